@@ -1,0 +1,29 @@
+# The compiler rule of docs/decisions/0001-compiler.md.
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 19)
+  message(FATAL_ERROR
+    "Asahi builds with clang-19: g++ 12.2 destroys some temporaries in co_await expressions twice, and older "
+    "clangs cannot build coroutines with ASan. Configure with a preset (cmake --preset dev) or set CXX=clang++-19.")
+endif()
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+
+find_program(ASAHI_CCACHE ccache)
+if(ASAHI_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      ${ASAHI_CCACHE})
+endif()
+
+add_library(asahi_options INTERFACE)
+target_include_directories(asahi_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(asahi_options INTERFACE
+  -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers
+  -fPIE -fno-omit-frame-pointer -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
+  "SHELL:-Xclang -fno-pch-timestamp")
+# The executor type is concrete everywhere, and one translation unit holds Asio's non-template code.
+target_compile_definitions(asahi_options INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED ASAHI_VERSION="${PROJECT_VERSION}")
+add_link_options(-pie -fuse-ld=mold -Wl,--as-needed)

@@ -1,0 +1,161 @@
+#include "base/hash.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+
+namespace asahi {
+namespace {
+
+// Fetched once: EVP_sha256() resolves the provider on every use (docs of EVP_MD_fetch).
+const EVP_MD* fetched(const char* name) {
+  EVP_MD* digest = EVP_MD_fetch(nullptr, name, nullptr);
+  if (digest == nullptr) throw std::runtime_error(std::string("OpenSSL lacks ") + name);
+  return digest;
+}
+
+template <std::size_t N>
+std::array<std::uint8_t, N> digest(const EVP_MD* type, std::string_view data) {
+  thread_local EVP_MD_CTX* context = EVP_MD_CTX_new();
+  std::array<std::uint8_t, N> out;
+  unsigned size = 0;
+  if (EVP_DigestInit_ex(context, type, nullptr) != 1 ||
+      EVP_DigestUpdate(context, data.data(), data.size()) != 1 ||
+      EVP_DigestFinal_ex(context, out.data(), &size) != 1 || size != N) {
+    throw std::runtime_error("OpenSSL digest failed");
+  }
+  return out;
+}
+
+/// SipHash-2-4 with 128-bit output, after the reference description by Aumasson and Bernstein
+/// (https://www.aumasson.jp/siphash/siphash.pdf and the 128-bit variant of its reference code).
+class SipHash128 {
+ public:
+  explicit SipHash128(const Digest128& key) {
+    std::uint64_t k0, k1;
+    std::memcpy(&k0, key.data(), 8);
+    std::memcpy(&k1, key.data() + 8, 8);
+    v0_ = 0x736f6d6570736575ULL ^ k0;
+    v1_ = 0x646f72616e646f6dULL ^ k1 ^ 0xee;
+    v2_ = 0x6c7967656e657261ULL ^ k0;
+    v3_ = 0x7465646279746573ULL ^ k1;
+  }
+
+  void update(const char* data, std::size_t size) {
+    length_ += size;
+    while (size > 0 && fill_ > 0) {
+      take_byte(*data++);
+      --size;
+    }
+    for (; size >= 8; data += 8, size -= 8) {
+      std::uint64_t word;
+      std::memcpy(&word, data, 8);
+      compress(word);
+    }
+    for (; size > 0; --size) take_byte(*data++);
+  }
+
+  Digest128 finish() {
+    compress(tail_ | (static_cast<std::uint64_t>(length_) << 56));
+    Digest128 out;
+    v2_ ^= 0xee;
+    for (int i = 0; i < 4; ++i) round();
+    const std::uint64_t low = v0_ ^ v1_ ^ v2_ ^ v3_;
+    v1_ ^= 0xdd;
+    for (int i = 0; i < 4; ++i) round();
+    const std::uint64_t high = v0_ ^ v1_ ^ v2_ ^ v3_;
+    std::memcpy(out.data(), &low, 8);
+    std::memcpy(out.data() + 8, &high, 8);
+    return out;
+  }
+
+ private:
+  void take_byte(char byte) {
+    tail_ |= static_cast<std::uint64_t>(static_cast<unsigned char>(byte)) << (8 * fill_);
+    if (++fill_ == 8) {
+      const std::uint64_t word = tail_;
+      tail_ = 0;
+      fill_ = 0;
+      compress(word);
+    }
+  }
+  void compress(std::uint64_t word) {
+    v3_ ^= word;
+    round();
+    round();
+    v0_ ^= word;
+  }
+  void round() {
+    v0_ += v1_;
+    v1_ = std::rotl(v1_, 13) ^ v0_;
+    v0_ = std::rotl(v0_, 32);
+    v2_ += v3_;
+    v3_ = std::rotl(v3_, 16) ^ v2_;
+    v0_ += v3_;
+    v3_ = std::rotl(v3_, 21) ^ v0_;
+    v2_ += v1_;
+    v1_ = std::rotl(v1_, 17) ^ v2_;
+    v2_ = std::rotl(v2_, 32);
+  }
+
+  std::uint64_t v0_, v1_, v2_, v3_;
+  std::uint64_t tail_ = 0;
+  std::size_t length_ = 0;
+  int fill_ = 0;
+};
+
+}  // namespace
+
+Digest256 sha256(std::string_view data) {
+  static const EVP_MD* const type = fetched("SHA256");
+  return digest<32>(type, data);
+}
+
+Digest256 hmac_sha256(std::string_view key, std::string_view data) {
+  Digest256 out;
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+           reinterpret_cast<const unsigned char*>(data.data()), data.size(), out.data(), &size) == nullptr) {
+    throw std::runtime_error("OpenSSL HMAC failed");
+  }
+  return out;
+}
+
+Digest128 md5(std::string_view data) {
+  static const EVP_MD* const type = fetched("MD5");
+  return digest<16>(type, data);
+}
+
+Digest128 keyed_digest(const Digest128& key, std::initializer_list<std::string_view> parts) {
+  SipHash128 hash(key);
+  for (const std::string_view part : parts) {
+    const std::uint64_t size = part.size();
+    hash.update(reinterpret_cast<const char*>(&size), sizeof size);
+    hash.update(part.data(), part.size());
+  }
+  return hash.finish();
+}
+
+std::string to_hex(const std::uint8_t* data, std::size_t size) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out(size * 2, '0');
+  for (std::size_t i = 0; i < size; ++i) {
+    out[2 * i] = kDigits[data[i] >> 4];
+    out[2 * i + 1] = kDigits[data[i] & 15];
+  }
+  return out;
+}
+
+std::string base64_encode(std::string_view data) {
+  std::string out((data.size() + 2) / 3 * 4 + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                   reinterpret_cast<const unsigned char*>(data.data()),
+                                   static_cast<int>(data.size()));
+  out.resize(static_cast<std::size_t>(size));
+  return out;
+}
+
+}  // namespace asahi

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace asahi {
+
+using Digest256 = std::array<std::uint8_t, 32>;
+using Digest128 = std::array<std::uint8_t, 16>;
+
+Digest256 sha256(std::string_view data);
+Digest256 hmac_sha256(std::string_view key, std::string_view data);
+/// Only for values that a published format names MD5; never for security.
+Digest128 md5(std::string_view data);
+
+/// Keyed 128-bit digest for cache keys: SipHash-2-4 with 128-bit output, over the parts with their
+/// lengths, so that no two part lists collide by concatenation. `key` is 16 bytes.
+Digest128 keyed_digest(const Digest128& key, std::initializer_list<std::string_view> parts);
+
+std::string to_hex(const std::uint8_t* data, std::size_t size);
+template <std::size_t N>
+std::string to_hex(const std::array<std::uint8_t, N>& digest) {
+  return to_hex(digest.data(), N);
+}
+std::string base64_encode(std::string_view data);
+
+}  // namespace asahi
