@@ -14,16 +14,19 @@ using Result = std::expected<T, Error>;
 /// The one way to make a failure: `return fail(Errc::kNotFound, "no model named 'x'; see GET /models");`
 [[nodiscard]] inline std::unexpected<Error> fail(
     Errc code, std::string message, std::source_location where = std::source_location::current()) {
-  return std::unexpected(Error{.code = code, .message = std::move(message), .where = where});
+  Error error;
+  error.code = code;
+  error.message = std::move(message);
+  error.where = where;
+  return std::unexpected(std::move(error));
 }
 
 /// The same with the input field that broke the rule.
 [[nodiscard]] inline std::unexpected<Error> fail_field(
     std::string field, std::string message, std::source_location where = std::source_location::current()) {
-  return std::unexpected(Error{.code = Errc::kInvalidArgument,
-                               .message = std::move(message),
-                               .field = std::move(field),
-                               .where = where});
+  auto failure = fail(Errc::kInvalidArgument, std::move(message), where);
+  failure.error().field = std::move(field);
+  return failure;
 }
 
 }  // namespace asahi

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <mutex>
+
+namespace asahi {
+
+/// A circuit breaker as a pure state machine; the caller brings the time. Thread-safe.
+/// CLOSED --failures consecutive--> OPEN --open_for--> HALF_OPEN --probe ok--> CLOSED, --probe fails--> OPEN.
+class Breaker {
+ public:
+  enum class State { kClosed = 0, kOpen = 1, kHalfOpen = 2 };  ///< values of asahi_circuit_breaker_state
+  struct Options {
+    int failures = 3;
+    std::chrono::milliseconds open_for{60'000};
+    int half_open_probes = 1;
+  };
+  using Time = std::chrono::steady_clock::time_point;
+
+  explicit Breaker(Options options) : options_(options) {}
+
+  /// May a call go out now? In HALF_OPEN at most `half_open_probes` at a time.
+  bool allow(Time now);
+  void succeeded();
+  void failed(Time now);
+  /// The call ended without a verdict (client cancelled): gives its probe slot back.
+  void released();
+  State state(Time now) const;
+
+ private:
+  Options options_;
+  mutable std::mutex mutex_;
+  State state_ = State::kClosed;
+  int consecutive_failures_ = 0;
+  int probes_out_ = 0;
+  Time opened_{};
+};
+
+}  // namespace asahi

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/cancel.h"
+#include "net/http/message.h"
+#include "net/loop.h"
+
+namespace asahi::http {
+
+/// One request's way through the server: what arrived, where it runs, who is still waiting.
+/// Lives in the connection's coroutine for as long as the handler and its stream run.
+struct Context {
+  Request& request;
+  net::Loop& loop;
+  /// Fires when the client disconnects or the server's drain time is over. Watched from the first
+  /// suspension on: a handler that answers at once costs nothing.
+  CancelSource& cancel;
+  /// When the answer must be complete; set by the server from its limits.
+  std::chrono::steady_clock::time_point deadline;
+  std::chrono::steady_clock::time_point received;
+  /// `X-Request-Id` when valid, else a fresh `req_` + 12 hex digits. Echoed in every reply.
+  std::string request_id;
+  /// What the client sent when that was not a valid id.
+  std::string client_request_id;
+  /// Values of the route's `{name}` parts, in order.
+  std::vector<std::pair<std::string_view, std::string>> path_params;
+  /// The route's pattern ("/cache/entries"), for metrics and logs: bounded cardinality.
+  std::string_view route;
+
+  std::string_view path_param(std::string_view name) const {
+    for (const auto& [key, value] : path_params) {
+      if (key == name) return value;
+    }
+    return {};
+  }
+};
+
+}  // namespace asahi::http
