@@ -1,0 +1,72 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "llm/vendor.h"
+
+namespace asahi::gateway {
+
+/// One vendor's wiring as configured.
+struct VendorSettings {
+  std::string name;
+  /// "openai", "anthropic", "google", "ollama", "cohere": the wire format.
+  std::string kind;
+  std::string base_url;
+  Secret api_key;
+  bool needs_key = true;
+};
+
+/// Live health of one vendor, from polls and calls.
+struct VendorStatus {
+  std::string name;
+  enum class State { kUnknown, kHealthy, kUnreachable, kNotConfigured } state = State::kUnknown;
+  std::string error;
+  Clock::Time checked{};
+};
+
+/// The vendors of this process by provider name. In mock mode every name leads to the built-in vendor.
+class VendorSet {
+ public:
+  struct Options {
+    std::vector<VendorSettings> vendors;
+    bool mock = false;
+    std::uint64_t mock_seed = 42;
+  };
+  /// Errors: invalid_argument for a base URL that cannot be used.
+  static Result<std::unique_ptr<VendorSet>> make(Options options, net::PerLoop<http::Client>& clients, const Clock& clock);
+
+  /// Null when no such provider is configured. `shape`: the client's, so that a vendor with several formats of its own
+  /// (OpenAI: chat, responses) is called in the one that loses nothing.
+  llm::ChatModel* chat(const std::string& provider, llm::Shape shape);
+  llm::Embedder* embedder(const std::string& provider);
+  /// Has a key, needs none, or is the mock.
+  bool usable(const std::string& provider) const;
+  bool mock() const { return options_.mock; }
+  std::vector<std::string> names() const;
+
+  /// Asks every configured vendor whether it is there (GW-081).
+  Aw<void> poll(std::chrono::milliseconds timeout);
+  std::vector<VendorStatus> statuses() const;
+  VendorStatus status(const std::string& provider) const;
+
+ private:
+  explicit VendorSet(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  struct Wired {
+    std::unique_ptr<llm::Vendor> chat, responses;
+  };
+  Options options_;
+  const Clock& clock_;
+  std::unordered_map<std::string, Wired> wired_;
+  std::unique_ptr<llm::ChatModel> mock_chat_;
+  std::unique_ptr<llm::Embedder> mock_embedder_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, VendorStatus> statuses_;
+};
+
+}  // namespace asahi::gateway
