@@ -11,8 +11,11 @@
 
 #include "base/cancel.h"
 #include "base/task.h"
+#include "net/timer_wheel.h"
 
 namespace asahi::net {
+
+class Event;
 
 /// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers, requests)
 /// is touched by its thread only; other threads reach it through `post`.
@@ -45,9 +48,10 @@ class Loop {
 
    private:
     friend class Loop;
-    struct Entry;
-    Entry* entry_ = nullptr;
+    explicit Deadline(TimerWheel::Entry* entry) : entry_(entry) {}
+    TimerWheel::Entry* entry_ = nullptr;
   };
+  /// `expired` runs once, at or up to 20 ms after `when`, never inside this call; time_point::max(): never.
   Deadline at(std::chrono::steady_clock::time_point when, std::function<void()> expired);
 
   /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be null).
@@ -58,11 +62,13 @@ class Loop {
 
  private:
   friend class LoopPool;
+  friend class Event;
   struct Timers;
   void run();
   std::size_t index_;
   boost::asio::io_context io_;
   std::unique_ptr<Timers> timers_;
+  Event* waiting_ = nullptr;  ///< events with a waiter
 };
 
 /// The process's loops: one per core, each on its own thread once `run` is called.
