@@ -28,8 +28,8 @@ Aw<void> Event::wait() {
     if (next_ != nullptr) next_->prev_ = this;
     loop_.waiting_ = this;
   };
-  co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>, void()>(std::move(start),
-                                                                                              use_aw);
+  co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>, void()>(
+      std::move(start), use_aw);
 }
 
 void Event::set() {

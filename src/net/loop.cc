@@ -13,9 +13,8 @@
 namespace asahi::net {
 namespace {
 
-using SteadyTimer =
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                      boost::asio::wait_traits<std::chrono::steady_clock>, IoExecutor>;
+using SteadyTimer = boost::asio::basic_waitable_timer<
+    std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, IoExecutor>;
 using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kGrain{10};
@@ -30,7 +29,9 @@ const Logger& logger() {
 /// Rounded up, so that nothing fires before its time.
 TimerWheel::Tick tick_at_or_after(Steady::time_point when) {
   const auto since = when.time_since_epoch();
-  return since.count() <= 0 ? 0 : static_cast<TimerWheel::Tick>((since + kGrain - Steady::duration(1)) / kGrain);
+  return since.count() <= 0
+             ? 0
+             : static_cast<TimerWheel::Tick>((since + kGrain - Steady::duration(1)) / kGrain);
 }
 
 TimerWheel::Tick tick_before(Steady::time_point when) {
@@ -60,8 +61,9 @@ struct Loop::Timers {
   explicit Timers(boost::asio::io_context& io)
       : timer(io.get_executor()), wheel(tick_before(Steady::now())) {}
 
-  /// Sets the one timer for the wheel's next tick. It is never moved to a later time and never stopped: a wake-up
-  /// that finds nothing due is cheaper than a system call for each deadline that is dropped.
+  /// Sets the one timer for the wheel's next tick. It is never moved to a later time and never
+  /// stopped: a wake-up that finds nothing due is cheaper than a system call for each deadline that
+  /// is dropped.
   void arm() {
     const TimerWheel::Tick next = wheel.next();
     if (next >= armed) return;
@@ -83,7 +85,8 @@ struct Loop::Timers {
 Loop::Loop(std::size_t index) : index_(index), io_(1), timers_(std::make_unique<Timers>(io_)) {}
 
 Loop::~Loop() {
-  // Coroutines that wait for an event go first: what they own (deadlines, sockets) still finds its loop.
+  // Coroutines that wait for an event go first: what they own (deadlines, sockets) still finds its
+  // loop.
   while (waiting_ != nullptr) {
     Event* const event = waiting_;
     waiting_ = event->next_;
@@ -117,7 +120,8 @@ void Loop::run() {
 
 Loop* Loop::current() { return current_loop; }
 
-Loop::Deadline::Deadline(Deadline&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
+Loop::Deadline::Deadline(Deadline&& other) noexcept
+    : entry_(std::exchange(other.entry_, nullptr)) {}
 
 Loop::Deadline& Loop::Deadline::operator=(Deadline&& other) noexcept {
   if (this != &other) {

@@ -17,8 +17,8 @@ namespace asahi::net {
 
 class Event;
 
-/// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers, requests)
-/// is touched by its thread only; other threads reach it through `post`.
+/// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers,
+/// requests) is touched by its thread only; other threads reach it through `post`.
 class Loop {
  public:
   explicit Loop(std::size_t index);
@@ -51,10 +51,12 @@ class Loop {
     explicit Deadline(TimerWheel::Entry* entry) : entry_(entry) {}
     TimerWheel::Entry* entry_ = nullptr;
   };
-  /// `expired` runs once, at or up to 20 ms after `when`, never inside this call; time_point::max(): never.
+  /// `expired` runs once, at or up to 20 ms after `when`, never inside this call;
+  /// time_point::max(): never.
   Deadline at(std::chrono::steady_clock::time_point when, std::function<void()> expired);
 
-  /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be null).
+  /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be
+  /// null).
   Aw<bool> sleep_for(std::chrono::nanoseconds time, CancelSource* cancel = nullptr);
 
   /// The loop whose thread this is; null elsewhere.

@@ -57,7 +57,8 @@ TEST_F(LoopTest, SleepForEndsEarlyWhenCancelled) {
   });
   EXPECT_FALSE(slept);
   EXPECT_LT(Steady::now() - start, 5s);
-  EXPECT_TRUE(run_sync<bool>(loop, [&loop]() -> Aw<bool> { co_return co_await loop.sleep_for(1ms); }));
+  EXPECT_TRUE(
+      run_sync<bool>(loop, [&loop]() -> Aw<bool> { co_return co_await loop.sleep_for(1ms); }));
   EXPECT_FALSE(run_sync<bool>(loop, [&loop]() -> Aw<bool> {
     CancelSource cancel;
     cancel.cancel();
@@ -106,7 +107,7 @@ TEST_F(LoopTest, RunBlockingResumesOnTheCallersLoop) {
   Loop& loop = pool.at(1);
   const auto same = run_sync<bool>(loop, [&]() -> Aw<bool> {
     const auto id = co_await run_blocking(workers, [] { return std::this_thread::get_id(); });
-    co_return Loop::current() == &loop && id != std::this_thread::get_id();
+    co_return Loop::current() == &loop&& id != std::this_thread::get_id();
   });
   EXPECT_TRUE(same);
 }

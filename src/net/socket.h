@@ -29,10 +29,13 @@ Task<std::unique_ptr<Stream>> accept_tls(Loop& loop, Socket socket, std::string 
 /// Shakes hands as a client: SNI, and the certificate must be `host`'s if the context verifies.
 /// Errors: unavailable, timeout, cancelled.
 Task<std::unique_ptr<Stream>> connect_tls(Loop& loop, Socket socket, std::string remote,
-                                          std::shared_ptr<const TlsContext> context, std::string host,
-                                          std::chrono::steady_clock::time_point deadline, CancelSource* cancel);
+                                          std::shared_ptr<const TlsContext> context,
+                                          std::string host,
+                                          std::chrono::steady_clock::time_point deadline,
+                                          CancelSource* cancel);
 
-/// Runs `stop` when the deadline passes or `cancel` fires, and remembers which. Lives in the frame that waits.
+/// Runs `stop` when the deadline passes or `cancel` fires, and remembers which. Lives in the frame
+/// that waits.
 class Interruption {
  public:
   Interruption(Loop& loop, std::chrono::steady_clock::time_point deadline, CancelSource* cancel,

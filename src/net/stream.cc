@@ -27,7 +27,8 @@ using Steady = std::chrono::steady_clock;
 Task<void> Stream::write_all(Gather pieces) {
   for (const auto& piece : pieces) {
     if (piece.size() == 0) continue;
-    if (auto written = co_await write(piece); !written) co_return std::unexpected(std::move(written).error());
+    if (auto written = co_await write(piece); !written)
+      co_return std::unexpected(std::move(written).error());
   }
   co_return Result<void>{};
 }
@@ -59,8 +60,10 @@ Interruption::Interruption(Loop& loop, Steady::time_point deadline, CancelSource
 }
 
 Error Interruption::explain(std::string_view what, Error otherwise) const {
-  if (cancelled_) return fail(Errc::kCancelled, fmt::format("{}: the caller went away", what)).error();
-  if (timed_out_) return fail(Errc::kTimeout, fmt::format("{}: not done before its deadline", what)).error();
+  if (cancelled_)
+    return fail(Errc::kCancelled, fmt::format("{}: the caller went away", what)).error();
+  if (timed_out_)
+    return fail(Errc::kTimeout, fmt::format("{}: not done before its deadline", what)).error();
   return otherwise;
 }
 
@@ -68,12 +71,14 @@ namespace {
 
 class PlainStream final : public Stream {
  public:
-  PlainStream(Socket socket, std::string remote) : socket_(std::move(socket)), remote_(std::move(remote)) {}
+  PlainStream(Socket socket, std::string remote)
+      : socket_(std::move(socket)), remote_(std::move(remote)) {}
 
   Task<std::size_t> read_some(asio::mutable_buffer into) override {
     auto start = [this](auto handler, asio::mutable_buffer buffer) {
       socket_.async_read_some(
-          buffer, [handler = std::move(handler)](boost::system::error_code error, std::size_t size) mutable {
+          buffer, [handler = std::move(handler)](boost::system::error_code error,
+                                                 std::size_t size) mutable {
             if (!error) {
               std::move(handler)(Result<std::size_t>(size));
             } else if (error == asio::error::eof) {
@@ -164,7 +169,8 @@ class PlainStream final : public Stream {
  private:
   ssize_t send_now(iovec* parts, std::size_t count) {
     if (count == 1) {
-      return ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+      return ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     msghdr message{};
     message.msg_iov = parts;
@@ -222,8 +228,8 @@ class HostCache final : public asio::execution_context::service {
 };
 
 /// getaddrinfo runs on Asio's resolver thread and cannot be stopped there; the wait for it can.
-Task<std::vector<asio::ip::address>> resolve(Loop& loop, std::string host, Steady::time_point deadline,
-                                             CancelSource* cancel) {
+Task<std::vector<asio::ip::address>> resolve(Loop& loop, std::string host,
+                                             Steady::time_point deadline, CancelSource* cancel) {
   boost::system::error_code not_literal;
   const auto literal = asio::ip::make_address(host, not_literal);
   if (!not_literal) co_return std::vector{literal};
@@ -251,16 +257,19 @@ Task<std::vector<asio::ip::address>> resolve(Loop& loop, std::string host, Stead
   co_await lookup->done.wait();
   lookup->waiting = false;
   lookup->resolver.cancel();
-  if (interruption.happened()) co_return std::unexpected(interruption.explain("resolving " + host, Error{}));
+  if (interruption.happened())
+    co_return std::unexpected(interruption.explain("resolving " + host, Error{}));
   if (lookup->error || lookup->addresses.empty()) {
-    co_return fail(Errc::kUnavailable, fmt::format("host '{}' cannot be resolved ({}); check its spelling and DNS",
-                                                   host, lookup->error.message()));
+    co_return fail(Errc::kUnavailable,
+                   fmt::format("host '{}' cannot be resolved ({}); check its spelling and DNS",
+                               host, lookup->error.message()));
   }
   cache.put(host, lookup->addresses);
   co_return lookup->addresses;
 }
 
-/// Reading the system's roots takes milliseconds, so contexts are made once per setting and shared by all loops.
+/// Reading the system's roots takes milliseconds, so contexts are made once per setting and shared
+/// by all loops.
 Result<std::shared_ptr<const TlsContext>> client_context(bool verify, const std::string& ca_file) {
   static std::mutex mutex;
   static std::map<std::pair<bool, std::string>, std::shared_ptr<const TlsContext>> contexts;
@@ -285,11 +294,13 @@ Task<std::unique_ptr<Stream>> connect_stream(Loop& loop, std::string host, std::
   if (host.starts_with(kUnix)) {
     const std::string path = host.substr(kUnix.size());
     if (path.empty() || path.size() > 107) {
-      co_return fail(Errc::kUnavailable, fmt::format("'{}' is no socket path of 1 to 107 characters", path));
+      co_return fail(Errc::kUnavailable,
+                     fmt::format("'{}' is no socket path of 1 to 107 characters", path));
     }
     addresses.push_back({asio::local::stream_protocol::endpoint(path), path});
   } else {
-    ASAHI_CO_TRY(const auto resolved, co_await resolve(loop, host, options.deadline, options.cancel));
+    ASAHI_CO_TRY(const auto resolved,
+                 co_await resolve(loop, host, options.deadline, options.cancel));
     for (const auto& address : resolved) {
       addresses.push_back({asio::ip::tcp::endpoint(address, port), address.to_string()});
     }
@@ -327,8 +338,8 @@ Task<std::unique_ptr<Stream>> connect_stream(Loop& loop, std::string host, std::
     }
     if (!options.tls) co_return make_plain_stream(std::move(socket), std::move(addresses[i].text));
     ASAHI_CO_TRY(auto context, client_context(options.verify_tls, options.ca_file));
-    co_return co_await connect_tls(loop, std::move(socket), std::move(addresses[i].text), std::move(context),
-                                   host, options.deadline, options.cancel);
+    co_return co_await connect_tls(loop, std::move(socket), std::move(addresses[i].text),
+                                   std::move(context), host, options.deadline, options.cancel);
   }
   co_return std::unexpected(std::move(last));
 }

@@ -76,10 +76,11 @@ TimerWheel::Tick TimerWheel::next() const {
   for (std::size_t level = 0; level < kLevels; ++level) {
     if (used_[level] == 0) continue;
     const Tick current = now_ >> (6 * level);
-    const auto distance =
-        static_cast<Tick>(std::countr_zero(std::rotr(used_[level], static_cast<int>(current % kSlots))));
-    // On the coarse levels the current slot has been spread already: an entry there is a full turn away.
-    const Tick turns = distance == 0 && level > 0 ? kSlots : distance;
+    const std::uint64_t ahead = std::rotr(used_[level], static_cast<int>(current % kSlots));
+    // On the coarse levels the current slot has been spread already: an entry there is a full turn
+    // away, behind all others.
+    const std::uint64_t nearer = level > 0 ? ahead & ~std::uint64_t{1} : ahead;
+    const Tick turns = nearer != 0 ? static_cast<Tick>(std::countr_zero(nearer)) : kSlots;
     earliest = std::min(earliest, (current + turns) << (6 * level));
   }
   return earliest;

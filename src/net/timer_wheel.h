@@ -9,9 +9,9 @@
 
 namespace asahi::net {
 
-/// Deadlines in ticks on a hierarchical wheel (five levels of 64 slots): adding, dropping and moving on cost a
-/// few list operations whatever the number of entries. Knows no clock: the owner says what time it is.
-/// Varghese & Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
+/// Deadlines in ticks on a hierarchical wheel (five levels of 64 slots): adding, dropping and
+/// moving on cost a few list operations whatever the number of entries. Knows no clock: the owner
+/// says what time it is. Varghese & Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 class TimerWheel {
  public:
   using Tick = std::uint64_t;
@@ -31,16 +31,17 @@ class TimerWheel {
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
-  /// `expired` runs in the `advance` that reaches `due` (at the earliest the next tick). The entry is the caller's
-  /// until `drop`, also after it expired.
+  /// `expired` runs in the `advance` that reaches `due` (at the earliest the next tick). The entry
+  /// is the caller's until `drop`, also after it expired.
   Entry* add(Tick due, std::function<void()> expired);
-  /// Gives the entry back; it does not fire any more. Allowed after the wheel's end, and inside a callback.
+  /// Gives the entry back; it does not fire any more. Allowed after the wheel's end, and inside a
+  /// callback.
   static void drop(Entry* entry);
 
   /// Runs what is due up to and including `now`.
   void advance(Tick now);
-  /// When `advance` has something to do next; kNever when nothing is held. May be early (a coarse slot is to be
-  /// spread), never late.
+  /// When `advance` has something to do next; kNever when nothing is held. May be early (a coarse
+  /// slot is to be spread), never late.
   Tick next() const;
 
  private:

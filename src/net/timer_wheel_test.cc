@@ -92,9 +92,11 @@ TEST(TimerWheel, AgreesWithASortedListForRandomTimesAndSteps) {
       all.push_back(std::move(item));
       if (i % 3 == 0) {
         // Either jump to where the wheel wants to wake, or anywhere.
-        now = random() % 2 != 0 && wheel.next() != TimerWheel::kNever ? wheel.next() : now + random() % 5000;
+        now = random() % 2 != 0 && wheel.next() != TimerWheel::kNever ? wheel.next()
+                                                                      : now + random() % 5000;
         wheel.advance(now);
-        for (const auto& each : all) ASSERT_EQ(each->fired, each->due <= now) << each->due << " at " << now;
+        for (const auto& each : all)
+          ASSERT_EQ(each->fired, each->due <= now) << each->due << " at " << now;
       }
     }
     for (int steps = 0; wheel.next() != TimerWheel::kNever; ++steps) {

@@ -1,6 +1,7 @@
-// TLS on a non-blocking socket with OpenSSL directly: SSL reads and writes through a BIO of our own (MSG_NOSIGNAL),
-// and we wait for the socket when it asks. That needs no 34 KiB of buffers per connection as asio::ssl does, lets
-// SSL_peek look for a silent end, and keeps asio::ssl's templates out of the build.
+// TLS on a non-blocking socket with OpenSSL directly: SSL reads and writes through a BIO of our own
+// (MSG_NOSIGNAL), and we wait for the socket when it asks. That needs no 34 KiB of buffers per
+// connection as asio::ssl does, lets SSL_peek look for a silent end, and keeps asio::ssl's
+// templates out of the build.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/bio.h>
@@ -33,20 +34,24 @@ std::string openssl_reason() {
 
 // --- BIO over a socket handle ---
 
-int handle_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
+int handle_of(BIO* bio) {
+  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+}
 
 int bio_write(BIO* bio, const char* data, int size) {
   BIO_clear_retry_flags(bio);
   const ssize_t sent =
       ::send(handle_of(bio), data, static_cast<std::size_t>(size), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_write(bio);
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    BIO_set_retry_write(bio);
   return static_cast<int>(sent);
 }
 
 int bio_read(BIO* bio, char* data, int size) {
   BIO_clear_retry_flags(bio);
   const ssize_t got = ::recv(handle_of(bio), data, static_cast<std::size_t>(size), MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_read(bio);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    BIO_set_retry_read(bio);
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return static_cast<int>(got);
 }
@@ -135,7 +140,8 @@ class TlsStream final : public Stream {
       if (got > 0) co_return static_cast<std::size_t>(got);
       const int why = SSL_get_error(ssl_, got);
       if (why == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
-      if (auto ready = co_await wait_for(why); !ready) co_return std::unexpected(std::move(ready).error());
+      if (auto ready = co_await wait_for(why); !ready)
+        co_return std::unexpected(std::move(ready).error());
     }
   }
 
@@ -143,7 +149,8 @@ class TlsStream final : public Stream {
     while (bytes.size() > 0) {
       if (closed_) co_return std::unexpected(closed_error());
       ERR_clear_error();
-      const int sent = SSL_write(ssl_, bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), INT_MAX)));
+      const int sent = SSL_write(ssl_, bytes.data(),
+                                 static_cast<int>(std::min<std::size_t>(bytes.size(), INT_MAX)));
       if (sent > 0) {
         bytes += static_cast<std::size_t>(sent);
         continue;
@@ -162,7 +169,8 @@ class TlsStream final : public Stream {
     if (total > kJoinLimit) co_return co_await Stream::write_all(pieces);
     std::string joined;
     joined.reserve(total);
-    for (const auto& piece : pieces) joined.append(static_cast<const char*>(piece.data()), piece.size());
+    for (const auto& piece : pieces)
+      joined.append(static_cast<const char*>(piece.data()), piece.size());
     co_return co_await write(asio::buffer(joined));
   }
 
@@ -200,7 +208,9 @@ class TlsStream final : public Stream {
   static constexpr std::size_t kJoinLimit = 16 * 1024;
   enum class Peeked { kBytes, kNothing, kEnd };
 
-  static Error closed_error() { return fail(Errc::kCancelled, "the connection was closed here").error(); }
+  static Error closed_error() {
+    return fail(Errc::kCancelled, "the connection was closed here").error();
+  }
 
   /// close_notify, if it fits into the socket's buffer; nobody waits for an answer.
   void say_goodbye() {
@@ -217,7 +227,8 @@ class TlsStream final : public Stream {
     const int got = SSL_peek(ssl_, &byte, 1);
     if (got > 0) return Peeked::kBytes;
     const int why = SSL_get_error(ssl_, got);
-    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? Peeked::kNothing : Peeked::kEnd;
+    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? Peeked::kNothing
+                                                                     : Peeked::kEnd;
   }
 
   /// Waits for what SSL asked for; an error for what is none of its wishes.
@@ -226,15 +237,16 @@ class TlsStream final : public Stream {
       broken_ = true;
       const int system = errno;
       if (ssl_error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0) {
-        co_return fail(Errc::kUnavailable, fmt::format("TLS connection failed: {}", system != 0
-                                                                                        ? std::strerror(system)
-                                                                                        : "cut by the peer"));
+        co_return fail(Errc::kUnavailable,
+                       fmt::format("TLS connection failed: {}",
+                                   system != 0 ? std::strerror(system) : "cut by the peer"));
       }
       co_return fail(Errc::kUnavailable, "TLS connection failed: " + openssl_reason());
     }
     boost::system::error_code error;
-    co_await socket_.async_wait(ssl_error == SSL_ERROR_WANT_READ ? Socket::wait_read : Socket::wait_write,
-                                asio::redirect_error(use_aw, error));
+    co_await socket_.async_wait(
+        ssl_error == SSL_ERROR_WANT_READ ? Socket::wait_read : Socket::wait_write,
+        asio::redirect_error(use_aw, error));
     if (error) co_return std::unexpected(socket_error(error));
     co_return Result<void>{};
   }
@@ -256,14 +268,17 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(std::string certifi
   SSL_CTX* const native = context->native();
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(native, certificate_file.c_str()) != 1) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("TLS certificate '{}' cannot be used ({}); expected a PEM chain, server first",
-                            certificate_file, openssl_reason()));
+    return fail(
+        Errc::kInvalidArgument,
+        fmt::format("TLS certificate '{}' cannot be used ({}); expected a PEM chain, server first",
+                    certificate_file, openssl_reason()));
   }
   if (SSL_CTX_use_PrivateKey_file(native, private_key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("TLS private key '{}' cannot be used ({}); expected PEM matching the certificate",
-                            private_key_file, openssl_reason()));
+    return fail(
+        Errc::kInvalidArgument,
+        fmt::format(
+            "TLS private key '{}' cannot be used ({}); expected PEM matching the certificate",
+            private_key_file, openssl_reason()));
   }
   SSL_CTX_set_alpn_select_cb(native, select_alpn, nullptr);
   SSL_CTX_set_options(native, SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -299,14 +314,16 @@ Task<std::unique_ptr<Stream>> accept_tls(Loop& loop, Socket socket, std::string 
 }
 
 Task<std::unique_ptr<Stream>> connect_tls(Loop& loop, Socket socket, std::string remote,
-                                          std::shared_ptr<const TlsContext> context, std::string host,
+                                          std::shared_ptr<const TlsContext> context,
+                                          std::string host,
                                           std::chrono::steady_clock::time_point deadline,
                                           CancelSource* cancel) {
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(remote), context);
   SSL* const ssl = stream->native();
   SSL_set_connect_state(ssl);
   in6_addr parsed{};
-  if (inet_pton(AF_INET, host.c_str(), &parsed) == 1 || inet_pton(AF_INET6, host.c_str(), &parsed) == 1) {
+  if (inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
+      inet_pton(AF_INET6, host.c_str(), &parsed) == 1) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
   } else {
     SSL_set_tlsext_host_name(ssl, host.c_str());
