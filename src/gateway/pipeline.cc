@@ -570,6 +570,20 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   co_return co_await writer.write(std::move(bytes));
 }
 
+Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint& endpoint) {
+  auto document = JsonDocument::parse(context.request.body);
+  if (!document) co_return endpoint.errors(document.error(), context);
+  // Counting needs no max_tokens, which a call does: it is put in for the reading.
+  json::value body = (*document)->root();
+  if (json::object* object = body.if_object(); object != nullptr && !object->contains("max_tokens")) {
+    (*object)["max_tokens"] = 1;
+    document = JsonDocument::parse(json::serialize(body));
+  }
+  auto request = endpoint.codec->decode(*document);
+  if (!request) co_return endpoint.errors(request.error(), context);
+  co_return http::Response::json(200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
+}
+
 // ---- embeddings -----------------------------------------------------------------------------------------------------
 
 Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWriter& errors) {

@@ -52,6 +52,8 @@ class Pipeline {
   std::optional<http::Response> repeat(http::Context& context, const Endpoint& endpoint);
   /// Answers any call of the shape.
   Aw<http::Response> answer(http::Context& context, const Endpoint& endpoint);
+  /// POST /v1/messages/count_tokens: the estimate of llm::estimate_tokens.
+  Aw<http::Response> count_tokens(http::Context& context, const Endpoint& endpoint);
   /// POST /v1/embeddings.
   Aw<http::Response> embed(http::Context& context, const http::ErrorWriter& errors);
 

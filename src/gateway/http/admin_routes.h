@@ -37,7 +37,7 @@ void add_service_routes(http::Router& router, ServiceParts parts);
 void add_cache_routes(http::Router& router, ServiceParts parts);
 /// GET /openapi.json, /docs, /redoc.
 void add_docs_routes(http::Router& router);
-/// The dashboard's files at / (a single-page application: unknown paths below its pages answer index.html).
+/// The dashboard: / and its assets. It keeps its pages behind '#', so that they never stand in the way of API paths.
 void add_dashboard_routes(http::Router& router);
 
 /// Adds a handler under its bare path and under /api/v1 (spec §2.0).
