@@ -227,6 +227,16 @@ void Gateway::add_routes(http::Router& router) {
   add_dashboard_routes(router);
 }
 
+http::ErrorWriter Gateway::errors_by_path() const {
+  const Impl& impl = *impl_;
+  return [&impl](const Error& error, const http::Context& context) {
+    const std::string_view path = context.request.path;
+    if (path.starts_with("/v1/messages")) return impl.messages_endpoint.errors(error, context);
+    if (path.starts_with("/v1/")) return impl.chat_endpoint.errors(error, context);
+    return native_error(error, context);
+  };
+}
+
 void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;

@@ -36,6 +36,8 @@ class Gateway {
   ~Gateway();
 
   void add_routes(http::Router& router);
+  /// Writes an error that belongs to no route, in the shape of the path it was asked for.
+  http::ErrorWriter errors_by_path() const;
   /// Starts the background work: event loading, cache sweep, health polls, reload of the models file.
   void start();
   /// Readiness off; called before the server drains.
