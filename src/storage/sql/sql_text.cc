@@ -156,7 +156,7 @@ Result<void> check_single_statement(std::string_view sql) {
   if (std::find(kSessionState.begin(), kSessionState.end(), keyword) != kSessionState.end()) {
     return fail(Errc::kInvalidArgument,
                 keyword + " would change a shared connection for its next user; use SET LOCAL "
-                          "inside transaction()");
+                          "through Session::script()");
   }
   return {};
 }

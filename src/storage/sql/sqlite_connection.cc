@@ -234,6 +234,14 @@ Result<void> SqliteConnection::bind(sqlite3_stmt* statement, const std::vector<V
                 fmt::format("the statement has {} placeholders but {} parameters were given", expected,
                             params.size()));
   }
+  for (const Value& value : params) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text != nullptr && text->find('\0') != std::string::npos) {
+      return fail(Errc::kInvalidArgument,
+                  "a text parameter holds a NUL character, which PostgreSQL could not store; pass it as a "
+                  "Blob");
+    }
+  }
   for (int i = 1; i <= expected; ++i) {
     // SQLITE_STATIC: the parameters outlive the run, and bindings are cleared behind it.
     const int bound = std::visit(
