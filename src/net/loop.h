@@ -11,11 +11,14 @@
 
 #include "base/cancel.h"
 #include "base/task.h"
+#include "net/timer_wheel.h"
 
 namespace asahi::net {
 
-/// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers, requests)
-/// is touched by its thread only; other threads reach it through `post`.
+class Event;
+
+/// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers,
+/// requests) is touched by its thread only; other threads reach it through `post`.
 class Loop {
  public:
   explicit Loop(std::size_t index);
@@ -45,12 +48,15 @@ class Loop {
 
    private:
     friend class Loop;
-    struct Entry;
-    Entry* entry_ = nullptr;
+    explicit Deadline(TimerWheel::Entry* entry) : entry_(entry) {}
+    TimerWheel::Entry* entry_ = nullptr;
   };
+  /// `expired` runs once, at or up to 20 ms after `when`, never inside this call;
+  /// time_point::max(): never.
   Deadline at(std::chrono::steady_clock::time_point when, std::function<void()> expired);
 
-  /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be null).
+  /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be
+  /// null).
   Aw<bool> sleep_for(std::chrono::nanoseconds time, CancelSource* cancel = nullptr);
 
   /// The loop whose thread this is; null elsewhere.
@@ -58,11 +64,13 @@ class Loop {
 
  private:
   friend class LoopPool;
+  friend class Event;
   struct Timers;
   void run();
   std::size_t index_;
   boost::asio::io_context io_;
   std::unique_ptr<Timers> timers_;
+  Event* waiting_ = nullptr;  ///< events with a waiter
 };
 
 /// The process's loops: one per core, each on its own thread once `run` is called.
