@@ -11,9 +11,11 @@ using namespace wire;
 
 constexpr std::size_t kMaxTexts = 96;
 
-// Only embed-v4 and later models choose their width; older ones refuse the field even with their own width in it.
+// Only embed-v4 and later models choose their width; older ones refuse the field even with their
+// own width in it.
 std::optional<std::int64_t> fixed_width(std::string_view model) {
-  const bool old = model.find("-v3.0") != std::string_view::npos || model.find("-v2.0") != std::string_view::npos;
+  const bool old = model.find("-v3.0") != std::string_view::npos ||
+                   model.find("-v2.0") != std::string_view::npos;
   if (!old) return std::nullopt;
   if (model.find("light-v2") != std::string_view::npos) return 1'024;
   if (model.find("light") != std::string_view::npos) return 384;
@@ -27,34 +29,43 @@ class CohereCodec final : public VendorCodec {
  public:
   Shape shape() const override { return Shape::kNative; }
 
-  Result<WireRequest> encode(const ChatRequest&, std::string_view model) const override { return no_chat(model); }
+  Result<WireRequest> encode(const ChatRequest&, std::string_view model) const override {
+    return no_chat(model);
+  }
   Result<ChatResponse> decode(std::string_view) const override { return no_chat("Cohere"); }
-  std::unique_ptr<StreamDecoder> stream_decoder() const override { return std::make_unique<NoStream>(); }
+  std::unique_ptr<StreamDecoder> stream_decoder() const override {
+    return std::make_unique<NoStream>();
+  }
 
-  Error decode_error(int status, const http::Headers& headers, std::string_view body) const override {
+  Error decode_error(int status, const http::Headers& headers,
+                     std::string_view body) const override {
     const auto parsed = parse_json(body);
     const auto* root = parsed ? parsed->if_object() : nullptr;
     // Cohere answers 498 to a token that it has blocked.
     if (status == 498) status = 401;
-    return vendor_error(status, headers, root == nullptr ? body.substr(0, 1'000) : string_at(*root, "message"));
+    return vendor_error(status, headers,
+                        root == nullptr ? body.substr(0, 1'000) : string_at(*root, "message"));
   }
 
   void authorize(http::Headers& headers, std::string_view key) const override {
     headers.set("authorization", fmt::format("Bearer {}", key));
   }
 
-  Result<WireRequest> encode_embedding(const EmbeddingRequest& request, std::string_view model) const override {
+  Result<WireRequest> encode_embedding(const EmbeddingRequest& request,
+                                       std::string_view model) const override {
     if (!request.tokens.empty()) {
-      return fail_field("input", "Cohere embeds texts, not token ids; send strings or choose an OpenAI model");
+      return fail_field(
+          "input", "Cohere embeds texts, not token ids; send strings or choose an OpenAI model");
     }
     if (request.input.size() > kMaxTexts) {
-      return fail_field("input", fmt::format("Cohere takes at most {} texts in one call, got {}", kMaxTexts,
-                                             request.input.size()));
+      return fail_field("input", fmt::format("Cohere takes at most {} texts in one call, got {}",
+                                             kMaxTexts, request.input.size()));
     }
     const auto width = fixed_width(model);
     if (width && request.dimensions && *request.dimensions != *width) {
-      return fail_field("dimensions", fmt::format("the model {} has {} dimensions and no others, got {}", model, *width,
-                                                  *request.dimensions));
+      return fail_field("dimensions",
+                        fmt::format("the model {} has {} dimensions and no others, got {}", model,
+                                    *width, *request.dimensions));
     }
     WireRequest wire;
     wire.target = "/v2/embed";
@@ -78,7 +89,8 @@ class CohereCodec final : public VendorCodec {
     const auto* embeddings = object_at(*root, "embeddings");
     const auto* rows = embeddings == nullptr ? nullptr : array_at(*embeddings, "float");
     auto vectors = rows == nullptr ? std::nullopt : read_vectors(*rows);
-    if (!vectors) return garbage("Cohere", "embeddings.float is not a list of vectors of one width");
+    if (!vectors)
+      return garbage("Cohere", "embeddings.float is not a list of vectors of one width");
     EmbeddingResponse response;
     response.vectors = std::move(*vectors);
     const auto* meta = object_at(*root, "meta");
@@ -93,12 +105,15 @@ class CohereCodec final : public VendorCodec {
  private:
   class NoStream final : public StreamDecoder {
    public:
-    Result<void> feed(std::string_view, std::vector<StreamEvent>&) override { return no_chat("Cohere"); }
+    Result<void> feed(std::string_view, std::vector<StreamEvent>&) override {
+      return no_chat("Cohere");
+    }
     Result<void> finish(std::vector<StreamEvent>&) override { return no_chat("Cohere"); }
   };
 
   static std::unexpected<Error> no_chat(std::string_view model) {
-    return fail_field("model", fmt::format("{} makes embeddings and cannot chat; choose a chat model", model));
+    return fail_field(
+        "model", fmt::format("{} makes embeddings and cannot chat; choose a chat model", model));
   }
 };
 

@@ -14,7 +14,8 @@ namespace {
 constexpr std::array<std::uint8_t, 256> kSextets = [] {
   std::array<std::uint8_t, 256> table{};
   table.fill(255);
-  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (std::size_t i = 0; i < alphabet.size(); ++i) {
     table[static_cast<unsigned char>(alphabet[i])] = static_cast<std::uint8_t>(i);
   }
@@ -70,7 +71,8 @@ std::optional<std::vector<std::vector<float>>> read_vectors(const json::array& r
 }
 
 std::string vector_to_base64(const std::vector<float>& vector) {
-  return base64_encode({reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)});
+  return base64_encode(
+      {reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)});
 }
 
 std::optional<std::vector<float>> vector_from_base64(std::string_view text) {

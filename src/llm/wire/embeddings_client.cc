@@ -12,20 +12,22 @@
 namespace asahi::llm::wire {
 namespace {
 
-constexpr auto kFields =
-    std::to_array<std::string_view>({"dimensions", "encoding_format", "input", "input_type", "model", "user"});
+constexpr auto kFields = std::to_array<std::string_view>(
+    {"dimensions", "encoding_format", "input", "input_type", "model", "user"});
 constexpr auto kEncodings = std::to_array<std::string_view>({"float", "base64"});
-constexpr auto kInputTypes =
-    std::to_array<std::string_view>({"search_document", "search_query", "classification", "clustering"});
+constexpr auto kInputTypes = std::to_array<std::string_view>(
+    {"search_document", "search_query", "classification", "clustering"});
 
 void allow_known(const json::object& root, const Path& path, Check& check) {
   for (const auto& member : root) {
     const std::string_view key = member.key();
-    if (!std::ranges::binary_search(kFields, key) && !is_gateway_field(key)) check.unknown(path.field(key));
+    if (!std::ranges::binary_search(kFields, key) && !is_gateway_field(key))
+      check.unknown(path.field(key));
   }
 }
 
-bool read_token(const json::value& value, const Path& path, Check& check, std::vector<std::int64_t>& out) {
+bool read_token(const json::value& value, const Path& path, Check& check,
+                std::vector<std::int64_t>& out) {
   if (!value.is_int64() || value.get_int64() < 0) {
     check.wrong_type(path, "a token id (an integer from 0)", value);
     return false;
@@ -34,15 +36,18 @@ bool read_token(const json::value& value, const Path& path, Check& check, std::v
   return true;
 }
 
-void read_tokens(const json::array& list, const Path& path, Check& check, EmbeddingRequest& request) {
-  if (list.empty()) check.rule(path, fmt::format("'{}' is an empty list of tokens.", path.brackets()));
+void read_tokens(const json::array& list, const Path& path, Check& check,
+                 EmbeddingRequest& request) {
+  if (list.empty())
+    check.rule(path, fmt::format("'{}' is an empty list of tokens.", path.brackets()));
   std::vector<std::int64_t>& tokens = request.tokens.emplace_back();
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (!read_token(list[i], path.element(i), check, tokens)) return;
   }
 }
 
-void read_element(const json::value& value, const Path& path, Check& check, EmbeddingRequest& request) {
+void read_element(const json::value& value, const Path& path, Check& check,
+                  EmbeddingRequest& request) {
   if (const auto* text = value.if_string()) {
     if (text->empty()) check.rule(path, fmt::format("'{}' is an empty string.", path.brackets()));
     request.input.emplace_back(std::string_view(*text));
@@ -57,7 +62,8 @@ void read_element(const json::value& value, const Path& path, Check& check, Embe
   }
 }
 
-void read_input(const json::value& input, const Path& path, Check& check, EmbeddingRequest& request) {
+void read_input(const json::value& input, const Path& path, Check& check,
+                EmbeddingRequest& request) {
   const auto* list = input.if_array();
   if (list == nullptr) {
     if (!input.is_string()) {
@@ -76,8 +82,8 @@ void read_input(const json::value& input, const Path& path, Check& check, Embedd
     return;
   }
   if (list->size() > kMaxEmbeddingInputs) {
-    check.rule(path, fmt::format("'input' has {} elements; at most {} are allowed in one call.", list->size(),
-                                 kMaxEmbeddingInputs));
+    check.rule(path, fmt::format("'input' has {} elements; at most {} are allowed in one call.",
+                                 list->size(), kMaxEmbeddingInputs));
     return;
   }
   for (std::size_t i = 0; i < list->size() && check.ok(); ++i) {
@@ -85,7 +91,8 @@ void read_input(const json::value& input, const Path& path, Check& check, Embedd
   }
 }
 
-void write_vector(JsonOut& out, const std::vector<float>& vector, EmbeddingCall::Encoding encoding, std::string& text) {
+void write_vector(JsonOut& out, const std::vector<float>& vector, EmbeddingCall::Encoding encoding,
+                  std::string& text) {
   if (encoding == EmbeddingCall::Encoding::kBase64) {
     out.string(vector_to_base64(vector));
     return;
@@ -116,7 +123,8 @@ Result<EmbeddingCall> decode_embedding_call(const JsonDocument& body) {
   } else {
     check.missing(input_path);
   }
-  if (fields.one_of("encoding_format", kEncodings) == "base64") call.encoding = EmbeddingCall::Encoding::kBase64;
+  if (fields.one_of("encoding_format", kEncodings) == "base64")
+    call.encoding = EmbeddingCall::Encoding::kBase64;
   call.request.dimensions = fields.integer("dimensions", 1, 65'536);
   call.request.user = fields.string("user").value_or("");
   call.request.input_type = fields.one_of("input_type", kInputTypes).value_or("");
@@ -124,18 +132,23 @@ Result<EmbeddingCall> decode_embedding_call(const JsonDocument& body) {
   return call;
 }
 
-std::string encode_embedding_reply(const EmbeddingResponse& response, EmbeddingCall::Encoding encoding,
-                                   std::string_view extras) {
+std::string encode_embedding_reply(const EmbeddingResponse& response,
+                                   EmbeddingCall::Encoding encoding, std::string_view extras) {
   std::string text;
   JsonOut out(text);
   out.open_object().member("object", "list").key("data").open_array();
   for (std::size_t i = 0; i < response.vectors.size(); ++i) {
-    out.open_object().member("object", "embedding").member("index", static_cast<std::int64_t>(i)).key("embedding");
+    out.open_object()
+        .member("object", "embedding")
+        .member("index", static_cast<std::int64_t>(i))
+        .key("embedding");
     write_vector(out, response.vectors[i], encoding, text);
     out.close_object();
   }
   out.close_array().member("model", response.model).key("usage").open_object();
-  out.member("prompt_tokens", response.usage.input).member("total_tokens", response.usage.total()).close_object();
+  out.member("prompt_tokens", response.usage.input)
+      .member("total_tokens", response.usage.total())
+      .close_object();
   if (!extras.empty()) out.key("asahi").raw(extras);
   out.close_object();
   return text;

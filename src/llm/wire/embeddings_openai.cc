@@ -14,7 +14,8 @@ std::optional<std::vector<float>> read_embedding(const json::object& item) {
 
 }  // namespace
 
-Result<WireRequest> encode_openai_embedding(const EmbeddingRequest& request, std::string_view model) {
+Result<WireRequest> encode_openai_embedding(const EmbeddingRequest& request,
+                                            std::string_view model) {
   WireRequest wire;
   wire.target = "/v1/embeddings";
   wire.headers.set("content-type", "application/json");
@@ -40,8 +41,8 @@ Result<EmbeddingResponse> decode_openai_embedding(std::string_view body) {
   const auto* root = (*document)->root().if_object();
   if (root == nullptr) return garbage("the embeddings vendor", "it is not a JSON object");
   if (const auto* error = object_at(*root, "error")) {
-    return std::unexpected(
-        vendor_error_of_type(string_at(*error, "type"), string_at(*error, "message"), string_at(*error, "code")));
+    return std::unexpected(vendor_error_of_type(
+        string_at(*error, "type"), string_at(*error, "message"), string_at(*error, "code")));
   }
   const auto* data = array_at(*root, "data");
   if (data == nullptr) return garbage("the embeddings vendor", "it has no array `data`");
@@ -58,7 +59,8 @@ Result<EmbeddingResponse> decode_openai_embedding(std::string_view body) {
     const std::int64_t index = int_at(*item, "index", static_cast<std::int64_t>(i));
     if (index < 0 || static_cast<std::size_t>(index) >= data->size() ||
         !response.vectors[static_cast<std::size_t>(index)].empty()) {
-      return garbage("the embeddings vendor", fmt::format("data[{}].index {} is out of range or repeated", i, index));
+      return garbage("the embeddings vendor",
+                     fmt::format("data[{}].index {} is out of range or repeated", i, index));
     }
     response.vectors[static_cast<std::size_t>(index)] = std::move(*vector);
   }

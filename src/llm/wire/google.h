@@ -10,8 +10,8 @@
 /// The two halves of the Gemini format (https://ai.google.dev/api/generate-content).
 namespace asahi::llm::wire::google {
 
-/// What the gateway's tool-call ids carry behind this mark: Gemini 3 refuses a history whose calls lack the
-/// `thoughtSignature` they came with, and no other shape has a place for it.
+/// What the gateway's tool-call ids carry behind this mark: Gemini 3 refuses a history whose calls
+/// lack the `thoughtSignature` they came with, and no other shape has a place for it.
 inline constexpr char kSignatureMark = '~';
 
 Result<WireRequest> encode_chat(const ChatRequest& request, std::string_view model);

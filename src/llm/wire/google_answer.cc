@@ -23,12 +23,14 @@ std::int64_t audio_tokens(const json::object& usage, std::string_view key) {
   if (details == nullptr) return sum;
   for (const auto& detail : *details) {
     const auto* object = detail.if_object();
-    if (object != nullptr && string_at(*object, "modality") == "AUDIO") sum += count_at(*object, "tokenCount");
+    if (object != nullptr && string_at(*object, "modality") == "AUDIO")
+      sum += count_at(*object, "tokenCount");
   }
   return sum;
 }
 
-// Thoughts are billed as output but counted beside the candidates; what tools put into the prompt likewise.
+// Thoughts are billed as output but counted beside the candidates; what tools put into the prompt
+// likewise.
 Usage read_usage(const json::object& usage) {
   Usage out;
   out.reported = true;
@@ -44,8 +46,9 @@ Usage read_usage(const json::object& usage) {
 FinishReason finish_of(std::string_view reason, bool called_tools) {
   if (reason == "STOP") return called_tools ? FinishReason::kToolCalls : FinishReason::kStop;
   if (reason == "MAX_TOKENS") return FinishReason::kLength;
-  for (const std::string_view blocked : {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
-                                         "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"}) {
+  for (const std::string_view blocked :
+       {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
+        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"}) {
     if (reason == blocked) return FinishReason::kContentFilter;
   }
   return reason == "FINISH_REASON_UNSPECIFIED" ? FinishReason::kUnknown : FinishReason::kError;
@@ -160,7 +163,8 @@ class FrameReader {
     start.tool_index = tool_calls_;
     start.tool_name = string_at(*call, "name");
     start.tool_id = string_at(*call, "id");
-    if (start.tool_id.empty()) start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
+    if (start.tool_id.empty())
+      start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
     const auto signature = string_at(part, "thoughtSignature");
     if (!signature.empty()) {
       start.tool_id += kSignatureMark;
@@ -195,7 +199,8 @@ class GoogleStream final : public StreamDecoder {
     return {};
   }
 
-  // Gemini has no end mark of its own: the answer is whole when a finish reason came and the body ended properly.
+  // Gemini has no end mark of its own: the answer is whole when a finish reason came and the body
+  // ended properly.
   Result<void> finish(std::vector<StreamEvent>& out) override {
     if (!reader_.finished() || parser_.mid_event()) return stream_cut("Google");
     add_event(out, Kind::kDone);
@@ -229,7 +234,8 @@ std::unique_ptr<StreamDecoder> make_stream_decoder() { return std::make_unique<G
 Error decode_error(int status, const http::Headers& headers, std::string_view body) {
   const auto parsed = parse_json(body);
   const auto words = parsed ? read_error(*parsed) : std::nullopt;
-  return words ? typed(*words, status, headers) : vendor_error(status, headers, body.substr(0, 1'000));
+  return words ? typed(*words, status, headers)
+               : vendor_error(status, headers, body.substr(0, 1'000));
 }
 
 }  // namespace asahi::llm::wire::google

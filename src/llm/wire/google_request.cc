@@ -11,7 +11,9 @@ namespace {
 // Google's own bypass for calls that another model made (thought signatures, Gemini 3).
 constexpr std::string_view kNoSignature = "skip_thought_signature_validator";
 
-bool is_gemini_3(std::string_view model) { return model.find("gemini-3") != std::string_view::npos; }
+bool is_gemini_3(std::string_view model) {
+  return model.find("gemini-3") != std::string_view::npos;
+}
 
 void write_blob(JsonOut& out, std::string_view media_type, std::string_view data) {
   out.open_object().key("inlineData").open_object();
@@ -79,7 +81,8 @@ class ContentsWriter {
       bool first_call = true;
       for (std::size_t j = 0; j < message.parts.size(); ++j) {
         const Part& part = message.parts[j];
-        if (std::holds_alternative<ReasoningPart>(part)) continue;  // other vendors' thoughts mean nothing here
+        if (std::holds_alternative<ReasoningPart>(part))
+          continue;  // other vendors' thoughts mean nothing here
         turn_to(message.role == Role::kAssistant ? "model" : "user");
         const bool unsigned_call = gemini_3_ && first_call;
         if (std::holds_alternative<ToolCallPart>(part)) first_call = false;
@@ -92,7 +95,8 @@ class ContentsWriter {
   }
 
  private:
-  // Neighbouring messages of one role become one turn: Gemini wants all results of a turn's calls together.
+  // Neighbouring messages of one role become one turn: Gemini wants all results of a turn's calls
+  // together.
   void turn_to(std::string_view role) {
     if (role == role_) return;
     if (!role_.empty()) out_.close_array().close_object();
@@ -114,19 +118,23 @@ class ContentsWriter {
       write_blob(out_, "audio/" + audio->format, audio->data);
     } else if (const auto* file = std::get_if<FilePart>(&part)) {
       if (!file->data.empty()) {
-        write_blob(out_, file->media_type.empty() ? "application/pdf" : file->media_type, file->data);
+        write_blob(out_, file->media_type.empty() ? "application/pdf" : file->media_type,
+                   file->data);
       } else if (!file->url.empty()) {
         write_uri(out_, file->media_type, file->url);
       } else {
-        return refuse("Google does not know files that were uploaded elsewhere; send the bytes or a URL of them");
+        return refuse(
+            "Google does not know files that were uploaded elsewhere; send the bytes or a URL of "
+            "them");
       }
     } else if (const auto* call = std::get_if<ToolCallPart>(&part)) {
       write_tool_call(out_, *call, unsigned_call);
     } else if (const auto* result = std::get_if<ToolResultPart>(&part)) {
       const auto name = tool_name_of(request_.messages, i, result->tool_call_id);
       if (name.empty()) {
-        return refuse(fmt::format("the tool result names the call '{}', which no earlier assistant message made",
-                                  result->tool_call_id));
+        return refuse(fmt::format(
+            "the tool result names the call '{}', which no earlier assistant message made",
+            result->tool_call_id));
       }
       write_tool_result(out_, name, *result);
     } else {
@@ -162,7 +170,8 @@ void write_tools(JsonOut& out, const ChatRequest& request) {
       out.member("parameters", *schema);
     } else if (const auto* object = tool.parameters.if_object()) {
       const auto* properties = object_at(*object, "properties");
-      if (properties != nullptr && !properties->empty()) out.member("parametersJsonSchema", tool.parameters);
+      if (properties != nullptr && !properties->empty())
+        out.member("parametersJsonSchema", tool.parameters);
     }
     out.close_object();
   }
@@ -174,12 +183,21 @@ void write_tool_choice(JsonOut& out, const ToolChoice& choice) {
   if (choice.mode == Mode::kUnset) return;
   out.key("toolConfig").open_object().key("functionCallingConfig").open_object();
   switch (choice.mode) {
-    case Mode::kNone: out.member("mode", "NONE"); break;
-    case Mode::kRequired: out.member("mode", "ANY"); break;
-    case Mode::kNamed:
-      out.member("mode", "ANY").key("allowedFunctionNames").open_array().string(choice.name).close_array();
+    case Mode::kNone:
+      out.member("mode", "NONE");
       break;
-    default: out.member("mode", "AUTO");
+    case Mode::kRequired:
+      out.member("mode", "ANY");
+      break;
+    case Mode::kNamed:
+      out.member("mode", "ANY")
+          .key("allowedFunctionNames")
+          .open_array()
+          .string(choice.name)
+          .close_array();
+      break;
+    default:
+      out.member("mode", "AUTO");
   }
   out.close_object().close_object();
 }
@@ -252,13 +270,15 @@ std::string target_of(std::string_view model, bool stream) {
 }  // namespace
 
 Result<WireRequest> encode_chat(const ChatRequest& request, std::string_view model) {
-  if (auto ok = refuse_vendor_only(request, Shape::kGoogle); !ok) return std::unexpected(ok.error());
+  if (auto ok = refuse_vendor_only(request, Shape::kGoogle); !ok)
+    return std::unexpected(ok.error());
   WireRequest wire;
   wire.target = target_of(model, request.stream);
   wire.headers.set("content-type", "application/json");
   JsonOut out(wire.body);
   out.open_object();
-  if (auto ok = ContentsWriter(out, request, model).write(); !ok) return std::unexpected(ok.error());
+  if (auto ok = ContentsWriter(out, request, model).write(); !ok)
+    return std::unexpected(ok.error());
   write_system(out, request);
   write_tools(out, request);
   write_tool_choice(out, request.tool_choice);

@@ -8,11 +8,14 @@ namespace asahi::llm::wire {
 namespace {
 
 constexpr std::array<std::string_view, 14> kKept = {
-    "title",     "description", "nullable",  "maxItems", "minItems", "required", "minProperties",
-    "maxProperties", "minLength", "maxLength", "pattern",  "minimum",  "maximum",  "propertyOrdering"};
-// Say nothing that changes which values are valid, or only forbid extra members, which Gemini never writes.
-constexpr std::array<std::string_view, 10> kDropped = {"$schema",    "$id",       "$comment", "examples", "example",
-                                                       "deprecated", "readOnly",  "writeOnly", "default", "$anchor"};
+    "title",    "description",   "nullable",      "maxItems",        "minItems",
+    "required", "minProperties", "maxProperties", "minLength",       "maxLength",
+    "pattern",  "minimum",       "maximum",       "propertyOrdering"};
+// Say nothing that changes which values are valid, or only forbid extra members, which Gemini never
+// writes.
+constexpr std::array<std::string_view, 10> kDropped = {
+    "$schema",    "$id",      "$comment",  "examples", "example",
+    "deprecated", "readOnly", "writeOnly", "default",  "$anchor"};
 
 bool listed(std::span<const std::string_view> list, std::string_view key) {
   return std::ranges::find(list, key) != list.end();
@@ -72,7 +75,8 @@ bool all_strings(const json::value& value) {
 
 // Formats are hints; Gemini answers 400 to those that it does not know.
 bool known_format(const json::value& format) {
-  static constexpr std::array<std::string_view, 6> kFormats = {"float", "double", "int32", "int64", "enum", "date-time"};
+  static constexpr std::array<std::string_view, 6> kFormats = {"float", "double", "int32",
+                                                               "int64", "enum",   "date-time"};
   return format.is_string() && listed(kFormats, std::string_view(format.get_string()));
 }
 
@@ -131,7 +135,8 @@ std::optional<json::value> to_google_schema(const json::value& schema) {
   // Gemini refuses an enum or constant without a type, and an object that lists no properties.
   if (out.contains("enum") && !out.contains("type")) out["type"] = "string";
   const auto* type = out.if_contains("type");
-  if (type != nullptr && type->is_string() && type->get_string() == "object" && !out.contains("properties")) {
+  if (type != nullptr && type->is_string() && type->get_string() == "object" &&
+      !out.contains("properties")) {
     return std::nullopt;
   }
   if (type == nullptr && !out.contains("anyOf")) return std::nullopt;

@@ -17,22 +17,30 @@ class OllamaCodec final : public VendorCodec {
   Result<WireRequest> encode(const ChatRequest& request, std::string_view model) const override {
     return ollama::encode_chat(request, model);
   }
-  Result<ChatResponse> decode(std::string_view body) const override { return ollama::decode_chat(body); }
-  std::unique_ptr<StreamDecoder> stream_decoder() const override { return ollama::make_stream_decoder(); }
+  Result<ChatResponse> decode(std::string_view body) const override {
+    return ollama::decode_chat(body);
+  }
+  std::unique_ptr<StreamDecoder> stream_decoder() const override {
+    return ollama::make_stream_decoder();
+  }
 
-  Error decode_error(int status, const http::Headers& headers, std::string_view body) const override {
+  Error decode_error(int status, const http::Headers& headers,
+                     std::string_view body) const override {
     const auto parsed = parse_json(body);
     const auto* root = parsed ? parsed->if_object() : nullptr;
-    return vendor_error(status, headers, root == nullptr ? body.substr(0, 1'000) : string_at(*root, "error"));
+    return vendor_error(status, headers,
+                        root == nullptr ? body.substr(0, 1'000) : string_at(*root, "error"));
   }
 
   void authorize(http::Headers& headers, std::string_view key) const override {
     headers.set("authorization", fmt::format("Bearer {}", key));
   }
 
-  Result<WireRequest> encode_embedding(const EmbeddingRequest& request, std::string_view model) const override {
+  Result<WireRequest> encode_embedding(const EmbeddingRequest& request,
+                                       std::string_view model) const override {
     if (!request.tokens.empty()) {
-      return fail_field("input", "Ollama embeds texts, not token ids; send strings or choose an OpenAI model");
+      return fail_field(
+          "input", "Ollama embeds texts, not token ids; send strings or choose an OpenAI model");
     }
     WireRequest wire;
     wire.target = "/api/embed";

@@ -19,7 +19,8 @@ class LineReader {
     const auto* line = value.if_object();
     if (line == nullptr) return garbage("Ollama", "it is not a JSON object");
     if (const json::value* error = find(*line, "error")) {
-      const auto words = error->is_string() ? std::string_view(error->get_string()) : std::string_view();
+      const auto words =
+          error->is_string() ? std::string_view(error->get_string()) : std::string_view();
       return std::unexpected(vendor_error_of_type({}, words));
     }
     if (!started_) {
@@ -48,16 +49,19 @@ class LineReader {
     }
   }
 
-  void read_call(const json::object& call, const json::object& function, std::vector<StreamEvent>& out) {
+  void read_call(const json::object& call, const json::object& function,
+                 std::vector<StreamEvent>& out) {
     const json::value* given = find(function, "arguments");
     std::string arguments = "{}";
-    if (given != nullptr) arguments = given->is_string() ? std::string(given->get_string()) : to_json(*given);
+    if (given != nullptr)
+      arguments = given->is_string() ? std::string(given->get_string()) : to_json(*given);
     StreamEvent start;
     start.kind = Kind::kToolCallStart;
     start.tool_index = tool_calls_;
     start.tool_name = string_at(function, "name");
     start.tool_id = string_at(call, "id");
-    if (start.tool_id.empty()) start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
+    if (start.tool_id.empty())
+      start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
     out.push_back(std::move(start));
     add_event(out, Kind::kToolCallDelta, std::move(arguments)).tool_index = tool_calls_++;
   }
@@ -98,7 +102,8 @@ class OllamaStream final : public StreamDecoder {
   }
 
   Result<void> finish(std::vector<StreamEvent>& out) override {
-    // The last line may come without its newline; half a line is a cut, an error line is what it says.
+    // The last line may come without its newline; half a line is a cut, an error line is what it
+    // says.
     if (auto ok = take_line(out); !ok && ok.error().reason != "vendor_garbage") return ok;
     if (!reader_.done()) return stream_cut("Ollama");
     return {};

@@ -45,7 +45,8 @@ Result<FlatMessage> flatten(const Message& message, std::size_t index) {
         if (auto ok = add_image(seen, field, flat); !ok) return std::unexpected(ok.error());
       }
     } else {
-      return fail_field(field, "Ollama takes text and images only; leave this part out or choose another vendor");
+      return fail_field(
+          field, "Ollama takes text and images only; leave this part out or choose another vendor");
     }
   }
   return flat;
@@ -71,10 +72,14 @@ void write_calls(JsonOut& out, const std::vector<const ToolCallPart*>& calls) {
 std::string_view role_of(Role role) {
   switch (role) {
     case Role::kSystem:
-    case Role::kDeveloper: return "system";
-    case Role::kAssistant: return "assistant";
-    case Role::kTool: return "tool";
-    case Role::kUser: return "user";
+    case Role::kDeveloper:
+      return "system";
+    case Role::kAssistant:
+      return "assistant";
+    case Role::kTool:
+      return "tool";
+    case Role::kUser:
+      return "user";
   }
   return "user";
 }
@@ -90,11 +95,14 @@ Result<void> write_messages(JsonOut& out, const ChatRequest& request) {
       if (!name.empty()) out.member("tool_name", name);
       out.close_object();
     }
-    const bool only_results = !flat.results.empty() && flat.text.empty() && flat.images.empty() && flat.calls.empty();
+    const bool only_results =
+        !flat.results.empty() && flat.text.empty() && flat.images.empty() && flat.calls.empty();
     if (only_results) continue;
     // Pictures that a tool returned have no place in its result; they follow as the user's.
     const bool from_tool = message.role == Role::kTool && !flat.results.empty();
-    out.open_object().member("role", from_tool ? "user" : role_of(message.role)).member("content", flat.text);
+    out.open_object()
+        .member("role", from_tool ? "user" : role_of(message.role))
+        .member("content", flat.text);
     if (!flat.thinking.empty()) out.member("thinking", flat.thinking);
     write_images(out, flat.images);
     write_calls(out, flat.calls);
@@ -109,8 +117,14 @@ void write_tools(JsonOut& out, const ChatRequest& request) {
   if (request.tools.empty() || request.tool_choice.mode == ToolChoice::Mode::kNone) return;
   out.key("tools").open_array();
   for (const Tool& tool : request.tools) {
-    if (request.tool_choice.mode == ToolChoice::Mode::kNamed && tool.name != request.tool_choice.name) continue;
-    out.open_object().member("type", "function").key("function").open_object().member("name", tool.name);
+    if (request.tool_choice.mode == ToolChoice::Mode::kNamed &&
+        tool.name != request.tool_choice.name)
+      continue;
+    out.open_object()
+        .member("type", "function")
+        .key("function")
+        .open_object()
+        .member("name", tool.name);
     out.member("description", tool.description).key("parameters");
     if (tool.parameters.is_object()) {
       out.value(tool.parameters);
@@ -132,7 +146,8 @@ void write_thinking(JsonOut& out, const Reasoning& reasoning) {
     out.member("think", false);
   } else if (reasoning.effort == "minimal") {
     out.member("think", "low");
-  } else if (reasoning.effort == "low" || reasoning.effort == "medium" || reasoning.effort == "high") {
+  } else if (reasoning.effort == "low" || reasoning.effort == "medium" ||
+             reasoning.effort == "high") {
     out.member("think", reasoning.effort);
   } else if (!reasoning.effort.empty()) {
     out.member("think", "high");
@@ -159,7 +174,8 @@ void write_options(JsonOut& out, const ChatRequest& request) {
 }  // namespace
 
 Result<WireRequest> encode_chat(const ChatRequest& request, std::string_view model) {
-  if (auto ok = refuse_vendor_only(request, Shape::kOllama); !ok) return std::unexpected(ok.error());
+  if (auto ok = refuse_vendor_only(request, Shape::kOllama); !ok)
+    return std::unexpected(ok.error());
   WireRequest wire;
   wire.target = "/api/chat";
   wire.headers.set("content-type", "application/json");

@@ -11,7 +11,8 @@
 /// The parts of OpenAI's Responses format (POST /v1/responses), both directions.
 namespace asahi::llm::wire::responses {
 
-/// Marks a signature of another vendor's thinking that travels in a reasoning item's `encrypted_content`.
+/// Marks a signature of another vendor's thinking that travels in a reasoning item's
+/// `encrypted_content`.
 inline constexpr std::string_view kSignaturePrefix = "asahi.signature.";
 
 /// Stands in ImagePart::url before the id of a file that the vendor keeps.
@@ -56,11 +57,12 @@ Result<FinishReason> read_finish(const json::object& response, bool called_tools
 /// The typed form of {"code", "message"} as failed responses and error events carry it.
 Error read_error(const json::object& error);
 
-/// ---- Neutral → client ---------------------------------------------------------------------------
-std::string encode_response(const ChatRequest& request, const ChatResponse& response, const Extras& extras,
-                            std::int64_t created);
-std::unique_ptr<StreamEncoder> make_stream_encoder(const ChatRequest& request, std::string id, std::string model,
-                                                   std::int64_t created);
+/// ---- Neutral → client
+/// ---------------------------------------------------------------------------
+std::string encode_response(const ChatRequest& request, const ChatResponse& response,
+                            const Extras& extras, std::int64_t created);
+std::unique_ptr<StreamEncoder> make_stream_encoder(const ChatRequest& request, std::string id,
+                                                   std::string model, std::int64_t created);
 
 /// "completed", "incomplete", "failed"
 std::string_view status_of(FinishReason finish);
@@ -68,12 +70,13 @@ std::string_view status_of(FinishReason finish);
 /// The response object of one call, in whatever state; what does not change is written once.
 class ResponseWriter {
  public:
-  ResponseWriter(const ChatRequest& request, std::string id, std::string model, std::int64_t created);
+  ResponseWriter(const ChatRequest& request, std::string id, std::string model,
+                 std::int64_t created);
   /// An id for output item `index`: "msg_…_0", derived from the response's.
   std::string item_id(std::string_view prefix, std::size_t index) const;
   /// The object with `output` (JSON text of an array) and, where not null, `usage`.
-  void write(JsonOut& out, std::string_view status, FinishReason finish, std::string_view output, const Usage* usage,
-             std::string_view extras) const;
+  void write(JsonOut& out, std::string_view status, FinishReason finish, std::string_view output,
+             const Usage* usage, std::string_view extras) const;
   const std::string& id() const { return id_; }
   /// Whether the client asked for `reasoning.encrypted_content`.
   bool wants_encrypted() const { return wants_encrypted_; }
@@ -86,12 +89,14 @@ class ResponseWriter {
 };
 
 /// The output items of an answer that is there as a whole, as a JSON array.
-void write_output(const ResponseWriter& response, JsonOut& out, const std::vector<Part>& parts, FinishReason finish);
+void write_output(const ResponseWriter& response, JsonOut& out, const std::vector<Part>& parts,
+                  FinishReason finish);
 void write_text_part(JsonOut& out, std::string_view text);
 void write_refusal_part(JsonOut& out, std::string_view text);
-void write_reasoning_item(JsonOut& out, std::string_view id, std::string_view text, std::string_view encrypted);
-void write_call_item(JsonOut& out, std::string_view id, std::string_view status, std::string_view call_id,
-                     std::string_view name, std::string_view arguments);
+void write_reasoning_item(JsonOut& out, std::string_view id, std::string_view text,
+                          std::string_view encrypted);
+void write_call_item(JsonOut& out, std::string_view id, std::string_view status,
+                     std::string_view call_id, std::string_view name, std::string_view arguments);
 /// What of a ReasoningPart goes into `encrypted_content`; empty: nothing.
 std::string encrypted_of(std::string_view signature, std::string_view encrypted);
 

@@ -10,7 +10,8 @@ namespace {
 
 using Kind = StreamEvent::Kind;
 
-/// What of one output item has been given out; a whole item and its deltas end up as the same events.
+/// What of one output item has been given out; a whole item and its deltas end up as the same
+/// events.
 struct ItemState {
   bool text = false;  ///< some text, refusal or thought
   bool started = false;
@@ -21,7 +22,8 @@ struct ItemState {
 
 class ItemReader {
  public:
-  explicit ItemReader(std::vector<StreamEvent>& out, std::size_t& tool_calls) : out_(out), tool_calls_(tool_calls) {}
+  explicit ItemReader(std::vector<StreamEvent>& out, std::size_t& tool_calls)
+      : out_(out), tool_calls_(tool_calls) {}
 
   /// A finished item: whatever its deltas have not said yet.
   void read(const json::object& item, ItemState& state) {
@@ -108,7 +110,8 @@ void add_start(const json::object& response, std::vector<StreamEvent>& out) {
   event.model = string_at(response, "model");
 }
 
-Result<void> add_end(const json::object& response, bool called_tools, std::vector<StreamEvent>& out) {
+Result<void> add_end(const json::object& response, bool called_tools,
+                     std::vector<StreamEvent>& out) {
   ASAHI_TRY(const FinishReason finish, read_finish(response, called_tools));
   add_event(out, Kind::kFinish).finish = finish;
   if (const auto* usage = object_at(response, "usage")) {
@@ -131,7 +134,8 @@ class ResponsesStream final : public StreamDecoder {
       if (root == nullptr) return garbage("OpenAI", "an event of the stream is not a JSON object");
       const std::size_t first = out.size();
       if (auto ok = read(*root, out); !ok) return ok;
-      stamp_frame(out, first, Shape::kOpenAiResponses, std::move(frame.data), std::move(frame.event));
+      stamp_frame(out, first, Shape::kOpenAiResponses, std::move(frame.data),
+                  std::move(frame.event));
     }
     return {};
   }
@@ -148,14 +152,17 @@ class ResponsesStream final : public StreamDecoder {
       const auto* nested = object_at(event, "error");
       return std::unexpected(read_error(nested == nullptr ? event : *nested));
     }
-    if (const auto* response = object_at(event, "response")) return read_state(type, *response, out);
+    if (const auto* response = object_at(event, "response"))
+      return read_state(type, *response, out);
     read_delta(type, event, out);
     return {};
   }
 
-  Result<void> read_state(std::string_view type, const json::object& response, std::vector<StreamEvent>& out) {
+  Result<void> read_state(std::string_view type, const json::object& response,
+                          std::vector<StreamEvent>& out) {
     if (type == "response.created") add_start(response, out);
-    if (type == "response.completed" || type == "response.incomplete" || type == "response.failed") {
+    if (type == "response.completed" || type == "response.incomplete" ||
+        type == "response.failed") {
       done_ = true;
       return add_end(response, tool_calls_ > 0, out);
     }
@@ -179,7 +186,8 @@ class ResponsesStream final : public StreamDecoder {
     } else if (const auto* item = object_at(event, "item")) {
       if (type == "response.output_item.done") {
         reader.read(*item, state);
-      } else if (type == "response.output_item.added" && string_at(*item, "type") == "function_call") {
+      } else if (type == "response.output_item.added" &&
+                 string_at(*item, "type") == "function_call") {
         reader.start_call(*item, state);
       }
     }
@@ -211,7 +219,8 @@ Result<FinishReason> read_finish(const json::object& response, bool called_tools
     return reason == "content_filter" ? FinishReason::kContentFilter : FinishReason::kLength;
   }
   if (const auto* error = object_at(response, "error")) return std::unexpected(read_error(*error));
-  return garbage("OpenAI", "the response is neither completed nor incomplete, and reports no error");
+  return garbage("OpenAI",
+                 "the response is neither completed nor incomplete, and reports no error");
 }
 
 Result<ChatResponse> decode_response(std::string_view body) {

@@ -49,7 +49,10 @@ void write_usage(JsonOut& out, const Usage& usage) {
   if (usage.cache_write_input + usage.cache_write_1h_input > 0) {
     out.member("cache_write_tokens", usage.cache_write_input + usage.cache_write_1h_input);
   }
-  out.close_object().member("output_tokens", usage.output).key("output_tokens_details").open_object();
+  out.close_object()
+      .member("output_tokens", usage.output)
+      .key("output_tokens_details")
+      .open_object();
   out.member("reasoning_tokens", usage.reasoning_output).close_object();
   out.member("total_tokens", usage.total()).close_object();
 }
@@ -60,7 +63,9 @@ class OutputWriter {
   OutputWriter(const ResponseWriter& response, JsonOut& out) : response_(response), out_(out) {}
 
   void write(const std::vector<Part>& parts, FinishReason finish) {
-    status_ = finish == FinishReason::kLength || finish == FinishReason::kContentFilter ? "incomplete" : "completed";
+    status_ = finish == FinishReason::kLength || finish == FinishReason::kContentFilter
+                  ? "incomplete"
+                  : "completed";
     out_.open_array();
     for (const Part& part : parts) {
       if (const auto* text = std::get_if<TextPart>(&part)) {
@@ -71,11 +76,13 @@ class OutputWriter {
         write_refusal_part(out_, refusal->text);
       } else if (const auto* call = std::get_if<ToolCallPart>(&part)) {
         close_message();
-        write_call_item(out_, response_.item_id("fc", index_++), "completed", call->id, call->name, call->arguments);
+        write_call_item(out_, response_.item_id("fc", index_++), "completed", call->id, call->name,
+                        call->arguments);
       } else if (const auto* thought = std::get_if<ReasoningPart>(&part)) {
         close_message();
-        const auto encrypted =
-            response_.wants_encrypted() ? encrypted_of(thought->signature, thought->encrypted) : std::string();
+        const auto encrypted = response_.wants_encrypted()
+                                   ? encrypted_of(thought->signature, thought->encrypted)
+                                   : std::string();
         if (thought->text.empty() && encrypted.empty()) continue;
         write_reasoning_item(out_, response_.item_id("rs", index_++), thought->text, encrypted);
       }
@@ -103,7 +110,8 @@ class OutputWriter {
 };
 
 // The vendor's own object with the names and the extras of ours.
-std::string from_original(const json::object& original, const ChatResponse& response, const Extras& extras) {
+std::string from_original(const json::object& original, const ChatResponse& response,
+                          const Extras& extras) {
   std::string text;
   JsonOut out(text);
   out.open_object().member("id", response.id);
@@ -128,7 +136,8 @@ class ResponsesClient final : public ClientCodec {
                      std::int64_t created) const override {
     return encode_response(request, response, extras, created);
   }
-  std::unique_ptr<StreamEncoder> stream_encoder(const ChatRequest& request, std::string id, std::string model,
+  std::unique_ptr<StreamEncoder> stream_encoder(const ChatRequest& request, std::string id,
+                                                std::string model,
                                                 std::int64_t created) const override {
     return make_stream_encoder(request, std::move(id), std::move(model), created);
   }
@@ -142,13 +151,17 @@ class ResponsesClient final : public ClientCodec {
 std::string_view status_of(FinishReason finish) {
   switch (finish) {
     case FinishReason::kLength:
-    case FinishReason::kContentFilter: return "incomplete";
-    case FinishReason::kError: return "failed";
-    default: return "completed";
+    case FinishReason::kContentFilter:
+      return "incomplete";
+    case FinishReason::kError:
+      return "failed";
+    default:
+      return "completed";
   }
 }
 
-void write_output(const ResponseWriter& response, JsonOut& out, const std::vector<Part>& parts, FinishReason finish) {
+void write_output(const ResponseWriter& response, JsonOut& out, const std::vector<Part>& parts,
+                  FinishReason finish) {
   OutputWriter(response, out).write(parts, finish);
 }
 
@@ -159,30 +172,39 @@ std::string encrypted_of(std::string_view signature, std::string_view encrypted)
 
 void write_text_part(JsonOut& out, std::string_view text) {
   out.open_object().member("type", "output_text").member("text", text);
-  out.key("annotations").open_array().close_array().key("logprobs").open_array().close_array().close_object();
+  out.key("annotations")
+      .open_array()
+      .close_array()
+      .key("logprobs")
+      .open_array()
+      .close_array()
+      .close_object();
 }
 
 void write_refusal_part(JsonOut& out, std::string_view text) {
   out.open_object().member("type", "refusal").member("refusal", text).close_object();
 }
 
-void write_reasoning_item(JsonOut& out, std::string_view id, std::string_view text, std::string_view encrypted) {
+void write_reasoning_item(JsonOut& out, std::string_view id, std::string_view text,
+                          std::string_view encrypted) {
   out.open_object();
   if (!id.empty()) out.member("id", id);
   out.member("type", "reasoning").key("summary").open_array();
-  if (!text.empty()) out.open_object().member("type", "summary_text").member("text", text).close_object();
+  if (!text.empty())
+    out.open_object().member("type", "summary_text").member("text", text).close_object();
   out.close_array();
   if (!encrypted.empty()) out.member("encrypted_content", encrypted);
   out.close_object();
 }
 
-void write_call_item(JsonOut& out, std::string_view id, std::string_view status, std::string_view call_id,
-                     std::string_view name, std::string_view arguments) {
+void write_call_item(JsonOut& out, std::string_view id, std::string_view status,
+                     std::string_view call_id, std::string_view name, std::string_view arguments) {
   out.open_object().member("id", id).member("type", "function_call").member("status", status);
   out.member("call_id", call_id).member("name", name).member("arguments", arguments).close_object();
 }
 
-ResponseWriter::ResponseWriter(const ChatRequest& request, std::string id, std::string model, std::int64_t created)
+ResponseWriter::ResponseWriter(const ChatRequest& request, std::string id, std::string model,
+                               std::int64_t created)
     : id_(std::move(id)), model_(std::move(model)), created_(created) {
   const auto* original = request.shape == Shape::kOpenAiResponses && request.original != nullptr
                              ? request.original->root().if_object()
@@ -202,12 +224,14 @@ ResponseWriter::ResponseWriter(const ChatRequest& request, std::string id, std::
 
 std::string ResponseWriter::item_id(std::string_view prefix, std::size_t index) const {
   const auto underscore = id_.find('_');
-  const std::string_view tail = underscore == std::string::npos ? id_ : std::string_view(id_).substr(underscore + 1);
+  const std::string_view tail =
+      underscore == std::string::npos ? id_ : std::string_view(id_).substr(underscore + 1);
   return fmt::format("{}_{}_{}", prefix, tail, index);
 }
 
-void ResponseWriter::write(JsonOut& out, std::string_view status, FinishReason finish, std::string_view output,
-                           const Usage* usage, std::string_view extras) const {
+void ResponseWriter::write(JsonOut& out, std::string_view status, FinishReason finish,
+                           std::string_view output, const Usage* usage,
+                           std::string_view extras) const {
   out.open_object().member("id", id_).member("object", "response").member("created_at", created_);
   out.member("status", status).member("background", false).key("error");
   if (status == "failed") {
@@ -219,7 +243,9 @@ void ResponseWriter::write(JsonOut& out, std::string_view status, FinishReason f
   out.key("incomplete_details");
   if (status == "incomplete") {
     const bool filtered = finish == FinishReason::kContentFilter;
-    out.open_object().member("reason", filtered ? "content_filter" : "max_output_tokens").close_object();
+    out.open_object()
+        .member("reason", filtered ? "content_filter" : "max_output_tokens")
+        .close_object();
   } else {
     out.null();
   }
@@ -235,10 +261,11 @@ void ResponseWriter::write(JsonOut& out, std::string_view status, FinishReason f
   out.close_object();
 }
 
-std::string encode_response(const ChatRequest& request, const ChatResponse& response, const Extras& extras,
-                            std::int64_t created) {
+std::string encode_response(const ChatRequest& request, const ChatResponse& response,
+                            const Extras& extras, std::int64_t created) {
   if (response.shape == Shape::kOpenAiResponses && response.original != nullptr) {
-    if (const auto* original = response.original->root().if_object()) return from_original(*original, response, extras);
+    if (const auto* original = response.original->root().if_object())
+      return from_original(*original, response, extras);
   }
   const ResponseWriter writer(request, response.id, response.model, created);
   std::string items;

@@ -8,7 +8,8 @@
 namespace asahi::llm::wire::responses {
 namespace {
 
-constexpr auto kRoles = std::to_array<std::string_view>({"user", "assistant", "system", "developer"});
+constexpr auto kRoles =
+    std::to_array<std::string_view>({"user", "assistant", "system", "developer"});
 constexpr auto kDetails = std::to_array<std::string_view>({"low", "high", "auto", "original"});
 constexpr auto kAudioFormats = std::to_array<std::string_view>({"wav", "mp3"});
 constexpr auto kPartTypes = std::to_array<std::string_view>(
@@ -22,12 +23,13 @@ Role role_of(std::string_view name) {
 }
 
 bool has_text(const Message& message) {
-  return std::ranges::any_of(message.parts, [](const Part& part) { return std::holds_alternative<TextPart>(part); });
+  return std::ranges::any_of(
+      message.parts, [](const Part& part) { return std::holds_alternative<TextPart>(part); });
 }
 
 bool has_calls(const Message& message) {
-  return std::ranges::any_of(message.parts,
-                             [](const Part& part) { return std::holds_alternative<ToolCallPart>(part); });
+  return std::ranges::any_of(
+      message.parts, [](const Part& part) { return std::holds_alternative<ToolCallPart>(part); });
 }
 
 // The texts of a list of {"type": …, "text": …}, as summaries and reasoning contents are.
@@ -49,7 +51,8 @@ void need_same_shape(ChatRequest& request, std::string what) {
 
 void InputReader::read(const json::value& input, const Path& path) {
   if (const auto* text = input.if_string()) {
-    request_.messages.push_back(Message{.role = Role::kUser, .parts = {TextPart{.text = std::string(*text)}}});
+    request_.messages.push_back(
+        Message{.role = Role::kUser, .parts = {TextPart{.text = std::string(*text)}}});
     return;
   }
   const auto* items = input.if_array();
@@ -88,14 +91,17 @@ void InputReader::read_item(const json::object& item, const Path& path) {
 // References and hosted tools' items mean something only to the vendor that keeps them.
 void InputReader::keep_opaque(const json::object& item, const Path& path, std::string_view type) {
   if (type == "item_reference") {
-    need_same_shape(request_,
-                    fmt::format("{}.type 'item_reference' (this gateway keeps no responses; send the item itself, "
-                                "which SDKs do with store: false)",
-                                path.brackets()));
+    need_same_shape(
+        request_,
+        fmt::format(
+            "{}.type 'item_reference' (this gateway keeps no responses; send the item itself, "
+            "which SDKs do with store: false)",
+            path.brackets()));
   } else {
     need_same_shape(request_, fmt::format("{}.type '{}'", path.brackets(), type));
   }
-  assistant().parts.emplace_back(OpaquePart{.shape = Shape::kOpenAiResponses, .value = json::value(item)});
+  assistant().parts.emplace_back(
+      OpaquePart{.shape = Shape::kOpenAiResponses, .value = json::value(item)});
 }
 
 // The assistant's items of one turn stand apart here and are one message everywhere else.
@@ -118,7 +124,8 @@ void InputReader::read_message(const json::object& item, const Path& path) {
   }
   if (role == Role::kAssistant) {
     // Two texts in a row are two messages, unless calls hold the turn open for their results.
-    const bool again = !request_.messages.empty() && request_.messages.back().role == Role::kAssistant &&
+    const bool again = !request_.messages.empty() &&
+                       request_.messages.back().role == Role::kAssistant &&
                        has_text(request_.messages.back()) && !has_calls(request_.messages.back());
     if (again) request_.messages.push_back(Message{.role = Role::kAssistant});
     read_content(*content, content_path, assistant());
@@ -169,8 +176,9 @@ void InputReader::read_part(const json::object& part, const Path& path, Message&
     if (audio == nullptr) return;
     const Path audio_path = path.field("input_audio");
     const FieldReader inner(*audio, audio_path, check_);
-    message.parts.emplace_back(AudioPart{.format = std::string(inner.need_one_of("format", kAudioFormats)),
-                                         .data = std::string(inner.need_string("data"))});
+    message.parts.emplace_back(
+        AudioPart{.format = std::string(inner.need_one_of("format", kAudioFormats)),
+                  .data = std::string(inner.need_string("data"))});
   }
 }
 
@@ -203,7 +211,8 @@ void InputReader::read_file(const json::object& part, const Path& path, FilePart
   }
   if (!file.file_id.empty()) need_same_shape(request_, fmt::format("{}.file_id", path.brackets()));
   if (file.data.empty() && file.url.empty() && file.file_id.empty()) {
-    check_.rule(path, fmt::format("'{}' needs one of file_data, file_url and file_id.", path.brackets()),
+    check_.rule(path,
+                fmt::format("'{}' needs one of file_data, file_url and file_id.", path.brackets()),
                 "missing_required_parameter");
   }
 }
@@ -232,7 +241,8 @@ void InputReader::read_call_output(const json::object& item, const Path& path) {
     if (auto* image = std::get_if<ImagePart>(&holder.parts[i])) {
       result.images.push_back(std::move(*image));
     } else if (!std::holds_alternative<TextPart>(holder.parts[i])) {
-      check_.rule(output_path.element(i), "A function's output is made of input_text and input_image parts.");
+      check_.rule(output_path.element(i),
+                  "A function's output is made of input_text and input_image parts.");
     }
   }
   request_.messages.push_back(Message{.role = Role::kTool, .parts = {std::move(result)}});

@@ -9,15 +9,37 @@ namespace asahi::llm::wire::responses {
 namespace {
 
 // https://platform.openai.com/docs/api-reference/responses/create
-constexpr auto kFields = std::to_array<std::string_view>(
-    {"background",          "context_management",   "conversation",         "include",
-     "input",               "instructions",         "max_output_tokens",    "max_tool_calls",
-     "metadata",            "model",                "moderation",           "parallel_tool_calls",
-     "previous_response_id", "prompt",              "prompt_cache_key",     "prompt_cache_options",
-     "prompt_cache_retention", "reasoning",         "safety_identifier",    "service_tier",
-     "store",               "stream",               "stream_options",       "temperature",
-     "text",                "tool_choice",          "tools",                "top_logprobs",
-     "top_p",               "truncation",           "user"});
+constexpr auto kFields = std::to_array<std::string_view>({"background",
+                                                          "context_management",
+                                                          "conversation",
+                                                          "include",
+                                                          "input",
+                                                          "instructions",
+                                                          "max_output_tokens",
+                                                          "max_tool_calls",
+                                                          "metadata",
+                                                          "model",
+                                                          "moderation",
+                                                          "parallel_tool_calls",
+                                                          "previous_response_id",
+                                                          "prompt",
+                                                          "prompt_cache_key",
+                                                          "prompt_cache_options",
+                                                          "prompt_cache_retention",
+                                                          "reasoning",
+                                                          "safety_identifier",
+                                                          "service_tier",
+                                                          "store",
+                                                          "stream",
+                                                          "stream_options",
+                                                          "temperature",
+                                                          "text",
+                                                          "tool_choice",
+                                                          "tools",
+                                                          "top_logprobs",
+                                                          "top_p",
+                                                          "truncation",
+                                                          "user"});
 static_assert(std::ranges::is_sorted(kFields));
 
 constexpr auto kEfforts =
@@ -52,12 +74,14 @@ class RequestReader {
   void allow_known() {
     for (const auto& member : fields_.raw()) {
       const std::string_view key = member.key();
-      if (!std::ranges::binary_search(kFields, key) && !is_gateway_field(key)) check_.unknown(path_.field(key));
+      if (!std::ranges::binary_search(kFields, key) && !is_gateway_field(key))
+        check_.unknown(path_.field(key));
     }
   }
 
   void read_input() {
-    if (const auto instructions = fields_.string("instructions"); instructions && !instructions->empty()) {
+    if (const auto instructions = fields_.string("instructions");
+        instructions && !instructions->empty()) {
       request_.messages.push_back(
           Message{.role = Role::kSystem, .parts = {TextPart{.text = std::string(*instructions)}}});
     }
@@ -72,7 +96,8 @@ class RequestReader {
     }
     const auto* items = input == nullptr ? nullptr : input->if_array();
     if (items != nullptr && items->empty()) {
-      check_.rule(input_path, "'input' is an empty array; send at least one message.", "empty_array");
+      check_.rule(input_path, "'input' is an empty array; send at least one message.",
+                  "empty_array");
     }
   }
 
@@ -95,12 +120,14 @@ class RequestReader {
     const auto type = fields.need_string("type");
     if (type.empty()) return;
     if (type != "function") {
-      need_same_shape(request_, fmt::format("{}.type '{}' (a tool that the vendor itself runs)", path.brackets(), type));
+      need_same_shape(request_, fmt::format("{}.type '{}' (a tool that the vendor itself runs)",
+                                            path.brackets(), type));
       return;
     }
     if (object.contains("function")) {
       check_.rule(path.field("name"),
-                  fmt::format("Missing required parameter: '{0}.name'. In this API the function's fields stand in the "
+                  fmt::format("Missing required parameter: '{0}.name'. In this API the function's "
+                              "fields stand in the "
                               "tool itself, not below '{0}.function'.",
                               path.brackets()),
                   "missing_required_parameter");
@@ -109,19 +136,21 @@ class RequestReader {
     Tool tool{.name = std::string(fields.need_string("name")),
               .description = std::string(fields.string("description").value_or("")),
               .strict = fields.boolean("strict")};
-    if (const auto* parameters = fields.object("parameters")) tool.parameters = json::value(*parameters);
+    if (const auto* parameters = fields.object("parameters"))
+      tool.parameters = json::value(*parameters);
     check_name(tool.name, path.field("name"));
     request_.tools.push_back(std::move(tool));
   }
 
   void check_name(std::string_view name, const Path& path) {
     const bool plain = std::ranges::all_of(name, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-             c == '.';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || c == '-' || c == '.';
     });
     if (!plain || name.empty() || name.size() > 128) {
-      check_.rule(path, fmt::format("Invalid '{}': a name is 1 to 128 letters, digits, '_', '-' and '.'.",
-                                    path.brackets()));
+      check_.rule(path,
+                  fmt::format("Invalid '{}': a name is 1 to 128 letters, digits, '_', '-' and '.'.",
+                              path.brackets()));
     }
   }
 
@@ -136,7 +165,9 @@ class RequestReader {
       const std::string_view mode(*word);
       static constexpr auto kWords = std::to_array<std::string_view>({"none", "auto", "required"});
       if (std::ranges::find(kWords, mode) == kWords.end()) check_.not_one_of(path, mode, kWords);
-      choice.mode = mode == "none" ? Mode::kNone : mode == "required" ? Mode::kRequired : Mode::kAuto;
+      choice.mode = mode == "none"       ? Mode::kNone
+                    : mode == "required" ? Mode::kRequired
+                                         : Mode::kAuto;
       return;
     }
     const auto* object = value->if_object();
@@ -161,15 +192,18 @@ class RequestReader {
     const auto mode = fields.need_one_of("mode", kModes);
     const auto* list = fields.need_array("tools");
     if (list == nullptr) return;
-    request_.tool_choice.mode = mode == "required" ? ToolChoice::Mode::kRequired : ToolChoice::Mode::kAuto;
+    request_.tool_choice.mode =
+        mode == "required" ? ToolChoice::Mode::kRequired : ToolChoice::Mode::kAuto;
     std::vector<std::string_view> names;
     for (const auto& tool : *list) {
       if (const auto* object = tool.if_object()) names.push_back(string_at(*object, "name"));
     }
-    std::erase_if(request_.tools,
-                  [&](const Tool& tool) { return std::ranges::find(names, tool.name) == names.end(); });
+    std::erase_if(request_.tools, [&](const Tool& tool) {
+      return std::ranges::find(names, tool.name) == names.end();
+    });
     if (request_.tools.empty() && request_.vendor_only.empty()) {
-      check_.rule(path.field("tools"), "'tool_choice.tools' allows none of the functions in 'tools'.");
+      check_.rule(path.field("tools"),
+                  "'tool_choice.tools' allows none of the functions in 'tools'.");
     }
   }
 
@@ -211,21 +245,25 @@ class RequestReader {
     request_.temperature = fields_.number("temperature", 0, 2);
     request_.top_p = fields_.number("top_p", 0, 1);
     fields_.integer("max_tool_calls", 1);
-    if (fields_.integer("top_logprobs", 0, 20).value_or(0) > 0) need_same_shape(request_, "top_logprobs");
+    if (fields_.integer("top_logprobs", 0, 20).value_or(0) > 0)
+      need_same_shape(request_, "top_logprobs");
   }
 
   // What lives in the vendor's store, between calls.
   void read_vendor_state() {
     if (fields_.boolean("background").value_or(false)) {
       check_.rule(path_.field("background"),
-                  "'background' must be false: this gateway answers within the call and keeps no responses to poll.",
+                  "'background' must be false: this gateway answers within the call and keeps no "
+                  "responses to poll.",
                   "unsupported_value");
     }
     if (fields_.string("previous_response_id")) {
       need_same_shape(request_,
-                      "previous_response_id (this gateway keeps no responses; send the earlier items in 'input')");
+                      "previous_response_id (this gateway keeps no responses; send the earlier "
+                      "items in 'input')");
     }
-    for (const std::string_view field : {"conversation", "prompt", "context_management", "moderation"}) {
+    for (const std::string_view field :
+         {"conversation", "prompt", "context_management", "moderation"}) {
       if (fields_.any(field) != nullptr) need_same_shape(request_, std::string(field));
     }
   }
@@ -234,7 +272,8 @@ class RequestReader {
     request_.stream = fields_.boolean("stream").value_or(false);
     // Responses streams always end with the usage.
     request_.stream_usage = true;
-    request_.user = fields_.string("user").value_or(fields_.string("safety_identifier").value_or(""));
+    request_.user =
+        fields_.string("user").value_or(fields_.string("safety_identifier").value_or(""));
     fields_.boolean("store");
     fields_.one_of("truncation", kTruncations);
     fields_.string("service_tier");
@@ -251,7 +290,8 @@ class RequestReader {
     if (metadata == nullptr) return;
     const Path path = path_.field("metadata");
     for (const auto& member : *metadata) {
-      if (!member.value().is_string()) check_.wrong_type(path.field(member.key()), "a string", member.value());
+      if (!member.value().is_string())
+        check_.wrong_type(path.field(member.key()), "a string", member.value());
     }
   }
 

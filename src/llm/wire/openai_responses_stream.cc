@@ -1,8 +1,8 @@
 // Streamed answers for clients of POST /v1/responses.
 //
-// Events of a Responses vendor go to the client as they came; its last one is held back until finish() adds `asahi`.
-// Events of other vendors become OpenAI's: items opened, filled and closed one after the other, function calls side by
-// side, as their pieces may come mixed.
+// Events of a Responses vendor go to the client as they came; its last one is held back until
+// finish() adds `asahi`. Events of other vendors become OpenAI's: items opened, filled and closed
+// one after the other, function calls side by side, as their pieces may come mixed.
 #include <fmt/format.h>
 
 #include <map>
@@ -31,7 +31,8 @@ struct Item {
 
 class ResponsesStreamEncoder final : public StreamEncoder {
  public:
-  ResponsesStreamEncoder(const ChatRequest& request, std::string id, std::string model, std::int64_t created)
+  ResponsesStreamEncoder(const ChatRequest& request, std::string id, std::string model,
+                         std::int64_t created)
       : writer_(request, std::move(id), std::move(model), created) {}
 
   void encode(const StreamEvent& event, std::string& out) override {
@@ -67,7 +68,8 @@ class ResponsesStreamEncoder final : public StreamEncoder {
     JsonOut json(out);
     if (object != nullptr) {
       // OpenAI's documents have the fields flat; its SDKs raise what stands below `error`.
-      for (const std::string_view key : {"code", "message", "param"}) json.member(key, object->at(key));
+      for (const std::string_view key : {"code", "message", "param"})
+        json.member(key, object->at(key));
       json.member("error", json::value(*object));
     }
     end_event(out);
@@ -117,16 +119,27 @@ class ResponsesStreamEncoder final : public StreamEncoder {
   void build(const StreamEvent& event, std::string& out) {
     if (!begun_) begin(out);
     switch (event.kind) {
-      case Kind::kText: add_text(Item::Part::kText, event.text, out); return;
-      case Kind::kRefusal: add_text(Item::Part::kRefusal, event.text, out); return;
-      case Kind::kReasoning: add_thought(event, out); return;
-      case Kind::kToolCallStart: open_call(event, out); return;
-      case Kind::kToolCallDelta: add_arguments(event, out); return;
+      case Kind::kText:
+        add_text(Item::Part::kText, event.text, out);
+        return;
+      case Kind::kRefusal:
+        add_text(Item::Part::kRefusal, event.text, out);
+        return;
+      case Kind::kReasoning:
+        add_thought(event, out);
+        return;
+      case Kind::kToolCallStart:
+        open_call(event, out);
+        return;
+      case Kind::kToolCallDelta:
+        add_arguments(event, out);
+        return;
       case Kind::kStart:
       case Kind::kFinish:
       case Kind::kUsage:
       case Kind::kDone:
-      case Kind::kOther: return;  // finish() has the totals
+      case Kind::kOther:
+        return;  // finish() has the totals
     }
   }
 
@@ -141,14 +154,17 @@ class ResponsesStreamEncoder final : public StreamEncoder {
   }
 
   void begin_event(std::string& out, std::string_view type) {
-    fmt::format_to(std::back_inserter(out), R"(event: {0}{1}data: {{"type":"{0}","sequence_number":{2})", type, '\n',
+    fmt::format_to(std::back_inserter(out),
+                   R"(event: {0}{1}data: {{"type":"{0}","sequence_number":{2})", type, '\n',
                    sequence_++);
   }
   static void end_event(std::string& out) { out += "}\n\n"; }
 
   void begin_item_event(std::string& out, std::string_view type, const Item& item) {
     begin_event(out, type);
-    JsonOut(out).member("item_id", item.id).member("output_index", static_cast<std::int64_t>(item.output_index));
+    JsonOut(out)
+        .member("item_id", item.id)
+        .member("output_index", static_cast<std::int64_t>(item.output_index));
   }
 
   void begin_part_event(std::string& out, std::string_view type, const Item& item) {
@@ -175,7 +191,8 @@ class ResponsesStreamEncoder final : public StreamEncoder {
 
   /// The message or thought that is being written; null when the last item is another kind.
   Item* open_of(Item::Type type) {
-    if (items_.empty() || items_.back().type != type || !items_.back().final_json.empty()) return nullptr;
+    if (items_.empty() || items_.back().type != type || !items_.back().final_json.empty())
+      return nullptr;
     return &items_.back();
   }
 
@@ -244,7 +261,8 @@ class ResponsesStreamEncoder final : public StreamEncoder {
   }
 
   void add_thought(const StreamEvent& event, std::string& out) {
-    const auto encrypted = writer_.wants_encrypted() ? encrypted_of(event.signature, event.encrypted) : std::string();
+    const auto encrypted =
+        writer_.wants_encrypted() ? encrypted_of(event.signature, event.encrypted) : std::string();
     if (event.text.empty() && encrypted.empty()) return;
     Item* item = open_of(Item::Type::kReasoning);
     if (item != nullptr && !item->encrypted.empty()) item = nullptr;  // a seal ends its thought
@@ -263,7 +281,11 @@ class ResponsesStreamEncoder final : public StreamEncoder {
   }
 
   static void write_summary_part(JsonOut& json, std::string_view text) {
-    json.key("part").open_object().member("type", "summary_text").member("text", text).close_object();
+    json.key("part")
+        .open_object()
+        .member("type", "summary_text")
+        .member("text", text)
+        .close_object();
   }
 
   void add_summary(Item& item, std::string_view piece, std::string& out) {
@@ -422,9 +444,10 @@ class ResponsesStreamEncoder final : public StreamEncoder {
 
 }  // namespace
 
-std::unique_ptr<StreamEncoder> make_stream_encoder(const ChatRequest& request, std::string id, std::string model,
-                                                   std::int64_t created) {
-  return std::make_unique<ResponsesStreamEncoder>(request, std::move(id), std::move(model), created);
+std::unique_ptr<StreamEncoder> make_stream_encoder(const ChatRequest& request, std::string id,
+                                                   std::string model, std::int64_t created) {
+  return std::make_unique<ResponsesStreamEncoder>(request, std::move(id), std::move(model),
+                                                  created);
 }
 
 }  // namespace asahi::llm::wire::responses

@@ -12,7 +12,8 @@ void write_image(JsonOut& out, const ImagePart& image) {
   } else {
     out.member("image_url", image_url(image));
   }
-  out.member("detail", image.detail.empty() ? std::string_view("auto") : image.detail).close_object();
+  out.member("detail", image.detail.empty() ? std::string_view("auto") : image.detail)
+      .close_object();
 }
 
 void write_file(JsonOut& out, const FilePart& file) {
@@ -22,7 +23,8 @@ void write_file(JsonOut& out, const FilePart& file) {
   } else if (!file.url.empty()) {
     out.member("file_url", file.url);
   } else {
-    const std::string_view type = file.media_type.empty() ? std::string_view("application/pdf") : file.media_type;
+    const std::string_view type =
+        file.media_type.empty() ? std::string_view("application/pdf") : file.media_type;
     out.member("filename", file.name.empty() ? std::string_view("file.pdf") : file.name);
     out.member("file_data", fmt::format("data:{};base64,{}", type, file.data));
   }
@@ -35,7 +37,8 @@ void write_result(JsonOut& out, const ToolResultPart& result) {
     out.member("output", result.text);
   } else {
     out.key("output").open_array();
-    if (!result.text.empty()) out.open_object().member("type", "input_text").member("text", result.text).close_object();
+    if (!result.text.empty())
+      out.open_object().member("type", "input_text").member("text", result.text).close_object();
     for (const ImagePart& image : result.images) write_image(out, image);
     out.close_array();
   }
@@ -52,8 +55,9 @@ class InputWriter {
       role_ = messages[i].role == Role::kTool ? Role::kUser : messages[i].role;
       for (std::size_t j = 0; j < messages[i].parts.size(); ++j) {
         if (!write_part(messages[i].parts[j])) {
-          return fail_field(fmt::format("messages[{}].content[{}]", i, j),
-                            "this content block is another vendor's own and cannot be sent to OpenAI");
+          return fail_field(
+              fmt::format("messages[{}].content[{}]", i, j),
+              "this content block is another vendor's own and cannot be sent to OpenAI");
         }
       }
       close_message();
@@ -63,11 +67,15 @@ class InputWriter {
   }
 
  private:
-  // Calls, results and thoughts are items beside the messages; what follows them begins a new message.
+  // Calls, results and thoughts are items beside the messages; what follows them begins a new
+  // message.
   bool write_part(const Part& part) {
     if (const auto* call = std::get_if<ToolCallPart>(&part)) {
       close_message();
-      out_.open_object().member("type", "function_call").member("call_id", call->id).member("name", call->name);
+      out_.open_object()
+          .member("type", "function_call")
+          .member("call_id", call->id)
+          .member("name", call->name);
       out_.member("arguments", call->arguments).close_object();
     } else if (const auto* result = std::get_if<ToolResultPart>(&part)) {
       close_message();
@@ -100,14 +108,21 @@ class InputWriter {
       write_file(out_, *file);
     } else if (const auto* audio = std::get_if<AudioPart>(&part)) {
       out_.open_object().member("type", "input_audio").key("input_audio").open_object();
-      out_.member("format", audio->format).member("data", audio->data).close_object().close_object();
+      out_.member("format", audio->format)
+          .member("data", audio->data)
+          .close_object()
+          .close_object();
     }
   }
 
   void open_message() {
     if (open_) return;
     open_ = true;
-    out_.open_object().member("type", "message").member("role", to_string(role_)).key("content").open_array();
+    out_.open_object()
+        .member("type", "message")
+        .member("role", to_string(role_))
+        .key("content")
+        .open_array();
   }
 
   void close_message() {
@@ -132,7 +147,8 @@ void write_tools(JsonOut& out, const ChatRequest& request) {
     } else {
       out.raw(R"({"type":"object","properties":{}})");
     }
-    // This API is strict unless told otherwise; the shapes that a request was translated from are not.
+    // This API is strict unless told otherwise; the shapes that a request was translated from are
+    // not.
     out.member("strict", tool.strict.value_or(false)).close_object();
   }
   out.close_array();
@@ -140,12 +156,23 @@ void write_tools(JsonOut& out, const ChatRequest& request) {
 
 void write_tool_choice(JsonOut& out, const ToolChoice& choice) {
   switch (choice.mode) {
-    case ToolChoice::Mode::kUnset: break;
-    case ToolChoice::Mode::kAuto: out.member("tool_choice", "auto"); break;
-    case ToolChoice::Mode::kNone: out.member("tool_choice", "none"); break;
-    case ToolChoice::Mode::kRequired: out.member("tool_choice", "required"); break;
+    case ToolChoice::Mode::kUnset:
+      break;
+    case ToolChoice::Mode::kAuto:
+      out.member("tool_choice", "auto");
+      break;
+    case ToolChoice::Mode::kNone:
+      out.member("tool_choice", "none");
+      break;
+    case ToolChoice::Mode::kRequired:
+      out.member("tool_choice", "required");
+      break;
     case ToolChoice::Mode::kNamed:
-      out.key("tool_choice").open_object().member("type", "function").member("name", choice.name).close_object();
+      out.key("tool_choice")
+          .open_object()
+          .member("type", "function")
+          .member("name", choice.name)
+          .close_object();
   }
   if (choice.parallel) out.member("parallel_tool_calls", *choice.parallel);
 }
@@ -155,14 +182,18 @@ void write_format(JsonOut& out, const ResponseFormat& format) {
   if (format.kind == Kind::kUnset) return;
   out.key("text").open_object().key("format").open_object();
   switch (format.kind) {
-    case Kind::kJsonObject: out.member("type", "json_object"); break;
+    case Kind::kJsonObject:
+      out.member("type", "json_object");
+      break;
     case Kind::kJsonSchema:
-      out.member("type", "json_schema").member("name", format.name.empty() ? "response" : format.name);
+      out.member("type", "json_schema")
+          .member("name", format.name.empty() ? "response" : format.name);
       if (!format.description.empty()) out.member("description", format.description);
       out.member("schema", format.schema);
       if (format.strict) out.member("strict", *format.strict);
       break;
-    default: out.member("type", "text");
+    default:
+      out.member("type", "text");
   }
   out.close_object().close_object();
 }
@@ -195,8 +226,10 @@ Result<void> write_original(JsonOut& out, const ChatRequest& request) {
 
 Result<void> write_translated(JsonOut& out, const ChatRequest& request) {
   if (!request.stop.empty()) {
-    return fail_field("stop", "OpenAI's Responses API has no stop sequences; leave them out or choose a model that is "
-                              "reached by chat completions");
+    return fail_field(
+        "stop",
+        "OpenAI's Responses API has no stop sequences; leave them out or choose a model that is "
+        "reached by chat completions");
   }
   if (auto ok = InputWriter(out).write(request.messages); !ok) return ok;
   write_tools(out, request);
@@ -215,7 +248,8 @@ Result<void> write_translated(JsonOut& out, const ChatRequest& request) {
 }  // namespace
 
 Result<WireRequest> encode_request(const ChatRequest& request, std::string_view model) {
-  if (auto ok = refuse_vendor_only(request, Shape::kOpenAiResponses); !ok) return std::unexpected(ok.error());
+  if (auto ok = refuse_vendor_only(request, Shape::kOpenAiResponses); !ok)
+    return std::unexpected(ok.error());
   WireRequest wire;
   wire.target = "/v1/responses";
   wire.headers.set("content-type", "application/json");

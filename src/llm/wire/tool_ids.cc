@@ -11,7 +11,8 @@ std::string make_tool_id(std::size_t index, std::string_view name, std::string_v
   return "call_" + to_hex(digest.data(), 8);
 }
 
-std::string_view tool_name_of(const std::vector<Message>& messages, std::size_t before, std::string_view id) {
+std::string_view tool_name_of(const std::vector<Message>& messages, std::size_t before,
+                              std::string_view id) {
   for (std::size_t i = before; i-- > 0;) {
     for (const Part& part : messages[i].parts) {
       const auto* call = std::get_if<ToolCallPart>(&part);
