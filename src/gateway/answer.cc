@@ -38,6 +38,9 @@ struct PartWriter {
     return {{"t", "reasoning"}, {"text", part.text}, {"signature", part.signature}, {"encrypted", part.encrypted}};
   }
   json::object operator()(const llm::RefusalPart& part) const { return {{"t", "refusal"}, {"text", part.text}}; }
+  json::object operator()(const llm::OpaquePart& part) const {
+    return {{"t", "opaque"}, {"shape", static_cast<std::int64_t>(part.shape)}, {"value", part.value}};
+  }
 };
 
 Result<llm::Part> part_from_json(const json::object& object) {
@@ -61,6 +64,14 @@ Result<llm::Part> part_from_json(const json::object& object) {
     return llm::ReasoningPart{text_at(object, "text"), text_at(object, "signature"), text_at(object, "encrypted")};
   }
   if (type == "refusal") return llm::RefusalPart{text_at(object, "text")};
+  if (type == "opaque") {
+    const std::int64_t shape = integer_at(object, "shape");
+    const json::value* value = object.if_contains("value");
+    if (shape < 0 || shape > static_cast<std::int64_t>(llm::Shape::kMock) || value == nullptr) {
+      return fail(Errc::kCorrupt, "a stored answer has a broken opaque part");
+    }
+    return llm::OpaquePart{static_cast<llm::Shape>(shape), *value};
+  }
   return fail(Errc::kCorrupt, fmt::format("a stored answer has a part of unknown type '{}'", type));
 }
 

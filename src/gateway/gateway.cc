@@ -233,7 +233,7 @@ http::ErrorWriter Gateway::errors_by_path() const {
     const std::string_view path = context.request.path;
     if (path.starts_with("/v1/messages")) return impl.messages_endpoint.errors(error, context);
     if (path.starts_with("/v1/")) return impl.chat_endpoint.errors(error, context);
-    return native_error(error, context);
+    return gateway::native_error(error, context);
   };
 }
 

@@ -314,7 +314,7 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.allow_fallback = call.options.allow_fallback;
   request.fallback_models = call.options.fallback_models;
   request.caller_has_key = !call.options.provider_api_key.empty();
-  return parts_.router.plan(request, parts_.registry.get(), health());
+  return parts_.router.plan(parts_.registry.get(), request, health());
 }
 
 std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response, const DispatchReport& report,

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/money.h"
 #include "server/commands/client.h"
 #include "server/commands/commands.h"
 #include "server/test_queries.h"
