@@ -11,6 +11,7 @@
 #include "gateway/cache/single_flight.h"
 #include "gateway/config.h"
 #include "gateway/dispatch/dispatcher.h"
+#include "gateway/dispatch/vendor_set.h"
 #include "gateway/events/recorder.h"
 #include "gateway/http/replies.h"
 #include "gateway/request.h"

@@ -77,7 +77,7 @@ Error nobody_answered(const std::vector<Error>& errors, const DispatchReport& re
 
 }  // namespace
 
-Dispatcher::Dispatcher(Options options, VendorSet& vendors, const Clock& clock, Observer observer)
+Dispatcher::Dispatcher(Options options, VendorDirectory& vendors, const Clock& clock, Observer observer)
     : options_(std::move(options)), vendors_(vendors), clock_(clock), observer_(std::move(observer)) {}
 
 Dispatcher::~Dispatcher() = default;

@@ -12,7 +12,6 @@
 #include "base/policy/breaker.h"
 #include "base/policy/retry.h"
 #include "gateway/dispatch/text_resume.h"
-#include "gateway/dispatch/vendor_set.h"
 #include "gateway/routing/route.h"
 #include "llm/chat_model.h"
 
@@ -47,6 +46,17 @@ class DispatchedStream {
   virtual const DispatchReport& report() const = 0;
 };
 
+/// Where the dispatcher finds the vendors of a plan.
+class VendorDirectory {
+ public:
+  virtual ~VendorDirectory() = default;
+  /// Null when no such provider is configured. `shape`: the client's, so that a vendor with several formats of its own
+  /// (OpenAI: chat, responses) is called in the one that loses nothing.
+  virtual llm::ChatModel* chat(const std::string& provider, llm::Shape shape) = 0;
+  /// Has a key, needs none, or is the mock.
+  virtual bool usable(const std::string& provider) const = 0;
+};
+
 /// Calls vendors: retry with back-off, one breaker per vendor, failover along the plan (spec §3.13, R24–R26).
 /// Callable from any loop.
 class Dispatcher {
@@ -66,7 +76,7 @@ class Dispatcher {
     std::function<void(const std::string& from, const std::string& to)> fell_back;
   };
 
-  Dispatcher(Options options, VendorSet& vendors, const Clock& clock, Observer observer);
+  Dispatcher(Options options, VendorDirectory& vendors, const Clock& clock, Observer observer);
   ~Dispatcher();
 
   /// Errors: what the vendor said (invalid_argument …) when retrying cannot help; rate_limited when every vendor refused
@@ -98,7 +108,7 @@ class Dispatcher {
                          std::function<Task<Value>(llm::ChatModel&, const llm::ChatRequest&, const llm::CallContext&)> attempt);
 
   Options options_;
-  VendorSet& vendors_;
+  VendorDirectory& vendors_;
   const Clock& clock_;
   Observer observer_;
   Logger logger_{"dispatch"};

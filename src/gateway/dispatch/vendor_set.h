@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/dispatch/dispatcher.h"
 #include "llm/vendor.h"
 
 namespace asahi::gateway {
@@ -31,7 +32,7 @@ struct VendorStatus {
 };
 
 /// The vendors of this process by provider name. In mock mode every name leads to the built-in vendor.
-class VendorSet {
+class VendorSet final : public VendorDirectory {
  public:
   struct Options {
     std::vector<VendorSettings> vendors;
@@ -41,12 +42,9 @@ class VendorSet {
   /// Errors: invalid_argument for a base URL that cannot be used.
   static Result<std::unique_ptr<VendorSet>> make(Options options, net::PerLoop<http::Client>& clients, const Clock& clock);
 
-  /// Null when no such provider is configured. `shape`: the client's, so that a vendor with several formats of its own
-  /// (OpenAI: chat, responses) is called in the one that loses nothing.
-  llm::ChatModel* chat(const std::string& provider, llm::Shape shape);
+  llm::ChatModel* chat(const std::string& provider, llm::Shape shape) override;
   llm::Embedder* embedder(const std::string& provider);
-  /// Has a key, needs none, or is the mock.
-  bool usable(const std::string& provider) const;
+  bool usable(const std::string& provider) const override;
   bool mock() const { return options_.mock; }
   std::vector<std::string> names() const;
 

@@ -4,6 +4,7 @@
 #include "gateway/cache/exact_cache.h"
 #include "gateway/config.h"
 #include "gateway/dispatch/dispatcher.h"
+#include "gateway/dispatch/vendor_set.h"
 #include "gateway/events/loader.h"
 #include "gateway/events/recorder.h"
 #include "gateway/events/totals.h"
