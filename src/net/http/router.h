@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,7 @@ class Router {
     std::vector<std::pair<std::string_view, std::string>> params;
     std::string allow;  ///< methods of the path when `route` is null and the path is known
   };
+  /// `path` as sent (percent-encoded), so that an encoded '/' stays inside its part; `params` are decoded.
   Match match(Method method, std::string_view path) const;
   /// "METHOD /pattern" of every route, in order of addition (OpenAPI check).
   std::vector<std::string> list() const;
