@@ -24,8 +24,8 @@ template <class T, class Start>
 Task<T> await_done(Start start) {
   auto initiate = [](auto handler, Start begin) {
     auto work = boost::asio::make_work_guard(boost::asio::get_associated_executor(handler));
-    begin(Done<T>(
-        [handler = std::move(handler), work = std::move(work)](Result<T> outcome) mutable {
+    begin(
+        Done<T>([handler = std::move(handler), work = std::move(work)](Result<T> outcome) mutable {
           auto executor = work.get_executor();
           boost::asio::post(executor, [handler = std::move(handler), work = std::move(work),
                                        outcome = std::move(outcome)]() mutable {

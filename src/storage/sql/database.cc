@@ -17,8 +17,8 @@ std::string plain_decimal(double value) {
   // Never an exponent: readers of money and of NUMERIC text do not take one. The longest double in
   // fixed notation has 309 digits before the point or about 1,075 behind it.
   std::array<char, 1100> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                                 std::chars_format::fixed);
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
   return {buffer.data(), end.ptr};
 }
 
@@ -98,8 +98,8 @@ Result<std::unique_ptr<Database>> open_database(DatabaseOptions options) {
   ASAHI_TRY(auto target, parse_database_url(options.url, options.data_dir));
   if (options.pool_size == 0 || options.max_queued == 0 || options.statement_timeout.count() <= 0 ||
       options.connect_timeout.count() <= 0) {
-    return fail_field("database",
-                      "pool_size, max_queued, statement_timeout and connect_timeout must be above 0");
+    return fail_field(
+        "database", "pool_size, max_queued, statement_timeout and connect_timeout must be above 0");
   }
   if (target.dialect == Dialect::kSqlite) return open_sqlite(target.location, options);
   return open_postgres(target.location, options);

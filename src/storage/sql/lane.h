@@ -18,14 +18,14 @@ namespace asahi::sql {
 /// True on a thread of any Lane: a blocking call there could wait for itself.
 bool on_database_thread();
 
-/// Threads that each own one blocking connection and take jobs from one bounded queue, first in first
-/// out. Threads start when work finds no idle one, up to `max_threads`. Thread-safe.
+/// Threads that each own one blocking connection and take jobs from one bounded queue, first in
+/// first out. Threads start when work finds no idle one, up to `max_threads`. Thread-safe.
 /// `Connection` offers `void idle()`, called on its own thread once after 30 s without work.
 template <class Connection>
 class Lane {
  public:
-  /// Gets the thread's connection, or the reason why the job will not run (timeout: it waited longer
-  /// than its deadline; unavailable: the lane is closing). Called exactly once.
+  /// Gets the thread's connection, or the reason why the job will not run (timeout: it waited
+  /// longer than its deadline; unavailable: the lane is closing). Called exactly once.
   using Job = std::move_only_function<void(Result<Connection*>)>;
   using Make = std::function<std::unique_ptr<Connection>()>;
   using Steady = std::chrono::steady_clock::time_point;

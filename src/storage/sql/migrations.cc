@@ -35,25 +35,28 @@ std::string checksum_of(const Migration& migration, Dialect dialect) {
 /// Lets one migrator at a time go on, and makes the table that remembers.
 Result<void> lock(Session& session) {
   if (session.dialect() == Dialect::kPostgres) {
-    // A serializable transaction would look at the schema as it was before it waited for the lock. The lock is
-    // one of the transaction, not of the session, so that it works through PgBouncer.
-    const auto locked = session.script(
-        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-                    "SELECT pg_advisory_xact_lock({})",
-                    kAdvisoryLock));
+    // A serializable transaction would look at the schema as it was before it waited for the lock.
+    // The lock is one of the transaction, not of the session, so that it works through PgBouncer.
+    const auto locked =
+        session.script(fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+                                   "SELECT pg_advisory_xact_lock({})",
+                                   kAdvisoryLock));
     if (!locked) return locked;
     return session.script(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT "
+        "NULL,"
         " checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL)");
   }
   return session.script(  // the transaction is immediate: it holds the write lock already
-      "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+      "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT "
+      "NULL,"
       " checksum TEXT NOT NULL, applied_at TEXT NOT NULL)");
 }
 
 Result<AppliedByVersion> read_applied(Session& session) {
-  ASAHI_TRY(auto rows,
-            session.query({"SELECT version, name, checksum, applied_at FROM schema_migrations", {}}));
+  ASAHI_TRY(
+      auto rows,
+      session.query({"SELECT version, name, checksum, applied_at FROM schema_migrations", {}}));
   AppliedByVersion applied;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     applied[static_cast<int>(rows.integer(i, "version"))] = {
@@ -63,20 +66,23 @@ Result<AppliedByVersion> read_applied(Session& session) {
 }
 
 /// Refuses to go on when the database and the program disagree about what ran.
-Result<void> check(const AppliedByVersion& applied, const std::vector<Migration>& known, Dialect dialect) {
+Result<void> check(const AppliedByVersion& applied, const std::vector<Migration>& known,
+                   Dialect dialect) {
   for (const auto& [version, row] : applied) {
     const auto found = std::ranges::find(known, version, &Migration::version);
     if (found == known.end()) {
-      return fail(Errc::kCorrupt,
-                  fmt::format("the database has migration {} '{}', which this program does not know; run "
-                              "a newer program, or downgrade with the one that applied it",
-                              version, row.name));
+      return fail(
+          Errc::kCorrupt,
+          fmt::format("the database has migration {} '{}', which this program does not know; run "
+                      "a newer program, or downgrade with the one that applied it",
+                      version, row.name));
     }
     if (checksum_of(*found, dialect) != row.checksum) {
-      return fail(Errc::kCorrupt,
-                  fmt::format("migration {} '{}' was edited after it had been applied at {}; restore its "
-                              "script and put the change into a new migration",
-                              version, row.name, row.applied_at));
+      return fail(
+          Errc::kCorrupt,
+          fmt::format("migration {} '{}' was edited after it had been applied at {}; restore its "
+                      "script and put the change into a new migration",
+                      version, row.name, row.applied_at));
     }
   }
   return {};
@@ -86,9 +92,10 @@ Result<void> check_numbers(const std::vector<Migration>& migrations) {
   int previous = 0;
   for (const auto& migration : migrations) {
     if (migration.version <= previous) {
-      return fail(Errc::kInvalidArgument,
-                  fmt::format("migration '{}' has version {}, which is not above 0 or is used twice",
-                              migration.name, migration.version));
+      return fail(
+          Errc::kInvalidArgument,
+          fmt::format("migration '{}' has version {}, which is not above 0 or is used twice",
+                      migration.name, migration.version));
     }
     previous = migration.version;
   }
@@ -97,8 +104,8 @@ Result<void> check_numbers(const std::vector<Migration>& migrations) {
 
 /// Names the migration in the error of its script.
 std::unexpected<Error> failed(const Migration& migration, std::string_view direction, Error error) {
-  error.message =
-      fmt::format("migration {} '{}' {}: {}", migration.version, migration.name, direction, error.message);
+  error.message = fmt::format("migration {} '{}' {}: {}", migration.version, migration.name,
+                              direction, error.message);
   return std::unexpected(std::move(error));
 }
 
@@ -106,22 +113,24 @@ std::unexpected<Error> failed(const Migration& migration, std::string_view direc
 
 Migrator::Migrator(Database& database, std::vector<Migration> migrations)
     : database_(database), migrations_(std::move(migrations)) {
-  std::ranges::stable_sort(migrations_, {}, &Migration::version);
+  std::ranges::sort(migrations_, {}, &Migration::version);
 }
 
 Result<std::vector<int>> Migrator::upgrade() {
   if (auto ok = check_numbers(migrations_); !ok) return std::unexpected(ok.error());
   std::vector<int> versions;
   while (true) {
-    // One per transaction. What is pending is looked up anew each time: another replica may be at it too.
+    // One per transaction. What is pending is looked up anew each time: another replica may be at
+    // it too.
     std::optional<int> version;
     auto done = database_.transaction_blocking([&](Session& session) -> Result<void> {
       version.reset();
       if (auto ok = lock(session); !ok) return ok;
       ASAHI_TRY(const auto applied, read_applied(session));
       if (auto ok = check(applied, migrations_, session.dialect()); !ok) return ok;
-      const auto next = std::ranges::find_if(
-          migrations_, [&](const Migration& migration) { return !applied.contains(migration.version); });
+      const auto next = std::ranges::find_if(migrations_, [&](const Migration& migration) {
+        return !applied.contains(migration.version);
+      });
       if (next == migrations_.end()) return {};
       if (auto ok = session.script(pick(next->up, session.dialect())); !ok) {
         return failed(*next, "up", std::move(ok).error());
@@ -130,9 +139,10 @@ Result<std::vector<int>> Migrator::upgrade() {
                                   ? "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
                                   : "clock_timestamp()";
       auto noted = session.query(
-          {"INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, " + now +
-               ")",
-           {std::int64_t{next->version}, std::string(next->name), checksum_of(*next, session.dialect())}});
+          {"INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, " +
+               now + ")",
+           {std::int64_t{next->version}, std::string(next->name),
+            checksum_of(*next, session.dialect())}});
       if (!noted) return std::unexpected(noted.error());
       version = next->version;
       return {};
@@ -178,9 +188,10 @@ Result<std::vector<MigrationStatus>> Migrator::status() {
   AppliedByVersion applied;
   auto read = database_.transaction_blocking([&](Session& session) -> Result<void> {
     applied.clear();
-    const char* exists = session.dialect() == Dialect::kSqlite
-                             ? "SELECT name FROM sqlite_master WHERE name = 'schema_migrations'"
-                             : "SELECT 1 AS name WHERE to_regclass('schema_migrations') IS NOT NULL";
+    const char* exists =
+        session.dialect() == Dialect::kSqlite
+            ? "SELECT name FROM sqlite_master WHERE name = 'schema_migrations'"
+            : "SELECT 1 AS name WHERE to_regclass('schema_migrations') IS NOT NULL";
     ASAHI_TRY(const auto table, session.query({exists, {}}));
     if (table.empty()) return {};
     ASAHI_TRY(applied, read_applied(session));

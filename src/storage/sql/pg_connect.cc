@@ -28,7 +28,8 @@ Result<void> set_up(PGconn* connection, const char* sql, SteadyClock::time_point
   }
   Result<void> outcome;
   while (const PgResult result{PQgetResult(connection)}) {
-    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) outcome = std::unexpected(pg_error(result.get()));
+    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
+      outcome = std::unexpected(pg_error(result.get()));
   }
   return outcome;
 }
@@ -74,7 +75,8 @@ void PgGate::failed(const Error& error) {
   const auto now = SteadyClock::now();
   if (failures_ == 0) {
     down_since_ = now;
-    log_.warning("PostgreSQL cannot be reached; statements fail until it can", {{"error", error.message}});
+    log_.warning("PostgreSQL cannot be reached; statements fail until it can",
+                 {{"error", error.message}});
   }
   const auto pause = std::min(kLongestPause, kFirstPause * (1 << std::min(failures_, 5)));
   const auto jitter = std::chrono::milliseconds(random_u64() % 50);
@@ -90,16 +92,18 @@ std::unexpected<Error> PgGate::refusal() const {
   return error;
 }
 
-Result<PgTarget> PgTarget::parse(const std::string& url, std::chrono::milliseconds connect_timeout) {
+Result<PgTarget> PgTarget::parse(const std::string& url,
+                                 std::chrono::milliseconds connect_timeout) {
   char* parse_error = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
       PQconninfoParse(url.c_str(), &parse_error), &PQconninfoFree);
   PQfreemem(parse_error);  // quotes parts of the URL
   if (!options) {
-    return fail_field("database.url",
-                      "the database URL cannot be read; expected "
-                      "postgres://user:password@host:port/name?sslmode=…, with special characters of "
-                      "the password percent-encoded");
+    return fail_field(
+        "database.url",
+        "the database URL cannot be read; expected "
+        "postgres://user:password@host:port/name?sslmode=…, with special characters of "
+        "the password percent-encoded");
   }
   PgTarget target;
   target.connect_timeout_ = connect_timeout;
@@ -122,7 +126,8 @@ Result<PgTarget> PgTarget::parse(const std::string& url, std::chrono::millisecon
   };
   add_default("fallback_application_name", "asahi");
   add_default("client_encoding", "UTF8");
-  // A vanished peer (a dropped NAT entry, a dead host) is noticed by the kernel, also in a cancel request.
+  // A vanished peer (a dropped NAT entry, a dead host) is noticed by the kernel, also in a cancel
+  // request.
   add_default("tcp_user_timeout", std::to_string(connect_timeout.count()));
   add_default("keepalives_idle", "30");
   add_default("keepalives_interval", "10");
@@ -133,7 +138,8 @@ Result<PgTarget> PgTarget::parse(const std::string& url, std::chrono::millisecon
 
 Result<PgHandle> PgTarget::connect(const PgClosing& closing) const {
   const auto unreachable = [this](std::string_view why) {
-    return fail(Errc::kUnavailable, fmt::format("PostgreSQL at {} cannot be reached: {}", where_, why));
+    return fail(Errc::kUnavailable,
+                fmt::format("PostgreSQL at {} cannot be reached: {}", where_, why));
   };
   std::vector<const char*> keywords;
   std::vector<const char*> values;
@@ -147,7 +153,8 @@ Result<PgHandle> PgTarget::connect(const PgClosing& closing) const {
   PgHandle connection(PQconnectStartParams(keywords.data(), values.data(), 0));
   if (!connection) return unreachable("out of memory");
   PQsetNoticeReceiver(connection.get(), [](void*, const PGresult*) {}, nullptr);  // else: to stderr
-  auto next = PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  auto next =
+      PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK) {
     if (next == PGRES_POLLING_FAILED) return unreachable(pg_message(connection.get()));
     if (!pg_wait(connection.get(), next == PGRES_POLLING_WRITING, deadline, closing)) {
@@ -176,11 +183,13 @@ Result<PgHandle> PgTarget::connect(const PgClosing& closing) const {
   return connection;
 }
 
-bool pg_wait(PGconn* connection, bool for_write, SteadyClock::time_point deadline, const PgClosing& closing) {
+bool pg_wait(PGconn* connection, bool for_write, SteadyClock::time_point deadline,
+             const PgClosing& closing) {
   constexpr std::chrono::milliseconds kSlice{200};  // how late `closing` may be noticed
-  while (!closing.load(std::memory_order_relaxed)) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now());
-    if (left.count() <= 0) return false;
+  for (bool first = true; !closing.load(std::memory_order_relaxed); first = false) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now());
+    if (left.count() <= 0 && !first) return false;
+    left = std::max(left, std::chrono::milliseconds{0});
     // Reading stays interesting while writing: both sides could be waiting for the other to read.
     pollfd wait{PQsocket(connection), static_cast<short>(for_write ? POLLIN | POLLOUT : POLLIN), 0};
     if (PQstatus(connection) != CONNECTION_OK) wait.events = for_write ? POLLOUT : POLLIN;

@@ -23,9 +23,9 @@ using PgHandle = std::unique_ptr<PGconn, PgFinish>;
 /// Set once, when the database closes: what waits for a server gives up soon after.
 using PgClosing = std::atomic<bool>;
 
-/// Whether the server can be reached, as the last attempts told: while it cannot, statements fail at once and
-/// new attempts wait for a growing pause (100 ms to 2 s, jittered). Logs the change, not each failure.
-/// Thread-safe.
+/// Whether the server can be reached, as the last attempts told: while it cannot, statements fail
+/// at once and new attempts wait for a growing pause (100 ms to 2 s, jittered). Logs the change,
+/// not each failure. Thread-safe.
 class PgGate {
  public:
   using Steady = std::chrono::steady_clock::time_point;
@@ -53,8 +53,9 @@ class PgTarget {
   /// Errors: invalid_argument (never quoting the URL: it holds the password).
   static Result<PgTarget> parse(const std::string& url, std::chrono::milliseconds connect_timeout);
 
-  /// A live, non-blocking connection that works in UTC with ISO dates. Blocks up to connect_timeout (a name
-  /// look-up by the system may take longer), so it runs on a helper thread. Errors: unavailable.
+  /// A live, non-blocking connection that works in UTC with ISO dates. Blocks up to connect_timeout
+  /// (a name look-up by the system may take longer), so it runs on a helper thread. Errors:
+  /// unavailable.
   Result<PgHandle> connect(const PgClosing& closing) const;
 
  private:

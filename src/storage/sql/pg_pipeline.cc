@@ -30,10 +30,11 @@ PgPipeline::~PgPipeline() {
   if (socket_.is_open()) socket_.release();  // libpq owns the socket and closes it
 }
 
-Result<std::shared_ptr<PgPipeline>> PgPipeline::open(boost::asio::io_context& io, PgHandle connection,
-                                                     Events events) {
+Result<std::shared_ptr<PgPipeline>> PgPipeline::open(boost::asio::io_context& io,
+                                                     PgHandle connection, Events events) {
   if (PQenterPipelineMode(connection.get()) != 1) {
-    return fail(Errc::kUnavailable, "PostgreSQL: no pipeline mode: " + pg_message(connection.get()));
+    return fail(Errc::kUnavailable,
+                "PostgreSQL: no pipeline mode: " + pg_message(connection.get()));
   }
   std::shared_ptr<PgPipeline> pipeline(
       new PgPipeline(io, std::move(connection), std::move(events)));  // NOLINT: private constructor
@@ -42,7 +43,8 @@ Result<std::shared_ptr<PgPipeline>> PgPipeline::open(boost::asio::io_context& io
 }
 
 bool PgPipeline::has_room(Steady now) const {
-  if (!open_ || checking_ || cancelling_ || head_cancelled_ || in_flight_.size() >= kDepth) return false;
+  if (!open_ || checking_ || cancelling_ || head_cancelled_ || in_flight_.size() >= kDepth)
+    return false;
   return in_flight_.empty() || now - head_since_ < kSlow;
 }
 
@@ -60,7 +62,8 @@ void PgPipeline::check() {
 
 void PgPipeline::send(PgRequestPtr request) {
   bool sent = true;
-  for (const auto& statement : request->statements) sent = sent && statement.send(connection_.get());
+  for (const auto& statement : request->statements)
+    sent = sent && statement.send(connection_.get());
   sent = sent && PQpipelineSync(connection_.get()) == 1;
   if (in_flight_.empty()) head_since_ = SteadyClock::now();
   in_flight_.push_back({std::move(request), {}, {}, {}});
@@ -74,24 +77,27 @@ void PgPipeline::flush() {
   if (unsent < 0) return break_off(pg_message(connection_.get()));
   if (unsent == 0) return;
   writing_ = true;
-  socket_.async_wait(socket_.wait_write, [self = shared_from_this()](boost::system::error_code error) {
-    self->writing_ = false;
-    if (!error) self->flush();
-  });
+  socket_.async_wait(socket_.wait_write,
+                     [self = shared_from_this()](boost::system::error_code error) {
+                       self->writing_ = false;
+                       if (!error) self->flush();
+                     });
 }
 
 void PgPipeline::wait_readable() {
   // Armed even when nothing is expected: that is how a closing server is noticed.
-  socket_.async_wait(socket_.wait_read, [self = shared_from_this()](boost::system::error_code error) {
-    if (error || !self->open_) return;
-    self->read_results();
-    if (self->open_) self->wait_readable();
-  });
+  socket_.async_wait(socket_.wait_read,
+                     [self = shared_from_this()](boost::system::error_code error) {
+                       if (error || !self->open_) return;
+                       self->read_results();
+                       if (self->open_) self->wait_readable();
+                     });
 }
 
 void PgPipeline::read_results() {
   if (PQconsumeInput(connection_.get()) != 1) {
-    // The server's parting words ("terminating connection …") may stand before the end of the stream.
+    // The server's parting words ("terminating connection …") may stand before the end of the
+    // stream.
     const std::string why = pg_message(connection_.get());
     return break_off(why);
   }
@@ -132,8 +138,8 @@ void PgPipeline::take(const PGresult* result) {
       if (const auto count = head.request->statements.size(); head.rows.size() == count) {
         head.error->message = "at commit: " + head.error->message;  // a deferred constraint
       } else if (count > 1) {
-        head.error->message = fmt::format("statement {} of {}: {}", head.rows.size() + 1, count,
-                                          head.error->message);
+        head.error->message =
+            fmt::format("statement {} of {}: {}", head.rows.size() + 1, count, head.error->message);
       }
   }
 }
@@ -145,8 +151,8 @@ void PgPipeline::finish_head() {
   last_answer_ = head_since_ = now;
   head_cancelled_ = false;
   // A cancel request names a connection, not a statement: it may hit the one behind.
-  const bool stray_cancel = head.state == "57014" && now < head.request->deadline &&
-                            now - last_cancel_ < kStrayCancel;
+  const bool stray_cancel =
+      head.state == "57014" && now < head.request->deadline && now - last_cancel_ < kStrayCancel;
   if (stray_cancel && head.request->restarts < kMaxRestarts) {
     ++head.request->restarts;
     return events_.again(std::move(head.request));

@@ -15,8 +15,8 @@
 
 namespace asahi::sql {
 
-/// Statements that succeed or fail together, and who waits for them. Without statements: a check that the
-/// connection lives.
+/// Statements that succeed or fail together, and who waits for them. Without statements: a check
+/// that the connection lives.
 struct PgRequest {
   std::vector<PgStatement> statements;
   std::chrono::steady_clock::time_point deadline;
@@ -28,10 +28,10 @@ using PgRequestPtr = std::unique_ptr<PgRequest>;
 
 /// One non-blocking connection in pipeline mode, driven by an io_context; loop thread only.
 ///
-/// Each request is followed by its own sync, so the server runs it as one transaction of its own: an error
-/// rolls back the request and no neighbour. A request is done when the answer to its *sync* arrives: only then
-/// has the server committed. Statements are unnamed and nothing is left in the session, as PgBouncer's
-/// transaction mode needs.
+/// Each request is followed by its own sync, so the server runs it as one transaction of its own:
+/// an error rolls back the request and no neighbour. A request is done when the answer to its
+/// *sync* arrives: only then has the server committed. Statements are unnamed and nothing is left
+/// in the session, as PgBouncer's transaction mode needs.
 class PgPipeline : public std::enable_shared_from_this<PgPipeline> {
  public:
   using Steady = std::chrono::steady_clock::time_point;

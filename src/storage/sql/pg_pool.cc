@@ -1,7 +1,7 @@
 #include "storage/sql/pg_pool.h"
 
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 
 namespace asahi::sql {
 namespace {
@@ -42,7 +42,8 @@ void PgPool::submit(PgRequestPtr request) {
                                    max_queued_)));
     return;
   }
-  request->done = [this, done = std::move(request->done)](Result<std::vector<Rows>> outcome) mutable {
+  request->done = [this,
+                   done = std::move(request->done)](Result<std::vector<Rows>> outcome) mutable {
     pending_.fetch_sub(1, std::memory_order_relaxed);
     done(std::move(outcome));
   };
@@ -96,7 +97,8 @@ void PgPool::dispatch() {
 }
 
 void PgPool::grow() {
-  if (connecting_ || closing_.load(std::memory_order_relaxed) || connections_.size() >= size_) return;
+  if (connecting_ || closing_.load(std::memory_order_relaxed) || connections_.size() >= size_)
+    return;
   if (gate_.down() && SteadyClock::now() < gate_.next_attempt()) return retry_later();
   connecting_ = true;
   boost::asio::post(helpers_, [this] {
@@ -110,8 +112,9 @@ void PgPool::grow() {
 void PgPool::connected(Result<PgHandle> connection) {
   connecting_ = false;
   if (closing_.load(std::memory_order_relaxed)) return;
-  auto opened = connection ? PgPipeline::open(io_, std::move(*connection), events())
-                           : Result<std::shared_ptr<PgPipeline>>(std::unexpected(connection.error()));
+  auto opened = connection
+                    ? PgPipeline::open(io_, std::move(*connection), events())
+                    : Result<std::shared_ptr<PgPipeline>>(std::unexpected(connection.error()));
   if (!opened) {
     gate_.failed(opened.error());
     if (connections_.empty()) {
@@ -147,9 +150,11 @@ PgPipeline::Events PgPool::events() {
       .progressed = [this] { dispatch(); },
       .broken =
           [this](PgPipeline* gone) {
-            // Later: this is called from inside the connection, perhaps while dispatch() walks the list.
+            // Later: this is called from inside the connection, perhaps while dispatch() walks the
+            // list.
             boost::asio::post(io_, [this, gone] {
-              std::erase_if(connections_, [gone](const auto& known) { return known.get() == gone; });
+              std::erase_if(connections_,
+                            [gone](const auto& known) { return known.get() == gone; });
               dispatch();
             });
           },
@@ -184,8 +189,9 @@ void PgPool::tick() {
   while (!queue_.empty() && now >= queue_.front()->deadline) {
     PgRequestPtr late = std::move(queue_.front());
     queue_.pop_front();
-    late->done(fail(Errc::kTimeout,
-                    "the statement waited for a PostgreSQL connection for longer than statement_timeout"));
+    late->done(
+        fail(Errc::kTimeout,
+             "the statement waited for a PostgreSQL connection for longer than statement_timeout"));
   }
   bool busy = !queue_.empty();
   for (const auto& connection : connections_) {

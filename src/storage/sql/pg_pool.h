@@ -16,10 +16,10 @@
 
 namespace asahi::sql {
 
-/// Up to `size` pipelined connections on one thread with its own io_context. Connections open when statements
-/// find none free; connecting and cancelling block, so two helper threads do that.
-/// While the server is away statements fail at once and the pool keeps trying in the background.
-/// submit() is thread-safe; everything else happens on the pool's thread.
+/// Up to `size` pipelined connections on one thread with its own io_context. Connections open when
+/// statements find none free; connecting and cancelling block, so two helper threads do that. While
+/// the server is away statements fail at once and the pool keeps trying in the background. submit()
+/// is thread-safe; everything else happens on the pool's thread.
 class PgPool {
  public:
   /// The references outlive the pool; the owner sets `closing` before it destroys the pool.

@@ -31,7 +31,13 @@ std::unexpected<Error> PgSession::broken() {
 }
 
 Result<void> PgSession::ensure_connected() {
-  if (connection_ && SteadyClock::now() - last_used_ > kTrustedFor && !run_text("", kCheckTimeout)) {
+  if (connection_) {
+    // A server that went away has said so on the socket; one that vanished has not.
+    const bool said_something = pg_wait(connection_.get(), false, SteadyClock::now(), closing_);
+    if (said_something && PQconsumeInput(connection_.get()) != 1) connection_.reset();
+  }
+  if (connection_ && SteadyClock::now() - last_used_ > kTrustedFor &&
+      !run_text("", kCheckTimeout)) {
     connection_.reset();
   }
   if (connection_) return {};
@@ -98,7 +104,8 @@ Result<PgResult> PgSession::run(const Send& send, std::chrono::milliseconds time
 }
 
 Result<PgResult> PgSession::run_text(const std::string& sql, std::chrono::milliseconds timeout) {
-  return run([&sql](PGconn* connection) { return PQsendQuery(connection, sql.c_str()) == 1; }, timeout);
+  return run([&sql](PGconn* connection) { return PQsendQuery(connection, sql.c_str()) == 1; },
+             timeout);
 }
 
 Result<Rows> PgSession::query(const Statement& statement) {
@@ -144,7 +151,8 @@ Result<void> PgSession::transaction(const std::function<Result<void>(Session&)>&
   transaction_error_.reset();
   if (!connection_) return outcome;
   if (!outcome) {
-    if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE && !run_text("ROLLBACK", statement_timeout_)) {
+    if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE &&
+        !run_text("ROLLBACK", statement_timeout_)) {
       connection_.reset();
     }
     return outcome;

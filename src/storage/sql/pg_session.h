@@ -9,8 +9,9 @@
 
 namespace asahi::sql {
 
-/// A blocking PostgreSQL connection for interactive transactions. It connects when first used, checks itself
-/// after a pause (the server may have restarted), and closes when nobody needs it. Used by one thread.
+/// A blocking PostgreSQL connection for interactive transactions. It connects when first used,
+/// checks itself after a pause (the server may have restarted), and closes when nobody needs it.
+/// Used by one thread.
 class PgSession final : public Session {
  public:
   /// The references outlive the session.
@@ -31,8 +32,8 @@ class PgSession final : public Session {
  private:
   using Send = std::function<bool(PGconn*)>;
   Result<void> ensure_connected();
-  /// Sends, waits, and gives the last result that matters; the first failure wins. After the deadline the
-  /// server is asked to cancel, and the connection is given up when it does not.
+  /// Sends, waits, and gives the last result that matters; the first failure wins. After the
+  /// deadline the server is asked to cancel, and the connection is given up when it does not.
   Result<PgResult> run(const Send& send, std::chrono::milliseconds timeout);
   Result<PgResult> run_text(const std::string& sql, std::chrono::milliseconds timeout);
   Result<PgResult> collect();
@@ -44,7 +45,8 @@ class PgSession final : public Session {
   const std::chrono::milliseconds statement_timeout_;
   PgHandle connection_;
   std::chrono::steady_clock::time_point last_used_;
-  /// The first failure inside the running transaction: the server would answer 25P02 to all that follows.
+  /// The first failure inside the running transaction: the server would answer 25P02 to all that
+  /// follows.
   std::optional<Error> transaction_error_;
 };
 

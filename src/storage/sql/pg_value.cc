@@ -102,9 +102,10 @@ Result<PgStatement> PgStatement::encode(const Statement& statement) {
   if (auto ok = check_single_statement(statement.sql); !ok) return std::unexpected(ok.error());
   ASAHI_TRY(auto numbered, number_placeholders(statement.sql));
   if (numbered.parameters != statement.params.size() || numbered.parameters > kMaxParameters) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("the statement has {} placeholders but {} parameters were given (at most {})",
-                            numbered.parameters, statement.params.size(), kMaxParameters));
+    return fail(
+        Errc::kInvalidArgument,
+        fmt::format("the statement has {} placeholders but {} parameters were given (at most {})",
+                    numbered.parameters, statement.params.size(), kMaxParameters));
   }
   PgStatement out;
   out.sql_ = std::move(numbered.text);
@@ -168,7 +169,8 @@ Rows to_rows(const PGresult* result) {
 
 std::string timestamp_to_rfc3339(std::string_view text) {
   constexpr std::size_t kSeconds = 19;  // "2026-11-21 10:00:00"
-  if (text.size() < kSeconds + 3 || text[10] != ' ' || !text.ends_with("+00")) return std::string(text);
+  if (text.size() < kSeconds + 3 || text[10] != ' ' || !text.ends_with("+00"))
+    return std::string(text);
   std::string out(text.substr(0, text.size() - 3));
   out[10] = 'T';
   if (out.size() == kSeconds) out += '.';
@@ -190,7 +192,8 @@ Error pg_error(const PGresult* result) {
   if (state == "57014") message += " (statement_timeout passed, or an operator cancelled it)";
   // libpq makes results without a SQLSTATE when the connection breaks.
   if (state.empty()) return fail(Errc::kUnavailable, "PostgreSQL: " + message).error();
-  Error error = fail(Errc::kInvalidArgument, fmt::format("PostgreSQL {}: {}", state, message)).error();
+  Error error =
+      fail(Errc::kInvalidArgument, fmt::format("PostgreSQL {}: {}", state, message)).error();
   for (const auto& mapping : kMappings) {
     if (!state.starts_with(mapping.state)) continue;
     error.code = mapping.code;

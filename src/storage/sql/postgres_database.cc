@@ -36,9 +36,10 @@ class PostgresDatabase final : public Database {
   Dialect dialect() const override { return Dialect::kPostgres; }
 
   Task<Rows> query(Statement statement) override {
-    co_return co_await await_done<Rows>([this, statement = std::move(statement)](Done<Rows> done) mutable {
-      start_query(statement, std::move(done));
-    });
+    co_return co_await await_done<Rows>(
+        [this, statement = std::move(statement)](Done<Rows> done) mutable {
+          start_query(statement, std::move(done));
+        });
   }
 
   Task<std::vector<Rows>> batch(std::vector<Statement> statements) override {
@@ -73,8 +74,9 @@ class PostgresDatabase final : public Database {
 
  private:
   static std::unexpected<Error> nested() {
-    return fail(Errc::kInternal,
-                "a blocking call from inside a transaction's body would wait for itself; use the Session");
+    return fail(
+        Errc::kInternal,
+        "a blocking call from inside a transaction's body would wait for itself; use the Session");
   }
 
   std::chrono::steady_clock::time_point deadline() const {
@@ -101,8 +103,8 @@ class PostgresDatabase final : public Database {
   }
 
   void start_transaction(std::function<Result<void>(Session&)> body, Done<void> done) {
-    sessions_.submit(deadline(), [this, body = std::move(body), done = std::move(done)](
-                                     Result<PgSession*> session) mutable {
+    sessions_.submit(deadline(), [this, body = std::move(body),
+                                  done = std::move(done)](Result<PgSession*> session) mutable {
       if (!session) return done(std::unexpected(session.error()));
       auto outcome = (*session)->transaction(body);
       auto pause = kFirstRetryPause;
@@ -126,7 +128,8 @@ class PostgresDatabase final : public Database {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> open_postgres(const std::string& url, const DatabaseOptions& options) {
+Result<std::unique_ptr<Database>> open_postgres(const std::string& url,
+                                                const DatabaseOptions& options) {
   ASAHI_TRY(auto target, PgTarget::parse(url, options.connect_timeout));
   return std::make_unique<PostgresDatabase>(std::move(target), options);
 }

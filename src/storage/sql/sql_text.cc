@@ -85,11 +85,11 @@ class Lexer {
   std::string_view sql_;
 };
 
-constexpr std::array kTransactionControl = {"BEGIN",     "COMMIT",  "ROLLBACK", "END",  "ABORT",
+constexpr std::array kTransactionControl = {"BEGIN",     "COMMIT",  "ROLLBACK", "END",    "ABORT",
                                             "SAVEPOINT", "RELEASE", "START",    "PREPARE"};
-constexpr std::array kSessionState = {"SET",      "RESET",   "LISTEN", "UNLISTEN", "DISCARD",
-                                      "DECLARE",  "EXECUTE", "LOAD",   "ATTACH",   "DETACH",
-                                      "DEALLOCATE"};
+constexpr std::array kSessionState = {"SET",     "RESET",   "LISTEN",    "UNLISTEN",
+                                      "DISCARD", "DECLARE", "EXECUTE",   "LOAD",
+                                      "ATTACH",  "DETACH",  "DEALLOCATE"};
 
 }  // namespace
 
@@ -150,13 +150,15 @@ Result<void> check_single_statement(std::string_view sql) {
   if (keyword.empty()) return fail(Errc::kInvalidArgument, "the SQL statement is empty");
   if (is_transaction_control(keyword)) {
     return fail(Errc::kInvalidArgument,
-                keyword + " cannot run as a statement of its own: connections are shared; use "
-                          "batch() or transaction()");
+                keyword +
+                    " cannot run as a statement of its own: connections are shared; use "
+                    "batch() or transaction()");
   }
   if (std::find(kSessionState.begin(), kSessionState.end(), keyword) != kSessionState.end()) {
     return fail(Errc::kInvalidArgument,
-                keyword + " would change a shared connection for its next user; use SET LOCAL "
-                          "through Session::script()");
+                keyword +
+                    " would change a shared connection for its next user; use SET LOCAL "
+                    "through Session::script()");
   }
   return {};
 }

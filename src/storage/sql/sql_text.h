@@ -23,8 +23,8 @@ Result<NumberedSql> number_placeholders(std::string_view sql);
 /// empty when there is none.
 std::string leading_keyword(std::string_view sql);
 
-/// Refuses what would change a shared connection for its next user: BEGIN, COMMIT, SAVEPOINT, SET, …
-/// Errors: invalid_argument saying what to use instead.
+/// Refuses what would change a shared connection for its next user: BEGIN, COMMIT, SAVEPOINT, SET,
+/// … Errors: invalid_argument saying what to use instead.
 Result<void> check_single_statement(std::string_view sql);
 
 /// "BEGIN", "COMMIT" and their relatives: words that a transaction body may not use either.

@@ -76,7 +76,8 @@ Value column_value(sqlite3_stmt* statement, int column) {
       const std::int64_t integer = sqlite3_column_int64(statement, column);
       const int scale = numeric_scale(sqlite3_column_decltype(statement, column));
       if (scale < 0) return integer;
-      return scale == 0 ? fmt::format("{}", integer) : fmt::format("{}.{:0<{}}", integer, "", scale);
+      return scale == 0 ? fmt::format("{}", integer)
+                        : fmt::format("{}.{:0<{}}", integer, "", scale);
     }
     case SQLITE_FLOAT: {
       const double real = sqlite3_column_double(statement, column);
@@ -147,8 +148,9 @@ Result<void> SqliteConnection::open() {
       },
       this);
   set_deadline(settings_.statement_timeout);
-  // WAL with synchronous=NORMAL: a commit is in the operating system's cache before it is acknowledged,
-  // so killing the process loses nothing; only a power cut may lose the last commits, never the file.
+  // WAL with synchronous=NORMAL: a commit is in the operating system's cache before it is
+  // acknowledged, so killing the process loses nothing; only a power cut may lose the last commits,
+  // never the file.
   std::string pragmas = fmt::format(
       "PRAGMA page_size=4096; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
       "PRAGMA mmap_size=0; PRAGMA cache_size=-{};",
@@ -178,9 +180,9 @@ std::unexpected<Error> SqliteConnection::failure(std::string_view doing) const {
   const auto kind = classify(sqlite3_extended_errcode(db_.get()));
   std::string message = fmt::format("SQLite, {}: {}", doing, sqlite3_errmsg(db_.get()));
   if (kind.code == Errc::kTimeout) {
-    message += kind.reason == "busy"
-                   ? "; another process holds the write lock"
-                   : fmt::format("; statement_timeout is {} ms", settings_.statement_timeout.count());
+    message += kind.reason == "busy" ? "; another process holds the write lock"
+                                     : fmt::format("; statement_timeout is {} ms",
+                                                   settings_.statement_timeout.count());
   }
   auto error = fail(kind.code, std::move(message));
   error.error().reason = kind.reason;
@@ -231,15 +233,16 @@ Result<void> SqliteConnection::bind(sqlite3_stmt* statement, const std::vector<V
   const int expected = sqlite3_bind_parameter_count(statement);
   if (static_cast<std::size_t>(expected) != params.size()) {
     return fail(Errc::kInvalidArgument,
-                fmt::format("the statement has {} placeholders but {} parameters were given", expected,
-                            params.size()));
+                fmt::format("the statement has {} placeholders but {} parameters were given",
+                            expected, params.size()));
   }
   for (const Value& value : params) {
     const auto* text = std::get_if<std::string>(&value);
     if (text != nullptr && text->find('\0') != std::string::npos) {
-      return fail(Errc::kInvalidArgument,
-                  "a text parameter holds a NUL character, which PostgreSQL could not store; pass it as a "
-                  "Blob");
+      return fail(
+          Errc::kInvalidArgument,
+          "a text parameter holds a NUL character, which PostgreSQL could not store; pass it as a "
+          "Blob");
     }
   }
   for (int i = 1; i <= expected; ++i) {

@@ -39,8 +39,8 @@ class SqliteConnection final : public Session {
   /// True when the statement can run on a read-only connection. Errors: as query().
   Result<bool> is_read(const std::string& sql);
 
-  /// BEGIN IMMEDIATE … COMMIT around `body`; rolls back when it fails, throws, or goes on after a failed
-  /// statement (PostgreSQL could not commit then either).
+  /// BEGIN IMMEDIATE … COMMIT around `body`; rolls back when it fails, throws, or goes on after a
+  /// failed statement (PostgreSQL could not commit then either).
   Result<void> transaction(const std::function<Result<void>(Session&)>& body);
   /// All or nothing.
   Result<std::vector<Rows>> batch(const std::vector<Statement>& statements);

@@ -25,20 +25,20 @@ class SqliteDatabase final : public Database {
   Dialect dialect() const override { return Dialect::kSqlite; }
 
   Task<Rows> query(Statement statement) override {
-    co_return co_await await_done<Rows>([this, statement = std::move(statement)](Done<Rows> done) mutable {
-      start_query(std::move(statement), std::move(done));
-    });
+    co_return co_await await_done<Rows>(
+        [this, statement = std::move(statement)](Done<Rows> done) mutable {
+          start_query(std::move(statement), std::move(done));
+        });
   }
 
   Task<std::vector<Rows>> batch(std::vector<Statement> statements) override {
-    co_return co_await await_done<std::vector<Rows>>(
-        [this, statements = std::move(statements)](Done<std::vector<Rows>> done) mutable {
-          writer_.submit(deadline(), [statements = std::move(statements), done = std::move(done)](
-                                         Result<SqliteConnection*> connection) mutable {
-            done(connection ? (*connection)->batch(statements)
-                            : std::unexpected(connection.error()));
-          });
-        });
+    co_return co_await await_done<std::vector<Rows>>([this, statements = std::move(statements)](
+                                                         Done<std::vector<Rows>> done) mutable {
+      writer_.submit(deadline(), [statements = std::move(statements), done = std::move(done)](
+                                     Result<SqliteConnection*> connection) mutable {
+        done(connection ? (*connection)->batch(statements) : std::unexpected(connection.error()));
+      });
+    });
   }
 
   Task<void> transaction(std::function<Result<void>(Session&)> body) override {
@@ -66,8 +66,9 @@ class SqliteDatabase final : public Database {
 
  private:
   static std::unexpected<Error> nested() {
-    return fail(Errc::kInternal,
-                "a blocking call from inside a transaction's body would wait for itself; use the Session");
+    return fail(
+        Errc::kInternal,
+        "a blocking call from inside a transaction's body would wait for itself; use the Session");
   }
 
   std::chrono::steady_clock::time_point deadline() const {
@@ -76,8 +77,8 @@ class SqliteDatabase final : public Database {
 
   void start_query(Statement statement, Done<Rows> done) {
     const std::string keyword = leading_keyword(statement.sql);
-    const bool may_read = keyword == "SELECT" || keyword == "WITH" || keyword == "VALUES" ||
-                          keyword == "EXPLAIN";
+    const bool may_read =
+        keyword == "SELECT" || keyword == "WITH" || keyword == "VALUES" || keyword == "EXPLAIN";
     if (may_read && !in_memory_) {
       start_read(std::move(statement), std::move(done));
     } else {
@@ -128,7 +129,8 @@ class SqliteDatabase final : public Database {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> open_sqlite(const std::string& path, const DatabaseOptions& options) {
+Result<std::unique_ptr<Database>> open_sqlite(const std::string& path,
+                                              const DatabaseOptions& options) {
   SqliteConnection::Settings writer{.path = path, .statement_timeout = options.statement_timeout};
   SqliteConnection::Settings reader = writer;
   reader.access = SqliteConnection::Access::kReadOnly;
@@ -136,7 +138,8 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::string& path, const Dat
   reader.cached_statements = 16;
   auto connection = std::make_unique<SqliteConnection>(writer);
   if (auto ok = connection->open(); !ok) return std::unexpected(ok.error());
-  return std::make_unique<SqliteDatabase>(writer, std::move(reader), std::move(connection), options);
+  return std::make_unique<SqliteDatabase>(writer, std::move(reader), std::move(connection),
+                                          options);
 }
 
 }  // namespace asahi::sql

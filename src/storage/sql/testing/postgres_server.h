@@ -9,16 +9,18 @@
 
 namespace asahi::sql::testing {
 
-/// A real PostgreSQL for tests: its own cluster in a temporary folder, a free TCP port on 127.0.0.1, no fsync.
-/// It is stopped and its folder removed on destruction; the kernel kills it when the test dies first.
-/// Run by root it becomes the user `postgres` or `nobody`, since PostgreSQL refuses root.
+/// A real PostgreSQL for tests: its own cluster in a temporary folder, a free TCP port on
+/// 127.0.0.1, no fsync. It is stopped and its folder removed on destruction; the kernel kills it
+/// when the test dies first. Run by root it becomes the user `postgres` or `nobody`, since
+/// PostgreSQL refuses root.
 ///
-/// initdb takes about a second: share one server per test program (`shared()`), and give each test a database of
-/// its own (`create_database()`).
+/// Share one server per test program (`shared()`), and give each test a database of its own
+/// (`create_database()`). Launch it from the main thread: the kernel's promise holds for the thread
+/// that did.
 class PostgresServer {
  public:
-  /// Errors: not_found when the programs are missing (skip the test with that text), internal when the
-  /// server does not come up.
+  /// Errors: not_found when the programs are missing (skip the test with that text), internal when
+  /// the server does not come up.
   static Result<std::unique_ptr<PostgresServer>> launch();
   /// The test program's server, launched at the first call.
   static Result<PostgresServer*> shared();
