@@ -175,8 +175,7 @@ Task<void> MemoryStore::set(std::string key, Bytes value, std::chrono::milliseco
   co_return Result<void>{};
 }
 
-Task<bool> MemoryStore::set_if_absent(std::string key, Bytes value,
-                                      std::chrono::milliseconds ttl) {
+Task<bool> MemoryStore::set_if_absent(std::string key, Bytes value, std::chrono::milliseconds ttl) {
   if (auto ok = check(key, value, ttl); !ok) co_return std::unexpected(std::move(ok.error()));
   const Probe wanted = probe(key);
   Shard& shard = shard_of(wanted);
@@ -248,8 +247,8 @@ Task<void> MemoryStore::scan(std::string prefix, std::function<bool(std::vector<
     }
     for (std::size_t at = 0; at < found.size(); at += kScanBatch) {
       const auto first = found.begin() + static_cast<std::ptrdiff_t>(at);
-      const auto last = found.begin() +
-                        static_cast<std::ptrdiff_t>(std::min(at + kScanBatch, found.size()));
+      const auto last =
+          found.begin() + static_cast<std::ptrdiff_t>(std::min(at + kScanBatch, found.size()));
       if (!visit({std::make_move_iterator(first), std::make_move_iterator(last)})) {
         co_return Result<void>{};
       }

@@ -15,15 +15,15 @@
 namespace asahi::cache {
 
 struct MemoryOptions {
-  std::size_t max_entries = 10'000;       ///< at least 1
-  std::size_t max_bytes = 64 << 20;       ///< keys and values; one entry may take all of it
-  std::size_t shards = 16;                ///< locks to spread loops over; few entries use fewer
+  std::size_t max_entries = 10'000;  ///< at least 1
+  std::size_t max_bytes = 64 << 20;  ///< keys and values; one entry may take all of it
+  std::size_t shards = 16;           ///< locks to spread loops over; few entries use fewer
 };
 
-/// The store in this process. The least recently used entries make room when either bound is passed:
-/// exactly so within a shard, in turn among the shards. Time is the clock's steady time, so a change
-/// of the wall clock neither expires nor revives anything. Thread-safe; no call suspends but `scan`
-/// and `erase_prefix`, which let the loop breathe between shards.
+/// The store in this process. The least recently used entries make room when either bound is
+/// passed: exactly so within a shard, in turn among the shards. Time is the clock's steady time, so
+/// a change of the wall clock neither expires nor revives anything. Thread-safe; no call suspends
+/// but `scan` and `erase_prefix`, which let the loop breathe between shards.
 class MemoryStore final : public Store {
  public:
   /// `clock` outlives the store.

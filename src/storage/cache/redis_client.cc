@@ -1,9 +1,9 @@
 #include "storage/cache/redis_client.h"
 
+#include <openssl/evp.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <openssl/evp.h>
 
 #include <fmt/format.h>
 
@@ -41,13 +41,21 @@ std::string sha1_hex(std::string_view text) {
   return to_hex(digest.data(), size);
 }
 
+std::size_t digits(std::size_t number) {
+  std::size_t count = 1;
+  for (; number >= 10; number /= 10) ++count;
+  return count;
+}
+
 std::unexpected<Error> needs_own(std::string_view wire) {
+  if (wire.starts_with("*0")) return fail(Errc::kInvalidArgument, "the Redis command is empty");
   // "*2\r\n$9\r\nSUBSCRIBE\r\n…": the name alone, as arguments may be anything.
   const std::size_t from = wire.find('\n', wire.find('$')) + 1;
-  return fail(Errc::kInvalidArgument,
-              fmt::format("the Redis command {} changes or blocks the connection that all share; use "
-                          "subscribe, eval or a non-blocking form",
-                          wire.substr(from, wire.find('\r', from) - from)));
+  return fail(
+      Errc::kInvalidArgument,
+      fmt::format("the Redis command {} changes or blocks the connection that all share; use "
+                  "subscribe, eval or a non-blocking form",
+                  wire.substr(from, wire.find('\r', from) - from)));
 }
 
 }  // namespace
@@ -57,20 +65,21 @@ Command::Command(const std::vector<std::string>& args) {
   encode(views);
 }
 
-Command::Command(std::initializer_list<std::string_view> args) { encode({args.begin(), args.size()}); }
+Command::Command(std::initializer_list<std::string_view> args) {
+  encode({args.begin(), args.size()});
+}
 
 void Command::encode(std::span<const std::string_view> args) {
   append_command(wire_, args);
   refused_ = needs_own_connection(args);
   if (const auto position = key_position(args); position && *position < args.size()) {
-    // Counted from the end, where each argument is followed by CR LF.
-    std::size_t tail = 0;
-    for (std::size_t i = *position + 1; i < args.size(); ++i) {
-      tail += 1 + fmt::formatted_size("{}", args[i].size()) + 2 + args[i].size() + 2;
+    std::size_t at = 1 + digits(args.size()) + 2;  // "*3\r\n", then "$5\r\n" and text per argument
+    for (std::size_t i = 0; i < *position; ++i) {
+      at += 1 + digits(args[i].size()) + 2 + args[i].size() + 2;
     }
     has_key_ = true;
     key_size_ = args[*position].size();
-    key_at_ = wire_.size() - tail - 2 - key_size_;
+    key_at_ = at + 1 + digits(key_size_) + 2;
   }
 }
 
@@ -82,6 +91,10 @@ std::optional<std::uint16_t> Command::slot() const {
 Script::Script(std::string source)
     : source_(std::make_shared<const std::string>(std::move(source))), sha1_(sha1_hex(*source_)) {}
 
+/// Lifetimes. Whoever awaits a reply is owned by the handler in a connection's pipeline; so no
+/// coroutine that awaits one may own the connection or the core, or a loop that stops would leak
+/// the circle. Raw pointers are sound: a waiting coroutine resumes inside the call that answers it,
+/// which holds both.
 struct RedisClient::Core : std::enable_shared_from_this<Core> {
   enum class Mode { kUnknown, kStandalone, kCluster };
 
@@ -99,10 +112,11 @@ struct RedisClient::Core : std::enable_shared_from_this<Core> {
   SteadyTime deadline() const { return std::chrono::steady_clock::now() + options->timeout; }
 
   std::shared_ptr<Connection> connect(RedisEndpoint endpoint) {
-    return std::make_shared<Connection>(
-        loop, options, std::move(endpoint), [weak = weak_from_this()](bool cluster) {
-          if (const auto core = weak.lock()) core->session_opened(cluster);
-        });
+    return std::make_shared<Connection>(loop, options, std::move(endpoint),
+                                        [weak = weak_from_this()](bool cluster) {
+                                          if (const auto core = weak.lock())
+                                            core->session_opened(cluster);
+                                        });
   }
 
   Connection& seed_connection() {
@@ -178,13 +192,14 @@ struct RedisClient::Core : std::enable_shared_from_this<Core> {
     const auto now = std::chrono::steady_clock::now();
     if (refreshing || closed || now - last_refresh < kRefreshEvery) return;
     refreshing = true;
-    loop.spawn("redis cluster map", [core = shared_from_this()]() -> Aw<void> {
-      return refresh_in_background(core);
-    });
+    loop.spawn("redis cluster map",
+               [weak = weak_from_this()] { return refresh_in_background(weak); });
   }
 
-  static Aw<void> refresh_in_background(std::shared_ptr<Core> core) {
-    const auto refreshed = co_await refresh(core);
+  static Aw<void> refresh_in_background(std::weak_ptr<Core> weak) {
+    const auto refreshed = co_await refresh(weak);
+    const auto core = weak.lock();
+    if (core == nullptr) co_return;
     core->refreshing = false;
     if (!refreshed && !core->closed) {
       logger().debug("the Redis cluster map could not be read",
@@ -192,34 +207,49 @@ struct RedisClient::Core : std::enable_shared_from_this<Core> {
     }
   }
 
-  /// Asks the nodes in turn until one describes the cluster, and closes what is no longer part of it.
-  static Task<void> refresh(std::shared_ptr<Core> core) {
-    core->seed_connection();
-    std::vector<std::shared_ptr<Connection>> asked;
-    for (const auto& [address, connection] : core->nodes) {
-      if (connection->ready()) asked.push_back(connection);
-    }
-    asked.push_back(core->seed);
-    Error last;
-    for (const auto& connection : asked) {
-      auto map = co_await read_map(*connection, core->deadline());
-      core->last_refresh = std::chrono::steady_clock::now();
-      if (!map) {
-        last = std::move(map.error());
-        continue;
+  /// Asks the nodes in turn until one describes the cluster, and closes what is no longer part of
+  /// it.
+  static Task<void> refresh(std::weak_ptr<Core> weak) {
+    std::vector<std::optional<NodeAddress>> to_ask;  // empty: the URL's server
+    if (const auto core = weak.lock(); core != nullptr) {
+      for (const auto& [address, connection] : core->nodes) {
+        if (connection->ready()) to_ask.push_back(address);
       }
-      core->slots = std::move(*map);
-      const std::vector<NodeAddress> current = core->slots.primaries();
-      std::vector<std::shared_ptr<Connection>> gone;
-      std::erase_if(core->nodes, [&](const auto& entry) {
-        if (std::ranges::find(current, entry.first) != current.end()) return false;
-        gone.push_back(entry.second);
-        return true;
-      });
-      for (const auto& old : gone) old->close();
-      co_return Result<void>{};
+      to_ask.push_back(std::nullopt);
+    }
+    Error last = fail(Errc::kUnavailable, "the Redis client is closed").error();
+    for (const auto& address : to_ask) {
+      Connection* asked = nullptr;
+      SteadyTime until;
+      if (const auto core = weak.lock(); core != nullptr) {
+        asked = address ? core->node(*address).get() : &core->seed_connection();
+        until = core->deadline();
+      } else {
+        break;
+      }
+      auto map = co_await read_map(*asked, until);
+      const auto core = weak.lock();
+      if (core == nullptr) break;
+      core->last_refresh = std::chrono::steady_clock::now();
+      if (map) {
+        core->adopt(std::move(*map));
+        co_return Result<void>{};
+      }
+      last = std::move(map.error());
     }
     co_return std::unexpected(std::move(last));
+  }
+
+  void adopt(SlotMap map) {
+    slots = std::move(map);
+    const std::vector<NodeAddress> current = slots.primaries();
+    std::vector<std::shared_ptr<Connection>> gone;
+    std::erase_if(nodes, [&](const auto& entry) {
+      if (std::ranges::find(current, entry.first) != current.end()) return false;
+      gone.push_back(entry.second);
+      return true;
+    });
+    for (const auto& old : gone) old->close();
   }
 
   static Task<SlotMap> read_map(Connection& connection, SteadyTime deadline) {
@@ -275,14 +305,13 @@ Task<Reply> RedisClient::command(std::vector<std::string> args) { return run(Com
 
 Task<Reply> RedisClient::run(Command command) {
   if (command.refused()) co_return needs_own(command.wire());
-  const std::shared_ptr<Core> core = core_;
+  Core* const core = core_.get();
   const SteadyTime deadline = core->deadline();
-  std::shared_ptr<Connection> connection = core->route(command);
+  Connection* connection = core->route(command).get();
   bool asking = false;
   for (int redirects = 0;; ++redirects) {
     // Only a server that may redirect needs the bytes twice.
-    std::string wire =
-        core->mode == Core::Mode::kStandalone ? command.take_wire() : command.wire();
+    std::string wire = core->mode == Core::Mode::kStandalone ? command.take_wire() : command.wire();
     auto reply = co_await send_command(*connection, std::move(wire), deadline, asking);
     if (!reply) {
       if (core->mode == Core::Mode::kCluster) core->refresh_soon();
@@ -291,7 +320,7 @@ Task<Reply> RedisClient::run(Command command) {
     if (!reply->is_error()) co_return std::move(*reply);
     const bool last = redirects == kMaxRedirects || command.wire().empty();
     if (const auto to = core->redirect(*reply, *connection); to && !last) {
-      connection = core->node(to->to);
+      connection = core->node(to->to).get();
       asking = to->kind == Redirect::Kind::kAsk;
       continue;
     }
@@ -301,14 +330,14 @@ Task<Reply> RedisClient::run(Command command) {
       continue;
     }
     // A primary that became a replica behind the same name: connect anew to find the new one.
-    if (reply->text.starts_with("READONLY")) connection->reconnect();
+    if (reply->text.starts_with("READONLY")) connection->reconnect("it became a replica");
     co_return std::unexpected(redis_error(*reply));
   }
 }
 
 Aw<std::vector<Result<Reply>>> RedisClient::batch(std::vector<Command> commands) {
   using Results = std::vector<Result<Reply>>;
-  const std::shared_ptr<Core> core = core_;
+  Core* const core = core_.get();
   const SteadyTime deadline = core->deadline();
 
   /// Owned by the handlers alone: what waits must not own what wakes it.
@@ -317,7 +346,7 @@ Aw<std::vector<Result<Reply>>> RedisClient::batch(std::vector<Command> commands)
     std::size_t left = 1;  ///< one for the loop that submits
     std::move_only_function<void(Results)> done;
   };
-  const auto submit_all = [&core, &commands, deadline](auto handler) {
+  const auto submit_all = [core, &commands, deadline](auto handler) {
     auto gathering = std::make_shared<Gathering>();
     gathering->results.resize(commands.size());
     gathering->done = [handler = std::move(handler)](Results results) mutable {
@@ -341,9 +370,8 @@ Aw<std::vector<Result<Reply>>> RedisClient::batch(std::vector<Command> commands)
       });
     }
     if (--gathering->left == 0) {
-      boost::asio::post(core->loop.io(), [gathering] {
-        gathering->done(std::move(gathering->results));
-      });
+      boost::asio::post(core->loop.io(),
+                        [gathering] { gathering->done(std::move(gathering->results)); });
     }
   };
   Results results =
@@ -353,8 +381,8 @@ Aw<std::vector<Result<Reply>>> RedisClient::batch(std::vector<Command> commands)
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!results[i] || !results[i]->is_error()) continue;
     const std::string_view text = results[i]->text;
-    const bool elsewhere = text.starts_with("MOVED ") || text.starts_with("ASK ") ||
-                           text.starts_with("TRYAGAIN");
+    const bool elsewhere =
+        text.starts_with("MOVED ") || text.starts_with("ASK ") || text.starts_with("TRYAGAIN");
     if (elsewhere && core->options->cluster != ClusterMode::kOff) {
       if (core->mode != Core::Mode::kCluster) core->found_cluster();
       results[i] = co_await run(std::move(commands[i]));
@@ -381,7 +409,7 @@ Task<Reply> RedisClient::eval(Script script, std::vector<std::string> keys,
 }
 
 Task<std::vector<NodeAddress>> RedisClient::primaries() {
-  const std::shared_ptr<Core> core = core_;
+  Core* const core = core_.get();
   if (core->mode == Core::Mode::kUnknown && core->options->cluster == ClusterMode::kAuto) {
     // The first session tells the mode; any command brings it about.
     Command ping{"PING"};
@@ -395,7 +423,7 @@ Task<std::vector<NodeAddress>> RedisClient::primaries() {
   }
   auto nodes = core->slots.primaries();
   if (nodes.empty()) {
-    if (auto read = co_await Core::refresh(core); !read) {
+    if (auto read = co_await Core::refresh(core_); !read) {
       co_return std::unexpected(std::move(read.error()));
     }
     nodes = core->slots.primaries();
@@ -406,10 +434,13 @@ Task<std::vector<NodeAddress>> RedisClient::primaries() {
   co_return nodes;
 }
 
+bool RedisClient::cluster() const { return core_->mode == Core::Mode::kCluster; }
+
 Task<Reply> RedisClient::run_at(NodeAddress node, Command command) {
-  const std::shared_ptr<Core> core = core_;
+  Core* const core = core_.get();
   core->seed_connection();
-  const auto connection = core->mode == Core::Mode::kCluster ? core->node(node) : core->seed;
+  Connection* const connection =
+      (core->mode == Core::Mode::kCluster ? core->node(node) : core->seed).get();
   ASAHI_CO_TRY(Reply reply,
                co_await send_command(*connection, command.take_wire(), core->deadline()));
   if (reply.is_error()) co_return std::unexpected(redis_error(reply));
@@ -433,10 +464,10 @@ RedisClient::Subscription RedisClient::subscribe(
   });
 }
 
-std::shared_ptr<RedisClients> make_redis_clients(net::LoopPool& loops, const RedisOptions& options) {
-  return std::make_shared<RedisClients>(loops, [&options](net::Loop& loop) {
-    return std::make_unique<RedisClient>(loop, options);
-  });
+std::shared_ptr<RedisClients> make_redis_clients(net::LoopPool& loops,
+                                                 const RedisOptions& options) {
+  return std::make_shared<RedisClients>(
+      loops, [&options](net::Loop& loop) { return std::make_unique<RedisClient>(loop, options); });
 }
 
 }  // namespace asahi::cache

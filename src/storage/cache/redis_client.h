@@ -51,10 +51,10 @@ class Script {
 };
 
 /// Redis for one loop: one connection (one per primary in a cluster), kept up in the background, on
-/// which all commands of the loop are pipelined. While the server is away commands fail at once with
-/// unavailable; no command takes longer than `timeout`. Nothing is sent twice: a command that was in
-/// flight when the connection broke fails, and whether it ran is unknown.
-/// Loop thread only, but made and destroyed anywhere while its loop exists; it outlives its commands.
+/// which all commands of the loop are pipelined. While the server is away commands fail at once
+/// with unavailable; no command takes longer than `timeout`. Nothing is sent twice: a command that
+/// was in flight when the connection broke fails, and whether it ran is unknown. Loop thread only,
+/// but made and destroyed anywhere while its loop exists; it outlives its commands.
 class RedisClient {
  public:
   RedisClient(net::Loop& loop, RedisOptions options);
@@ -63,8 +63,8 @@ class RedisClient {
   RedisClient& operator=(const RedisClient&) = delete;
 
   /// One command, any but those that need a connection of their own. An error reply is a failure:
-  /// unavailable (loading, failing over, full), timeout, invalid_argument (needs its own connection),
-  /// else upstream with the reply's first word as `reason`.
+  /// unavailable (loading, failing over, full), timeout, invalid_argument (needs its own
+  /// connection), else upstream with the reply's first word as `reason`.
   Task<Reply> command(std::vector<std::string> args);
   Task<Reply> run(Command command);
   /// Many commands in one go, answered in their order; each has its own outcome.
@@ -75,6 +75,8 @@ class RedisClient {
 
   /// Every primary, after finding out whether this is a cluster at all.
   Task<std::vector<NodeAddress>> primaries();
+  /// True once a server has shown to be a node of a cluster; settled after `primaries`.
+  bool cluster() const;
   /// A command for that very node (SCAN, DBSIZE, INFO); redirects are not followed.
   Task<Reply> run_at(NodeAddress node, Command command);
 
@@ -100,10 +102,11 @@ class RedisClient {
     explicit Subscription(std::function<void()> cancel) : cancel_(std::move(cancel)) {}
     std::function<void()> cancel_;
   };
-  /// Listens on a channel until the handle goes; subscribes again after every reconnect. Redis keeps no
-  /// messages meanwhile: `on_active` runs whenever listening (re)starts, so that whoever invalidates
-  /// by messages can drop everything then. Both run on the loop and must not block.
-  Subscription subscribe(std::string channel, std::function<void(std::string_view payload)> on_message,
+  /// Listens on a channel until the handle goes; subscribes again after every reconnect. Redis
+  /// keeps no messages meanwhile: `on_active` runs whenever listening (re)starts, so that whoever
+  /// invalidates by messages can drop everything then. Both run on the loop and must not block.
+  Subscription subscribe(std::string channel,
+                         std::function<void(std::string_view payload)> on_message,
                          std::function<void()> on_active = {});
 
  private:

@@ -27,7 +27,8 @@ inline std::unexpected<Error> not_a_counter() {
 }
 
 inline std::unexpected<Error> counter_overflow() {
-  return fail(Errc::kInvalidArgument, "the sum does not fit in 64 bits; the counter stays as it was");
+  return fail(Errc::kInvalidArgument,
+              "the sum does not fit in 64 bits; the counter stays as it was");
 }
 
 }  // namespace asahi::cache

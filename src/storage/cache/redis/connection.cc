@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kWriteBytes = 256 << 10;
-/// A session that ended sooner counts as a failed attempt: no tight loop with a server that hangs up.
+/// A session that ended sooner counts as a failed attempt: no tight loop with a server that hangs
+/// up.
 constexpr std::chrono::seconds kRealSession{1};
 /// While replies are overdue the timer looks no more often than this.
 constexpr std::chrono::milliseconds kTimerGrain{10};
@@ -77,8 +78,10 @@ void Connection::wake_writer() {
   });
 }
 
-void Connection::reconnect() {
-  if (stream_ != nullptr) stream_->close();
+void Connection::reconnect(std::string why) {
+  if (stream_ == nullptr) return;
+  ended_because_ = std::move(why);
+  stream_->close();
 }
 
 void Connection::close() {
@@ -153,6 +156,9 @@ Aw<Error> Connection::read_until_lost(std::shared_ptr<Connection> self,
   std::vector<char> buffer(kReadBytes);
   while (true) {
     auto size = co_await stream->read_some(boost::asio::buffer(buffer));
+    if (!size && !self->ended_because_.empty()) {
+      co_return fail(Errc::kUnavailable, std::exchange(self->ended_because_, {})).error();
+    }
     if (!size) co_return std::move(size.error());
     if (*size == 0) co_return fail(Errc::kUnavailable, "it closed the connection").error();
     auto fed = self->pipeline_.feed({buffer.data(), *size});
@@ -191,7 +197,7 @@ void Connection::on_timer() {
   if (const auto since = pipeline_.overdue_since(); since) {
     const auto given_up = *since + options_->stall_limit;
     if (now >= given_up) {
-      reconnect();
+      reconnect("it left a command unanswered for too long");
     } else {
       next = next ? std::min(*next, given_up) : given_up;
     }

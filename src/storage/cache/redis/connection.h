@@ -17,10 +17,10 @@
 
 namespace asahi::cache {
 
-/// One connection to one server, kept up: what is submitted while a write is under way leaves in the
-/// next write. Connects on first use; a lost connection is tried again at once, and after that in the
-/// background with growing pauses, during which commands are refused without waiting.
-/// Loop thread only. `close` ends its coroutines, which own it until then.
+/// One connection to one server, kept up: what is submitted while a write is under way leaves in
+/// the next write. Connects on first use; a lost connection is tried again at once, and after that
+/// in the background with growing pauses, during which commands are refused without waiting. Loop
+/// thread only. `close` ends its coroutines, which own it until then.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `on_ready` runs each time a session stands; its argument: the server belongs to a cluster.
@@ -32,7 +32,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Queues an encoded command. `handler` runs on the loop, never from within this call.
   void submit(std::string wire, Pipeline::Time deadline, Pipeline::Handler handler);
   /// Ends this session and opens another: the server is of no use any more.
-  void reconnect();
+  void reconnect(std::string why);
   /// Everything under way fails with unavailable; nothing is accepted any more. Idempotent.
   void close();
 
@@ -60,6 +60,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::function<void(bool)> on_ready_;
   State state_ = State::kIdle;
   Error last_error_;
+  std::string ended_because_;  ///< why we closed the stream ourselves; empty: we did not
   Pipeline pipeline_;
   std::shared_ptr<net::Stream> stream_;  ///< while ready
   bool writing_ = false;
@@ -68,8 +69,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Pipeline::Time> armed_for_;
 };
 
-/// Sends one encoded command and waits for its reply. With `asking`, the server is first told that the
-/// key may still be moving to it. Errors: unavailable, timeout. An error reply is a value here.
+/// Sends one encoded command and waits for its reply. With `asking`, the server is first told that
+/// the key may still be moving to it. Errors: unavailable, timeout. An error reply is a value here.
 Task<Reply> send_command(Connection& connection, std::string wire, Pipeline::Time deadline,
                          bool asking = false);
 

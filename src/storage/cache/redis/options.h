@@ -33,8 +33,8 @@ struct RedisOptions {
   /// Subscriptions: silence after which the server is asked for a sign of life; two make it dead.
   std::chrono::milliseconds heartbeat{10'000};
 
-  std::size_t max_commands = 10'000;         ///< waiting and in flight, per connection
-  std::size_t max_queued_bytes = 64 << 20;   ///< encoded and not yet written, per connection
+  std::size_t max_commands = 10'000;        ///< waiting and in flight, per connection
+  std::size_t max_queued_bytes = 64 << 20;  ///< encoded and not yet written, per connection
   RespLimits limits;
   std::string client_name = "asahi";  ///< as CLIENT LIST shows it; no spaces
 };

@@ -15,12 +15,14 @@ namespace asahi::cache {
 
 /// Commands on their way over one connection, matched to replies by order. A command that timed out
 /// after it was sent keeps its place until its late reply has passed, so that no reply ever reaches
-/// the wrong caller. Pure: bytes and times in, bytes and answers out; whoever calls runs the answers.
+/// the wrong caller. Pure: bytes and times in, bytes and answers out; whoever calls runs the
+/// answers.
 class Pipeline {
  public:
   using Time = std::chrono::steady_clock::time_point;
   using Handler = std::move_only_function<void(Result<Reply>)>;
-  /// An answer to hand over. Run it after the call that returned it: it may come straight back here.
+  /// An answer to hand over. Run it after the call that returned it: it may come straight back
+  /// here.
   struct Answer {
     Handler handler;
     Result<Reply> result;
@@ -34,12 +36,14 @@ class Pipeline {
   std::size_t size() const { return queued_.size() + sent_.size(); }
   std::size_t queued_bytes() const { return queued_bytes_; }
   bool has_output() const { return !queued_.empty(); }
-  /// The next bytes to write, whole commands, about `most` at a time; they count as sent from now on.
+  /// The next bytes to write, whole commands, about `most` at a time; they count as sent from now
+  /// on.
   std::string take_output(std::size_t most);
 
   struct Fed {
     std::vector<Answer> answers;
-    /// Not RESP, or a reply nobody asked for: the connection is useless then. The answers still count.
+    /// Not RESP, or a reply nobody asked for: the connection is useless then. The answers still
+    /// count.
     std::optional<Error> error;
   };
   /// Takes what was read.
@@ -52,8 +56,8 @@ class Pipeline {
   /// Since when the server owes a reply that is overdue; empty when none is.
   std::optional<Time> overdue_since() const;
 
-  /// The connection is gone: everything sent fails, as nobody knows whether it ran; what was not sent
-  /// stays queued for the next connection. The parser starts afresh.
+  /// The connection is gone: everything sent fails, as nobody knows whether it ran; what was not
+  /// sent stays queued for the next connection. The parser starts afresh.
   std::vector<Answer> connection_lost(const Error& error);
   /// Everything queued fails too.
   std::vector<Answer> fail_queued(const Error& error);

@@ -71,7 +71,8 @@ Result<std::optional<Reply>> RespParser::parse(std::string_view& input) {
         std::string_view line = input.substr(0, end);
         if (!line_.empty()) line = line_.append(line);
         input.remove_prefix(end + 1);
-        if (line.size() < 2 || line.back() != '\r') return broken("a line is empty or lacks its CR");
+        if (line.size() < 2 || line.back() != '\r')
+          return broken("a line is empty or lacks its CR");
         line.remove_suffix(1);
         auto taken = take_line(line);
         line_.clear();

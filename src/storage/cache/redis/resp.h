@@ -48,15 +48,16 @@ struct RespLimits {
   std::size_t max_line = 64 << 10;   ///< length lines, numbers, simple strings and errors
 };
 
-/// Reads replies from bytes that arrive in any portions. Knows all types of RESP2 and RESP3, streamed
-/// strings and aggregates included; attributes are read and dropped, as nothing here uses them.
-/// No sockets, not thread-safe. Source: the RESP3 specification (redis-specifications, RESP3.md).
+/// Reads replies from bytes that arrive in any portions. Knows all types of RESP2 and RESP3,
+/// streamed strings and aggregates included; attributes are read and dropped, as nothing here uses
+/// them. No sockets, not thread-safe. Source: the RESP3 specification (redis-specifications,
+/// RESP3.md).
 class RespParser {
  public:
   explicit RespParser(RespLimits limits = {}) : limits_(limits) {}
 
-  /// Takes bytes off the front of `input`. A value: one whole reply (call again while `input` is not
-  /// empty); empty: all was taken and more is needed. Errors: upstream (not RESP, or beyond the
+  /// Takes bytes off the front of `input`. A value: one whole reply (call again while `input` is
+  /// not empty); empty: all was taken and more is needed. Errors: upstream (not RESP, or beyond the
   /// limits) — the stream is then out of step for good and every later call fails too.
   Result<std::optional<Reply>> parse(std::string_view& input);
 

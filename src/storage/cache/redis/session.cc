@@ -83,8 +83,7 @@ Task<bool> introduce(net::Stream& stream, RedisEndpoint endpoint,
     const Reply* const mode = welcome.find("mode");
     cluster = mode != nullptr && mode->text == "cluster";
   } else if (knows_no_hello(welcome)) {
-    ASAHI_CO_TRY(cluster,
-                 co_await introduce_resp2(stream, parser, endpoint, options->client_name));
+    ASAHI_CO_TRY(cluster, co_await introduce_resp2(stream, parser, endpoint, options->client_name));
   } else {
     co_return refused("HELLO", welcome);
   }
@@ -140,9 +139,8 @@ std::chrono::milliseconds Backoff::next() {
 Error redis_error(const Reply& reply) {
   const std::string_view text = reply.text;
   const std::string_view word = text.substr(0, text.find(' '));
-  constexpr std::array kPassing = {"LOADING",    "MASTERDOWN", "CLUSTERDOWN", "READONLY",
-                                   "BUSY",       "TRYAGAIN",   "NOREPLICAS",  "OOM",
-                                   "UNBLOCKED",  "MISCONF"};
+  constexpr std::array kPassing = {"LOADING",  "MASTERDOWN", "CLUSTERDOWN", "READONLY",  "BUSY",
+                                   "TRYAGAIN", "NOREPLICAS", "OOM",         "UNBLOCKED", "MISCONF"};
   const bool passing =
       std::ranges::any_of(kPassing, [&](std::string_view known) { return word == known; });
   Error error = fail(passing ? Errc::kUnavailable : Errc::kUpstream,

@@ -11,18 +11,21 @@
 
 namespace asahi::cache {
 
-/// A connection on which Redis knows who we are: RESP version, credentials, name and database are set.
+/// A connection on which Redis knows who we are: RESP version, credentials, name and database are
+/// set.
 struct Session {
   std::shared_ptr<net::Stream> stream;
   bool cluster = false;  ///< the server is a node of a cluster
 };
 
-/// Connects and introduces itself: HELLO 3 with AUTH and SETNAME, or their separate older commands when
-/// the server knows no HELLO, then SELECT. Errors: unavailable (also refused credentials), timeout.
+/// Connects and introduces itself: HELLO 3 with AUTH and SETNAME, or their separate older commands
+/// when the server knows no HELLO, then SELECT. Errors: unavailable (also refused credentials),
+/// timeout.
 Task<Session> open_session(net::Loop& loop, std::shared_ptr<const RedisOptions> options,
                            RedisEndpoint endpoint);
 
-/// Pauses between attempts: doubling, capped, jittered so that many processes do not return at once.
+/// Pauses between attempts: doubling, capped, jittered so that many processes do not return at
+/// once.
 class Backoff {
  public:
   Backoff(std::chrono::milliseconds first, std::chrono::milliseconds cap)
@@ -37,8 +40,8 @@ class Backoff {
   std::minstd_rand random_;
 };
 
-/// The server's complaint as a failure: unavailable while it is loading, failing over, full or busy;
-/// upstream otherwise. `reason` is its first word ("WRONGTYPE").
+/// The server's complaint as a failure: unavailable while it is loading, failing over, full or
+/// busy; upstream otherwise. `reason` is its first word ("WRONGTYPE").
 Error redis_error(const Reply& reply);
 
 }  // namespace asahi::cache

@@ -92,16 +92,16 @@ std::optional<std::size_t> key_position(std::span<const std::string_view> args) 
     if (args.size() < 4 || args[2] == "0") return std::nullopt;
     return 3;
   }
-  if (one_of(name,
-             {"PING",    "ECHO",     "INFO",    "DBSIZE",  "SCAN",    "TIME",    "SCRIPT", "CLUSTER",
-              "CONFIG",  "CLIENT",   "PUBLISH", "PUBSUB",  "KEYS",    "FLUSHDB", "FLUSHALL", "DEBUG",
-              "COMMAND", "ACL",      "ROLE",    "WAIT",    "LATENCY", "SLOWLOG", "FUNCTION", "MODULE",
-              "SWAPDB",  "LASTSAVE", "SAVE",    "BGSAVE",  "LOLWUT",  "RANDOMKEY"})) {
+  if (one_of(name, {"PING",   "ECHO",     "INFO",     "DBSIZE",  "SCAN",     "TIME",
+                    "SCRIPT", "CLUSTER",  "CONFIG",   "CLIENT",  "PUBLISH",  "PUBSUB",
+                    "KEYS",   "FLUSHDB",  "FLUSHALL", "DEBUG",   "COMMAND",  "ACL",
+                    "ROLE",   "WAIT",     "LATENCY",  "SLOWLOG", "FUNCTION", "MODULE",
+                    "SWAPDB", "LASTSAVE", "SAVE",     "BGSAVE",  "LOLWUT",   "RANDOMKEY"})) {
     return std::nullopt;
   }
   if (one_of(name, {"XREAD", "XREADGROUP"})) {
-    const auto streams = std::ranges::find_if(
-        args, [](std::string_view arg) { return equals(arg, "STREAMS"); });
+    const auto streams =
+        std::ranges::find_if(args, [](std::string_view arg) { return equals(arg, "STREAMS"); });
     if (streams == args.end() || streams + 1 == args.end()) return std::nullopt;
     return static_cast<std::size_t>(streams - args.begin()) + 1;
   }
@@ -113,12 +113,14 @@ std::optional<std::size_t> key_position(std::span<const std::string_view> args) 
 }
 
 bool needs_own_connection(std::span<const std::string_view> args) {
-  if (args.empty()) return false;
-  if (one_of(args[0],
-             {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
-              "SUNSUBSCRIBE", "MONITOR", "SYNC", "PSYNC", "HELLO", "AUTH", "RESET", "QUIT", "SELECT",
-              "MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "ASKING", "READONLY", "READWRITE",
-              "BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"})) {
+  if (args.empty()) return true;  // Redis answers an empty command with nothing at all
+  if (one_of(args[0], {"GET", "SET", "UNLINK", "EVALSHA"})) return false;
+  if (one_of(args[0], {"SUBSCRIBE",    "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
+                       "SUNSUBSCRIBE", "MONITOR",    "SYNC",       "PSYNC",       "HELLO",
+                       "AUTH",         "RESET",      "QUIT",       "SELECT",      "MULTI",
+                       "EXEC",         "DISCARD",    "WATCH",      "UNWATCH",     "ASKING",
+                       "READONLY",     "READWRITE",  "BLPOP",      "BRPOP",       "BLMOVE",
+                       "BRPOPLPUSH",   "BLMPOP",     "BZPOPMIN",   "BZPOPMAX",    "BZMPOP"})) {
     return true;
   }
   if (equals(args[0], "CLIENT")) {

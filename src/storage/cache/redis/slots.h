@@ -22,7 +22,8 @@ std::uint16_t key_slot(std::string_view key);
 std::optional<std::size_t> key_position(std::span<const std::string_view> args);
 
 /// True for commands that would take a shared, pipelined connection out of step or change its state
-/// for the others: SUBSCRIBE and its kin, MONITOR, MULTI, WATCH, SELECT, blocking pops, ….
+/// for the others: SUBSCRIBE and its kin, MONITOR, MULTI, WATCH, SELECT, blocking pops, …, and
+/// none.
 bool needs_own_connection(std::span<const std::string_view> args);
 
 struct NodeAddress {

@@ -18,10 +18,10 @@
 
 namespace asahi::cache {
 
-/// Channels of one loop on a connection of their own, as RESP2 allows nothing else there and a flood
-/// of messages must not delay commands. Reconnects and subscribes again by itself. Redis keeps no
-/// messages for who is away: `on_active` tells the listener that from now on none is missed, each time.
-/// Loop thread only; callbacks run there too.
+/// Channels of one loop on a connection of their own, as RESP2 allows nothing else there and a
+/// flood of messages must not delay commands. Reconnects and subscribes again by itself. Redis
+/// keeps no messages for who is away: `on_active` tells the listener that from now on none is
+/// missed, each time. Loop thread only; callbacks run there too.
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
   using OnMessage = std::function<void(std::string_view payload)>;

@@ -22,9 +22,10 @@ struct RedisEndpoint {
   std::string address() const;
 };
 
-/// Reads redis://[user][:password]@host[:port][/db], rediss://… (TLS), unix://[user:password@]/path[?db=n].
-/// User and password may be percent-encoded; ?db=n is known everywhere. Errors name the part that is
-/// wrong and never repeat the URL, as it holds the password.
+/// Reads redis://[user][:password]@host[:port][/db], rediss://… (TLS),
+/// unix://[user:password@]/path[?db=n]. User and password may be percent-encoded; ?db=n is known
+/// everywhere. Errors name the part that is wrong and never repeat the URL, as it holds the
+/// password.
 Result<RedisEndpoint> parse_redis_url(std::string_view url);
 
 }  // namespace asahi::cache
