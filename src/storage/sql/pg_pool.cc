@@ -10,6 +10,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// Grain of statement deadlines.
 constexpr std::chrono::milliseconds kTick{25};
+/// When opening a connection takes this long, statements share those that are open.
+constexpr std::chrono::milliseconds kSlowConnect{50};
 
 }  // namespace
 
@@ -65,9 +67,13 @@ void PgPool::enqueue(PgRequestPtr request) {
 }
 
 std::shared_ptr<PgPipeline> PgPool::pick(Steady now) {
+  // While the pool can still grow, a statement rather waits for a connection of its own than behind
+  // another that may turn out to be slow.
+  const bool growing = connections_.size() < size_ && !gate_.down() &&
+                       !(connecting_ && now - connecting_since_ > kSlowConnect);
   std::shared_ptr<PgPipeline> best;
   for (const auto& connection : connections_) {
-    if (!connection->has_room(now)) continue;
+    if (!connection->has_room(now) || (growing && connection->in_flight() > 0)) continue;
     if (!best || connection->in_flight() < best->in_flight()) best = connection;
   }
   return best;
@@ -101,6 +107,7 @@ void PgPool::grow() {
     return;
   if (gate_.down() && SteadyClock::now() < gate_.next_attempt()) return retry_later();
   connecting_ = true;
+  connecting_since_ = SteadyClock::now();
   boost::asio::post(helpers_, [this] {
     auto connection = target_.connect(closing_);
     boost::asio::post(io_, [this, connection = std::move(connection)]() mutable {

@@ -63,6 +63,7 @@ class PgPool {
   std::deque<PgRequestPtr> queue_;
   std::vector<std::shared_ptr<PgPipeline>> connections_;
   bool connecting_ = false;
+  Steady connecting_since_{};
   bool retrying_ = false;
   bool ticking_ = false;
   bool dispatching_ = false;

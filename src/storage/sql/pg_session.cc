@@ -32,13 +32,10 @@ std::unexpected<Error> PgSession::broken() {
 
 Result<void> PgSession::ensure_connected() {
   if (connection_) {
-    // A server that went away has said so on the socket; one that vanished has not.
+    // A server that shut down has said so on the socket; one that vanished has not.
     const bool said_something = pg_wait(connection_.get(), false, SteadyClock::now(), closing_);
-    if (said_something && PQconsumeInput(connection_.get()) != 1) connection_.reset();
-  }
-  if (connection_ && SteadyClock::now() - last_used_ > kTrustedFor &&
-      !run_text("", kCheckTimeout)) {
-    connection_.reset();
+    const bool old = SteadyClock::now() - last_used_ > kTrustedFor;
+    if ((said_something || old) && !run_text("", kCheckTimeout)) connection_.reset();
   }
   if (connection_) return {};
   if (gate_.down() && SteadyClock::now() < gate_.next_attempt()) return gate_.refusal();
