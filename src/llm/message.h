@@ -137,6 +137,8 @@ struct ChatRequest {
   /// What only a vendor of `shape` can do ("the tool web_search_20250305"); other vendors refuse
   /// the request. Empty: nothing.
   std::string vendor_only;
+  /// `anthropic-beta` of the client's request; sent on to vendors of the same shape only.
+  std::string anthropic_beta;
 };
 
 /// Token counts as billed. The details are parts of the totals, whatever the vendor's convention
@@ -210,7 +212,10 @@ struct StreamEvent {
   std::string raw_event;
   bool has_raw = false;              ///< this event begins a vendor frame
   Shape raw_shape = Shape::kNative;  ///< the shape `raw` is in
-  bool frame_follows = false;        ///< this event belongs to the frame of an earlier event
+  /// The frame also says how the answer ended or what it cost: what a client gets of that is
+  /// decided at the end, so encoders hold such a frame back or rewrite it.
+  bool raw_closes = false;
+  bool frame_follows = false;  ///< this event belongs to the frame of an earlier event
 };
 
 /// Collects a stream into the answer it amounts to; the unstreamed twin of the same events.
