@@ -4,7 +4,9 @@
 
 namespace asahi::http {
 
-constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+constexpr char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 /// Equality without case for ASCII letters, as field names and tokens compare.
 inline bool iequals(std::string_view a, std::string_view b) {

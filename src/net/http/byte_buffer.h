@@ -17,7 +17,8 @@ class ByteBuffer {
     begin_ += bytes;
     if (begin_ == end_) begin_ = end_ = 0;
   }
-  /// Room behind the bytes: moves them to the front, and grows to `capacity`, where needed. Invalidates views.
+  /// Room behind the bytes: moves them to the front, and grows to `capacity`, where needed.
+  /// Invalidates views.
   void make_room(std::size_t capacity) {
     if (capacity > capacity_) {
       auto larger = std::make_unique_for_overwrite<char[]>(capacity);

@@ -20,7 +20,8 @@ std::optional<Response> Cors::preflight(const Request& request) const {
   Response response;
   response.status = 204;
   if (!allows(request.headers.get("Origin"))) return response;
-  response.headers.add("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  response.headers.add("Access-Control-Allow-Methods",
+                       "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   const std::string_view wanted = request.headers.get("Access-Control-Request-Headers");
   if (!wanted.empty()) response.headers.add("Access-Control-Allow-Headers", std::string(wanted));
   response.headers.add("Access-Control-Max-Age", "600");
@@ -40,7 +41,8 @@ void Cors::append_fields(std::string& out, const Request& request) const {
     out += "\r\nAccess-Control-Allow-Credentials: true\r\n";
   }
   out +=
-      "Access-Control-Expose-Headers: X-Request-Id, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, "
+      "Access-Control-Expose-Headers: X-Request-Id, Retry-After, X-RateLimit-Limit, "
+      "X-RateLimit-Remaining, "
       "X-RateLimit-Reset\r\n";
 }
 

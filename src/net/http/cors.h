@@ -15,7 +15,8 @@ class Cors {
   explicit Cors(std::vector<std::string> origins);
 
   bool enabled() const { return any_ || !origins_.empty(); }
-  /// The answer to a preflight request, before anything else looks at it; nothing for other requests.
+  /// The answer to a preflight request, before anything else looks at it; nothing for other
+  /// requests.
   std::optional<Response> preflight(const Request& request) const;
   /// Field lines for an ordinary answer to `request`.
   void append_fields(std::string& out, const Request& request) const;

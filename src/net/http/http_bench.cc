@@ -16,9 +16,13 @@ using namespace std::chrono_literals;
 http::Router make_router() {
   http::Router router;
   http::Route fast{http::Method::kGet, "/fast", {}};
-  fast.fast = [](http::Context&) -> std::optional<http::Response> { return http::Response::text(200, "hello"); };
+  fast.fast = [](http::Context&) -> std::optional<http::Response> {
+    return http::Response::text(200, "hello");
+  };
   router.add(std::move(fast));
-  router.get("/slow", [](http::Context&) -> Aw<http::Response> { co_return http::Response::text(200, "hello"); });
+  router.get("/slow", [](http::Context&) -> Aw<http::Response> {
+    co_return http::Response::text(200, "hello");
+  });
   router.get("/wait", [](http::Context& context) -> Aw<http::Response> {
     co_await context.loop.sleep_for(1ms, &context.cancel);
     co_return http::Response::text(200, "hello");
@@ -28,7 +32,8 @@ http::Router make_router() {
     response.headers.add("Content-Type", "text/event-stream");
     response.stream = [&context](http::BodyWriter& writer) -> Task<void> {
       for (int i = 0; i < 20; ++i) {
-        if (auto sent = co_await writer.write("data: {\"delta\":\"token\"}\n\n"); !sent) co_return sent;
+        if (auto sent = co_await writer.write("data: {\"delta\":\"token\"}\n\n"); !sent)
+          co_return sent;
         co_await context.loop.sleep_for(10ms, &context.cancel);
       }
       co_return Result<void>{};

@@ -17,7 +17,8 @@ int hex_value(char c) {
 
 bool is_unreserved(char c) {
   const char lower = ascii_lower(c);
-  return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+  return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
 }
 
 }  // namespace
@@ -37,14 +38,22 @@ bool has_token(std::string_view list, std::string_view token) {
 
 std::string_view to_string(Method method) {
   switch (method) {
-    case Method::kGet: return "GET";
-    case Method::kHead: return "HEAD";
-    case Method::kPost: return "POST";
-    case Method::kPut: return "PUT";
-    case Method::kPatch: return "PATCH";
-    case Method::kDelete: return "DELETE";
-    case Method::kOptions: return "OPTIONS";
-    case Method::kOther: break;
+    case Method::kGet:
+      return "GET";
+    case Method::kHead:
+      return "HEAD";
+    case Method::kPost:
+      return "POST";
+    case Method::kPut:
+      return "PUT";
+    case Method::kPatch:
+      return "PATCH";
+    case Method::kDelete:
+      return "DELETE";
+    case Method::kOptions:
+      return "OPTIONS";
+    case Method::kOther:
+      break;
   }
   return "OTHER";
 }
@@ -57,12 +66,13 @@ std::string_view Headers::get(std::string_view name) const {
 }
 
 bool Headers::has(std::string_view name) const {
-  return std::ranges::any_of(fields_, [name](const Field& field) { return iequals(field.first, name); });
+  return std::ranges::any_of(fields_,
+                             [name](const Field& field) { return iequals(field.first, name); });
 }
 
 void Headers::set(std::string_view name, std::string value) {
-  const auto first =
-      std::ranges::find_if(fields_, [name](const Field& field) { return iequals(field.first, name); });
+  const auto first = std::ranges::find_if(
+      fields_, [name](const Field& field) { return iequals(field.first, name); });
   if (first == fields_.end()) {
     add(std::string(name), std::move(value));
     return;
@@ -117,7 +127,8 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
       const int high = complete ? hex_value(text[i + 1]) : -1;
       const int low = complete ? hex_value(text[i + 2]) : -1;
       if (high < 0 || low < 0) {
-        return fail(Errc::kInvalidArgument, "broken percent escape; expected '%' and two hex digits");
+        return fail(Errc::kInvalidArgument,
+                    "broken percent escape; expected '%' and two hex digits");
       }
       const int byte = high * 16 + low;
       if (byte == 0) return fail(Errc::kInvalidArgument, "an encoded NUL (%00) is not allowed");

@@ -21,9 +21,9 @@ struct RequestParserLimits {
   std::size_t max_header_fields = 128;
 };
 
-/// HTTP/1.0 and 1.1 requests from bytes cut anywhere (RFC 9112), strict where leniency is a smuggling vector. Pure:
-/// the caller owns the bytes and drops those that `feed` took. Beast's parser does the tokens; what it would accept
-/// but must not pass is refused here.
+/// HTTP/1.0 and 1.1 requests from bytes cut anywhere (RFC 9112), strict where leniency is a
+/// smuggling vector. Pure: the caller owns the bytes and drops those that `feed` took. Beast's
+/// parser does the head; what it would accept but must not pass is refused here.
 class RequestParser {
  public:
   explicit RequestParser(RequestParserLimits limits);
@@ -31,10 +31,12 @@ class RequestParser {
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
-  /// Begins a request that is written into `request` (cleared here, alive until the parser is done or restarted).
+  /// Begins a request that is written into `request` (cleared here, alive until the parser is done
+  /// or restarted).
   void start(Request& request);
-  /// Takes bytes and returns how many. Stops behind the head, so that the body can be refused unread, and behind
-  /// the request. When it takes nothing and is not done it needs more bytes than it was given.
+  /// Takes bytes and returns how many. Stops behind the head, so that the body can be refused
+  /// unread, and behind the request. When it takes nothing and is not done it needs more bytes than
+  /// it was given.
   std::expected<std::size_t, RequestFault> feed(std::string_view bytes);
 
   bool head_done() const;

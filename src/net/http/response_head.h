@@ -33,9 +33,10 @@ class ResponseHeadWriter {
   ResponseHeadWriter(Headers default_fields, std::vector<std::string> cors_origins);
 
   const Cors& cors() const { return cors_; }
-  /// Fields that the server owns (length, connection, date, request id) are dropped from `response`, and so are
-  /// fields whose name or value would break out of their line.
-  void append(std::string& out, const Response& response, const ReplyFrame& frame, const Request& request) const;
+  /// Fields that the server owns (length, connection, date, request id) are dropped from
+  /// `response`, and so are fields whose name or value would break out of their line.
+  void append(std::string& out, const Response& response, const ReplyFrame& frame,
+              const Request& request) const;
 
  private:
   Headers default_fields_;

@@ -12,7 +12,9 @@ using RouteTable = std::array<const Route*, kMethods>;
 
 struct StringHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
 };
 template <class Value>
 using ByName = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
@@ -41,8 +43,8 @@ bool is_used(const RouteTable& table) {
 
 using Params = std::vector<std::pair<std::string_view, std::string>>;
 
-/// Literal segments win over {name}, {name} over {rest...}; goes back where a choice leads nowhere. `rest` begins
-/// with '/' or is empty.
+/// Literal segments win over {name}, {name} over {rest...}; goes back where a choice leads nowhere.
+/// `rest` begins with '/' or is empty.
 const RouteTable* find(const Node& node, std::string_view rest, Params& params) {
   if (rest.empty()) return is_used(node.routes) ? &node.routes : nullptr;
   const auto [raw, tail] = split_segment(rest.substr(1));
@@ -81,7 +83,8 @@ Router& Router::operator=(Router&&) noexcept = default;
 
 void Router::add(Route route) {
   if (!route.pattern.starts_with('/') || route.method == Method::kOther) {
-    throw std::logic_error("route pattern must begin with '/' and have a known method: " + route.pattern);
+    throw std::logic_error("route pattern must begin with '/' and have a known method: " +
+                           route.pattern);
   }
   tree_->all.push_back(std::make_unique<Route>(std::move(route)));
   const Route& added = *tree_->all.back();
@@ -129,7 +132,9 @@ Router::Match Router::match(Method method, std::string_view path) const {
     table = find(tree_->root, path, match.params);
   }
   if (table == nullptr) return match;
-  const auto route_for = [table](Method wanted) { return (*table)[static_cast<std::size_t>(wanted)]; };
+  const auto route_for = [table](Method wanted) {
+    return (*table)[static_cast<std::size_t>(wanted)];
+  };
   match.route = route_for(method);
   if (match.route == nullptr && method == Method::kHead) match.route = route_for(Method::kGet);
   if (match.route != nullptr) return match;

@@ -51,13 +51,15 @@ Result<std::shared_ptr<Listener>> listen(net::Loop& loop, const std::shared_ptr<
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(kBacklog, error);
   if (error) {
-    return fail(Errc::kUnavailable, fmt::format("cannot listen on {} port {}: {}; stop what uses it or choose another",
-                                                endpoint.address().to_string(), endpoint.port(), error.message()));
+    return fail(Errc::kUnavailable,
+                fmt::format("cannot listen on {} port {}: {}; stop what uses it or choose another",
+                            endpoint.address().to_string(), endpoint.port(), error.message()));
   }
   return listener;
 }
 
-/// Another process must not share our port by SO_REUSEPORT unnoticed: a plain bind shows whether it is free.
+/// Another process must not share our port by SO_REUSEPORT unnoticed: a plain bind shows whether it
+/// is free.
 Result<void> check_free(const tcp::endpoint& endpoint) {
   asio::io_context io;
   Acceptor probe(io.get_executor());
@@ -66,8 +68,9 @@ Result<void> check_free(const tcp::endpoint& endpoint) {
   if (!error) probe.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) probe.bind(endpoint, error);
   if (error) {
-    return fail(Errc::kUnavailable, fmt::format("cannot listen on {} port {}: {}; stop what uses it or choose another",
-                                                endpoint.address().to_string(), endpoint.port(), error.message()));
+    return fail(Errc::kUnavailable,
+                fmt::format("cannot listen on {} port {}: {}; stop what uses it or choose another",
+                            endpoint.address().to_string(), endpoint.port(), error.message()));
   }
   return {};
 }
@@ -83,29 +86,32 @@ void refuse_connection(std::unique_ptr<net::Stream> stream) {
   stream->shutdown_write();
 }
 
-Aw<void> serve(std::shared_ptr<ServerSide> side, net::Socket socket, std::string remote, ConnectionSlot slot,
-               std::shared_ptr<const net::TlsContext> tls) {
+Aw<void> serve(std::shared_ptr<ServerSide> side, net::Socket socket, std::string remote,
+               ConnectionSlot slot, std::shared_ptr<const net::TlsContext> tls) {
   std::unique_ptr<net::Stream> stream;
   if (tls) {
     const auto deadline = Steady::now() + side->state->options.limits.header_timeout;
-    auto secured =
-        co_await net::accept_tls(side->loop, std::move(socket), std::move(remote), std::move(tls), deadline);
+    auto secured = co_await net::accept_tls(side->loop, std::move(socket), std::move(remote),
+                                            std::move(tls), deadline);
     if (!secured) co_return;  // a failed handshake is the client's affair
     stream = *std::move(secured);
   } else {
     stream = net::make_plain_stream(std::move(socket), std::move(remote));
   }
-  const auto session = std::make_shared<Session>(std::move(side), std::move(stream), std::move(slot));
+  const auto session =
+      std::make_shared<Session>(std::move(side), std::move(stream), std::move(slot));
   co_await session->run();
 }
 
-void start_connection(const std::shared_ptr<ServerSide>& side, net::Socket socket, const tcp::endpoint& peer) {
+void start_connection(const std::shared_ptr<ServerSide>& side, net::Socket socket,
+                      const tcp::endpoint& peer) {
   ServerState& state = *side->state;
   boost::system::error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
-  std::string remote = peer.address().is_v6() && peer.address().to_v6().is_v4_mapped()
-                           ? asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()).to_string()
-                           : peer.address().to_string();
+  std::string remote =
+      peer.address().is_v6() && peer.address().to_v6().is_v4_mapped()
+          ? asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()).to_string()
+          : peer.address().to_string();
   ConnectionSlot slot(side->state);
   if (state.connections.load(std::memory_order_relaxed) > state.options.limits.max_connections) {
     refuse_connection(net::make_plain_stream(std::move(socket), std::move(remote)));
@@ -113,8 +119,8 @@ void start_connection(const std::shared_ptr<ServerSide>& side, net::Socket socke
   }
   std::shared_ptr<const net::TlsContext> tls;
   if (state.options.tls) tls = state.current_tls();
-  side->loop.spawn("http session",
-                   serve(side, std::move(socket), std::move(remote), std::move(slot), std::move(tls)));
+  side->loop.spawn("http session", serve(side, std::move(socket), std::move(remote),
+                                         std::move(slot), std::move(tls)));
 }
 
 Aw<void> accept_all(std::shared_ptr<Listener> listener) {
@@ -129,7 +135,8 @@ Aw<void> accept_all(std::shared_ptr<Listener> listener) {
     } else if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
       break;
     } else if (error != asio::error::connection_aborted) {
-      // Out of descriptors or memory: pausing lets connections end; the backlog keeps those who wait.
+      // Out of descriptors or memory: pausing lets connections end; the backlog keeps those who
+      // wait.
       logger().warning("cannot accept a connection", {{"error", error.message()}});
       co_await side->loop.sleep_for(kAcceptPause);
     }
@@ -139,7 +146,8 @@ Aw<void> accept_all(std::shared_ptr<Listener> listener) {
 }  // namespace
 
 struct Server::Impl {
-  Impl(net::LoopPool& pool, std::shared_ptr<ServerState> shared) : loops(pool), state(std::move(shared)) {}
+  Impl(net::LoopPool& pool, std::shared_ptr<ServerState> shared)
+      : loops(pool), state(std::move(shared)) {}
 
   /// Runs `visit` for every session, on the loop of each.
   void for_each_session(void (Session::*visit)()) {
@@ -173,12 +181,14 @@ Server::~Server() {
   if (impl_->started && impl_->loops.running()) drain(0ms);
 }
 
-Result<std::unique_ptr<Server>> Server::bind(net::LoopPool& loops, ServerOptions options, Router router) {
+Result<std::unique_ptr<Server>> Server::bind(net::LoopPool& loops, ServerOptions options,
+                                             Router router) {
   boost::system::error_code error;
   const auto address = asio::ip::make_address(options.host, error);
   if (error) {
     return fail(Errc::kInvalidArgument,
-                fmt::format("listen address '{}' is not an IP address such as 0.0.0.0 or ::", options.host));
+                fmt::format("listen address '{}' is not an IP address such as 0.0.0.0 or ::",
+                            options.host));
   }
   const std::uint16_t port = options.port;
   auto state = std::make_shared<ServerState>(std::move(options), std::move(router));
@@ -194,7 +204,8 @@ Result<std::unique_ptr<Server>> Server::bind(net::LoopPool& loops, ServerOptions
   }
   impl->port = endpoint.port();
   std::unique_ptr<Server> server(new Server(std::move(impl)));
-  if (auto loaded = server->reload_tls(); !loaded) return std::unexpected(std::move(loaded).error());
+  if (auto loaded = server->reload_tls(); !loaded)
+    return std::unexpected(std::move(loaded).error());
   return server;
 }
 
@@ -206,8 +217,12 @@ void Server::start() {
 }
 
 std::uint16_t Server::port() const { return impl_->port; }
-std::size_t Server::active_requests() const { return impl_->state->active.load(std::memory_order_relaxed); }
-std::size_t Server::connections() const { return impl_->state->connections.load(std::memory_order_relaxed); }
+std::size_t Server::active_requests() const {
+  return impl_->state->active.load(std::memory_order_relaxed);
+}
+std::size_t Server::connections() const {
+  return impl_->state->connections.load(std::memory_order_relaxed);
+}
 
 void Server::drain(std::chrono::milliseconds grace) {
   ServerState& state = *impl_->state;

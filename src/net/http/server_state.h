@@ -17,11 +17,13 @@ namespace asahi::http {
 
 class Session;
 
-/// One per server; every connection holds it, so it outlives the Server object where a loop ends late.
+/// One per server; every connection holds it, so it outlives the Server object where a loop ends
+/// late.
 struct ServerState {
   ServerState(ServerOptions given, Router routes)
-      : options(std::move(given)), router(std::move(routes)), head_writer(options.default_headers,
-                                                                         options.cors_origins) {}
+      : options(std::move(given)),
+        router(std::move(routes)),
+        head_writer(options.default_headers, options.cors_origins) {}
 
   const ServerOptions options;
   const Router router;
@@ -43,7 +45,8 @@ struct ServerState {
 
 /// The part of a server that lives on one loop.
 struct ServerSide {
-  ServerSide(net::Loop& on, std::shared_ptr<ServerState> shared) : loop(on), state(std::move(shared)) {}
+  ServerSide(net::Loop& on, std::shared_ptr<ServerState> shared)
+      : loop(on), state(std::move(shared)) {}
 
   net::Loop& loop;
   std::shared_ptr<ServerState> state;
@@ -76,7 +79,8 @@ class ActiveSlot {
  public:
   explicit ActiveSlot(ServerState& state)
       : state_(state),
-        granted_(state.active.fetch_add(1, std::memory_order_relaxed) < state.options.limits.max_active_requests) {}
+        granted_(state.active.fetch_add(1, std::memory_order_relaxed) <
+                 state.options.limits.max_active_requests) {}
   ~ActiveSlot() { state_.active.fetch_sub(1, std::memory_order_relaxed); }
   ActiveSlot(const ActiveSlot&) = delete;
   ActiveSlot& operator=(const ActiveSlot&) = delete;

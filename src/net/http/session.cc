@@ -45,12 +45,14 @@ void advance(net::Gather& pieces, std::size_t bytes) {
 }
 
 std::string_view body_of(const Response& response) {
-  return response.shared_body ? std::string_view(*response.shared_body) : std::string_view(response.body);
+  return response.shared_body ? std::string_view(*response.shared_body)
+                              : std::string_view(response.body);
 }
 
 }  // namespace
 
-/// Frames the pieces of a streamed body as chunks (RFC 9112 §7.1), or sends them as they are to HTTP/1.0.
+/// Frames the pieces of a streamed body as chunks (RFC 9112 §7.1), or sends them as they are to
+/// HTTP/1.0.
 class Session::ChunkWriter final : public BodyWriter {
  public:
   ChunkWriter(Session& session, CancelSource& cancel, bool chunked)
@@ -58,12 +60,14 @@ class Session::ChunkWriter final : public BodyWriter {
 
   Task<void> write(std::string bytes) override {
     if (bytes.empty()) co_return Result<void>{};
-    if (failed_ || cancel_.cancelled()) co_return fail(Errc::kCancelled, "the client is no longer there");
+    if (failed_ || cancel_.cancelled())
+      co_return fail(Errc::kCancelled, "the client is no longer there");
     char size_line[20];
     net::Gather pieces{asio::buffer(bytes)};
     if (chunked_) {
       const auto end = fmt::format_to_n(size_line, sizeof size_line, "{:x}\r\n", bytes.size());
-      pieces = {asio::const_buffer(size_line, end.size), asio::buffer(bytes), asio::const_buffer("\r\n", 2)};
+      pieces = {asio::const_buffer(size_line, end.size), asio::buffer(bytes),
+                asio::const_buffer("\r\n", 2)};
     }
     const std::size_t total = total_size(pieces);
     const std::size_t sent = session_.stream_->try_write(pieces);
@@ -90,7 +94,8 @@ class Session::ChunkWriter final : public BodyWriter {
   std::size_t body_bytes_ = 0;
 };
 
-Session::Session(std::shared_ptr<ServerSide> side, std::unique_ptr<net::Stream> stream, ConnectionSlot slot)
+Session::Session(std::shared_ptr<ServerSide> side, std::unique_ptr<net::Stream> stream,
+                 ConnectionSlot slot)
     : side_(std::move(side)),
       state_(*side_->state),
       limits_(state_.options.limits),
@@ -139,13 +144,15 @@ Aw<void> Session::run() {
         alive = co_await fill();
       } else {
         make_room();
-        const auto got = co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
+        const auto got =
+            co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
         alive = took(got);
       }
       if (!alive) break;
     }
     const auto received = Steady::now();
-    if (!alive && timed_out_) fed = std::unexpected(RequestFault{408, "request_timeout", "the header took too long"});
+    if (!alive && timed_out_)
+      fed = std::unexpected(RequestFault{408, "request_timeout", "the header took too long"});
     if (!fed) {
       co_await refuse(std::move(fed).error(), received);
       break;
@@ -192,12 +199,14 @@ Aw<void> Session::run() {
       completed(context, 504, 0);
       break;
     }
-    const bool streamed = response->stream && request_.method != Method::kHead && !has_no_body(response->status);
+    const bool streamed =
+        response->stream && request_.method != Method::kHead && !has_no_body(response->status);
     const bool keep_alive = parser_.keep_alive() && !unread_body && !draining() && !ended_ &&
                             (!streamed || parser_.http_1_1());
     auto pieces = compose(*response, context, keep_alive);
     const std::size_t total = total_size(pieces);
-    std::size_t body_bytes = streamed || request_.method == Method::kHead ? 0 : body_of(*response).size();
+    std::size_t body_bytes =
+        streamed || request_.method == Method::kHead ? 0 : body_of(*response).size();
     head_sent_ = true;
     const std::size_t sent = stream_->try_write(pieces);
     bool delivered = sent == total;
@@ -229,12 +238,14 @@ Aw<void> Session::run() {
 // --- reading ---
 
 void Session::make_room() {
-  if (buffer_.empty() && buffer_.capacity() > kKeptBuffer && phase_ == Phase::kIdle) buffer_.release();
+  if (buffer_.empty() && buffer_.capacity() > kKeptBuffer && phase_ == Phase::kIdle)
+    buffer_.release();
   if (buffer_.room_size() > 0 && buffer_.capacity() > 0 && phase_ != Phase::kBody) return;
   const std::size_t limit =
       std::max(kFirstBuffer, phase_ == Phase::kBody ? kBodyBuffer : limits_.max_header_bytes);
   const bool full = buffer_.size() * 2 > buffer_.capacity() || phase_ == Phase::kBody;
-  buffer_.make_room(full ? std::max(buffer_.capacity(), std::min(limit, std::max(kFirstBuffer, buffer_.capacity() * 4)))
+  buffer_.make_room(full ? std::max(buffer_.capacity(),
+                                    std::min(limit, std::max(kFirstBuffer, buffer_.capacity() * 4)))
                          : std::max(buffer_.capacity(), kFirstBuffer));
 }
 
@@ -284,8 +295,9 @@ void Session::watch_peer() {
 }
 
 Aw<void> Session::watch() {
-  // Reading on is how a disconnect shows. What a pipelining client sends meanwhile is kept for the next request, up to
-  // the buffer's room; then its next bytes must wait, and so must the look at its end.
+  // Reading on is how a disconnect shows. What a pipelining client sends meanwhile is kept for the
+  // next request, up to the buffer's room; then its next bytes must wait, and so must the look at
+  // its end.
   while (buffer_.room_size() > 0) {
     const auto got = co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
     if (!took(got)) {
@@ -301,7 +313,8 @@ Aw<void> Session::watch() {
 // --- answering ---
 
 Context Session::make_context(CancelSource& cancel, Steady::time_point received) {
-  Context context{request_, side_->loop, cancel, received + limits_.request_timeout, received, {}, {}, {}, {}};
+  Context context{request_, side_->loop, cancel, received + limits_.request_timeout, received, {},
+                  {},       {},          {}};
   const std::string_view given = request_.headers.get("X-Request-Id");
   if (is_valid_request_id(given)) {
     context.request_id = given;
@@ -312,7 +325,8 @@ Context Session::make_context(CancelSource& cancel, Steady::time_point received)
   return context;
 }
 
-std::optional<Response> Session::early_answer(Context& context, const Route*& route, bool& unread_body) {
+std::optional<Response> Session::early_answer(Context& context, const Route*& route,
+                                              bool& unread_body) {
   std::optional<Response> response = state_.head_writer.cors().preflight(request_);
   if (!response) {
     auto match = state_.router.match(request_.method, parser_.raw_path());
@@ -321,20 +335,23 @@ std::optional<Response> Session::early_answer(Context& context, const Route*& ro
     if (route != nullptr) {
       context.route = route->pattern;
     } else if (match.allow.empty()) {
-      response = error_reply(404, Errc::kNotFound, "not_found", "there is nothing at this path", context, nullptr);
+      response = error_reply(404, Errc::kNotFound, "not_found", "there is nothing at this path",
+                             context, nullptr);
     } else {
       if (request_.method == Method::kOptions) {
         response.emplace().status = 204;
       } else {
         response = error_reply(405, Errc::kInvalidArgument, "method_not_allowed",
-                               "this path does not take this method; it takes " + match.allow, context, nullptr);
+                               "this path does not take this method; it takes " + match.allow,
+                               context, nullptr);
       }
       response->headers.set("Allow", std::move(match.allow));
     }
   }
   if (parser_.done()) return response;
-  const std::size_t max_body =
-      route != nullptr && route->max_body_bytes > 0 ? route->max_body_bytes : limits_.max_body_bytes;
+  const std::size_t max_body = route != nullptr && route->max_body_bytes > 0
+                                   ? route->max_body_bytes
+                                   : limits_.max_body_bytes;
   parser_.set_max_body_bytes(max_body);
   if (parser_.content_length() > max_body) {
     unread_body = true;
@@ -373,7 +390,8 @@ Aw<Response> Session::handle(Context& context, const Route& route) {
   co_return exception_reply(context, route, what);
 }
 
-Response Session::exception_reply(const Context& context, const Route& route, std::string_view what) const {
+Response Session::exception_reply(const Context& context, const Route& route,
+                                  std::string_view what) const {
   if (state_.options.on_exception) {
     state_.options.on_exception(context, what);
   } else {
@@ -383,24 +401,26 @@ Response Session::exception_reply(const Context& context, const Route& route, st
   return error_reply(500, Errc::kInternal, "", "internal error", context, &route);
 }
 
-Response Session::error_reply(int status, Errc code, std::string reason, std::string message, const Context& context,
-                              const Route* route) const {
+Response Session::error_reply(int status, Errc code, std::string reason, std::string message,
+                              const Context& context, const Route* route) const {
   Error error = fail(code, std::move(message)).error();
   error.reason = std::move(reason);
   if (status == 503) error.retry_after = 1s;
-  const ErrorWriter& route_writer = route != nullptr && route->errors ? route->errors : state_.options.errors;
+  const ErrorWriter& route_writer =
+      route != nullptr && route->errors ? route->errors : state_.options.errors;
   Response response = route_writer ? route_writer(error, context) : native_error(error, context);
   response.status = status;
   return response;
 }
 
-void Session::replace_if_overtaken(Response& response, const Context& context, const Route& route) const {
+void Session::replace_if_overtaken(Response& response, const Context& context,
+                                   const Route& route) const {
   if (timed_out_) {
-    response = error_reply(504, Errc::kTimeout, "deadline_exceeded", "the request was not answered in time", context,
-                           &route);
+    response = error_reply(504, Errc::kTimeout, "deadline_exceeded",
+                           "the request was not answered in time", context, &route);
   } else if (shutting_down_ && cancel_ != nullptr && cancel_->cancelled()) {
-    response = error_reply(503, Errc::kUnavailable, "service_unavailable", "the server is shutting down", context,
-                           &route);
+    response = error_reply(503, Errc::kUnavailable, "service_unavailable",
+                           "the server is shutting down", context, &route);
   }
 }
 
@@ -419,7 +439,8 @@ net::Gather Session::compose(const Response& response, const Context& context, b
   }
   out_.clear();
   state_.head_writer.append(out_, response, frame, request_);
-  if (frame.framing != BodyFraming::kLength || request_.method == Method::kHead) return {asio::buffer(out_)};
+  if (frame.framing != BodyFraming::kLength || request_.method == Method::kHead)
+    return {asio::buffer(out_)};
   if (body.size() <= kJoinedBody) {
     out_ += body;
     return {asio::buffer(out_)};
@@ -454,7 +475,8 @@ Aw<bool> Session::stream_body(BodyStream& body, CancelSource& cancel, const Cont
     if (state_.options.on_exception) {
       state_.options.on_exception(context, what);
     } else {
-      logger().error("exception escaped a stream", {{"request_id", context.request_id}, {"error", what}});
+      logger().error("exception escaped a stream",
+                     {{"request_id", context.request_id}, {"error", what}});
     }
   }
   if (whole && parser_.http_1_1()) {
@@ -473,8 +495,8 @@ Aw<void> Session::refuse(RequestFault fault, Steady::time_point received) {
   Errc code = Errc::kInvalidArgument;
   if (fault.status == 408) code = Errc::kTimeout;
   if (fault.status == 413) code = Errc::kTooLarge;
-  const Response response =
-      error_reply(fault.status, code, std::move(fault.reason), std::move(fault.message), context, nullptr);
+  const Response response = error_reply(fault.status, code, std::move(fault.reason),
+                                        std::move(fault.message), context, nullptr);
   timed_out_ = false;
   const bool sent = co_await send(compose(response, context, false));
   completed(context, response.status, response.body.size());
@@ -501,7 +523,8 @@ void Session::completed(const Context& context, int status, std::size_t body_byt
 
 // --- time and shutdown ---
 
-void Session::begin_handling(CancelSource& cancel, Steady::time_point now, Steady::time_point deadline) {
+void Session::begin_handling(CancelSource& cancel, Steady::time_point now,
+                             Steady::time_point deadline) {
   phase_ = Phase::kHandling;
   cancel_ = &cancel;
   watch_at_ = now + kSuspendedAfter;
@@ -564,7 +587,9 @@ void Session::on_expiry() {
       cancel_->cancel();
       break;
     case Phase::kIdle:
-    case Phase::kLingering: stream_->close(); break;
+    case Phase::kLingering:
+      stream_->close();
+      break;
   }
 }
 

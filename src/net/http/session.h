@@ -13,11 +13,12 @@
 
 namespace asahi::http {
 
-/// Serves the requests of one connection in turn. Owned by its own coroutines (`run`, and `watch` while a handler is
-/// suspended). Loop thread only.
+/// Serves the requests of one connection in turn. Owned by its own coroutines (`run`, and `watch`
+/// while a handler is suspended). Loop thread only.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(std::shared_ptr<ServerSide> side, std::unique_ptr<net::Stream> stream, ConnectionSlot slot);
+  Session(std::shared_ptr<ServerSide> side, std::unique_ptr<net::Stream> stream,
+          ConnectionSlot slot);
   ~Session();
 
   /// The connection from its first byte to its last.
@@ -49,19 +50,21 @@ class Session : public std::enable_shared_from_this<Session> {
   Aw<void> watch();
 
   // Answering.
-  /// What is known without a handler: CORS preflight, unknown path, wrong method, a body that is too long.
+  /// What is known without a handler: CORS preflight, unknown path, wrong method, a body that is
+  /// too long.
   std::optional<Response> early_answer(Context& context, const Route*& route, bool& unread_body);
   std::optional<Response> fast_answer(Context& context, const Route& route) const;
   Aw<Response> handle(Context& context, const Route& route);
   /// What the client gets when the handler's answer came too late or in the server's last moments.
   void replace_if_overtaken(Response& response, const Context& context, const Route& route) const;
-  Response error_reply(int status, Errc code, std::string reason, std::string message, const Context& context,
-                       const Route* route) const;
+  Response error_reply(int status, Errc code, std::string reason, std::string message,
+                       const Context& context, const Route* route) const;
   Response exception_reply(const Context& context, const Route& route, std::string_view what) const;
   /// Composes the head into `out_`; the pieces stay valid as long as `response`.
   net::Gather compose(const Response& response, const Context& context, bool keep_alive);
   Aw<bool> send(net::Gather pieces);
-  Aw<bool> stream_body(BodyStream& body, CancelSource& cancel, const Context& context, std::size_t& body_bytes);
+  Aw<bool> stream_body(BodyStream& body, CancelSource& cancel, const Context& context,
+                       std::size_t& body_bytes);
   Aw<void> refuse(RequestFault fault, Steady::time_point received);
   Aw<void> linger();
   Context make_context(CancelSource& cancel, Steady::time_point received);
@@ -99,8 +102,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   Phase phase_ = Phase::kIdle;
   bool timed_out_ = false;
-  bool ended_ = false;          ///< the peer has closed or the connection broke
-  bool reading_ = false;        ///< `watch` has a read in flight into `buffer_`
+  bool ended_ = false;           ///< the peer has closed or the connection broke
+  bool reading_ = false;         ///< `watch` has a read in flight into `buffer_`
   bool answered_early_ = false;  ///< the 504 went out while the handler was still running
   bool head_sent_ = false;
   bool shutting_down_ = false;
