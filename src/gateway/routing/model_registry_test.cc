@@ -153,7 +153,8 @@ TEST(ModelRegistry, FiltersByQualityAndLatencyBestValueFirst) {
   ModelProfile vectors = model("vectors", 4.9, 10, 0.001);
   vectors.supports = {Capability::kEmbeddings};
   ASSERT_TRUE(builder.add(vectors));
-  const auto found = builder.build()->filter(4.0, 430);
+  const auto registry = builder.build();
+  const auto found = registry->filter(4.0, 430);
   std::vector<std::string> found_names;
   for (const auto* m : found) found_names.push_back(m->name);
   EXPECT_THAT(found_names, ElementsAre("m43", "m42", "m41", "m40"));
