@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes a C++ file that holds other files: embed_files.py OUT.cc NAME=PATH … (a folder is taken whole; YAML becomes JSON)."""
+"""Writes a C++ file that holds other files: embed_files.py OUT.cc NAME=PATH … (a folder is taken whole; a YAML file
+named .json becomes JSON)."""
 import json
 import pathlib
 import sys
 
 
-def contents(path: pathlib.Path) -> bytes:
-    if path.suffix == ".yaml":
+def contents(name: str, path: pathlib.Path) -> bytes:
+    if path.suffix == ".yaml" and name.endswith(".json"):
         import yaml
         return json.dumps(yaml.safe_load(path.read_text()), separators=(",", ":"), default=str).encode()
     return path.read_bytes()
@@ -29,9 +30,10 @@ def main() -> None:
         if root.is_dir():
             for file in sorted(root.rglob("*")):
                 if file.is_file():
-                    files[f"{name}/{file.relative_to(root).as_posix()}"] = contents(file)
+                    inner = f"{name}/{file.relative_to(root).as_posix()}"
+                    files[inner] = contents(inner, file)
         elif root.is_file():
-            files[name] = contents(root)
+            files[name] = contents(name, root)
     body = ['#include "gateway/embedded_files.h"', "", "#include <algorithm>", "#include <array>", "",
             "namespace asahi::gateway {", "namespace {", ""]
     names = sorted(files)

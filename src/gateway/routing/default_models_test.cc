@@ -1,9 +1,7 @@
 // The models that ship: the table of gateway spec §3.11.
-#include "gateway/routing/default_models.h"
+#include "gateway/routing/model_registry.h"
 
 #include <gtest/gtest.h>
-
-#include "gateway/routing/model_registry.h"
 
 namespace asahi::gateway {
 namespace {

@@ -145,7 +145,7 @@ TEST(ModelRegistry, R22_FreeModelsRankBeforePricedOnesByQuality) {
 TEST(ModelRegistry, FiltersByQualityAndLatencyBestValueFirst) {
   RegistryBuilder builder;
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(builder.add(model(fmt::format("m{:02}", i), i / 10.0, i * 10, 0.001 + i * 0.001)));
+    ASSERT_TRUE(builder.add(model(fmt::format("m{:02}", i), i / 10.0, i * 10, 0.001)));
   }
   ModelProfile off = model("off", 4.9, 10, 0.001);
   off.availability = Availability::kUnavailable;
@@ -153,10 +153,11 @@ TEST(ModelRegistry, FiltersByQualityAndLatencyBestValueFirst) {
   ModelProfile vectors = model("vectors", 4.9, 10, 0.001);
   vectors.supports = {Capability::kEmbeddings};
   ASSERT_TRUE(builder.add(vectors));
-  const auto found = builder.build()->filter(4.0, 430);
+  const auto registry = builder.build();
+  const auto found = registry->filter(4.0, 430);
   std::vector<std::string> found_names;
   for (const auto* m : found) found_names.push_back(m->name);
-  EXPECT_THAT(found_names, ElementsAre("m40", "m41", "m42", "m43"));
+  EXPECT_THAT(found_names, ElementsAre("m43", "m42", "m41", "m40"));
 }
 
 TEST(ModelRegistry, NumbersVendors) {

@@ -1,20 +1,21 @@
 // models.yaml in and out. The form is documented in config/models.yaml itself.
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
+#include <fmt/ranges.h>
 
-#include <charconv>
 #include <cmath>
-#include <fstream>
-#include <limits>
-#include <set>
+#include <stdexcept>
 
-#include "gateway/routing/default_models.h"
+#include "base/config/scalars.h"
+#include "base/config/yaml_tree.h"
+#include "base/utf8.h"
+#include "gateway/embedded_files.h"
 #include "gateway/routing/model_registry.h"
 
 namespace asahi::gateway {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = 1024 * 1024;
+using config::YamlNode;
+
 constexpr std::size_t kMaxModels = 1000;
 constexpr std::size_t kMaxListItems = 64;
 
@@ -32,81 +33,79 @@ class Reader {
   explicit Reader(std::string origin) : origin_(std::move(origin)) {}
 
   RegistryLoad read(const std::string& yaml) {
-    YAML::Node root;
-    try {
-      root = YAML::Load(yaml);
-      read_root(root);
-    } catch (const YAML::Exception& e) {
-      fault(e.mark, "", "", e.msg.empty() ? "is not valid YAML" : "is not valid YAML: " + e.msg);
+    config::Place place;
+    if (const auto root = config::parse_yaml_tree(yaml, origin_, &place)) {
+      read_root(*root);
+    } else {
+      fault(place, "", "", root.error().message);
     }
-    if (faults_.empty()) load_.registry = builder_.build();
-    load_.faults = std::move(faults_);
+    if (load_.faults.empty()) load_.registry = builder_.build();
     return std::move(load_);
   }
 
  private:
-  void fault(const YAML::Mark& mark, std::string path, std::string value, std::string rule) {
-    faults_.push_back({.path = std::move(path),
-                       .value = std::move(value),
-                       .rule = std::move(rule),
-                       .origin = where(mark)});
+  using Kind = YamlNode::Kind;
+
+  void fault(config::Place place, std::string path, std::string value, std::string rule) {
+    load_.faults.push_back({.path = std::move(path),
+                            .value = std::move(value),
+                            .rule = std::move(rule),
+                            .origin = where(place)});
   }
-  std::string where(const YAML::Mark& mark) const {
-    return mark.is_null() ? origin_ : fmt::format("{}:{}", origin_, mark.line + 1);
-  }
-  static std::string text_of(const YAML::Node& node) {
-    if (node.IsScalar()) return node.Scalar().substr(0, 200);
-    return node.IsSequence() ? "[…]" : node.IsMap() ? "{…}" : "";
+  std::string where(config::Place place) const { return fmt::format("{}:{}", origin_, place.line); }
+  static std::string shown(const YamlNode& node) {
+    if (node.is_scalar()) return mended_utf8(node.text, 200);
+    return node.kind == Kind::kList ? "(a list)" : node.kind == Kind::kMap ? "(a section)" : "";
   }
 
-  void read_root(const YAML::Node& root) {
-    if (!root.IsMap()) {
-      fault(root.Mark(), "", text_of(root), "must be a mapping with the keys providers and models");
+  void read_root(const YamlNode& root) {
+    if (root.kind != Kind::kMap) {
+      fault(root.place, "", shown(root), "must be a mapping with the keys providers and models");
       return;
     }
     known_keys(root, "", {"providers", "models"});
-    if (const auto node = root["providers"]; node && !node.IsNull()) read_providers(node);
-    const auto models = root["models"];
-    if (!models || !models.IsSequence() || models.size() == 0 || models.size() > kMaxModels) {
-      fault(models ? models.Mark() : root.Mark(), "models", models ? text_of(models) : "",
+    if (const auto* providers = present(root, "providers")) read_providers(*providers);
+    const auto* models = present(root, "models");
+    if (models == nullptr || models->kind != Kind::kList || models->items.empty() ||
+        models->items.size() > kMaxModels) {
+      fault(models ? models->place : root.place, "models", models ? shown(*models) : "",
             fmt::format("must be a list of 1 to {} models", kMaxModels));
       return;
     }
-    for (std::size_t i = 0; i < models.size(); ++i) {
-      read_model(models[i], fmt::format("models[{}]", i));
+    for (std::size_t i = 0; i < models->items.size(); ++i) {
+      read_model(models->items[i], fmt::format("models[{}]", i));
     }
   }
 
-  void read_providers(const YAML::Node& node) {
-    if (!node.IsMap()) {
-      fault(node.Mark(), "providers", text_of(node), "must be a mapping of vendor names");
+  void read_providers(const YamlNode& node) {
+    if (node.kind != Kind::kMap) {
+      fault(node.place, "providers", shown(node), "must be a mapping of vendor names");
       return;
     }
-    for (const auto& item : node) {
-      const std::string name = text_of(item.first);
+    for (const auto& [name, place, vendor] : node.members) {
       const std::string path = "providers." + name;
-      if (!item.second.IsMap()) {
-        fault(item.first.Mark(), path, text_of(item.second), "must be a mapping");
+      if (vendor.kind != Kind::kMap) {
+        fault(place, path, shown(vendor), "must be a mapping");
         continue;
       }
-      known_keys(item.second, path,
+      known_keys(vendor, path,
                  {"api_key_env", "region", "cached_input_ratio", "cache_write_ratio",
                   "cache_write_1h_ratio"});
       VendorDefaults& v = vendors_[name];
-      string(item.second, path, "api_key_env", v.api_key_env);
-      string(item.second, path, "region", v.region);
-      number(item.second, path, "cached_input_ratio", 0, 1, v.cached_input_ratio);
-      number(item.second, path, "cache_write_ratio", 0, 10, v.cache_write_ratio);
-      number(item.second, path, "cache_write_1h_ratio", 0, 10, v.cache_write_1h_ratio);
+      string(vendor, path, "api_key_env", v.api_key_env);
+      string(vendor, path, "region", v.region);
+      number(vendor, path, "cached_input_ratio", 0, 1, v.cached_input_ratio);
+      number(vendor, path, "cache_write_ratio", 0, 10, v.cache_write_ratio);
+      number(vendor, path, "cache_write_1h_ratio", 0, 10, v.cache_write_1h_ratio);
     }
   }
 
-  void read_model(const YAML::Node& node, const std::string& path) {
-    if (!node.IsMap()) {
-      fault(node.Mark(), path, text_of(node), "must be a mapping with name, provider and prices");
+  void read_model(const YamlNode& node, const std::string& path) {
+    if (node.kind != Kind::kMap) {
+      fault(node.place, path, shown(node), "must be a mapping with name, provider and prices");
       return;
     }
-    const std::size_t faults_before = faults_.size();
+    const std::size_t faults_before = load_.faults.size();
     known_keys(node, path,
                {"name",
                 "provider",
@@ -167,88 +166,87 @@ class Reader {
     integer(node, path, "max_output_tokens", 0, 100'000'000, m.max_output_tokens);
     availability(node, path, m.availability);
     strings(node, path, "aliases", m.aliases);
-    if (faults_.size() != faults_before) return;
+    if (load_.faults.size() != faults_before) return;
 
     const std::string name = m.name;
     auto added = builder_.add(std::move(m));
     if (!added) {
-      const auto at = node[added.error().field];
-      fault(at ? at.Mark() : node.Mark(), path + "." + added.error().field, at ? text_of(at) : "",
-            added.error().message);
+      const auto* at = node.find(added.error().field);
+      fault(at ? at->place : node.place, path + "." + added.error().field,
+            at ? shown(at->value) : "", added.error().message);
     } else if (*added == RegistryBuilder::Added::kReplaced) {
       load_.warnings.push_back(
           fmt::format("{}: '{}' is defined again; this definition overwrites the earlier one",
-                      where(node.Mark()), name));
+                      where(node.place), name));
     }
   }
 
-  void known_keys(const YAML::Node& node, const std::string& path,
-                  std::initializer_list<std::string_view> known) {
-    std::set<std::string> seen;
-    for (const auto& item : node) {
-      const std::string key = text_of(item.first);
-      const std::string key_path = path.empty() ? key : path + "." + key;
-      if (std::ranges::find(known, key) == known.end()) {
-        fault(item.first.Mark(), key_path, text_of(item.second),
-              fmt::format("is not a known key; known: {}", fmt::join(known, ", ")));
-      } else if (!seen.insert(key).second) {
-        fault(item.first.Mark(), key_path, text_of(item.second), "is given twice");
+  void known_keys(const YamlNode& node, const std::string& path,
+                  const std::vector<std::string>& known) {
+    for (const auto& [key, place, value] : node.members) {
+      if (std::ranges::find(known, key) != known.end()) continue;
+      const std::string meant = config::nearest(key, known);
+      fault(place, path.empty() ? key : path + "." + key, shown(value),
+            meant.empty() ? fmt::format("is not a known key; known: {}", fmt::join(known, ", "))
+                          : fmt::format("is not a known key; did you mean '{}'?", meant));
+    }
+  }
+
+  void required(const YamlNode& node, const std::string& path,
+                std::initializer_list<std::string_view> keys) {
+    for (const auto key : keys) {
+      if (present(node, key) == nullptr) {
+        fault(node.place, fmt::format("{}.{}", path, key), "", "is missing");
       }
     }
   }
 
-  void required(const YAML::Node& node, const std::string& path,
-                std::initializer_list<const char*> keys) {
-    for (const char* key : keys) {
-      if (!node[key]) fault(node.Mark(), path + "." + key, "", "is missing");
+  /// The value of `key`; null when the key is absent or has none.
+  static const YamlNode* present(const YamlNode& node, std::string_view key) {
+    const auto* member = node.find(key);
+    return member == nullptr || member->value.kind == Kind::kNull ? nullptr : &member->value;
+  }
+
+  void string(const YamlNode& node, const std::string& path, std::string_view key,
+              std::string& out) {
+    const YamlNode* value = present(node, key);
+    if (value == nullptr) return;
+    if (value->is_scalar()) {
+      out = value->text;
+    } else {
+      fault(value->place, fmt::format("{}.{}", path, key), shown(*value), "must be a text");
     }
   }
 
-  /// The scalar below `key`, or an undefined node; anything else than a scalar is a fault.
-  YAML::Node scalar(const YAML::Node& node, const std::string& path, const char* key,
-                    const char* rule) {
-    const auto value = node[key];
-    if (!value || value.IsScalar()) return value;
-    fault(value.Mark(), path + "." + key, text_of(value), rule);
-    return YAML::Node(YAML::NodeType::Undefined);
-  }
-
-  void string(const YAML::Node& node, const std::string& path, const char* key, std::string& out) {
-    if (const auto value = scalar(node, path, key, "must be a text")) out = value.Scalar();
-  }
-
-  void number(const YAML::Node& node, const std::string& path, const char* key, double min,
+  void number(const YamlNode& node, const std::string& path, std::string_view key, double min,
               double max, double& out) {
-    const std::string rule = fmt::format("must be a number from {} to {}", min, max);
-    const auto value = scalar(node, path, key, rule.c_str());
-    if (!value) return;
-    const std::string& text = value.Scalar();
-    double parsed = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-    if (failed != std::errc{} || end != text.data() + text.size() ||
-        !(parsed >= min && parsed <= max)) {
-      fault(value.Mark(), path + "." + key, text_of(value), rule);
-      return;
+    const YamlNode* value = present(node, key);
+    if (value == nullptr) return;
+    const auto read =
+        value->kind == Kind::kPlain ? config::read_number(value->text) : std::optional<double>{};
+    if (read && *read >= min && *read <= max) {
+      out = *read;
+    } else {
+      fault(value->place, fmt::format("{}.{}", path, key), shown(*value),
+            fmt::format("must be a number from {} to {}", min, max));
     }
-    out = parsed;
   }
 
-  void integer(const YAML::Node& node, const std::string& path, const char* key, std::int64_t min,
-               std::int64_t max, std::int64_t& out) {
-    const std::string rule = fmt::format("must be an integer from {} to {}", min, max);
-    const auto value = scalar(node, path, key, rule.c_str());
-    if (!value) return;
-    const std::string& text = value.Scalar();
-    std::int64_t parsed = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-    if (failed != std::errc{} || end != text.data() + text.size() || parsed < min || parsed > max) {
-      fault(value.Mark(), path + "." + key, text_of(value), rule);
-      return;
+  void integer(const YamlNode& node, const std::string& path, std::string_view key,
+               std::int64_t min, std::int64_t max, std::int64_t& out) {
+    const YamlNode* value = present(node, key);
+    if (value == nullptr) return;
+    const auto read = config::read_integer(value->text);
+    if (value->kind == Kind::kPlain && read.kind == config::IntegerText::Kind::kInteger &&
+        read.value >= min && read.value <= max) {
+      out = read.value;
+    } else {
+      fault(value->place, fmt::format("{}.{}", path, key), shown(*value),
+            fmt::format("must be an integer from {} to {}", min, max));
     }
-    out = parsed;
   }
 
-  void price(const YAML::Node& node, const std::string& path, const char* key, TokenPrice& out) {
+  void price(const YamlNode& node, const std::string& path, std::string_view key, TokenPrice& out) {
     double dollars = -1;
     number(node, path, key, 0, 10, dollars);
     if (dollars >= 0) out = TokenPrice::per_1k(dollars);
@@ -258,23 +256,22 @@ class Reader {
     return {std::llround(static_cast<double>(price.pico_per_token) * ratio)};
   }
 
-  void strings(const YAML::Node& node, const std::string& path, const char* key,
+  void strings(const YamlNode& node, const std::string& path, std::string_view key,
                std::vector<std::string>& out) {
-    const auto list = node[key];
-    if (!list || list.IsNull()) return;
-    bool good = list.IsSequence() && list.size() <= kMaxListItems;
-    for (std::size_t i = 0; good && i < list.size(); ++i) {
-      good = list[i].IsScalar();
-      if (good) out.push_back(list[i].Scalar());
-    }
-    if (!good) {
-      fault(list.Mark(), path + "." + key, text_of(list),
+    const YamlNode* list = present(node, key);
+    if (list == nullptr) return;
+    if (list->kind != Kind::kList || list->items.size() > kMaxListItems ||
+        !std::ranges::all_of(list->items, &YamlNode::is_scalar)) {
+      fault(list->place, fmt::format("{}.{}", path, key), shown(*list),
             fmt::format("must be a list of at most {} texts", kMaxListItems));
+      return;
     }
+    for (const YamlNode& item : list->items) out.push_back(item.text);
   }
 
-  void supports(const YAML::Node& node, const std::string& path, ModelProfile& m) {
-    if (!node["supports"]) return;
+  void supports(const YamlNode& node, const std::string& path, ModelProfile& m) {
+    const YamlNode* list = present(node, "supports");
+    if (list == nullptr) return;
     std::vector<std::string> words;
     strings(node, path, "supports", words);
     m.supports = {};
@@ -287,30 +284,29 @@ class Reader {
       for (std::size_t i = 0; i < kCapabilityCount; ++i) {
         known.push_back(to_string(static_cast<Capability>(i)));
       }
-      fault(node["supports"].Mark(), path + ".supports", word,
+      fault(list->place, path + ".supports", word,
             fmt::format("must hold only {}", fmt::join(known, ", ")));
     }
   }
 
-  void availability(const YAML::Node& node, const std::string& path, Availability& out) {
-    static constexpr const char* kRule = "must be available, degraded or unavailable";
-    const auto value = scalar(node, path, "availability", kRule);
-    if (!value) return;
+  void availability(const YamlNode& node, const std::string& path, Availability& out) {
+    const YamlNode* value = present(node, "availability");
+    if (value == nullptr) return;
     for (const auto candidate :
          {Availability::kAvailable, Availability::kDegraded, Availability::kUnavailable}) {
-      if (value.Scalar() == to_string(candidate)) {
+      if (value->is_scalar() && value->text == to_string(candidate)) {
         out = candidate;
         return;
       }
     }
-    fault(value.Mark(), path + ".availability", text_of(value), kRule);
+    fault(value->place, path + ".availability", shown(*value),
+          "must be available, degraded or unavailable");
   }
 
   std::string origin_;
   std::map<std::string, VendorDefaults, std::less<>> vendors_;
   RegistryBuilder builder_;
   RegistryLoad load_;
-  std::vector<config::Fault> faults_;
 };
 
 /// A price as the exact decimal of dollars per 1,000 tokens: a billionth of a dollar is one pico
@@ -340,23 +336,15 @@ RegistryLoad parse_registry(const std::string& yaml, const std::string& origin) 
 }
 
 RegistryLoad load_registry(const std::string& path) {
-  const auto unreadable = [&](std::string rule) {
-    RegistryLoad load;
-    load.faults.push_back({.path = "", .value = "", .rule = std::move(rule), .origin = path});
-    return load;
-  };
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return unreadable("cannot be opened; check the path and its permissions");
-  std::string yaml(kMaxFileBytes + 1, '\0');
-  file.read(yaml.data(), static_cast<std::streamsize>(yaml.size()));
-  if (file.bad()) return unreadable("cannot be read; is it a folder?");
-  yaml.resize(static_cast<std::size_t>(file.gcount()));
-  if (yaml.size() > kMaxFileBytes) return unreadable("must be at most 1 MiB");
-  return parse_registry(yaml, path);
+  const auto yaml = config::read_config_file(path);
+  if (yaml) return parse_registry(*yaml, path);
+  RegistryLoad load;
+  load.faults.push_back({.path = "", .value = "", .rule = yaml.error().message, .origin = path});
+  return load;
 }
 
 std::shared_ptr<const Registry> default_registry() {
-  auto load = parse_registry(std::string(kDefaultModelsYaml), "built-in models.yaml");
+  auto load = parse_registry(std::string(embedded_file("config/models.yaml")->bytes), "built-in models.yaml");
   if (!load.registry) {
     const auto& first = load.faults.front();
     throw std::logic_error(fmt::format("{}: {} {}", first.origin, first.path, first.rule));

@@ -111,28 +111,30 @@ TEST(RegistryYaml, FaultsNameFileLineFieldValueAndRule) {
   EXPECT_EQ(first_fault(with("    quality_score: 4.1\n", "")),
             "models.yaml:4 models[0].quality_score [] is missing");
   EXPECT_EQ(first_fault(with("name: big", "name: [big]")),
-            "models.yaml:4 models[0].name […] must be a text");
+            "models.yaml:4 models[0].name [(a list)] must be a text");
   EXPECT_EQ(first_fault(with("name: big", "name: big model")),
             "models.yaml:4 models[0].name [big model] must be 1 to 128 characters without spaces");
 }
 
 TEST(RegistryYaml, NotANumberIsNoNumber) {
-  for (const char* word : {".nan", "nan", ".inf", "-1", "", "1,5", "0x1", "4.1 "}) {
-    const auto yaml = with("quality_score: 4.1", std::string("quality_score: '") + word + "'");
+  for (const char* word : {".nan", "nan", ".inf", "-1", "''", "'4.1'", "1.5.2", "four"}) {
+    const auto yaml = with("quality_score: 4.1", std::string("quality_score: ") + word);
     EXPECT_THAT(first_fault(yaml), HasSubstr("must be a number from 0 to 5")) << word;
   }
 }
 
 TEST(RegistryYaml, UnknownAndRepeatedKeysAreFaults) {
-  EXPECT_THAT(first_fault(with("quality_score", "qualty_score")),
-              HasSubstr("models.yaml:9 models[0].qualty_score [4.1] is not a known key"));
+  EXPECT_THAT(
+      first_fault(with("quality_score", "qualty_score")),
+      HasSubstr("models.yaml:9 models[0].qualty_score [4.1] is not a known key; did you mean "
+                "'quality_score'?"));
   EXPECT_THAT(first_fault(with("region: us", "zone: us")),
               HasSubstr("models.yaml:2 providers.acme.zone [us] is not a known key"));
   EXPECT_THAT(first_fault(std::string(kGood) + "model: []\n"),
-              HasSubstr("model [[…]] is not a known"));
+              HasSubstr("model [(a list)] is not a known key"));
   EXPECT_THAT(first_fault(with("    avg_latency_ms: 150\n",
                                "    avg_latency_ms: 150\n    avg_latency_ms: 160\n")),
-              HasSubstr("models.yaml:9 models[0].avg_latency_ms [160] is given twice"));
+              HasSubstr("models.yaml:9:5: the key 'avg_latency_ms' is given twice"));
 }
 
 TEST(RegistryYaml, UnknownCapabilityAndAvailabilityListWhatIsAllowed) {
@@ -158,8 +160,10 @@ TEST(RegistryYaml, RefusesWhatIsNotARegistry) {
   EXPECT_THAT(first_fault("just text"), HasSubstr("must be a mapping"));
   EXPECT_THAT(first_fault("models: []"), HasSubstr("must be a list of 1 to 1000 models"));
   EXPECT_THAT(first_fault("models: {a: 1}"), HasSubstr("must be a list of 1 to 1000 models"));
-  EXPECT_THAT(first_fault("models:\n  - {name: x\n"), HasSubstr("is not valid YAML"));
-  EXPECT_THAT(first_fault(std::string(100'000, '[')), HasSubstr("is not valid YAML"));
+  EXPECT_THAT(first_fault("models:\n  - {name: x\n"), HasSubstr("models.yaml:"));
+  EXPECT_THAT(first_fault("models: " + std::string(40, '[') + std::string(40, ']')),
+              HasSubstr("nested deeper"));
+  EXPECT_THAT(first_fault("models: &a [*a]"), HasSubstr("anchors (&name) are not supported"));
 }
 
 TEST(RegistryYaml, ARepeatedModelOverwritesWithAWarning) {
@@ -179,7 +183,7 @@ TEST(RegistryYaml, AnAliasOfTwoModelsIsAFault) {
   std::string second = yaml.substr(yaml.find("  - name"));
   second.replace(second.find("big"), 3, "two");
   EXPECT_THAT(first_fault(yaml + second),
-              HasSubstr("models[1].aliases […] 'latest' already stands for 'big'"));
+              HasSubstr("models[1].aliases [(a list)] 'latest' already stands for 'big'"));
 }
 
 TEST(RegistryYaml, WritesWhatItReads) {
@@ -223,11 +227,11 @@ TEST_F(RegistryFile, LoadsAFile) {
 }
 
 TEST_F(RegistryFile, AMissingOrHugeFileIsAFault) {
-  EXPECT_THAT(load_registry(path_).faults.at(0).rule, HasSubstr("cannot be opened"));
+  EXPECT_THAT(load_registry(path_).faults.at(0).rule, HasSubstr(path_));
   EXPECT_EQ(load_registry(path_).faults.at(0).origin, path_);
   EXPECT_FALSE(load_registry(folder_.string()).faults.empty());
   write(std::string(1024 * 1024 + 1, '#'));
-  EXPECT_THAT(load_registry(path_).faults.at(0).rule, HasSubstr("at most 1 MiB"));
+  EXPECT_THAT(load_registry(path_).faults.at(0).rule, HasSubstr("larger than 1048576 bytes"));
 }
 
 TEST_F(RegistryFile, ReloadTakesAGoodFile) {

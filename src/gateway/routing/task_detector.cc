@@ -41,7 +41,6 @@ const std::vector<Row>& rows() {
 }
 constexpr std::size_t kTypes = 8;
 constexpr std::size_t kLongestWord = 14;
-constexpr std::size_t kLongestPhrase = 4;
 constexpr std::size_t kIntentCharacters = 80;
 
 using WordId = std::uint8_t;  // 0: not in the vocabulary
@@ -71,10 +70,12 @@ constexpr bool is_two_byte_lead(unsigned char c) { return c >= 0xC3 && c <= 0xDF
 /// The trigger words hashed once, and which phrases end with each.
 class Vocabulary {
  public:
+  /// A row of words, the last in the lowest byte.
+  using Trail = std::uint32_t;
   struct Phrase {
     std::uint8_t type;
-    std::uint8_t length;                       // in words
-    std::array<WordId, kLongestPhrase> words;  // last word first
+    Trail words;
+    Trail mask;
   };
 
   Vocabulary() {
@@ -83,29 +84,44 @@ class Vocabulary {
     }
   }
 
-  WordId find(std::string_view word, std::uint32_t hash) const {
-    for (std::size_t slot = hash % kSlots;; slot = (slot + 1) % kSlots) {
-      const WordId id = slots_[slot];
-      if (id == 0 || words_[id] == word) return id;
+  /// The word that `text` is in any case; 0 when it is none of ours.
+  WordId find(std::string_view text) const {
+    // Most words of a prompt differ from all of ours in first letter or length.
+    if (text.size() > kLongestWord) return 0;
+    const auto first = static_cast<unsigned char>(kWordBytes[static_cast<unsigned char>(text[0])]);
+    if ((lengths_[first] >> text.size() & 1U) == 0) return 0;
+    std::array<char, kLongestWord> lower;
+    std::uint32_t hash = kSeed;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      lower[i] = kWordBytes[static_cast<unsigned char>(text[i])];
+      hash = mix(hash, lower[i]);
     }
+    return look_up({lower.data(), text.size()}, hash);
   }
   std::span<const Phrase> ending_with(WordId word) const { return endings_[word]; }
 
+ private:
+  static constexpr std::size_t kSlots = 512;  // some 90 words: mostly the first probe decides
   static constexpr std::uint32_t kSeed = 2166136261U;  // FNV-1a
   static constexpr std::uint32_t mix(std::uint32_t hash, char c) {
     return (hash ^ static_cast<unsigned char>(c)) * 16777619U;
   }
 
- private:
-  static constexpr std::size_t kSlots = 512;  // some 90 words: mostly the first probe decides
+  WordId look_up(std::string_view word, std::uint32_t hash) const {
+    for (std::size_t slot = hash % kSlots;; slot = (slot + 1) % kSlots) {
+      const WordId id = slots_[slot];
+      if (id == 0 || words_[id] == word) return id;
+    }
+  }
 
   WordId intern(std::string_view word) {
     std::uint32_t hash = kSeed;
     for (const char c : word) hash = mix(hash, c);
-    if (const WordId known = find(word, hash)) return known;
+    if (const WordId known = look_up(word, hash)) return known;
     const auto id = static_cast<WordId>(words_.size());
     words_.push_back(word);
     endings_.emplace_back();
+    lengths_[static_cast<unsigned char>(word[0])] |= static_cast<std::uint16_t>(1U << word.size());
     std::size_t slot = hash % kSlots;
     while (slots_[slot] != 0) slot = (slot + 1) % kSlots;
     slots_[slot] = id;
@@ -113,20 +129,18 @@ class Vocabulary {
   }
 
   void add(std::size_t type, std::string_view trigger) {
-    std::vector<WordId> ids;
+    Phrase phrase{.type = static_cast<std::uint8_t>(type), .words = 0, .mask = 0};
     while (!trigger.empty()) {
       const std::size_t space = std::min(trigger.find(' '), trigger.size());
-      ids.push_back(intern(trigger.substr(0, space)));
+      phrase.words = phrase.words << 8 | intern(trigger.substr(0, space));
+      phrase.mask = phrase.mask << 8 | 0xFF;
       trigger.remove_prefix(std::min(space + 1, trigger.size()));
     }
-    Phrase phrase{.type = static_cast<std::uint8_t>(type),
-                  .length = static_cast<std::uint8_t>(ids.size()),
-                  .words = {}};
-    std::reverse_copy(ids.begin(), ids.end(), phrase.words.begin());
-    endings_[ids.back()].push_back(phrase);
+    endings_[phrase.words & 0xFF].push_back(phrase);
   }
 
   std::array<WordId, kSlots> slots_{};
+  std::array<std::uint16_t, 256> lengths_{};  // by first letter: bit n for a word of n letters
   std::vector<std::string_view> words_{""};
   std::vector<std::vector<Phrase>> endings_{{}};
 };
@@ -135,36 +149,26 @@ class Vocabulary {
 std::array<int, kTypes> count_matches(std::string_view text) {
   static const Vocabulary vocabulary;
   std::array<int, kTypes> counts{};
-  // The last words that stand in a row with only white space between them, newest first.
-  std::array<WordId, kLongestPhrase> recent{};
+  // The last four words that stand in a row with only white space between them: as long as our
+  // longest phrase.
+  Vocabulary::Trail recent = 0;
   std::size_t i = 0;
   while (i < text.size()) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (kWordBytes[byte] == 0) {
-      if (!is_space(text[i])) recent = {};
+    if (kWordBytes[static_cast<unsigned char>(text[i])] == 0) {
+      if (!is_space(text[i])) recent = 0;
       ++i;
       continue;
     }
-    std::array<char, kLongestWord> word;
-    std::size_t length = 0;
-    std::uint32_t hash = Vocabulary::kSeed;
+    const std::size_t start = i;
     while (i < text.size()) {
       const auto next = static_cast<unsigned char>(text[i]);
-      const char lower = kWordBytes[next];
-      if (lower == 0) break;
-      if (length < kLongestWord) word[length] = lower;
-      ++length;
-      hash = Vocabulary::mix(hash, lower);
+      if (kWordBytes[next] == 0) break;
       i += is_two_byte_lead(next) ? 2 : 1;
     }
-    const WordId id =
-        length <= kLongestWord ? vocabulary.find({word.data(), length}, hash) : WordId{0};
-    for (std::size_t k = kLongestPhrase - 1; k > 0; --k) recent[k] = recent[k - 1];
-    recent[0] = id;
+    const WordId id = vocabulary.find(text.substr(start, i - start));
+    recent = recent << 8 | id;
     for (const auto& phrase : vocabulary.ending_with(id)) {
-      if (std::equal(phrase.words.begin(), phrase.words.begin() + phrase.length, recent.begin())) {
-        ++counts[phrase.type];
-      }
+      if ((recent & phrase.mask) == phrase.words) ++counts[phrase.type];
     }
   }
   return counts;
