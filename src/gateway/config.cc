@@ -373,7 +373,6 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.app);
   if (c.app.data_dir != AppConfig{}.data_dir) {
     c.tracking.log_dir = c.app.data_dir + "/logs";
-    c.database.url = "sqlite:///" + c.app.data_dir + "/asahi.db";
   }
   bind(binder, c.api);
   bind(binder, c.cache);

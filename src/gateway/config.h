@@ -195,7 +195,7 @@ struct StreamingConfig {
   /// A vendor breaks off after text went out: true continues on the next model with what was said
   /// so far, false ends the stream with an error. Before the first text, the next model is always
   /// tried.
-  bool restart_partial = false;
+  bool restart_partial = true;
 };
 
 struct GatewayConfig {

@@ -165,7 +165,7 @@ TEST(GatewayConfig, RedisHasFourNamesInOrder) {
 
 TEST(GatewayConfig, TheDataFolderMovesWhatIsWritten) {
   const GatewayConfig moved = good("", {{"ASAHI_DATA_DIR", "/var/lib/asahi"}});
-  EXPECT_EQ(moved.database.url, "sqlite:////var/lib/asahi/asahi.db");
+  EXPECT_EQ(moved.database.url, "sqlite:///asahi.db");  // relative to the data folder
   EXPECT_EQ(moved.tracking.log_dir, "/var/lib/asahi/logs");
   EXPECT_EQ(good("tracking: {log_dir: /logs}", {{"ASAHI_DATA_DIR", "/var"}}).tracking.log_dir,
             "/logs");

@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
-#include "jobs/queue.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "storage/cache/open_store.h"
@@ -119,9 +118,7 @@ class SchemaKeeper {
 }  // namespace
 
 std::vector<sql::Migration> all_migrations() {
-  std::vector<sql::Migration> all = jobs::migrations();
-  std::ranges::move(gateway::migrations(), std::back_inserter(all));
-  return all;
+  return gateway::migrations();
 }
 
 Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::GatewayConfig& config) {
@@ -176,6 +173,7 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
   if (use_redis) {
     cache::StoreOptions shared;
     shared.url = config.redis.url;
+    shared.redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
     ASAHI_TRY(impl->shared_cache, cache::open_store(shared, impl->loops, system_clock()));
   }
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;

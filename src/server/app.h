@@ -29,7 +29,7 @@ class App {
   http::Client& client();
   /// Readiness off, requests in flight finished within the grace time, queues written out, everything stopped.
   void stop();
-  /// SIGHUP: models and certificates are read again.
+  /// SIGHUP: the models file is read again.
   void reload();
   /// "METHOD /pattern" of every route.
   std::vector<std::string> routes() const;

@@ -123,7 +123,10 @@ Task<Value> Dispatcher::along_plan(
       }
       call.request.model = model.vendor_model;
       llm::CallContext context = call.context;
-      context.deadline = std::min(call.context.deadline, clock_.steady_now() + options_.attempt_timeout);
+      // A stream may take as long as the request; what it may not do is fall silent.
+      if (!call.request.stream) {
+        context.deadline = std::min(call.context.deadline, clock_.steady_now() + options_.attempt_timeout);
+      }
       context.idle_timeout = options_.attempt_timeout;
       auto outcome = co_await attempt(*vendor, call.request, context);
       report.vendor_ms =

@@ -12,6 +12,7 @@ namespace {
 using std::string_view;
 
 constexpr auto kFields = std::to_array<string_view>({"agent_id",
+                                                     "allow_fallback",
                                                      "asahi",
                                                      "bypass_cache",
                                                      "cache_control",
@@ -19,6 +20,7 @@ constexpr auto kFields = std::to_array<string_view>({"agent_id",
                                                      "container",
                                                      "context_management",
                                                      "cost_budget",
+                                                     "cost_sensitivity",
                                                      "document_id",
                                                      "fallback_models",
                                                      "inference_geo",
@@ -31,8 +33,10 @@ constexpr auto kFields = std::to_array<string_view>({"agent_id",
                                                      "metadata",
                                                      "model",
                                                      "model_endpoint_id",
+                                                     "organization_id",
                                                      "output_config",
                                                      "output_format",
+                                                     "provider_api_key",
                                                      "quality_preference",
                                                      "quality_threshold",
                                                      "request_id",
@@ -43,13 +47,15 @@ constexpr auto kFields = std::to_array<string_view>({"agent_id",
                                                      "stop_sequences",
                                                      "stream",
                                                      "system",
+                                                     "task_id",
                                                      "task_type",
                                                      "temperature",
                                                      "thinking",
                                                      "tool_choice",
                                                      "tools",
                                                      "top_k",
-                                                     "top_p"});
+                                                     "top_p",
+                                                     "user_id"});
 static_assert(std::ranges::is_sorted(kFields));
 
 constexpr std::int64_t kMaxTokens = 128'000;
