@@ -66,12 +66,13 @@ TEST(Origin, NamesWhatIsWrong) {
 struct ClientTest : ::testing::Test {
   ClientTest() { pool.start(); }
   ~ClientTest() override {
-    if (script.joinable()) script.join();
-    if (client)
+    if (client) {
       run<int>([this]() -> Aw<int> {
         client.reset();
         co_return 0;
       });
+    }
+    if (script.joinable()) script.join();
   }
 
   template <class T>

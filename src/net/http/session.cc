@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "net/http/ascii.h"
+#include "net/websocket/connection.h"
 
 namespace asahi::http {
 
@@ -186,7 +187,10 @@ Aw<void> Session::run() {
     if (!response && route->fast) response = fast_answer(context, *route);
     if (!response) {
       slot.emplace(state_);
-      if (slot->granted()) {
+      if (slot->granted() && route->websocket) {
+        response = co_await serve_websocket(context, *route, cancel);
+        if (!response) break;
+      } else if (slot->granted()) {
         begin_handling(cancel, received, context.deadline);
         response = co_await handle(context, *route);
         replace_if_overtaken(*response, context, *route);
@@ -390,14 +394,18 @@ Aw<Response> Session::handle(Context& context, const Route& route) {
   co_return exception_reply(context, route, what);
 }
 
-Response Session::exception_reply(const Context& context, const Route& route,
-                                  std::string_view what) const {
+void Session::report_exception(const Context& context, std::string_view what) const {
   if (state_.options.on_exception) {
     state_.options.on_exception(context, what);
   } else {
     logger().error("exception escaped a handler",
-                   {{"route", route.pattern}, {"request_id", context.request_id}, {"error", what}});
+                   {{"route", context.route}, {"request_id", context.request_id}, {"error", what}});
   }
+}
+
+Response Session::exception_reply(const Context& context, const Route& route,
+                                  std::string_view what) const {
+  report_exception(context, what);
   return error_reply(500, Errc::kInternal, "", "internal error", context, &route);
 }
 
@@ -471,14 +479,7 @@ Aw<bool> Session::stream_body(BodyStream& body, CancelSource& cancel, const Cont
     what = "not a std::exception";
   }
   body_bytes = writer.body_bytes();
-  if (!what.empty()) {
-    if (state_.options.on_exception) {
-      state_.options.on_exception(context, what);
-    } else {
-      logger().error("exception escaped a stream",
-                     {{"request_id", context.request_id}, {"error", what}});
-    }
-  }
+  if (!what.empty()) report_exception(context, what);
   if (whole && parser_.http_1_1()) {
     static constexpr std::string_view kLastChunk = "0\r\n\r\n";
     net::Gather pieces{asio::buffer(kLastChunk)};
@@ -501,6 +502,54 @@ Aw<void> Session::refuse(RequestFault fault, Steady::time_point received) {
   const bool sent = co_await send(compose(response, context, false));
   completed(context, response.status, response.body.size());
   if (sent) co_await linger();
+}
+
+Aw<std::optional<Response>> Session::serve_websocket(Context& context, const Route& route,
+                                                     CancelSource& cancel) {
+  auto accept = accept_websocket(request_);
+  if (!accept) {
+    Response refusal = error_reply(426, Errc::kInvalidArgument, "upgrade_required",
+                                   std::move(accept).error().message, context, &route);
+    refusal.headers.set("Upgrade", "websocket");
+    refusal.headers.set("Sec-WebSocket-Version", "13");
+    co_return refusal;
+  }
+  if (reading_) {
+    // A look-ahead for an earlier request is still reading; from here on the WebSocket does.
+    timed_out_ = true;
+    stream_->interrupt();
+    while (reading_) co_await read_done_.wait();
+    timed_out_ = false;
+  }
+  const std::string head = fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: {}\r\nX-Request-Id: {}\r\n\r\n",
+      *accept, context.request_id);
+  if (!co_await send({asio::buffer(head)})) co_return std::nullopt;
+  head_sent_ = true;
+  phase_ = Phase::kHandling;
+  expiry_ = context.deadline = kNever;
+  cancel_ = &cancel;
+  const auto socket = std::make_shared<ServerWebSocket>(side_->loop, shared_from_this(), *stream_,
+                                                        cancel, limits_.write_timeout);
+  websocket_ = socket.get();
+  socket->start(std::string(buffer_.view()));
+  buffer_.take(buffer_.size());
+  if (draining()) socket->go_away();
+  std::string what;
+  try {
+    co_await route.websocket(context, *socket);
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+    what = "not a std::exception";
+  }
+  if (!what.empty()) report_exception(context, what);
+  co_await socket->finish();
+  websocket_ = nullptr;
+  end_handling();
+  completed(context, 101, 0);
+  co_return std::nullopt;
 }
 
 Aw<void> Session::linger() {
@@ -602,6 +651,7 @@ void Session::answer_for_stuck_handler() {
 }
 
 void Session::drain() {
+  if (websocket_ != nullptr) websocket_->go_away();
   if (phase_ == Phase::kIdle && buffer_.empty() && !parser_.begun()) stream_->close();
 }
 

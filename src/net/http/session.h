@@ -13,6 +13,8 @@
 
 namespace asahi::http {
 
+class ServerWebSocket;
+
 /// Serves the requests of one connection in turn. Owned by its own coroutines (`run`, and `watch`
 /// while a handler is suspended). Loop thread only.
 class Session : public std::enable_shared_from_this<Session> {
@@ -59,6 +61,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void replace_if_overtaken(Response& response, const Context& context, const Route& route) const;
   Response error_reply(int status, Errc code, std::string reason, std::string message,
                        const Context& context, const Route* route) const;
+  void report_exception(const Context& context, std::string_view what) const;
   Response exception_reply(const Context& context, const Route& route, std::string_view what) const;
   /// Composes the head into `out_`; the pieces stay valid as long as `response`.
   net::Gather compose(const Response& response, const Context& context, bool keep_alive);
@@ -67,6 +70,9 @@ class Session : public std::enable_shared_from_this<Session> {
                        std::size_t& body_bytes);
   Aw<void> refuse(RequestFault fault, Steady::time_point received);
   Aw<void> linger();
+  /// Upgrades and runs the handler; a refusal when the request is no WebSocket handshake.
+  Aw<std::optional<Response>> serve_websocket(Context& context, const Route& route,
+                                              CancelSource& cancel);
   Context make_context(CancelSource& cancel, Steady::time_point received);
   void completed(const Context& context, int status, std::size_t body_bytes) const;
   bool draining() const { return state_.draining.load(std::memory_order_relaxed); }
@@ -108,6 +114,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool head_sent_ = false;
   bool shutting_down_ = false;
   CancelSource* cancel_ = nullptr;  ///< of the handler in flight
+  ServerWebSocket* websocket_ = nullptr;
   net::Event read_done_;
 };
 
