@@ -10,6 +10,7 @@ namespace asahi::http {
 class ByteBuffer {
  public:
   std::string_view view() const { return {data_.get() + begin_, end_ - begin_}; }
+  char* front() { return data_.get() + begin_; }
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::size_t capacity() const { return capacity_; }

@@ -308,7 +308,8 @@ std::expected<std::size_t, RequestFault> RequestParser::Impl::feed_head(std::str
       (more && held == limits.max_header_bytes)) {
     // Beast puts even the request line off when it comes in small pieces, so look for its end as
     // well.
-    if (!collector->line_done() && bytes.find("\r\n") == std::string_view::npos) {
+    if (!collector->line_done() &&
+        bytes.substr(0, limits.max_header_bytes).find("\r\n") == std::string_view::npos) {
       return std::unexpected(RequestFault{414, "uri_too_long", "the request line is too long"});
     }
     return std::unexpected(RequestFault{431, "header_too_large",
