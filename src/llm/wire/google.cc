@@ -3,6 +3,33 @@
 #include "llm/wire/wire.h"
 
 namespace asahi::llm {
+namespace wire::google {
+namespace {
+
+constexpr std::string_view kSignatureMark = "__sig__";
+
+}  // namespace
+
+std::string sign_tool_id(std::string_view id, std::string_view signature) {
+  std::string out(id);
+  out += kSignatureMark;
+  for (const char c : signature) {
+    if (c != '=') out += c == '+' ? '-' : c == '/' ? '_' : c;
+  }
+  return out;
+}
+
+std::string signature_of(std::string_view tool_id) {
+  const auto mark = tool_id.find(kSignatureMark);
+  if (mark == std::string_view::npos) return {};
+  std::string out(tool_id.substr(mark + kSignatureMark.size()));
+  for (char& c : out) c = c == '-' ? '+' : c == '_' ? '/' : c;
+  while (out.size() % 4 != 0) out += '=';
+  return out;
+}
+
+}  // namespace wire::google
+
 namespace {
 
 class GoogleCodec final : public VendorCodec {

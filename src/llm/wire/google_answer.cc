@@ -166,10 +166,7 @@ class FrameReader {
     if (start.tool_id.empty())
       start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
     const auto signature = string_at(part, "thoughtSignature");
-    if (!signature.empty()) {
-      start.tool_id += kSignatureMark;
-      start.tool_id += signature;
-    }
+    if (!signature.empty()) start.tool_id = sign_tool_id(start.tool_id, signature);
     out.push_back(std::move(start));
     add_event(out, Kind::kToolCallDelta, arguments).tool_index = tool_calls_++;
   }

@@ -47,9 +47,8 @@ void write_image(JsonOut& out, const ImagePart& image) {
 void write_tool_call(JsonOut& out, const ToolCallPart& call, bool needs_signature) {
   out.open_object().key("functionCall").open_object();
   out.member("name", call.name).key("args").raw(arguments_object(call.arguments)).close_object();
-  const auto mark = call.id.find(kSignatureMark);
-  if (mark != std::string::npos) {
-    out.member("thoughtSignature", std::string_view(call.id).substr(mark + 1));
+  if (const std::string signature = signature_of(call.id); !signature.empty()) {
+    out.member("thoughtSignature", signature);
   } else if (needs_signature) {
     out.member("thoughtSignature", kNoSignature);
   }

@@ -102,11 +102,11 @@ TEST(GoogleEncode, ReturnsTheSignatureThatCameWithACall) {
   request.messages = {
       user("go"),
       {.role = Role::kAssistant,
-       .parts = {ToolCallPart{.id = "call_1~c2ln", .name = "f", .arguments = "{}"},
+       .parts = {ToolCallPart{.id = "call_1__sig__-_8", .name = "f", .arguments = "{}"},
                  ToolCallPart{.id = "call_2", .name = "g", .arguments = "{}"}}},
   };
   const auto parts = body_of(request, "gemini-3-pro").at("contents").at(1).at("parts");
-  EXPECT_EQ(parts.at(0).at("thoughtSignature").as_string(), "c2ln");
+  EXPECT_EQ(parts.at(0).at("thoughtSignature").as_string(), "+/8=");
   EXPECT_FALSE(parts.at(1).as_object().contains("thoughtSignature"));
 }
 
@@ -230,7 +230,7 @@ TEST(GoogleDecode, CountsThoughtsAsOutputAndToolPromptsAsInput) {
   EXPECT_EQ(response->model, "gemini-2.5-flash");
   const auto& call = std::get<ToolCallPart>(response->parts.at(2));
   EXPECT_EQ(call.arguments, R"({"a":1})");
-  EXPECT_TRUE(call.id.ends_with("~c2ln"));
+  EXPECT_TRUE(call.id.ends_with("__sig__c2ln"));
 }
 
 TEST(GoogleStream, AmountsToTheUnstreamedAnswerHoweverItIsCut) {
@@ -246,6 +246,23 @@ TEST(GoogleStream, AmountsToTheUnstreamedAnswerHoweverItIsCut) {
     ASSERT_FALSE(fed.error) << fed.error->message;
     EXPECT_TRUE(fed.complete);
     EXPECT_EQ(describe(fed.response), expected) << piece;
+  }
+}
+
+// Every shape of usage costs the same streamed and unstreamed.
+TEST(GoogleStream, CarriesTheUsageOfTheUnstreamedAnswer) {
+  for (
+      const std::string usage :
+      {"{}", R"({"promptTokenCount":5})", R"({"promptTokenCount":5,"thoughtsTokenCount":9})",
+       R"({"promptTokenCount":5,"cachedContentTokenCount":50,"candidatesTokenCount":2})",
+       R"({"toolUsePromptTokenCount":3,"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":4}]})",
+       R"({"promptTokenCount":"many","promptTokensDetails":[7,{"tokenCount":1}]})"}) {
+    const std::string last =
+        R"({"candidates":[{"finishReason":"STOP"}],"usageMetadata":)" + usage + "}";
+    const auto fed =
+        feed(*kCodec->stream_decoder(),
+             sse({R"({"candidates":[],"usageMetadata":{"promptTokenCount":1}})", last}));
+    EXPECT_EQ(describe(fed.response), describe(kCodec->decode(last).value())) << usage;
   }
 }
 

@@ -241,7 +241,7 @@ class RequestReader {
   }
 
   void read_numbers() {
-    request_.max_tokens = fields_.integer("max_output_tokens", 1, 1'000'000);
+    request_.max_tokens = fields_.integer("max_output_tokens", 1, 128'000);
     request_.temperature = fields_.number("temperature", 0, 2);
     request_.top_p = fields_.number("top_p", 0, 1);
     fields_.integer("max_tool_calls", 1);

@@ -255,6 +255,17 @@ TEST(ResponsesVendor, TranslatesOtherShapes) {
       R"("tool_choice":"required","reasoning":{"effort":"medium"},"max_output_tokens":20,"store":false})");
 }
 
+TEST(ResponsesVendor, ShortensIdsOfOtherVendorsForCallAndResultAlike) {
+  const std::string id = "call_1__sig__" + std::string(500, 'A');
+  ChatRequest request;
+  request.messages = {
+      {.role = Role::kAssistant, .parts = {ToolCallPart{.id = id, .name = "f", .arguments = "{}"}}},
+      {.role = Role::kTool, .parts = {ToolResultPart{.tool_call_id = id, .text = "r"}}}};
+  const auto input = parse_json(kVendor->encode(request, "m")->body).value().at("input");
+  EXPECT_EQ(input.at(0).at("call_id"), input.at(1).at("call_id"));
+  EXPECT_LE(input.at(0).at("call_id").as_string().size(), 64);
+}
+
 TEST(ResponsesVendor, RefusesStopSequences) {
   ChatRequest request;
   request.stop = {"x"};

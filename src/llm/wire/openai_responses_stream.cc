@@ -87,7 +87,7 @@ class ResponsesStreamEncoder final : public StreamEncoder {
     begun_ = true;
     ++sequence_;
     if (event.raw_event == "response.output_item.added") ++forwarded_items_;
-    if (event.kind == Kind::kFinish) {
+    if (event.raw_closes) {
       held_ = event.raw;
       held_event_ = event.raw_event;
       return;

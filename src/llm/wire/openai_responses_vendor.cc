@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
 #include "llm/wire/openai_responses.h"
+#include "llm/wire/tool_ids.h"
 
 namespace asahi::llm::wire::responses {
 namespace {
+
+constexpr std::size_t kMaxToolId = 64;
 
 void write_image(JsonOut& out, const ImagePart& image) {
   out.open_object().member("type", "input_image");
@@ -32,7 +35,9 @@ void write_file(JsonOut& out, const FilePart& file) {
 }
 
 void write_result(JsonOut& out, const ToolResultPart& result) {
-  out.open_object().member("type", "function_call_output").member("call_id", result.tool_call_id);
+  out.open_object()
+      .member("type", "function_call_output")
+      .member("call_id", portable_tool_id(result.tool_call_id, kMaxToolId));
   if (result.images.empty()) {
     out.member("output", result.text);
   } else {
@@ -74,7 +79,7 @@ class InputWriter {
       close_message();
       out_.open_object()
           .member("type", "function_call")
-          .member("call_id", call->id)
+          .member("call_id", portable_tool_id(call->id, kMaxToolId))
           .member("name", call->name);
       out_.member("arguments", call->arguments).close_object();
     } else if (const auto* result = std::get_if<ToolResultPart>(&part)) {

@@ -15,10 +15,14 @@ namespace asahi::llm::wire {
 inline void stamp_frame(std::vector<StreamEvent>& out, std::size_t first, Shape shape,
                         std::string raw, std::string raw_event = {}) {
   if (out.size() == first) out.emplace_back();
+  bool closes = false;
   for (std::size_t i = first; i < out.size(); ++i) {
     out[i].raw_shape = shape;
     out[i].frame_follows = i > first;
+    closes = closes || out[i].kind == StreamEvent::Kind::kFinish ||
+             out[i].kind == StreamEvent::Kind::kUsage;
   }
+  out[first].raw_closes = closes;
   out[first].has_raw = true;
   out[first].raw = std::move(raw);
   out[first].raw_event = std::move(raw_event);
