@@ -10,6 +10,7 @@
  *   [[finish:length|content_filter]]  end for that reason
  *   [[chunk_ms:N]]      pause between streamed pieces
  *   [[delay_ms:N]]      pause before the first byte
+ *   [[resume:anew|overlap]]  when asked to continue a broken answer: start again, or step back two words
  */
 import { createHash } from "node:crypto";
 
@@ -49,14 +50,16 @@ export function answer_text(plain, style) {
  * The model's answer.
  * `conversation`: {texts: all texts sent, last_user: string, tool_results: [{name, text}] when they end the
  * conversation, tools: [{name, schema}], tool_choice: "auto"|"none"|"required"|{name}, schema: JSON Schema or null,
- * images: [{bytes, media_type, url}], max_tokens, stop: [string]}
+ * images: [{bytes, media_type, url}], max_tokens, stop: [string], turns: [{role: "user"|"assistant", text}]}
  * Returns {text, tool_calls: [{name, arguments}], finish: stop|length|tool_calls|content_filter, stop_sequence,
  * usage: see `usage_of`, markers}.
  */
 export function answer(conversation, style) {
-  const { markers, plain } = read_markers(conversation.last_user);
+  const broken = broken_answer(conversation.turns ?? []);
+  const { markers, plain } = read_markers(broken ? broken.question : conversation.last_user);
   const tool_calls = chosen_tools(conversation, markers);
   let text = tool_calls.length ? "" : spoken_text(conversation, markers, plain, style);
+  if (broken) text = continued(text, broken.partial, markers.resume);
   let finish = tool_calls.length ? "tool_calls" : "stop";
   let stop_sequence = null;
   for (const stop of conversation.stop ?? []) {
@@ -69,6 +72,20 @@ export function answer(conversation, style) {
   }
   if (markers.finish) finish = markers.finish;
   return { text, tool_calls, finish, stop_sequence, markers, usage: usage_of(conversation, text, tool_calls, markers) };
+}
+
+/** The question and the part already said, when the conversation ends with a request to go on with a broken answer. */
+function broken_answer(turns) {
+  const [question, partial, request] = turns.slice(-3);
+  const asks = request?.role === "user" && /cut off|broke off/i.test(request.text) && /continue/i.test(request.text);
+  return asks && partial.role === "assistant" ? { question: question.text, partial: partial.text } : null;
+}
+
+/** What is left of `whole` after `partial`, as an obedient model says it, or one that starts anew or steps back. */
+function continued(whole, partial, manner) {
+  if (manner === "anew" || !whole.startsWith(partial)) return whole;
+  if (manner === "overlap") return word_pieces(partial).slice(-2).join("") + whole.slice(partial.length);
+  return whole.slice(partial.length);
 }
 
 function chosen_tools(conversation, markers) {

@@ -145,6 +145,7 @@ function conversation_of(body) {
       s.type === "base64" ? { media_type: s.media_type, bytes: Buffer.from(s.data, "base64").length } : { url: s.url ?? s.file_id }),
     max_tokens: body.max_tokens,
     stop: body.stop_sequences,
+    turns: body.messages.map((m) => ({ role: m.role, text: text_of(m.content) })),
   };
 }
 

@@ -132,6 +132,7 @@ function conversation_of(body) {
       p.inlineData ? { media_type: p.inlineData.mimeType, bytes: Buffer.from(p.inlineData.data, "base64").length } : { url: p.fileData.fileUri }),
     max_tokens: config.maxOutputTokens ?? 0,
     stop: config.stopSequences,
+    turns: body.contents.map((c) => ({ role: c.role === "model" ? "assistant" : "user", text: text_of(c) })),
   };
 }
 

@@ -35,6 +35,7 @@ function conversation_of(body) {
     images: messages.flatMap((m) => m.images ?? []).map((data) => ({ media_type: "image", bytes: Buffer.from(data, "base64").length })),
     max_tokens: body.options?.num_predict > 0 ? body.options.num_predict : 0,
     stop: [body.options?.stop ?? []].flat(),
+    turns: messages.map((m) => ({ role: m.role, text: m.content ?? "" })),
   };
 }
 

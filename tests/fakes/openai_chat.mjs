@@ -19,10 +19,11 @@ const message = tagged("role", {
   system: record({ role: text(), content: either(text(), text_parts), name: text() }, ["role", "content"]),
   developer: record({ role: text(), content: either(text(), text_parts), name: text() }, ["role", "content"]),
   user: record({ role: text(), content: either(text(), user_parts), name: text() }, ["role", "content"]),
-  assistant: record({ role: text(), name: text(), audio: nullable(record({ id: text() }, ["id"])), refusal: nullable(text()),
+  // `annotations` comes back when a client sends an answer's message on as it is.
+  assistant: record({ role: text(), name: text(), annotations: list(any()), audio: nullable(record({ id: text() }, ["id"])), refusal: nullable(text()),
     content: nullable(either(text(), list(tagged("type", { text: text_part, refusal: record({ type: text(), refusal: text() }, ["refusal"]) })))),
     tool_calls: list(tool_call, { min_items: 1 }), function_call: nullable(open_record()) }, ["role"]),
-  tool: record({ role: text(), content: either(text(), text_parts), tool_call_id: text() }, ["role", "content", "tool_call_id"]),
+  tool: record({ role: text(), content: either(text(), text_parts), tool_call_id: text(), name: text() }, ["role", "content", "tool_call_id"]),
 });
 
 const kFields = {
@@ -149,6 +150,7 @@ function conversation_of(body) {
     images,
     max_tokens: body.max_completion_tokens ?? body.max_tokens ?? 0,
     stop: [body.stop ?? []].flat(),
+    turns: body.messages.filter((m) => m.role === "user" || m.role === "assistant").map((m) => ({ role: m.role, text: texts_of(m.content).join("") })),
   };
 }
 

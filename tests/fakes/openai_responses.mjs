@@ -76,12 +76,21 @@ export class ResponseStore {
   find(id) {
     return this.#items.get(id);
   }
+
+  /** One item of any kept response; undefined when unknown. */
+  find_item(id) {
+    for (const items of this.#items.values()) {
+      const found = items.find((item) => item.id === id);
+      if (found) return found;
+    }
+    return undefined;
+  }
 }
 
 export function create_response(body, store, style) {
   check_openai(body, kRule);
   if (!/^(gpt-|o\d|chatgpt-)/.test(body.model)) refuse_model(body.model);
-  const own = typeof body.input === "string" ? [{ role: "user", content: body.input }] : body.input;
+  const own = typeof body.input === "string" ? [{ role: "user", content: body.input }] : resolved(body.input, store);
   let items = own;
   if (body.previous_response_id) {
     const earlier = store.find(body.previous_response_id);
@@ -97,6 +106,16 @@ export function create_response(body, store, style) {
   if (body.store !== false) store.keep(response.id, [...items, ...response.output]);
   if (body.stream) return stream_reply(stream_frames(response), { markers: said.markers });
   return { ...json_reply(response), delay_ms: Number(said.markers.delay_ms ?? 0) };
+}
+
+/** References replaced by what they refer to. */
+function resolved(input, store) {
+  return input.map((item) => {
+    if (item.type !== "item_reference") return item;
+    const found = store.find_item(item.id);
+    if (!found) refuse(404, `Item with id '${item.id}' not found.`, { param: "input" });
+    return found;
+  });
 }
 
 function check_call_outputs(items) {
