@@ -17,13 +17,21 @@ const say = (content) => [{ role: "user", content }];
 const with_defaults = (body) => ({ model: "claude-3-5-sonnet", max_tokens: 200, bypass_cache: true, ...body });
 const create = (body) => client.messages.create(with_defaults(body));
 const stream = (body) => client.messages.stream(with_defaults(body));
-const tools = [{ name: "get_weather", description: "Weather now",
-  input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } }];
+const tools = [
+  {
+    name: "get_weather",
+    description: "Weather now",
+    input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+  },
+];
 
 test("a message has Anthropic's shape, the vendor's usage and the gateway's own object", async () => {
   const reply = await create({ messages: say("what a fine day"), system: "be brief" });
   assert.match(reply.id, /^msg_/);
-  assert.deepEqual([reply.type, reply.role, reply.model, reply.stop_reason], ["message", "assistant", "claude-3-5-sonnet", "end_turn"]);
+  assert.deepEqual(
+    [reply.type, reply.role, reply.model, reply.stop_reason],
+    ["message", "assistant", "claude-3-5-sonnet", "end_turn"],
+  );
   assert.deepEqual(reply.content, [{ type: "text", text: "Answer to: what a fine day" }]);
   assert.deepEqual([reply.usage.input_tokens, reply.usage.output_tokens], [6, 6]);
   assert.equal(reply.asahi.cost, 0.000108); // 6 tokens at $0.003 and 6 at $0.015 per thousand
@@ -52,7 +60,10 @@ test("a streamed message equals the unstreamed one, cache counts of the usage to
 test("cache reads and writes are paid at their own prices", async () => {
   // 8 words: 4 read from the vendor's cache, 2 written to it, 2 plain. $0.003 per thousand, ×0.1, ×1.25.
   const reply = await create({ messages: say("[[usage:cached]] one two three four five six seven") });
-  assert.deepEqual([reply.usage.input_tokens, reply.usage.cache_read_input_tokens, reply.usage.cache_creation_input_tokens], [2, 4, 2]);
+  assert.deepEqual(
+    [reply.usage.input_tokens, reply.usage.cache_read_input_tokens, reply.usage.cache_creation_input_tokens],
+    [2, 4, 2],
+  );
   const expected = (2 * 0.003 + 4 * 0.0003 + 2 * 0.00375 + reply.usage.output_tokens * 0.015) / 1000;
   assert.equal(reply.asahi.cost, Number(expected.toFixed(6)));
 });
@@ -66,8 +77,15 @@ for (const model of ["claude-3-5-sonnet", "gpt-4o"]) {
       const use = called.content.find((block) => block.type === "tool_use");
       assert.deepEqual([use.name, use.input], ["get_weather", { city: "sample" }]);
       const content = [{ type: "tool_use", id: use.id, name: use.name, input: use.input }];
-      const done = await create({ model, tools, messages: [...messages, { role: "assistant", content },
-        { role: "user", content: [{ type: "tool_result", tool_use_id: use.id, content: "rain" }] }] });
+      const done = await create({
+        model,
+        tools,
+        messages: [
+          ...messages,
+          { role: "assistant", content },
+          { role: "user", content: [{ type: "tool_result", tool_use_id: use.id, content: "rain" }] },
+        ],
+      });
       assert.equal(done.content.at(-1).text, "With the tool's result: rain");
     }
   });
@@ -75,7 +93,12 @@ for (const model of ["claude-3-5-sonnet", "gpt-4o"]) {
 
 test("vendor-only fields pass through to Anthropic untouched", async () => {
   const system = [{ type: "text", text: "a long text", cache_control: { type: "ephemeral" } }];
-  await create({ messages: say([{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }]), system, top_k: 5, metadata: { user_id: "u-1" } });
+  await create({
+    messages: say([{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }]),
+    system,
+    top_k: 5,
+    metadata: { user_id: "u-1" },
+  });
   const [{ body, headers }] = await fakes.requests({ vendor: "anthropic" });
   assert.deepEqual(body.system, system);
   assert.deepEqual(body.messages[0].content[0].cache_control, { type: "ephemeral", ttl: "1h" });
@@ -94,16 +117,25 @@ test("thinking comes with its signature, plain and streamed, and travels back un
   }
   assert.equal(streamed.content[0].thinking, plain.content[0].thinking);
   assert.equal(streamed.content[0].signature, plain.content[0].signature);
-  await create({ ...body, messages: [...body.messages, { role: "assistant", content: plain.content },
-    { role: "user", content: [{ type: "tool_result", tool_use_id: plain.content[1].id, content: "rain" }] }] });
+  await create({
+    ...body,
+    messages: [
+      ...body.messages,
+      { role: "assistant", content: plain.content },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: plain.content[1].id, content: "rain" }] },
+    ],
+  });
   const [last] = (await fakes.requests({ vendor: "anthropic" })).slice(-1);
   assert.deepEqual(last.body.messages[1].content[0], plain.content[0]);
 });
 
 test("images arrive at the vendor byte for byte, also across shapes", async () => {
   const data = Buffer.alloc(1234, 3).toString("base64");
-  const content = [{ type: "text", text: "look" }, { type: "image", source: { type: "base64", media_type: "image/jpeg", data } },
-    { type: "image", source: { type: "url", url: "https://example.com/dog.png" } }];
+  const content = [
+    { type: "text", text: "look" },
+    { type: "image", source: { type: "base64", media_type: "image/jpeg", data } },
+    { type: "image", source: { type: "url", url: "https://example.com/dog.png" } },
+  ];
   for (const model of ["claude-3-5-sonnet", "gpt-4o"]) {
     const reply = await create({ model, messages: say(content) });
     assert.equal(reply.content[0].text, "Saw 2 images: 1234 bytes of image/jpeg, https://example.com/dog.png", model);
@@ -118,9 +150,16 @@ test("stop sequences and length limits are reported in Anthropic's words", async
 });
 
 test("tokens are counted without a paid call", async () => {
-  const counted = await client.messages.countTokens({ model: "claude-3-5-sonnet", messages: say("one two three four"), tools });
+  const counted = await client.messages.countTokens({
+    model: "claude-3-5-sonnet",
+    messages: say("one two three four"),
+    tools,
+  });
   assert.ok(Number.isInteger(counted.input_tokens) && counted.input_tokens >= 4);
-  const longer = await client.messages.countTokens({ model: "claude-3-5-sonnet", messages: say("one two three four five six seven eight nine ten") });
+  const longer = await client.messages.countTokens({
+    model: "claude-3-5-sonnet",
+    messages: say("one two three four five six seven eight nine ten"),
+  });
   assert.ok(longer.input_tokens > 4);
   assert.ok((await fakes.requests()).every((request) => request.path === "/v1/messages/count_tokens"));
 });
@@ -145,10 +184,16 @@ test("errors have Anthropic's shape and raise the client's typed exceptions", as
 
 test("vendor failures keep their class", async () => {
   await fakes.script("*", { kind: "status", status: 429, headers: { "retry-after": "1" }, times: "forever" });
-  await assert.rejects(create({ messages: say("x") }), (error) => error instanceof Anthropic.RateLimitError && error.error.error.type === "rate_limit_error");
+  await assert.rejects(
+    create({ messages: say("x") }),
+    (error) => error instanceof Anthropic.RateLimitError && error.error.error.type === "rate_limit_error",
+  );
   await fakes.reset();
   await fakes.script("*", { kind: "status", status: 529, times: "forever" });
-  await assert.rejects(create({ messages: say("x") }), (error) => error instanceof Anthropic.InternalServerError && error.error.type === "error");
+  await assert.rejects(
+    create({ messages: say("x") }),
+    (error) => error instanceof Anthropic.InternalServerError && error.error.type === "error",
+  );
 });
 
 test("a stream that breaks off and cannot go on raises in the client", async (t) => {

@@ -27,29 +27,66 @@ async function exchange(t, head, body) {
 
 /** How each shape words an error: {path, read: body -> {code, message}}. */
 const kShapes = {
-  native: { path: "/infer", read: (body) => ({ code: body.error, message: body.message, complete: body.request_id && body.timestamp && typeof body.details === "object" }) },
-  openai: { path: "/v1/chat/completions", read: (body) => ({ code: body.error.type, message: body.error.message, complete: "code" in body.error && "param" in body.error }) },
-  responses: { path: "/v1/responses", read: (body) => ({ code: body.error.type, message: body.error.message, complete: "code" in body.error && "param" in body.error }) },
-  embeddings: { path: "/v1/embeddings", read: (body) => ({ code: body.error.type, message: body.error.message, complete: "code" in body.error && "param" in body.error }) },
-  anthropic: { path: "/v1/messages", read: (body) => ({ code: body.error.type, message: body.error.message, complete: body.type === "error" }) },
+  native: {
+    path: "/infer",
+    read: (body) => ({
+      code: body.error,
+      message: body.message,
+      complete: body.request_id && body.timestamp && typeof body.details === "object",
+    }),
+  },
+  openai: {
+    path: "/v1/chat/completions",
+    read: (body) => ({
+      code: body.error.type,
+      message: body.error.message,
+      complete: "code" in body.error && "param" in body.error,
+    }),
+  },
+  responses: {
+    path: "/v1/responses",
+    read: (body) => ({
+      code: body.error.type,
+      message: body.error.message,
+      complete: "code" in body.error && "param" in body.error,
+    }),
+  },
+  embeddings: {
+    path: "/v1/embeddings",
+    read: (body) => ({
+      code: body.error.type,
+      message: body.error.message,
+      complete: "code" in body.error && "param" in body.error,
+    }),
+  },
+  anthropic: {
+    path: "/v1/messages",
+    read: (body) => ({ code: body.error.type, message: body.error.message, complete: body.type === "error" }),
+  },
 };
-const kInvalid = { native: "validation_error", openai: "invalid_request_error", responses: "invalid_request_error", embeddings: "invalid_request_error", anthropic: "invalid_request_error" };
+const kInvalid = {
+  native: "validation_error",
+  openai: "invalid_request_error",
+  responses: "invalid_request_error",
+  embeddings: "invalid_request_error",
+  anthropic: "invalid_request_error",
+};
 
 const broken_bodies = {
   "nothing at all": "",
   "a cut object": '{"prompt": "x"',
   "text after the object": '{"prompt": "x"} y',
-  "NaN": '{"prompt": "x", "temperature": NaN}',
+  NaN: '{"prompt": "x", "temperature": NaN}',
   "an infinite number": '{"prompt": "x", "temperature": 1e999}',
   "a single quote": "{'prompt': 'x'}",
   "a comment": '{"prompt": "x" /* y */}',
   "an array": '["prompt"]',
   "a string": '"prompt"',
-  "null": "null",
+  null: "null",
   "invalid UTF-8": Buffer.concat([Buffer.from('{"prompt": "'), Buffer.from([0xc3, 0x28, 0xff]), Buffer.from('"}')]),
   "half a surrogate pair": '{"prompt": "\\ud800", "messages": [{"role": "user", "content": "\\ud800"}]}',
   "nesting without end": '{"prompt":'.padEnd(10) + "[".repeat(100_000) + "]".repeat(100_000) + "}",
-  "bytes": randomBytes(500),
+  bytes: randomBytes(500),
 };
 
 for (const [shape, { path, read }] of Object.entries(kShapes)) {
@@ -71,8 +108,13 @@ for (const [shape, { path, read }] of Object.entries(kShapes)) {
   });
 
   test(`${shape}: wrong types are 400 and name the field`, async () => {
-    const valid = { native: { prompt: "x" }, openai: { model: "gpt-4o", messages: [{ role: "user", content: "x" }] }, responses: { model: "gpt-4o", input: "x" },
-      embeddings: { model: "text-embedding-3-small", input: "x" }, anthropic: { model: "claude-3-5-sonnet", max_tokens: 5, messages: [{ role: "user", content: "x" }] } }[shape];
+    const valid = {
+      native: { prompt: "x" },
+      openai: { model: "gpt-4o", messages: [{ role: "user", content: "x" }] },
+      responses: { model: "gpt-4o", input: "x" },
+      embeddings: { model: "text-embedding-3-small", input: "x" },
+      anthropic: { model: "claude-3-5-sonnet", max_tokens: 5, messages: [{ role: "user", content: "x" }] },
+    }[shape];
     for (const field of Object.keys(valid)) {
       const reply = await gateway.post(path, { ...valid, [field]: { not: "right" } });
       assert.equal(reply.status, 400, `${field}: ${reply.text}`);
@@ -98,7 +140,10 @@ test("a body over the limit is 413, declared or chunked, and is not read to its 
 test("headers without measure are 431", async (t) => {
   const long = await exchange(t, `GET /health HTTP/1.1\r\nX-Long: ${"y".repeat(40_000)}`);
   assert.equal(long.status, 431);
-  const many = await exchange(t, `GET /health HTTP/1.1\r\n${Array.from({ length: 300 }, (_, i) => `X-${i}: y`).join("\r\n")}`);
+  const many = await exchange(
+    t,
+    `GET /health HTTP/1.1\r\n${Array.from({ length: 300 }, (_, i) => `X-${i}: y`).join("\r\n")}`,
+  );
   assert.equal(many.status, 431);
   const target = await exchange(t, `GET /${"z".repeat(50_000)} HTTP/1.1`);
   assert.ok([414, 431].includes(target.status));
@@ -131,7 +176,11 @@ test("a content type other than JSON is 415, a charset does no harm", async (t) 
     const reply = await exchange(t, `POST /infer HTTP/1.1\r\nContent-Type: ${type}`, '{"prompt":"x"}');
     assert.deepEqual([reply.status, reply.json().error], [415, "unsupported_media_type"], type);
   }
-  const fine = await exchange(t, "POST /infer HTTP/1.1\r\nContent-Type: application/json; charset=utf-8", '{"prompt":"content type"}');
+  const fine = await exchange(
+    t,
+    "POST /infer HTTP/1.1\r\nContent-Type: application/json; charset=utf-8",
+    '{"prompt":"content type"}',
+  );
   assert.equal(fine.status, 200);
 });
 
@@ -150,7 +199,9 @@ test("what request smuggling is made of is refused and the connection closed", a
     "no Host": "GET /health HTTP/1.1\r\n\r\n",
     "two Hosts": "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "another protocol": "GET /health HTTP/7.3\r\nHost: x\r\n\r\n",
-    "a TLS hello": Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03, 0x0d, 0x0a, 0x0d, 0x0a]),
+    "a TLS hello": Buffer.from([
+      0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03, 0x0d, 0x0a, 0x0d, 0x0a,
+    ]),
     "an encoded NUL in the path": `GET /health%00 HTTP/1.1\r\n${host}\r\n`,
   };
   for (const [name, bytes] of Object.entries(cases)) {
@@ -165,7 +216,8 @@ test("what request smuggling is made of is refused and the connection closed", a
 test("pipelined requests are answered in order", async (t) => {
   const connection = await open(t);
   const kCount = 20;
-  for (let i = 0; i < kCount; ++i) connection.request(`POST /infer HTTP/1.1\r\n${kJson}`, JSON.stringify({ prompt: `pipelined ${i}` }));
+  for (let i = 0; i < kCount; ++i)
+    connection.request(`POST /infer HTTP/1.1\r\n${kJson}`, JSON.stringify({ prompt: `pipelined ${i}` }));
   for (let i = 0; i < kCount; ++i) {
     const reply = await connection.reply();
     assert.deepEqual([reply.status, reply.json().response], [200, `Answer to: pipelined ${i}`]);
@@ -202,7 +254,8 @@ test("noise on the port harms nobody", async (t) => {
     connection.close();
   });
   const answers = Array.from({ length: 20 }, (_, i) => gateway.infer(`in the noise ${i}`));
-  for (const [i, reply] of (await Promise.all(answers)).entries()) assert.equal(reply.response, `Answer to: in the noise ${i}`);
+  for (const [i, reply] of (await Promise.all(answers)).entries())
+    assert.equal(reply.response, `Answer to: in the noise ${i}`);
   await Promise.all(noise);
   assert.equal(gateway.program.end, undefined, "the gateway ended");
   const after_noise = await exchange(t, "GET /health/live HTTP/1.1");

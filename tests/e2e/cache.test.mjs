@@ -29,13 +29,19 @@ test("the second time the answer is a free tier 1 hit that still shows what it s
   const second = await gateway.infer(prompt);
   assert.deepEqual([second.cache_hit, second.cache_tier, second.cost], [true, 1, 0]);
   assert.deepEqual([second.tokens_input, second.tokens_output, second.tokens_total], [0, 0, 0]);
-  assert.deepEqual([second.response, second.model_used, second.provider, second.finish_reason], [first.response, first.model_used, first.provider, "stop"]);
+  assert.deepEqual(
+    [second.response, second.model_used, second.provider, second.finish_reason],
+    [first.response, first.model_used, first.provider, "stop"],
+  );
   assert.notEqual(second.response_id, first.response_id);
   assert.notEqual(second.request_id, first.request_id);
   assert.deepEqual([second.cache.hit, second.cache.tier, second.cache.similarity], [true, 1, 1]);
   assert.equal(second.cache.cached_query, prompt);
   assert.deepEqual(second.optimization_techniques, ["cache_tier_1"]);
-  assert.deepEqual([second.cost_original, second.cost_savings_vs_baseline, second.cost_savings_percent], [first.cost_original, first.cost_original, 100]);
+  assert.deepEqual(
+    [second.cost_original, second.cost_savings_vs_baseline, second.cost_savings_percent],
+    [first.cost_original, first.cost_original, 100],
+  );
   assert.ok(second.latency_ms > 0);
   assert.equal(await vendor_calls(), 1);
 });
@@ -46,12 +52,22 @@ for (const shape of Object.keys(kShapes)) {
     const first = await ask(shape, plain_first);
     const again = await ask(shape, plain_first);
     assert.equal(kShapes[shape].extras(first).cache_hit, false);
-    assert.deepEqual([kShapes[shape].extras(again).cache_hit, kShapes[shape].extras(again).cache_tier, kShapes[shape].extras(again).cost], [true, 1, 0]);
+    assert.deepEqual(
+      [
+        kShapes[shape].extras(again).cache_hit,
+        kShapes[shape].extras(again).cache_tier,
+        kShapes[shape].extras(again).cost,
+      ],
+      [true, 1, 0],
+    );
     assert.equal(kShapes[shape].text(again), words(12));
     assert.notEqual(kShapes[shape].id(again), kShapes[shape].id(first));
     const streamed = await stream_prompt(gateway, shape, plain_first);
     assert.deepEqual([streamed.text, streamed.finished], [words(12), true]);
-    assert.ok(streamed.pieces.length >= 12, `a streamed hit comes word by word, not in ${streamed.pieces.length} pieces`);
+    assert.ok(
+      streamed.pieces.length >= 12,
+      `a streamed hit comes word by word, not in ${streamed.pieces.length} pieces`,
+    );
     assert.equal(await vendor_calls(), 1);
 
     const stream_first = fresh("[[answer:12]] streamed");
@@ -70,7 +86,15 @@ test("usage of a hit in a vendor's shape is the stored answer's", async () => {
 });
 
 test("tool calls are cached with their arguments", async () => {
-  const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } } }];
+  const tools = [
+    {
+      type: "function",
+      function: {
+        name: "get_weather",
+        parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+      },
+    },
+  ];
   const prompt = fresh("[[tool:get_weather]]");
   const first = await ask("openai_chat", prompt, { model: "gpt-4o", tools });
   const second = await ask("openai_chat", prompt, { model: "gpt-4o", tools });
@@ -80,10 +104,21 @@ test("tool calls are cached with their arguments", async () => {
 
 test("whatever changes the answer changes the key", async () => {
   const prompt = fresh();
-  const variants = [{}, { system_prompt: "be brief" }, { system_prompt: "be long" }, { temperature: 0.3 }, { max_tokens: 50 }, { history: [{ role: "user", content: "x" }] },
-    { routing_mode: "explicit", model: "gpt-4o" }, { routing_mode: "explicit", model: "claude-3-5-sonnet" }, { document_id: "d-1" }];
-  for (const variant of variants) assert.equal((await gateway.infer({ prompt, ...variant })).cache_hit, false, JSON.stringify(variant));
-  for (const variant of variants) assert.equal((await gateway.infer({ prompt, ...variant })).cache_hit, true, JSON.stringify(variant));
+  const variants = [
+    {},
+    { system_prompt: "be brief" },
+    { system_prompt: "be long" },
+    { temperature: 0.3 },
+    { max_tokens: 50 },
+    { history: [{ role: "user", content: "x" }] },
+    { routing_mode: "explicit", model: "gpt-4o" },
+    { routing_mode: "explicit", model: "claude-3-5-sonnet" },
+    { document_id: "d-1" },
+  ];
+  for (const variant of variants)
+    assert.equal((await gateway.infer({ prompt, ...variant })).cache_hit, false, JSON.stringify(variant));
+  for (const variant of variants)
+    assert.equal((await gateway.infer({ prompt, ...variant })).cache_hit, true, JSON.stringify(variant));
   assert.equal(await vendor_calls(), variants.length);
 });
 
@@ -130,14 +165,23 @@ test("fifty identical misses at once make one vendor call, paid once", async () 
   assert.equal(await vendor_calls(), 1);
   assert.equal(new Set(replies.map((reply) => reply.response)).size, 1);
   assert.equal(replies.filter((reply) => reply.cost > 0).length, 1, "each asker was charged");
-  await until(async () => (await gateway.get("/metrics")).body.total_requests === before.total_requests + 50, { what: "all fifty to be counted" });
+  await until(async () => (await gateway.get("/metrics")).body.total_requests === before.total_requests + 50, {
+    what: "all fifty to be counted",
+  });
 });
 
 test("the asker who came first may leave without harm to the others", async () => {
   const prompt = fresh("[[delay_ms:500]] leader leaves");
   const leader = new AbortController();
-  const left = fetch(`${gateway.url}/infer`, { method: "POST", signal: leader.signal, headers: { "content-type": "application/json" }, body: JSON.stringify({ prompt }) })
-    .then(() => "answered", () => "left");
+  const left = fetch(`${gateway.url}/infer`, {
+    method: "POST",
+    signal: leader.signal,
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ prompt }),
+  }).then(
+    () => "answered",
+    () => "left",
+  );
   await until(async () => (await vendor_calls()) === 1, { what: "the first call to reach the vendor" });
   const others = [gateway.infer(prompt), gateway.infer(prompt)];
   leader.abort();
@@ -147,12 +191,19 @@ test("the asker who came first may leave without harm to the others", async () =
 });
 
 test("an entry expires after its time and is asked for again", async (t) => {
-  const short = await start_gateway({ fakes, env: { ASAHI_CACHE_TIER1_TTL_SECONDS: "1", ASAHI_CACHE_TTL_SECONDS: "1" } });
+  const short = await start_gateway({
+    fakes,
+    env: { ASAHI_CACHE_TIER1_TTL_SECONDS: "1", ASAHI_CACHE_TTL_SECONDS: "1" },
+  });
   t.after(() => short.stop());
   const prompt = fresh();
   await short.infer(prompt);
   assert.equal((await short.infer(prompt)).cache_hit, true);
-  await until(async () => (await short.infer({ prompt })).cache_hit === false, { what: "the entry to expire", timeout_ms: 6000, every_ms: 200 });
+  await until(async () => (await short.infer({ prompt })).cache_hit === false, {
+    what: "the entry to expire",
+    timeout_ms: 6000,
+    every_ms: 200,
+  });
 });
 
 test("clear removes everything, with its counts; expired removes only what is stale", async () => {
@@ -183,7 +234,19 @@ test("export lists the entries as JSON and NDJSON, answers only on demand, task 
   assert.equal(entries.length, 2);
   const by_query = Object.fromEntries(entries.map((entry) => [entry.query, entry]));
   assert.deepEqual(Object.keys(by_query).sort(), [coding, faq].sort());
-  for (const name of ["tier", "key", "query", "model", "cost", "task_type", "created_at", "expires_at", "hits", "size_bytes"]) assert.ok(name in by_query[faq], name);
+  for (const name of [
+    "tier",
+    "key",
+    "query",
+    "model",
+    "cost",
+    "task_type",
+    "created_at",
+    "expires_at",
+    "hits",
+    "size_bytes",
+  ])
+    assert.ok(name in by_query[faq], name);
   assert.ok(!("response" in by_query[faq]));
   const hours = (entry) => Math.round((Date.parse(entry.expires_at) - Date.parse(entry.created_at)) / 3_600_000);
   assert.deepEqual([hours(by_query[faq]), hours(by_query[coding])], [168, 4]);
@@ -191,7 +254,14 @@ test("export lists the entries as JSON and NDJSON, answers only on demand, task 
   assert.ok(full.body.entries.every((entry) => entry.response.startsWith("Answer to: ")));
   const lines = await gateway.get("/cache/export?format=ndjson");
   assert.match(lines.headers.get("content-type"), /ndjson/);
-  assert.deepEqual(lines.body.trim().split("\n").map((line) => JSON.parse(line).query).sort(), [coding, faq].sort());
+  assert.deepEqual(
+    lines.body
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).query)
+      .sort(),
+    [coding, faq].sort(),
+  );
   const shown = await gateway.get("/cache/entries?tier=1&limit=1");
   assert.equal(shown.status, 200);
 });

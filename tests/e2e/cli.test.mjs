@@ -30,7 +30,13 @@ test("--version prints the version", async () => {
 });
 
 test("bad usage exits with 2 and says what is wrong", async () => {
-  for (const args of [["no-such-command"], ["infer"], ["api", "--no-such-option"], ["api", "--port", "many"], ["config"]]) {
+  for (const args of [
+    ["no-such-command"],
+    ["infer"],
+    ["api", "--no-such-option"],
+    ["api", "--port", "many"],
+    ["config"],
+  ]) {
     const { code, stdout, stderr } = await run_asahi(args);
     assert.equal(code, 2, `${args.join(" ")}: ${stdout}${stderr}`);
     assert.ok((stdout + stderr).length > 10, args.join(" "));
@@ -39,13 +45,19 @@ test("bad usage exits with 2 and says what is wrong", async () => {
 
 test("infer --mock answers with JSON, deterministically for a seed", async () => {
   const once = async () => {
-    const { code, stdout, stderr } = await run_asahi(["infer", "--prompt", "Name three rivers", "--quality", "3.5", "--latency", "300", "--mock"], { env: { ASAHI_MOCK_SEED: "7" } });
+    const { code, stdout, stderr } = await run_asahi(
+      ["infer", "--prompt", "Name three rivers", "--quality", "3.5", "--latency", "300", "--mock"],
+      { env: { ASAHI_MOCK_SEED: "7" } },
+    );
     assert.equal(code, 0, stderr);
     return JSON.parse(stdout);
   };
   const [one, two] = [await once(), await once()];
   assert.ok(one.response.length > 0 && one.model_used && one.cost > 0);
-  assert.deepEqual([one.response, one.tokens_output, one.model_used], [two.response, two.tokens_output, two.model_used]);
+  assert.deepEqual(
+    [one.response, one.tokens_output, one.model_used],
+    [two.response, two.tokens_output, two.model_used],
+  );
 });
 
 test("infer without any vendor key fails with 1 and says what is missing", async () => {
@@ -76,11 +88,22 @@ test("config --validate accepts a good configuration", async () => {
 });
 
 test("config --validate lists every fault with path, value and rule, and exits with 2", async () => {
-  const folder = configured("api:\n  port: 99999\n  prot: 80\ncache:\n  ttl_seconds: soon\nrouting:\n  default_quality_threshold: 9\n");
-  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], { folder, env: { ASAHI_PROVIDERS_MAX_ATTEMPTS: "lots" } });
+  const folder = configured(
+    "api:\n  port: 99999\n  prot: 80\ncache:\n  ttl_seconds: soon\nrouting:\n  default_quality_threshold: 9\n",
+  );
+  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], {
+    folder,
+    env: { ASAHI_PROVIDERS_MAX_ATTEMPTS: "lots" },
+  });
   assert.equal(code, 2);
   const text = stdout + stderr;
-  for (const [path, value] of [["api.port", "99999"], ["api.prot", ""], ["cache.ttl_seconds", "soon"], ["routing.default_quality_threshold", "9"], ["ASAHI_PROVIDERS_MAX_ATTEMPTS|providers.max_attempts", "lots"]]) {
+  for (const [path, value] of [
+    ["api.port", "99999"],
+    ["api.prot", ""],
+    ["cache.ttl_seconds", "soon"],
+    ["routing.default_quality_threshold", "9"],
+    ["ASAHI_PROVIDERS_MAX_ATTEMPTS|providers.max_attempts", "lots"],
+  ]) {
     assert.match(text, new RegExp(path), path);
     assert.ok(text.includes(value), value);
   }
@@ -99,7 +122,9 @@ test("a faulty configuration keeps the server from starting, with 2", async () =
 });
 
 test("an unknown variable warns and does no more", async () => {
-  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], { env: { ASAHI_CACHE_TTL_SECNODS: "60" } });
+  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], {
+    env: { ASAHI_CACHE_TTL_SECNODS: "60" },
+  });
   assert.equal(code, 0);
   assert.match(stdout + stderr, /ASAHI_CACHE_TTL_SECNODS/);
 });
@@ -107,37 +132,62 @@ test("an unknown variable warns and does no more", async () => {
 test("the environment wins over .env, .env over YAML; --print shows origins and hides secrets", async () => {
   const folder = configured("cache:\n  ttl_seconds: 100\n  max_entries: 100\n  cleanup_interval_seconds: 100\n");
   writeFileSync(join(folder, ".env"), "ASAHI_CACHE_TTL_SECONDS=200\nASAHI_CACHE_MAX_ENTRIES=200\n");
-  const { code, stdout, stderr } = await run_asahi(["config", "--print"], { folder, env: { ASAHI_CACHE_TTL_SECONDS: "300", OPENAI_API_KEY: "test-very-secret-key", DATABASE_URL: "postgresql://asahi:very-secret-password@127.0.0.1/x" } });
+  const { code, stdout, stderr } = await run_asahi(["config", "--print"], {
+    folder,
+    env: {
+      ASAHI_CACHE_TTL_SECONDS: "300",
+      OPENAI_API_KEY: "test-very-secret-key",
+      DATABASE_URL: "postgresql://asahi:very-secret-password@127.0.0.1/x",
+    },
+  });
   assert.equal(code, 0, stderr);
-  for (const [key, value] of [["cache.ttl_seconds", 300], ["cache.max_entries", 200], ["cache.cleanup_interval_seconds", 100]]) {
+  for (const [key, value] of [
+    ["cache.ttl_seconds", 300],
+    ["cache.max_entries", 200],
+    ["cache.cleanup_interval_seconds", 100],
+  ]) {
     assert.match(stdout, new RegExp(`${key.replace(".", "\\.")}\\W+${value}\\b`), key);
   }
   assert.doesNotMatch(stdout, /very-secret/);
 });
 
-test("migrate goes up, down and up again to the same schema, and tells where it stands", { skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" }, async () => {
-  const folder = temp_folder("migrate");
-  const migrate = async (...args) => {
-    const { code, stdout, stderr } = await run_asahi(["migrate", ...args], { folder });
-    assert.equal(code, 0, `migrate ${args.join(" ")}: ${stdout}${stderr}`);
-    return stdout;
-  };
-  const schema = async () => (await run("sqlite3", [join(folder, "asahi.db"), "SELECT type, name, sql FROM sqlite_schema ORDER BY name"])).stdout;
-  await migrate("upgrade", "head");
-  const full = await schema();
-  for (const table of ["inference_events", "api_keys", "audit_entries", "org_policies", "compliance_profiles", "tenants", "schema_migrations"]) {
-    assert.match(full, new RegExp(`\\b${table}\\b`), table);
-  }
-  await migrate("upgrade");
-  assert.equal(await schema(), full, "a second upgrade changed something");
-  const status = await migrate("status");
-  assert.ok(status.trim().length > 0);
-  await migrate("downgrade", "-1");
-  assert.notEqual(await schema(), full);
-  assert.notEqual(await migrate("status"), status);
-  await migrate("upgrade", "head");
-  assert.equal(await schema(), full);
-});
+test(
+  "migrate goes up, down and up again to the same schema, and tells where it stands",
+  { skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" },
+  async () => {
+    const folder = temp_folder("migrate");
+    const migrate = async (...args) => {
+      const { code, stdout, stderr } = await run_asahi(["migrate", ...args], { folder });
+      assert.equal(code, 0, `migrate ${args.join(" ")}: ${stdout}${stderr}`);
+      return stdout;
+    };
+    const schema = async () =>
+      (await run("sqlite3", [join(folder, "asahi.db"), "SELECT type, name, sql FROM sqlite_schema ORDER BY name"]))
+        .stdout;
+    await migrate("upgrade", "head");
+    const full = await schema();
+    for (const table of [
+      "inference_events",
+      "api_keys",
+      "audit_entries",
+      "org_policies",
+      "compliance_profiles",
+      "tenants",
+      "schema_migrations",
+    ]) {
+      assert.match(full, new RegExp(`\\b${table}\\b`), table);
+    }
+    await migrate("upgrade");
+    assert.equal(await schema(), full, "a second upgrade changed something");
+    const status = await migrate("status");
+    assert.ok(status.trim().length > 0);
+    await migrate("downgrade", "-1");
+    assert.notEqual(await schema(), full);
+    assert.notEqual(await migrate("status"), status);
+    await migrate("upgrade", "head");
+    assert.equal(await schema(), full);
+  },
+);
 
 test("genkey prints 32 fresh random bytes in hex", async () => {
   const one = await run_asahi(["genkey"]);

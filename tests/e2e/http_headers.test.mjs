@@ -25,8 +25,11 @@ test("security headers are on answers and errors alike", async (t) => {
 test("any origin is allowed by default, without credentials; preflight answers at once", async (t) => {
   const gateway = await start_gateway({ fakes });
   t.after(() => gateway.stop());
-  const preflight = await gateway.call("OPTIONS", "/infer", undefined, { origin: "https://app.example", "access-control-request-method": "POST",
-    "access-control-request-headers": "content-type, x-api-key" });
+  const preflight = await gateway.call("OPTIONS", "/infer", undefined, {
+    origin: "https://app.example",
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type, x-api-key",
+  });
   assert.ok([200, 204].includes(preflight.status));
   assert.equal(preflight.headers.get("access-control-allow-origin"), "*");
   assert.equal(preflight.headers.get("access-control-allow-credentials"), null);
@@ -35,7 +38,10 @@ test("any origin is allowed by default, without credentials; preflight answers a
 });
 
 test("a list of origins admits those and no others", async (t) => {
-  const gateway = await start_gateway({ fakes, env: { ASAHI_API_CORS_ORIGINS: "https://app.example,http://localhost:3000" } });
+  const gateway = await start_gateway({
+    fakes,
+    env: { ASAHI_API_CORS_ORIGINS: "https://app.example,http://localhost:3000" },
+  });
   t.after(() => gateway.stop());
   const allowed = await gateway.get("/health", { origin: "https://app.example" });
   assert.equal(allowed.headers.get("access-control-allow-origin"), "https://app.example");
@@ -45,9 +51,15 @@ test("a list of origins admits those and no others", async (t) => {
 });
 
 test("outside development plain HTTP behind a proxy is redirected, and HSTS is sent over HTTPS", async (t) => {
-  const gateway = await start_gateway({ fakes, env: { ASAHI_APP_ENVIRONMENT: "staging", ASAHI_GOVERNANCE_AUTH_API_KEY_REQUIRED: "false" } });
+  const gateway = await start_gateway({
+    fakes,
+    env: { ASAHI_APP_ENVIRONMENT: "staging", ASAHI_GOVERNANCE_AUTH_API_KEY_REQUIRED: "false" },
+  });
   t.after(() => gateway.stop());
-  const response = await fetch(`${gateway.url}/models?x=1`, { redirect: "manual", headers: { "x-forwarded-proto": "http" } });
+  const response = await fetch(`${gateway.url}/models?x=1`, {
+    redirect: "manual",
+    headers: { "x-forwarded-proto": "http" },
+  });
   assert.equal(response.status, 308);
   assert.match(response.headers.get("location"), /^https:\/\/.*\/models\?x=1$/);
   const secure = await gateway.get("/health", { "x-forwarded-proto": "https" });

@@ -26,8 +26,10 @@ test("the reply has every field of the contract", async () => {
   assert.match(body.timestamp, /Z$|\+00:00$/);
   assert.equal(body.response, `Answer to: Name three rivers ${number}`);
   assert.equal(body.finish_reason, "stop");
-  assert.deepEqual([body.model_used, body.provider, body.routing_mode, body.task_type_detected, body.fallback_used],
-    ["gpt-4o-mini", "openai", "autopilot", "general", false]);
+  assert.deepEqual(
+    [body.model_used, body.provider, body.routing_mode, body.task_type_detected, body.fallback_used],
+    ["gpt-4o-mini", "openai", "autopilot", "general", false],
+  );
   assert.ok(body.routing_reason.length > 10);
   assert.deepEqual([body.tokens_input, body.tokens_output, body.tokens_total], [4, 6, 10]);
   assert.equal(body.cost, 0.000004); // 4 tokens at $0.00015 and 6 at $0.0006 per thousand, to the micro-dollar
@@ -47,23 +49,52 @@ test("the reply has every field of the contract", async () => {
 
 /** [field named by the error, body]; prompt is added where a case has none. */
 const refused = [
-  ["prompt", { prompt: undefined }], ["prompt", { prompt: "" }], ["prompt", { prompt: " \n\t " }], ["prompt", { prompt: 7 }], ["prompt", { prompt: null }],
+  ["prompt", { prompt: undefined }],
+  ["prompt", { prompt: "" }],
+  ["prompt", { prompt: " \n\t " }],
+  ["prompt", { prompt: 7 }],
+  ["prompt", { prompt: null }],
   ["prompt", { prompt: "x".repeat(100_001) }],
-  ["system_prompt", { system_prompt: "x".repeat(50_001) }], ["system_prompt", { system_prompt: 1 }],
-  ["history", { history: "x" }], ["history[0]", { history: ["x"] }], ["history[0]", { history: [{ role: "user" }] }], ["history[0].role", { history: [{ role: "wizard", content: "x" }] }],
-  ["examples", { examples: {} }], ["examples[0]", { examples: [{ input: "x" }] }],
-  ["task_id", { task_id: 5 }], ["task_type", { task_type: [] }],
-  ["routing_mode", { routing_mode: "magic" }], ["routing_mode", { routing_mode: 1 }],
-  ["quality_preference", { quality_preference: "best" }], ["latency_preference", { latency_preference: "quick" }],
-  ["model_override", { model: "gpt-4o", model_override: "o3" }], ["model_override", { routing_mode: "explicit" }],
-  ["quality_threshold", { quality_threshold: -0.1 }], ["quality_threshold", { quality_threshold: 5.01 }], ["quality_threshold", { quality_threshold: "high" }],
-  ["latency_budget_ms", { latency_budget_ms: 49 }], ["latency_budget_ms", { latency_budget_ms: 30_001 }], ["latency_budget_ms", { latency_budget_ms: 99.5 }],
-  ["cost_budget", { cost_budget: -0.01 }], ["cost_sensitivity", { cost_sensitivity: "some" }],
-  ["user_id", { user_id: 1 }], ["organization_id", { organization_id: {} }], ["document_id", { document_id: 1 }],
-  ["max_tokens", { max_tokens: 0 }], ["max_tokens", { max_tokens: 128_001 }], ["max_tokens", { max_tokens: 1.5 }], ["max_tokens", { max_tokens: "9" }],
-  ["temperature", { temperature: -0.1 }], ["temperature", { temperature: 2.1 }], ["temperature", { temperature: true }],
-  ["stream", { stream: "yes" }], ["allow_batching", { allow_batching: 1 }], ["optimize_tokens", { optimize_tokens: "no" }],
-  ["enrich_with_features", { enrich_with_features: 2 }], ["bypass_cache", { bypass_cache: 0 }], ["provider_api_key", { provider_api_key: 5 }],
+  ["system_prompt", { system_prompt: "x".repeat(50_001) }],
+  ["system_prompt", { system_prompt: 1 }],
+  ["history", { history: "x" }],
+  ["history[0]", { history: ["x"] }],
+  ["history[0]", { history: [{ role: "user" }] }],
+  ["history[0].role", { history: [{ role: "wizard", content: "x" }] }],
+  ["examples", { examples: {} }],
+  ["examples[0]", { examples: [{ input: "x" }] }],
+  ["task_id", { task_id: 5 }],
+  ["task_type", { task_type: [] }],
+  ["routing_mode", { routing_mode: "magic" }],
+  ["routing_mode", { routing_mode: 1 }],
+  ["quality_preference", { quality_preference: "best" }],
+  ["latency_preference", { latency_preference: "quick" }],
+  ["model_override", { model: "gpt-4o", model_override: "o3" }],
+  ["model_override", { routing_mode: "explicit" }],
+  ["quality_threshold", { quality_threshold: -0.1 }],
+  ["quality_threshold", { quality_threshold: 5.01 }],
+  ["quality_threshold", { quality_threshold: "high" }],
+  ["latency_budget_ms", { latency_budget_ms: 49 }],
+  ["latency_budget_ms", { latency_budget_ms: 30_001 }],
+  ["latency_budget_ms", { latency_budget_ms: 99.5 }],
+  ["cost_budget", { cost_budget: -0.01 }],
+  ["cost_sensitivity", { cost_sensitivity: "some" }],
+  ["user_id", { user_id: 1 }],
+  ["organization_id", { organization_id: {} }],
+  ["document_id", { document_id: 1 }],
+  ["max_tokens", { max_tokens: 0 }],
+  ["max_tokens", { max_tokens: 128_001 }],
+  ["max_tokens", { max_tokens: 1.5 }],
+  ["max_tokens", { max_tokens: "9" }],
+  ["temperature", { temperature: -0.1 }],
+  ["temperature", { temperature: 2.1 }],
+  ["temperature", { temperature: true }],
+  ["stream", { stream: "yes" }],
+  ["allow_batching", { allow_batching: 1 }],
+  ["optimize_tokens", { optimize_tokens: "no" }],
+  ["enrich_with_features", { enrich_with_features: 2 }],
+  ["bypass_cache", { bypass_cache: 0 }],
+  ["provider_api_key", { provider_api_key: 5 }],
   ["promt", { promt: "a typo" }],
 ];
 
@@ -73,7 +104,13 @@ test("each broken rule is answered with 400, the field and how to mend it", asyn
     await t.test(`${field}: ${shown}`, async () => {
       const reply = await gateway.post("/infer", { prompt: "x", ...body });
       assert.equal(reply.status, 400, reply.text);
-      assert.deepEqual(Object.keys(reply.body).filter((key) => ["error", "message", "details", "request_id", "timestamp"].includes(key)).length, 5, reply.text);
+      assert.deepEqual(
+        Object.keys(reply.body).filter((key) =>
+          ["error", "message", "details", "request_id", "timestamp"].includes(key),
+        ).length,
+        5,
+        reply.text,
+      );
       assert.equal(reply.body.error, "validation_error");
       assert.equal(reply.body.details.field, field);
       assert.ok(reply.body.message.length > 10);
@@ -84,9 +121,28 @@ test("each broken rule is answered with 400, the field and how to mend it", asyn
 });
 
 test("values on the limits are accepted", async () => {
-  const accepted = [{ prompt: "é".repeat(100_000) }, { prompt: `  ${fresh()}  ` }, { quality_threshold: 0 }, { latency_budget_ms: 50 }, { latency_budget_ms: 30_000 },
-    { cost_budget: 0 }, { max_tokens: 1 }, { temperature: 0 }, { temperature: 2 }, { system_prompt: "s".repeat(50_000) }, { history: [], examples: [] },
-    { task_id: null, model_override: null, user_id: null, stream: false, allow_batching: true, optimize_tokens: true, enrich_with_features: false }];
+  const accepted = [
+    { prompt: "é".repeat(100_000) },
+    { prompt: `  ${fresh()}  ` },
+    { quality_threshold: 0 },
+    { latency_budget_ms: 50 },
+    { latency_budget_ms: 30_000 },
+    { cost_budget: 0 },
+    { max_tokens: 1 },
+    { temperature: 0 },
+    { temperature: 2 },
+    { system_prompt: "s".repeat(50_000) },
+    { history: [], examples: [] },
+    {
+      task_id: null,
+      model_override: null,
+      user_id: null,
+      stream: false,
+      allow_batching: true,
+      optimize_tokens: true,
+      enrich_with_features: false,
+    },
+  ];
   for (const body of accepted) {
     const reply = await gateway.post("/infer", { prompt: fresh(), ...body });
     assert.equal(reply.status, 200, `${JSON.stringify(body).slice(0, 80)}: ${reply.text.slice(0, 300)}`);
@@ -94,12 +150,31 @@ test("values on the limits are accepted", async () => {
 });
 
 test("system prompt, examples, history and limits reach the vendor in order, control characters do not", async () => {
-  await gateway.infer({ prompt: "  what\u0000 is\u0007 it\tnow  ", system_prompt: "rules", examples: [{ input: "e1", output: "e2" }],
-    history: [{ role: "user", content: "h1" }, { role: "assistant", content: "h2" }], max_tokens: 77, temperature: 0.25, optimize_tokens: false });
+  await gateway.infer({
+    prompt: "  what\u0000 is\u0007 it\tnow  ",
+    system_prompt: "rules",
+    examples: [{ input: "e1", output: "e2" }],
+    history: [
+      { role: "user", content: "h1" },
+      { role: "assistant", content: "h2" },
+    ],
+    max_tokens: 77,
+    temperature: 0.25,
+    optimize_tokens: false,
+  });
   const [body] = await sent_bodies();
   const text_of = (content) => (typeof content === "string" ? content : content.map((part) => part.text).join(""));
-  assert.deepEqual(body.messages.map((m) => [m.role, text_of(m.content)]), [["system", "rules"], ["user", "e1"], ["assistant", "e2"], ["user", "h1"],
-    ["assistant", "h2"], ["user", "what is it\tnow"]]);
+  assert.deepEqual(
+    body.messages.map((m) => [m.role, text_of(m.content)]),
+    [
+      ["system", "rules"],
+      ["user", "e1"],
+      ["assistant", "e2"],
+      ["user", "h1"],
+      ["assistant", "h2"],
+      ["user", "what is it\tnow"],
+    ],
+  );
   assert.deepEqual([body.max_tokens ?? body.max_completion_tokens, body.temperature], [77, 0.25]);
 });
 
@@ -118,13 +193,19 @@ async function usable_models() {
 function best_value(models, min_quality, max_latency) {
   const fit = models.filter((m) => m.quality >= min_quality && m.latency_ms <= max_latency);
   const value = (m) => m.quality / ((m.cost_per_1k_input + m.cost_per_1k_output) / 2);
-  return fit.toSorted((a, b) => value(b) - value(a) || b.quality - a.quality || a.latency_ms - b.latency_ms || (a.name < b.name ? -1 : 1))[0]?.name;
+  return fit.toSorted(
+    (a, b) => value(b) - value(a) || b.quality - a.quality || a.latency_ms - b.latency_ms || (a.name < b.name ? -1 : 1),
+  )[0]?.name;
 }
 
 test("autopilot detects the task and takes the best value within its limits", async () => {
   const models = await usable_models();
-  const cases = [[fresh("Name three rivers"), "general", 3.5, 300], [fresh("Summarize this for me, a brief summary"), "summarization", 3.5, 500],
-    [fresh("Explain why, what is the reason"), "reasoning", 4.0, 500], [fresh("Review the contract and the statute, attorney"), "legal", 4.2, 2000]];
+  const cases = [
+    [fresh("Name three rivers"), "general", 3.5, 300],
+    [fresh("Summarize this for me, a brief summary"), "summarization", 3.5, 500],
+    [fresh("Explain why, what is the reason"), "reasoning", 4.0, 500],
+    [fresh("Review the contract and the statute, attorney"), "legal", 4.2, 2000],
+  ];
   for (const [prompt, task, quality, latency] of cases) {
     const body = await gateway.infer(prompt);
     assert.deepEqual([body.task_type_detected, body.model_used], [task, best_value(models, quality, latency)], prompt);
@@ -149,11 +230,19 @@ test("sent limits raise the quality floor and replace the latency", async () => 
 
 test("guided mode maps the preferences", async () => {
   const models = await usable_models();
-  const cases = [[{ quality_preference: "max", latency_preference: "slow" }, 4.5, 2000], [{ quality_preference: "low", latency_preference: "instant" }, 3.0, 150],
-    [{ quality_preference: "high" }, 4.0, 500], [{}, 3.5, 500]];
+  const cases = [
+    [{ quality_preference: "max", latency_preference: "slow" }, 4.5, 2000],
+    [{ quality_preference: "low", latency_preference: "instant" }, 3.0, 150],
+    [{ quality_preference: "high" }, 4.0, 500],
+    [{}, 3.5, 500],
+  ];
   for (const [preferences, quality, latency] of cases) {
     const body = await gateway.infer({ prompt: fresh(), routing_mode: "guided", ...preferences });
-    assert.deepEqual([body.routing_mode, body.model_used], ["guided", best_value(models, quality, latency)], JSON.stringify(preferences));
+    assert.deepEqual(
+      [body.routing_mode, body.model_used],
+      ["guided", best_value(models, quality, latency)],
+      JSON.stringify(preferences),
+    );
   }
 });
 
@@ -163,11 +252,15 @@ test("explicit mode uses the named model and lists alternatives, best saving fir
     assert.deepEqual([body.model_used, body.routing_mode], ["gpt-4-turbo", "explicit"]);
     assert.ok(body.alternatives.length >= 5);
     for (const other of body.alternatives) {
-      for (const name of ["estimated_cost", "estimated_quality", "savings_percent"]) assert.equal(typeof other[name], "number", name);
+      for (const name of ["estimated_cost", "estimated_quality", "savings_percent"])
+        assert.equal(typeof other[name], "number", name);
       assert.notEqual(other.model, "gpt-4-turbo");
     }
     const savings = body.alternatives.map((other) => other.savings_percent);
-    assert.deepEqual(savings, savings.toSorted((a, b) => b - a));
+    assert.deepEqual(
+      savings,
+      savings.toSorted((a, b) => b - a),
+    );
   }
 });
 
@@ -195,7 +288,11 @@ test("with routing.strict_cost_budget an unmet budget is refused", async (t) => 
 });
 
 test("a caller's own vendor key is used, and appears nowhere", async (t) => {
-  const keyless = await start_gateway({ fakes, env: { OPENAI_API_KEY: "", ANTHROPIC_API_KEY: "", ASAHI_OPENAI_BASE_URL: fakes.base("openai") }, vendors: [] });
+  const keyless = await start_gateway({
+    fakes,
+    env: { OPENAI_API_KEY: "", ANTHROPIC_API_KEY: "", ASAHI_OPENAI_BASE_URL: fakes.base("openai") },
+    vendors: [],
+  });
   t.after(() => keyless.stop());
   const body = { prompt: fresh(), routing_mode: "explicit", model: "gpt-4o", provider_api_key: "test-of-the-caller" };
   assert.equal((await keyless.infer(body)).provider, "openai");
@@ -211,7 +308,17 @@ test("the same handler answers under every alias", async () => {
     const reply = await gateway.post(path, { prompt: fresh() });
     assert.deepEqual([reply.status, reply.body.provider], [200, "openai"], path);
   }
-  for (const path of ["/metrics", "/api/v1/metrics", "/api/v2/metrics", "/models", "/api/v1/models", "/health", "/api/v1/health", "/health/live", "/health/ready"]) {
+  for (const path of [
+    "/metrics",
+    "/api/v1/metrics",
+    "/api/v2/metrics",
+    "/models",
+    "/api/v1/models",
+    "/health",
+    "/api/v1/health",
+    "/health/live",
+    "/health/ready",
+  ]) {
     assert.equal((await gateway.get(path)).status, 200, path);
   }
 });
@@ -240,8 +347,11 @@ test("a repeated request_id gets the stored reply without a second vendor call",
 test("a repeated Idempotency-Key does the same, on every shape; another key does not", async () => {
   const prompt = fresh();
   const messages = [{ role: "user", content: prompt }];
-  const cases = [["/infer", { prompt, bypass_cache: true }, "response_id"], ["/v1/chat/completions", { model: "gpt-4o", messages, bypass_cache: true }, "id"],
-    ["/v1/messages", { model: "claude-3-5-sonnet", max_tokens: 50, messages, bypass_cache: true }, "id"]];
+  const cases = [
+    ["/infer", { prompt, bypass_cache: true }, "response_id"],
+    ["/v1/chat/completions", { model: "gpt-4o", messages, bypass_cache: true }, "id"],
+    ["/v1/messages", { model: "claude-3-5-sonnet", max_tokens: 50, messages, bypass_cache: true }, "id"],
+  ];
   for (const [path, body, id] of cases) {
     await fakes.reset();
     const key = { "idempotency-key": `key-${path}-${Date.now()}` };

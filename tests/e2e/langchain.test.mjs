@@ -5,7 +5,15 @@ import { after, beforeEach, test } from "node:test";
 import { start_fakes } from "./support/fakes.mjs";
 import { start_gateway } from "./support/gateway.mjs";
 import { stop_everything } from "./support/processes.mjs";
-import { ChatOpenAI, HumanMessage, langchain_tool, OpenAIEmbeddings, SystemMessage, ToolMessage, z } from "./support/sdks.mjs";
+import {
+  ChatOpenAI,
+  HumanMessage,
+  langchain_tool,
+  OpenAIEmbeddings,
+  SystemMessage,
+  ToolMessage,
+  z,
+} from "./support/sdks.mjs";
 
 const fakes = await start_fakes();
 const gateway = await start_gateway({ fakes });
@@ -13,8 +21,13 @@ after(stop_everything);
 beforeEach(() => fakes.reset());
 
 const configuration = { baseURL: `${gateway.url}/v1` };
-const model_of = (fields) => new ChatOpenAI({ apiKey: "unused", model: "gpt-4o", maxRetries: 0, configuration, ...fields });
-const get_weather = langchain_tool(async ({ city }) => `rain in ${city}`, { name: "get_weather", description: "Weather now", schema: z.object({ city: z.string() }) });
+const model_of = (fields) =>
+  new ChatOpenAI({ apiKey: "unused", model: "gpt-4o", maxRetries: 0, configuration, ...fields });
+const get_weather = langchain_tool(async ({ city }) => `rain in ${city}`, {
+  name: "get_weather",
+  description: "Weather now",
+  schema: z.object({ city: z.string() }),
+});
 
 test("invoke gives the answer and the usage", async () => {
   const reply = await model_of().invoke([new SystemMessage("be brief"), new HumanMessage("what a fine day")]);
@@ -49,7 +62,9 @@ test("a bound tool is called and its result answered", async () => {
 test("structured output follows the schema by every method", async () => {
   const schema = z.object({ city: z.string(), warm: z.boolean() });
   for (const method of ["jsonSchema", "functionCalling"]) {
-    const reply = await model_of().withStructuredOutput(schema, { method, name: "weather" }).invoke(`fill it with ${method}`);
+    const reply = await model_of()
+      .withStructuredOutput(schema, { method, name: "weather" })
+      .invoke(`fill it with ${method}`);
     assert.deepEqual(reply, { city: "sample", warm: true }, method);
   }
 });
@@ -57,11 +72,20 @@ test("structured output follows the schema by every method", async () => {
 test("a batch of prompts keeps its order", async () => {
   const prompts = Array.from({ length: 20 }, (_, i) => `prompt number ${i}`);
   const replies = await model_of().batch(prompts);
-  assert.deepEqual(replies.map((reply) => reply.content), prompts.map((prompt) => `Answer to: ${prompt}`));
+  assert.deepEqual(
+    replies.map((reply) => reply.content),
+    prompts.map((prompt) => `Answer to: ${prompt}`),
+  );
 });
 
 test("embeddings work for one query and many documents", async () => {
-  const embeddings = new OpenAIEmbeddings({ apiKey: "unused", model: "text-embedding-3-small", dimensions: 64, configuration, maxRetries: 0 });
+  const embeddings = new OpenAIEmbeddings({
+    apiKey: "unused",
+    model: "text-embedding-3-small",
+    dimensions: 64,
+    configuration,
+    maxRetries: 0,
+  });
   const query = await embeddings.embedQuery("one two three");
   const documents = await embeddings.embedDocuments(["one two three", "something else"]);
   assert.equal(query.length, 64);

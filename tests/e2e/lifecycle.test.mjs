@@ -35,10 +35,16 @@ test("SIGTERM lets a call and a stream in flight finish, takes no new ones, and 
   const stream = stream_prompt(gateway, "openai_chat", "[[answer:30]] [[chunk_ms:50]] in flight");
   await until(async () => (await fakes.requests()).length === 2, { what: "both to reach the vendor" });
   const ended = gateway.stop(20_000 * kTimeFactor);
-  await until(async () => {
-    const status = await fetch(`${gateway.url}/health/ready`, { signal: AbortSignal.timeout(1000) }).then((reply) => reply.status, () => "refused");
-    return status === 503 || status === "refused";
-  }, { what: "readiness to be off" });
+  await until(
+    async () => {
+      const status = await fetch(`${gateway.url}/health/ready`, { signal: AbortSignal.timeout(1000) }).then(
+        (reply) => reply.status,
+        () => "refused",
+      );
+      return status === 503 || status === "refused";
+    },
+    { what: "readiness to be off" },
+  );
   assert.equal((await call).response, "Answer to: in flight");
   const whole = await stream;
   assert.deepEqual([whole.text, whole.finished, whole.error, whole.cut], [words(30), true, null, false]);
@@ -81,40 +87,51 @@ test("SIGINT ends the gateway like SIGTERM", async () => {
   assert.deepEqual(await gateway.program.ended, { code: 0, signal: null });
 });
 
-test("kill -9 under load loses no acknowledged event, and none is counted twice afterwards", { timeout: 120_000, skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" }, async (t) => {
-  const kRounds = process.env.ASAHI_LONG_TESTS === "1" ? 20 : 3;
-  let gateway = await start_gateway({ fakes });
-  t.after(() => gateway.kill());
-  const acknowledged = new Set();
-  for (let round = 0; round < kRounds; ++round) {
-    const answered = [];
-    let running = true;
-    const clients = Array.from({ length: 8 }, async (_, id) => {
-      for (let i = 0; running; ++i) {
-        try {
-          const { request_id } = await gateway.infer(`round ${round} client ${id} prompt ${i % 50}`);
-          answered.push([request_id, performance.now()]);
-        } catch {
-          return; // killed
+test(
+  "kill -9 under load loses no acknowledged event, and none is counted twice afterwards",
+  { timeout: 120_000, skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" },
+  async (t) => {
+    const kRounds = process.env.ASAHI_LONG_TESTS === "1" ? 20 : 3;
+    let gateway = await start_gateway({ fakes });
+    t.after(() => gateway.kill());
+    const acknowledged = new Set();
+    for (let round = 0; round < kRounds; ++round) {
+      const answered = [];
+      let running = true;
+      const clients = Array.from({ length: 8 }, async (_, id) => {
+        for (let i = 0; running; ++i) {
+          try {
+            const { request_id } = await gateway.infer(`round ${round} client ${id} prompt ${i % 50}`);
+            answered.push([request_id, performance.now()]);
+          } catch {
+            return; // killed
+          }
         }
-      }
-    });
-    await until(() => answered.length >= 150 + round * 40, { what: "answers", timeout_ms: 30_000 });
-    const killed_at = performance.now();
-    await gateway.kill();
-    running = false;
-    await Promise.all(clients);
-    for (const [id, at] of answered) if (at < killed_at - kAcknowledgedMs) acknowledged.add(id);
-    gateway = await restart_gateway(gateway, { fakes });
-  }
-  const logged = gateway.events().map((event) => event.request_id);
-  assert.deepEqual([...acknowledged].filter((id) => !logged.includes(id)), [], "acknowledged and lost");
-  assert.equal(new Set(logged).size, logged.length, "an event was written twice");
-  await until(async () => (await gateway.sqlite("SELECT count(*) AS n FROM inference_events"))[0].n === logged.length, { what: `${logged.length} rows in the database`, timeout_ms: 20_000, every_ms: 100 });
-  const { body } = await gateway.get("/metrics");
-  assert.equal(body.total_requests, logged.length);
-  assert.equal((await gateway.infer("after all crashes")).cache_hit, false);
-});
+      });
+      await until(() => answered.length >= 150 + round * 40, { what: "answers", timeout_ms: 30_000 });
+      const killed_at = performance.now();
+      await gateway.kill();
+      running = false;
+      await Promise.all(clients);
+      for (const [id, at] of answered) if (at < killed_at - kAcknowledgedMs) acknowledged.add(id);
+      gateway = await restart_gateway(gateway, { fakes });
+    }
+    const logged = gateway.events().map((event) => event.request_id);
+    assert.deepEqual(
+      [...acknowledged].filter((id) => !logged.includes(id)),
+      [],
+      "acknowledged and lost",
+    );
+    assert.equal(new Set(logged).size, logged.length, "an event was written twice");
+    await until(
+      async () => (await gateway.sqlite("SELECT count(*) AS n FROM inference_events"))[0].n === logged.length,
+      { what: `${logged.length} rows in the database`, timeout_ms: 20_000, every_ms: 100 },
+    );
+    const { body } = await gateway.get("/metrics");
+    assert.equal(body.total_requests, logged.length);
+    assert.equal((await gateway.infer("after all crashes")).cache_hit, false);
+  },
+);
 
 test("a log line torn by a crash is skipped and harms no other", async (t) => {
   let gateway = await start_gateway({ fakes });
@@ -127,20 +144,34 @@ test("a log line torn by a crash is skipped and harms no other", async (t) => {
   appendFileSync(join(folder, file), '{"event_id":"01TORN","request_id":"req_to');
   gateway = await restart_gateway(gateway, { fakes });
   await gateway.infer("after the tear");
-  await until(async () => (await gateway.get("/metrics")).body.total_requests === 2, { what: "both whole events to be counted" });
+  await until(async () => (await gateway.get("/metrics")).body.total_requests === 2, {
+    what: "both whole events to be counted",
+  });
 });
 
 test("a second gateway on the same port refuses to start and says why", async (t) => {
   const gateway = await start_gateway({ fakes });
   t.after(() => gateway.stop());
-  const { code, stdout, stderr } = await run_asahi(["serve"], { env: { ASAHI_PORT: String(gateway.port), ASAHI_HOST: "127.0.0.1", ASAHI_MOCK: "true", ASAHI_OBSERVABILITY_PROMETHEUS_PORT: "0" }, timeout_ms: 20_000 });
+  const { code, stdout, stderr } = await run_asahi(["serve"], {
+    env: {
+      ASAHI_PORT: String(gateway.port),
+      ASAHI_HOST: "127.0.0.1",
+      ASAHI_MOCK: "true",
+      ASAHI_OBSERVABILITY_PROMETHEUS_PORT: "0",
+    },
+    timeout_ms: 20_000,
+  });
   assert.notEqual(code, 0);
   assert.match(stdout + stderr, new RegExp(`${gateway.port}|in use`));
 });
 
-test("an idle gateway is small", { skip: kTimeFactor > 1 ? "sanitizers need memory of their own" : false }, async (t) => {
-  const gateway = await start_gateway({ fakes });
-  t.after(() => gateway.stop());
-  const mib = gateway.resident_bytes() / 1024 / 1024;
-  assert.ok(mib < 64, `${Math.round(mib)} MiB`);
-});
+test(
+  "an idle gateway is small",
+  { skip: kTimeFactor > 1 ? "sanitizers need memory of their own" : false },
+  async (t) => {
+    const gateway = await start_gateway({ fakes });
+    t.after(() => gateway.stop());
+    const mib = gateway.resident_bytes() / 1024 / 1024;
+    assert.ok(mib < 64, `${Math.round(mib)} MiB`);
+  },
+);

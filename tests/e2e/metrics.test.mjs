@@ -9,29 +9,59 @@ import { until } from "./support/wait.mjs";
 
 const fakes = await start_fakes();
 const metrics_port = await free_port();
-const gateway = await start_gateway({ fakes, env: { ASAHI_OBSERVABILITY_PROMETHEUS_PORT: String(metrics_port), ASAHI_PROVIDERS_MAX_ATTEMPTS: "1" } });
+const gateway = await start_gateway({
+  fakes,
+  env: { ASAHI_OBSERVABILITY_PROMETHEUS_PORT: String(metrics_port), ASAHI_PROVIDERS_MAX_ATTEMPTS: "1" },
+});
 after(stop_everything);
 
 let replies;
 before(async () => {
   replies = [];
   for (let i = 0; i < 6; ++i) replies.push(await gateway.infer(`question ${i % 4}`)); // four misses, two hits
-  await gateway.post("/v1/chat/completions", { model: "claude-3-5-sonnet", messages: [{ role: "user", content: "another shape" }] });
+  await gateway.post("/v1/chat/completions", {
+    model: "claude-3-5-sonnet",
+    messages: [{ role: "user", content: "another shape" }],
+  });
   await fakes.script("*", { kind: "status", status: 500, times: 10 });
   assert.equal((await gateway.post("/infer", { prompt: "nobody answers" })).status, 503);
   await fakes.reset();
-  await until(async () => (await gateway.get("/metrics")).body.total_requests >= 7, { what: "the requests to be counted" });
+  await until(async () => (await gateway.get("/metrics")).body.total_requests >= 7, {
+    what: "the requests to be counted",
+  });
 });
 
 test("the JSON has every field of the contract, and they agree", async () => {
   const { body, headers } = await gateway.get("/metrics");
   assert.match(headers.get("content-type"), /^application\/json/);
-  for (const name of ["total_cost", "total_requests", "requests", "avg_latency_ms", "cache_hit_rate", "gpt4_equivalent_cost", "estimated_savings_vs_gpt4", "absolute_savings",
-    "savings_percent", "avg_quality", "cache_size", "cache_cost_saved", "tier1_hits", "tier1_misses", "tier2_hits", "tier2_misses", "tier3_hits", "tier3_misses", "uptime_seconds"]) {
+  for (const name of [
+    "total_cost",
+    "total_requests",
+    "requests",
+    "avg_latency_ms",
+    "cache_hit_rate",
+    "gpt4_equivalent_cost",
+    "estimated_savings_vs_gpt4",
+    "absolute_savings",
+    "savings_percent",
+    "avg_quality",
+    "cache_size",
+    "cache_cost_saved",
+    "tier1_hits",
+    "tier1_misses",
+    "tier2_hits",
+    "tier2_misses",
+    "tier3_hits",
+    "tier3_misses",
+    "uptime_seconds",
+  ]) {
     assert.equal(typeof body[name], "number", name);
   }
-  for (const name of ["cost_by_model", "requests_by_model", "mode_distribution", "cache_stats"]) assert.equal(typeof body[name], "object", name);
-  for (const tier of ["tier_1", "tier_2", "tier_3"]) for (const name of ["hits", "misses", "hit_rate"]) assert.equal(typeof body.cache_stats[tier][name], "number", `${tier}.${name}`);
+  for (const name of ["cost_by_model", "requests_by_model", "mode_distribution", "cache_stats"])
+    assert.equal(typeof body[name], "object", name);
+  for (const tier of ["tier_1", "tier_2", "tier_3"])
+    for (const name of ["hits", "misses", "hit_rate"])
+      assert.equal(typeof body.cache_stats[tier][name], "number", `${tier}.${name}`);
   assert.equal(typeof body.cache_stats.overall_hit_rate, "number");
   assert.deepEqual([body.tier1_hits, body.cache_stats.tier_1.hits, body.cache_size], [2, 2, 5]);
   assert.equal(body.estimated_savings_vs_gpt4, body.absolute_savings);
@@ -40,8 +70,13 @@ test("the JSON has every field of the contract, and they agree", async () => {
 });
 
 test("Prometheus text comes by Accept, by format and under /analytics/prometheus", async () => {
-  const variants = [["/metrics", { accept: "text/plain" }], ["/metrics", { accept: "application/openmetrics-text, text/plain;q=0.5" }], ["/metrics?format=prometheus", {}],
-    ["/api/v1/metrics?format=prometheus", {}], ["/analytics/prometheus", {}]];
+  const variants = [
+    ["/metrics", { accept: "text/plain" }],
+    ["/metrics", { accept: "application/openmetrics-text, text/plain;q=0.5" }],
+    ["/metrics?format=prometheus", {}],
+    ["/api/v1/metrics?format=prometheus", {}],
+    ["/analytics/prometheus", {}],
+  ];
   for (const [path, headers] of variants) {
     const reply = await gateway.get(path, headers);
     assert.equal(reply.status, 200, path);
@@ -54,22 +89,38 @@ test("Prometheus text comes by Accept, by format and under /analytics/prometheus
 
 /** Series of an exposition: [{name, labels, value}]; fails on a line that is neither. */
 function parse_exposition(text) {
-  return text.split("\n").filter((line) => line && !line.startsWith("#")).map((line) => {
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
-    assert.ok(match, `not a sample: ${line}`);
-    const labels = Object.fromEntries([...(match[2] ?? "").matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [name, value]));
-    return { name: match[1], labels, value: Number(match[3].replace("Inf", "Infinity")) };
-  });
+  return text
+    .split("\n")
+    .filter((line) => line && !line.startsWith("#"))
+    .map((line) => {
+      const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
+      assert.ok(match, `not a sample: ${line}`);
+      const labels = Object.fromEntries(
+        [...(match[2] ?? "").matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [name, value]),
+      );
+      return { name: match[1], labels, value: Number(match[3].replace("Inf", "Infinity")) };
+    });
 }
 const scrape = async () => parse_exposition((await gateway.get("/metrics?format=prometheus")).text);
 const total = (samples, name, labels = {}) =>
-  samples.filter((s) => s.name === name && Object.entries(labels).every(([key, value]) => s.labels[key] === value)).reduce((sum, s) => sum + s.value, 0);
+  samples
+    .filter((s) => s.name === name && Object.entries(labels).every(([key, value]) => s.labels[key] === value))
+    .reduce((sum, s) => sum + s.value, 0);
 
 test("the core series are there with their labels", async () => {
   const samples = await scrape();
-  const expected = { asahi_requests_total: ["model", "task_type", "cache_tier", "status"], asahi_request_latency_seconds_bucket: ["route", "cache_tier", "le"],
-    asahi_cache_hits_total: ["tier"], asahi_cost_dollars_total: ["model"], asahi_errors_total: ["type", "component"], asahi_model_latency_seconds_bucket: ["model", "le"],
-    asahi_active_requests: [], asahi_request_queue_depth: [], asahi_cache_lookup_latency_seconds_bucket: ["tier", "le"], asahi_build_info: ["version"] };
+  const expected = {
+    asahi_requests_total: ["model", "task_type", "cache_tier", "status"],
+    asahi_request_latency_seconds_bucket: ["route", "cache_tier", "le"],
+    asahi_cache_hits_total: ["tier"],
+    asahi_cost_dollars_total: ["model"],
+    asahi_errors_total: ["type", "component"],
+    asahi_model_latency_seconds_bucket: ["model", "le"],
+    asahi_active_requests: [],
+    asahi_request_queue_depth: [],
+    asahi_cache_lookup_latency_seconds_bucket: ["tier", "le"],
+    asahi_build_info: ["version"],
+  };
   for (const [name, labels] of Object.entries(expected)) {
     const sample = samples.find((s) => s.name === name);
     assert.ok(sample, `${name} is missing`);
@@ -117,7 +168,8 @@ test("active requests are counted while they run and not after", async () => {
 });
 
 test("a hundred unknown models do not make a hundred series", async () => {
-  for (let i = 0; i < 100; ++i) await gateway.post("/v1/chat/completions", { model: `made-up-${i}`, messages: [{ role: "user", content: "x" }] });
+  for (let i = 0; i < 100; ++i)
+    await gateway.post("/v1/chat/completions", { model: `made-up-${i}`, messages: [{ role: "user", content: "x" }] });
   const { text } = await gateway.get("/metrics?format=prometheus");
   assert.ok(!text.includes("made-up-"), "names from clients became label values");
 });
@@ -130,18 +182,32 @@ test("the separate listener serves metrics and nothing else", async () => {
   assert.equal((await fetch(`${base}/infer`, { method: "POST", body: "{}" })).status, 404);
 });
 
-test("promtool finds nothing to mend", { skip: find_program("promtool") ? false : "promtool is not installed" }, async () => {
-  const { text } = await gateway.get("/metrics?format=prometheus");
-  const { code, stdout, stderr } = await run("promtool", ["check", "metrics"], { input: text });
-  assert.equal(code, 0, stdout + stderr);
-});
+test(
+  "promtool finds nothing to mend",
+  { skip: find_program("promtool") ? false : "promtool is not installed" },
+  async () => {
+    const { text } = await gateway.get("/metrics?format=prometheus");
+    const { code, stdout, stderr } = await run("promtool", ["check", "metrics"], { input: text });
+    assert.equal(code, 0, stdout + stderr);
+  },
+);
 
 test("health tells components and vendors", async () => {
   const { body } = await gateway.get("/health");
   assert.deepEqual([body.status, body.cache_backend], ["healthy", "memory"]);
   assert.match(body.version, /^\d+\.\d+\.\d+$/);
   assert.ok(Math.abs(Date.parse(body.timestamp) - Date.now()) < 60_000 && body.uptime_seconds >= 0);
-  for (const name of ["cache", "router", "tracker", "registry", "observability", "postgres", "redis", "anthropic", "openai"]) {
+  for (const name of [
+    "cache",
+    "router",
+    "tracker",
+    "registry",
+    "observability",
+    "postgres",
+    "redis",
+    "anthropic",
+    "openai",
+  ]) {
     assert.match(body.components[name], /^(healthy|degraded|unavailable|not_configured|reachable)$/, name);
   }
   assert.equal(body.components.redis, "not_configured");
@@ -155,9 +221,33 @@ test("models come with prices, quality, limits and the task defaults", async () 
   assert.equal(body.count, body.models.length);
   assert.ok(body.models.length >= 20);
   const model = body.models.find((m) => m.name === "gpt-4o-mini");
-  for (const name of ["provider", "cost_per_1k_input", "cost_per_1k_output", "cost_per_1k_input_tokens", "cost_per_1k_output_tokens", "quality", "quality_score", "latency_ms",
-    "avg_latency_ms", "max_input_tokens", "max_output_tokens", "description", "availability"]) assert.ok(name in model, name);
+  for (const name of [
+    "provider",
+    "cost_per_1k_input",
+    "cost_per_1k_output",
+    "cost_per_1k_input_tokens",
+    "cost_per_1k_output_tokens",
+    "quality",
+    "quality_score",
+    "latency_ms",
+    "avg_latency_ms",
+    "max_input_tokens",
+    "max_output_tokens",
+    "description",
+    "availability",
+  ])
+    assert.ok(name in model, name);
   assert.deepEqual([model.cost_per_1k_input, model.cost_per_1k_output, model.quality], [0.00015, 0.0006, 4]);
-  assert.deepEqual(body.task_types.toSorted(), ["classification", "coding", "creative", "faq", "general", "legal", "reasoning", "summarization", "translation"]);
+  assert.deepEqual(body.task_types.toSorted(), [
+    "classification",
+    "coding",
+    "creative",
+    "faq",
+    "general",
+    "legal",
+    "reasoning",
+    "summarization",
+    "translation",
+  ]);
   assert.equal(body.default_constraints.legal.quality_threshold, 4.2);
 });

@@ -15,12 +15,31 @@ after(stop_everything);
 const kMethods = ["get", "post", "put", "patch", "delete"];
 const load = async () => (await gateway.get("/openapi.json")).body;
 const operations = (document) =>
-  Object.entries(document.paths).flatMap(([path, item]) => kMethods.filter((method) => item[method]).map((method) => ({ path, method, operation: item[method] })));
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    kMethods.filter((method) => item[method]).map((method) => ({ path, method, operation: item[method] })),
+  );
 
 /** Routes that the first release commits to. */
-const kPromised = ["POST /infer", "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "POST /v1/responses", "GET /v1/models",
-  "POST /v1/messages", "POST /v1/messages/count_tokens", "GET /metrics", "GET /models", "GET /health", "GET /health/live", "GET /health/ready",
-  "GET /health/providers", "DELETE /cache/clear", "DELETE /cache/expired", "GET /cache/export", "GET /cache/entries"];
+const kPromised = [
+  "POST /infer",
+  "POST /v1/chat/completions",
+  "POST /v1/completions",
+  "POST /v1/embeddings",
+  "POST /v1/responses",
+  "GET /v1/models",
+  "POST /v1/messages",
+  "POST /v1/messages/count_tokens",
+  "GET /metrics",
+  "GET /models",
+  "GET /health",
+  "GET /health/live",
+  "GET /health/ready",
+  "GET /health/providers",
+  "DELETE /cache/clear",
+  "DELETE /cache/expired",
+  "GET /cache/export",
+  "GET /cache/entries",
+];
 
 test("the document is valid OpenAPI 3", async () => {
   const document = await load();
@@ -33,15 +52,21 @@ test("the document is valid OpenAPI 3", async () => {
 
 test("every promised route is described", async () => {
   const described = new Set(operations(await load()).map(({ path, method }) => `${method.toUpperCase()} ${path}`));
-  assert.deepEqual(kPromised.filter((route) => !described.has(route)), []);
+  assert.deepEqual(
+    kPromised.filter((route) => !described.has(route)),
+    [],
+  );
 });
 
 test("every described route is served", async () => {
   for (const { path, method } of operations(await load())) {
     const concrete = path.replace(/\{[^}]+\}/g, "example");
     const body = ["post", "put", "patch"].includes(method) ? {} : undefined;
-    const response = await fetch(gateway.url + concrete, { method: method.toUpperCase(), signal: AbortSignal.timeout(10_000),
-      ...(body ? { body: "{}", headers: { "content-type": "application/json" } } : {}) });
+    const response = await fetch(gateway.url + concrete, {
+      method: method.toUpperCase(),
+      signal: AbortSignal.timeout(10_000),
+      ...(body ? { body: "{}", headers: { "content-type": "application/json" } } : {}),
+    });
     await response.body?.cancel();
     assert.notEqual(response.status, 405, `${method} ${path}`);
     if (!path.includes("{")) assert.notEqual(response.status, 404, `${method} ${path}`);
@@ -55,18 +80,29 @@ test("operations have ids, summaries, answers and no broken references", async (
   assert.equal(new Set(ids).size, ids.length, "an operationId twice");
   for (const { path, method, operation } of operations(document)) {
     assert.ok(operation.summary, `${method} ${path} has no summary`);
-    assert.ok(Object.keys(operation.responses).some((status) => /^2/.test(status)), `${method} ${path} has no success`);
+    assert.ok(
+      Object.keys(operation.responses).some((status) => /^2/.test(status)),
+      `${method} ${path} has no success`,
+    );
   }
   const text = JSON.stringify(document);
   for (const [, reference] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
-    const target = reference.split("/").reduce((node, step) => node?.[step.replace(/~1/g, "/").replace(/~0/g, "~")], document);
+    const target = reference
+      .split("/")
+      .reduce((node, step) => node?.[step.replace(/~1/g, "/").replace(/~0/g, "~")], document);
     assert.ok(target, `#/${reference} leads nowhere`);
   }
 });
 
 test("the schema of /infer names exactly the fields that the server takes and gives", async () => {
   const document = await load();
-  const resolve = (schema) => (schema.$ref ? schema.$ref.slice(2).split("/").reduce((node, step) => node[step], document) : schema);
+  const resolve = (schema) =>
+    schema.$ref
+      ? schema.$ref
+          .slice(2)
+          .split("/")
+          .reduce((node, step) => node[step], document)
+      : schema;
   const operation = document.paths["/infer"].post;
   const request = resolve(operation.requestBody.content["application/json"].schema);
   for (const name of Object.keys(request.properties)) {
@@ -76,8 +112,16 @@ test("the schema of /infer names exactly the fields that the server takes and gi
   }
   const response = resolve(operation.responses["200"].content["application/json"].schema);
   const reply = await gateway.infer("what the schema says");
-  assert.deepEqual(Object.keys(reply).filter((name) => !(name in response.properties)), [], "given and not described");
-  assert.deepEqual((response.required ?? []).filter((name) => !(name in reply)), [], "described and not given");
+  assert.deepEqual(
+    Object.keys(reply).filter((name) => !(name in response.properties)),
+    [],
+    "given and not described",
+  );
+  assert.deepEqual(
+    (response.required ?? []).filter((name) => !(name in reply)),
+    [],
+    "described and not given",
+  );
 });
 
 test("the explorers are served and can be switched off", async (t) => {

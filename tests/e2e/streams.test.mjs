@@ -12,7 +12,10 @@ import { until, within } from "./support/wait.mjs";
 const kCancelLimitMs = 100 * Number(process.env.ASAHI_TIME_FACTOR ?? 1);
 
 const fakes = await start_fakes();
-const gateway = await start_gateway({ fakes, env: { ASAHI_PROVIDERS_TIMEOUT_SECONDS: "2", ASAHI_PROVIDERS_MAX_ATTEMPTS: "1" } });
+const gateway = await start_gateway({
+  fakes,
+  env: { ASAHI_PROVIDERS_TIMEOUT_SECONDS: "2", ASAHI_PROVIDERS_MAX_ATTEMPTS: "1" },
+});
 after(stop_everything);
 beforeEach(() => fakes.reset());
 
@@ -28,7 +31,10 @@ for (const shape of Object.keys(kShapes)) {
       assert.equal(result.text, words(40));
       assert.deepEqual([result.finished, result.error, result.cut], [true, null, false]);
       const requests = await fakes.requests();
-      assert.deepEqual(requests.map((request) => request.vendor), ["openai", "anthropic"]);
+      assert.deepEqual(
+        requests.map((request) => request.vendor),
+        ["openai", "anthropic"],
+      );
     });
   }
 
@@ -44,7 +50,15 @@ for (const shape of Object.keys(kShapes)) {
 }
 
 test("a tool call that breaks off ends in an error, not in half a call that looks whole", async () => {
-  const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } } }];
+  const tools = [
+    {
+      type: "function",
+      function: {
+        name: "get_weather",
+        parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+      },
+    },
+  ];
   await fakes.script("openai", { kind: "cut_stream", after_chunks: 3, times: "forever" });
   const result = await stream_prompt(gateway, "openai_chat", fresh("[[tool:get_weather]]"), { body: { tools } });
   assert.ok(result.error);
@@ -56,7 +70,9 @@ test("a continued stream is accounted for, the broken part too", async () => {
   const result = await stream_prompt(gateway, "native", fresh("[[answer:40]]"));
   const done = JSON.parse(result.frames.at(-2).data);
   assert.deepEqual([done.type, done.provider, done.fallback_used], ["done", "anthropic", true]);
-  const event = await until(() => gateway.events().find((entry) => entry.request_id === done.request_id), { what: "the stream's event" });
+  const event = await until(() => gateway.events().find((entry) => entry.request_id === done.request_id), {
+    what: "the stream's event",
+  });
   assert.equal(event.streamed, true);
   assert.ok(event.cost > 0);
 });
@@ -77,7 +93,9 @@ async function drop_stream(shape) {
       }
     }
   });
-  const request = await until(async () => (await fakes.requests({ contains: marker })).find((entry) => entry.aborted), { what: "the vendor to see the client leave" });
+  const request = await until(async () => (await fakes.requests({ contains: marker })).find((entry) => entry.aborted), {
+    what: "the vendor to see the client leave",
+  });
   return request.aborted_at_ms - left_at;
 }
 
@@ -93,19 +111,32 @@ for (const shape of Object.keys(kShapes)) {
 test("a client that leaves an unstreamed call cancels it too", async () => {
   const marker = `plain-${++number}`;
   const client = new AbortController();
-  const call = fetch(`${gateway.url}/infer`, { method: "POST", signal: client.signal, headers: { "content-type": "application/json" },
-    body: JSON.stringify({ prompt: `[[delay_ms:8000]] ${marker}`, bypass_cache: true }) }).then(() => "answered", () => "left");
-  await until(async () => (await fakes.requests({ contains: marker })).length === 1, { what: "the call to reach the vendor" });
+  const call = fetch(`${gateway.url}/infer`, {
+    method: "POST",
+    signal: client.signal,
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ prompt: `[[delay_ms:8000]] ${marker}`, bypass_cache: true }),
+  }).then(
+    () => "answered",
+    () => "left",
+  );
+  await until(async () => (await fakes.requests({ contains: marker })).length === 1, {
+    what: "the call to reach the vendor",
+  });
   const left_at = now_ms();
   client.abort();
   assert.equal(await call, "left");
-  const request = await until(async () => (await fakes.requests({ contains: marker })).find((entry) => entry.aborted), { what: "the vendor to see it" });
+  const request = await until(async () => (await fakes.requests({ contains: marker })).find((entry) => entry.aborted), {
+    what: "the vendor to see it",
+  });
   assert.ok(request.aborted_at_ms - left_at <= 5 * kCancelLimitMs);
 });
 
 test("a hundred streams at once arrive whole, each its own", async () => {
   const names = Object.keys(kShapes);
-  const runs = Array.from({ length: 100 }, (_, i) => stream_prompt(gateway, names[i % names.length], `[[answer:${40 + i}]] [[chunk_ms:2]] parallel ${++number}`));
+  const runs = Array.from({ length: 100 }, (_, i) =>
+    stream_prompt(gateway, names[i % names.length], `[[answer:${40 + i}]] [[chunk_ms:2]] parallel ${++number}`),
+  );
   const results = await within(60_000, "a hundred streams", Promise.all(runs));
   for (const [i, result] of results.entries()) {
     assert.equal(result.text, words(40 + i), `stream ${i} lost or gained text`);
@@ -114,10 +145,16 @@ test("a hundred streams at once arrive whole, each its own", async () => {
 });
 
 test("pieces are passed on as they come, not gathered", async () => {
-  const response = await gateway.stream("/v1/chat/completions", { ...kShapes.openai_chat.body(fresh("[[answer:10]] [[chunk_ms:100]]")), stream: true });
+  const response = await gateway.stream("/v1/chat/completions", {
+    ...kShapes.openai_chat.body(fresh("[[answer:10]] [[chunk_ms:100]]")),
+    stream: true,
+  });
   const times = [];
   for await (const frame of sse_frames(response)) if (frame.data !== "[DONE]") times.push(performance.now());
-  assert.ok(times.at(-1) - times[0] > 700, `ten pieces, 100 ms apart, came within ${Math.round(times.at(-1) - times[0])} ms`);
+  assert.ok(
+    times.at(-1) - times[0] > 700,
+    `ten pieces, 100 ms apart, came within ${Math.round(times.at(-1) - times[0])} ms`,
+  );
 });
 
 test("a client that reads slowly slows the vendor down instead of filling the gateway", async () => {
@@ -136,14 +173,18 @@ test("a client that reads slowly slows the vendor down instead of filling the ga
     readers.push(response.body.getReader());
     await readers.at(-1).read();
   }
-  const sent = async () => (await fakes.requests({ contains: marker })).reduce((sum, request) => sum + request.frames_sent, 0);
+  const sent = async () =>
+    (await fakes.requests({ contains: marker })).reduce((sum, request) => sum + request.frames_sent, 0);
   let last = -1;
-  await until(async () => {
-    const now = await sent();
-    const settled = now === last && now > 0;
-    last = now;
-    return settled;
-  }, { what: "the vendor to be slowed down", timeout_ms: 30_000, every_ms: 500 });
+  await until(
+    async () => {
+      const now = await sent();
+      const settled = now === last && now > 0;
+      last = now;
+      return settled;
+    },
+    { what: "the vendor to be slowed down", timeout_ms: 30_000, every_ms: 500 },
+  );
   const grown = (gateway.resident_bytes() - before) / 1024 / 1024;
   client.abort();
   await Promise.allSettled(readers.map((reader) => reader.cancel()));

@@ -28,8 +28,8 @@ const forever = { times: "forever" };
 const lasting = {
   "429 with Retry-After, forever": { kind: "status", status: 429, headers: { "retry-after": "1" } },
   "429 that asks for a minute": { kind: "status", status: 429, headers: { "retry-after": "60" } },
-  "500": { kind: "status", status: 500 },
-  "503": { kind: "status", status: 503 },
+  500: { kind: "status", status: 500 },
+  503: { kind: "status", status: 503 },
   "refused credentials": { kind: "status", status: 401 },
   "a silent hang": { kind: "hang" },
   "a connection closed without a byte": { kind: "close" },
@@ -86,9 +86,9 @@ test("a slow first byte within the limit is waited for", async () => {
 });
 
 for (const [name, fault] of Object.entries({
-  "cut": { kind: "cut_stream", after_chunks: 5 },
+  cut: { kind: "cut_stream", after_chunks: 5 },
   "ended before its end mark": { kind: "end_early", after_chunks: 5 },
-  "stalled": { kind: "stall_stream", after_chunks: 5 },
+  stalled: { kind: "stall_stream", after_chunks: 5 },
   "broken by an error event": { kind: "error_event_mid_stream", after_chunks: 5 },
   "broken by garbage": { kind: "garbage_json", after_chunks: 5 },
 })) {
@@ -102,7 +102,10 @@ for (const [name, fault] of Object.entries({
 
 test("a vendor that refuses connections is left for the next one", async (t) => {
   const closed = await free_port();
-  const one_dead = await start_gateway({ fakes, env: { ...kQuick, ASAHI_OPENAI_BASE_URL: `http://127.0.0.1:${closed}/openai` } });
+  const one_dead = await start_gateway({
+    fakes,
+    env: { ...kQuick, ASAHI_OPENAI_BASE_URL: `http://127.0.0.1:${closed}/openai` },
+  });
   t.after(() => one_dead.stop());
   const { result, ms } = await timed(() => one_dead.infer(fresh()));
   assert.deepEqual([result.provider, result.fallback_used], ["anthropic", true]);
@@ -112,7 +115,15 @@ test("a vendor that refuses connections is left for the next one", async (t) => 
 test("a kept-alive connection that the vendor closed meanwhile costs nobody an answer", async (t) => {
   const proxy = await start_fault_proxy(fakes.port);
   t.after(() => proxy.close());
-  const single = await start_gateway({ fakes, vendors: ["openai"], env: { ...kQuick, ASAHI_PROVIDERS_MAX_ATTEMPTS: "1", ASAHI_OPENAI_BASE_URL: `http://127.0.0.1:${proxy.port}/openai` } });
+  const single = await start_gateway({
+    fakes,
+    vendors: ["openai"],
+    env: {
+      ...kQuick,
+      ASAHI_PROVIDERS_MAX_ATTEMPTS: "1",
+      ASAHI_OPENAI_BASE_URL: `http://127.0.0.1:${proxy.port}/openai`,
+    },
+  });
   t.after(() => single.stop());
   for (let i = 0; i < 10; ++i) {
     assert.equal((await single.infer(fresh())).provider, "openai");
@@ -160,7 +171,10 @@ test("an explicit model is not replaced unless the caller allows it", async () =
 });
 
 test("the whole request ends by its own limit, however many attempts are left", async (t) => {
-  const hurried = await start_gateway({ fakes, env: { ASAHI_PROVIDERS_TIMEOUT_SECONDS: "30", ASAHI_API_REQUEST_TIMEOUT_SECONDS: "2" } });
+  const hurried = await start_gateway({
+    fakes,
+    env: { ASAHI_PROVIDERS_TIMEOUT_SECONDS: "30", ASAHI_API_REQUEST_TIMEOUT_SECONDS: "2" },
+  });
   t.after(() => hurried.stop());
   await fakes.script("*", { kind: "hang", ...forever });
   const { result, ms } = await timed(() => hurried.post("/infer", { prompt: fresh() }));
@@ -169,8 +183,16 @@ test("the whole request ends by its own limit, however many attempts are left", 
 });
 
 test("the breaker opens after three failures, lets one probe through when its time is over, and closes", async (t) => {
-  const guarded = await start_gateway({ fakes, env: { ...kQuick, ASAHI_PROVIDERS_MAX_ATTEMPTS: "1", ASAHI_PROVIDERS_BREAKER_FAILURES: "3",
-    ASAHI_PROVIDERS_BREAKER_DEGRADED_FAILURES: "3", ASAHI_PROVIDERS_BREAKER_OPEN_SECONDS: "1" } });
+  const guarded = await start_gateway({
+    fakes,
+    env: {
+      ...kQuick,
+      ASAHI_PROVIDERS_MAX_ATTEMPTS: "1",
+      ASAHI_PROVIDERS_BREAKER_FAILURES: "3",
+      ASAHI_PROVIDERS_BREAKER_DEGRADED_FAILURES: "3",
+      ASAHI_PROVIDERS_BREAKER_OPEN_SECONDS: "1",
+    },
+  });
   t.after(() => guarded.stop());
   const asked = async () => (await fakes.requests({ vendor: "openai" })).length;
   await fakes.script("openai", { kind: "status", status: 500, ...forever });
@@ -182,20 +204,31 @@ test("the breaker opens after three failures, lets one probe through when its ti
   assert.match(text, /asahi_circuit_breaker_state\{[^}]*provider="openai"[^}]*\} 1/);
 
   // Still failing: the probe goes out, fails, and the breaker opens again.
-  await until(async () => (await guarded.infer(fresh())) && (await asked()) === 4, { what: "a probe after the open time", timeout_ms: 5000, every_ms: 100 });
+  await until(async () => (await guarded.infer(fresh())) && (await asked()) === 4, {
+    what: "a probe after the open time",
+    timeout_ms: 5000,
+    every_ms: 100,
+  });
   assert.equal((await guarded.infer(fresh())).provider, "anthropic");
   assert.equal(await asked(), 4, "the failed probe did not open the breaker again");
 
   await fakes.reset();
-  await until(async () => (await guarded.infer(fresh())).provider === "openai", { what: "the vendor to come back", timeout_ms: 5000, every_ms: 100 });
-  for (let i = 0; i < 3; ++i) assert.equal((await guarded.infer(fresh())).provider, "openai", "the breaker did not close");
+  await until(async () => (await guarded.infer(fresh())).provider === "openai", {
+    what: "the vendor to come back",
+    timeout_ms: 5000,
+    every_ms: 100,
+  });
+  for (let i = 0; i < 3; ++i)
+    assert.equal((await guarded.infer(fresh())).provider, "openai", "the breaker did not close");
 });
 
 test("failed calls are recorded with their error", async () => {
   await fakes.script("*", { kind: "status", status: 500, ...forever });
   const { headers } = await gateway.post("/infer", { prompt: fresh() });
   const id = headers.get("x-request-id");
-  const event = await until(() => gateway.events().find((entry) => entry.request_id === id), { what: "the event of the failed call" });
+  const event = await until(() => gateway.events().find((entry) => entry.request_id === id), {
+    what: "the event of the failed call",
+  });
   assert.equal(event.error, "service_unavailable");
   assert.equal(event.cost, 0);
 });

@@ -5,7 +5,19 @@ import { after, beforeEach, test } from "node:test";
 import { start_fakes } from "./support/fakes.mjs";
 import { start_gateway } from "./support/gateway.mjs";
 import { stop_everything } from "./support/processes.mjs";
-import { createAnthropic, createOpenAI, embed, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, vercel_tool, z } from "./support/sdks.mjs";
+import {
+  createAnthropic,
+  createOpenAI,
+  embed,
+  embedMany,
+  generateObject,
+  generateText,
+  stepCountIs,
+  streamObject,
+  streamText,
+  vercel_tool,
+  z,
+} from "./support/sdks.mjs";
 
 const fakes = await start_fakes();
 const gateway = await start_gateway({ fakes });
@@ -15,8 +27,16 @@ beforeEach(() => fakes.reset());
 globalThis.AI_SDK_LOG_WARNINGS = false;
 const openai = createOpenAI({ apiKey: "unused", baseURL: `${gateway.url}/v1` });
 const anthropic = createAnthropic({ apiKey: "unused", baseURL: `${gateway.url}/v1` });
-const kModels = { chat: openai.chat("gpt-4o"), responses: openai.responses("gpt-4o"), anthropic: anthropic("claude-3-5-sonnet") };
-const weather = vercel_tool({ description: "Weather now", inputSchema: z.object({ city: z.string() }), execute: async ({ city }) => `rain in ${city}` });
+const kModels = {
+  chat: openai.chat("gpt-4o"),
+  responses: openai.responses("gpt-4o"),
+  anthropic: anthropic("claude-3-5-sonnet"),
+};
+const weather = vercel_tool({
+  description: "Weather now",
+  inputSchema: z.object({ city: z.string() }),
+  execute: async ({ city }) => `rain in ${city}`,
+});
 
 for (const [name, model] of Object.entries(kModels)) {
   test(`generateText answers with usage (${name})`, async () => {
@@ -27,7 +47,12 @@ for (const [name, model] of Object.entries(kModels)) {
   });
 
   test(`streamText streams the same answer and usage (${name})`, async () => {
-    const running = streamText({ model, prompt: "tell me about rivers", maxRetries: 0, onError: ({ error }) => assert.fail(error) });
+    const running = streamText({
+      model,
+      prompt: "tell me about rivers",
+      maxRetries: 0,
+      onError: ({ error }) => assert.fail(error),
+    });
     const pieces = [];
     for await (const piece of running.textStream) pieces.push(piece);
     assert.equal(pieces.join(""), "Answer to: tell me about rivers");
@@ -41,7 +66,11 @@ for (const [name, model] of Object.entries(kModels)) {
     const plain = await generateText({ ...call, prompt: "[[tool:get_weather]] plain" });
     assert.equal(plain.text, "With the tool's result: rain in sample");
     assert.equal(plain.steps.length, 2);
-    const streamed = streamText({ ...call, prompt: "[[tool:get_weather]] streamed", onError: ({ error }) => assert.fail(error) });
+    const streamed = streamText({
+      ...call,
+      prompt: "[[tool:get_weather]] streamed",
+      onError: ({ error }) => assert.fail(error),
+    });
     await streamed.consumeStream();
     assert.equal(await streamed.text, "With the tool's result: rain in sample");
   });
@@ -54,7 +83,12 @@ for (const [name, model] of Object.entries(kModels)) {
 }
 
 test("streamObject delivers partial objects that end in the whole", async () => {
-  const running = streamObject({ model: kModels.chat, schema: z.object({ city: z.string() }), prompt: "weather in parts", maxRetries: 0 });
+  const running = streamObject({
+    model: kModels.chat,
+    schema: z.object({ city: z.string() }),
+    prompt: "weather in parts",
+    maxRetries: 0,
+  });
   let last;
   for await (const partial of running.partialObjectStream) last = partial;
   assert.deepEqual(last, { city: "sample" });
@@ -71,7 +105,10 @@ test("embed and embedMany agree", async () => {
 
 test("images reach the vendor", async () => {
   const image = Buffer.alloc(777, 5);
-  const content = [{ type: "text", text: "look" }, { type: "image", image, mediaType: "image/png" }];
+  const content = [
+    { type: "text", text: "look" },
+    { type: "image", image, mediaType: "image/png" },
+  ];
   for (const model of Object.values(kModels)) {
     const reply = await generateText({ model, messages: [{ role: "user", content }], maxRetries: 0 });
     assert.equal(reply.text, "Saw 1 images: 777 bytes of image/png");
@@ -79,5 +116,8 @@ test("images reach the vendor", async () => {
 });
 
 test("a failing gateway rejects with the status", async () => {
-  await assert.rejects(generateText({ model: openai.chat("no-such-model"), prompt: "x", maxRetries: 0 }), (error) => error.statusCode === 404);
+  await assert.rejects(
+    generateText({ model: openai.chat("no-such-model"), prompt: "x", maxRetries: 0 }),
+    (error) => error.statusCode === 404,
+  );
 });

@@ -22,8 +22,24 @@
  * `on: "any"` lets GET requests (health polls) consume it too, otherwise only POSTs do.
  */
 
-const kKinds = new Set(["status", "hang", "slow_first_byte", "slow_chunks", "cut_stream", "end_early", "stall_stream",
-  "error_event_mid_stream", "garbage_json", "wrong_json", "empty_body", "error_in_200", "close_early", "close", "reset", "none"]);
+const kKinds = new Set([
+  "status",
+  "hang",
+  "slow_first_byte",
+  "slow_chunks",
+  "cut_stream",
+  "end_early",
+  "stall_stream",
+  "error_event_mid_stream",
+  "garbage_json",
+  "wrong_json",
+  "empty_body",
+  "error_in_200",
+  "close_early",
+  "close",
+  "reset",
+  "none",
+]);
 const kMaxFaults = 1000;
 
 export class FaultScript {
@@ -34,7 +50,7 @@ export class FaultScript {
     for (const fault of faults) {
       if (!kKinds.has(fault.kind)) throw new Error(`unknown fault kind ${JSON.stringify(fault.kind)}`);
       if (this.#faults.length >= kMaxFaults) throw new Error(`more than ${kMaxFaults} faults`);
-      this.#faults.push({ ...fault, left: fault.times === "forever" ? Infinity : fault.times ?? 1 });
+      this.#faults.push({ ...fault, left: fault.times === "forever" ? Infinity : (fault.times ?? 1) });
     }
   }
 
@@ -45,7 +61,8 @@ export class FaultScript {
   /** The fault for this call, or null. */
   next(method, body_text) {
     const index = this.#faults.findIndex(
-      (f) => (method === "POST" || f.on === "any") && (f.match === undefined || body_text.includes(f.match)));
+      (f) => (method === "POST" || f.on === "any") && (f.match === undefined || body_text.includes(f.match)),
+    );
     if (index < 0) return null;
     const fault = this.#faults[index];
     if (--fault.left <= 0) this.#faults.splice(index, 1);
@@ -66,8 +83,13 @@ export function plan_delivery(reply, fault, vendor) {
   const first = frames.slice(0, fault.after_chunks ?? 1);
   switch (fault.kind) {
     case "status":
-      return { ...plan, status: fault.status, frames: undefined, headers: { "content-type": "application/json", ...fault.headers },
-        body: JSON.stringify(vendor.status_error(fault.status, fault.message)) };
+      return {
+        ...plan,
+        status: fault.status,
+        frames: undefined,
+        headers: { "content-type": "application/json", ...fault.headers },
+        body: JSON.stringify(vendor.status_error(fault.status, fault.message)),
+      };
     case "hang":
       return { ...plan, before_byte: true, ending: "stall" };
     case "close":
@@ -97,7 +119,12 @@ export function plan_delivery(reply, fault, vendor) {
       return { ...plan, body: JSON.stringify(vendor.status_error(500, "The server had an error")) };
     case "close_early":
       if (plan.frames) return cut(first, "destroy");
-      return { ...plan, promised_length: Buffer.byteLength(plan.body), body: plan.body.slice(0, plan.body.length / 2), ending: "destroy" };
+      return {
+        ...plan,
+        promised_length: Buffer.byteLength(plan.body),
+        body: plan.body.slice(0, plan.body.length / 2),
+        ending: "destroy",
+      };
     default:
       throw new Error(`no delivery for ${fault.kind}`);
   }

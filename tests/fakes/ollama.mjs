@@ -31,8 +31,10 @@ function conversation_of(body) {
     tool_results: results,
     tools: (body.tools ?? []).map((t) => ({ name: t.function.name, schema: t.function.parameters })),
     tool_choice: "auto",
-    schema: body.format === "json" ? { type: "object" } : body.format ?? null,
-    images: messages.flatMap((m) => m.images ?? []).map((data) => ({ media_type: "image", bytes: Buffer.from(data, "base64").length })),
+    schema: body.format === "json" ? { type: "object" } : (body.format ?? null),
+    images: messages
+      .flatMap((m) => m.images ?? [])
+      .map((data) => ({ media_type: "image", bytes: Buffer.from(data, "base64").length })),
     max_tokens: body.options?.num_predict > 0 ? body.options.num_predict : 0,
     stop: [body.options?.stop ?? []].flat(),
     turns: messages.map((m) => ({ role: m.role, text: m.content ?? "" })),
@@ -41,7 +43,8 @@ function conversation_of(body) {
 
 /** Wrong types are Go's unmarshalling errors; unknown fields are ignored, as the real one does. */
 function check(body) {
-  if (!Array.isArray(body.messages ?? [])) refuse(400, "json: cannot unmarshal object into Go struct field ChatRequest.messages of type []api.Message");
+  if (!Array.isArray(body.messages ?? []))
+    refuse(400, "json: cannot unmarshal object into Go struct field ChatRequest.messages of type []api.Message");
   for (const message of body.messages ?? []) {
     if (typeof (message.content ?? "") !== "string") {
       refuse(400, "json: cannot unmarshal array into Go struct field ChatRequest.messages.content of type string");
@@ -49,7 +52,10 @@ function check(body) {
     if (!["system", "user", "assistant", "tool"].includes(message.role)) refuse(400, `invalid role: ${message.role}`);
     for (const call of message.tool_calls ?? []) {
       if (typeof call.function?.arguments !== "object") {
-        refuse(400, "json: cannot unmarshal string into Go struct field ToolCallFunction.arguments of type api.ToolCallFunctionArguments");
+        refuse(
+          400,
+          "json: cannot unmarshal string into Go struct field ToolCallFunction.arguments of type api.ToolCallFunctionArguments",
+        );
       }
     }
   }
@@ -60,8 +66,16 @@ function chat(body, style) {
   check(body);
   const said = answer(conversation_of(body), style);
   const created_at = () => new Date().toISOString();
-  const line = (message, extra = {}) => ({ model: body.model ?? model, created_at: created_at(), message: { role: "assistant", ...message }, done: false, ...extra });
-  const calls = said.tool_calls.map((call) => ({ function: { name: call.name, arguments: JSON.parse(call.arguments) } }));
+  const line = (message, extra = {}) => ({
+    model: body.model ?? model,
+    created_at: created_at(),
+    message: { role: "assistant", ...message },
+    done: false,
+    ...extra,
+  });
+  const calls = said.tool_calls.map((call) => ({
+    function: { name: call.name, arguments: JSON.parse(call.arguments) },
+  }));
   const end = {
     done: true,
     done_reason: said.finish === "length" ? "length" : "stop",
@@ -82,18 +96,32 @@ function chat(body, style) {
     ...calls.map((call) => line({ content: "", tool_calls: [call] })),
     line({ content: "" }, end),
   ];
-  return stream_reply(lines.map((entry) => `${JSON.stringify(entry)}\n`), { markers: said.markers, media_type: "application/x-ndjson" });
+  return stream_reply(
+    lines.map((entry) => `${JSON.stringify(entry)}\n`),
+    { markers: said.markers, media_type: "application/x-ndjson" },
+  );
 }
 
 function embed(body) {
   find_model(body.model);
   const texts = [body.input ?? []].flat();
-  return json_reply({ model: body.model, embeddings: texts.map((item) => embed_text(item, body.dimensions ?? kEmbeddingSize)),
-    total_duration: 1_000_000, load_duration: 100_000, prompt_eval_count: texts.reduce((sum, item) => sum + count_words(item), 0) });
+  return json_reply({
+    model: body.model,
+    embeddings: texts.map((item) => embed_text(item, body.dimensions ?? kEmbeddingSize)),
+    total_duration: 1_000_000,
+    load_duration: 100_000,
+    prompt_eval_count: texts.reduce((sum, item) => sum + count_words(item), 0),
+  });
 }
 
-const model_entry = (name) => ({ name, model: name, modified_at: "2025-01-01T00:00:00Z", size: 2_000_000_000, digest: "0".repeat(64),
-  details: { format: "gguf", family: name.split(":")[0], parameter_size: "3B", quantization_level: "Q4_K_M" } });
+const model_entry = (name) => ({
+  name,
+  model: name,
+  modified_at: "2025-01-01T00:00:00Z",
+  size: 2_000_000_000,
+  digest: "0".repeat(64),
+  details: { format: "gguf", family: name.split(":")[0], parameter_size: "3B", quantization_level: "Q4_K_M" },
+});
 
 export function make_ollama_vendor() {
   const compatible = make_openai_vendor("ollama");

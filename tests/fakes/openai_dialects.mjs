@@ -19,28 +19,41 @@ const openai = {
   check: check_openai,
   after_check(body) {
     if (body.stream_options && !body.stream) {
-      refuse(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", { param: "stream_options" });
+      refuse(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", {
+        param: "stream_options",
+      });
     }
     if (body.max_tokens && body.max_completion_tokens) {
-      refuse(400, "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-        { param: "max_tokens", code: "invalid_parameter_combination" });
+      refuse(400, "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.", {
+        param: "max_tokens",
+        code: "invalid_parameter_combination",
+      });
     }
     if (kReasoningModel.test(body.model)) {
       if (body.max_tokens !== undefined) {
-        refuse(400, "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-          { param: "max_tokens", code: "unsupported_parameter" });
+        refuse(
+          400,
+          "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+          { param: "max_tokens", code: "unsupported_parameter" },
+        );
       }
       for (const name of ["temperature", "top_p"]) {
         if ((body[name] ?? 1) !== 1) {
-          refuse(400, `Unsupported value: '${name}' does not support ${body[name]} with this model. Only the default (1) value is supported.`,
-            { param: name, code: "unsupported_value" });
+          refuse(
+            400,
+            `Unsupported value: '${name}' does not support ${body[name]} with this model. Only the default (1) value is supported.`,
+            { param: name, code: "unsupported_value" },
+          );
         }
       }
     }
     const limit = kMaxOutput[body.model];
     if (limit && (body.max_tokens ?? body.max_completion_tokens ?? 0) > limit) {
-      refuse(400, `max_tokens is too large: ${body.max_tokens ?? body.max_completion_tokens}. This model supports at most ${limit} completion tokens.`,
-        { param: "max_tokens" });
+      refuse(
+        400,
+        `max_tokens is too large: ${body.max_tokens ?? body.max_completion_tokens}. This model supports at most ${limit} completion tokens.`,
+        { param: "max_tokens" },
+      );
     }
   },
   unknown_model: refuse_model,
@@ -55,7 +68,10 @@ const deepseek = {
   authenticate(headers) {
     const key = /^Bearer (.+)$/i.exec(headers.authorization ?? "")?.[1] ?? "";
     if (!key.startsWith(kKeyPrefix)) {
-      refuse(401, "Authentication Fails, Your api key is invalid", { type: "authentication_error", code: "invalid_request_error" });
+      refuse(401, "Authentication Fails, Your api key is invalid", {
+        type: "authentication_error",
+        code: "invalid_request_error",
+      });
     }
   },
   // The real one ignores what it does not know; refusing it keeps the gateway honest about what it sends.
@@ -88,9 +104,26 @@ const mistral = {
   listed: ["mistral-large-latest", "mistral-small-latest", "codestral-latest", "mistral-7b"],
   owner: "mistralai",
   // Each of these was refused with extra_forbidden by the real service.
-  without: ["max_completion_tokens", "seed", "user", "logit_bias", "logprobs", "top_logprobs", "store", "service_tier",
-    "functions", "function_call", "audio", "modalities", "reasoning_effort", "verbosity", "web_search_options",
-    "safety_identifier", "prompt_cache_key", "prompt_cache_retention"],
+  without: [
+    "max_completion_tokens",
+    "seed",
+    "user",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "store",
+    "service_tier",
+    "functions",
+    "function_call",
+    "audio",
+    "modalities",
+    "reasoning_effort",
+    "verbosity",
+    "web_search_options",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+  ],
   no_stream_usage_option: true,
   authenticate(headers) {
     const key = /^Bearer (.+)$/i.exec(headers.authorization ?? "")?.[1] ?? "";
@@ -104,18 +137,38 @@ const mistral = {
   },
   after_check(body) {
     if (body.stream_options && "include_usage" in body.stream_options) {
-      throw new Refusal(422, mistral_detail("extra_forbidden", ["stream_options", "include_usage"],
-        "Extra inputs are not permitted", body.stream_options.include_usage));
+      throw new Refusal(
+        422,
+        mistral_detail(
+          "extra_forbidden",
+          ["stream_options", "include_usage"],
+          "Extra inputs are not permitted",
+          body.stream_options.include_usage,
+        ),
+      );
     }
-    const ids = body.messages.flatMap((m) => [m.tool_call_id, ...(m.tool_calls ?? []).map((c) => c.id)]).filter(Boolean);
+    const ids = body.messages
+      .flatMap((m) => [m.tool_call_id, ...(m.tool_calls ?? []).map((c) => c.id)])
+      .filter(Boolean);
     const bad = ids.find((id) => !/^[a-zA-Z0-9]{9}$/.test(id));
     if (bad) {
-      throw new Refusal(400, { object: "error", type: "invalid_request_message_order", param: null, code: "3230",
-        message: `Tool call id was ${bad} but must be a-z, A-Z, 0-9, with a length of 9.` });
+      throw new Refusal(400, {
+        object: "error",
+        type: "invalid_request_message_order",
+        param: null,
+        code: "3230",
+        message: `Tool call id was ${bad} but must be a-z, A-Z, 0-9, with a length of 9.`,
+      });
     }
   },
   unknown_model(model) {
-    throw new Refusal(400, { object: "error", message: `Invalid model: ${model}`, type: "invalid_model", param: null, code: "1500" });
+    throw new Refusal(400, {
+      object: "error",
+      message: `Invalid model: ${model}`,
+      type: "invalid_model",
+      param: null,
+      code: "1500",
+    });
   },
   tool_call_id_length: 9,
   stream_usage: () => "with_finish",
@@ -145,6 +198,7 @@ export const kDialects = { openai, deepseek, mistral, ollama, vercel };
 export function list_models(dialect, id) {
   const model_object = (name) => ({ id: name, object: "model", created: 1_700_000_000, owned_by: dialect.owner });
   if (id === undefined) return json_reply({ object: "list", data: dialect.listed.map(model_object) });
-  if (!dialect.listed.includes(id)) return json_reply(openai_error(`The model '${id}' does not exist`, { code: "model_not_found" }), 404);
+  if (!dialect.listed.includes(id))
+    return json_reply(openai_error(`The model '${id}' does not exist`, { code: "model_not_found" }), 404);
   return json_reply(model_object(id));
 }

@@ -11,13 +11,22 @@ const kModels = {
   "text-embedding-ada-002": { size: 1536, shortens: false },
 };
 
-const kRule = record({
-  model: text(),
-  input: either(text({ min_length: 1 }), list(either(text({ min_length: 1 }), list(integer(), { min_items: 1 }), integer()), { min_items: 1, max_items: 2048 })),
-  encoding_format: one_of("float", "base64"),
-  dimensions: integer({ min: 1 }),
-  user: text(),
-}, ["model", "input"]);
+const kRule = record(
+  {
+    model: text(),
+    input: either(
+      text({ min_length: 1 }),
+      list(either(text({ min_length: 1 }), list(integer(), { min_items: 1 }), integer()), {
+        min_items: 1,
+        max_items: 2048,
+      }),
+    ),
+    encoding_format: one_of("float", "base64"),
+    dimensions: integer({ min: 1 }),
+    user: text(),
+  },
+  ["model", "input"],
+);
 
 /** The inputs as texts; token ids are written as words so that they embed deterministically too. */
 function texts_of(input) {
@@ -30,9 +39,12 @@ export function embeddings(body) {
   check_openai(body, kRule);
   const model = kModels[body.model];
   if (!model) refuse_model(body.model);
-  if (body.dimensions && !model.shortens) refuse(400, "This model does not support specifying dimensions.", { param: "dimensions" });
+  if (body.dimensions && !model.shortens)
+    refuse(400, "This model does not support specifying dimensions.", { param: "dimensions" });
   if (body.dimensions > model.size) {
-    refuse(400, `Invalid value for 'dimensions' = ${body.dimensions}. Must be less than or equal to ${model.size}.`, { param: "dimensions" });
+    refuse(400, `Invalid value for 'dimensions' = ${body.dimensions}. Must be less than or equal to ${model.size}.`, {
+      param: "dimensions",
+    });
   }
   const texts = texts_of(body.input);
   const tokens = texts.reduce((sum, item) => sum + count_words(item), 0);
@@ -40,5 +52,10 @@ export function embeddings(body) {
     const vector = embed_text(item, body.dimensions ?? model.size);
     return { object: "embedding", index, embedding: body.encoding_format === "base64" ? to_base64(vector) : vector };
   });
-  return json_reply({ object: "list", data, model: body.model, usage: { prompt_tokens: tokens, total_tokens: tokens } });
+  return json_reply({
+    object: "list",
+    data,
+    model: body.model,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  });
 }

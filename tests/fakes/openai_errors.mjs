@@ -10,8 +10,15 @@ export function refuse(status, message, details) {
   throw new Refusal(status, openai_error(message, details));
 }
 
-const kArticle = { string: "a string", number: "a decimal", integer: "an integer", boolean: "a boolean",
-  object: "an object", array: "an array", null: "null" };
+const kArticle = {
+  string: "a string",
+  number: "a decimal",
+  integer: "an integer",
+  boolean: "a boolean",
+  object: "an object",
+  array: "an array",
+  null: "null",
+};
 const named = (type) => kArticle[type] ?? `one of ${type}`;
 
 /** Throws OpenAI's 400 for the first field that breaks `rule`. */
@@ -26,17 +33,29 @@ export function check_openai(body, rule) {
     case "missing":
       return refuse(400, `Missing required parameter: '${param}'.`, { param, code: "missing_required_parameter" });
     case "type":
-      return refuse(400, `Invalid type for '${param}': expected ${named(issue.expected)}, but got ${named(issue.got)} instead.`,
-        { param, code: "invalid_type" });
+      return refuse(
+        400,
+        `Invalid type for '${param}': expected ${named(issue.expected)}, but got ${named(issue.got)} instead.`,
+        { param, code: "invalid_type" },
+      );
     case "below":
-      return refuse(400, `Invalid '${param}': ${number_kind} below minimum value. Expected a value >= ${issue.limit}, but got ${issue.value} instead.`,
-        { param, code: `${number_kind}_below_min_value` });
+      return refuse(
+        400,
+        `Invalid '${param}': ${number_kind} below minimum value. Expected a value >= ${issue.limit}, but got ${issue.value} instead.`,
+        { param, code: `${number_kind}_below_min_value` },
+      );
     case "above":
-      return refuse(400, `Invalid '${param}': ${number_kind} above maximum value. Expected a value <= ${issue.limit}, but got ${issue.value} instead.`,
-        { param, code: `${number_kind}_above_max_value` });
+      return refuse(
+        400,
+        `Invalid '${param}': ${number_kind} above maximum value. Expected a value <= ${issue.limit}, but got ${issue.value} instead.`,
+        { param, code: `${number_kind}_above_max_value` },
+      );
     case "enum":
-      return refuse(400, `Invalid value: '${issue.value}'. Supported values are: ${issue.values.map((v) => `'${v}'`).join(", ")}.`,
-        { param, code: "invalid_value" });
+      return refuse(
+        400,
+        `Invalid value: '${issue.value}'. Supported values are: ${issue.values.map((v) => `'${v}'`).join(", ")}.`,
+        { param, code: "invalid_value" },
+      );
     default:
       return refuse(400, `Invalid '${param}': wrong length.`, { param, code: "invalid_value" });
   }
@@ -46,11 +65,15 @@ export function check_openai(body, rule) {
 export function check_bearer(headers) {
   const key = /^Bearer (.+)$/i.exec(headers.authorization ?? "")?.[1];
   if (!key) {
-    refuse(401, "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth.");
+    refuse(
+      401,
+      "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth.",
+    );
   }
   if (!key.startsWith(kKeyPrefix)) {
-    refuse(401, `Incorrect API key provided: ${key.slice(0, 3)}***. You can find your API key in your account.`,
-      { code: "invalid_api_key" });
+    refuse(401, `Incorrect API key provided: ${key.slice(0, 3)}***. You can find your API key in your account.`, {
+      code: "invalid_api_key",
+    });
   }
 }
 
@@ -61,8 +84,12 @@ export function refuse_model(model) {
 /** Error type and code that OpenAI pairs with a status, for scripted faults. */
 export function openai_status_error(status, message) {
   if (status === 429) {
-    return openai_error(message ?? "Rate limit reached for requests", { type: "requests", code: "rate_limit_exceeded" });
+    return openai_error(message ?? "Rate limit reached for requests", {
+      type: "requests",
+      code: "rate_limit_exceeded",
+    });
   }
-  if (status >= 500) return openai_error(message ?? "The server had an error while processing your request.", { type: "server_error" });
+  if (status >= 500)
+    return openai_error(message ?? "The server had an error while processing your request.", { type: "server_error" });
   return openai_error(message ?? "Refused.");
 }

@@ -1,5 +1,18 @@
 /** POST /v1/responses, plain and as an event stream. Stored responses are kept for `previous_response_id`. */
-import { any, bool, either, integer, list, nullable, number, one_of, open_record, record, tagged, text } from "./rules.mjs";
+import {
+  any,
+  bool,
+  either,
+  integer,
+  list,
+  nullable,
+  number,
+  one_of,
+  open_record,
+  record,
+  tagged,
+  text,
+} from "./rules.mjs";
 import { answer, argument_pieces, describe_image_url, word_pieces } from "./answer.mjs";
 import { check_openai, refuse, refuse_model } from "./openai_errors.mjs";
 import { json_reply, make_id, sse_event, stream_reply } from "./reply.mjs";
@@ -8,60 +21,132 @@ const kKeptResponses = 1000;
 
 const input_part = tagged("type", {
   input_text: record({ type: text(), text: text() }, ["text"]),
-  input_image: record({ type: text(), image_url: nullable(text()), file_id: nullable(text()), detail: one_of("auto", "low", "high") }),
-  input_file: record({ type: text(), file_id: nullable(text()), file_url: text(), filename: text(), file_data: text() }),
+  input_image: record({
+    type: text(),
+    image_url: nullable(text()),
+    file_id: nullable(text()),
+    detail: one_of("auto", "low", "high"),
+  }),
+  input_file: record({
+    type: text(),
+    file_id: nullable(text()),
+    file_url: text(),
+    filename: text(),
+    file_data: text(),
+  }),
   output_text: record({ type: text(), text: text(), annotations: list(any()), logprobs: list(any()) }, ["text"]),
   refusal: record({ type: text(), refusal: text() }, ["refusal"]),
 });
 const status = one_of("in_progress", "completed", "incomplete");
-const input_item = tagged("type", {
-  message: record({ type: text(), role: one_of("user", "assistant", "system", "developer"), content: either(text(), list(input_part)),
-    id: text(), status, phase: nullable(text()) }, ["role", "content"]),
-  function_call: record({ type: text(), id: text(), call_id: text(), name: text(), arguments: text(), status }, ["call_id", "name", "arguments"]),
-  function_call_output: record({ type: text(), id: nullable(text()), call_id: text(), output: either(text(), list(input_part)), status: nullable(status) }, ["call_id", "output"]),
-  reasoning: record({ type: text(), id: text(), summary: list(any()), content: list(any()), encrypted_content: nullable(text()), status }, ["id", "summary"]),
-  item_reference: record({ type: text(), id: text() }, ["id"]),
-}, "message");
+const input_item = tagged(
+  "type",
+  {
+    message: record(
+      {
+        type: text(),
+        role: one_of("user", "assistant", "system", "developer"),
+        content: either(text(), list(input_part)),
+        id: text(),
+        status,
+        phase: nullable(text()),
+      },
+      ["role", "content"],
+    ),
+    function_call: record({ type: text(), id: text(), call_id: text(), name: text(), arguments: text(), status }, [
+      "call_id",
+      "name",
+      "arguments",
+    ]),
+    function_call_output: record(
+      {
+        type: text(),
+        id: nullable(text()),
+        call_id: text(),
+        output: either(text(), list(input_part)),
+        status: nullable(status),
+      },
+      ["call_id", "output"],
+    ),
+    reasoning: record(
+      {
+        type: text(),
+        id: text(),
+        summary: list(any()),
+        content: list(any()),
+        encrypted_content: nullable(text()),
+        status,
+      },
+      ["id", "summary"],
+    ),
+    item_reference: record({ type: text(), id: text() }, ["id"]),
+  },
+  "message",
+);
 
-const kRule = record({
-  model: text(),
-  input: either(text(), list(input_item)),
-  background: nullable(bool()),
-  conversation: any(),
-  include: nullable(list(text())),
-  instructions: nullable(text()),
-  max_output_tokens: nullable(integer({ min: 16 })),
-  max_tool_calls: nullable(integer()),
-  metadata: nullable(open_record()),
-  parallel_tool_calls: nullable(bool()),
-  previous_response_id: nullable(text()),
-  prompt: any(),
-  prompt_cache_key: text(),
-  prompt_cache_retention: nullable(text()),
-  reasoning: nullable(record({ effort: nullable(one_of("none", "minimal", "low", "medium", "high", "xhigh")), summary: nullable(one_of("auto", "concise", "detailed")) })),
-  safety_identifier: text(),
-  service_tier: nullable(text()),
-  store: nullable(bool()),
-  stream: nullable(bool()),
-  stream_options: nullable(record({ include_obfuscation: bool() })),
-  temperature: nullable(number({ min: 0, max: 2 })),
-  text: record({
-    format: tagged("type", {
-      text: record({ type: text() }),
-      json_object: record({ type: text() }),
-      json_schema: record({ type: text(), name: text(), schema: open_record(), description: text(), strict: nullable(bool()) }, ["name", "schema"]),
+const kRule = record(
+  {
+    model: text(),
+    input: either(text(), list(input_item)),
+    background: nullable(bool()),
+    conversation: any(),
+    include: nullable(list(text())),
+    instructions: nullable(text()),
+    max_output_tokens: nullable(integer({ min: 16 })),
+    max_tool_calls: nullable(integer()),
+    metadata: nullable(open_record()),
+    parallel_tool_calls: nullable(bool()),
+    previous_response_id: nullable(text()),
+    prompt: any(),
+    prompt_cache_key: text(),
+    prompt_cache_retention: nullable(text()),
+    reasoning: nullable(
+      record({
+        effort: nullable(one_of("none", "minimal", "low", "medium", "high", "xhigh")),
+        summary: nullable(one_of("auto", "concise", "detailed")),
+      }),
+    ),
+    safety_identifier: text(),
+    service_tier: nullable(text()),
+    store: nullable(bool()),
+    stream: nullable(bool()),
+    stream_options: nullable(record({ include_obfuscation: bool() })),
+    temperature: nullable(number({ min: 0, max: 2 })),
+    text: record({
+      format: tagged("type", {
+        text: record({ type: text() }),
+        json_object: record({ type: text() }),
+        json_schema: record(
+          { type: text(), name: text(), schema: open_record(), description: text(), strict: nullable(bool()) },
+          ["name", "schema"],
+        ),
+      }),
+      verbosity: nullable(one_of("low", "medium", "high")),
     }),
-    verbosity: nullable(one_of("low", "medium", "high")),
-  }),
-  tool_choice: either(one_of("none", "auto", "required"), tagged("type", { function: record({ type: text(), name: text() }, ["name"]) })),
-  tools: list(tagged("type", {
-    function: record({ type: text(), name: text(), description: nullable(text()), parameters: nullable(open_record()), strict: nullable(bool()) }, ["name"]),
-  })),
-  top_logprobs: nullable(integer({ min: 0, max: 20 })),
-  top_p: nullable(number({ min: 0, max: 1 })),
-  truncation: nullable(one_of("auto", "disabled")),
-  user: text(),
-}, ["model", "input"]);
+    tool_choice: either(
+      one_of("none", "auto", "required"),
+      tagged("type", { function: record({ type: text(), name: text() }, ["name"]) }),
+    ),
+    tools: list(
+      tagged("type", {
+        function: record(
+          {
+            type: text(),
+            name: text(),
+            description: nullable(text()),
+            parameters: nullable(open_record()),
+            strict: nullable(bool()),
+          },
+          ["name"],
+        ),
+      }),
+    ),
+    top_logprobs: nullable(integer({ min: 0, max: 20 })),
+    top_p: nullable(number({ min: 0, max: 1 })),
+    truncation: nullable(one_of("auto", "disabled")),
+    user: text(),
+  },
+  ["model", "input"],
+);
 
 /** Keeps the items of earlier responses, oldest dropped first. One per fake process. */
 export class ResponseStore {
@@ -95,8 +180,10 @@ export function create_response(body, store, style) {
   if (body.previous_response_id) {
     const earlier = store.find(body.previous_response_id);
     if (!earlier) {
-      refuse(400, `Previous response with id '${body.previous_response_id}' not found.`,
-        { param: "previous_response_id", code: "previous_response_not_found" });
+      refuse(400, `Previous response with id '${body.previous_response_id}' not found.`, {
+        param: "previous_response_id",
+        code: "previous_response_not_found",
+      });
     }
     items = [...earlier, ...own];
   }
@@ -121,8 +208,11 @@ function resolved(input, store) {
 function check_call_outputs(items) {
   const calls = new Set(items.filter((i) => i.type === "function_call").map((i) => i.call_id));
   const outputs = new Set(items.filter((i) => i.type === "function_call_output").map((i) => i.call_id));
-  for (const id of outputs) if (!calls.has(id)) refuse(400, `No tool call found for function call output with call_id ${id}.`, { param: "input" });
-  for (const id of calls) if (!outputs.has(id)) refuse(400, `No tool output found for function call ${id}.`, { param: "input" });
+  for (const id of outputs)
+    if (!calls.has(id))
+      refuse(400, `No tool call found for function call output with call_id ${id}.`, { param: "input" });
+  for (const id of calls)
+    if (!outputs.has(id)) refuse(400, `No tool output found for function call ${id}.`, { param: "input" });
 }
 
 const text_of = (content) =>
@@ -157,11 +247,22 @@ function conversation_of(body, items) {
 }
 
 function response_object(body, said) {
-  const output = said.tool_calls.map((call) => ({ id: make_id("fc_", 32), type: "function_call", status: "completed",
-    arguments: call.arguments, call_id: make_id("call_", 24), name: call.name }));
+  const output = said.tool_calls.map((call) => ({
+    id: make_id("fc_", 32),
+    type: "function_call",
+    status: "completed",
+    arguments: call.arguments,
+    call_id: make_id("call_", 24),
+    name: call.name,
+  }));
   if (!output.length) {
-    output.push({ id: make_id("msg_", 32), type: "message", status: "completed", role: "assistant",
-      content: [{ type: "output_text", annotations: [], logprobs: [], text: said.text }] });
+    output.push({
+      id: make_id("msg_", 32),
+      type: "message",
+      status: "completed",
+      role: "assistant",
+      content: [{ type: "output_text", annotations: [], logprobs: [], text: said.text }],
+    });
   }
   const { usage } = said;
   const cut = said.finish === "length";
@@ -187,13 +288,16 @@ function response_object(body, said) {
     tools: body.tools ?? [],
     top_p: body.top_p ?? 1,
     truncation: body.truncation ?? "disabled",
-    usage: usage.shape === "none" ? null : {
-      input_tokens: usage.input,
-      input_tokens_details: { cached_tokens: usage.cached },
-      output_tokens: usage.output,
-      output_tokens_details: { reasoning_tokens: usage.reasoning },
-      total_tokens: usage.input + usage.output,
-    },
+    usage:
+      usage.shape === "none"
+        ? null
+        : {
+            input_tokens: usage.input,
+            input_tokens_details: { cached_tokens: usage.cached },
+            output_tokens: usage.output,
+            output_tokens_details: { reasoning_tokens: usage.reasoning },
+            total_tokens: usage.input + usage.output,
+          },
     user: body.user ?? null,
     metadata: body.metadata ?? {},
   };
@@ -227,7 +331,8 @@ function emit_message(emit, item, output_index) {
 function emit_call(emit, item, output_index) {
   const place = { item_id: item.id, output_index };
   emit("response.output_item.added", { output_index, item: { ...item, status: "in_progress", arguments: "" } });
-  for (const delta of argument_pieces(item.arguments)) emit("response.function_call_arguments.delta", { ...place, delta });
+  for (const delta of argument_pieces(item.arguments))
+    emit("response.function_call_arguments.delta", { ...place, delta });
   emit("response.function_call_arguments.done", { ...place, name: item.name, arguments: item.arguments });
   emit("response.output_item.done", { output_index, item });
 }

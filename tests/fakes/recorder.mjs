@@ -14,9 +14,23 @@ export class Recorder {
   /** Starts the record of one request; its fields are filled in while it is served. */
   begin(vendor, request, path) {
     const headers = Object.fromEntries(
-      Object.entries(request.headers).map(([name, value]) => [name, kSecretHeaders.has(name) ? "***" : value]));
-    const entry = { seq: ++this.#seq, vendor, method: request.method, path, headers, body: null, received_at_ms: now_ms(), status: 0,
-      fault: null, frames_sent: 0, finished: false, aborted: false, aborted_at_ms: null };
+      Object.entries(request.headers).map(([name, value]) => [name, kSecretHeaders.has(name) ? "***" : value]),
+    );
+    const entry = {
+      seq: ++this.#seq,
+      vendor,
+      method: request.method,
+      path,
+      headers,
+      body: null,
+      received_at_ms: now_ms(),
+      status: 0,
+      fault: null,
+      frames_sent: 0,
+      finished: false,
+      aborted: false,
+      aborted_at_ms: null,
+    };
     this.#entries.push(entry);
     if (this.#entries.length > kKept) this.#entries.shift();
     this.#counts[vendor] ??= { GET: 0, POST: 0 };
@@ -26,9 +40,15 @@ export class Recorder {
 
   /** Records after `since` (a seq), of one vendor and method when given, holding `contains` in their JSON body. */
   list({ vendor, method, since = 0, contains, limit = kKept }) {
-    return this.#entries.filter((e) =>
-      e.seq > since && (!vendor || e.vendor === vendor) && (!method || e.method === method)
-      && (!contains || JSON.stringify(e.body).includes(contains))).slice(-limit);
+    return this.#entries
+      .filter(
+        (e) =>
+          e.seq > since &&
+          (!vendor || e.vendor === vendor) &&
+          (!method || e.method === method) &&
+          (!contains || JSON.stringify(e.body).includes(contains)),
+      )
+      .slice(-limit);
   }
 
   counts() {

@@ -35,7 +35,10 @@ export const sse_event = (name, value) => `event: ${name}\ndata: ${JSON.stringif
 
 /** A random id of `digits` hex digits behind `prefix`. */
 export const make_id = (prefix, digits) =>
-  prefix + randomBytes(Math.ceil(digits / 2)).toString("hex").slice(0, digits);
+  prefix +
+  randomBytes(Math.ceil(digits / 2))
+    .toString("hex")
+    .slice(0, digits);
 
 /** Accepted credentials of every fake begin with this. */
 export const kKeyPrefix = "test-";

@@ -22,8 +22,7 @@ export const either = (...alternatives) => ({ rule: "either", alternatives });
 /** A record whose field `tag` selects its rule; `fallback` is the tag when the field is absent. */
 export const tagged = (tag, cases, fallback) => ({ rule: "tagged", tag, cases, fallback });
 
-const json_type = (value) =>
-  value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+const json_type = (value) => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value);
 
 const kExpected = {
   bool: "boolean",
@@ -113,7 +112,13 @@ function tagged_issue(value, rule, path) {
   if (tag === undefined) return { kind: "missing", path: [...path, rule.tag] };
   const chosen = rule.cases[tag];
   if (!chosen) {
-    return { kind: "enum", path: [...path, rule.tag], values: Object.keys(rule.cases), value: tag, got: json_type(tag) };
+    return {
+      kind: "enum",
+      path: [...path, rule.tag],
+      values: Object.keys(rule.cases),
+      value: tag,
+      got: json_type(tag),
+    };
   }
   return first_issue(value, chosen, path);
 }

@@ -14,13 +14,21 @@ import { json_reply, Refusal } from "./reply.mjs";
 const kMaxBody = 32 * 1024 * 1024;
 
 const make_vendors = () => [
-  make_openai_vendor("openai"), make_openai_vendor("deepseek"), make_openai_vendor("mistral"), make_openai_vendor("vercel"),
-  make_anthropic_vendor(), make_google_vendor(), make_cohere_vendor(), make_ollama_vendor(),
+  make_openai_vendor("openai"),
+  make_openai_vendor("deepseek"),
+  make_openai_vendor("mistral"),
+  make_openai_vendor("vercel"),
+  make_anthropic_vendor(),
+  make_google_vendor(),
+  make_cohere_vendor(),
+  make_ollama_vendor(),
 ];
 
 /** Starts on 127.0.0.1. Resolves to {port, close()}. */
 export async function start_vendors({ port = 0 } = {}) {
-  const vendors = new Map(make_vendors().map((vendor) => [vendor.name, { vendor, script: new FaultScript(), config: {} }]));
+  const vendors = new Map(
+    make_vendors().map((vendor) => [vendor.name, { vendor, script: new FaultScript(), config: {} }]),
+  );
   const recorder = new Recorder();
   const server = http.createServer((request, response) => {
     serve(vendors, recorder, request, response).catch((error) => {
@@ -33,10 +41,11 @@ export async function start_vendors({ port = 0 } = {}) {
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return {
     port: server.address().port,
-    close: () => new Promise((resolve) => {
-      server.close(resolve);
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
   };
 }
 
@@ -62,7 +71,7 @@ async function serve(vendors, recorder, request, response) {
   const fault = entry.script.next(request.method, body_text);
   record.fault = fault?.kind ?? null;
   const plan = plan_delivery(reply, fault, entry.vendor);
-  plan.delay_ms += request.method === "POST" ? entry.config.latency_ms ?? 0 : 0;
+  plan.delay_ms += request.method === "POST" ? (entry.config.latency_ms ?? 0) : 0;
   plan.gap_ms ||= entry.config.chunk_delay_ms ?? 0;
   await deliver(response, plan, record);
 }
@@ -107,7 +116,10 @@ async function deliver(response, plan, record) {
   if (response.destroyed) return;
   if (plan.before_byte) return finish(response, plan.ending, record);
   record.status = plan.status;
-  response.writeHead(plan.status, plan.promised_length ? { ...plan.headers, "content-length": plan.promised_length } : plan.headers);
+  response.writeHead(
+    plan.status,
+    plan.promised_length ? { ...plan.headers, "content-length": plan.promised_length } : plan.headers,
+  );
   if (!plan.frames) {
     await write(response, plan.body);
     return finish(response, plan.ending, record);
@@ -165,8 +177,13 @@ async function control(vendors, recorder, request, response, path, query) {
     const body = request.method === "POST" ? JSON.parse((await read_body(request)) || "{}") : {};
     if (path === "/requests") {
       const number = (name) => (query.has(name) ? Number(query.get(name)) : undefined);
-      const requests = recorder.list({ vendor: query.get("vendor") ?? undefined, method: query.get("method") ?? undefined,
-        contains: query.get("contains") ?? undefined, since: number("since"), limit: number("limit") });
+      const requests = recorder.list({
+        vendor: query.get("vendor") ?? undefined,
+        method: query.get("method") ?? undefined,
+        contains: query.get("contains") ?? undefined,
+        since: number("since"),
+        limit: number("limit"),
+      });
       return send_plain(response, json_reply({ requests, counts: recorder.counts() }));
     }
     if (path === "/script") for (const entry of chosen(body.vendor)) entry.script.add(body.faults);

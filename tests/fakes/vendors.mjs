@@ -8,10 +8,12 @@ import { parseArgs } from "node:util";
 
 import { start_vendors } from "./server.mjs";
 
-const { values } = parseArgs({ options: {
-  port: { type: "string", default: "0" },
-  "stop-with-parent": { type: "boolean", default: false },
-} });
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "0" },
+    "stop-with-parent": { type: "boolean", default: false },
+  },
+});
 const { port, close } = await start_vendors({ port: Number(values.port) });
 const names = ["openai", "anthropic", "google", "cohere", "ollama", "deepseek", "mistral", "vercel"];
 const bases = Object.fromEntries(names.map((name) => [name, `http://127.0.0.1:${port}/${name}`]));

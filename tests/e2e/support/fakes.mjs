@@ -17,7 +17,10 @@ export class Fakes {
   }
 
   async #control(path, body) {
-    const response = await fetch(`http://127.0.0.1:${this.port}/control${path}`, body ? { method: "POST", body: JSON.stringify(body) } : {});
+    const response = await fetch(
+      `http://127.0.0.1:${this.port}/control${path}`,
+      body ? { method: "POST", body: JSON.stringify(body) } : {},
+    );
     const reply = await response.json();
     if (!response.ok) throw new Error(`fakes: ${reply.error}`);
     return reply;

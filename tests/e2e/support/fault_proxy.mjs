@@ -29,7 +29,10 @@ export class FaultProxy {
       client.destroy();
       upstream.destroy();
     };
-    for (const [from, to] of [[client, upstream], [upstream, client]]) {
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ]) {
       from.setNoDelay(true);
       from.on("error", close).on("close", close);
       from.on("data", (bytes) => {

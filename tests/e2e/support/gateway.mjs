@@ -37,7 +37,8 @@ function clean_environment(extra) {
 /** Settings for a gateway over fake vendors: those in `vendors` have a key, the others none. */
 function vendor_environment(fakes, vendors) {
   const env = {};
-  for (const name of vendors) Object.assign(env, kKeys[name], { [`ASAHI_${name.toUpperCase()}_BASE_URL`]: fakes.base(name) });
+  for (const name of vendors)
+    Object.assign(env, kKeys[name], { [`ASAHI_${name.toUpperCase()}_BASE_URL`]: fakes.base(name) });
   return env;
 }
 
@@ -56,10 +57,15 @@ export class Gateway {
 
   /** A request; `body` is sent as JSON. Resolves to {status, headers, body} with the body parsed when it is JSON. */
   async call(method, path, body, headers = {}) {
-    const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
+    const sent =
+      body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
     const response = await fetch(this.url + path, { method, headers, ...sent });
     const text = await response.text();
-    const json = (response.headers.get("content-type") ?? "").includes("json") && !response.headers.get("content-type").includes("ndjson");
+    const json =
+      (response.headers.get("content-type") ?? "").includes("json") &&
+      !response.headers.get("content-type").includes("ndjson");
     return { status: response.status, headers: response.headers, text, body: json && text ? JSON.parse(text) : text };
   }
 
@@ -84,7 +90,12 @@ export class Gateway {
 
   /** A streamed POST; the fetch response, its body unread. */
   stream(path, body, { headers = {}, signal } = {}) {
-    return fetch(this.url + path, { method: "POST", signal, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } });
+    return fetch(this.url + path, {
+      method: "POST",
+      signal,
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json", ...headers },
+    });
   }
 
   /** Log lines printed so far, parsed; lines that are no JSON are left out. */
@@ -102,13 +113,26 @@ export class Gateway {
   events() {
     const folder = join(this.folder, "data", "logs");
     if (!existsSync(folder)) return [];
-    const files = readdirSync(folder).filter((name) => /^events_.*\.jsonl$/.test(name)).sort();
-    return files.flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)));
+    const files = readdirSync(folder)
+      .filter((name) => /^events_.*\.jsonl$/.test(name))
+      .sort();
+    return files.flatMap((name) =>
+      readFileSync(join(folder, name), "utf8")
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line)),
+    );
   }
 
   /** Rows of the embedded database, as objects of strings. */
   async sqlite(query) {
-    const { code, stdout, stderr } = await run("sqlite3", ["-json", "-cmd", ".timeout 5000", join(this.folder, "asahi.db"), query]);
+    const { code, stdout, stderr } = await run("sqlite3", [
+      "-json",
+      "-cmd",
+      ".timeout 5000",
+      join(this.folder, "asahi.db"),
+      query,
+    ]);
     if (code !== 0) throw new Error(`sqlite3: ${stderr}`);
     return stdout.trim() ? JSON.parse(stdout) : [];
   }
@@ -136,7 +160,14 @@ export class Gateway {
  * Unless `env` says otherwise tiers 2 and 3 of the cache are off, so that similar prompts do not meet, and breakers hardly
  * ever open, so that one test's faults do not reach into the next.
  */
-export async function start_gateway({ fakes, vendors = ["openai", "anthropic"], env = {}, config, folder = temp_folder("gateway"), wait_ready = true } = {}) {
+export async function start_gateway({
+  fakes,
+  vendors = ["openai", "anthropic"],
+  env = {},
+  config,
+  folder = temp_folder("gateway"),
+  wait_ready = true,
+} = {}) {
   if (config !== undefined) {
     mkdirSync(join(folder, "config"), { recursive: true });
     writeFileSync(join(folder, "config", "config.yaml"), config);
@@ -157,7 +188,10 @@ export async function start_gateway({ fakes, vendors = ["openai", "anthropic"], 
     ...env,
   });
   const program = new Program(binary_path(), kCommand, { cwd: folder, env: environment });
-  const port = await program.output(find_port, { what: 'a log line "listening" with its port', timeout_ms: kStartLimitMs });
+  const port = await program.output(find_port, {
+    what: 'a log line "listening" with its port',
+    timeout_ms: kStartLimitMs,
+  });
   const gateway = new Gateway(program, folder, port, environment);
   if (wait_ready) await ready(gateway);
   return gateway;
@@ -183,9 +217,16 @@ function find_port(stdout) {
 
 /** Waits until GET /health/ready answers 200. */
 export const ready = (gateway, timeout_ms = kStartLimitMs) =>
-  until(async () => (await fetch(`${gateway.url}/health/ready`)).status === 200, { what: "GET /health/ready to answer 200", timeout_ms });
+  until(async () => (await fetch(`${gateway.url}/health/ready`)).status === 200, {
+    what: "GET /health/ready to answer 200",
+    timeout_ms,
+  });
 
 /** Runs a subcommand of the binary to its end in a fresh folder, or in `folder`. */
 export function run_asahi(args, { env = {}, folder = temp_folder("cli"), timeout_ms = 30_000 } = {}) {
-  return run(binary_path(), args, { cwd: folder, env: clean_environment({ DATABASE_URL: "sqlite:///asahi.db", ...env }), timeout_ms });
+  return run(binary_path(), args, {
+    cwd: folder,
+    env: clean_environment({ DATABASE_URL: "sqlite:///asahi.db", ...env }),
+    timeout_ms,
+  });
 }

@@ -51,7 +51,8 @@ export class Program {
       wake = () => {
         const result = find(this.stdout);
         if (result !== undefined && result !== null) resolve(result);
-        else if (this.end) reject(new Error(`${this.name} ended with ${JSON.stringify(this.end)} before ${what}: ${this.tail()}`));
+        else if (this.end)
+          reject(new Error(`${this.name} ended with ${JSON.stringify(this.end)} before ${what}: ${this.tail()}`));
       };
     });
     this.#waiting.add(wake);
@@ -123,14 +124,16 @@ export function free_port() {
 /** The program's path when it can be run, else undefined. */
 export function find_program(name, further_places = []) {
   const places = [...(process.env.PATH ?? "").split(":"), ...further_places];
-  return places.map((place) => join(place, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return places
+    .map((place) => join(place, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 /** Kills every program and removes every folder; for `after` at the top of a test file. */

@@ -48,9 +48,13 @@ export class RawConnection {
 
   async #more(deadline_ms) {
     if (this.#ended) return false;
-    await within(deadline_ms, "a reply on the raw connection", new Promise((resolve) => {
-      this.#wake = resolve;
-    }));
+    await within(
+      deadline_ms,
+      "a reply on the raw connection",
+      new Promise((resolve) => {
+        this.#wake = resolve;
+      }),
+    );
     return true;
   }
 
@@ -67,10 +71,12 @@ export class RawConnection {
     const head_end = this.#bytes.indexOf("\r\n\r\n");
     if (head_end < 0) return null;
     const [status_line, ...lines] = this.#bytes.subarray(0, head_end).toString("latin1").split("\r\n");
-    const headers = Object.fromEntries(lines.map((line) => {
-      const colon = line.indexOf(":");
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    }));
+    const headers = Object.fromEntries(
+      lines.map((line) => {
+        const colon = line.indexOf(":");
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+      }),
+    );
     const length = headers["content-length"];
     const have = this.#bytes.length - head_end - 4;
     if (length === undefined ? !at_end && headers["transfer-encoding"] : have < Number(length)) return null;

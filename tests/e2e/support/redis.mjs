@@ -17,7 +17,20 @@ export class Redis {
   }
 
   async start() {
-    this.program = new Program(redis_server, ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.folder, "--appendonly", "yes", "--save", "", "--daemonize", "no"]);
+    this.program = new Program(redis_server, [
+      "--port",
+      String(this.port),
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      this.folder,
+      "--appendonly",
+      "yes",
+      "--save",
+      "",
+      "--daemonize",
+      "no",
+    ]);
     await until(async () => (await this.command("PING")) === "+PONG", { what: "Redis to answer", timeout_ms: 10_000 });
   }
 

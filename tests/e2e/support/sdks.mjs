@@ -8,4 +8,13 @@ export { tool as langchain_tool } from "@langchain/core/tools";
 export { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 export { createAnthropic } from "@ai-sdk/anthropic";
 export { createOpenAI } from "@ai-sdk/openai";
-export { embed, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, tool as vercel_tool } from "ai";
+export {
+  embed,
+  embedMany,
+  generateObject,
+  generateText,
+  stepCountIs,
+  streamObject,
+  streamText,
+  tool as vercel_tool,
+} from "ai";

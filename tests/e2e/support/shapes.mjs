@@ -37,13 +37,17 @@ export const kShapes = {
     text: (reply) => reply.content.map((block) => block.text ?? "").join(""),
     id: (reply) => reply.id,
     extras: (reply) => reply.asahi,
-    piece: (event) => (event.type === "content_block_delta" ? event.delta.text ?? "" : ""),
+    piece: (event) => (event.type === "content_block_delta" ? (event.delta.text ?? "") : ""),
     finished: (frames) => frames.at(-1)?.event === "message_stop",
   },
 };
 
 /** True for the frame by which a shape's clients learn of a failure. */
-const is_error = (frame, event) => frame.event === "error" || event?.type === "error" || event?.type === "response.failed" || event?.error !== undefined && event.error !== null;
+const is_error = (frame, event) =>
+  frame.event === "error" ||
+  event?.type === "error" ||
+  event?.type === "response.failed" ||
+  (event?.error !== undefined && event.error !== null);
 
 /**
  * Streams one prompt and reads to the end.

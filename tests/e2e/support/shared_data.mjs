@@ -11,4 +11,8 @@ export const data_missing = (name) =>
 
 /** Up to `limit` rows of a JSON Lines file. */
 export const read_rows = (name, limit = Infinity) =>
-  readFileSync(join(root, name), "utf8").split("\n").filter(Boolean).slice(0, limit).map((line) => JSON.parse(line));
+  readFileSync(join(root, name), "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .slice(0, limit)
+    .map((line) => JSON.parse(line));

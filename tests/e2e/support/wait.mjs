@@ -17,8 +17,10 @@ export async function until(probe, { what, timeout_ms = 5000, every_ms = 10 }) {
       last_error = error;
     }
     if (performance.now() >= deadline) {
-      throw new Error(`timed out after ${timeout_ms} ms waiting for ${what}${last_error ? `: ${last_error.message}` : ""}`,
-        { cause: last_error });
+      throw new Error(
+        `timed out after ${timeout_ms} ms waiting for ${what}${last_error ? `: ${last_error.message}` : ""}`,
+        { cause: last_error },
+      );
     }
     await pause(every_ms);
   }
