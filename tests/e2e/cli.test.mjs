@@ -34,8 +34,7 @@ test("bad usage exits with 2 and says what is wrong", async () => {
     ["no-such-command"],
     ["infer"],
     ["api", "--no-such-option"],
-    ["api", "--port", "many"],
-    ["config"],
+    ["api", "--port", "many"]
   ]) {
     const { code, stdout, stderr } = await run_asahi(args);
     assert.equal(code, 2, `${args.join(" ")}: ${stdout}${stderr}`);
@@ -70,7 +69,7 @@ test("test --mock runs stored queries and ends with the metrics", async () => {
   const { code, stdout, stderr } = await run_asahi(["test", "--num_queries", "12", "--mock"], { timeout_ms: 60_000 });
   assert.equal(code, 0, stderr);
   assert.ok((stdout.match(/\b(HIT|MISS)\b/g) ?? []).length >= 12, stdout);
-  assert.match(stdout, /total_requests/);
+  assert.match(stdout, /requests\W+12\b/);
 });
 
 /** A folder with a config/config.yaml. */
@@ -162,7 +161,7 @@ test(
       return stdout;
     };
     const schema = async () =>
-      (await run("sqlite3", [join(folder, "asahi.db"), "SELECT type, name, sql FROM sqlite_schema ORDER BY name"]))
+      (await run("sqlite3", [join(folder, "data", "asahi.db"), "SELECT type, name, sql FROM sqlite_schema ORDER BY name"]))
         .stdout;
     await migrate("upgrade", "head");
     const full = await schema();
@@ -221,5 +220,5 @@ test("api --mock --port serves without keys, and leaves the current folder as do
   const reply = await gateway.infer("Name three rivers");
   assert.ok(reply.response.includes(reply.model_used), "the mock names its model");
   assert.ok(reply.tokens_output >= 20 && reply.cost > 0);
-  assert.ok(existsSync(join(gateway.folder, "asahi.db")));
+  assert.ok(existsSync(join(gateway.folder, "data", "asahi.db")));
 });

@@ -365,6 +365,13 @@ test("a repeated Idempotency-Key does the same, on every shape; another key does
   }
 });
 
+test("a key used for another request is a conflict", async () => {
+  const key = { "idempotency-key": `conflict-${Date.now()}` };
+  await gateway.infer({ prompt: fresh() }, key);
+  const reply = await gateway.post("/infer", { prompt: fresh() }, key);
+  assert.deepEqual([reply.status, reply.body.error], [409, "conflict"]);
+});
+
 test("a stream sends the answer in pieces and ends with the whole reply", async () => {
   const prompt = fresh("[[answer:25]]");
   const response = await gateway.stream("/infer", { prompt, stream: true });

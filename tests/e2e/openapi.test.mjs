@@ -5,7 +5,7 @@ import { after, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 
 import { start_fakes } from "./support/fakes.mjs";
-import { start_gateway } from "./support/gateway.mjs";
+import { run_asahi, start_gateway } from "./support/gateway.mjs";
 import { stop_everything } from "./support/processes.mjs";
 
 const fakes = await start_fakes();
@@ -54,6 +54,22 @@ test("every promised route is described", async () => {
   const described = new Set(operations(await load()).map(({ path, method }) => `${method.toUpperCase()} ${path}`));
   assert.deepEqual(
     kPromised.filter((route) => !described.has(route)),
+    [],
+  );
+});
+
+test("every route of the program is described, but for aliases and pages", async () => {
+  const { code, stdout } = await run_asahi(["routes"]);
+  assert.equal(code, 0);
+  const shape = (path) => path.replace(/\{[^}]+\}/g, "{}");
+  const described = new Set(
+    operations(await load()).map(({ path, method }) => `${method.toUpperCase()} ${shape(path)}`),
+  );
+  const unlisted = /^\S+ \/(api\/v[12]\/|docs|redoc|openapi\.json|assets\/|favicon|$)/;
+  const routes = stdout.split("\n").filter((line) => /^[A-Z]+ \//.test(line) && !unlisted.test(line));
+  assert.ok(routes.length >= kPromised.length);
+  assert.deepEqual(
+    routes.filter((route) => !described.has(shape(route))),
     [],
   );
 });

@@ -130,7 +130,7 @@ export class Gateway {
       "-json",
       "-cmd",
       ".timeout 5000",
-      join(this.folder, "asahi.db"),
+      join(this.folder, "data", "asahi.db"),
       query,
     ]);
     if (code !== 0) throw new Error(`sqlite3: ${stderr}`);
