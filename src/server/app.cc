@@ -63,6 +63,22 @@ http::Headers security_headers(const gateway::GatewayConfig& config) {
   return headers;
 }
 
+bool redirects_to_https(const gateway::GatewayConfig& config) {
+  return config.api.https_redirect == "on" ||
+         (config.api.https_redirect == "auto" && config.app.environment != "development");
+}
+
+/// Sends a client that a TLS proxy let in over plain HTTP to the same address over HTTPS. Health checks come from
+/// inside and are answered as they are.
+std::optional<http::Response> https_redirect(const http::Context& context) {
+  const http::Request& request = context.request;
+  if (request.headers.get("x-forwarded-proto") != "http" || request.path.starts_with("/health")) return std::nullopt;
+  http::Response response;
+  response.status = 308;
+  response.headers.add("Location", fmt::format("https://{}{}", request.headers.get("host"), request.target));
+  return response;
+}
+
 http::ServerLimits limits_of(const gateway::ApiConfig& api) {
   http::ServerLimits limits;
   limits.max_body_bytes = api.max_body_bytes;
@@ -190,6 +206,7 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
   options.default_headers = security_headers(config);
   options.cors_origins = config.api.cors_origins;
   options.errors = impl->gateway->errors_by_path();
+  if (redirects_to_https(config)) options.before = https_redirect;
   gateway::Gateway& gateway = *impl->gateway;
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);

@@ -120,8 +120,13 @@ test("the schema of /infer names exactly the fields that the server takes and gi
           .reduce((node, step) => node[step], document)
       : schema;
   const operation = document.paths["/infer"].post;
-  const request = resolve(operation.requestBody.content["application/json"].schema);
-  for (const name of Object.keys(request.properties)) {
+  const fields = (schema) => {
+    const whole = resolve(schema);
+    return [...Object.keys(whole.properties ?? {}), ...(whole.allOf ?? []).flatMap(fields)];
+  };
+  const names = fields(operation.requestBody.content["application/json"].schema);
+  assert.ok(names.includes("prompt") && names.includes("routing_mode"));
+  for (const name of names) {
     const reply = await gateway.post("/infer", { prompt: "x", [name]: { no: "such value" } });
     assert.equal(reply.status, 400, name);
     assert.doesNotMatch(reply.body.message, /is not a field/, `${name} is described and not known to the server`);

@@ -13,10 +13,9 @@ std::string TextResume::feed(std::string_view piece) {
     deciding_ = false;
     return held_.substr(sent.size());
   }
-  // Not a repetition from the start. An overlap with the end may still be growing.
-  const std::string_view held = held_;
-  const std::size_t longest = std::min(sent.size(), held.size());
-  if (longest == held.size() && held.size() < kMinOverlap && sent.ends_with(held)) return {};
+  // Not a repetition from the start. While it repeats a place near the end, it may yet reach that end.
+  const std::string_view tail = sent.substr(sent.size() - std::min(sent.size(), kMaxStepBack));
+  if (tail.find(held_) != std::string_view::npos) return {};
   return settle();
 }
 
@@ -32,9 +31,9 @@ std::string TextResume::settle() {
 
 std::string TextResume::finish() {
   if (!deciding_) return {};
-  deciding_ = false;
   // All of it stood in what was sent already, from its start.
-  return std::string_view(sent_).starts_with(held_) ? std::string() : held_;
+  if (std::string_view(sent_).starts_with(held_)) return {};
+  return settle();
 }
 
 }  // namespace asahi::gateway

@@ -13,6 +13,8 @@ namespace asahi::gateway {
 class TextResume {
  public:
   static constexpr std::size_t kMinOverlap = 8;
+  /// How far before the end of what was sent a step back is looked for, in bytes.
+  static constexpr std::size_t kMaxStepBack = 512;
 
   explicit TextResume(std::string sent) : sent_(std::move(sent)), deciding_(!sent_.empty()) {}
 

@@ -26,12 +26,21 @@ TEST(TextResume, PassesAContinuationOn) {
 }
 
 TEST(TextResume, SwallowsAStepBackOfSeveralWords) {
-  EXPECT_EQ(joined("one two three four", "three four five", 100), "one two three four five");
+  for (std::size_t size = 1; size < 20; ++size) {
+    EXPECT_EQ(joined("one two three four", "three four five", size), "one two three four five") << size;
+  }
 }
 
 TEST(TextResume, KeepsAShortChanceOverlap) {
   // "a" ends the first part by chance; swallowing it would damage the answer.
   EXPECT_EQ(joined("banana", "apples", 1), "bananaapples");
+}
+
+TEST(TextResume, KeepsAWordThatStoodNearTheEndByChance) {
+  for (std::size_t size = 1; size < 20; ++size) {
+    EXPECT_EQ(joined("a rose is ", "a rose, a rose", size), "a rose is a rose, a rose") << size;
+  }
+  EXPECT_EQ(joined("the cat and the dog ", "and the", 1), "the cat and the dog and the");
 }
 
 TEST(TextResume, AddsNothingWhenTheRestartStopsInsideWhatWasSent) {

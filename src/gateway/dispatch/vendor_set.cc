@@ -70,6 +70,11 @@ bool VendorSet::usable(const std::string& provider) const {
   return !vendor.needs_key || !vendor.api_key.empty();
 }
 
+bool VendorSet::needs_key(const std::string& provider) const {
+  const auto found = wired_.find(provider);
+  return found != wired_.end() && found->second.chat->options().needs_key;
+}
+
 std::vector<std::string> VendorSet::names() const {
   std::vector<std::string> names;
   for (const VendorSettings& settings : options_.vendors) names.push_back(settings.name);
@@ -88,7 +93,9 @@ Aw<void> VendorSet::poll(std::chrono::milliseconds timeout) {
     status.state = reached ? VendorStatus::State::kHealthy : VendorStatus::State::kUnreachable;
     if (!reached) status.error = reached.error().message;
     const std::scoped_lock lock(mutex_);
-    statuses_[settings.name] = std::move(status);
+    VendorStatus& known = statuses_[settings.name];
+    status.seen = known.seen || status.state == VendorStatus::State::kHealthy;
+    known = std::move(status);
   }
 }
 

@@ -29,6 +29,7 @@ struct VendorStatus {
   enum class State { kUnknown, kHealthy, kUnreachable, kNotConfigured } state = State::kUnknown;
   std::string error;
   Clock::Time checked{};
+  bool seen = false;  ///< a poll has reached it since the start
 };
 
 /// The vendors of this process by provider name. In mock mode every name leads to the built-in vendor.
@@ -45,6 +46,7 @@ class VendorSet final : public VendorDirectory {
   llm::ChatModel* chat(const std::string& provider, llm::Shape shape) override;
   llm::Embedder* embedder(const std::string& provider);
   bool usable(const std::string& provider) const override;
+  bool needs_key(const std::string& provider) const;
   bool mock() const { return options_.mock; }
   std::vector<std::string> names() const;
 

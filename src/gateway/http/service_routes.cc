@@ -12,7 +12,8 @@ namespace {
 json::object models_json(const ServiceParts& parts, const Registry& registry) {
   json::array models;
   for (const ModelProfile& model : registry.all()) {
-    const bool usable = parts.vendors.usable(model.provider);
+    const bool usable = parts.vendors.usable(model.provider) &&
+                        parts.vendors.status(model.provider).state != VendorStatus::State::kUnreachable;
     const bool open = parts.dispatcher.breaker(model.provider).state(parts.clock.steady_now()) == Breaker::State::kOpen;
     const std::string_view availability = !usable ? "unavailable" : open ? "degraded" : to_string(model.availability);
     json::array supports;
@@ -152,6 +153,11 @@ Aw<json::object> health_json(ServiceParts parts) {
     const bool open = parts.dispatcher.breaker(vendor.name).state(parts.clock.steady_now()) == Breaker::State::kOpen;
     if (vendor.state == VendorStatus::State::kNotConfigured) {
       components[vendor.name] = "not_configured";
+      continue;
+    }
+    // A keyless server nobody has seen yet (Ollama on its default address) is an offer, not a dependency.
+    if (vendor.state == VendorStatus::State::kUnreachable && !vendor.seen && !parts.vendors.needs_key(vendor.name)) {
+      components[vendor.name] = "unavailable";
       continue;
     }
     anybody = true;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ostream>
 #include <string>
 
 namespace asahi::gateway {
@@ -13,6 +14,8 @@ struct Case {
   std::string type;
   double confidence;
 };
+
+void PrintTo(const Case& given, std::ostream* out) { *out << given.prompt; }
 
 class TaskDetectorTable : public testing::TestWithParam<Case> {};
 

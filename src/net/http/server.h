@@ -45,6 +45,9 @@ struct ServerOptions {
   std::vector<std::string> cors_origins;
   /// Body for errors outside any route (bad request line, 404, 405, 413 …).
   ErrorWriter errors;
+  /// Sees every request (but CORS preflights) before its route, on the loop's thread; a response
+  /// is sent instead of the route's.
+  std::function<std::optional<Response>(const Context&)> before;
   /// Called on the loop's thread when a reply's last byte was handed to the kernel: access log,
   /// metrics.
   std::function<void(const Context&, int status, std::size_t body_bytes)> on_complete;

@@ -351,6 +351,9 @@ std::optional<Response> Session::early_answer(Context& context, const Route*& ro
       }
       response->headers.set("Allow", std::move(match.allow));
     }
+    if (state_.options.before) {
+      if (auto instead = state_.options.before(context)) response = std::move(instead);
+    }
   }
   if (parser_.done()) return response;
   const std::size_t max_body = route != nullptr && route->max_body_bytes > 0

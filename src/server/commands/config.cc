@@ -28,7 +28,7 @@ void add_config(CLI::App& app, CommonOptions& common, Command& chosen) {
   command->add_flag("--validate", *validate, "Check (the default)");
   command->add_flag("--print", *print, "Also print every effective value and where it came from; secrets hidden");
   command->footer("Exit code 2 when there are faults.");
-  command->callback([&common, &chosen, print] { chosen = [&common, print] { return check(common, *print); }; });
+  command->callback([&common, &chosen, print, validate] { chosen = [&common, print] { return check(common, *print); }; });
 }
 
 }  // namespace asahi::server
