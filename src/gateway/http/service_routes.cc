@@ -127,7 +127,7 @@ bool wants_text(const http::Request& request) {
 }
 
 http::Response exposition(const ServiceParts& parts) {
-  return http::Response::text(200, parts.metrics.expose(), "text/plain; version=0.0.4; charset=utf-8");
+  return http::Response::text(200, parts.exposition(), "text/plain; version=0.0.4; charset=utf-8");
 }
 
 Aw<json::object> health_json(ServiceParts parts) {
@@ -191,7 +191,7 @@ void add_both(http::Router& router, http::Method method, const std::string& patt
 void add_service_routes(http::Router& router, ServiceParts parts) {
   const http::Handler metrics = [parts](http::Context& context) -> Aw<http::Response> {
     // Events are counted by their writer; what was recorded before this request shall be in the figures.
-    for (int i = 0; i < 50 && parts.events.pending(); ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
+    for (int i = 0; i < 50 && parts.events.backlog() > 0; ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
     if (wants_text(context.request)) co_return exposition(parts);
     const json::object body = co_await metrics_json(parts);
     co_return http::Response::json(200, write_json(body));
