@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <vector>
 
 namespace asahi {
@@ -61,6 +63,38 @@ void append_canonical(std::string& out, const json::value& value) {
   }
 }
 
+void append_value(std::string& out, const json::value& value) {
+  switch (value.kind()) {
+    case json::kind::object: {
+      out += '{';
+      bool first = true;
+      for (const auto& member : value.get_object()) {
+        if (!first) out += ',';
+        first = false;
+        append_json_string(out, member.key());
+        out += ':';
+        append_value(out, member.value());
+      }
+      out += '}';
+      return;
+    }
+    case json::kind::array: {
+      out += '[';
+      bool first = true;
+      for (const auto& element : value.get_array()) {
+        if (!first) out += ',';
+        first = false;
+        append_value(out, element);
+      }
+      out += ']';
+      return;
+    }
+    case json::kind::string: append_json_string(out, value.get_string()); return;
+    case json::kind::double_: append_json_number(out, value.get_double()); return;
+    default: out += json::serialize(value); return;
+  }
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const JsonDocument>> JsonDocument::parse(std::string_view text, std::size_t max_depth) {
@@ -105,6 +139,22 @@ void append_json_string(std::string& out, std::string_view text) {
   }
   out.append(text, clean_from, text.size() - clean_from);
   out += '"';
+}
+
+void append_json_number(std::string& out, double value) {
+  if (!std::isfinite(value) || value == 0) value = 0;  // -0 too
+  const double size = std::abs(value);
+  const bool plain = size == 0 || (size >= 1e-7 && size < 1e21);
+  char text[64];
+  const auto written = std::to_chars(text, text + sizeof text, value,
+                                     plain ? std::chars_format::fixed : std::chars_format::scientific);
+  out.append(text, written.ptr);
+}
+
+std::string write_json(const json::value& value) {
+  std::string out;
+  append_value(out, value);
+  return out;
 }
 
 std::string canonical_json(const json::value& value) {

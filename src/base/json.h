@@ -36,6 +36,14 @@ Result<json::value> parse_json(std::string_view text, std::size_t max_depth = 64
 /// Writes `text` as a JSON string with quotes, escaping what RFC 8259 demands.
 void append_json_string(std::string& out, std::string_view text);
 
+/// Writes a number as JSON in the shortest plain form that reads back to it: 0.00005, 1.5, 12; with an exponent only
+/// below 1e-7 and from 1e21 on, as JavaScript does. JSON has no infinities: what is not finite becomes 0.
+void append_json_number(std::string& out, double value);
+
+/// Writes a value without blanks, members in their order. What replies are written with: unlike the library's own writer
+/// it gives numbers as people write them (1.371, not 1.371E0).
+std::string write_json(const json::value& value);
+
 /// Sorted-key, whitespace-free form: equal values give equal bytes (digests, audit).
 std::string canonical_json(const json::value& value);
 

@@ -35,6 +35,37 @@ TEST(CanonicalJson, IsTheSameForEqualValues) {
   EXPECT_EQ(canonical_json(*two), R"({"a":{"x":"é","y":[1,2]},"b":1})");
 }
 
+TEST(JsonNumber, IsWrittenPlainlyAndReadsBackToItself) {
+  const std::pair<double, const char*> cases[] = {
+      {0, "0"},         {-0.0, "0"},          {1, "1"},         {1.371, "1.371"},
+      {-2.5, "-2.5"},   {0.1 + 0.2, "0.30000000000000004"},     {0.00005, "0.00005"},
+      {1e-6, "0.000001"}, {123456789.25, "123456789.25"},       {1e20, "100000000000000000000"},
+      {1e21, "1e+21"},  {5e-324, "5e-324"},   {1.7976931348623157e308, "1.7976931348623157e+308"},
+  };
+  for (const auto& [number, text] : cases) {
+    std::string out;
+    append_json_number(out, number);
+    EXPECT_EQ(out, text);
+    const auto read = parse_json(out);
+    ASSERT_TRUE(read) << out;
+    EXPECT_EQ(read->to_number<double>(), number);
+  }
+  std::string out;
+  append_json_number(out, std::numeric_limits<double>::infinity());
+  append_json_number(out, std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(out, "00");
+}
+
+TEST(WriteJson, KeepsTheOrderOfMembersAndWritesNumbersPlainly) {
+  const json::value value{{"b", 98.0},
+                          {"a", {1.371, -7, true, nullptr, "\"\n"}},
+                          {"c", json::object{}},
+                          {"d", json::array{}},
+                          {"big", std::numeric_limits<std::uint64_t>::max()}};
+  EXPECT_EQ(write_json(value),
+            R"({"b":98,"a":[1.371,-7,true,null,"\"\n"],"c":{},"d":[],"big":18446744073709551615})");
+}
+
 TEST(JsonString, EscapesWhatTheRfcDemands) {
   std::string out;
   append_json_string(out, std::string_view("a\"b\\\n\x01", 6));

@@ -68,6 +68,20 @@ std::string faults_text(const std::vector<config::Fault>& faults) {
   return text;
 }
 
+/// Counts one request for as long as it lives.
+class InFlight {
+ public:
+  explicit InFlight(telemetry::Gauge& gauge) : gauge_(&gauge) { gauge_->add(1); }
+  InFlight(InFlight&& other) noexcept : gauge_(std::exchange(other.gauge_, nullptr)) {}
+  InFlight& operator=(InFlight&&) = delete;
+  ~InFlight() {
+    if (gauge_ != nullptr) gauge_->add(-1);
+  }
+
+ private:
+  telemetry::Gauge* gauge_;
+};
+
 }  // namespace
 
 struct Gateway::Impl {
@@ -103,10 +117,35 @@ struct Gateway::Impl {
   CancelSource stopping;
   std::atomic<int> background{0};
   telemetry::Gauge* active = nullptr;
+  telemetry::Gauge* queue_depth = nullptr;
 
   ServiceParts service_parts() {
-    return {parts.config, *registry, *vendors, *dispatcher, *cache, *events, *loader, totals,
-            parts.database, parts.metrics, parts.clock, draining, started};
+    return {parts.config, *registry, *vendors, *dispatcher, *cache, *events, *loader, totals, parts.database,
+            [this] { return exposition(); }, parts.clock, draining, started};
+  }
+
+  /// The exposition, with the gauges that follow from the state of now brought up to date.
+  std::string exposition() {
+    queue_depth->set(static_cast<double>(events->backlog()));
+    for (const VendorStatus& vendor : vendors->statuses()) {
+      const auto state = dispatcher->breaker(vendor.name).state(parts.clock.steady_now());
+      parts.metrics.gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open", {{"provider", vendor.name}})
+          .set(static_cast<double>(state));
+    }
+    return parts.metrics.expose();
+  }
+
+  /// Counts a request in `asahi_active_requests` until its reply is composed or its stream has ended.
+  http::Handler counted(http::Handler handler) {
+    return [this, handler = std::move(handler)](http::Context& context) -> Aw<http::Response> {
+      InFlight request(*active);
+      http::Response response = co_await handler(context);
+      if (response.stream) {
+        response.stream = [request = std::move(request), stream = std::move(response.stream)](
+                              http::BodyWriter& writer) mutable -> Task<void> { return stream(writer); };
+      }
+      co_return response;
+    };
   }
 
   /// Repeats `work` on loop 0 until the gateway stops.
@@ -141,8 +180,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   auto impl = std::make_unique<Impl>(parts);
   const GatewayConfig& config = parts.config;
   impl->started = parts.clock.steady_now();
-  impl->active = &parts.metrics.gauge("asahi_active_requests", "Requests being answered now");
-  parts.metrics.gauge("asahi_request_queue_depth", "Events waiting for their writer").set(0);
+  impl->active = &parts.metrics.gauge("asahi_active_requests", "Model calls being answered now, streams included");
+  impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth", "Answered requests whose event waits to be written");
   parts.metrics.gauge("asahi_build_info", "Always 1; the version is in the label", {{"version", config.app.version}}).set(1);
 
   if (!config.app.models_file.empty() && std::filesystem::exists(config.app.models_file)) {
@@ -199,7 +238,7 @@ void Gateway::add_routes(http::Router& router) {
   const auto shaped = [&](const std::string& pattern, const Pipeline::Endpoint& endpoint) {
     router.add({.method = http::Method::kPost,
                 .pattern = pattern,
-                .handler = [&impl, &endpoint](http::Context& context) { return impl.pipeline->answer(context, endpoint); },
+                .handler = impl.counted([&impl, &endpoint](http::Context& context) { return impl.pipeline->answer(context, endpoint); }),
                 .fast = [&impl, &endpoint](http::Context& context) { return impl.pipeline->repeat(context, endpoint); },
                 .errors = endpoint.errors});
   };
@@ -210,15 +249,15 @@ void Gateway::add_routes(http::Router& router) {
   shaped("/v1/messages", impl.messages_endpoint);
   router.add({.method = http::Method::kPost,
               .pattern = "/v1/messages/count_tokens",
-              .handler = [&impl](http::Context& context) -> Aw<http::Response> {
+              .handler = impl.counted([&impl](http::Context& context) -> Aw<http::Response> {
                 return impl.pipeline->count_tokens(context, impl.messages_endpoint);
-              },
+              }),
               .errors = impl.messages_endpoint.errors});
   router.add({.method = http::Method::kPost,
               .pattern = "/v1/embeddings",
-              .handler = [&impl](http::Context& context) -> Aw<http::Response> {
+              .handler = impl.counted([&impl](http::Context& context) -> Aw<http::Response> {
                 return impl.pipeline->embed(context, impl.chat_endpoint.errors);
-              },
+              }),
               .errors = impl.chat_endpoint.errors});
   const ServiceParts service = impl.service_parts();
   add_service_routes(router, service);
@@ -256,14 +295,6 @@ void Gateway::start() {
     if (impl.registry->file_changed()) impl.reload_models();
     co_return;
   });
-  impl.every("gauges", std::chrono::seconds(5), [&impl]() -> Aw<void> {
-    for (const VendorStatus& vendor : impl.vendors->statuses()) {
-      const auto state = impl.dispatcher->breaker(vendor.name).state(impl.parts.clock.steady_now());
-      impl.parts.metrics.gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open", {{"provider", vendor.name}})
-          .set(static_cast<double>(state));
-    }
-    co_return;
-  });
 }
 
 void Gateway::begin_drain() { impl_->draining = true; }
@@ -281,6 +312,8 @@ void Gateway::stop() {
 }
 
 void Gateway::reload() { impl_->reload_models(); }
+
+std::string Gateway::expose_metrics() { return impl_->exposition(); }
 
 void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
   if (!impl_->logger.enabled(LogLevel::kDebug) && status < 500) return;

@@ -46,6 +46,8 @@ class Gateway {
   void stop();
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();
+  /// Prometheus text exposition, with the gauges as of now. Any thread.
+  std::string expose_metrics();
   /// Counts and logs one finished HTTP request; on the loop's thread.
   void on_complete(const http::Context& context, int status, std::size_t bytes);
 

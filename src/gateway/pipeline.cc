@@ -538,6 +538,7 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
     if (bytes.empty()) continue;
     auto written = co_await writer.write(std::move(bytes));
     if (!written) {
+      stream->abandon();
       record_failure(*call, written.error(), &stream->report());
       co_return std::unexpected(std::move(written.error()));
     }

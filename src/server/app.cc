@@ -219,9 +219,8 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
 
   if (listeners == Listeners::kAsConfigured && config.observability.prometheus_port != 0) {
     http::Router metrics_router;
-    telemetry::Registry& metrics = impl->metrics;
-    metrics_router.get("/metrics", [&metrics](http::Context&) -> Aw<http::Response> {
-      co_return http::Response::text(200, metrics.expose(), "text/plain; version=0.0.4; charset=utf-8");
+    metrics_router.get("/metrics", [&gateway](http::Context&) -> Aw<http::Response> {
+      co_return http::Response::text(200, gateway.expose_metrics(), "text/plain; version=0.0.4; charset=utf-8");
     });
     http::ServerOptions metrics_options;
     metrics_options.host = config.api.host;

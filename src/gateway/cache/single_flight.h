@@ -31,6 +31,8 @@ class SingleFlight {
 
   /// Runs `call` for `key`, or joins the one under way. Ends with `cancelled` when `cancel` fires.
   Aw<Shared> run(std::string key, CancelSource& cancel, Call call) {
+    // Nobody would wait for what a client that has left starts.
+    if (cancel.cancelled()) co_return Shared{fail(Errc::kCancelled, "the client went away"), false};
     net::Loop& home = *net::Loop::current();
     auto waiter = std::make_shared<Waiter>(home);
     std::shared_ptr<Flight> flight;

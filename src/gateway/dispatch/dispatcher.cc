@@ -238,6 +238,8 @@ class ResumingStream final : public DispatchedStream {
 
   const DispatchReport& report() const override { return report_; }
 
+  void abandon() override { note_waste(*call_.plan.attempts[hop_].model); }
+
   Task<std::vector<llm::StreamEvent>> next() override {
     for (;;) {
       std::vector<llm::StreamEvent> out;
@@ -253,7 +255,10 @@ class ResumingStream final : public DispatchedStream {
         continue;
       }
       Error error = std::move(events.error());
-      if (call_.context.cancel != nullptr && call_.context.cancel->cancelled()) co_return std::unexpected(std::move(error));
+      if (call_.context.cancel != nullptr && call_.context.cancel->cancelled()) {
+        abandon();
+        co_return std::unexpected(std::move(error));
+      }
       auto restarted = co_await restart(std::move(error));
       if (!restarted) co_return std::unexpected(std::move(restarted.error()));
     }
@@ -301,17 +306,20 @@ class ResumingStream final : public DispatchedStream {
   Task<bool> restart(Error error) {
     const ModelProfile& broken = *call_.plan.attempts[hop_].model;
     report_.hops.push_back(fmt::format("{}/{}: {} (mid-stream)", broken.provider, broken.name, error.message));
-    dispatcher_.breaker(broken.provider).failed(dispatcher_.clock_.steady_now());
-    if (dispatcher_.observer_.failed) dispatcher_.observer_.failed(broken.provider);
+    if (counts_against_vendor(error)) {
+      dispatcher_.breaker(broken.provider).failed(dispatcher_.clock_.steady_now());
+      if (dispatcher_.observer_.failed) dispatcher_.observer_.failed(broken.provider);
+    }
     current_.stream.reset();
+    // Paid for, whether somebody replaces it or not.
+    note_waste(broken);
     const bool partial = !sent_.empty();
     // A vendor that broke off may be asked again only when nothing else is left and nothing was shown yet.
     const bool another = hop_ + 1 < call_.plan.attempts.size();
-    if (tool_call_ || (partial && !dispatcher_.options_.restart_partial) || (!another && (partial || other_output_)) ||
+    if (is_callers_fault(error) || tool_call_ || (partial && !dispatcher_.options_.restart_partial) || (!another && (partial || other_output_)) ||
         restarts_ >= kMaxRestarts) {
       co_return std::unexpected(std::move(error));
     }
-    note_waste(broken);
     if (another) ++hop_;
     if (partial) ask_to_continue();
     ++restarts_;

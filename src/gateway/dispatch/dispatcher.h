@@ -44,6 +44,8 @@ class DispatchedStream {
   /// The next events; empty after the end of a whole answer.
   virtual Task<std::vector<llm::StreamEvent>> next() = 0;
   virtual const DispatchReport& report() const = 0;
+  /// Nobody takes what is still to come: counts what came so far as wasted in the report.
+  virtual void abandon() = 0;
 };
 
 /// Where the dispatcher finds the vendors of a plan.

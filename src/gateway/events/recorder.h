@@ -38,9 +38,9 @@ class EventRecorder {
   bool flush(std::chrono::milliseconds limit);
 
   /// Events recorded that the log and the observers have not seen yet.
-  bool pending() const {
+  std::uint64_t backlog() const {
     const std::scoped_lock lock(mutex_);
-    return written_total_ < queued_total_;
+    return queued_total_ - written_total_;
   }
 
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }

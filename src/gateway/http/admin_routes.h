@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "base/clock.h"
 #include "gateway/cache/exact_cache.h"
 #include "gateway/config.h"
@@ -11,7 +14,6 @@
 #include "gateway/routing/model_registry.h"
 #include "net/http/router.h"
 #include "storage/sql/database.h"
-#include "telemetry/metrics.h"
 
 namespace asahi::gateway {
 
@@ -26,7 +28,7 @@ struct ServiceParts {
   EventLoader& loader;
   Totals& totals;
   sql::Database& database;
-  telemetry::Registry& metrics;
+  std::function<std::string()> exposition;  ///< Prometheus text
   const Clock& clock;
   const std::atomic<bool>& draining;
   Clock::Steady started;

@@ -75,7 +75,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
     const OrgTotals totals = parts.totals.of(org_of(context));
     const std::int64_t hits = totals.hits_by_tier[1];
     co_return http::Response::json(
-        200, json::serialize(json::object{
+        200, write_json(json::object{
                  {"backend", parts.cache.backend()},
                  {"degraded", parts.cache.degraded()},
                  {"entries", stats->entries},
@@ -100,7 +100,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
       if (!listed) co_return native_error(listed.error(), context);
     }
     const std::size_t count = entries.size();
-    co_return http::Response::json(200, json::serialize(json::object{{"entries", std::move(entries)}, {"count", count}}));
+    co_return http::Response::json(200, write_json(json::object{{"entries", std::move(entries)}, {"count", count}}));
   });
   add_both(router, http::Method::kGet, "/cache/export", [parts](http::Context& context) -> Aw<http::Response> {
     const bool with_response = context.request.query_param("include_response") == "true";
@@ -118,7 +118,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
       std::size_t count = 0;
       auto listed = co_await parts.cache.each(org, [&](const cache::Entry& entry, const Answer& answer) {
         if (!lines && count > 0) chunk += ',';
-        chunk += json::serialize(entry_json(entry, answer, with_response));
+        chunk += write_json(entry_json(entry, answer, with_response));
         if (lines) chunk += '\n';
         ++count;
         return true;

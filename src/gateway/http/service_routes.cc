@@ -128,7 +128,7 @@ bool wants_text(const http::Request& request) {
 }
 
 http::Response exposition(const ServiceParts& parts) {
-  return http::Response::text(200, parts.metrics.expose(), "text/plain; version=0.0.4; charset=utf-8");
+  return http::Response::text(200, parts.exposition(), "text/plain; version=0.0.4; charset=utf-8");
 }
 
 Aw<json::object> health_json(ServiceParts parts) {
@@ -197,10 +197,10 @@ void add_both(http::Router& router, http::Method method, const std::string& patt
 void add_service_routes(http::Router& router, ServiceParts parts) {
   const http::Handler metrics = [parts](http::Context& context) -> Aw<http::Response> {
     // Events are counted by their writer; what was recorded before this request shall be in the figures.
-    for (int i = 0; i < 50 && parts.events.pending(); ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
+    for (int i = 0; i < 50 && parts.events.backlog() > 0; ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
     if (wants_text(context.request)) co_return exposition(parts);
     const json::object body = co_await metrics_json(parts);
-    co_return http::Response::json(200, json::serialize(body));
+    co_return http::Response::json(200, write_json(body));
   };
   add_both(router, http::Method::kGet, "/metrics", metrics);
   router.add({.method = http::Method::kGet, .pattern = "/api/v2/metrics", .handler = metrics, .errors = native_error});
@@ -208,7 +208,7 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
     co_return exposition(parts);
   });
   add_both(router, http::Method::kGet, "/models", [parts](http::Context&) -> Aw<http::Response> {
-    co_return http::Response::json(200, json::serialize(models_json(parts, *parts.registry.get())));
+    co_return http::Response::json(200, write_json(models_json(parts, *parts.registry.get())));
   });
   router.get("/v1/models", [parts](http::Context&) -> Aw<http::Response> {
     json::array data;
@@ -224,7 +224,7 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
     }
     body["has_more"] = false;
     body["data"] = std::move(data);
-    co_return http::Response::json(200, json::serialize(body));
+    co_return http::Response::json(200, write_json(body));
   });
   router.get("/v1/models/{id...}", [parts](http::Context& context) -> Aw<http::Response> {
     const auto registry = parts.registry.get();
@@ -236,13 +236,13 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
                                 {"type", "invalid_request_error"},
                                 {"param", "model"},
                                 {"code", "model_not_found"}}}};
-      co_return http::Response::json(404, json::serialize(body));
+      co_return http::Response::json(404, write_json(body));
     }
-    co_return http::Response::json(200, json::serialize(openai_model(*model)));
+    co_return http::Response::json(200, write_json(openai_model(*model)));
   });
   add_both(router, http::Method::kGet, "/health", [parts](http::Context&) -> Aw<http::Response> {
     const json::object body = co_await health_json(parts);
-    co_return http::Response::json(parts.draining ? 503 : 200, json::serialize(body));
+    co_return http::Response::json(parts.draining ? 503 : 200, write_json(body));
   });
   add_both(router, http::Method::kGet, "/health/live", [](http::Context&) -> Aw<http::Response> {
     co_return http::Response::json(200, R"({"status":"alive"})");
@@ -262,7 +262,7 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
           {"last_check", vendor.checked == Clock::Time{} ? json::value() : json::value(format_rfc3339(vendor.checked))},
           {"error", vendor.error.empty() ? json::value() : json::value(vendor.error)}});
     }
-    co_return http::Response::json(200, json::serialize(json::object{{"providers", std::move(providers)}}));
+    co_return http::Response::json(200, write_json(json::object{{"providers", std::move(providers)}}));
   });
 }
 
