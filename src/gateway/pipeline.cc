@@ -283,13 +283,14 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   co_return co_await serve_miss(context, std::move(call));
 }
 
-HealthView Pipeline::health() const {
-  return [this](std::string_view name) {
+HealthView Pipeline::health(bool heed_polls) const {
+  return [this, heed_polls](std::string_view name) {
     const std::string provider(name);
     if (!parts_.vendors.usable(provider)) return VendorHealth::kNoKey;
     if (parts_.dispatcher.breaker(provider).state(parts_.clock.steady_now()) == Breaker::State::kOpen) {
       return VendorHealth::kBreakerOpen;
     }
+    if (!heed_polls) return VendorHealth::kHealthy;
     const VendorStatus status = parts_.vendors.status(provider);
     // An old verdict says nothing about now (spec §3.13).
     const bool fresh = parts_.clock.now() - status.checked < std::chrono::seconds(300);
@@ -314,7 +315,10 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.allow_fallback = call.options.allow_fallback;
   request.fallback_models = call.options.fallback_models;
   request.caller_has_key = !call.options.provider_api_key.empty();
-  return parts_.router.plan(parts_.registry.get(), request, health());
+  auto planned = parts_.router.plan(parts_.registry.get(), request, health(true));
+  if (planned || planned.error().code != Errc::kUnavailable) return planned;
+  // A failed poll says who is worth asking first, not that the last one left may not be asked.
+  return parts_.router.plan(parts_.registry.get(), request, health(false));
 }
 
 std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response, const DispatchReport& report,

@@ -80,7 +80,7 @@ class Pipeline {
   void record_failure(const Call& call, const Error& error, const DispatchReport* report);
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
   std::chrono::milliseconds ttl_of(const std::string& task_type) const;
-  HealthView health() const;
+  HealthView health(bool heed_polls) const;
 
   Parts parts_;
   Logger logger_{"gateway"};

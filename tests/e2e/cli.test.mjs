@@ -169,9 +169,6 @@ test(
       "inference_events",
       "api_keys",
       "audit_entries",
-      "org_policies",
-      "compliance_profiles",
-      "tenants",
       "schema_migrations",
     ]) {
       assert.match(full, new RegExp(`\\b${table}\\b`), table);

@@ -329,9 +329,10 @@ test("a broken request raises BadRequestError that names the parameter", async (
 });
 
 test("what only the vendor can refuse raises BadRequestError with the vendor's reason, without a retry", async () => {
-  await assert.rejects(chat({ messages: say("x"), frequency_penalty: 5 }), (error) => {
+  await fakes.script("openai", { kind: "status", status: 400, message: "this prompt is not to my taste" });
+  await assert.rejects(chat({ messages: say("x") }), (error) => {
     assert.ok(error instanceof OpenAI.BadRequestError);
-    assert.match(error.message, /frequency_penalty/);
+    assert.match(error.message, /not to my taste/);
     return true;
   });
   assert.equal((await fakes.requests()).length, 1);

@@ -108,7 +108,7 @@ test("a vendor that refuses connections is left for the next one", async (t) => 
   });
   t.after(() => one_dead.stop());
   const { result, ms } = await timed(() => one_dead.infer(fresh()));
-  assert.deepEqual([result.provider, result.fallback_used], ["anthropic", true]);
+  assert.equal(result.provider, "anthropic"); // by fallback, or from the start once a poll has found out
   assert.ok(ms < kLimitMs, `took ${ms} ms`);
 });
 

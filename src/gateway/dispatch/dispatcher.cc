@@ -39,6 +39,16 @@ std::size_t next_hop(const Plan& plan, std::size_t hop, const Error& error) {
   return plan.attempts.size();
 }
 
+/// Batches of events that are held back while they only open the stream: a vendor's keep-alives must get through in time.
+constexpr int kHeldBatches = 4;
+
+bool says_nothing_yet(const std::vector<llm::StreamEvent>& events) {
+  using Kind = llm::StreamEvent::Kind;
+  return !events.empty() && std::ranges::all_of(events, [](const llm::StreamEvent& event) {
+    return event.kind == Kind::kStart || event.kind == Kind::kOther || event.kind == Kind::kUsage;
+  });
+}
+
 double jitter() { return static_cast<double>(random_u64() >> 11) * 0x1.0p-53; }
 
 milliseconds until(std::chrono::steady_clock::time_point deadline, std::chrono::steady_clock::time_point now) {
@@ -187,6 +197,11 @@ Task<Dispatcher::Opened> Dispatcher::open_from(DispatchCall& call, std::size_t& 
       [](llm::ChatModel& vendor, const llm::ChatRequest& request, const llm::CallContext& context) -> Task<Opened> {
         ASAHI_CO_TRY(auto stream, co_await vendor.stream(request, context));
         ASAHI_CO_TRY(auto first, co_await stream->next());
+        // A vendor that fails right after its opening frames fails like one that never began: with a status, elsewhere.
+        for (int held = 1; held < kHeldBatches && says_nothing_yet(first); ++held) {
+          ASAHI_CO_TRY(auto more, co_await stream->next());
+          first.insert(first.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+        }
         co_return Opened{std::move(stream), std::move(first)};
       });
   co_return opened;
