@@ -17,7 +17,11 @@ std::int64_t integer_at(const json::object& object, std::string_view key) {
 }
 
 struct PartWriter {
-  json::object operator()(const llm::TextPart& part) const { return {{"t", "text"}, {"text", part.text}}; }
+  json::object operator()(const llm::TextPart& part) const {
+    json::object out{{"t", "text"}, {"text", part.text}};
+    if (!part.cache_control.is_null()) out["cache_control"] = part.cache_control;
+    return out;
+  }
   json::object operator()(const llm::ImagePart& part) const {
     return {{"t", "image"}, {"url", part.url}, {"media_type", part.media_type}, {"data", part.data}, {"detail", part.detail}};
   }
@@ -32,7 +36,11 @@ struct PartWriter {
     return {{"t", "tool_call"}, {"id", part.id}, {"name", part.name}, {"arguments", part.arguments}};
   }
   json::object operator()(const llm::ToolResultPart& part) const {
-    return {{"t", "tool_result"}, {"tool_call_id", part.tool_call_id}, {"text", part.text}, {"is_error", part.is_error}};
+    json::object out{{"t", "tool_result"}, {"tool_call_id", part.tool_call_id}, {"text", part.text}, {"is_error", part.is_error}};
+    json::array images;
+    for (const llm::ImagePart& image : part.images) images.push_back((*this)(image));
+    if (!images.empty()) out["images"] = std::move(images);
+    return out;
   }
   json::object operator()(const llm::ReasoningPart& part) const {
     return {{"t", "reasoning"}, {"text", part.text}, {"signature", part.signature}, {"encrypted", part.encrypted}};
@@ -43,12 +51,18 @@ struct PartWriter {
   }
 };
 
+llm::ImagePart image_from_json(const json::object& object) {
+  return {text_at(object, "url"), text_at(object, "media_type"), text_at(object, "data"), text_at(object, "detail")};
+}
+
 Result<llm::Part> part_from_json(const json::object& object) {
   const std::string type = text_at(object, "t");
-  if (type == "text") return llm::TextPart{.text = text_at(object, "text"), .cache_control = {}};
-  if (type == "image") {
-    return llm::ImagePart{text_at(object, "url"), text_at(object, "media_type"), text_at(object, "data"), text_at(object, "detail")};
+  if (type == "text") {
+    const json::value* cache_control = object.if_contains("cache_control");
+    return llm::TextPart{.text = text_at(object, "text"),
+                         .cache_control = cache_control != nullptr ? *cache_control : json::value()};
   }
+  if (type == "image") return image_from_json(object);
   if (type == "audio") return llm::AudioPart{text_at(object, "format"), text_at(object, "data")};
   if (type == "file") {
     return llm::FilePart{text_at(object, "file_id"), text_at(object, "url"), text_at(object, "media_type"),
@@ -57,8 +71,15 @@ Result<llm::Part> part_from_json(const json::object& object) {
   if (type == "tool_call") return llm::ToolCallPart{text_at(object, "id"), text_at(object, "name"), text_at(object, "arguments")};
   if (type == "tool_result") {
     const json::value* is_error = object.if_contains("is_error");
-    return llm::ToolResultPart{text_at(object, "tool_call_id"), text_at(object, "text"), {},
+    llm::ToolResultPart result{text_at(object, "tool_call_id"), text_at(object, "text"), {},
                                is_error != nullptr && is_error->is_bool() && is_error->get_bool()};
+    if (const json::value* images = object.if_contains("images"); images != nullptr && images->is_array()) {
+      for (const json::value& image : images->get_array()) {
+        if (!image.is_object()) return fail(Errc::kCorrupt, "a stored answer has an image that is no object");
+        result.images.push_back(image_from_json(image.get_object()));
+      }
+    }
+    return result;
   }
   if (type == "reasoning") {
     return llm::ReasoningPart{text_at(object, "text"), text_at(object, "signature"), text_at(object, "encrypted")};

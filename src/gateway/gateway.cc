@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "gateway/events/loader.h"
+#include "gateway/events/past_totals.h"
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
@@ -135,6 +136,16 @@ struct Gateway::Impl {
     return parts.metrics.expose();
   }
 
+  /// The sums of GET /metrics go on where they stood when the last process ended.
+  Result<void> restore_totals(Clock::Time first) {
+    auto before = totals_before(parts.database, first);
+    if (before) totals.restore(*before);
+    if (!before && before.error().code == Errc::kUnavailable) return std::unexpected(std::move(before.error()));
+    if (!before) logger.warning("GET /metrics counts from now on: the sums of before cannot be read", {{"error", before.error().message}});
+    totals.complete();
+    return {};
+  }
+
   /// Counts a request in `asahi_active_requests` until its reply is composed or its stream has ended.
   http::Handler counted(http::Handler handler) {
     return [this, handler = std::move(handler)](http::Context& context) -> Aw<http::Response> {
@@ -225,7 +236,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                 },
                                                 [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); }}));
   ASAHI_TRY(const std::string node, node_id(config.app.data_dir));
-  impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = node}, parts.database);
+  impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = node}, parts.database,
+                                               [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher,
                                                               *impl->cache, parts.cache, *impl->events, *impl->router,

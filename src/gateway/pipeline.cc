@@ -361,7 +361,10 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
   const auto fly = [this, call](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
     const auto routing_started = std::chrono::steady_clock::now();
     auto planned = plan(*call);
-    if (!planned) co_return std::unexpected(planned.error());
+    if (!planned) {
+      record_failure(*call, planned.error(), nullptr);
+      co_return std::unexpected(std::move(planned.error()));
+    }
     const double routing_ms = ms_since(routing_started);
     DispatchCall dispatch{.request = call->chat, .plan = *planned, .context = {}};
     dispatch.context.deadline = call->deadline;

@@ -152,6 +152,7 @@ TEST(Totals, CountFailuresApartFromAnswers) {
   totals.add(sample());
   InferenceEvent failed = sample();
   failed.error_code = "timeout";
+  failed.cost = failed.baseline_cost = {};
   totals.add(failed);
   InferenceEvent hit = sample();
   hit.cache_hit = true;

@@ -5,6 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "gateway/events/event.h"
 
 namespace asahi::gateway {
@@ -33,35 +36,54 @@ std::string insert_sql(std::size_t rows) {
   return sql + " ON CONFLICT (event_id) DO NOTHING";
 }
 
+/// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row would hold up all that
+/// come after it.
+std::string storable(std::string text, std::size_t limit) {
+  std::erase(text, '\0');
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
+  text.resize(limit);
+  return text;
+}
+/// Counts stand in 32-bit columns; vendors may claim anything.
+sql::Value count(std::int64_t number) {
+  return std::clamp<std::int64_t>(number, 0, std::numeric_limits<std::int32_t>::max());
+}
+/// NUMERIC(18,9).
+sql::Value money(NanoUsd amount) {
+  constexpr std::int64_t kMost = 999'999'999'999'999'999;
+  return to_decimal({std::clamp(amount.nanos, -kMost, kMost)});
+}
+
 sql::Value text_or_null(const std::string& text, std::size_t limit) {
   if (text.empty()) return std::monostate{};
-  return text.substr(0, limit);
+  return storable(text, limit);
 }
 
 void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
-  params.emplace_back(event.event_id);
-  params.emplace_back(event.request_id.substr(0, 24));
+  params.emplace_back(storable(event.event_id, 26));
+  params.emplace_back(storable(event.request_id, 24));
   params.emplace_back(format_rfc3339(event.timestamp));
   params.push_back(text_or_null(event.user_id, 255));
   params.push_back(text_or_null(event.org_id, 255));
   params.push_back(text_or_null(event.task_type, 100));
-  params.emplace_back(event.model_selected.substr(0, 100));
+  params.emplace_back(storable(event.model_selected, 100));
   params.emplace_back(std::int64_t{event.cache_hit});
   params.emplace_back(std::int64_t{event.cache_tier});
-  params.emplace_back(event.input_tokens);
-  params.emplace_back(event.output_tokens);
-  params.emplace_back(event.input_tokens + event.output_tokens);
-  params.emplace_back(static_cast<std::int64_t>(event.latency_ms + 0.5));
-  params.emplace_back(to_decimal(event.cost));
+  params.push_back(count(event.input_tokens));
+  params.push_back(count(event.output_tokens));
+  params.push_back(count(event.input_tokens + event.output_tokens));
+  params.push_back(count(static_cast<std::int64_t>(std::clamp(event.latency_ms, 0.0, 1e9) + 0.5)));
+  params.push_back(money(event.cost));
   params.push_back(text_or_null(event.routing_reason, 2'000));
   params.push_back(event.quality_score > 0 ? sql::Value(fmt::format("{:.2f}", event.quality_score)) : sql::Value{});
   params.push_back(text_or_null(event.event_type, 30));
   params.push_back(text_or_null(event.routing_mode, 20));
   params.push_back(text_or_null(event.provider, 50));
-  params.emplace_back(to_decimal(event.baseline_cost));
-  params.emplace_back(to_decimal(event.savings()));
+  params.push_back(money(event.baseline_cost));
+  params.push_back(money(event.savings()));
   params.push_back(event.cache_similarity > 0 ? sql::Value(fmt::format("{:.4f}", event.cache_similarity)) : sql::Value{});
-  params.emplace_back(event.tokens_saved);
+  params.push_back(count(event.tokens_saved));
   params.emplace_back(std::int64_t{event.fallback_used});
   params.push_back(text_or_null(event.error_code, 50));
   params.push_back(text_or_null(event.api_key_prefix, 12));
@@ -71,7 +93,8 @@ void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
 
 }  // namespace
 
-EventLoader::EventLoader(Options options, sql::Database& database) : options_(std::move(options)), database_(database) {}
+EventLoader::EventLoader(Options options, sql::Database& database, std::function<Result<void>()> first_caught_up)
+    : options_(std::move(options)), database_(database), first_caught_up_(std::move(first_caught_up)) {}
 
 EventLoader::~EventLoader() {
   {
@@ -113,6 +136,14 @@ void EventLoader::run() {
     }
     for (;;) {
       auto loaded = load_batch();
+      if (loaded && !*loaded && first_caught_up_) {
+        auto done = first_caught_up_();
+        if (done) {
+          first_caught_up_ = nullptr;
+        } else {
+          loaded = std::unexpected(std::move(done.error()));
+        }
+      }
       if (!loaded) {
         if (healthy_.exchange(false)) {
           logger_.error("events wait in the log: the database refuses them", {{"error", loaded.error().message}});

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,7 +27,9 @@ class EventLoader {
     std::size_t batch_bytes = 256 * 1024;
     std::chrono::milliseconds retry{1'000};
   };
-  EventLoader(Options options, sql::Database& database);
+  /// `first_caught_up` runs once on the loader's thread, when all that the log held at the start is in the table; again
+  /// after `retry` as long as it fails. May be null.
+  EventLoader(Options options, sql::Database& database, std::function<Result<void>()> first_caught_up = nullptr);
   ~EventLoader();
 
   void start();
@@ -43,6 +47,7 @@ class EventLoader {
 
   Options options_;
   sql::Database& database_;
+  std::function<Result<void>()> first_caught_up_;
   Logger logger_{"events"};
   bool position_known_ = false;
   LogPosition position_;

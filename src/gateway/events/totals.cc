@@ -2,16 +2,35 @@
 
 namespace asahi::gateway {
 
+OrgTotals& OrgTotals::operator+=(const OrgTotals& other) {
+  requests += other.requests;
+  errors += other.errors;
+  cost += other.cost;
+  baseline_cost += other.baseline_cost;
+  cache_saved += other.cache_saved;
+  latency_ms_sum += other.latency_ms_sum;
+  quality_sum += other.quality_sum;
+  quality_count += other.quality_count;
+  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier) hits_by_tier[tier] += other.hits_by_tier[tier];
+  lookups += other.lookups;
+  for (const auto& [model, spent] : other.cost_by_model) cost_by_model[model] += spent;
+  for (const auto& [model, count] : other.requests_by_model) requests_by_model[model] += count;
+  for (const auto& [mode, count] : other.requests_by_mode) requests_by_mode[mode] += count;
+  return *this;
+}
+
 void Totals::add(const InferenceEvent& event) {
   const std::scoped_lock lock(mutex_);
   OrgTotals& org = by_org_[event.org_id];
   ++org.requests;
-  if (!event.error_code.empty()) {
-    ++org.errors;
-    return;
-  }
+  // A failed request may have cost something too: answers that broke off were paid for.
   org.cost += event.cost;
   org.baseline_cost += event.baseline_cost;
+  if (!event.error_code.empty()) {
+    ++org.errors;
+    if (event.cost.nanos != 0) org.cost_by_model[event.model_selected] += event.cost;
+    return;
+  }
   org.latency_ms_sum += event.latency_ms;
   if (event.quality_score > 0) {
     org.quality_sum += event.quality_score;
@@ -33,9 +52,9 @@ OrgTotals Totals::of(const std::string& org_id) const {
   return found == by_org_.end() ? OrgTotals{} : found->second;
 }
 
-void Totals::restore(const std::string& org_id, OrgTotals totals) {
+void Totals::restore(const std::map<std::string, OrgTotals>& before) {
   const std::scoped_lock lock(mutex_);
-  by_org_.try_emplace(org_id, std::move(totals));
+  for (const auto& [org_id, totals] : before) by_org_[org_id] += totals;
 }
 
 }  // namespace asahi::gateway

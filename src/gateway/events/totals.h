@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -15,7 +16,7 @@ struct OrgTotals {
   std::int64_t requests = 0;
   std::int64_t errors = 0;
   NanoUsd cost, baseline_cost, cache_saved;
-  double latency_ms_sum = 0;
+  double latency_ms_sum = 0;                   ///< of answered requests
   double quality_sum = 0;
   std::int64_t quality_count = 0;
   std::array<std::int64_t, 4> hits_by_tier{};  ///< index 1–3
@@ -24,6 +25,7 @@ struct OrgTotals {
   std::map<std::string, std::int64_t> requests_by_model;
   std::map<std::string, std::int64_t> requests_by_mode;
 
+  OrgTotals& operator+=(const OrgTotals& other);
   NanoUsd savings() const { return baseline_cost - cost; }
   std::int64_t hits() const { return hits_by_tier[1] + hits_by_tier[2] + hits_by_tier[3]; }
 };
@@ -33,11 +35,15 @@ class Totals {
  public:
   void add(const InferenceEvent& event);
   OrgTotals of(const std::string& org_id) const;
-  /// Puts sums in from storage at start-up; only for organisations not seen yet.
-  void restore(const std::string& org_id, OrgTotals totals);
+  /// Adds the sums from before this process's first event. Once, at any time after the start.
+  void restore(const std::map<std::string, OrgTotals>& before);
+  /// Sums from before can no longer come: they are in, or there will be none.
+  void complete() { complete_.store(true, std::memory_order_relaxed); }
+  bool is_complete() const { return complete_.load(std::memory_order_relaxed); }
 
  private:
   mutable std::mutex mutex_;
+  std::atomic<bool> complete_{false};
   std::unordered_map<std::string, OrgTotals> by_org_;
 };
 

@@ -196,8 +196,12 @@ void add_both(http::Router& router, http::Method method, const std::string& patt
 
 void add_service_routes(http::Router& router, ServiceParts parts) {
   const http::Handler metrics = [parts](http::Context& context) -> Aw<http::Response> {
-    // Events are counted by their writer; what was recorded before this request shall be in the figures.
-    for (int i = 0; i < 50 && parts.events.backlog() > 0; ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
+    // Events are counted by their writer; what was recorded before this request shall be in the figures, and so shall the
+    // sums from before the start.
+    const auto settling = [&] {
+      return parts.events.backlog() > 0 || (parts.loader.healthy() && !parts.totals.is_complete());
+    };
+    for (int i = 0; i < 50 && settling(); ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
     if (wants_text(context.request)) co_return exposition(parts);
     const json::object body = co_await metrics_json(parts);
     co_return http::Response::json(200, write_json(body));
