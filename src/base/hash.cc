@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 
 namespace asahi {
@@ -19,7 +20,11 @@ const EVP_MD* fetched(const char* name) {
 
 template <std::size_t N>
 std::array<std::uint8_t, N> digest(const EVP_MD* type, std::string_view data) {
-  thread_local EVP_MD_CTX* context = EVP_MD_CTX_new();
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  thread_local const std::unique_ptr<EVP_MD_CTX, Free> owner(EVP_MD_CTX_new());
+  EVP_MD_CTX* const context = owner.get();
   std::array<std::uint8_t, N> out;
   unsigned size = 0;
   if (EVP_DigestInit_ex(context, type, nullptr) != 1 ||

@@ -327,7 +327,6 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
   if (!response.usage.reported) {
     response.usage.input = llm::estimate_tokens(call.chat);
     response.usage.output = std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
-    response.usage.reported = true;  // clients count on it; an estimate serves them better than nothing
   }
   const ModelProfile& model = *(report.model != nullptr ? report.model : plan.decision.model);
   consumed = response.usage;

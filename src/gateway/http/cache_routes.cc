@@ -45,6 +45,7 @@ json::object entry_json(const cache::Entry& entry, const Answer& answer, bool wi
                    {"task_type", answer.task_type},
                    {"created_at", format_rfc3339(answer.created)},
                    {"expires_at", format_rfc3339(answer.expires)},
+                   {"hits", entry.hits ? json::value(*entry.hits) : json::value(nullptr)},
                    {"size_bytes", entry.value->size()}};
   if (with_response) out["response"] = answer.response.text();
   return out;

@@ -94,7 +94,7 @@ std::string from_original(const json::object& original, const ChatResponse& resp
   bool model_written = false;
   for (const auto& member : original) {
     const std::string_view key = member.key();
-    if (key == "id" || key == "asahi") continue;
+    if (key == "id" || key == "asahi" || (key == "usage" && !response.usage.reported)) continue;
     if (key == "model") {
       out.member("model", response.model);
       model_written = true;
@@ -103,6 +103,10 @@ std::string from_original(const json::object& original, const ChatResponse& resp
     }
   }
   if (!model_written) out.member("model", response.model);
+  if (!response.usage.reported) {  // clients count on it: the gateway's estimate stands in
+    out.key("usage");
+    write_openai_usage(out, response.usage);
+  }
   if (!extras.empty()) out.key("asahi").raw(extras);
   out.close_object();
   return text;

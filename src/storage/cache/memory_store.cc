@@ -31,6 +31,7 @@ struct MemoryStore::Item {
   Bytes value;
   std::int64_t expires_ns = kNever;  ///< steady time
   std::size_t hash = 0;
+  std::uint64_t hits = 0;
   Item* newer = nullptr;
   Item* older = nullptr;
 
@@ -152,8 +153,9 @@ std::optional<std::optional<Bytes>> MemoryStore::try_get(std::string_view key) {
   const Probe wanted = probe(key);
   Shard& shard = shard_of(wanted);
   const std::lock_guard lock(shard.mutex);
-  const Item* const item = find(shard, wanted);
+  Item* const item = find(shard, wanted);
   if (item == nullptr) return std::optional<std::optional<Bytes>>(std::in_place, std::nullopt);
+  ++item->hits;
   return std::optional<std::optional<Bytes>>(std::in_place, item->value);
 }
 
@@ -242,7 +244,7 @@ Task<void> MemoryStore::scan(std::string prefix, std::function<bool(std::vector<
           left = std::chrono::ceil<std::chrono::milliseconds>(
               std::chrono::nanoseconds(item->expires_ns - now));
         }
-        found.push_back({item->key, item->value, left});
+        found.push_back({item->key, item->value, left, item->hits});
       }
     }
     for (std::size_t at = 0; at < found.size(); at += kScanBatch) {

@@ -19,6 +19,7 @@ struct Entry {
   std::string key;
   Bytes value;
   std::optional<std::chrono::milliseconds> ttl_left;  ///< empty: never expires
+  std::optional<std::uint64_t> hits;  ///< reads since it was stored; empty where nobody counts (Redis)
 };
 
 struct Stats {
