@@ -141,7 +141,6 @@ INSTANTIATE_TEST_SUITE_P(
                                         R"({"input_tokens":10,"output_tokens":5})"}));
 
 // ---- What clients get
-// ----------------------------------------------------------------------------
 
 TEST(AnthropicStreamEncoder, ForwardsFramesAndAddsItsExtrasToTheLastEvent) {
   const auto events = decode_stream(*vendor, full_stream());

@@ -65,7 +65,6 @@ static_assert(std::ranges::is_sorted(kGatewayFields));
 }  // namespace
 
 // ---- Lenient readers
-// -----------------------------------------------------------------------------
 
 const json::value* find(const json::object& object, std::string_view key) {
   const json::value* value = object.if_contains(key);
@@ -116,7 +115,6 @@ const json::array* array_at(const json::object& object, std::string_view key) {
 }
 
 // ---- Strict readers
-// ------------------------------------------------------------------------------
 
 std::string Path::brackets() const {
   std::string out = parent == nullptr ? std::string() : parent->brackets();
@@ -357,7 +355,6 @@ Result<void> refuse_vendor_only(const ChatRequest& request, Shape vendor) {
 }
 
 // ---- Writing
-// -------------------------------------------------------------------------------------
 
 void JsonOut::comma() {
   if (out_.empty()) return;
@@ -510,7 +507,6 @@ std::string arguments_object(std::string_view text) {
 }
 
 // ---- Images
-// --------------------------------------------------------------------------------------
 
 std::optional<DataUrl> parse_data_url(std::string_view url) {
   constexpr std::string_view kScheme = "data:";

@@ -126,7 +126,6 @@ TEST(VendorError, OfATypeMeansWhatItsStatusWouldMean) {
 }
 
 // ---- Usage
-// -----------------------------------------------------------------------------------------
 
 Usage openai(std::string_view text) { return read_openai_usage(value_of(text).as_object()); }
 
@@ -230,6 +229,7 @@ TEST(AnthropicUsage, IsReadBackAsWritten) {
                     .cache_write_input = 30,
                     .cache_write_1h_input = 10,
                     .output = 50,
+                    .reasoning_output = 20,
                     .reported = true};
   std::string text;
   JsonOut out(text);

@@ -106,6 +106,9 @@ void AnthropicUsage::update(const json::object& usage) {
     take(*split, "ephemeral_5m_input_tokens", cache_5m);
     take(*split, "ephemeral_1h_input_tokens", cache_1h);
   }
+  if (const auto* details = wire::object_at(usage, "output_tokens_details")) {
+    take(*details, "thinking_tokens", thinking);
+  }
 }
 
 Usage AnthropicUsage::normalised() const {
@@ -117,6 +120,7 @@ Usage AnthropicUsage::normalised() const {
   result.cached_input = cache_read;
   result.input = input + cache_read + written;
   result.output = output;
+  result.reasoning_output = std::min(thinking, output);
   return result;
 }
 
@@ -132,6 +136,10 @@ void write_anthropic_usage(JsonOut& out, const Usage& usage) {
       .member("ephemeral_1h_input_tokens", usage.cache_write_1h_input)
       .close_object()
       .member("output_tokens", usage.output)
+      .key("output_tokens_details")
+      .open_object()
+      .member("thinking_tokens", usage.reasoning_output)
+      .close_object()
       .close_object();
 }
 

@@ -118,7 +118,6 @@ TEST(OpenAiStreamDecoder, TellsCallsApartThatHaveNoIndex) {
 }
 
 // ---- One answer, streamed and not, costs the same
-// ------------------------------------------------
 
 class UsageShapes : public ::testing::TestWithParam<std::string_view> {};
 
@@ -171,7 +170,6 @@ INSTANTIATE_TEST_SUITE_P(
         R"({"prompt_tokens":10,"completion_tokens":5,"cached_tokens":7,"reasoning_tokens":2})"));
 
 // ---- What clients get
-// ----------------------------------------------------------------------------
 
 ChatRequest streaming(bool usage) {
   ChatRequest request;

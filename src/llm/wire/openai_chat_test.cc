@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 const auto client = make_openai_chat_client();
 const auto vendor = make_openai_chat_codec();
 
-// ---- What clients may send ---------------------------------------------------------------------
+// ---- What clients may send
 
 struct Refused {
   std::string_view body;
@@ -211,7 +211,7 @@ TEST(OpenAiChatDecode, UnderstandsLegacyFunctions) {
             first_part<ToolResultPart>(request.messages[2].parts)->tool_call_id);
 }
 
-// ---- Requests to vendors -----------------------------------------------------------------------
+// ---- Requests to vendors
 
 TEST(OpenAiChatEncode, PassesTheClientsFieldsThroughAndItsOwnNot) {
   const ChatRequest request = decode_ok(*client, R"({"model":"gpt-4o","metadata":{"k":"v"},
@@ -292,7 +292,7 @@ TEST(OpenAiChatEncode, NamesTargetAndCredentials) {
   EXPECT_EQ(headers.get("authorization"), "Bearer sk-1");
 }
 
-// ---- Answers -----------------------------------------------------------------------------------
+// ---- Answers
 
 constexpr std::string_view kAnswer = R"({"id":"chatcmpl-v","object":"chat.completion",
   "created":1,"model":"gpt-4o-2024","system_fingerprint":"fp","choices":[{"index":0,
@@ -419,7 +419,7 @@ TEST(OpenAiEmbeddings, GoThereAndComeBackInOrder) {
   }
 }
 
-// ---- Legacy completions ------------------------------------------------------------------------
+// ---- Legacy completions
 
 const auto completions = make_openai_completions_client();
 

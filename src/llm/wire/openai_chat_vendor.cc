@@ -51,7 +51,6 @@ bool is_sampling(std::string_view key) {
 }
 
 // ---- Messages
-// ------------------------------------------------------------------------------------
 
 void write_text_part(JsonOut& out, std::string_view text) {
   out.open_object().member("type", "text").member("text", text).close_object();
@@ -187,7 +186,6 @@ void write_tool_results(JsonOut& out, const Message& message,
 }
 
 // ---- Tools and options
-// ---------------------------------------------------------------------------
 
 void write_tools(JsonOut& out, const ChatRequest& request) {
   if (request.tools.empty()) return;
@@ -364,7 +362,6 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
 }
 
 // ---- Answers
-// -------------------------------------------------------------------------------------
 
 void read_content(const json::object& message, std::vector<Part>& parts) {
   const json::value* content = find(message, "content");

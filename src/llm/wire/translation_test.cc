@@ -132,7 +132,6 @@ TEST(Translation, OfAnAnswerMapsFinishAndUsage) {
 }
 
 // ---- JSON answers from Anthropic
-// -----------------------------------------------------------------
 
 constexpr std::string_view kSchemaRequest = R"({"messages":[{"role":"user","content":"x"}],
   "reasoning_effort":"high","response_format":{"type":"json_schema","json_schema":{
@@ -146,6 +145,30 @@ TEST(JsonAnswers, AreAskedOfAnthropicByAForcedTool) {
             value_of(R"({"type":"object","properties":{"t":{"type":"number"}}})"));
   EXPECT_EQ(body.at("tool_choice"), value_of(R"({"type":"tool","name":"answer_as_json_weather"})"));
   EXPECT_FALSE(body.as_object().contains("thinking"));  // excluded by the forced tool
+}
+
+TEST(JsonAnswers, AreAskedOfTheNewestModelsByTheirOutputFormat) {
+  const ChatRequest request = decode_ok(*openai_client, R"({"response_format":{
+    "type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","minProperties":1,
+    "properties":{"a":{"type":"array","items":{"type":"object","properties":{
+      "b":{"type":"integer","minimum":1}}}},"c":{"oneOf":[{"type":"string","maxLength":3},
+      {"type":"null"}]}}}}},
+    "messages":[{"role":"user","content":"x"}]})");
+  const json::value body = encoded(*anthropic, request, "claude-opus-5-5");
+  EXPECT_FALSE(body.as_object().contains("tools"));
+  EXPECT_EQ(body.at("output_config").at("format"), value_of(R"({"type":"json_schema",
+    "schema":{"type":"object","properties":{"a":{"type":"array","items":{"type":"object",
+      "properties":{"b":{"type":"integer"}},"additionalProperties":false}},
+      "c":{"anyOf":[{"type":"string"},{"type":"null"}]}},"additionalProperties":false}})"));
+}
+
+TEST(JsonAnswers, WithFreeKeysAreAskedForInWordsOfTheNewestModels) {
+  const ChatRequest request = decode_ok(*openai_client, R"({"response_format":{
+    "type":"json_schema","json_schema":{"name":"n","schema":{"type":"object",
+    "additionalProperties":{"type":"string"}}}},"messages":[{"role":"user","content":"x"}]})");
+  const json::value body = encoded(*anthropic, request, "claude-opus-5-5");
+  EXPECT_FALSE(body.as_object().contains("output_config"));
+  EXPECT_TRUE(body.as_object().contains("system"));
 }
 
 TEST(JsonAnswers, StandBesideTheClientsOwnTools) {
@@ -195,7 +218,6 @@ TEST(JsonAnswers, ComeBackAsTextStreamedAndUnstreamed) {
 }
 
 // ---- Streams
-// -------------------------------------------------------------------------------------
 
 TEST(StreamTranslation, FromOpenAiToAnthropicKeepsTheAnswer) {
   const auto events = decode_stream(
