@@ -50,7 +50,7 @@ void append_canonical(std::string& out, const json::value& value) {
     case json::kind::double_: {
       // 1.0 and 1 are the same JSON number; clients differ in how they print it.
       const double number = value.get_double();
-      if (number == static_cast<double>(static_cast<std::int64_t>(number)) && std::abs(number) < 1e15) {
+      if (std::abs(number) < 1e15 && number == static_cast<double>(static_cast<std::int64_t>(number))) {
         out += std::to_string(static_cast<std::int64_t>(number));
       } else {
         out += fmt::format("{}", number);

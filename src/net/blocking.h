@@ -26,11 +26,13 @@ Aw<std::invoke_result_t<Work>> run_blocking(boost::asio::thread_pool& pool, Work
       home->post([shared, value] { std::move (*shared)(std::move(*value)); });
     });
   };
-  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>, void(Value)>(
-      std::move(start), use_aw, std::move(work));
+  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
+                                                 void(Value)>(std::move(start), use_aw,
+                                                              std::move(work));
 }
 
-/// Runs a task to its end from an ordinary thread (start-up, CLI, writers). Never call it on a loop's thread.
+/// Runs a task to its end from an ordinary thread (start-up, CLI, writers). Never call it on a
+/// loop's thread.
 template <class T>
 T run_sync(Loop& loop, std::function<Aw<T>()> body) {
   std::promise<T> promise;

@@ -11,11 +11,14 @@
 
 #include "base/cancel.h"
 #include "base/task.h"
+#include "net/timer_wheel.h"
 
 namespace asahi::net {
 
-/// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers, requests)
-/// is touched by its thread only; other threads reach it through `post`.
+class Event;
+
+/// One thread with one io_context. Everything that belongs to a loop (sockets, pools, timers,
+/// requests) is touched by its thread only; other threads reach it through `post`.
 class Loop {
  public:
   explicit Loop(std::size_t index);
@@ -32,6 +35,7 @@ class Loop {
 
   /// Starts a coroutine here. What escapes it as an exception is logged with `what`, never lost.
   void spawn(std::string what, std::function<Aw<void>()> body);
+  void spawn(std::string what, Aw<void> task);
 
   /// A deadline on the loop's single coarse timer (10 ms grain): cheap to set and drop, meant for
   /// request, idle and header timeouts. Dropping the handle disarms it. Loop thread only.
@@ -45,12 +49,15 @@ class Loop {
 
    private:
     friend class Loop;
-    struct Entry;
-    Entry* entry_ = nullptr;
+    explicit Deadline(TimerWheel::Entry* entry) : entry_(entry) {}
+    TimerWheel::Entry* entry_ = nullptr;
   };
+  /// `expired` runs once, at or up to 20 ms after `when`, never inside this call;
+  /// time_point::max(): never.
   Deadline at(std::chrono::steady_clock::time_point when, std::function<void()> expired);
 
-  /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be null).
+  /// Waits without blocking; true when the time passed, false when `cancel` fired first (may be
+  /// null).
   Aw<bool> sleep_for(std::chrono::nanoseconds time, CancelSource* cancel = nullptr);
 
   /// The loop whose thread this is; null elsewhere.
@@ -58,11 +65,13 @@ class Loop {
 
  private:
   friend class LoopPool;
+  friend class Event;
   struct Timers;
   void run();
   std::size_t index_;
   boost::asio::io_context io_;
   std::unique_ptr<Timers> timers_;
+  Event* waiting_ = nullptr;  ///< events with a waiter
 };
 
 /// The process's loops: one per core, each on its own thread once `run` is called.
@@ -76,6 +85,7 @@ class LoopPool {
   Loop& at(std::size_t index) { return *loops_[index]; }
   /// Starts the threads and returns.
   void start();
+  bool running() const { return !threads_.empty(); }
   /// Stops every loop and joins. Idempotent; called by the destructor.
   void stop();
 

@@ -12,8 +12,8 @@ namespace asahi::telemetry {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
-/// Instruments are resolved once and then cost a relaxed atomic add; they live as long as their registry.
-/// All are thread-safe.
+/// Instruments are resolved once and then cost a relaxed atomic add; they live as long as their
+/// registry. All are thread-safe.
 class Counter {
  public:
   virtual ~Counter() = default;
@@ -33,18 +33,19 @@ class Histogram {
   virtual void observe(double value) = 0;
 };
 
-/// One registry per process, injected. Label values are bounded: beyond `max_series` of a family new label sets
-/// fall into one whose values are all "other".
+/// One registry per process, injected. Label values are bounded: beyond `max_series` of a family
+/// new label sets fall into one whose values are all "other".
 class Registry {
  public:
   explicit Registry(std::size_t max_series_per_family = 1'000);
   ~Registry();
 
-  /// The same name and labels give the same instrument. A name used with another type is a bug: throws.
+  /// The same name and labels give the same instrument. A name used with another type is a bug:
+  /// throws.
   Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge& gauge(const std::string& name, const std::string& help, const Labels& labels = {});
-  Histogram& histogram(const std::string& name, const std::string& help, const std::vector<double>& bounds,
-                       const Labels& labels = {});
+  Histogram& histogram(const std::string& name, const std::string& help,
+                       const std::vector<double>& bounds, const Labels& labels = {});
 
   /// Prometheus text exposition 0.0.4.
   std::string expose() const;

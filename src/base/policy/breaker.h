@@ -6,10 +6,15 @@
 namespace asahi {
 
 /// A circuit breaker as a pure state machine; the caller brings the time. Thread-safe.
-/// CLOSED --failures consecutive--> OPEN --open_for--> HALF_OPEN --probe ok--> CLOSED, --probe fails--> OPEN.
+/// CLOSED --failures consecutive--> OPEN --open_for--> HALF_OPEN --probe ok--> CLOSED, --probe
+/// fails--> OPEN.
 class Breaker {
  public:
-  enum class State { kClosed = 0, kOpen = 1, kHalfOpen = 2 };  ///< values of asahi_circuit_breaker_state
+  enum class State {
+    kClosed = 0,
+    kOpen = 1,
+    kHalfOpen = 2
+  };  ///< values of asahi_circuit_breaker_state
   struct Options {
     int failures = 3;
     std::chrono::milliseconds open_for{60'000};
@@ -19,7 +24,9 @@ class Breaker {
 
   explicit Breaker(Options options) : options_(options) {}
 
-  /// May a call go out now? In HALF_OPEN at most `half_open_probes` at a time.
+  /// May a call go out now? In HALF_OPEN at most `half_open_probes` at a time. Each call let out
+  /// reports back once with succeeded, failed or released; a probe that does not loses its slot
+  /// after `open_for`.
   bool allow(Time now);
   void succeeded();
   void failed(Time now);
@@ -33,7 +40,7 @@ class Breaker {
   State state_ = State::kClosed;
   int consecutive_failures_ = 0;
   int probes_out_ = 0;
-  Time opened_{};
+  Time since_{};  // OPEN: when it opened; HALF_OPEN: when the last probe went out
 };
 
 }  // namespace asahi

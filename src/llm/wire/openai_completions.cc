@@ -13,11 +13,13 @@ namespace wire {
 namespace {
 
 constexpr auto kFields = std::to_array<std::string_view>({"agent_id",
+                                                          "allow_fallback",
                                                           "asahi",
                                                           "best_of",
                                                           "bypass_cache",
                                                           "chain_id",
                                                           "cost_budget",
+                                                          "cost_sensitivity",
                                                           "document_id",
                                                           "echo",
                                                           "fallback_models",
@@ -31,8 +33,10 @@ constexpr auto kFields = std::to_array<std::string_view>({"agent_id",
                                                           "model",
                                                           "model_endpoint_id",
                                                           "n",
+                                                          "organization_id",
                                                           "presence_penalty",
                                                           "prompt",
+                                                          "provider_api_key",
                                                           "quality_preference",
                                                           "quality_threshold",
                                                           "request_id",
@@ -43,10 +47,12 @@ constexpr auto kFields = std::to_array<std::string_view>({"agent_id",
                                                           "stream",
                                                           "stream_options",
                                                           "suffix",
+                                                          "task_id",
                                                           "task_type",
                                                           "temperature",
                                                           "top_p",
-                                                          "user"});
+                                                          "user",
+                                                          "user_id"});
 static_assert(std::ranges::is_sorted(kFields));
 
 void read_prompt(const FieldReader& fields, ChatRequest& request) {

@@ -1,0 +1,27 @@
+#include "base/utf8.h"
+
+#include <gtest/gtest.h>
+
+namespace asahi {
+namespace {
+
+TEST(Utf8, TellsWellFormedFromIllFormed) {
+  for (const char* good :
+       {"", "plain", "\u00e9", "\u65e5\u672c", "\U0001F600", "\xEF\xBF\xBF", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_TRUE(is_utf8(good)) << good;
+  }
+  for (const char* bad :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "a\xE6\x97", "\xE6\x97x"}) {
+    EXPECT_FALSE(is_utf8(bad)) << bad;
+  }
+  EXPECT_TRUE(is_utf8(std::string_view("a\0b", 3)));
+}
+
+TEST(Utf8, MendsByteByByteAndCutsAtACharacter) {
+  EXPECT_EQ(mended_utf8("a\xC0\x80z"), "a\uFFFD\uFFFDz");
+  EXPECT_EQ(mended_utf8("\u65e5\u672c\u8a9e", 4), "\u65e5\u672c");
+}
+
+}  // namespace
+}  // namespace asahi
