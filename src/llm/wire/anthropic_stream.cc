@@ -62,6 +62,8 @@ class AnthropicStreamEncoder final : public StreamEncoder {
   void forward(const StreamEvent& event, std::string& out) {
     started_ = true;
     if (event.raw_closes) {
+      // Only the last one waits for finish(): some proxies send stop reason and usage apart.
+      if (!held_delta_.empty()) sse::append_event(out, "message_delta", held_delta_);
       held_delta_ = event.raw;
       return;
     }

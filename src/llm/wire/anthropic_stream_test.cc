@@ -156,6 +156,30 @@ TEST(AnthropicStreamEncoder, ForwardsFramesAndAddsItsExtrasToTheLastEvent) {
   EXPECT_EQ(value_of(got.back().data), value_of(R"({"type":"message_stop","asahi":{"cost":1}})"));
 }
 
+TEST(AnthropicStreamEncoder, ForwardsStopReasonAndUsageThatComeApart) {
+  const std::string stream =
+      named_sse_text({START("{}"), MESSAGE_DELTA("end_turn", "null"),
+                      R"({"type":"message_delta","delta":{},"usage":{"output_tokens":3}})", STOP});
+  const auto events = decode_stream(*vendor, stream);
+  ASSERT_TRUE(events);
+  const auto sent = sse_events(stream);
+  const auto got = sse_events(encode_stream(*client, ChatRequest(), *events));
+  ASSERT_EQ(got.size(), sent.size());
+  EXPECT_EQ(got[1].data, sent[1].data);
+  EXPECT_EQ(got[2].data, sent[2].data);
+}
+
+TEST(AnthropicStreamEncoder, BeginsWithTheInputThatIsKnown) {
+  StreamEvent start;
+  start.kind = StreamEvent::Kind::kStart;
+  start.usage = {.input = 100, .cached_input = 60, .reported = true};
+  std::string out;
+  client->stream_encoder(ChatRequest(), "i", "m", 1)->encode(start, out);
+  const json::value usage = value_of(sse_events(out).at(0).data).at("message").at("usage");
+  EXPECT_EQ(usage.at("input_tokens"), 40);
+  EXPECT_EQ(usage.at("cache_read_input_tokens"), 60);
+}
+
 /// Checks what an SDK relies on: one start, blocks numbered from 0 and closed before the end.
 void expect_well_formed(const std::vector<sse::Event>& events) {
   ASSERT_GE(events.size(), 3u);
