@@ -30,6 +30,9 @@ struct AnthropicTraits {
 };
 AnthropicTraits anthropic_traits(std::string_view model);
 
+/// A tool call's id as Anthropic takes it (^[a-zA-Z0-9_-]+$); other vendors are freer.
+std::string anthropic_tool_id(std::string_view id);
+
 /// The conversation as a JSON array of alternating turns. Errors: invalid_argument for content that
 /// Anthropic does not take.
 Result<void> write_anthropic_messages(JsonOut& out, const ChatRequest& request,

@@ -28,6 +28,12 @@ struct AnswerFormat {
 
 bool copy_schema(JsonOut& out, const json::value& schema);
 
+bool allows_object(const json::object& schema) {
+  const auto* types = array_at(schema, "type");
+  return schema.contains("properties") || string_at(schema, "type") == "object" ||
+         (types != nullptr && std::ranges::find(*types, json::value("object")) != types->end());
+}
+
 /// The value of a schema's member, where it may hold schemas.
 bool copy_schema_member(JsonOut& out, string_view key, const json::value& value) {
   const auto* object = value.if_object();
@@ -56,13 +62,19 @@ bool copy_schema_member(JsonOut& out, string_view key, const json::value& value)
 
 /// Writes a schema as output_config.format wants it: objects are closed, since an answer that fits
 /// the closed object fits the open one too, and bounds on numbers, lengths and counts, which it
-/// refuses, are left out. False for objects with free keys, which it cannot express.
+/// refuses, are left out. False for what it cannot express: objects with free keys, conditions.
 bool copy_schema(JsonOut& out, const json::value& schema) {
   static constexpr auto kRefused =
       std::to_array<string_view>({"$schema", "exclusiveMaximum", "exclusiveMinimum", "maxItems",
                                   "maxLength", "maxProperties", "maximum", "minItems", "minLength",
                                   "minProperties", "minimum", "multipleOf", "uniqueItems"});
   static_assert(std::ranges::is_sorted(kRefused));
+  // These say which values are valid in ways that it cannot.
+  static constexpr auto kInexpressible =
+      std::to_array<string_view>({"contains", "dependentRequired", "dependentSchemas", "else", "if",
+                                  "not", "patternProperties", "prefixItems", "propertyNames",
+                                  "then", "unevaluatedItems", "unevaluatedProperties"});
+  static_assert(std::ranges::is_sorted(kInexpressible));
   const auto* object = schema.if_object();
   if (object == nullptr) {
     out.value(schema);
@@ -73,16 +85,19 @@ bool copy_schema(JsonOut& out, const json::value& schema) {
   for (const auto& member : *object) {
     string_view key = member.key();
     if (std::ranges::binary_search(kRefused, key)) continue;
+    if (std::ranges::binary_search(kInexpressible, key)) return false;
     if (key == "additionalProperties") {
       if (!member.value().is_bool() || member.value().get_bool()) return false;
       closed = true;
     }
-    if (key == "oneOf") key = "anyOf";
+    if (key == "oneOf") {
+      if (object->contains("anyOf")) return false;
+      key = "anyOf";
+    }
     out.key(key);
     if (!copy_schema_member(out, key, member.value())) return false;
   }
-  const bool is_object = string_at(*object, "type") == "object" || object->contains("properties");
-  if (is_object && !closed) out.member("additionalProperties", false);
+  if (allows_object(*object) && !closed) out.member("additionalProperties", false);
   out.close_object();
   return true;
 }
@@ -349,11 +364,70 @@ bool has_foreign_thinking(const ChatRequest& request) {
   return false;
 }
 
+/// True when an id of a tool call came from a vendor that is freer than Anthropic.
+bool has_foreign_ids(const ChatRequest& request) {
+  return std::ranges::any_of(request.messages, [](const Message& message) {
+    return std::ranges::any_of(message.parts, [](const Part& part) {
+      const auto* call = std::get_if<ToolCallPart>(&part);
+      return call != nullptr && anthropic_tool_id(call->id) != call->id;
+    });
+  });
+}
+
+/// Content of the client as it came, but for the ids of calls and their results.
+void copy_with_own_ids(JsonOut& out, const json::value& content) {
+  const auto* blocks = content.if_array();
+  if (blocks == nullptr) {
+    out.value(content);
+    return;
+  }
+  out.open_array();
+  for (const auto& block : *blocks) {
+    const auto* object = block.if_object();
+    const string_view type = object == nullptr ? string_view() : string_at(*object, "type");
+    const string_view id_key = type == "tool_use"      ? "id"
+                               : type == "tool_result" ? "tool_use_id"
+                                                       : "";
+    if (id_key.empty()) {
+      out.value(block);
+      continue;
+    }
+    out.open_object();
+    for (const auto& member : *object) {
+      if (member.key() == id_key) {
+        out.member(id_key, anthropic_tool_id(string_at(*object, id_key)));
+      } else {
+        out.member(member.key(), member.value());
+      }
+    }
+    out.close_object();
+  }
+  out.close_array();
+}
+
+void copy_messages_with_own_ids(JsonOut& out, const json::array& messages) {
+  out.key("messages").open_array();
+  for (const auto& message : messages) {
+    out.open_object();
+    for (const auto& member : message.as_object()) {
+      out.key(member.key());
+      if (member.key() == "content") {
+        copy_with_own_ids(out, member.value());
+      } else {
+        out.value(member.value());
+      }
+    }
+    out.close_object();
+  }
+  out.close_array();
+}
+
 Result<std::string> encode_original(const ChatRequest& request, const json::object& original,
                                     string_view model) {
   const bool rerouted = string_at(original, "model") != model;
   const AnthropicTraits traits = anthropic_traits(model);
   const bool rewrite = request.messages_changed || has_foreign_thinking(request);
+  const bool foreign_ids = has_foreign_ids(request);
   std::string body;
   JsonOut out(body);
   out.open_object().member("model", model);
@@ -367,6 +441,10 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
       if (auto ok = write_anthropic_messages(out, request, traits); !ok) {
         return std::unexpected(ok.error());
       }
+      continue;
+    }
+    if (foreign_ids && key == "messages") {
+      copy_messages_with_own_ids(out, member.value().as_array());
       continue;
     }
     // The client fitted these to the model it named; another one may refuse them.

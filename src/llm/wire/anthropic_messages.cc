@@ -4,22 +4,15 @@
 #include <algorithm>
 
 #include "llm/wire/anthropic.h"
+#include "llm/wire/tool_ids.h"
 
 namespace asahi::llm::wire {
 namespace {
 
 using std::string_view;
 
-/// Tool ids match ^[a-zA-Z0-9_-]+$ here; other vendors are freer.
-std::string tool_id(string_view id) {
-  std::string out(id.empty() ? "call" : id);
-  for (char& c : out) {
-    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '_' || c == '-';
-    if (!word) c = '_';
-  }
-  return out;
-}
+/// Anthropic names no limit; signatures of Gemini make ids long.
+constexpr std::size_t kMaxToolId = 64 * 1024;
 
 void write_text(JsonOut& out, string_view text, const json::value& cache_control) {
   if (text.empty()) return;  // empty blocks are refused
@@ -63,7 +56,7 @@ Result<void> write_file(JsonOut& out, const FilePart& file, const ChatRequest& r
 void write_tool_result(JsonOut& out, const ToolResultPart& result) {
   out.open_object()
       .member("type", "tool_result")
-      .member("tool_use_id", tool_id(result.tool_call_id));
+      .member("tool_use_id", anthropic_tool_id(result.tool_call_id));
   if (result.images.empty()) {
     out.member("content", result.text);
   } else {
@@ -104,7 +97,7 @@ Result<void> write_part(JsonOut& out, const Part& part, const ChatRequest& reque
   } else if (const auto* call = std::get_if<ToolCallPart>(&part)) {
     out.open_object()
         .member("type", "tool_use")
-        .member("id", tool_id(call->id))
+        .member("id", anthropic_tool_id(call->id))
         .member("name", call->name)
         .key("input")
         .raw(arguments_object(call->arguments))
@@ -222,6 +215,8 @@ class MessageWriter {
 };
 
 }  // namespace
+
+std::string anthropic_tool_id(string_view id) { return portable_tool_id(id, kMaxToolId); }
 
 Result<void> write_anthropic_messages(JsonOut& out, const ChatRequest& request,
                                       const AnthropicTraits& traits) {

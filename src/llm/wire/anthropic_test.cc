@@ -187,6 +187,25 @@ TEST(AnthropicEncode, LeavesOutThinkingThatAnthropicDidNotSign) {
   EXPECT_EQ(body.at("messages").at(1).at("content"), value_of(R"([{"type":"text","text":"b"}])"));
 }
 
+TEST(AnthropicEncode, GivesCallsOfOtherVendorsIdsThatItTakes) {
+  const ChatRequest request = decode_ok(*client, R"({"max_tokens":10,"messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":[{"type":"tool_use","id":"f.x:0","name":"f","input":{},
+                                    "cache_control":{"type":"ephemeral"}},
+                                   {"type":"tool_use","id":"f_x:0","name":"f","input":{}}]},
+    {"role":"user","content":[{"type":"tool_result","tool_use_id":"f.x:0","content":"r"},
+                              {"type":"tool_result","tool_use_id":"f_x:0","content":"s"}]}]})");
+  const json::value body = encoded(*vendor, request, "claude-sonnet-4-5");
+  const json::value& calls = body.at("messages").at(1).at("content");
+  const json::value& results = body.at("messages").at(2).at("content");
+  EXPECT_EQ(calls.at(0).at("cache_control"), value_of(R"({"type":"ephemeral"})"));
+  EXPECT_EQ(calls.at(0).at("id"), results.at(0).at("tool_use_id"));
+  EXPECT_EQ(calls.at(1).at("id"), results.at(1).at("tool_use_id"));
+  EXPECT_NE(calls.at(0).at("id"), calls.at(1).at("id"));
+  EXPECT_EQ(std::string_view(calls.at(0).at("id").as_string()).find_first_of(".:"),
+            std::string_view::npos);
+}
+
 TEST(AnthropicEncode, DropsSamplingForModelsThatRefuseIt) {
   const ChatRequest request =
       decode_ok(*client, "{\"model\":\"auto\"," OK R"(,"temperature":0.5,"top_k":5})");
@@ -213,10 +232,10 @@ TEST(AnthropicEncode, MergesTurnsAndLiftsSystemPrompts) {
   request.messages.push_back(message(Role::kDeveloper, {text("two")}));
   request.messages.push_back(message(Role::kUser, {text("b"), text("")}));
   request.messages.push_back(
-      message(Role::kAssistant, {text("c"), ToolCallPart{"call:1", "f", "{\"x\":1}"},
-                                 ToolCallPart{"call:2", "g", "not json"}}));
-  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call:1", "r1", {}, false}}));
-  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call:2", "r2", {}, true}}));
+      message(Role::kAssistant, {text("c"), ToolCallPart{"call_1", "f", "{\"x\":1}"},
+                                 ToolCallPart{"call_2", "g", "not json"}}));
+  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call_1", "r1", {}, false}}));
+  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call_2", "r2", {}, true}}));
   request.messages.push_back(message(Role::kUser, {text("d")}));
   request.messages.push_back(message(Role::kAssistant, {text("prefill \n")}));
   EXPECT_EQ(encoded(*vendor, request, "claude-sonnet-4-5"), value_of(R"({

@@ -272,6 +272,47 @@ TEST(OpenAiChatEncode, RebuildsARequestOfTheMessageModel) {
   EXPECT_EQ(encoded(*vendor, request, "deepseek-chat").at("messages").at(0).at("role"), "system");
 }
 
+TEST(OpenAiChatEncode, ShortensIdsOfOtherVendorsForCallAndResultAlike) {
+  const std::string id = "call_1__sig__" + std::string(500, 'A');
+  ChatRequest request = decode_ok(*client, R"({"model":"m","messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":null,"x":1,"tool_calls":[{"id":")" +
+                                               id +
+                                               R"(","type":"function",
+      "function":{"name":"f","arguments":"{}"}}]},
+    {"role":"tool","tool_call_id":")" + id + R"(","content":"r"}]})");
+  const auto id_for = [&](std::string_view model) {
+    const json::value messages = encoded(*vendor, request, model).at("messages");
+    const json::value called = messages.at(1).at("tool_calls").at(0).at("id");
+    EXPECT_EQ(called, messages.at(2).at("tool_call_id"));
+    return std::string(called.as_string());
+  };
+  for (const bool changed : {false, true}) {
+    request.messages_changed = changed;
+    EXPECT_LE(id_for("gpt-4o").size(), 40u);
+    EXPECT_EQ(id_for("mistral-large-latest").size(), 9u);
+    EXPECT_EQ(id_for("deepseek-chat"), id);
+  }
+  request.messages_changed = false;
+  EXPECT_EQ(encoded(*vendor, request, "gpt-4o").at("messages").at(1).at("x"), 1);
+}
+
+TEST(OpenAiChatAnswer, ThatCallsToolsEndsInCallsWhateverItsFinishReason) {
+  constexpr std::string_view kCall =
+      R"("tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]})";
+  const std::string choice = R"({"choices":[{"index":0,)";
+  const std::string end = R"(,"finish_reason":"stop"}]})";
+  const auto whole =
+      vendor->decode(choice + R"("message":{"content":null,)" + std::string(kCall) + end);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->finish, FinishReason::kToolCalls);
+  const auto events =
+      decode_stream(*vendor, sse_text({choice + R"("delta":{)" + std::string(kCall) + "}]}",
+                                       choice + R"("delta":{})" + end, "[DONE]"}));
+  ASSERT_TRUE(events);
+  EXPECT_EQ(collect(*events).finish, FinishReason::kToolCalls);
+}
+
 TEST(OpenAiChatEncode, RefusesWhatOnlyAnotherVendorCanDo) {
   ChatRequest request;
   request.shape = Shape::kAnthropic;

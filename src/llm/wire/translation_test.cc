@@ -162,6 +162,50 @@ TEST(JsonAnswers, AreAskedOfTheNewestModelsByTheirOutputFormat) {
       "c":{"anyOf":[{"type":"string"},{"type":"null"}]}},"additionalProperties":false}})"));
 }
 
+TEST(JsonAnswers, WithConditionsAreAskedForInWordsOfTheNewestModels) {
+  for (const std::string_view schema :
+       {R"({"type":"object","properties":{"a":{"not":{"type":"null"}}}})",
+        R"({"type":"object","patternProperties":{"^x":{}}})",
+        R"({"type":"object","properties":{"a":{"type":["object","null"],
+            "additionalProperties":true}}})",
+        R"({"type":"object","oneOf":[{"type":"object"}],"anyOf":[{"type":"object"}]})"}) {
+    const ChatRequest request =
+        decode_ok(*openai_client, R"({"messages":[{"role":"user","content":"x"}],"response_format":{
+      "type":"json_schema","json_schema":{"name":"n","schema":)" +
+                                      std::string(schema) + "}}}");
+    const json::value body = encoded(*anthropic, request, "claude-opus-5-5");
+    EXPECT_FALSE(body.as_object().contains("output_config")) << schema;
+    EXPECT_TRUE(body.as_object().contains("system")) << schema;
+  }
+}
+
+TEST(Translation, LeavesTracesOfAVendorsOwnToolsOut) {
+  const ChatRequest request = decode_ok(*anthropic_client, R"({"max_tokens":10,"messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":[
+      {"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query":"q"}},
+      {"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[]},
+      {"type":"text","text":"b"}]},
+    {"role":"user","content":"c"}]})");
+  const auto responses = make_openai_responses_codec();
+  const auto google = make_google_codec();
+  const auto ollama = make_ollama_codec();
+  for (const VendorCodec* vendor : {openai.get(), responses.get(), google.get(), ollama.get()}) {
+    const auto wire = vendor->encode(request, "m");
+    ASSERT_TRUE(wire) << wire.error().message;
+    EXPECT_EQ(wire->body.find("srvtoolu"), std::string::npos);
+    EXPECT_NE(wire->body.find("\"b\""), std::string::npos);
+  }
+}
+
+TEST(Translation, OfNothingButInstructionsIsThePrompt) {
+  const ChatRequest request =
+      decode_ok(*openai_client, R"({"messages":[{"role":"system","content":"S"}]})");
+  const json::value google = encoded(*make_google_codec(), request, "gemini-2.5-flash");
+  EXPECT_EQ(google.at("contents"), value_of(R"([{"role":"user","parts":[{"text":"S"}]}])"));
+  EXPECT_FALSE(google.as_object().contains("systemInstruction"));
+}
+
 TEST(JsonAnswers, WithFreeKeysAreAskedForInWordsOfTheNewestModels) {
   const ChatRequest request = decode_ok(*openai_client, R"({"response_format":{
     "type":"json_schema","json_schema":{"name":"n","schema":{"type":"object",
