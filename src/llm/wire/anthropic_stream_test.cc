@@ -180,6 +180,28 @@ TEST(AnthropicStreamEncoder, BeginsWithTheInputThatIsKnown) {
   EXPECT_EQ(usage.at("cache_read_input_tokens"), 60);
 }
 
+TEST(AnthropicStreamEncoder, ForgetsTheEndOfAVendorThatBrokeOffBehindIt) {
+  const std::string bytes = full_stream();
+  auto decoder = vendor->stream_decoder();
+  std::vector<StreamEvent> events;
+  ASSERT_TRUE(decoder->feed(bytes.substr(0, bytes.find("event: message_stop")), events));
+  StreamEvent more;
+  more.kind = StreamEvent::Kind::kText;
+  more.text = "more";
+  events.push_back(more);
+  ChatResponse final;
+  final.finish = FinishReason::kLength;
+  final.usage = {.input = 7, .output = 9, .reported = true};
+  const auto encoder = client->stream_encoder(ChatRequest(), "i", "m", 1);
+  std::string out;
+  for (const StreamEvent& event : events) encoder->encode(event, out);
+  encoder->finish(final, "", out);
+  const auto got = sse_events(out);
+  const json::value end = value_of(got.at(got.size() - 2).data);
+  EXPECT_EQ(end.at("delta").at("stop_reason"), "max_tokens");
+  EXPECT_EQ(end.at("usage").at("output_tokens"), 9);
+}
+
 /// Checks what an SDK relies on: one start, blocks numbered from 0 and closed before the end.
 void expect_well_formed(const std::vector<sse::Event>& events) {
   ASSERT_GE(events.size(), 3u);
