@@ -30,6 +30,8 @@ struct AnthropicTraits {
 };
 AnthropicTraits anthropic_traits(std::string_view model);
 
+/// False for thinking that is unsigned or another vendor's, which Anthropic refuses.
+bool is_signed_by_anthropic(const ReasoningPart& part);
 /// A tool call's id as Anthropic takes it (^[a-zA-Z0-9_-]+$); other vendors are freer.
 std::string anthropic_tool_id(std::string_view id);
 

@@ -230,9 +230,7 @@ bool loop_lost_its_thinking(const ChatRequest& request) {
     for (const auto& part : message->parts) {
       calls = calls || std::holds_alternative<ToolCallPart>(part);
       const auto* thought = std::get_if<ReasoningPart>(&part);
-      signed_thought =
-          signed_thought ||
-          (thought != nullptr && (!thought->signature.empty() || !thought->encrypted.empty()));
+      signed_thought = signed_thought || (thought != nullptr && is_signed_by_anthropic(*thought));
     }
     return calls && !signed_thought;
   }
@@ -356,9 +354,7 @@ bool has_foreign_thinking(const ChatRequest& request) {
   for (const auto& message : request.messages) {
     for (const auto& part : message.parts) {
       const auto* thought = std::get_if<ReasoningPart>(&part);
-      if (thought != nullptr && thought->signature.empty() && thought->encrypted.empty()) {
-        return true;
-      }
+      if (thought != nullptr && !is_signed_by_anthropic(*thought)) return true;
     }
   }
   return false;

@@ -70,12 +70,13 @@ void write_tool_result(JsonOut& out, const ToolResultPart& result) {
 }
 
 void write_reasoning(JsonOut& out, const ReasoningPart& part) {
+  if (!is_signed_by_anthropic(part)) return;  // refused here
   if (!part.encrypted.empty()) {
     out.open_object()
         .member("type", "redacted_thinking")
         .member("data", part.encrypted)
         .close_object();
-  } else if (!part.signature.empty()) {  // unsigned thinking is another vendor's: refused here
+  } else {
     out.open_object()
         .member("type", "thinking")
         .member("thinking", part.text)
@@ -215,6 +216,11 @@ class MessageWriter {
 };
 
 }  // namespace
+
+bool is_signed_by_anthropic(const ReasoningPart& part) {
+  if (!part.encrypted.empty()) return !is_openai_seal(part.encrypted);
+  return !part.signature.empty();
+}
 
 std::string anthropic_tool_id(string_view id) { return portable_tool_id(id, kMaxToolId); }
 

@@ -524,6 +524,8 @@ std::string arguments_object(std::string_view text) {
   return out;
 }
 
+bool is_openai_seal(std::string_view encrypted) { return encrypted.starts_with("gAAAA"); }
+
 // ---- Images
 
 std::optional<DataUrl> parse_data_url(std::string_view url) {

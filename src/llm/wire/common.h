@@ -162,6 +162,10 @@ std::string to_json(const json::value& value);
 /// object, because Anthropic and Google take tool arguments as objects only.
 std::string arguments_object(std::string_view text);
 
+/// True for encrypted thinking of OpenAI's: a Fernet token, whose version and high time bytes are
+/// always these. Every vendor answers 400 to what another one has sealed.
+bool is_openai_seal(std::string_view encrypted);
+
 /// ---- Images
 
 /// "data:image/png;base64,AAAA" into media type and data, anything else into `url`.

@@ -52,11 +52,12 @@ void write_result(JsonOut& out, const ToolResultPart& result) {
 
 class InputWriter {
  public:
-  explicit InputWriter(JsonOut& out) : out_(out) {}
+  InputWriter(JsonOut& out, const ChatRequest& request)
+      : out_(out), request_(request), own_shape_(request.shape == Shape::kOpenAiResponses) {}
 
-  void write(const std::vector<Message>& messages) {
+  void write() {
     out_.key("input").open_array();
-    for (const Message& message : messages) {
+    for (const Message& message : request_.messages) {
       role_ = message.role == Role::kTool ? Role::kUser : message.role;
       for (const Part& part : message.parts) write_part(part);
       close_message();
@@ -80,7 +81,10 @@ class InputWriter {
       write_result(out_, *result);
     } else if (const auto* thought = std::get_if<ReasoningPart>(&part)) {
       // Without its encrypted content a thought is another vendor's, or not needed by this one.
-      if (thought->encrypted.empty()) return;
+      // In its own shape it may be that of a vendor which speaks this format and seals otherwise.
+      if (thought->encrypted.empty() || (!own_shape_ && !is_openai_seal(thought->encrypted))) {
+        return;
+      }
       close_message();
       write_reasoning_item(out_, {}, thought->text, thought->encrypted);
     } else if (const auto* opaque = std::get_if<OpaquePart>(&part)) {
@@ -129,6 +133,8 @@ class InputWriter {
   }
 
   JsonOut& out_;
+  const ChatRequest& request_;
+  bool own_shape_;
   Role role_ = Role::kUser;
   bool open_ = false;
 };
@@ -241,7 +247,7 @@ void write_original(JsonOut& out, const ChatRequest& request) {
       out.member(key, member.value());
     }
   }
-  if (request.messages_changed) InputWriter(out).write(request.messages);
+  if (request.messages_changed) InputWriter(out, request).write();
 }
 
 Result<void> write_translated(JsonOut& out, const ChatRequest& request) {
@@ -251,7 +257,7 @@ Result<void> write_translated(JsonOut& out, const ChatRequest& request) {
         "OpenAI's Responses API has no stop sequences; leave them out or choose a model that is "
         "reached by chat completions");
   }
-  InputWriter(out).write(request.messages);
+  InputWriter(out, request).write();
   write_tools(out, request);
   write_tool_choice(out, request.tool_choice);
   write_format(out, request.format);

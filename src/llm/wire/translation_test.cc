@@ -198,6 +198,28 @@ TEST(Translation, LeavesTracesOfAVendorsOwnToolsOut) {
   }
 }
 
+TEST(Translation, SendsSealedThoughtsToTheVendorThatSealedThemOnly) {
+  const auto responses_client = make_openai_responses_client();
+  const auto responses = make_openai_responses_codec();
+  const ChatRequest from_openai = decode_ok(*responses_client, R"({"input":[
+    {"role":"user","content":"a"},
+    {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAAABo"},
+    {"role":"assistant","content":"b"},{"role":"user","content":"c"}]})");
+  const ChatRequest from_anthropic = decode_ok(*anthropic_client, R"({"max_tokens":10,"messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":[{"type":"redacted_thinking","data":"EmwKAh"},
+                                   {"type":"text","text":"b"}]},
+    {"role":"user","content":"c"}]})");
+  const auto sends = [](const VendorCodec& vendor, const ChatRequest& request,
+                        std::string_view seal) {
+    return vendor.encode(request, "m").value().body.find(seal) != std::string::npos;
+  };
+  EXPECT_TRUE(sends(*responses, from_openai, "gAAAAABo"));
+  EXPECT_FALSE(sends(*anthropic, from_openai, "gAAAAABo"));
+  EXPECT_TRUE(sends(*anthropic, from_anthropic, "EmwKAh"));
+  EXPECT_FALSE(sends(*responses, from_anthropic, "EmwKAh"));
+}
+
 TEST(Translation, OfNothingButInstructionsIsThePrompt) {
   const ChatRequest request =
       decode_ok(*openai_client, R"({"messages":[{"role":"system","content":"S"}]})");
