@@ -66,6 +66,7 @@ class MockStream final : public ChatStream {
     start.kind = Kind::kStart;
     start.id = plan.response.id;
     start.model = plan.response.model;
+    start.usage = wire::usage_at_start(plan.response.usage);
     steps_.push_back({std::move(start)});
     for (const Part& part : plan.response.parts) add_part(part);
     if (plan.fault == Plan::Fault::kCut) {

@@ -90,6 +90,7 @@ std::vector<StreamEvent> events_of(const ChatResponse& response) {
   StreamEvent& start = wire::add_event(out, Kind::kStart);
   start.id = response.id;
   start.model = response.model;
+  start.usage = wire::usage_at_start(response.usage);
   std::size_t calls = 0;
   for (const Part& part : response.parts) {
     if (const auto* text = std::get_if<TextPart>(&part)) {

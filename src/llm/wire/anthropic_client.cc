@@ -8,11 +8,10 @@ namespace {
 
 void write_part(JsonOut& out, const Part& part) {
   if (const auto* text = std::get_if<TextPart>(&part)) {
-    out.open_object().member("type", "text").member("text", text->text);
-    out.key("citations").null().close_object();
+    // Without `citations`: Vercel's SDK refuses a null there.
+    out.open_object().member("type", "text").member("text", text->text).close_object();
   } else if (const auto* refusal = std::get_if<RefusalPart>(&part)) {
-    out.open_object().member("type", "text").member("text", refusal->text);
-    out.key("citations").null().close_object();
+    out.open_object().member("type", "text").member("text", refusal->text).close_object();
   } else if (const auto* thought = std::get_if<ReasoningPart>(&part)) {
     if (!thought->encrypted.empty()) {
       out.open_object()

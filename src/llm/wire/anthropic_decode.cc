@@ -14,15 +14,20 @@ using std::string_view;
 constexpr auto kFields = std::to_array<string_view>({"agent_id",
                                                      "allow_fallback",
                                                      "asahi",
+                                                     "billing_policy",
                                                      "bypass_cache",
                                                      "cache_control",
                                                      "chain_id",
+                                                     "compaction",
                                                      "container",
                                                      "context_management",
                                                      "cost_budget",
                                                      "cost_sensitivity",
+                                                     "diagnostics",
                                                      "document_id",
+                                                     "fallback_credit_token",
                                                      "fallback_models",
+                                                     "fallbacks",
                                                      "inference_geo",
                                                      "intervention_mode",
                                                      "latency_budget_ms",
@@ -51,11 +56,14 @@ constexpr auto kFields = std::to_array<string_view>({"agent_id",
                                                      "task_type",
                                                      "temperature",
                                                      "thinking",
+                                                     "thread",
                                                      "tool_choice",
                                                      "tools",
                                                      "top_k",
                                                      "top_p",
-                                                     "user_id"});
+                                                     "user_id",
+                                                     "user_profile_id",
+                                                     "workspace_id"});
 static_assert(std::ranges::is_sorted(kFields));
 
 constexpr std::int64_t kMaxTokens = 128'000;
@@ -67,7 +75,6 @@ json::value cache_control_of(const json::object& block) {
 }
 
 // ---- Content
-// -------------------------------------------------------------------------------------
 
 void read_text(const FieldReader& block, std::vector<Part>& out) {
   const string_view text = block.need_string("text");
@@ -153,7 +160,7 @@ void read_tool_result(const FieldReader& block, std::vector<Part>& out) {
     result.text = *text;
   } else if (const auto* blocks = content->if_array()) {
     static constexpr auto kTypes = std::to_array<string_view>(
-        {"text", "image", "search_result", "document", "tool_reference"});
+        {"text", "image", "search_result", "document", "tool_reference", "browser_state"});
     for (std::size_t i = 0; i < blocks->size() && check.ok(); ++i) {
       const Path at = path.element(i);
       const auto* object = (*blocks)[i].if_object();
@@ -179,14 +186,31 @@ void read_tool_result(const FieldReader& block, std::vector<Part>& out) {
 }
 
 void read_block(const FieldReader& block, ChatRequest& request, std::vector<Part>& out) {
-  static constexpr auto kTypes = std::to_array<string_view>(
-      {"bash_code_execution_tool_result", "code_execution_tool_result", "compaction",
-       "container_upload", "document", "image", "mcp_tool_result", "mcp_tool_use",
-       "redacted_thinking", "search_result", "server_tool_use", "text",
-       "text_editor_code_execution_tool_"
-       "result",
-       "thinking", "tool_result", "tool_search_tool_result", "tool_use", "web_fetch_tool_result",
-       "web_search_tool_result"});
+  static constexpr auto kTypes =
+      std::to_array<string_view>({"advisor_tool_result",
+                                  "bash_code_execution_tool_result",
+                                  "code_execution_tool_result",
+                                  "compaction",
+                                  "container_upload",
+                                  "document",
+                                  "fallback",
+                                  "image",
+                                  "mcp_tool_listing",
+                                  "mcp_tool_result",
+                                  "mcp_tool_use",
+                                  "redacted_thinking",
+                                  "search_result",
+                                  "server_tool_use",
+                                  "text",
+                                  "text_editor_code_execution_tool_result",
+                                  "thinking",
+                                  "tool_addition",
+                                  "tool_removal",
+                                  "tool_result",
+                                  "tool_search_tool_result",
+                                  "tool_use",
+                                  "web_fetch_tool_result",
+                                  "web_search_tool_result"});
   const string_view type = block.need_one_of("type", kTypes);
   if (!block.check().ok()) return;
   if (type == "text") {
@@ -272,7 +296,8 @@ void add_message(Role role, std::vector<Part> parts, ChatRequest& request) {
 }
 
 void read_messages(const FieldReader& fields, ChatRequest& request) {
-  static constexpr auto kMessageFields = std::to_array<string_view>({"content", "role"});
+  static constexpr auto kMessageFields =
+      std::to_array<string_view>({"cache_control", "clear_at", "content", "output_config", "role"});
   const auto* messages = fields.need_array("messages");
   if (messages == nullptr) return;
   Check& check = fields.check();
@@ -291,10 +316,13 @@ void read_messages(const FieldReader& fields, ChatRequest& request) {
     }
     const FieldReader message(*object, at, check);
     const string_view role = message.need_string("role");
-    if (check.ok() && role != "user" && role != "assistant") {
+    // "system" in mid-conversation is new: only the latest models know it.
+    const bool system = role == "system";
+    if (check.ok() && role != "user" && role != "assistant" && !system) {
       check.rule(path,
-                 fmt::format("Unexpected role \"{}\". Expected \"user\" or \"assistant\"; the "
-                             "system prompt goes into the top-level `system` parameter.",
+                 fmt::format("Unexpected role \"{}\". Expected \"user\", \"assistant\" or "
+                             "\"system\"; instructions for the whole conversation go into the "
+                             "top-level `system` parameter.",
                              role.substr(0, 32)));
     }
     message.allow_only(kMessageFields);
@@ -313,7 +341,10 @@ void read_messages(const FieldReader& fields, ChatRequest& request) {
                  "assistant message");
       return;
     }
-    add_message(role == "user" ? Role::kUser : Role::kAssistant, std::move(parts), request);
+    add_message(system                ? Role::kSystem
+                : role == "assistant" ? Role::kAssistant
+                                      : Role::kUser,
+                std::move(parts), request);
   }
 }
 
@@ -348,7 +379,6 @@ void read_system(const FieldReader& fields, ChatRequest& request) {
 }
 
 // ---- Tools and options
-// ---------------------------------------------------------------------------
 
 void read_tools(const FieldReader& fields, ChatRequest& request) {
   const auto* tools = fields.array("tools");
@@ -421,12 +451,13 @@ void read_thinking(const FieldReader& fields, ChatRequest& request) {
   }
   const auto* object = fields.object("thinking");
   if (object == nullptr) return;
-  static constexpr auto kTypes = std::to_array<string_view>({"enabled", "disabled", "adaptive"});
+  static constexpr auto kTypes =
+      std::to_array<string_view>({"enabled", "disabled", "between_tools", "adaptive"});
   Check& check = fields.check();
   const Path path = fields.path("thinking");
   const FieldReader thinking(*object, path, check);
   const string_view type = thinking.need_one_of("type", kTypes);
-  if (type == "disabled") request.reasoning.effort = "none";
+  if (type == "disabled" || type == "between_tools") request.reasoning.effort = "none";
   if (type == "adaptive" && request.reasoning.effort.empty()) request.reasoning.effort = "medium";
   if (type != "enabled") return;
   if (thinking.any("budget_tokens") == nullptr) check.missing(thinking.path("budget_tokens"));

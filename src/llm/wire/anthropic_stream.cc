@@ -9,6 +9,7 @@
 
 #include "llm/wire/anthropic.h"
 #include "llm/wire/openai_chat.h"
+#include "llm/wire/stream_frame.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm::wire {
@@ -25,6 +26,7 @@ class AnthropicStreamEncoder final : public StreamEncoder {
       return;
     }
     if (forwarding_ && event.frame_follows) return;  // its frame is out already
+    if (is_frameless(event)) forwarding_ = false;
     build(event, out);
   }
 
@@ -62,6 +64,8 @@ class AnthropicStreamEncoder final : public StreamEncoder {
   void forward(const StreamEvent& event, std::string& out) {
     started_ = true;
     if (event.raw_closes) {
+      // Only the last one waits for finish(): some proxies send stop reason and usage apart.
+      if (!held_delta_.empty()) sse::append_event(out, "message_delta", held_delta_);
       held_delta_ = event.raw;
       return;
     }

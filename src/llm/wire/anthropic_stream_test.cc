@@ -141,7 +141,6 @@ INSTANTIATE_TEST_SUITE_P(
                                         R"({"input_tokens":10,"output_tokens":5})"}));
 
 // ---- What clients get
-// ----------------------------------------------------------------------------
 
 TEST(AnthropicStreamEncoder, ForwardsFramesAndAddsItsExtrasToTheLastEvent) {
   const auto events = decode_stream(*vendor, full_stream());
@@ -155,6 +154,52 @@ TEST(AnthropicStreamEncoder, ForwardsFramesAndAddsItsExtrasToTheLastEvent) {
   }
   EXPECT_EQ(got.back().event, "message_stop");
   EXPECT_EQ(value_of(got.back().data), value_of(R"({"type":"message_stop","asahi":{"cost":1}})"));
+}
+
+TEST(AnthropicStreamEncoder, ForwardsStopReasonAndUsageThatComeApart) {
+  const std::string stream =
+      named_sse_text({START("{}"), MESSAGE_DELTA("end_turn", "null"),
+                      R"({"type":"message_delta","delta":{},"usage":{"output_tokens":3}})", STOP});
+  const auto events = decode_stream(*vendor, stream);
+  ASSERT_TRUE(events);
+  const auto sent = sse_events(stream);
+  const auto got = sse_events(encode_stream(*client, ChatRequest(), *events));
+  ASSERT_EQ(got.size(), sent.size());
+  EXPECT_EQ(got[1].data, sent[1].data);
+  EXPECT_EQ(got[2].data, sent[2].data);
+}
+
+TEST(AnthropicStreamEncoder, BeginsWithTheInputThatIsKnown) {
+  StreamEvent start;
+  start.kind = StreamEvent::Kind::kStart;
+  start.usage = {.input = 100, .cached_input = 60, .reported = true};
+  std::string out;
+  client->stream_encoder(ChatRequest(), "i", "m", 1)->encode(start, out);
+  const json::value usage = value_of(sse_events(out).at(0).data).at("message").at("usage");
+  EXPECT_EQ(usage.at("input_tokens"), 40);
+  EXPECT_EQ(usage.at("cache_read_input_tokens"), 60);
+}
+
+TEST(AnthropicStreamEncoder, ForgetsTheEndOfAVendorThatBrokeOffBehindIt) {
+  const std::string bytes = full_stream();
+  auto decoder = vendor->stream_decoder();
+  std::vector<StreamEvent> events;
+  ASSERT_TRUE(decoder->feed(bytes.substr(0, bytes.find("event: message_stop")), events));
+  StreamEvent more;
+  more.kind = StreamEvent::Kind::kText;
+  more.text = "more";
+  events.push_back(more);
+  ChatResponse final;
+  final.finish = FinishReason::kLength;
+  final.usage = {.input = 7, .output = 9, .reported = true};
+  const auto encoder = client->stream_encoder(ChatRequest(), "i", "m", 1);
+  std::string out;
+  for (const StreamEvent& event : events) encoder->encode(event, out);
+  encoder->finish(final, "", out);
+  const auto got = sse_events(out);
+  const json::value end = value_of(got.at(got.size() - 2).data);
+  EXPECT_EQ(end.at("delta").at("stop_reason"), "max_tokens");
+  EXPECT_EQ(end.at("usage").at("output_tokens"), 9);
 }
 
 /// Checks what an SDK relies on: one start, blocks numbered from 0 and closed before the end.

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 const auto client = make_anthropic_client();
 const auto vendor = make_anthropic_codec();
 
-// ---- What clients may send ---------------------------------------------------------------------
+// ---- What clients may send
 
 struct Refused {
   std::string_view body;
@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "max_tokens: Input should be greater than or equal to 1"},
         Refused{MSG("5"), "messages[0]", "messages.0: Input should be a valid dictionary"},
         Refused{MSG(R"({"content":"x"})"), "messages[0].role", "messages.0.role: Field required"},
-        Refused{MSG(R"({"role":"system","content":"x"})"), "messages", "top-level `system`"},
+        Refused{MSG(R"({"role":"tool","content":"x"})"), "messages", "top-level `system`"},
         Refused{MSG(R"({"role":"user"})"), "messages[0].content",
                 "messages.0.content: Field required"},
         Refused{MSG(R"({"role":"user","content":5})"), "messages[0].content",
@@ -153,7 +153,6 @@ TEST(AnthropicDecode, NotesWhatOnlyAnthropicCanDo) {
 }
 
 // ---- Requests to Anthropic
-// -----------------------------------------------------------------------
 
 TEST(AnthropicEncode, PassesTheClientsFieldsThroughAndItsOwnNot) {
   const ChatRequest request = decode_ok(*client, R"({"model":"claude-sonnet-4-5","max_tokens":10,
@@ -188,6 +187,25 @@ TEST(AnthropicEncode, LeavesOutThinkingThatAnthropicDidNotSign) {
   EXPECT_EQ(body.at("messages").at(1).at("content"), value_of(R"([{"type":"text","text":"b"}])"));
 }
 
+TEST(AnthropicEncode, GivesCallsOfOtherVendorsIdsThatItTakes) {
+  const ChatRequest request = decode_ok(*client, R"({"max_tokens":10,"messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":[{"type":"tool_use","id":"f.x:0","name":"f","input":{},
+                                    "cache_control":{"type":"ephemeral"}},
+                                   {"type":"tool_use","id":"f_x:0","name":"f","input":{}}]},
+    {"role":"user","content":[{"type":"tool_result","tool_use_id":"f.x:0","content":"r"},
+                              {"type":"tool_result","tool_use_id":"f_x:0","content":"s"}]}]})");
+  const json::value body = encoded(*vendor, request, "claude-sonnet-4-5");
+  const json::value& calls = body.at("messages").at(1).at("content");
+  const json::value& results = body.at("messages").at(2).at("content");
+  EXPECT_EQ(calls.at(0).at("cache_control"), value_of(R"({"type":"ephemeral"})"));
+  EXPECT_EQ(calls.at(0).at("id"), results.at(0).at("tool_use_id"));
+  EXPECT_EQ(calls.at(1).at("id"), results.at(1).at("tool_use_id"));
+  EXPECT_NE(calls.at(0).at("id"), calls.at(1).at("id"));
+  EXPECT_EQ(std::string_view(calls.at(0).at("id").as_string()).find_first_of(".:"),
+            std::string_view::npos);
+}
+
 TEST(AnthropicEncode, DropsSamplingForModelsThatRefuseIt) {
   const ChatRequest request =
       decode_ok(*client, "{\"model\":\"auto\"," OK R"(,"temperature":0.5,"top_k":5})");
@@ -214,10 +232,10 @@ TEST(AnthropicEncode, MergesTurnsAndLiftsSystemPrompts) {
   request.messages.push_back(message(Role::kDeveloper, {text("two")}));
   request.messages.push_back(message(Role::kUser, {text("b"), text("")}));
   request.messages.push_back(
-      message(Role::kAssistant, {text("c"), ToolCallPart{"call:1", "f", "{\"x\":1}"},
-                                 ToolCallPart{"call:2", "g", "not json"}}));
-  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call:1", "r1", {}, false}}));
-  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call:2", "r2", {}, true}}));
+      message(Role::kAssistant, {text("c"), ToolCallPart{"call_1", "f", "{\"x\":1}"},
+                                 ToolCallPart{"call_2", "g", "not json"}}));
+  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call_1", "r1", {}, false}}));
+  request.messages.push_back(message(Role::kTool, {ToolResultPart{"call_2", "r2", {}, true}}));
   request.messages.push_back(message(Role::kUser, {text("d")}));
   request.messages.push_back(message(Role::kAssistant, {text("prefill \n")}));
   EXPECT_EQ(encoded(*vendor, request, "claude-sonnet-4-5"), value_of(R"({
@@ -279,6 +297,36 @@ TEST(AnthropicEncode, ThinksWithABudgetOrAdaptively) {
   EXPECT_FALSE(encoded(*vendor, request, "claude-sonnet-4-5").as_object().contains("thinking"));
 }
 
+TEST(AnthropicEncode, KnowsThatTheNewestModelsThinkUnaskedAndRefuseForcedCalls) {
+  ChatRequest request;
+  request.messages.push_back(message(Role::kUser, {text("a")}));
+  request.tools.push_back(Tool{.name = "f"});
+  request.tool_choice.mode = ToolChoice::Mode::kRequired;
+  request.temperature = 0.3;
+  // 5.0 can be told not to think, and then be forced.
+  json::value body = encoded(*vendor, request, "claude-opus-5");
+  EXPECT_EQ(body.at("thinking"), value_of(R"({"type":"disabled"})"));
+  EXPECT_EQ(body.at("tool_choice"), value_of(R"({"type":"any"})"));
+  EXPECT_FALSE(body.as_object().contains("temperature"));
+  // 5.5 can not: words have to do.
+  body = encoded(*vendor, request, "claude-sonnet-5-5");
+  EXPECT_FALSE(body.as_object().contains("thinking"));
+  EXPECT_EQ(body.at("tool_choice"), value_of(R"({"type":"auto"})"));
+  EXPECT_TRUE(body.as_object().contains("system"));
+  EXPECT_EQ(body.at("max_tokens"), 4096 + 8192);
+  request.reasoning.effort = "none";
+  EXPECT_EQ(encoded(*vendor, request, "claude-sonnet-5-5").at("output_config"),
+            value_of(R"({"effort":"low"})"));
+}
+
+TEST(AnthropicEncode, EndsWithTheUserForModelsWithoutPrefill) {
+  ChatRequest request;
+  request.messages.push_back(message(Role::kUser, {text("a")}));
+  request.messages.push_back(message(Role::kAssistant, {text("b")}));
+  EXPECT_EQ(encoded(*vendor, request, "claude-sonnet-4-5").at("messages").as_array().size(), 2u);
+  EXPECT_EQ(encoded(*vendor, request, "claude-opus-4-6").at("messages").as_array().size(), 3u);
+}
+
 TEST(AnthropicEncode, StopsThinkingInsideAToolLoopThatLostItsSignature) {
   ChatRequest request;
   request.reasoning.effort = "low";
@@ -318,7 +366,6 @@ TEST(AnthropicEncode, NamesTargetVersionAndCredentials) {
 }
 
 // ---- Answers
-// -------------------------------------------------------------------------------------
 
 constexpr std::string_view kAnswer = R"({"id":"msg_v","type":"message","role":"assistant",
   "model":"claude-x","content":[{"type":"thinking","thinking":"hm","signature":"s"},
@@ -356,12 +403,12 @@ TEST(AnthropicAnswer, IsBuiltWhenThereIsNoOriginal) {
   EXPECT_EQ(value_of(client->encode(ChatRequest(), response, "", 1)), value_of(R"({"id":"msg_1",
     "type":"message","role":"assistant","model":"m","content":[
     {"type":"thinking","thinking":"hm","signature":""},
-    {"type":"text","text":"Hi","citations":null},
+    {"type":"text","text":"Hi"},
     {"type":"tool_use","id":"c","name":"f","input":{}}],
     "stop_reason":"tool_use","stop_sequence":null,
     "usage":{"input_tokens":6,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,
     "cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},
-    "output_tokens":3}})"));
+    "output_tokens":3,"output_tokens_details":{"thinking_tokens":0}}})"));
 }
 
 TEST(AnthropicAnswer, OfGarbageIsAnUpstreamError) {

@@ -83,7 +83,6 @@ static_assert(std::ranges::is_sorted(kGatewayFields));
 }  // namespace
 
 // ---- Lenient readers
-// -----------------------------------------------------------------------------
 
 const json::value* find(const json::object& object, std::string_view key) {
   const json::value* value = object.if_contains(key);
@@ -134,7 +133,6 @@ const json::array* array_at(const json::object& object, std::string_view key) {
 }
 
 // ---- Strict readers
-// ------------------------------------------------------------------------------
 
 std::string Path::brackets() const {
   std::string out = parent == nullptr ? std::string() : parent->brackets();
@@ -375,7 +373,6 @@ Result<void> refuse_vendor_only(const ChatRequest& request, Shape vendor) {
 }
 
 // ---- Writing
-// -------------------------------------------------------------------------------------
 
 void JsonOut::comma() {
   if (out_.empty()) return;
@@ -527,8 +524,9 @@ std::string arguments_object(std::string_view text) {
   return out;
 }
 
+bool is_openai_seal(std::string_view encrypted) { return encrypted.starts_with("gAAAA"); }
+
 // ---- Images
-// --------------------------------------------------------------------------------------
 
 std::optional<DataUrl> parse_data_url(std::string_view url) {
   constexpr std::string_view kScheme = "data:";

@@ -15,7 +15,7 @@
 /// What the wire formats share: reading JSON fields, writing JSON text, usage, vendor errors.
 namespace asahi::llm::wire {
 
-/// ---- Reading answers of vendors: lenient, a field of the wrong type counts as absent -----------
+/// ---- Reading answers of vendors: lenient, a field of the wrong type counts as absent
 
 /// Null when the field is absent or JSON null.
 const json::value* find(const json::object& object, std::string_view key);
@@ -27,7 +27,7 @@ bool bool_at(const json::object& object, std::string_view key, bool fallback = f
 const json::object* object_at(const json::object& object, std::string_view key);
 const json::array* array_at(const json::object& object, std::string_view key);
 
-/// ---- Reading requests of clients: strict, the first broken rule is reported --------------------
+/// ---- Reading requests of clients: strict, the first broken rule is reported
 
 /// Whose words an error uses, so that people find them in the vendor's documentation.
 enum class Wording { kOpenAi, kAnthropic };
@@ -119,7 +119,7 @@ bool is_gateway_field(std::string_view key);
 /// invalid_argument when the request asks for something that only vendors of its own shape can do.
 Result<void> refuse_vendor_only(const ChatRequest& request, Shape vendor);
 
-/// ---- Writing JSON ------------------------------------------------------------------------------
+/// ---- Writing JSON
 
 /// Appends JSON to a string. Commas come by looking at the last byte written, so that a writer
 /// costs nothing to make and pieces of text can be mixed in.
@@ -162,7 +162,11 @@ std::string to_json(const json::value& value);
 /// object, because Anthropic and Google take tool arguments as objects only.
 std::string arguments_object(std::string_view text);
 
-/// ---- Images ------------------------------------------------------------------------------------
+/// True for encrypted thinking of OpenAI's: a Fernet token, whose version and high time bytes are
+/// always these. Every vendor answers 400 to what another one has sealed.
+bool is_openai_seal(std::string_view encrypted);
+
+/// ---- Images
 
 /// "data:image/png;base64,AAAA" into media type and data, anything else into `url`.
 ImagePart image_from_url(std::string_view url);
@@ -174,7 +178,7 @@ struct DataUrl {
 };
 std::optional<DataUrl> parse_data_url(std::string_view url);
 
-/// ---- Usage -------------------------------------------------------------------------------------
+/// ---- Usage
 
 /// OpenAI's `usage` object of chat completions, completions, responses and embeddings, with the
 /// variants of OpenAI-shaped vendors: DeepSeek's prompt_cache_hit_tokens, xAI's reasoning tokens
@@ -188,6 +192,7 @@ void write_openai_usage(JsonOut& out, const Usage& usage);
 struct AnthropicUsage {
   std::int64_t input = 0, cache_read = 0, cache_creation = 0, output = 0;
   std::int64_t cache_5m = 0, cache_1h = 0;
+  std::int64_t thinking = 0;  ///< part of `output`
   bool seen = false;
 
   void update(const json::object& usage);
@@ -195,7 +200,7 @@ struct AnthropicUsage {
 };
 void write_anthropic_usage(JsonOut& out, const Usage& usage);
 
-/// ---- Errors of vendors -------------------------------------------------------------------------
+/// ---- Errors of vendors
 
 /// `message` fit to be shown: at most 300 characters, control characters and anything that looks
 /// like a credential taken out.

@@ -126,7 +126,6 @@ TEST(VendorError, OfATypeMeansWhatItsStatusWouldMean) {
 }
 
 // ---- Usage
-// -----------------------------------------------------------------------------------------
 
 Usage openai(std::string_view text) { return read_openai_usage(value_of(text).as_object()); }
 
@@ -169,6 +168,11 @@ TEST(OpenAiUsage, ReadsTheVariantsOfOpenAiShapedVendors) {
                        "output_tokens_details":{"reasoning_tokens":5}})"),
       (Usage{
           .input = 10, .cached_input = 3, .output = 7, .reasoning_output = 5, .reported = true}));
+  // Gemini's OpenAI-shaped endpoint counts thoughts in the total only
+  EXPECT_EQ(openai(R"({"prompt_tokens":10,"completion_tokens":5,"total_tokens":95})"),
+            (Usage{.input = 10, .output = 85, .reasoning_output = 80, .reported = true}));
+  // Voyage and Jina: embeddings with a total only
+  EXPECT_EQ(openai(R"({"total_tokens":7})"), (Usage{.input = 7, .reported = true}));
   // vLLM sends null details
   EXPECT_EQ(openai(R"({"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null})"),
             (Usage{.input = 1, .output = 2, .reported = true}));
@@ -230,6 +234,7 @@ TEST(AnthropicUsage, IsReadBackAsWritten) {
                     .cache_write_input = 30,
                     .cache_write_1h_input = 10,
                     .output = 50,
+                    .reasoning_output = 20,
                     .reported = true};
   std::string text;
   JsonOut out(text);

@@ -28,6 +28,10 @@ Usage read_openai_usage(const json::object& usage) {
   result.reported = true;
   result.input = count_at(usage, "prompt_tokens", "input_tokens");
   result.output = count_at(usage, "completion_tokens", "output_tokens");
+  const std::int64_t total = count_at(usage, "total_tokens");
+  if (!usage.contains("prompt_tokens") && !usage.contains("input_tokens")) {
+    result.input = std::max<std::int64_t>(0, total - result.output);  // Voyage, Jina: a total only
+  }
 
   if (const auto* details = object_at(usage, "prompt_tokens_details", "input_tokens_details")) {
     result.cached_input = count_at(*details, "cached_tokens");
@@ -50,11 +54,12 @@ Usage read_openai_usage(const json::object& usage) {
   }
   if (result.reasoning_output == 0) result.reasoning_output = count_at(usage, "reasoning_tokens");
 
-  // OpenAI counts reasoning inside the completion, xAI beside it; the total tells which.
-  const std::int64_t total = count_at(usage, "total_tokens");
-  if (result.reasoning_output > 0 &&
-      total == result.input + result.output + result.reasoning_output) {
-    result.output += result.reasoning_output;
+  // OpenAI counts reasoning inside the completion, xAI beside it; the total tells which. Gemini's
+  // OpenAI-shaped endpoint counts it in the total only.
+  const std::int64_t beside = total - result.input - result.output;
+  if (beside > 0 && (result.reasoning_output == 0 || result.reasoning_output == beside)) {
+    result.reasoning_output = beside;
+    result.output += beside;
   }
 
   // The details are parts of the totals, whatever a vendor claims: bills are made of differences.
@@ -106,6 +111,9 @@ void AnthropicUsage::update(const json::object& usage) {
     take(*split, "ephemeral_5m_input_tokens", cache_5m);
     take(*split, "ephemeral_1h_input_tokens", cache_1h);
   }
+  if (const auto* details = wire::object_at(usage, "output_tokens_details")) {
+    take(*details, "thinking_tokens", thinking);
+  }
 }
 
 Usage AnthropicUsage::normalised() const {
@@ -117,6 +125,7 @@ Usage AnthropicUsage::normalised() const {
   result.cached_input = cache_read;
   result.input = input + cache_read + written;
   result.output = output;
+  result.reasoning_output = std::min(thinking, output);
   return result;
 }
 
@@ -132,6 +141,10 @@ void write_anthropic_usage(JsonOut& out, const Usage& usage) {
       .member("ephemeral_1h_input_tokens", usage.cache_write_1h_input)
       .close_object()
       .member("output_tokens", usage.output)
+      .key("output_tokens_details")
+      .open_object()
+      .member("thinking_tokens", usage.reasoning_output)
+      .close_object()
       .close_object();
 }
 

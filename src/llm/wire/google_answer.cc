@@ -133,7 +133,7 @@ class FrameReader {
   void start(const json::object& frame, std::vector<StreamEvent>& out) {
     started_ = true;
     StreamEvent& event = add_event(out, Kind::kStart);
-    event.id = string_at(frame, "responseId");
+    event.id = id_ = string_at(frame, "responseId");
     event.model = string_at(frame, "modelVersion");
   }
 
@@ -164,7 +164,7 @@ class FrameReader {
     start.tool_name = string_at(*call, "name");
     start.tool_id = string_at(*call, "id");
     if (start.tool_id.empty())
-      start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
+      start.tool_id = make_tool_id(id_, tool_calls_, start.tool_name, arguments);
     const auto signature = string_at(part, "thoughtSignature");
     if (!signature.empty()) start.tool_id = sign_tool_id(start.tool_id, signature);
     out.push_back(std::move(start));
@@ -176,6 +176,7 @@ class FrameReader {
     add_event(out, Kind::kFinish).finish = reason;
   }
 
+  std::string id_;
   bool started_ = false;
   bool finished_ = false;
   std::size_t tool_calls_ = 0;

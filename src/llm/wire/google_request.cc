@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "llm/wire/common.h"
 #include "llm/wire/google.h"
 #include "llm/wire/google_schema.h"
@@ -67,6 +69,12 @@ void write_tool_result(JsonOut& out, std::string_view name, const ToolResultPart
   for (const ImagePart& image : result.images) write_image(out, image);
 }
 
+bool is_system(const Message& message) {
+  return message.role == Role::kSystem || message.role == Role::kDeveloper;
+}
+
+/// The conversation. A prompt of nothing but instructions is legal elsewhere; here it has to be the
+/// user's.
 class ContentsWriter {
  public:
   ContentsWriter(JsonOut& out, const ChatRequest& request, std::string_view model)
@@ -74,14 +82,19 @@ class ContentsWriter {
 
   Result<void> write() {
     out_.key("contents").open_array();
+    const bool only_system = std::ranges::all_of(request_.messages, is_system);
     for (std::size_t i = 0; i < request_.messages.size(); ++i) {
       const Message& message = request_.messages[i];
-      if (message.role == Role::kSystem || message.role == Role::kDeveloper) continue;
+      if (is_system(message) && !only_system) continue;
       bool first_call = true;
       for (std::size_t j = 0; j < message.parts.size(); ++j) {
         const Part& part = message.parts[j];
-        if (std::holds_alternative<ReasoningPart>(part))
-          continue;  // other vendors' thoughts mean nothing here
+        // Other vendors' thoughts and traces of their own tools mean nothing here; what may not be
+        // left out was refused before.
+        if (std::holds_alternative<ReasoningPart>(part) ||
+            std::holds_alternative<OpaquePart>(part)) {
+          continue;
+        }
         turn_to(message.role == Role::kAssistant ? "model" : "user");
         const bool unsigned_call = gemini_3_ && first_call;
         if (std::holds_alternative<ToolCallPart>(part)) first_call = false;
@@ -136,8 +149,6 @@ class ContentsWriter {
             result->tool_call_id));
       }
       write_tool_result(out_, name, *result);
-    } else {
-      return refuse("this content block is another vendor's own and cannot be sent to Google");
     }
     return {};
   }
@@ -149,9 +160,10 @@ class ContentsWriter {
 };
 
 void write_system(JsonOut& out, const ChatRequest& request) {
+  if (std::ranges::all_of(request.messages, is_system)) return;  // they are the contents
   bool open = false;
   for (const Message& message : request.messages) {
-    if (message.role != Role::kSystem && message.role != Role::kDeveloper) continue;
+    if (!is_system(message)) continue;
     if (!open) out.key("systemInstruction").open_object().key("parts").open_array();
     open = true;
     out.open_object().member("text", message.text()).close_object();

@@ -249,6 +249,17 @@ TEST(GoogleStream, AmountsToTheUnstreamedAnswerHoweverItIsCut) {
   }
 }
 
+TEST(GoogleDecode, GivesTheSameCallOfTwoAnswersTwoIds) {
+  const auto id_in = [](std::string_view answer) {
+    const std::string body =
+        R"({"responseId":")" + std::string(answer) +
+        R"(","candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}]})";
+    return std::get<ToolCallPart>(kCodec->decode(body).value().parts.at(0)).id;
+  };
+  EXPECT_EQ(id_in("r1"), id_in("r1"));
+  EXPECT_NE(id_in("r1"), id_in("r2"));
+}
+
 // Every shape of usage costs the same streamed and unstreamed.
 TEST(GoogleStream, CarriesTheUsageOfTheUnstreamedAnswer) {
   for (

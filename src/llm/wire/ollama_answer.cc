@@ -61,7 +61,7 @@ class LineReader {
     start.tool_name = string_at(function, "name");
     start.tool_id = string_at(call, "id");
     if (start.tool_id.empty())
-      start.tool_id = make_tool_id(tool_calls_, start.tool_name, arguments);
+      start.tool_id = make_tool_id({}, tool_calls_, start.tool_name, arguments);
     out.push_back(std::move(start));
     add_event(out, Kind::kToolCallDelta, std::move(arguments)).tool_index = tool_calls_++;
   }

@@ -44,6 +44,9 @@ Result<FlatMessage> flatten(const Message& message, std::size_t index) {
       for (const ImagePart& seen : result->images) {
         if (auto ok = add_image(seen, field, flat); !ok) return std::unexpected(ok.error());
       }
+    } else if (std::holds_alternative<OpaquePart>(part)) {
+      continue;  // a trace of another vendor's own tools; what may not be left out was refused
+                 // before
     } else {
       return fail_field(
           field, "Ollama takes text and images only; leave this part out or choose another vendor");

@@ -21,17 +21,13 @@ std::unique_ptr<StreamEncoder> make_openai_chat_stream_encoder(const ChatRequest
                                                                std::int64_t created);
 std::unique_ptr<StreamDecoder> make_openai_chat_stream_decoder();
 
-/// The messages of a request in OpenAI's form, as a JSON array. `developer_role`: the model knows
-/// the role; others get "system". Errors: invalid_argument for content that chat completions lack.
-Result<void> write_openai_messages(JsonOut& out, const ChatRequest& request, bool developer_role,
-                                   bool with_reasoning);
-
 /// {"error":{"message","type","param","code"}}
 std::string openai_error_body(const Error& error, int status);
 /// The HTTP status an error stands for where none was sent yet: inside a stream.
 int status_of(const Error& error);
 
-FinishReason openai_finish(std::string_view word);
+/// `called_tools`: a call that was forced by name, and every call of some vendors, ends in "stop".
+FinishReason openai_finish(std::string_view word, bool called_tools);
 /// OpenAI's word; what OpenAI has no word for is "stop".
 std::string_view openai_finish_word(FinishReason reason);
 

@@ -239,8 +239,10 @@ int status_of(const Error& error) {
   return 500;
 }
 
-FinishReason openai_finish(std::string_view word) {
-  if (word == "stop" || word == "eos" || word == "end_turn") return FinishReason::kStop;
+FinishReason openai_finish(std::string_view word, bool called_tools) {
+  if (word == "stop" || word == "eos" || word == "end_turn") {
+    return called_tools ? FinishReason::kToolCalls : FinishReason::kStop;
+  }
   if (word == "length" || word == "model_length" || word == "max_tokens") {
     return FinishReason::kLength;
   }

@@ -39,12 +39,14 @@ constexpr auto kFields = std::to_array<string_view>({"agent_id",
                                                      "modalities",
                                                      "model",
                                                      "model_endpoint_id",
+                                                     "moderation",
                                                      "n",
                                                      "organization_id",
                                                      "parallel_tool_calls",
                                                      "prediction",
                                                      "presence_penalty",
                                                      "prompt_cache_key",
+                                                     "prompt_cache_options",
                                                      "prompt_cache_retention",
                                                      "prompt_mode",
                                                      "providerOptions",
@@ -102,7 +104,6 @@ void check_name(const FieldReader& fields, string_view key, string_view name) {
 }
 
 // ---- Content
-// -------------------------------------------------------------------------------------
 
 void read_image(const FieldReader& part, std::vector<Part>& out) {
   const auto* object = part.need_object("image_url");
@@ -379,7 +380,6 @@ void read_messages(const FieldReader& fields, ChatRequest& request) {
 }
 
 // ---- Tools
-// ---------------------------------------------------------------------------------------
 
 Tool read_function(const FieldReader& fields) {
   Tool tool;
@@ -524,7 +524,7 @@ void read_format(const FieldReader& fields, ChatRequest& request) {
 
 void read_reasoning_options(const FieldReader& fields, ChatRequest& request) {
   static constexpr auto kEfforts =
-      std::to_array<string_view>({"none", "minimal", "low", "medium", "high", "xhigh"});
+      std::to_array<string_view>({"none", "minimal", "low", "medium", "high", "xhigh", "max"});
   request.reasoning.effort = fields.one_of("reasoning_effort", kEfforts).value_or(string_view());
   if (const auto* reasoning = fields.object("reasoning")) {  // the routers' form
     const Path path = fields.path("reasoning");

@@ -5,6 +5,7 @@
 // with `asahi`. As soon as the vendor changes in mid-stream the chunks are built from the events
 // instead, so that `id` and `model` stay the same over the whole stream.
 #include "llm/wire/openai_chat.h"
+#include "llm/wire/stream_frame.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm::wire {
@@ -21,7 +22,7 @@ class OpenAiChatStreamEncoder final : public StreamEncoder {
       return;
     }
     if (forwarding_ && event.frame_follows) return;  // its frame is out already
-    if (event.kind == StreamEvent::Kind::kStart && begun_) forwarding_ = false;
+    if (is_frameless(event) || (event.kind == Kind::kStart && begun_)) forwarding_ = false;
     build(event, out);
   }
 

@@ -118,7 +118,6 @@ TEST(OpenAiStreamDecoder, TellsCallsApartThatHaveNoIndex) {
 }
 
 // ---- One answer, streamed and not, costs the same
-// ------------------------------------------------
 
 class UsageShapes : public ::testing::TestWithParam<std::string_view> {};
 
@@ -171,7 +170,6 @@ INSTANTIATE_TEST_SUITE_P(
         R"({"prompt_tokens":10,"completion_tokens":5,"cached_tokens":7,"reasoning_tokens":2})"));
 
 // ---- What clients get
-// ----------------------------------------------------------------------------
 
 ChatRequest streaming(bool usage) {
   ChatRequest request;
@@ -243,6 +241,30 @@ TEST(OpenAiStreamEncoder, KeepsOneIdAndModelWhenTheVendorChangesInMidStream) {
   }
   EXPECT_EQ(roles, 1);
   EXPECT_EQ(ends, 1);
+}
+
+TEST(OpenAiStreamEncoder, ForgetsTheEndOfAVendorThatBrokeOffBehindIt) {
+  auto decoder = vendor->stream_decoder();
+  std::vector<StreamEvent> events;
+  ASSERT_TRUE(decoder->feed(
+      sse_text({R"({"id":"i","model":"m","choices":[{"index":0,"delta":{"content":"a"}}]})",
+                R"({"id":"i","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})"}),
+      events));
+  StreamEvent more;
+  more.kind = StreamEvent::Kind::kText;
+  more.text = "b";
+  events.push_back(more);
+  ChatResponse final;
+  final.finish = FinishReason::kLength;
+  const auto encoder = client->stream_encoder(streaming(false), "given", "given", 1);
+  std::string out;
+  for (const StreamEvent& event : events) encoder->encode(event, out);
+  encoder->finish(final, "", out);
+  const auto got = sse_events(out);
+  ASSERT_EQ(got.size(), 4u);
+  const json::value choice = value_of(got[2].data).at("choices").at(0);
+  EXPECT_EQ(choice.at("finish_reason"), "length");
+  EXPECT_EQ(value_of(got[1].data).at("id"), "i");
 }
 
 TEST(OpenAiStreamEncoder, BuildsChunksFromEventsThatHaveNoFrames) {

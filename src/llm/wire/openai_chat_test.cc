@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 const auto client = make_openai_chat_client();
 const auto vendor = make_openai_chat_codec();
 
-// ---- What clients may send ---------------------------------------------------------------------
+// ---- What clients may send
 
 struct Refused {
   std::string_view body;
@@ -211,7 +211,7 @@ TEST(OpenAiChatDecode, UnderstandsLegacyFunctions) {
             first_part<ToolResultPart>(request.messages[2].parts)->tool_call_id);
 }
 
-// ---- Requests to vendors -----------------------------------------------------------------------
+// ---- Requests to vendors
 
 TEST(OpenAiChatEncode, PassesTheClientsFieldsThroughAndItsOwnNot) {
   const ChatRequest request = decode_ok(*client, R"({"model":"gpt-4o","metadata":{"k":"v"},
@@ -272,6 +272,47 @@ TEST(OpenAiChatEncode, RebuildsARequestOfTheMessageModel) {
   EXPECT_EQ(encoded(*vendor, request, "deepseek-chat").at("messages").at(0).at("role"), "system");
 }
 
+TEST(OpenAiChatEncode, ShortensIdsOfOtherVendorsForCallAndResultAlike) {
+  const std::string id = "call_1__sig__" + std::string(500, 'A');
+  ChatRequest request = decode_ok(*client, R"({"model":"m","messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":null,"x":1,"tool_calls":[{"id":")" +
+                                               id +
+                                               R"(","type":"function",
+      "function":{"name":"f","arguments":"{}"}}]},
+    {"role":"tool","tool_call_id":")" + id + R"(","content":"r"}]})");
+  const auto id_for = [&](std::string_view model) {
+    const json::value messages = encoded(*vendor, request, model).at("messages");
+    const json::value called = messages.at(1).at("tool_calls").at(0).at("id");
+    EXPECT_EQ(called, messages.at(2).at("tool_call_id"));
+    return std::string(called.as_string());
+  };
+  for (const bool changed : {false, true}) {
+    request.messages_changed = changed;
+    EXPECT_LE(id_for("gpt-4o").size(), 40u);
+    EXPECT_EQ(id_for("mistral-large-latest").size(), 9u);
+    EXPECT_EQ(id_for("deepseek-chat"), id);
+  }
+  request.messages_changed = false;
+  EXPECT_EQ(encoded(*vendor, request, "gpt-4o").at("messages").at(1).at("x"), 1);
+}
+
+TEST(OpenAiChatAnswer, ThatCallsToolsEndsInCallsWhateverItsFinishReason) {
+  constexpr std::string_view kCall =
+      R"("tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]})";
+  const std::string choice = R"({"choices":[{"index":0,)";
+  const std::string end = R"(,"finish_reason":"stop"}]})";
+  const auto whole =
+      vendor->decode(choice + R"("message":{"content":null,)" + std::string(kCall) + end);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->finish, FinishReason::kToolCalls);
+  const auto events =
+      decode_stream(*vendor, sse_text({choice + R"("delta":{)" + std::string(kCall) + "}]}",
+                                       choice + R"("delta":{})" + end, "[DONE]"}));
+  ASSERT_TRUE(events);
+  EXPECT_EQ(collect(*events).finish, FinishReason::kToolCalls);
+}
+
 TEST(OpenAiChatEncode, RefusesWhatOnlyAnotherVendorCanDo) {
   ChatRequest request;
   request.shape = Shape::kAnthropic;
@@ -292,7 +333,7 @@ TEST(OpenAiChatEncode, NamesTargetAndCredentials) {
   EXPECT_EQ(headers.get("authorization"), "Bearer sk-1");
 }
 
-// ---- Answers -----------------------------------------------------------------------------------
+// ---- Answers
 
 constexpr std::string_view kAnswer = R"({"id":"chatcmpl-v","object":"chat.completion",
   "created":1,"model":"gpt-4o-2024","system_fingerprint":"fp","choices":[{"index":0,
@@ -419,7 +460,7 @@ TEST(OpenAiEmbeddings, GoThereAndComeBackInOrder) {
   }
 }
 
-// ---- Legacy completions ------------------------------------------------------------------------
+// ---- Legacy completions
 
 const auto completions = make_openai_completions_client();
 

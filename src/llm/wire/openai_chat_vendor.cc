@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <array>
 
+#include "base/hash.h"
 #include "llm/wire/openai_chat.h"
+#include "llm/wire/openai_embeddings.h"
+#include "llm/wire/tool_ids.h"
 #include "llm/wire/wire.h"
 
 namespace asahi::llm {
@@ -12,6 +15,15 @@ namespace wire {
 namespace {
 
 constexpr std::string_view kVendor = "the OpenAI-shaped vendor";
+
+/// Mistral takes nine letters and digits.
+std::string mistral_tool_id(std::string_view id) {
+  const bool fits =
+      id.size() == 9 && std::ranges::all_of(id, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      });
+  return fits ? std::string(id) : to_hex(sha256(id).data(), 9).substr(0, 9);
+}
 
 /// What the vendors of this shape disagree on, told apart by the model's name: the codec knows no
 /// more about the other side.
@@ -21,6 +33,12 @@ struct Dialect {
   bool mistral = false;    ///< random_seed, no stream_options
   bool deepseek = false;   ///< takes its reasoning back
 
+  /// A tool call's id as this vendor takes it; a call and its result agree in any case.
+  std::string tool_id(std::string_view id) const {
+    if (openai) return portable_tool_id(id, 40);
+    if (mistral) return mistral_tool_id(id);
+    return std::string(id);
+  }
   std::string_view max_tokens_key() const {
     return reasoning ? "max_completion_tokens" : "max_tokens";
   }
@@ -51,7 +69,6 @@ bool is_sampling(std::string_view key) {
 }
 
 // ---- Messages
-// ------------------------------------------------------------------------------------
 
 void write_text_part(JsonOut& out, std::string_view text) {
   out.open_object().member("type", "text").member("text", text).close_object();
@@ -118,7 +135,7 @@ Result<void> write_user_content(JsonOut& out, const Message& message, const Chat
   return {};
 }
 
-void write_assistant(JsonOut& out, const Message& message, bool with_reasoning) {
+void write_assistant(JsonOut& out, const Message& message, const Dialect& dialect) {
   std::string text, refusal, reasoning;
   bool calls = false, has_text = false;
   for (const auto& part : message.parts) {
@@ -142,12 +159,12 @@ void write_assistant(JsonOut& out, const Message& message, bool with_reasoning) 
     out.null();
   }
   if (!refusal.empty()) out.member("refusal", refusal);
-  if (with_reasoning && !reasoning.empty()) out.member("reasoning_content", reasoning);
+  if (dialect.deepseek && !reasoning.empty()) out.member("reasoning_content", reasoning);
   if (!calls) return;
   out.key("tool_calls").open_array();
   for (const auto& part : message.parts) {
     if (const auto* call = std::get_if<ToolCallPart>(&part)) {
-      out.open_object().member("id", call->id).member("type", "function");
+      out.open_object().member("id", dialect.tool_id(call->id)).member("type", "function");
       out.key("function")
           .open_object()
           .member("name", call->name)
@@ -173,12 +190,13 @@ void write_tool_images(JsonOut& out, std::vector<const ToolResultPart*>& waiting
   waiting.clear();
 }
 
-void write_tool_results(JsonOut& out, const Message& message,
+void write_tool_results(JsonOut& out, const Message& message, const Dialect& dialect,
                         std::vector<const ToolResultPart*>& images) {
   for (const auto& part : message.parts) {
     const auto* result = std::get_if<ToolResultPart>(&part);
     if (result == nullptr) continue;
-    out.open_object().member("role", "tool").member("tool_call_id", result->tool_call_id);
+    out.open_object().member("role", "tool");
+    out.member("tool_call_id", dialect.tool_id(result->tool_call_id));
     // The shape has no error flag; the word reaches the model all the same.
     out.member("content", result->is_error ? "Error: " + result->text : result->text);
     out.close_object();
@@ -186,8 +204,86 @@ void write_tool_results(JsonOut& out, const Message& message,
   }
 }
 
+/// Blocks that mean something to other vendors only are left out, and messages made of nothing else
+/// with them: content may not be empty. What may not be left out was refused before.
+bool has_content(const Message& message) {
+  return message.parts.empty() || std::ranges::any_of(message.parts, [](const Part& part) {
+           return !std::holds_alternative<OpaquePart>(part) &&
+                  !std::holds_alternative<ReasoningPart>(part);
+         });
+}
+
+/// The messages of a request as a JSON array. `developer_role`: the model knows the role; others
+/// get "system". Errors: invalid_argument for content that chat completions lack.
+Result<void> write_messages(JsonOut& out, const ChatRequest& request, bool developer_role,
+                            const Dialect& dialect) {
+  std::vector<const ToolResultPart*> images;
+  out.open_array();
+  for (const auto& message : request.messages) {
+    if (message.role == Role::kTool) {
+      write_tool_results(out, message, dialect, images);
+      continue;
+    }
+    write_tool_images(out, images);
+    const Role role =
+        message.role == Role::kDeveloper && !developer_role ? Role::kSystem : message.role;
+    if (role != Role::kAssistant && !has_content(message)) continue;
+    out.open_object().member("role", to_string(role));
+    if (!message.name.empty()) out.member("name", message.name);
+    if (role == Role::kAssistant) {
+      write_assistant(out, message, dialect);
+    } else if (auto ok = write_user_content(out, message, request); !ok) {
+      return ok;
+    }
+    out.close_object();
+  }
+  write_tool_images(out, images);
+  out.close_array();
+  return {};
+}
+
+/// True when an id of a tool call came from a vendor that is freer than this one.
+bool has_foreign_ids(const ChatRequest& request, const Dialect& dialect) {
+  return std::ranges::any_of(request.messages, [&](const Message& message) {
+    return std::ranges::any_of(message.parts, [&](const Part& part) {
+      const auto* call = std::get_if<ToolCallPart>(&part);
+      return call != nullptr && dialect.tool_id(call->id) != call->id;
+    });
+  });
+}
+
+/// A message of the client as it came, but for the ids of calls.
+void copy_with_own_ids(JsonOut& out, const json::value& message, const Dialect& dialect) {
+  const auto copy = [&](const json::value& value, std::string_view id_key, const auto& nested) {
+    const auto* object = value.if_object();
+    if (object == nullptr) {
+      out.value(value);
+      return;
+    }
+    out.open_object();
+    for (const auto& member : *object) {
+      const auto* id = member.key() == id_key ? member.value().if_string() : nullptr;
+      if (id != nullptr) {
+        out.member(member.key(), dialect.tool_id(*id));
+      } else if (!nested(member)) {
+        out.member(member.key(), member.value());
+      }
+    }
+    out.close_object();
+  };
+  copy(message, "tool_call_id", [&](const json::key_value_pair& member) {
+    const auto* calls = member.key() == "tool_calls" ? member.value().if_array() : nullptr;
+    if (calls == nullptr) return false;
+    out.key("tool_calls").open_array();
+    for (const auto& call : *calls) {
+      copy(call, "id", [](const json::key_value_pair&) { return false; });
+    }
+    out.close_array();
+    return true;
+  });
+}
+
 // ---- Tools and options
-// ---------------------------------------------------------------------------
 
 void write_tools(JsonOut& out, const ChatRequest& request) {
   if (request.tools.empty()) return;
@@ -290,7 +386,7 @@ Result<std::string> encode_rebuilt(const ChatRequest& request, std::string_view 
   std::string body;
   JsonOut out(body);
   out.open_object().member("model", model).key("messages");
-  if (auto ok = write_openai_messages(out, request, dialect.openai, dialect.deepseek); !ok) {
+  if (auto ok = write_messages(out, request, dialect.openai, dialect); !ok) {
     return std::unexpected(ok.error());
   }
   write_tools(out, request);
@@ -327,6 +423,7 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
         return m.role == Role::kDeveloper;
       });
   const bool rewrite = request.messages_changed || needs_system_role;
+  const bool foreign_ids = has_foreign_ids(request, dialect);
   std::string body;
   JsonOut out(body);
   out.open_object().member("model", model);
@@ -337,11 +434,17 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
     }
     if (key == "messages" && rewrite) {
       out.key("messages");
-      if (auto ok =
-              write_openai_messages(out, request, dialect.openai || !rerouted, dialect.deepseek);
-          !ok) {
+      if (auto ok = write_messages(out, request, dialect.openai || !rerouted, dialect); !ok) {
         return std::unexpected(ok.error());
       }
+      continue;
+    }
+    if (key == "messages" && foreign_ids) {
+      out.key("messages").open_array();
+      for (const auto& message : member.value().as_array()) {
+        copy_with_own_ids(out, message, dialect);
+      }
+      out.close_array();
       continue;
     }
     if (rerouted) {
@@ -364,7 +467,6 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
 }
 
 // ---- Answers
-// -------------------------------------------------------------------------------------
 
 void read_content(const json::object& message, std::vector<Part>& parts) {
   const json::value* content = find(message, "content");
@@ -472,7 +574,10 @@ class OpenAiChatCodec final : public VendorCodec {
       response.parts.emplace_back(RefusalPart{std::string(refusal)});
     }
     read_calls(*message, response.parts);
-    response.finish = openai_finish(string_at(*choice, "finish_reason"));
+    const bool calls = std::ranges::any_of(response.parts, [](const Part& part) {
+      return std::holds_alternative<ToolCallPart>(part);
+    });
+    response.finish = openai_finish(string_at(*choice, "finish_reason"), calls);
     if (const auto* usage = openai_usage_object(*root)) response.usage = read_openai_usage(*usage);
     response.shape = shape();
     response.original = std::move(*document);
@@ -507,55 +612,10 @@ class OpenAiChatCodec final : public VendorCodec {
 
   Result<WireRequest> encode_embedding(const EmbeddingRequest& request,
                                        std::string_view model) const override {
-    std::string body;
-    JsonOut out(body);
-    out.open_object().member("model", model).key("input").open_array();
-    for (const auto& text : request.input) out.string(text);
-    for (const auto& tokens : request.tokens) {
-      out.open_array();
-      for (const std::int64_t token : tokens) out.integer(token);
-      out.close_array();
-    }
-    out.close_array().member("encoding_format", "float");
-    if (request.dimensions) out.member("dimensions", *request.dimensions);
-    if (!request.user.empty()) out.member("user", request.user);
-    out.close_object();
-    return wire_request("/v1/embeddings", std::move(body));
+    return encode_openai_embedding(request, model);
   }
-
   Result<EmbeddingResponse> decode_embedding(std::string_view body) const override {
-    const auto document = JsonDocument::parse(body);
-    if (!document) return garbage(kVendor, document.error().message);
-    const auto* root = (*document)->root().if_object();
-    if (root == nullptr) return garbage(kVendor, "it is not a JSON object");
-    if (auto error = openai_embedded_error(*root)) return std::unexpected(std::move(*error));
-    const auto* data = array_at(*root, "data");
-    if (data == nullptr) return garbage(kVendor, "it has no data array");
-    EmbeddingResponse response;
-    response.model = string_at(*root, "model");
-    response.vectors.resize(data->size());
-    for (std::size_t i = 0; i < data->size(); ++i) {
-      const auto* item = (*data)[i].if_object();
-      const auto* numbers = item == nullptr ? nullptr : array_at(*item, "embedding");
-      // The order is the index's, not the array's.
-      const auto index =
-          item == nullptr ? 0 : static_cast<std::size_t>(int_at(*item, "index", std::int64_t(i)));
-      if (numbers == nullptr || index >= data->size() || !response.vectors[index].empty()) {
-        return garbage(kVendor, fmt::format("data[{}] is no embedding", i));
-      }
-      auto& vector = response.vectors[index];
-      vector.reserve(numbers->size());
-      for (const auto& number : *numbers) {
-        if (!number.is_number()) {
-          return garbage(kVendor, fmt::format("data[{}].embedding holds something else than "
-                                              "numbers",
-                                              i));
-        }
-        vector.push_back(number.to_number<float>());
-      }
-    }
-    if (const auto* usage = openai_usage_object(*root)) response.usage = read_openai_usage(*usage);
-    return response;
+    return decode_openai_embedding(body);
   }
 
  private:
@@ -569,32 +629,6 @@ class OpenAiChatCodec final : public VendorCodec {
 };
 
 }  // namespace
-
-Result<void> write_openai_messages(JsonOut& out, const ChatRequest& request, bool developer_role,
-                                   bool with_reasoning) {
-  std::vector<const ToolResultPart*> images;
-  out.open_array();
-  for (const auto& message : request.messages) {
-    if (message.role == Role::kTool) {
-      write_tool_results(out, message, images);
-      continue;
-    }
-    write_tool_images(out, images);
-    const Role role =
-        message.role == Role::kDeveloper && !developer_role ? Role::kSystem : message.role;
-    out.open_object().member("role", to_string(role));
-    if (!message.name.empty()) out.member("name", message.name);
-    if (role == Role::kAssistant) {
-      write_assistant(out, message, with_reasoning);
-    } else if (auto ok = write_user_content(out, message, request); !ok) {
-      return ok;
-    }
-    out.close_object();
-  }
-  write_tool_images(out, images);
-  out.close_array();
-  return {};
-}
 
 std::string_view openai_reasoning_text(const json::object& message) {
   const std::string_view text = string_at(message, "reasoning_content");

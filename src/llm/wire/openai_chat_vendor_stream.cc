@@ -105,7 +105,7 @@ class OpenAiChatStreamDecoder final : public StreamDecoder {
         closes = finished_ = true;
         auto& event = out.emplace_back();
         event.kind = Kind::kFinish;
-        event.finish = openai_finish(reason);
+        event.finish = openai_finish(reason, !calls_.empty());
       }
     }
     if (const auto* usage = openai_usage_object(root)) {

@@ -112,7 +112,6 @@ TEST(ResponsesStream, CarriesTheUsageOfTheUnstreamedAnswer) {
 }
 
 TEST(ResponsesStream, TakesWholeItemsFromServersWithoutDeltas) {
-
   const auto whole = response_json("completed", kOutput, kUsage);
   const auto output = parse_json(kOutput).value().get_array();
   std::string stream =

@@ -2,6 +2,7 @@
 
 #include "llm/testing/wire_feed.h"
 #include "llm/wire/common.h"
+#include "llm/wire/openai_responses.h"
 #include "llm/wire/wire.h"
 
 namespace asahi::llm {
@@ -264,6 +265,21 @@ TEST(ResponsesVendor, ShortensIdsOfOtherVendorsForCallAndResultAlike) {
   const auto input = parse_json(kVendor->encode(request, "m")->body).value().at("input");
   EXPECT_EQ(input.at(0).at("call_id"), input.at(1).at("call_id"));
   EXPECT_LE(input.at(0).at("call_id").as_string().size(), 64);
+}
+
+TEST(ResponsesVendor, LeavesThoughtsOfOtherVendorsOut) {
+  const auto request = decode(R"({"input":[{"role":"user","content":"a"},
+    {"type":"reasoning","id":"rs_1_0","summary":[],"encrypted_content":")" +
+                              std::string(wire::responses::kSignaturePrefix) + R"(abc"},
+    {"type":"reasoning","id":"rs_1_1","summary":[{"type":"summary_text","text":"t"}]},
+    {"type":"reasoning","id":"rs_68af","summary":[]},
+    {"type":"reasoning","id":"rs_68b0","summary":[],"encrypted_content":"gAAAA"},
+    {"role":"user","content":"b"}]})");
+  ASSERT_TRUE(request);
+  const auto input = parse_json(kVendor->encode(*request, "m")->body).value().at("input");
+  ASSERT_EQ(input.as_array().size(), 4);
+  EXPECT_EQ(input.at(1).at("id"), "rs_68af");
+  EXPECT_EQ(input.at(2).at("id"), "rs_68b0");
 }
 
 TEST(ResponsesVendor, RefusesStopSequences) {

@@ -9,6 +9,7 @@
 
 #include "llm/wire/openai_chat.h"
 #include "llm/wire/openai_responses.h"
+#include "llm/wire/stream_frame.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm::wire::responses {
@@ -42,7 +43,7 @@ class ResponsesStreamEncoder final : public StreamEncoder {
     }
     if (forwarding_ && event.frame_follows) return;  // its frame is out already
     // Another vendor goes on in mid-stream: its items come behind those that are out.
-    if (event.kind == Kind::kStart) forwarding_ = false;
+    if (event.kind == Kind::kStart || is_frameless(event)) forwarding_ = false;
     build(event, out);
   }
 

@@ -52,53 +52,50 @@ void write_result(JsonOut& out, const ToolResultPart& result) {
 
 class InputWriter {
  public:
-  explicit InputWriter(JsonOut& out) : out_(out) {}
+  InputWriter(JsonOut& out, const ChatRequest& request)
+      : out_(out), request_(request), own_shape_(request.shape == Shape::kOpenAiResponses) {}
 
-  Result<void> write(const std::vector<Message>& messages) {
+  void write() {
     out_.key("input").open_array();
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-      role_ = messages[i].role == Role::kTool ? Role::kUser : messages[i].role;
-      for (std::size_t j = 0; j < messages[i].parts.size(); ++j) {
-        if (!write_part(messages[i].parts[j])) {
-          return fail_field(
-              fmt::format("messages[{}].content[{}]", i, j),
-              "this content block is another vendor's own and cannot be sent to OpenAI");
-        }
-      }
+    for (const Message& message : request_.messages) {
+      role_ = message.role == Role::kTool ? Role::kUser : message.role;
+      for (const Part& part : message.parts) write_part(part);
       close_message();
     }
     out_.close_array();
-    return {};
   }
 
  private:
   // Calls, results and thoughts are items beside the messages; what follows them begins a new
   // message.
-  bool write_part(const Part& part) {
+  void write_part(const Part& part) {
     if (const auto* call = std::get_if<ToolCallPart>(&part)) {
       close_message();
       out_.open_object()
           .member("type", "function_call")
           .member("call_id", portable_tool_id(call->id, kMaxToolId))
           .member("name", call->name);
-      out_.member("arguments", call->arguments).close_object();
+      out_.member("arguments", call->arguments.empty() ? "{}" : call->arguments).close_object();
     } else if (const auto* result = std::get_if<ToolResultPart>(&part)) {
       close_message();
       write_result(out_, *result);
     } else if (const auto* thought = std::get_if<ReasoningPart>(&part)) {
       // Without its encrypted content a thought is another vendor's, or not needed by this one.
-      if (thought->encrypted.empty()) return true;
+      // In its own shape it may be that of a vendor which speaks this format and seals otherwise.
+      if (thought->encrypted.empty() || (!own_shape_ && !is_openai_seal(thought->encrypted))) {
+        return;
+      }
       close_message();
       write_reasoning_item(out_, {}, thought->text, thought->encrypted);
     } else if (const auto* opaque = std::get_if<OpaquePart>(&part)) {
-      if (opaque->shape != Shape::kOpenAiResponses) return false;
+      // A trace of another vendor's own tools; what may not be left out was refused before.
+      if (opaque->shape != Shape::kOpenAiResponses) return;
       close_message();
       out_.value(opaque->value);
     } else {
       open_message();
       write_content(part);
     }
-    return true;
   }
 
   void write_content(const Part& part) {
@@ -136,6 +133,8 @@ class InputWriter {
   }
 
   JsonOut& out_;
+  const ChatRequest& request_;
+  bool own_shape_;
   Role role_ = Role::kUser;
   bool open_ = false;
 };
@@ -216,17 +215,39 @@ void write_reasoning(JsonOut& out, const Reasoning& reasoning) {
   out.close_object();
 }
 
+/// A thought that another vendor had: it carries that vendor's signature, or nothing but an id that
+/// was made here ("rs_" + answer + "_" + position). OpenAI can open neither.
+bool is_foreign_thought(const json::value& item) {
+  const auto* object = item.if_object();
+  if (object == nullptr || string_at(*object, "type") != "reasoning") return false;
+  const auto encrypted = string_at(*object, "encrypted_content");
+  if (!encrypted.empty()) return encrypted.starts_with(kSignaturePrefix);
+  const auto id = string_at(*object, "id");
+  return id.find('_') != id.rfind('_');
+}
+
+void write_own_items(JsonOut& out, const json::array& items) {
+  out.key("input").open_array();
+  for (const auto& item : items) {
+    if (!is_foreign_thought(item)) out.value(item);
+  }
+  out.close_array();
+}
+
 // The client's own JSON with the model and the streaming replaced, so that nothing gets lost.
-Result<void> write_original(JsonOut& out, const ChatRequest& request) {
+void write_original(JsonOut& out, const ChatRequest& request) {
   for (const auto& member : request.original->root().get_object()) {
     const std::string_view key = member.key();
     if (key == "model" || key == "stream" || is_gateway_field(key)) continue;
     if (key == "stream_options" && !request.stream) continue;
     if (request.messages_changed && (key == "input" || key == "instructions")) continue;
-    out.member(key, member.value());
+    if (const auto* items = key == "input" ? member.value().if_array() : nullptr) {
+      write_own_items(out, *items);
+    } else {
+      out.member(key, member.value());
+    }
   }
-  if (request.messages_changed) return InputWriter(out).write(request.messages);
-  return {};
+  if (request.messages_changed) InputWriter(out, request).write();
 }
 
 Result<void> write_translated(JsonOut& out, const ChatRequest& request) {
@@ -236,7 +257,7 @@ Result<void> write_translated(JsonOut& out, const ChatRequest& request) {
         "OpenAI's Responses API has no stop sequences; leave them out or choose a model that is "
         "reached by chat completions");
   }
-  if (auto ok = InputWriter(out).write(request.messages); !ok) return ok;
+  InputWriter(out, request).write();
   write_tools(out, request);
   write_tool_choice(out, request.tool_choice);
   write_format(out, request.format);
@@ -262,7 +283,9 @@ Result<WireRequest> encode_request(const ChatRequest& request, std::string_view 
   out.open_object().member("model", model);
   const bool same_shape = request.shape == Shape::kOpenAiResponses && request.original != nullptr &&
                           request.original->root().is_object();
-  if (auto ok = same_shape ? write_original(out, request) : write_translated(out, request); !ok) {
+  if (same_shape) {
+    write_original(out, request);
+  } else if (auto ok = write_translated(out, request); !ok) {
     return std::unexpected(ok.error());
   }
   if (request.stream) out.member("stream", true);

@@ -28,6 +28,23 @@ inline void stamp_frame(std::vector<StreamEvent>& out, std::size_t first, Shape 
   out[first].raw_event = std::move(raw_event);
 }
 
+/// True for a piece of the answer that no vendor frame carries: from here on an encoder cannot
+/// forward frames, since what was said before or comes now is not in them.
+inline bool is_frameless(const StreamEvent& event) {
+  using Kind = StreamEvent::Kind;
+  const bool piece = event.kind == Kind::kText || event.kind == Kind::kReasoning ||
+                     event.kind == Kind::kRefusal || event.kind == Kind::kToolCallStart ||
+                     event.kind == Kind::kToolCallDelta;
+  return piece && !event.has_raw && !event.frame_follows;
+}
+
+/// The usage with which a stream of `whole` begins: what went in is known, nothing has come out.
+inline Usage usage_at_start(const Usage& whole) {
+  Usage usage = whole;
+  usage.output = usage.reasoning_output = usage.audio_output = 0;
+  return usage;
+}
+
 /// Appends an event of `kind` and returns it.
 inline StreamEvent& add_event(std::vector<StreamEvent>& out, StreamEvent::Kind kind,
                               std::string text = {}) {

@@ -8,8 +8,9 @@
 
 namespace asahi::llm::wire {
 
-std::string make_tool_id(std::size_t index, std::string_view name, std::string_view arguments) {
-  const Digest256 digest = sha256(fmt::format("{}\n{}\n{}", index, name, arguments));
+std::string make_tool_id(std::string_view answer, std::size_t index, std::string_view name,
+                         std::string_view arguments) {
+  const Digest256 digest = sha256(fmt::format("{}\n{}\n{}\n{}", answer, index, name, arguments));
   return "call_" + to_hex(digest.data(), 8);
 }
 

@@ -9,9 +9,12 @@
 
 namespace asahi::llm::wire {
 
-/// An id for a tool call of a vendor that gives none (Google, Ollama): the same for the same call,
-/// so that a streamed and an unstreamed answer agree. "call_" + 16 hex digits.
-std::string make_tool_id(std::size_t index, std::string_view name, std::string_view arguments);
+/// An id for a tool call of a vendor that gives none (Google, Ollama): the same for the same call
+/// of the same answer, so that a streamed and an unstreamed answer agree. "call_" + 16 hex digits.
+/// `answer`: the answer's id, where the vendor gives one; without it a call that is repeated in a
+/// later turn has the same id again.
+std::string make_tool_id(std::string_view answer, std::size_t index, std::string_view name,
+                         std::string_view arguments);
 
 /// `id` where a vendor takes at most `max_size` letters, digits, '_' and '-'; a digest of it
 /// elsewhere, so that a call and its result still agree.

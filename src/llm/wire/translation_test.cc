@@ -132,7 +132,6 @@ TEST(Translation, OfAnAnswerMapsFinishAndUsage) {
 }
 
 // ---- JSON answers from Anthropic
-// -----------------------------------------------------------------
 
 constexpr std::string_view kSchemaRequest = R"({"messages":[{"role":"user","content":"x"}],
   "reasoning_effort":"high","response_format":{"type":"json_schema","json_schema":{
@@ -146,6 +145,96 @@ TEST(JsonAnswers, AreAskedOfAnthropicByAForcedTool) {
             value_of(R"({"type":"object","properties":{"t":{"type":"number"}}})"));
   EXPECT_EQ(body.at("tool_choice"), value_of(R"({"type":"tool","name":"answer_as_json_weather"})"));
   EXPECT_FALSE(body.as_object().contains("thinking"));  // excluded by the forced tool
+}
+
+TEST(JsonAnswers, AreAskedOfTheNewestModelsByTheirOutputFormat) {
+  const ChatRequest request = decode_ok(*openai_client, R"({"response_format":{
+    "type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","minProperties":1,
+    "properties":{"a":{"type":"array","items":{"type":"object","properties":{
+      "b":{"type":"integer","minimum":1}}}},"c":{"oneOf":[{"type":"string","maxLength":3},
+      {"type":"null"}]}}}}},
+    "messages":[{"role":"user","content":"x"}]})");
+  const json::value body = encoded(*anthropic, request, "claude-opus-5-5");
+  EXPECT_FALSE(body.as_object().contains("tools"));
+  EXPECT_EQ(body.at("output_config").at("format"), value_of(R"({"type":"json_schema",
+    "schema":{"type":"object","properties":{"a":{"type":"array","items":{"type":"object",
+      "properties":{"b":{"type":"integer"}},"additionalProperties":false}},
+      "c":{"anyOf":[{"type":"string"},{"type":"null"}]}},"additionalProperties":false}})"));
+}
+
+TEST(JsonAnswers, WithConditionsAreAskedForInWordsOfTheNewestModels) {
+  for (const std::string_view schema :
+       {R"({"type":"object","properties":{"a":{"not":{"type":"null"}}}})",
+        R"({"type":"object","patternProperties":{"^x":{}}})",
+        R"({"type":"object","properties":{"a":{"type":["object","null"],
+            "additionalProperties":true}}})",
+        R"({"type":"object","oneOf":[{"type":"object"}],"anyOf":[{"type":"object"}]})"}) {
+    const ChatRequest request =
+        decode_ok(*openai_client, R"({"messages":[{"role":"user","content":"x"}],"response_format":{
+      "type":"json_schema","json_schema":{"name":"n","schema":)" +
+                                      std::string(schema) + "}}}");
+    const json::value body = encoded(*anthropic, request, "claude-opus-5-5");
+    EXPECT_FALSE(body.as_object().contains("output_config")) << schema;
+    EXPECT_TRUE(body.as_object().contains("system")) << schema;
+  }
+}
+
+TEST(Translation, LeavesTracesOfAVendorsOwnToolsOut) {
+  const ChatRequest request = decode_ok(*anthropic_client, R"({"max_tokens":10,"messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":[
+      {"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query":"q"}},
+      {"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[]},
+      {"type":"text","text":"b"}]},
+    {"role":"user","content":"c"}]})");
+  const auto responses = make_openai_responses_codec();
+  const auto google = make_google_codec();
+  const auto ollama = make_ollama_codec();
+  for (const VendorCodec* vendor : {openai.get(), responses.get(), google.get(), ollama.get()}) {
+    const auto wire = vendor->encode(request, "m");
+    ASSERT_TRUE(wire) << wire.error().message;
+    EXPECT_EQ(wire->body.find("srvtoolu"), std::string::npos);
+    EXPECT_NE(wire->body.find("\"b\""), std::string::npos);
+  }
+}
+
+TEST(Translation, SendsSealedThoughtsToTheVendorThatSealedThemOnly) {
+  const auto responses_client = make_openai_responses_client();
+  const auto responses = make_openai_responses_codec();
+  const ChatRequest from_openai = decode_ok(*responses_client, R"({"input":[
+    {"role":"user","content":"a"},
+    {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAAABo"},
+    {"role":"assistant","content":"b"},{"role":"user","content":"c"}]})");
+  const ChatRequest from_anthropic = decode_ok(*anthropic_client, R"({"max_tokens":10,"messages":[
+    {"role":"user","content":"a"},
+    {"role":"assistant","content":[{"type":"redacted_thinking","data":"EmwKAh"},
+                                   {"type":"text","text":"b"}]},
+    {"role":"user","content":"c"}]})");
+  const auto sends = [](const VendorCodec& vendor, const ChatRequest& request,
+                        std::string_view seal) {
+    return vendor.encode(request, "m").value().body.find(seal) != std::string::npos;
+  };
+  EXPECT_TRUE(sends(*responses, from_openai, "gAAAAABo"));
+  EXPECT_FALSE(sends(*anthropic, from_openai, "gAAAAABo"));
+  EXPECT_TRUE(sends(*anthropic, from_anthropic, "EmwKAh"));
+  EXPECT_FALSE(sends(*responses, from_anthropic, "EmwKAh"));
+}
+
+TEST(Translation, OfNothingButInstructionsIsThePrompt) {
+  const ChatRequest request =
+      decode_ok(*openai_client, R"({"messages":[{"role":"system","content":"S"}]})");
+  const json::value google = encoded(*make_google_codec(), request, "gemini-2.5-flash");
+  EXPECT_EQ(google.at("contents"), value_of(R"([{"role":"user","parts":[{"text":"S"}]}])"));
+  EXPECT_FALSE(google.as_object().contains("systemInstruction"));
+}
+
+TEST(JsonAnswers, WithFreeKeysAreAskedForInWordsOfTheNewestModels) {
+  const ChatRequest request = decode_ok(*openai_client, R"({"response_format":{
+    "type":"json_schema","json_schema":{"name":"n","schema":{"type":"object",
+    "additionalProperties":{"type":"string"}}}},"messages":[{"role":"user","content":"x"}]})");
+  const json::value body = encoded(*anthropic, request, "claude-opus-5-5");
+  EXPECT_FALSE(body.as_object().contains("output_config"));
+  EXPECT_TRUE(body.as_object().contains("system"));
 }
 
 TEST(JsonAnswers, StandBesideTheClientsOwnTools) {
@@ -195,7 +284,6 @@ TEST(JsonAnswers, ComeBackAsTextStreamedAndUnstreamed) {
 }
 
 // ---- Streams
-// -------------------------------------------------------------------------------------
 
 TEST(StreamTranslation, FromOpenAiToAnthropicKeepsTheAnswer) {
   const auto events = decode_stream(

@@ -6,7 +6,8 @@
 
 namespace asahi::llm {
 
-/// The vendor formats. `make_openai_chat_codec` also serves DeepSeek, Mistral, Vercel and any OpenAI-shaped URL.
+/// The vendor formats. `make_openai_chat_codec` also serves DeepSeek, Mistral, Vercel and any
+/// OpenAI-shaped URL.
 std::unique_ptr<VendorCodec> make_openai_chat_codec();
 std::unique_ptr<VendorCodec> make_openai_responses_codec();
 std::unique_ptr<VendorCodec> make_anthropic_codec();
