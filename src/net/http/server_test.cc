@@ -164,6 +164,29 @@ TEST_F(ServerTest, PipelinedBytesThatComeWhileAHandlerSleepsAreKept) {
   EXPECT_EQ(count, 7u);
 }
 
+TEST_F(ServerTest, ReadingAheadNeverServesOldBytesAgain) {
+  net::Event gate(pool.at(0));
+  router.get("/gate", [this, &gate](Context&) -> Aw<Response> {
+    entered.set_value();
+    co_await gate.wait();
+    co_return Response::text(200, "gate");
+  });
+  router.get("/mirror/{word}", [](Context& context) -> Aw<Response> {
+    co_return Response::text(200, std::string(context.path_param("word")));
+  });
+  serve();
+  RawSocket socket = connect();
+  socket.send(get("/gate"));
+  entered.get_future().get();
+  std::this_thread::sleep_for(20ms);  // the handler counts as suspended: the server reads ahead
+  socket.send(get("/mirror/first"));
+  std::this_thread::sleep_for(20ms);  // and has the next request while its next read is under way
+  pool.at(0).post([&gate] { gate.set(); });
+  EXPECT_THAT(socket.receive_until("first"), HasSubstr("first"));
+  socket.send(get("/mirror/other"));
+  EXPECT_THAT(socket.receive_until("other"), HasSubstr("other"));
+}
+
 TEST_F(ServerTest, TakesBodiesOfBothFramings) {
   serve();
   RawSocket socket = connect();

@@ -244,6 +244,7 @@ Aw<void> Session::run() {
 void Session::make_room() {
   if (buffer_.empty() && buffer_.capacity() > kKeptBuffer && phase_ == Phase::kIdle)
     buffer_.release();
+  if (buffer_.empty()) buffer_.make_room(buffer_.capacity());
   if (buffer_.room_size() > 0 && buffer_.capacity() > 0 && phase_ != Phase::kBody) return;
   const std::size_t limit =
       std::max(kFirstBuffer, phase_ == Phase::kBody ? kBodyBuffer : limits_.max_header_bytes);
@@ -302,7 +303,9 @@ Aw<void> Session::watch() {
   // Reading on is how a disconnect shows. What a pipelining client sends meanwhile is kept for the
   // next request, up to the buffer's room; then its next bytes must wait, and so must the look at
   // its end.
-  while (buffer_.room_size() > 0) {
+  for (;;) {
+    buffer_.make_room(buffer_.capacity());
+    if (buffer_.room_size() == 0) break;
     const auto got = co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
     if (!took(got)) {
       if (cancel_ != nullptr) cancel_->cancel();
