@@ -320,6 +320,34 @@ TEST_F(ServerTest, ASlowBodyTimesOut) {
   EXPECT_THAT(socket.receive_all(), StartsWith("HTTP/1.1 408"));
 }
 
+TEST_F(ServerTest, TimeoutsOfReadingDoNotCutAnAnswer) {
+  options.limits.idle_timeout = 60ms;
+  options.limits.header_timeout = 60ms;
+  options.limits.body_timeout = 60ms;
+  Route fast{Method::kPost, "/fast-large", {}};
+  fast.fast = [](Context&) -> std::optional<Response> {
+    return Response::text(200, std::string(16 << 20, 'L'));
+  };
+  router.add(std::move(fast));
+  serve();
+  const std::string head = "POST /fast-large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+  const std::pair<std::string, std::string> requests[] = {
+      {head + "\r\n", ""},                        // at once: the connection still counts as idle
+      {head, "\r\n"},                             // the head in two parts
+      {head + "Content-Length: 1\r\n\r\n", "x"},  // the body apart
+  };
+  for (const auto& [first, second] : requests) {
+    RawSocket socket = connect();
+    socket.send(first);
+    if (!second.empty()) {
+      std::this_thread::sleep_for(10ms);
+      socket.send(second);
+    }
+    std::this_thread::sleep_for(150ms);  // a client that takes its time to read
+    EXPECT_GT(socket.receive_all().size(), std::size_t{16} << 20) << first.size();
+  }
+}
+
 TEST_F(ServerTest, AnIdleConnectionClosesSilently) {
   options.limits.idle_timeout = 50ms;
   serve();

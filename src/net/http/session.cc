@@ -182,7 +182,8 @@ Aw<void> Session::run() {
       if (!parser_.done()) break;  // cut off
     }
 
-    // The answer.
+    // The answer. Its time is the handler's and the writes' own.
+    expiry_ = kNever;
     std::optional<ActiveSlot> slot;
     if (!response && route->fast) response = fast_answer(context, *route);
     if (!response) {
@@ -502,6 +503,7 @@ Aw<void> Session::refuse(RequestFault fault, Steady::time_point received) {
   const Response response = error_reply(fault.status, code, std::move(fault.reason),
                                         std::move(fault.message), context, nullptr);
   timed_out_ = false;
+  expiry_ = kNever;
   const bool sent = co_await send(compose(response, context, false));
   completed(context, response.status, response.body.size());
   if (sent) co_await linger();
