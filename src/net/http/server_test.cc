@@ -483,6 +483,33 @@ TEST_F(ServerTest, DrainLetsRequestsFinishAndClosesIdleConnections) {
   EXPECT_THROW(connect(), std::runtime_error);
 }
 
+TEST_F(ServerTest, DrainAnswersWhatHadArrivedBeforeIt) {
+  serve();
+  RawSocket kept = connect();
+  kept.send(get("/fast"));
+  kept.receive_until("fast");
+  std::promise<void> held;
+  std::promise<void> release;
+  pool.at(0).post([&] {
+    held.set_value();
+    release.get_future().get();
+  });
+  held.get_future().get();
+  kept.send(get("/fast"));      // unread, on a connection that counts as idle
+  RawSocket fresh = connect();  // and one that the server has not accepted yet
+  fresh.send(get("/slow"));
+  auto drained = std::async(std::launch::async, [this] { server->drain(5s); });
+  std::this_thread::sleep_for(20ms);
+  release.set_value();
+  for (RawSocket* socket : {&kept, &fresh}) {
+    const std::string reply = socket->receive_all();
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+  }
+  drained.get();
+  EXPECT_EQ(server->connections(), 0u);
+}
+
 TEST_F(ServerTest, DrainCancelsWhatOutlastsItsGrace) {
   serve();
   RawSocket busy = connect();

@@ -139,8 +139,8 @@ Aw<void> Session::run() {
           expire_at(Steady::now() + limits_.header_timeout);
         }
       }
-      if (phase_ == Phase::kIdle && draining()) {
-        alive = false;
+      if (phase_ == Phase::kIdle && draining() && stream_->quiet()) {
+        alive = false;  // only now: what has come before the drain is still answered
       } else if (reading_) {
         alive = co_await fill();
       } else {
@@ -149,6 +149,7 @@ Aw<void> Session::run() {
             co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
         alive = took(got);
       }
+      if (std::exchange(look_again_, false) && !ended_ && !timed_out_) alive = true;
       if (!alive) break;
     }
     const auto received = Steady::now();
@@ -257,7 +258,8 @@ void Session::make_room() {
 
 bool Session::took(const Result<std::size_t>& got) {
   if (!got || *got == 0) {
-    if (!timed_out_) ended_ = true;
+    const bool called_back = look_again_ && !got && got.error().code == Errc::kCancelled;
+    if (!timed_out_ && !called_back) ended_ = true;
     return false;
   }
   buffer_.filled(*got);
@@ -306,7 +308,7 @@ Aw<void> Session::watch() {
   // its end.
   for (;;) {
     buffer_.make_room(buffer_.capacity());
-    if (buffer_.room_size() == 0) break;
+    if (buffer_.room_size() == 0 || look_again_) break;
     const auto got = co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
     if (!took(got)) {
       if (cancel_ != nullptr) cancel_->cancel();
@@ -657,7 +659,9 @@ void Session::answer_for_stuck_handler() {
 
 void Session::drain() {
   if (websocket_ != nullptr) websocket_->go_away();
-  if (phase_ == Phase::kIdle && buffer_.empty() && !parser_.begun()) stream_->close();
+  if (phase_ != Phase::kIdle || !buffer_.empty() || parser_.begun()) return;
+  look_again_ = true;
+  stream_->interrupt();
 }
 
 void Session::cancel_for_shutdown() {
