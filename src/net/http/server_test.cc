@@ -258,6 +258,19 @@ TEST_F(ServerTest, AnExceptionInAFastHandlerToo) {
   EXPECT_THAT(reply, Not(HasSubstr("secret")));
 }
 
+TEST_F(ServerTest, AHandlersImpossibleStatusBecomesA500) {
+  for (const int status : {0, -1, 100, 101, 1000}) {
+    router.get("/status" + std::to_string(status),
+               [status](Context&) -> Aw<Response> { co_return Response::text(status, "odd"); });
+  }
+  serve();
+  RawSocket socket = connect();  // one for all: none of them may leave the client waiting
+  for (const int status : {0, -1, 100, 101, 1000}) {
+    socket.send(get("/status" + std::to_string(status)));
+    EXPECT_THAT(socket.receive_until("}"), StartsWith("HTTP/1.1 500 ")) << status;
+  }
+}
+
 TEST_F(ServerTest, MalformedRequestsAreAnsweredAndTheConnectionCloses) {
   serve();
   RawSocket socket = connect();

@@ -201,6 +201,11 @@ Aw<void> Session::run() {
                                "too many requests in flight; retry in a second", context, route);
       }
     }
+    if (route != nullptr && (response->status < 200 || response->status > 999)) {
+      // Its head would promise another answer or be none at all: the client would wait.
+      response = exception_reply(
+          context, *route, fmt::format("{} is no status of a final answer", response->status));
+    }
     if (answered_early_) {
       completed(context, 504, 0);
       break;
@@ -513,7 +518,8 @@ Aw<void> Session::refuse(RequestFault fault, Steady::time_point received) {
 
 Aw<std::optional<Response>> Session::serve_websocket(Context& context, const Route& route,
                                                      CancelSource& cancel) {
-  auto accept = accept_websocket(request_);
+  auto accept = parser_.http_1_1() ? accept_websocket(request_)
+                                   : fail(Errc::kInvalidArgument, "a WebSocket needs HTTP/1.1");
   if (!accept) {
     Response refusal = error_reply(426, Errc::kInvalidArgument, "upgrade_required",
                                    std::move(accept).error().message, context, &route);
