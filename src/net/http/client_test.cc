@@ -197,6 +197,53 @@ TEST_F(ClientTest, APooledConnectionThatDiesUnderTheRequestIsReplacedOnce) {
   EXPECT_EQ(connections, 2);
 }
 
+TEST_F(ClientTest, WhatMightBeDoneTwiceIsNotSentAgain) {
+  std::atomic<int> connections{0};
+  play([&] {
+    for (const bool last : {false, false, true}) {
+      RawSocket socket = listener.accept();
+      ++connections;
+      socket.receive_until("\r\n\r\n");
+      socket.send(ok("one"));
+      if (last) break;
+      socket.receive_until("work");  // the server has the whole request, and dies
+    }
+  });
+  ASSERT_TRUE(send(request()));
+  const auto cut = send(request(Method::kPost, "work"));
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().reason, "connection_cut");
+  EXPECT_EQ(connections, 1) << "no second connection for the same request";
+  ASSERT_TRUE(send(request()));
+  ClientRequest keyed = request(Method::kPost, "work");
+  keyed.headers.add("idempotency-key", "k-1");
+  EXPECT_TRUE(send(std::move(keyed)));
+  script.join();
+  EXPECT_EQ(connections, 3);
+}
+
+TEST_F(ClientTest, ARequestThatDidNotGoOutWholeIsSentAgain) {
+  const std::string large(32 << 20, 'w');
+  play([&] {
+    {
+      RawSocket socket = listener.accept();
+      socket.receive_until("\r\n\r\n");
+      socket.send(ok("one"));
+      socket.receive_until("\r\n\r\n");
+      socket.reset();  // most of the body is still on its way
+    }
+    RawSocket fresh = listener.accept();
+    std::size_t got = 0;
+    while (got < large.size()) got += fresh.receive().size();
+    fresh.send(ok("two"));
+    fresh.closed_by_peer();
+  });
+  ASSERT_TRUE(send(request()));
+  const auto two = send(request(Method::kPost, large));
+  ASSERT_TRUE(two) << two.error().message;
+  EXPECT_EQ(two->body, "two");
+}
+
 TEST_F(ClientTest, AFreshConnectionThatIsCutIsNotTriedAgain) {
   play([&] {
     RawSocket socket = listener.accept();
