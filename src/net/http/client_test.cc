@@ -451,6 +451,51 @@ TEST_F(ClientTest, CallersBeyondTheLimitWaitForAFreeConnectionUntilTheirDeadline
   EXPECT_EQ(two.get()->body, "two");
 }
 
+TEST_F(ClientTest, AFreedConnectionIsNotLostWithACallerThatGivesUp) {
+  options.max_connections_per_origin = 1;
+  play([&] {
+    RawSocket socket = listener.accept();
+    socket.receive_until("\r\n\r\n");
+    socket.send(ok("one"));
+    socket.receive_until("\r\n\r\n");
+    socket.send(ok("three"));
+    socket.closed_by_peer();
+  });
+  const auto three = run<Result<ClientResponse>>([&]() -> Aw<Result<ClientResponse>> {
+    client = std::make_unique<Client>(loop, options);
+    auto first = co_await client->open(request(), {});
+    EXPECT_TRUE(first);
+    while (auto piece = co_await (*first)->read()) {
+      if (!*piece) break;
+    }
+    CancelSource gives_up;
+    net::Event second_done(loop);
+    net::Event third_done(loop);
+    Result<ClientResponse> third;
+    const auto ask = [this](CallOptions call, Result<ClientResponse>& into,
+                            net::Event& done) -> Aw<void> {
+      into = co_await client->send(request(), call);
+      done.set();
+    };
+    Result<ClientResponse> second;
+    CallOptions fickle;
+    fickle.cancel = &gives_up;
+    CallOptions patient;
+    patient.deadline = Steady::now() + 3s;
+    loop.spawn("second", ask(fickle, second, second_done));
+    loop.spawn("third", ask(patient, third, third_done));
+    co_await loop.sleep_for(10ms);  // both wait
+    first->reset();                 // the connection goes to the second, which at this moment ...
+    gives_up.cancel();              // ... goes away
+    co_await second_done.wait();
+    EXPECT_FALSE(second);
+    co_await third_done.wait();
+    co_return third;
+  });
+  ASSERT_TRUE(three) << three.error().message;
+  EXPECT_EQ(three->body, "three");
+}
+
 TEST_F(ClientTest, IdleConnectionsAreClosedAfterAWhile) {
   options.pool_idle = 40ms;
   play([&] {
