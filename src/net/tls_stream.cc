@@ -100,6 +100,20 @@ std::shared_ptr<const TlsContext> new_context(const SSL_METHOD* method) {
   return context;
 }
 
+/// SNI, and whose certificate it must be. False when OpenSSL does not take the name.
+bool expect_host(SSL* ssl, std::string host) {
+  in6_addr parsed{};
+  if (inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
+      inet_pton(AF_INET6, host.c_str(), &parsed) == 1) {
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  }
+  // "host." is absolute for DNS; neither SNI (RFC 6066 §3) nor certificates have the dot.
+  if (host.ends_with('.')) host.pop_back();
+  if (host.empty()) return false;
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 && SSL_set1_host(ssl, host.c_str()) == 1;
+}
+
 class TlsStream final : public Stream {
  public:
   TlsStream(Socket socket, std::string remote, const std::shared_ptr<const TlsContext>& context)
@@ -321,14 +335,10 @@ Task<std::unique_ptr<Stream>> connect_tls(Loop& loop, Socket socket, std::string
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(remote), context);
   SSL* const ssl = stream->native();
   SSL_set_connect_state(ssl);
-  in6_addr parsed{};
-  if (inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
-      inet_pton(AF_INET6, host.c_str(), &parsed) == 1) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
-  } else {
-    SSL_set_tlsext_host_name(ssl, host.c_str());
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    SSL_set1_host(ssl, host.c_str());
+  if (!expect_host(ssl, host)) {
+    // Going on would mean to take any host's certificate.
+    co_return fail(Errc::kUnavailable,
+                   fmt::format("'{}' is no host name that a TLS certificate can be for", host));
   }
   const Interruption interruption(loop, deadline, cancel, [raw = stream.get()] { raw->close(); });
   if (auto done = co_await stream->handshake(); !done) {
