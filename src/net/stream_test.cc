@@ -183,6 +183,47 @@ TEST_P(StreamContract, WritingToAVanishedPeerFailsWithoutASignal) {
   });
 }
 
+TEST_P(StreamContract, WhatTheKernelDoesNotTakeAtOnceFollows) {
+  // Small pieces until the socket's buffer is full, and the rest of the one that did not fit.
+  run([this](StreamPair& pair) -> Aw<void> {
+    std::size_t sent_bytes = 0;
+    bool refused = false;
+    while (!refused) {
+      const std::string head(100, static_cast<char>('a' + sent_bytes / 5000 % 26));
+      const std::string body(4900, head.front());
+      Gather pieces{asio::buffer(head), asio::buffer(body)};
+      std::size_t taken = pair.client->try_write(pieces);
+      sent_bytes += 5000;
+      if (taken == 5000) continue;
+      refused = true;
+      for (auto& piece : pieces) {
+        const std::size_t part = std::min(taken, piece.size());
+        piece += part;
+        taken -= part;
+      }
+      Event written(loop);
+      loop.spawn("rest", [&]() -> Aw<void> {
+        EXPECT_TRUE(co_await pair.client->write_all(pieces));
+        pair.client->shutdown_write();
+        written.set();
+      });
+      std::string got;
+      std::string buffer(64 * 1024, '\0');
+      for (;;) {
+        const auto size = co_await pair.server->read_some(asio::buffer(buffer));
+        EXPECT_TRUE(size);
+        if (!size || *size == 0) break;
+        got.append(buffer, 0, *size);
+      }
+      co_await written.wait();
+      EXPECT_EQ(got.size(), sent_bytes);
+      for (std::size_t i = 0; i < got.size(); i += 5000)
+        EXPECT_EQ(got.compare(i, 5000, std::string(5000, static_cast<char>('a' + i / 5000 % 26))),
+                  0);
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(PlainAndTls, StreamContract, testing::Bool(),
                          [](const auto& which) { return which.param ? "Tls" : "Plain"; });
 

@@ -177,15 +177,22 @@ class TlsStream final : public Stream {
   }
 
   Task<void> write_all(Gather pieces) override {
-    // One record for a small answer, rather than one per piece.
-    std::size_t total = 0;
-    for (const auto& piece : pieces) total += piece.size();
-    if (total > kJoinLimit) co_return co_await Stream::write_all(pieces);
-    std::string joined;
-    joined.reserve(total);
-    for (const auto& piece : pieces)
-      joined.append(static_cast<const char*>(piece.data()), piece.size());
+    const std::string joined = join(pieces);
+    if (joined.empty()) co_return co_await Stream::write_all(pieces);
     co_return co_await write(asio::buffer(joined));
+  }
+
+  std::size_t try_write(const Gather& pieces) override {
+    // One record goes out whole or not at all. Where it does not, SSL keeps its head and wants the
+    // same bytes again: those of the write that follows.
+    const std::string joined = join(pieces);
+    if (closed_ || broken_ || joined.empty()) return 0;
+    ERR_clear_error();
+    const int sent = SSL_write(ssl_, joined.data(), static_cast<int>(joined.size()));
+    if (sent > 0) return static_cast<std::size_t>(sent);
+    const int why = SSL_get_error(ssl_, sent);
+    broken_ = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
+    return 0;
   }
 
   Aw<void> wait_readable() override {
@@ -221,6 +228,18 @@ class TlsStream final : public Stream {
  private:
   static constexpr std::size_t kJoinLimit = 16 * 1024;
   enum class Peeked { kBytes, kNothing, kEnd };
+
+  /// One record for a small answer, rather than one per piece; empty for what needs several.
+  static std::string join(const Gather& pieces) {
+    std::size_t total = 0;
+    for (const auto& piece : pieces) total += piece.size();
+    std::string joined;
+    if (total > kJoinLimit) return joined;
+    joined.reserve(total);
+    for (const auto& piece : pieces)
+      joined.append(static_cast<const char*>(piece.data()), piece.size());
+    return joined;
+  }
 
   static Error closed_error() {
     return fail(Errc::kCancelled, "the connection was closed here").error();

@@ -6,7 +6,10 @@
 #include <future>
 #include <mutex>
 
+#include "net/blocking.h"
 #include "net/event.h"
+#include "net/http/client.h"
+#include "net/testing/certificate.h"
 #include "net/testing/raw_socket.h"
 
 namespace asahi::http {
@@ -434,6 +437,49 @@ TEST_F(ServerTest, AHandlerThatIgnoresItsCancellationDoesNotKeepTheClientWaiting
   EXPECT_THAT(socket.receive_all(), StartsWith("HTTP/1.1 504"));
   pool.at(0).post([release] { release->set(); });
   EXPECT_EQ(wait_for_log(1).status, 504);
+}
+
+TEST_F(ServerTest, AStuckHandlerIsAnsweredOverTlsToo) {
+  const net_testing::TemporaryCertificate certificate("localhost");
+  options.tls = TlsFiles{certificate.certificate_file(), certificate.private_key_file()};
+  options.limits.request_timeout = 50ms;
+  std::promise<net::Event*> waiting;
+  router.get("/stuck", [&waiting](Context& context) -> Aw<Response> {
+    net::Event release(context.loop);
+    waiting.set_value(&release);
+    co_await release.wait();
+    co_return Response::text(200, "late");
+  });
+  serve();
+  const int status = net::run_sync<int>(pool.at(0), [&]() -> Aw<int> {
+    ClientOptions trusting;
+    trusting.ca_file = certificate.certificate_file();
+    Client client(pool.at(0), trusting);
+    ClientRequest request;
+    request.method = Method::kGet;
+    request.origin = Origin::parse("https://localhost:" + std::to_string(server->port())).value();
+    request.target = "/stuck";
+    const auto reply = co_await client.send(std::move(request), {});
+    co_return reply ? reply->status : 0;
+  });
+  EXPECT_EQ(status, 504);
+  net::Event* const release = waiting.get_future().get();
+  pool.at(0).post([release] { release->set(); });
+  EXPECT_EQ(wait_for_log(1).status, 504);
+}
+
+TEST_F(ServerTest, AHandshakeThatStallsIsCutLikeASlowHeader) {
+  const net_testing::TemporaryCertificate certificate("localhost");
+  options.tls = TlsFiles{certificate.certificate_file(), certificate.private_key_file()};
+  options.limits.header_timeout = 60ms;
+  serve();
+  for (const std::string_view begin : {std::string_view(), std::string_view("\x16\x03\x01", 3),
+                                       std::string_view("GET / HTTP/1.1\r\n")}) {
+    RawSocket socket = connect();
+    if (!begin.empty()) socket.send(begin);
+    EXPECT_TRUE(socket.closed_by_peer(2s));
+  }
+  EXPECT_TRUE(connect().receive(2s).empty());
 }
 
 TEST_F(ServerTest, BeyondTheActiveLimitRequestsGet503AndFastRoutesGoOn) {
