@@ -183,6 +183,47 @@ TEST_P(StreamContract, WritingToAVanishedPeerFailsWithoutASignal) {
   });
 }
 
+TEST_P(StreamContract, WhatTheKernelDoesNotTakeAtOnceFollows) {
+  // Small pieces until the socket's buffer is full, and the rest of the one that did not fit.
+  run([this](StreamPair& pair) -> Aw<void> {
+    std::size_t sent_bytes = 0;
+    bool refused = false;
+    while (!refused) {
+      const std::string head(100, static_cast<char>('a' + sent_bytes / 5000 % 26));
+      const std::string body(4900, head.front());
+      Gather pieces{asio::buffer(head), asio::buffer(body)};
+      std::size_t taken = pair.client->try_write(pieces);
+      sent_bytes += 5000;
+      if (taken == 5000) continue;
+      refused = true;
+      for (auto& piece : pieces) {
+        const std::size_t part = std::min(taken, piece.size());
+        piece += part;
+        taken -= part;
+      }
+      Event written(loop);
+      loop.spawn("rest", [&]() -> Aw<void> {
+        EXPECT_TRUE(co_await pair.client->write_all(pieces));
+        pair.client->shutdown_write();
+        written.set();
+      });
+      std::string got;
+      std::string buffer(64 * 1024, '\0');
+      for (;;) {
+        const auto size = co_await pair.server->read_some(asio::buffer(buffer));
+        EXPECT_TRUE(size);
+        if (!size || *size == 0) break;
+        got.append(buffer, 0, *size);
+      }
+      co_await written.wait();
+      EXPECT_EQ(got.size(), sent_bytes);
+      for (std::size_t i = 0; i < got.size(); i += 5000)
+        EXPECT_EQ(got.compare(i, 5000, std::string(5000, static_cast<char>('a' + i / 5000 % 26))),
+                  0);
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(PlainAndTls, StreamContract, testing::Bool(),
                          [](const auto& which) { return which.param ? "Tls" : "Plain"; });
 
@@ -262,10 +303,13 @@ TEST_F(Connect, TalksToALocalSocket) {
 }
 
 struct TlsConnect : Connect {
+  using Validity = net_testing::TemporaryCertificate::Validity;
+
   /// What a client says about a TLS server whose certificate is for `certificate_host`.
   Result<void> attempt_tls(const std::string& certificate_host, const std::string& host,
-                           ConnectOptions options, bool trust = true) {
-    const net_testing::TemporaryCertificate certificate(certificate_host);
+                           ConnectOptions options, bool trust = true,
+                           Validity validity = Validity::kNow) {
+    const net_testing::TemporaryCertificate certificate(certificate_host, validity);
     const auto context =
         TlsContext::server(certificate.certificate_file(), certificate.private_key_file()).value();
     asio::basic_socket_acceptor<asio::ip::tcp, IoExecutor> acceptor(
@@ -302,6 +346,53 @@ TEST_F(TlsConnect, RefusesAnUntrustedCertificateUnlessToldNotToLook) {
   ConnectOptions careless;
   careless.verify_tls = false;
   EXPECT_TRUE(attempt_tls("localhost", "localhost", careless, false));
+}
+
+TEST_F(TlsConnect, RefusesACertificateOutsideItsTime) {
+  const auto over = attempt_tls("localhost", "localhost", {}, true, Validity::kOver);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().code, Errc::kUnavailable);
+  EXPECT_NE(over.error().message.find("expired"), std::string::npos) << over.error().message;
+  const auto early = attempt_tls("localhost", "localhost", {}, true, Validity::kNotYet);
+  ASSERT_FALSE(early);
+  EXPECT_NE(early.error().message.find("not yet valid"), std::string::npos)
+      << early.error().message;
+}
+
+TEST_F(TlsConnect, AWildcardStandsForOneWholeLabelOnly) {
+  EXPECT_FALSE(attempt_tls("local*", "localhost", {}));
+  EXPECT_FALSE(attempt_tls("*", "localhost", {}));
+}
+
+TEST_F(TlsConnect, ANameAndNotAnAddressIsSaidToTheServer) {
+  for (const auto& [host, said] : {std::pair("localhost", true), std::pair("127.0.0.1", false)}) {
+    net_testing::RawListener listener;
+    ConnectOptions options;
+    options.tls = true;
+    options.deadline = Steady::now() + 5s;
+    auto outcome = std::async(std::launch::async,
+                              [&, name = host] { return attempt(name, listener.port(), options); });
+    net_testing::RawSocket peer = listener.accept();
+    EXPECT_EQ(peer.receive().find(host) != std::string::npos, said) << host;
+    peer.close();
+    EXPECT_FALSE(outcome.get());
+  }
+}
+
+TEST_F(TlsConnect, WithoutANameNothingIsTrusted) {
+  for (const std::string& host : {std::string(), std::string("."), std::string(300, 'a')}) {
+    net_testing::RawListener listener;
+    const auto code = run_sync<Errc>(loop, [&]() -> Aw<Errc> {
+      Socket socket(loop.executor());
+      co_await socket.async_connect(
+          asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), listener.port()), use_aw);
+      auto stream = co_await connect_tls(loop, std::move(socket), "peer",
+                                         TlsContext::client(true, "").value(), host,
+                                         Steady::now() + 5s, nullptr);
+      co_return stream ? Errc::kInternal : stream.error().code;
+    });
+    EXPECT_EQ(code, Errc::kUnavailable) << host;
+  }
 }
 
 TEST(TlsContext, NamesTheFileThatCannotBeUsed) {

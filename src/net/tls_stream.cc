@@ -100,6 +100,20 @@ std::shared_ptr<const TlsContext> new_context(const SSL_METHOD* method) {
   return context;
 }
 
+/// SNI, and whose certificate it must be. False when OpenSSL does not take the name.
+bool expect_host(SSL* ssl, std::string host) {
+  in6_addr parsed{};
+  if (inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
+      inet_pton(AF_INET6, host.c_str(), &parsed) == 1) {
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  }
+  // "host." is absolute for DNS; neither SNI (RFC 6066 §3) nor certificates have the dot.
+  if (host.ends_with('.')) host.pop_back();
+  if (host.empty()) return false;
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 && SSL_set1_host(ssl, host.c_str()) == 1;
+}
+
 class TlsStream final : public Stream {
  public:
   TlsStream(Socket socket, std::string remote, const std::shared_ptr<const TlsContext>& context)
@@ -163,15 +177,22 @@ class TlsStream final : public Stream {
   }
 
   Task<void> write_all(Gather pieces) override {
-    // One record for a small answer, rather than one per piece.
-    std::size_t total = 0;
-    for (const auto& piece : pieces) total += piece.size();
-    if (total > kJoinLimit) co_return co_await Stream::write_all(pieces);
-    std::string joined;
-    joined.reserve(total);
-    for (const auto& piece : pieces)
-      joined.append(static_cast<const char*>(piece.data()), piece.size());
+    const std::string joined = join(pieces);
+    if (joined.empty()) co_return co_await Stream::write_all(pieces);
     co_return co_await write(asio::buffer(joined));
+  }
+
+  std::size_t try_write(const Gather& pieces) override {
+    // One record goes out whole or not at all. Where it does not, SSL keeps its head and wants the
+    // same bytes again: those of the write that follows.
+    const std::string joined = join(pieces);
+    if (closed_ || broken_ || joined.empty()) return 0;
+    ERR_clear_error();
+    const int sent = SSL_write(ssl_, joined.data(), static_cast<int>(joined.size()));
+    if (sent > 0) return static_cast<std::size_t>(sent);
+    const int why = SSL_get_error(ssl_, sent);
+    broken_ = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
+    return 0;
   }
 
   Aw<void> wait_readable() override {
@@ -207,6 +228,18 @@ class TlsStream final : public Stream {
  private:
   static constexpr std::size_t kJoinLimit = 16 * 1024;
   enum class Peeked { kBytes, kNothing, kEnd };
+
+  /// One record for a small answer, rather than one per piece; empty for what needs several.
+  static std::string join(const Gather& pieces) {
+    std::size_t total = 0;
+    for (const auto& piece : pieces) total += piece.size();
+    std::string joined;
+    if (total > kJoinLimit) return joined;
+    joined.reserve(total);
+    for (const auto& piece : pieces)
+      joined.append(static_cast<const char*>(piece.data()), piece.size());
+    return joined;
+  }
 
   static Error closed_error() {
     return fail(Errc::kCancelled, "the connection was closed here").error();
@@ -321,14 +354,10 @@ Task<std::unique_ptr<Stream>> connect_tls(Loop& loop, Socket socket, std::string
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(remote), context);
   SSL* const ssl = stream->native();
   SSL_set_connect_state(ssl);
-  in6_addr parsed{};
-  if (inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
-      inet_pton(AF_INET6, host.c_str(), &parsed) == 1) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
-  } else {
-    SSL_set_tlsext_host_name(ssl, host.c_str());
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    SSL_set1_host(ssl, host.c_str());
+  if (!expect_host(ssl, host)) {
+    // Going on would mean to take any host's certificate.
+    co_return fail(Errc::kUnavailable,
+                   fmt::format("'{}' is no host name that a TLS certificate can be for", host));
   }
   const Interruption interruption(loop, deadline, cancel, [raw = stream.get()] { raw->close(); });
   if (auto done = co_await stream->handshake(); !done) {

@@ -14,12 +14,10 @@ class ByteBuffer {
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::size_t capacity() const { return capacity_; }
-  void take(std::size_t bytes) {
-    begin_ += bytes;
-    if (begin_ == end_) begin_ = end_ = 0;
-  }
+  /// Leaves `room` where it is, because a read into it may be under way.
+  void take(std::size_t bytes) { begin_ += bytes; }
   /// Room behind the bytes: moves them to the front, and grows to `capacity`, where needed.
-  /// Invalidates views.
+  /// Invalidates views and `room`: never while a read is under way.
   void make_room(std::size_t capacity) {
     if (capacity > capacity_) {
       auto larger = std::make_unique_for_overwrite<char[]>(capacity);
@@ -27,7 +25,7 @@ class ByteBuffer {
       data_ = std::move(larger);
       capacity_ = capacity;
     } else if (begin_ > 0) {
-      std::memmove(data_.get(), data_.get() + begin_, size());
+      if (!empty()) std::memmove(data_.get(), data_.get() + begin_, size());
     } else {
       return;
     }

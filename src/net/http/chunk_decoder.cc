@@ -8,6 +8,7 @@ namespace asahi::http {
 namespace {
 
 constexpr std::size_t kMaxExtension = 256;
+constexpr std::uint64_t kMaxExcess = 16 * 1024;
 constexpr std::uint64_t kMaxChunk = std::uint64_t{1} << 60;
 
 bool is_text(char c) { return c == '\t' || static_cast<unsigned char>(c) >= ' '; }
@@ -26,6 +27,7 @@ ChunkDecoder::Step ChunkDecoder::next(std::string_view bytes) {
     if (state_ == State::kData) {
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size() - at));
       left_ -= size;
+      excess_ -= std::min<std::uint64_t>(excess_, size);
       if (left_ == 0) state_ = State::kDataCr;
       return {at + size, bytes.substr(at, size)};
     }
@@ -46,7 +48,7 @@ void ChunkDecoder::one(char c) {
         state_ = State::kSize;
       } else if (state_ == State::kSize && (c == ';' || c == ' ' || c == '\t')) {
         line_bytes_ = 0;
-        state_ = State::kExtension;
+        state_ = c == ';' ? State::kExtension : State::kSizeSpace;
       } else if (state_ == State::kSize && c == '\r') {
         state_ = State::kSizeLf;
       } else {
@@ -54,13 +56,18 @@ void ChunkDecoder::one(char c) {
       }
       return;
     }
+    case State::kSizeSpace:
     case State::kExtension:
       if (c == '\r') {
         state_ = State::kSizeLf;
+      } else if (state_ == State::kSizeSpace && c != ';' && c != ' ' && c != '\t') {
+        stop(Fault::kMalformed);  // "5 6": which of them is the size is anybody's guess
       } else if (!is_text(c)) {
         stop(Fault::kMalformed);
-      } else if (++line_bytes_ > kMaxExtension) {
+      } else if (++line_bytes_ > kMaxExtension || ++excess_ > kMaxExcess) {
         stop(Fault::kTooLong);
+      } else if (c == ';') {
+        state_ = State::kExtension;
       }
       return;
     case State::kSizeLf:

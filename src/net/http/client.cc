@@ -83,6 +83,18 @@ Result<std::string> compose(const ClientRequest& request) {
   return out;
 }
 
+/// True when a server that gets the request twice does its work once (RFC 9110 §9.2.2).
+bool may_repeat(const ClientRequest& request) {
+  switch (request.method) {
+    case Method::kPost:
+    case Method::kPatch:
+    case Method::kOther:
+      return request.headers.has("Idempotency-Key");
+    default:
+      return true;
+  }
+}
+
 /// One call on one connection: sends, then hands the answer out as it comes.
 class Exchange final : public ClientStream {
  public:
@@ -115,11 +127,12 @@ class Exchange final : public ClientStream {
   const Headers& headers() const override { return parser_.headers(); }
   ResponseParser& parser() { return parser_; }
 
-  /// True when the peer had closed this pooled connection before it answered anything: safe to ask
-  /// again.
+  /// True when the peer closed this pooled connection before it answered anything.
   bool went_stale() const {
     return connection_->reused && !answered_ && peer_left_ && !interrupted();
   }
+  /// True when the peer may have got the whole request.
+  bool sent_whole() const { return sent_whole_; }
 
   Task<void> start(const std::string& head, const std::string& body) {
     // Too large for the head's buffer: goes out behind it in the same call.
@@ -138,6 +151,7 @@ class Exchange final : public ClientStream {
       written = co_await stream().write_all(pieces);
       silent_until_ = Steady::time_point::max();
     }
+    sent_whole_ = written.has_value();
     if (interrupted()) co_return std::unexpected(interruption_error());
     // A server may refuse a large body early and hang up: its answer counts more than our broken
     // write.
@@ -251,6 +265,7 @@ class Exchange final : public ClientStream {
   bool timed_out_ = false;
   bool cancelled_ = false;
   bool silence_ = false;
+  bool sent_whole_ = false;
   bool answered_ = false;
   bool peer_left_ = false;
   bool needs_more_ = false;
@@ -271,7 +286,9 @@ Task<std::unique_ptr<Exchange>> begin(std::shared_ptr<ConnectionPool> pool,
     auto exchange = std::make_unique<Exchange>(pool, lane, std::move(connection), kind, options);
     auto started = co_await exchange->start(head, request.body);
     if (started) co_return std::move(exchange);
-    if (!exchange->went_stale()) co_return std::unexpected(std::move(started).error());
+    if (!exchange->went_stale() || (exchange->sent_whole() && !may_repeat(request))) {
+      co_return std::unexpected(std::move(started).error());
+    }
     reuse = Reuse::kOnlyNew;
   }
 }

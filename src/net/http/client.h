@@ -72,10 +72,11 @@ struct ClientOptions {
   std::string ca_file;  ///< PEM added to the system's roots
 };
 
-/// HTTP/1.1 with keep-alive pools, for one loop. A request that fails on a pooled connection before
-/// any byte of the answer arrived, because the peer had closed it, is sent once more on a fresh
-/// one. Loop thread only. Errors: unavailable (resolve, connect, TLS), timeout, cancelled, upstream
-/// (broken answer).
+/// HTTP/1.1 with keep-alive pools, for one loop. When the peer closes a pooled connection under a
+/// request before any byte of the answer arrived, the request is sent once more on a fresh one if
+/// that cannot do its work twice (RFC 9110 §9.2.2): its method is idempotent, it has an
+/// `Idempotency-Key`, or it did not go out whole. Loop thread only. Errors: unavailable (resolve,
+/// connect, TLS), timeout, cancelled, upstream (broken answer).
 class Client {
  public:
   Client(net::Loop& loop, ClientOptions options);

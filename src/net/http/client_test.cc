@@ -197,6 +197,53 @@ TEST_F(ClientTest, APooledConnectionThatDiesUnderTheRequestIsReplacedOnce) {
   EXPECT_EQ(connections, 2);
 }
 
+TEST_F(ClientTest, WhatMightBeDoneTwiceIsNotSentAgain) {
+  std::atomic<int> connections{0};
+  play([&] {
+    for (const bool last : {false, false, true}) {
+      RawSocket socket = listener.accept();
+      ++connections;
+      socket.receive_until("\r\n\r\n");
+      socket.send(ok("one"));
+      if (last) break;
+      socket.receive_until("work");  // the server has the whole request, and dies
+    }
+  });
+  ASSERT_TRUE(send(request()));
+  const auto cut = send(request(Method::kPost, "work"));
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().reason, "connection_cut");
+  EXPECT_EQ(connections, 1) << "no second connection for the same request";
+  ASSERT_TRUE(send(request()));
+  ClientRequest keyed = request(Method::kPost, "work");
+  keyed.headers.add("idempotency-key", "k-1");
+  EXPECT_TRUE(send(std::move(keyed)));
+  script.join();
+  EXPECT_EQ(connections, 3);
+}
+
+TEST_F(ClientTest, ARequestThatDidNotGoOutWholeIsSentAgain) {
+  const std::string large(32 << 20, 'w');
+  play([&] {
+    {
+      RawSocket socket = listener.accept();
+      socket.receive_until("\r\n\r\n");
+      socket.send(ok("one"));
+      socket.receive_until("\r\n\r\n");
+      socket.reset();  // most of the body is still on its way
+    }
+    RawSocket fresh = listener.accept();
+    std::size_t got = 0;
+    while (got < large.size()) got += fresh.receive().size();
+    fresh.send(ok("two"));
+    fresh.closed_by_peer();
+  });
+  ASSERT_TRUE(send(request()));
+  const auto two = send(request(Method::kPost, large));
+  ASSERT_TRUE(two) << two.error().message;
+  EXPECT_EQ(two->body, "two");
+}
+
 TEST_F(ClientTest, AFreshConnectionThatIsCutIsNotTriedAgain) {
   play([&] {
     RawSocket socket = listener.accept();
@@ -402,6 +449,51 @@ TEST_F(ClientTest, CallersBeyondTheLimitWaitForAFreeConnectionUntilTheirDeadline
   go.set_value();
   EXPECT_EQ(one.get()->body, "one");
   EXPECT_EQ(two.get()->body, "two");
+}
+
+TEST_F(ClientTest, AFreedConnectionIsNotLostWithACallerThatGivesUp) {
+  options.max_connections_per_origin = 1;
+  play([&] {
+    RawSocket socket = listener.accept();
+    socket.receive_until("\r\n\r\n");
+    socket.send(ok("one"));
+    socket.receive_until("\r\n\r\n");
+    socket.send(ok("three"));
+    socket.closed_by_peer();
+  });
+  const auto three = run<Result<ClientResponse>>([&]() -> Aw<Result<ClientResponse>> {
+    client = std::make_unique<Client>(loop, options);
+    auto first = co_await client->open(request(), {});
+    EXPECT_TRUE(first);
+    while (auto piece = co_await (*first)->read()) {
+      if (!*piece) break;
+    }
+    CancelSource gives_up;
+    net::Event second_done(loop);
+    net::Event third_done(loop);
+    Result<ClientResponse> third;
+    const auto ask = [this](CallOptions call, Result<ClientResponse>& into,
+                            net::Event& done) -> Aw<void> {
+      into = co_await client->send(request(), call);
+      done.set();
+    };
+    Result<ClientResponse> second;
+    CallOptions fickle;
+    fickle.cancel = &gives_up;
+    CallOptions patient;
+    patient.deadline = Steady::now() + 3s;
+    loop.spawn("second", ask(fickle, second, second_done));
+    loop.spawn("third", ask(patient, third, third_done));
+    co_await loop.sleep_for(10ms);  // both wait
+    first->reset();                 // the connection goes to the second, which at this moment ...
+    gives_up.cancel();              // ... goes away
+    co_await second_done.wait();
+    EXPECT_FALSE(second);
+    co_await third_done.wait();
+    co_return third;
+  });
+  ASSERT_TRUE(three) << three.error().message;
+  EXPECT_EQ(three->body, "three");
 }
 
 TEST_F(ClientTest, IdleConnectionsAreClosedAfterAWhile) {

@@ -44,7 +44,7 @@ Task<std::unique_ptr<ClientConnection>> ConnectionPool::acquire(Lane& lane, cons
     co_await freed.wait();
     std::erase(lane.waiting, &freed);
     if (interruption.happened()) {
-      if (lane.total < options_.max_connections_per_origin)
+      if (!lane.idle.empty() || lane.total < options_.max_connections_per_origin)
         wake_one(lane);  // the signal was for somebody who goes on
       Error error =
           interruption.explain("waiting for a free connection to " + origin.host, Error{});

@@ -162,6 +162,18 @@ TEST(RequestParser, RefusesWhatSmugglingIsMadeOf) {
       {400, "chunk size overflow",
        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
        "chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nWiki\r\n0\r\n\r\n"},
+      {400, "two chunk sizes",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4 6\r\nWiki\r\n0\r\n\r\n"},
+      {400, "no chunk size",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n;a\r\nWiki\r\n0\r\n\r\n"},
+      {400, "bare LF in a chunk extension",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n4;a\nWiki\r\n0\r\n\r\n"},
+      {400, "bare CR in a chunk extension",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n4;a\rb\r\nWiki\r\n0\r\n\r\n"},
+      {400, "bare LF behind the last chunk",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\nGET"},
       {400, "folded trailer",
        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n b\r\n\r\n"},
   };
@@ -192,6 +204,15 @@ TEST(RequestParser, KeepsLimits) {
         << "endless chunk extension";
     EXPECT_EQ(parse(chunked + "0\r\nX: " + std::string(600, 'a'), step, limits).fault, 431)
         << "endless trailer";
+    std::string padded = chunked;
+    for (int i = 0; i < 200; ++i) padded += "1;" + std::string(100, 'x') + "\r\na\r\n";
+    EXPECT_EQ(parse(padded + "0\r\n\r\n", step, limits).fault, 431)
+        << "extensions that outweigh the body";
+    std::string signed_chunks = chunked;
+    for (int i = 0; i < 300; ++i) {
+      signed_chunks += "64 ;sig=" + std::string(80, 'x') + "\r\n" + std::string(100, 'a') + "\r\n";
+    }
+    EXPECT_TRUE(parse(signed_chunks + "0\r\n\r\n", step, limits).done);
   }
 }
 

@@ -32,13 +32,15 @@ class Collector final : public bhttp::basic_parser<false> {
     body_limit(boost::none);
   }
   int status() const { return status_; }
+  int version() const { return version_; }
   bool foreign_coding() const { return foreign_coding_; }
 
  private:
   void on_request_impl(bhttp::verb, beast::string_view, beast::string_view, int,
                        ErrorCode&) override {}
-  void on_response_impl(int status, beast::string_view, int, ErrorCode&) override {
+  void on_response_impl(int status, beast::string_view, int version, ErrorCode&) override {
     status_ = status;
+    version_ = version;
   }
   void on_field_impl(bhttp::field field, beast::string_view name, beast::string_view value,
                      ErrorCode& error) override {
@@ -64,6 +66,7 @@ class Collector final : public bhttp::basic_parser<false> {
 
   Headers& headers_;
   int status_ = 0;
+  int version_ = 0;
   bool foreign_coding_ = false;
 };
 
@@ -82,10 +85,16 @@ struct ResponseParser::Impl {
     keep_alive = collector->keep_alive();
     if (head_request || status == 204 || status == 304) {
       body = Body::kNone;
+      // RFC 9110 §8.6: a 204 has no length. Bytes that it announces all the same are no answer to
+      // the next request.
+      if (status == 204 && (collector->chunked() || collector->content_length().value_or(0) > 0))
+        keep_alive = false;
     } else if (collector->foreign_coding()) {
       return malformed("a transfer encoding other than 'chunked'");
     } else if (collector->chunked()) {
       body = Body::kChunked;
+      // RFC 9112 §6.1: a server of HTTP/1.0 does not know what it says here.
+      if (collector->version() < 11) keep_alive = false;
       chunks.emplace(max_header_bytes);
     } else if (const auto length = collector->content_length()) {
       left = *length;

@@ -80,6 +80,18 @@ TEST(ResponseParser, SomeAnswersHaveNoBodyWhateverTheySay) {
   EXPECT_TRUE(parse("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").done);
 }
 
+TEST(ResponseParser, AnswersOfDoubtfulLengthEndTheirConnection) {
+  EXPECT_TRUE(parse("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n").keep_alive);
+  for (const char* bytes : {"HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n",
+                            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+                            "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: "
+                            "chunked\r\n\r\n0\r\n\r\n"}) {
+    const Outcome outcome = parse(bytes);
+    EXPECT_TRUE(outcome.done) << bytes;
+    EXPECT_FALSE(outcome.keep_alive) << bytes;
+  }
+}
+
 TEST(ResponseParser, ACutIsAnError) {
   for (const char* bytes :
        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",

@@ -6,7 +6,10 @@
 #include <future>
 #include <mutex>
 
+#include "net/blocking.h"
 #include "net/event.h"
+#include "net/http/client.h"
+#include "net/testing/certificate.h"
 #include "net/testing/raw_socket.h"
 
 namespace asahi::http {
@@ -164,6 +167,29 @@ TEST_F(ServerTest, PipelinedBytesThatComeWhileAHandlerSleepsAreKept) {
   EXPECT_EQ(count, 7u);
 }
 
+TEST_F(ServerTest, ReadingAheadNeverServesOldBytesAgain) {
+  net::Event gate(pool.at(0));
+  router.get("/gate", [this, &gate](Context&) -> Aw<Response> {
+    entered.set_value();
+    co_await gate.wait();
+    co_return Response::text(200, "gate");
+  });
+  router.get("/mirror/{word}", [](Context& context) -> Aw<Response> {
+    co_return Response::text(200, std::string(context.path_param("word")));
+  });
+  serve();
+  RawSocket socket = connect();
+  socket.send(get("/gate"));
+  entered.get_future().get();
+  std::this_thread::sleep_for(20ms);  // the handler counts as suspended: the server reads ahead
+  socket.send(get("/mirror/first"));
+  std::this_thread::sleep_for(20ms);  // and has the next request while its next read is under way
+  pool.at(0).post([&gate] { gate.set(); });
+  EXPECT_THAT(socket.receive_until("first"), HasSubstr("first"));
+  socket.send(get("/mirror/other"));
+  EXPECT_THAT(socket.receive_until("other"), HasSubstr("other"));
+}
+
 TEST_F(ServerTest, TakesBodiesOfBothFramings) {
   serve();
   RawSocket socket = connect();
@@ -235,6 +261,19 @@ TEST_F(ServerTest, AnExceptionInAFastHandlerToo) {
   EXPECT_THAT(reply, Not(HasSubstr("secret")));
 }
 
+TEST_F(ServerTest, AHandlersImpossibleStatusBecomesA500) {
+  for (const int status : {0, -1, 100, 101, 1000}) {
+    router.get("/status" + std::to_string(status),
+               [status](Context&) -> Aw<Response> { co_return Response::text(status, "odd"); });
+  }
+  serve();
+  RawSocket socket = connect();  // one for all: none of them may leave the client waiting
+  for (const int status : {0, -1, 100, 101, 1000}) {
+    socket.send(get("/status" + std::to_string(status)));
+    EXPECT_THAT(socket.receive_until("}"), StartsWith("HTTP/1.1 500 ")) << status;
+  }
+}
+
 TEST_F(ServerTest, MalformedRequestsAreAnsweredAndTheConnectionCloses) {
   serve();
   RawSocket socket = connect();
@@ -295,6 +334,34 @@ TEST_F(ServerTest, ASlowBodyTimesOut) {
   RawSocket socket = connect();
   socket.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
   EXPECT_THAT(socket.receive_all(), StartsWith("HTTP/1.1 408"));
+}
+
+TEST_F(ServerTest, TimeoutsOfReadingDoNotCutAnAnswer) {
+  options.limits.idle_timeout = 60ms;
+  options.limits.header_timeout = 60ms;
+  options.limits.body_timeout = 60ms;
+  Route fast{Method::kPost, "/fast-large", {}};
+  fast.fast = [](Context&) -> std::optional<Response> {
+    return Response::text(200, std::string(16 << 20, 'L'));
+  };
+  router.add(std::move(fast));
+  serve();
+  const std::string head = "POST /fast-large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+  const std::pair<std::string, std::string> requests[] = {
+      {head + "\r\n", ""},                        // at once: the connection still counts as idle
+      {head, "\r\n"},                             // the head in two parts
+      {head + "Content-Length: 1\r\n\r\n", "x"},  // the body apart
+  };
+  for (const auto& [first, second] : requests) {
+    RawSocket socket = connect();
+    socket.send(first);
+    if (!second.empty()) {
+      std::this_thread::sleep_for(10ms);
+      socket.send(second);
+    }
+    std::this_thread::sleep_for(150ms);  // a client that takes its time to read
+    EXPECT_GT(socket.receive_all().size(), std::size_t{16} << 20) << first.size();
+  }
 }
 
 TEST_F(ServerTest, AnIdleConnectionClosesSilently) {
@@ -372,6 +439,49 @@ TEST_F(ServerTest, AHandlerThatIgnoresItsCancellationDoesNotKeepTheClientWaiting
   EXPECT_EQ(wait_for_log(1).status, 504);
 }
 
+TEST_F(ServerTest, AStuckHandlerIsAnsweredOverTlsToo) {
+  const net_testing::TemporaryCertificate certificate("localhost");
+  options.tls = TlsFiles{certificate.certificate_file(), certificate.private_key_file()};
+  options.limits.request_timeout = 50ms;
+  std::promise<net::Event*> waiting;
+  router.get("/stuck", [&waiting](Context& context) -> Aw<Response> {
+    net::Event release(context.loop);
+    waiting.set_value(&release);
+    co_await release.wait();
+    co_return Response::text(200, "late");
+  });
+  serve();
+  const int status = net::run_sync<int>(pool.at(0), [&]() -> Aw<int> {
+    ClientOptions trusting;
+    trusting.ca_file = certificate.certificate_file();
+    Client client(pool.at(0), trusting);
+    ClientRequest request;
+    request.method = Method::kGet;
+    request.origin = Origin::parse("https://localhost:" + std::to_string(server->port())).value();
+    request.target = "/stuck";
+    const auto reply = co_await client.send(std::move(request), {});
+    co_return reply ? reply->status : 0;
+  });
+  EXPECT_EQ(status, 504);
+  net::Event* const release = waiting.get_future().get();
+  pool.at(0).post([release] { release->set(); });
+  EXPECT_EQ(wait_for_log(1).status, 504);
+}
+
+TEST_F(ServerTest, AHandshakeThatStallsIsCutLikeASlowHeader) {
+  const net_testing::TemporaryCertificate certificate("localhost");
+  options.tls = TlsFiles{certificate.certificate_file(), certificate.private_key_file()};
+  options.limits.header_timeout = 60ms;
+  serve();
+  for (const std::string_view begin : {std::string_view(), std::string_view("\x16\x03\x01", 3),
+                                       std::string_view("GET / HTTP/1.1\r\n")}) {
+    RawSocket socket = connect();
+    if (!begin.empty()) socket.send(begin);
+    EXPECT_TRUE(socket.closed_by_peer(2s));
+  }
+  EXPECT_TRUE(connect().receive(2s).empty());
+}
+
 TEST_F(ServerTest, BeyondTheActiveLimitRequestsGet503AndFastRoutesGoOn) {
   options.limits.max_active_requests = 1;
   serve();
@@ -430,6 +540,33 @@ TEST_F(ServerTest, DrainLetsRequestsFinishAndClosesIdleConnections) {
   EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
   EXPECT_TRUE(idle.closed_by_peer());
   EXPECT_THROW(connect(), std::runtime_error);
+}
+
+TEST_F(ServerTest, DrainAnswersWhatHadArrivedBeforeIt) {
+  serve();
+  RawSocket kept = connect();
+  kept.send(get("/fast"));
+  kept.receive_until("fast");
+  std::promise<void> held;
+  std::promise<void> release;
+  pool.at(0).post([&] {
+    held.set_value();
+    release.get_future().get();
+  });
+  held.get_future().get();
+  kept.send(get("/fast"));      // unread, on a connection that counts as idle
+  RawSocket fresh = connect();  // and one that the server has not accepted yet
+  fresh.send(get("/slow"));
+  auto drained = std::async(std::launch::async, [this] { server->drain(5s); });
+  std::this_thread::sleep_for(20ms);
+  release.set_value();
+  for (RawSocket* socket : {&kept, &fresh}) {
+    const std::string reply = socket->receive_all();
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+  }
+  drained.get();
+  EXPECT_EQ(server->connections(), 0u);
 }
 
 TEST_F(ServerTest, DrainCancelsWhatOutlastsItsGrace) {

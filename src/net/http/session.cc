@@ -139,8 +139,8 @@ Aw<void> Session::run() {
           expire_at(Steady::now() + limits_.header_timeout);
         }
       }
-      if (phase_ == Phase::kIdle && draining()) {
-        alive = false;
+      if (phase_ == Phase::kIdle && draining() && stream_->quiet()) {
+        alive = false;  // only now: what has come before the drain is still answered
       } else if (reading_) {
         alive = co_await fill();
       } else {
@@ -149,6 +149,7 @@ Aw<void> Session::run() {
             co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
         alive = took(got);
       }
+      if (std::exchange(look_again_, false) && !ended_ && !timed_out_) alive = true;
       if (!alive) break;
     }
     const auto received = Steady::now();
@@ -182,7 +183,8 @@ Aw<void> Session::run() {
       if (!parser_.done()) break;  // cut off
     }
 
-    // The answer.
+    // The answer. Its time is the handler's and the writes' own.
+    expiry_ = kNever;
     std::optional<ActiveSlot> slot;
     if (!response && route->fast) response = fast_answer(context, *route);
     if (!response) {
@@ -198,6 +200,11 @@ Aw<void> Session::run() {
         response = error_reply(503, Errc::kUnavailable, "service_unavailable",
                                "too many requests in flight; retry in a second", context, route);
       }
+    }
+    if (route != nullptr && (response->status < 200 || response->status > 999)) {
+      // Its head would promise another answer or be none at all: the client would wait.
+      response = exception_reply(
+          context, *route, fmt::format("{} is no status of a final answer", response->status));
     }
     if (answered_early_) {
       completed(context, 504, 0);
@@ -244,6 +251,7 @@ Aw<void> Session::run() {
 void Session::make_room() {
   if (buffer_.empty() && buffer_.capacity() > kKeptBuffer && phase_ == Phase::kIdle)
     buffer_.release();
+  if (buffer_.empty()) buffer_.make_room(buffer_.capacity());
   if (buffer_.room_size() > 0 && buffer_.capacity() > 0 && phase_ != Phase::kBody) return;
   const std::size_t limit =
       std::max(kFirstBuffer, phase_ == Phase::kBody ? kBodyBuffer : limits_.max_header_bytes);
@@ -255,7 +263,8 @@ void Session::make_room() {
 
 bool Session::took(const Result<std::size_t>& got) {
   if (!got || *got == 0) {
-    if (!timed_out_) ended_ = true;
+    const bool called_back = look_again_ && !got && got.error().code == Errc::kCancelled;
+    if (!timed_out_ && !called_back) ended_ = true;
     return false;
   }
   buffer_.filled(*got);
@@ -302,7 +311,9 @@ Aw<void> Session::watch() {
   // Reading on is how a disconnect shows. What a pipelining client sends meanwhile is kept for the
   // next request, up to the buffer's room; then its next bytes must wait, and so must the look at
   // its end.
-  while (buffer_.room_size() > 0) {
+  for (;;) {
+    buffer_.make_room(buffer_.capacity());
+    if (buffer_.room_size() == 0 || look_again_) break;
     const auto got = co_await stream_->read_some(asio::buffer(buffer_.room(), buffer_.room_size()));
     if (!took(got)) {
       if (cancel_ != nullptr) cancel_->cancel();
@@ -502,6 +513,7 @@ Aw<void> Session::refuse(RequestFault fault, Steady::time_point received) {
   const Response response = error_reply(fault.status, code, std::move(fault.reason),
                                         std::move(fault.message), context, nullptr);
   timed_out_ = false;
+  expiry_ = kNever;
   const bool sent = co_await send(compose(response, context, false));
   completed(context, response.status, response.body.size());
   if (sent) co_await linger();
@@ -509,7 +521,8 @@ Aw<void> Session::refuse(RequestFault fault, Steady::time_point received) {
 
 Aw<std::optional<Response>> Session::serve_websocket(Context& context, const Route& route,
                                                      CancelSource& cancel) {
-  auto accept = accept_websocket(request_);
+  auto accept = parser_.http_1_1() ? accept_websocket(request_)
+                                   : fail(Errc::kInvalidArgument, "a WebSocket needs HTTP/1.1");
   if (!accept) {
     Response refusal = error_reply(426, Errc::kInvalidArgument, "upgrade_required",
                                    std::move(accept).error().message, context, &route);
@@ -655,7 +668,9 @@ void Session::answer_for_stuck_handler() {
 
 void Session::drain() {
   if (websocket_ != nullptr) websocket_->go_away();
-  if (phase_ == Phase::kIdle && buffer_.empty() && !parser_.begun()) stream_->close();
+  if (phase_ != Phase::kIdle || !buffer_.empty() || parser_.begun()) return;
+  look_again_ = true;
+  stream_->interrupt();
 }
 
 void Session::cancel_for_shutdown() {

@@ -25,7 +25,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   /// The connection from its first byte to its last.
   Aw<void> run();
-  /// Closes an idle connection; a busy one closes behind its answer. WebSockets are told to go.
+  /// Closes an idle connection on which nothing waits to be read; a busy one closes behind its
+  /// answer. WebSockets are told to go.
   void drain();
   /// Cancels the request in hand.
   void cancel_for_shutdown();
@@ -109,6 +110,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Phase phase_ = Phase::kIdle;
   bool timed_out_ = false;
   bool ended_ = false;           ///< the peer has closed or the connection broke
+  bool look_again_ = false;      ///< the drain has called an idle connection's read back
   bool reading_ = false;         ///< `watch` has a read in flight into `buffer_`
   bool answered_early_ = false;  ///< the 504 went out while the handler was still running
   bool head_sent_ = false;

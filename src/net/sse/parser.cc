@@ -3,6 +3,12 @@
 #include <fmt/format.h>
 
 namespace asahi::sse {
+namespace {
+
+// The id stays for all later events: a long one would be copied into each of them.
+constexpr std::size_t kMaxIdBytes = 1024;
+
+}  // namespace
 
 Parser::Parser(std::size_t max_event_bytes) : max_event_bytes_(max_event_bytes) {}
 
@@ -63,6 +69,11 @@ Result<void> Parser::take_line(std::string_view line, std::vector<Event>& out) {
   } else if (field == "event") {
     event_.event = value;
   } else if (field == "id" && value.find('\0') == std::string_view::npos) {
+    if (value.size() > kMaxIdBytes) {
+      return fail(
+          Errc::kUpstream,
+          fmt::format("the id of a server-sent event is larger than {} bytes", kMaxIdBytes));
+    }
     event_.id = value;
   }
   return {};

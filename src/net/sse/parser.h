@@ -14,11 +14,13 @@ struct Event {
   std::string id;
 };
 
-/// Server-sent events from bytes cut anywhere (WHATWG HTML §9.2): CR, LF and CRLF line ends, comments, BOM,
-/// multi-line data. An event is complete at its empty line; what is unfinished at the end is dropped.
+/// Server-sent events from bytes cut anywhere (WHATWG HTML §9.2): CR, LF and CRLF line ends,
+/// comments, BOM, multi-line data. An event is complete at its empty line; what is unfinished at
+/// the end is dropped.
 class Parser {
  public:
-  /// `max_event_bytes`: a larger event is an upstream error, not unbounded memory.
+  /// `max_event_bytes`: a larger event is an upstream error, not unbounded memory; so is an id of
+  /// more than 1 KiB.
   explicit Parser(std::size_t max_event_bytes = 8 * 1024 * 1024);
   /// Appends the events that `bytes` completes to `out`.
   Result<void> feed(std::string_view bytes, std::vector<Event>& out);
@@ -35,7 +37,8 @@ class Parser {
   bool at_start_ = true;
 };
 
-/// "event: x\ndata: …\n\n"; `event` empty leaves its line out. Data with newlines becomes several lines.
+/// "event: x\ndata: …\n\n"; `event` empty leaves its line out. Data with newlines becomes several
+/// lines.
 void append_event(std::string& out, std::string_view event, std::string_view data);
 
 }  // namespace asahi::sse

@@ -65,6 +65,15 @@ TEST(SseParser, AnEndlessEventIsAnUpstreamError) {
   }
 }
 
+TEST(SseParser, ALongIdIsRefusedBeforeEveryEventCarriesIt) {
+  EXPECT_THAT(parse("id: 7\ndata: x\n\ndata: y\n\n").back().id, "7");
+  Parser parser;
+  std::vector<Event> events;
+  const auto fed = parser.feed("id: " + std::string(1025, 'i') + "\ndata: x\n\n", events);
+  ASSERT_FALSE(fed);
+  EXPECT_EQ(fed.error().code, Errc::kUpstream);
+}
+
 TEST(AppendEvent, SplitsLinesSoThatNothingBreaksOut) {
   std::string out;
   append_event(out, "delta", "a\nb\r\nc\rd");

@@ -23,7 +23,7 @@ void check(bool ok, const char* what) {
 
 }  // namespace
 
-TemporaryCertificate::TemporaryCertificate(const std::string& host) {
+TemporaryCertificate::TemporaryCertificate(const std::string& host, Validity validity) {
   std::string pattern = (std::filesystem::temp_directory_path() / "asahi_cert_XXXXXX").string();
   check(::mkdtemp(pattern.data()) != nullptr, "mkdtemp");
   folder_ = pattern;
@@ -35,8 +35,12 @@ TemporaryCertificate::TemporaryCertificate(const std::string& host) {
   check(key && certificate, "key");
   X509_set_version(certificate.get(), 2);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 24 * 3600);
+  constexpr long kHour = 3600;
+  long begin = -kHour;
+  if (validity == Validity::kOver) begin = -30 * kHour;
+  if (validity == Validity::kNotYet) begin = kHour;
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), begin);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), begin + 25 * kHour);
   X509_set_pubkey(certificate.get(), key.get());
   X509_NAME* const name = X509_get_subject_name(certificate.get());
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,

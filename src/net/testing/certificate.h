@@ -8,9 +8,10 @@ namespace asahi::net_testing {
 /// object.
 class TemporaryCertificate {
  public:
+  enum class Validity { kNow, kOver, kNotYet };
   /// `host` becomes the common name and the subject alternative name (DNS, or IP when it is an
   /// address).
-  explicit TemporaryCertificate(const std::string& host);
+  explicit TemporaryCertificate(const std::string& host, Validity validity = Validity::kNow);
   ~TemporaryCertificate();
   TemporaryCertificate(const TemporaryCertificate&) = delete;
   TemporaryCertificate& operator=(const TemporaryCertificate&) = delete;

@@ -5,6 +5,7 @@
 
 #include <future>
 
+#include "net/event.h"
 #include "net/http/server.h"
 #include "net/testing/raw_socket.h"
 
@@ -191,6 +192,42 @@ TEST_F(WebSocketTest, APlainRequestIsToldToUpgrade) {
   const std::string reply = socket.receive_until("}");
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 426"));
   EXPECT_THAT(reply, HasSubstr("Upgrade: websocket\r\n"));
+}
+
+TEST_F(WebSocketTest, Http10CannotUpgrade) {
+  serve_echo();
+  RawSocket socket = RawSocket::connect(server->port());
+  std::string handshake = kHandshake;
+  handshake.replace(handshake.find("HTTP/1.1"), 8, "HTTP/1.0");
+  socket.send(handshake);
+  EXPECT_THAT(socket.receive_until("}"), StartsWith("HTTP/1.1 426"));
+}
+
+TEST_F(WebSocketTest, AHandlerThatDoesNotReadHoldsItsPeerBack) {
+  std::promise<std::size_t> read;
+  net::Event released(pool.at(0));
+  serve([&](Context&, WebSocket& socket) -> Aw<void> {
+    co_await released.wait();
+    std::size_t count = 0;
+    while (auto message = co_await socket.read()) {
+      if (message->data == "last") break;
+      ++count;
+    }
+    read.set_value(count);
+  });
+  RawSocket socket = open();
+  socket.receive_until("\r\n\r\n");
+  // More than all queues and socket buffers hold: the sender must be stopped, and nothing be lost.
+  constexpr std::size_t kCount = 60;
+  auto sending = std::async(std::launch::async, [&socket] {
+    const std::string message = frame(0x82, std::string(1 << 20, 'm'));
+    for (std::size_t i = 0; i < kCount; ++i) socket.send(message);
+    socket.send(frame(0x82, "last"));
+  });
+  EXPECT_EQ(sending.wait_for(300ms), std::future_status::timeout) << "60 MiB taken unread";
+  pool.at(0).post([&released] { released.set(); });
+  EXPECT_EQ(read.get_future().get(), kCount);
+  sending.get();
 }
 
 }  // namespace
