@@ -4,13 +4,12 @@ interface BarListProps {
   rows: readonly { name: string; amount: number; text: string; share: string }[];
 }
 
-/** Horizontal bars, longest first: every amount stands beside its bar as text. */
+/** Horizontal bars in the order given; a bar is its row's part of the whole. */
 export function BarList({ label, rows }: BarListProps) {
-  const sorted = [...rows].sort((a, b) => b.amount - a.amount);
-  const most = Math.max(...sorted.map((row) => row.amount), 0);
+  const whole = rows.reduce((sum, row) => sum + Math.max(row.amount, 0), 0);
   return (
     <ul aria-label={label} className="space-y-4">
-      {sorted.map((row) => (
+      {rows.map((row) => (
         <li key={row.name}>
           <div className="flex items-baseline gap-3 text-sm">
             <span className="min-w-0 flex-1 truncate font-medium text-ink" title={row.name}>
@@ -22,7 +21,7 @@ export function BarList({ label, rows }: BarListProps) {
           <div aria-hidden className="mt-1.5 h-2 overflow-hidden rounded-full bg-sunken">
             <div
               className="h-full rounded-full bg-accent transition-[width] duration-200"
-              style={{ width: most > 0 ? `${Math.max((row.amount / most) * 100, 0.5)}%` : 0 }}
+              style={{ width: whole > 0 ? `${Math.max((row.amount / whole) * 100, 0.5)}%` : 0 }}
             />
           </div>
         </li>

@@ -20,7 +20,7 @@ export function SectionCard({ title, note, actions, className, children }: Secti
   return (
     <section className={cx('min-w-0 rounded-lg border border-line bg-panel p-4 sm:p-6', className)} aria-label={title}>
       <div className="mb-4 flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
-        <div className="min-w-0">
+        <div className="min-w-0 flex-1 basis-48">
           <h2 className="text-base font-semibold text-ink">{title}</h2>
           {note && <p className="mt-0.5 text-sm text-ink-3">{note}</p>}
         </div>

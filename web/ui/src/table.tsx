@@ -10,7 +10,7 @@ export function Table({ label, children, className }: { label: string; children:
       role="region"
       aria-label={label}
       tabIndex={0}
-      className={cx('-mx-4 overflow-x-auto sm:-mx-6', className)}
+      className={cx('relative -mx-4 -mb-2 overflow-x-auto sm:-mx-6 sm:-mb-3', className)}
     >
       <table className="w-full text-left text-sm">{children}</table>
     </div>
@@ -61,8 +61,8 @@ export function SortTh<K extends string>({ by, sort, onSort, numeric = false, ch
         type="button"
         onClick={() => onSort({ key: by, down: active ? !sort.down : false })}
         className={cx(
-          'inline-flex items-center gap-1 rounded transition-colors duration-200 hover:text-ink',
-          numeric && 'flex-row-reverse',
+          'flex w-fit items-center gap-1 rounded transition-colors duration-200 hover:text-ink',
+          numeric && 'ml-auto flex-row-reverse',
           active && 'text-ink',
         )}
       >

@@ -37,13 +37,15 @@ const kThemes = [
 ] as const;
 
 const item =
-  'flex items-center gap-3 rounded-lg px-3 py-2 text-sm font-medium text-ink-2 transition-colors duration-200 hover:bg-sunken hover:text-ink';
+  'flex items-center gap-3 rounded-lg px-3 py-2 text-sm font-medium transition-colors duration-200';
+const quiet = 'text-ink-2 hover:bg-sunken hover:text-ink';
 
-function Brand() {
+/** `narrow`: only the mark where the name would not fit. */
+function Brand({ narrow = false }: { narrow?: boolean }) {
   return (
     <span className="flex items-center gap-2.5">
       <img src="./favicon.svg" alt="" width={28} height={28} className="size-7" />
-      <span className="text-lg font-semibold tracking-tight text-ink">Asahi</span>
+      <span className={cx('text-lg font-semibold tracking-tight text-ink', narrow && 'max-[389px]:sr-only')}>Asahi</span>
     </span>
   );
 }
@@ -61,7 +63,8 @@ function Navigation({ onNavigate }: { onNavigate?: () => void }) {
             onClick={onNavigate}
             className={item}
             activeOptions={{ exact: true }}
-            activeProps={{ className: 'bg-accent-soft text-accent-text hover:bg-accent-soft hover:text-accent-text' }}
+            activeProps={{ className: 'bg-accent-soft text-accent-text' }}
+            inactiveProps={{ className: quiet }}
           >
             <Icon aria-hidden className="size-4 shrink-0" />
             {label}
@@ -69,7 +72,7 @@ function Navigation({ onNavigate }: { onNavigate?: () => void }) {
         ))}
       </nav>
       <div className="mt-6 space-y-0.5">
-        <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={item}>
+        <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={cx(item, quiet)}>
           <BookOpen aria-hidden className="size-4 shrink-0" />
           API reference
           <ExternalLink aria-hidden className="ml-auto size-3.5 text-ink-3" />
@@ -115,7 +118,7 @@ export function Shell() {
           event.preventDefault();
           document.getElementById('main')?.focus();
         }}
-        className="fixed top-2 left-2 z-50 -translate-y-16 rounded-lg bg-accent px-4 py-2 text-sm font-medium text-on-accent focus:translate-y-0"
+        className="sr-only rounded-lg bg-accent px-4 py-2 text-sm font-medium text-on-accent focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-50 focus:px-4 focus:py-2"
       >
         Skip to content
       </a>
@@ -136,7 +139,7 @@ export function Shell() {
           <Menu aria-hidden className="size-5" />
         </Button>
         <span className="md:hidden">
-          <Brand />
+          <Brand narrow />
         </span>
         <div className="ml-auto flex items-center gap-1 sm:gap-2">
           <Status />

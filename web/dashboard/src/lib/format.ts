@@ -2,7 +2,7 @@
 
 const kLocale = 'en-US';
 const whole = new Intl.NumberFormat(kLocale, { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat(kLocale, { notation: 'compact', maximumSignificantDigits: 4 });
+const compact = new Intl.NumberFormat(kLocale, { notation: 'compact', maximumSignificantDigits: 3 });
 const kLeastShown = 0.000001;
 
 function fixed(amount: number, decimals: number): string {
@@ -38,13 +38,13 @@ export const countShort = (value: number): string => (Math.abs(value) < 10_000 ?
 export function percent(share: number): string {
   if (!Number.isFinite(share)) return '–';
   const value = share * 100;
-  return `${value !== 0 && value < 99.95 && value % 1 !== 0 ? value.toFixed(1) : Math.round(value)}%`;
+  return `${value.toFixed(1).replace(/\.0$/, '')}%`;
 }
 
 export function milliseconds(ms: number): string {
   if (ms >= 60_000) return duration(ms / 1000);
   if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(2)} s`;
   if (ms >= 100) return `${Math.round(ms)} ms`;
   if (ms >= 10) return `${ms.toFixed(1)} ms`;
   return `${ms.toFixed(2)} ms`;

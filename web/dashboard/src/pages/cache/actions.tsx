@@ -66,7 +66,7 @@ function ConfirmDialog({ open, onOpenChange, title, description, action, word, r
   );
 }
 
-function ExportForm() {
+function ExportDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
   const [format, setFormat] = useState<'json' | 'ndjson'>('json');
   const [withAnswers, setWithAnswers] = useState(false);
   const notify = useToast();
@@ -76,47 +76,62 @@ function ExportForm() {
       const reply = await call('/cache/export', { query, accept: '*/*', timeoutMs: kExportLimitMs });
       saveFile(await reply.blob(), `asahi-cache.${format}`);
     },
-    onSuccess: () => notify('ok', `Saved asahi-cache.${format}.`),
-    onError: (error) => notify('bad', `The export failed: ${error.message}`),
+    onSuccess: () => {
+      notify('ok', `Saved asahi-cache.${format}.`);
+      close(false);
+    },
   });
+  const close = (next: boolean) => {
+    download.reset();
+    onOpenChange(next);
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!download.isPending) download.mutate();
+  };
   return (
-    <div className="max-w-xl space-y-4">
-      <div className="flex flex-wrap items-end gap-3">
-        <Field label="Format" className="w-44">
+    <Dialog open={open} onOpenChange={close} title="Export the cache" description="Saves every entry as one file.">
+      <form onSubmit={submit} className="mt-5 space-y-4">
+        <Field label="Format">
           {(ids) => (
             <Select {...ids} value={format} onChange={(event) => setFormat(event.target.value as 'json' | 'ndjson')}>
               <option value="json">JSON document</option>
-              <option value="ndjson">JSON lines</option>
+              <option value="ndjson">JSON lines, one entry each</option>
             </Select>
           )}
         </Field>
-        <Button onClick={() => download.mutate()} busy={download.isPending}>
-          {!download.isPending && <Download aria-hidden className="size-4" />}
-          Export
-        </Button>
-      </div>
-      <SwitchRow label="With answers" hint="Adds the text of every answer to the file." checked={withAnswers} onChange={setWithAnswers} />
-    </div>
+        <SwitchRow label="With answers" hint="Adds the text of every answer." checked={withAnswers} onChange={setWithAnswers} />
+        {download.isError && <Failure title="The export failed" error={download.error} />}
+        <div className="flex justify-end gap-2">
+          <Button onClick={() => close(false)}>Cancel</Button>
+          <Button type="submit" look="primary" busy={download.isPending}>
+            Export
+          </Button>
+        </div>
+      </form>
+    </Dialog>
   );
 }
 
 /** Export and removal. `entries`: how many are stored; undefined while unknown. */
 export function Actions({ entries }: { entries: number | undefined }) {
-  const [asking, setAsking] = useState<'expired' | 'all'>();
-  const openIf = (what: 'expired' | 'all') => (open: boolean) => setAsking(open ? what : undefined);
+  const [asking, setAsking] = useState<'export' | 'expired' | 'all'>();
+  const openIf = (what: NonNullable<typeof asking>) => (open: boolean) => setAsking(open ? what : undefined);
   return (
     <>
-      <ExportForm />
-      <div className="mt-6 flex flex-wrap gap-2 border-t border-line pt-5">
-        <Button onClick={() => setAsking('expired')}>
-          <Eraser aria-hidden className="size-4" />
-          Remove expired
-        </Button>
-        <Button look="danger" onClick={() => setAsking('all')} disabled={entries === 0}>
-          <Trash2 aria-hidden className="size-4" />
-          Clear the cache
-        </Button>
-      </div>
+      <Button onClick={() => setAsking('export')} disabled={entries === 0}>
+        <Download aria-hidden className="size-4" />
+        Export
+      </Button>
+      <Button onClick={() => setAsking('expired')}>
+        <Eraser aria-hidden className="size-4" />
+        Remove expired
+      </Button>
+      <Button className="text-bad-text" onClick={() => setAsking('all')} disabled={entries === 0}>
+        <Trash2 aria-hidden className="size-4" />
+        Clear the cache
+      </Button>
+      <ExportDialog open={asking === 'export'} onOpenChange={openIf('export')} />
       <ConfirmDialog
         open={asking === 'expired'}
         onOpenChange={openIf('expired')}

@@ -1,4 +1,4 @@
-import { SectionCard, Stat } from '@asahi/ui';
+import { Stat } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
 import { Database, HardDrive, Layers, Repeat2 } from 'lucide-react';
 
@@ -44,10 +44,7 @@ export function CachePage() {
           />
         </div>
       )}
-      <EntriesCard />
-      <SectionCard className="mt-4" title="Maintenance" note="Download what is stored, or remove it.">
-        <Actions entries={data?.entries} />
-      </SectionCard>
+      <EntriesCard actions={<Actions entries={data?.entries} />} />
     </>
   );
 }

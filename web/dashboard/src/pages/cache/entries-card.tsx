@@ -2,7 +2,7 @@ import { Button, EmptyState, Field, Input, SectionCard, Select, SkeletonRows, So
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { DatabaseZap, SearchX } from 'lucide-react';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 
 import type { Schemas } from '../../api/client';
 import { cacheEntriesQuery } from '../../api/queries';
@@ -87,7 +87,7 @@ function EntryTable({ entries }: { entries: readonly Entry[] }) {
 }
 
 /** The stored answers, found by their question or model among those loaded. */
-export function EntriesCard() {
+export function EntriesCard({ actions }: { actions: ReactNode }) {
   const [limit, setLimit] = useState(kLimits[0] ?? 50);
   const [text, setText] = useState('');
   const entries = useQuery(cacheEntriesQuery(limit));
@@ -103,7 +103,7 @@ export function EntriesCard() {
         ? `The first ${count(all.length)}; raise the limit or export to see more.`
         : `${count(all.length)} stored`;
   return (
-    <SectionCard className="mt-4" title="Entries" note={<span role="status">{note}</span>}>
+    <SectionCard className="mt-4" title="Entries" note={<span role="status">{note}</span>} actions={actions}>
       {entries.isError && !entries.data ? (
         <Failure title="The entries could not be listed" error={entries.error} onRetry={() => void entries.refetch()} retrying={entries.isFetching} />
       ) : !entries.data ? (

@@ -129,7 +129,7 @@ function ModelTable({ models }: { models: readonly Model[] }) {
               {countShort(model.max_input_tokens)}
             </Td>
             <Td numeric>{model.quality > 0 ? model.quality.toFixed(1) : '–'}</Td>
-            <Td numeric>{milliseconds(model.latency_ms).replace('.0 ms', ' ms')}</Td>
+            <Td numeric>{model.latency_ms > 0 ? milliseconds(model.latency_ms).replace('.0 ms', ' ms') : '–'}</Td>
             <Td className="min-w-44 text-xs text-ink-2">{model.supports.join(', ')}</Td>
             <Td>
               <Badge tone={tones[model.availability]} dot>

@@ -82,10 +82,10 @@ export function latencyText(latency: Quantile | undefined): string {
 }
 
 const kPhases: Record<string, string> = {
-  routing: 'Cheaper model chosen',
-  cache_t1: 'Exact cache',
-  cache_t2: 'Semantic cache',
-  cache_t3: 'Workflow cache',
+  routing: 'Saved by a cheaper model',
+  cache_t1: 'Saved by the exact cache',
+  cache_t2: 'Saved by the semantic cache',
+  cache_t3: 'Saved by the workflow cache',
 };
 
 /** Answered requests by task. */
@@ -95,9 +95,17 @@ export const requestsByTask = (series: Series): { name: string; amount: number }
     amount,
   }));
 
-/** Dollars saved by what saved them. */
+/** Dollars not spent, by what saved them. */
 export const savingsByPhase = (series: Series): { name: string; amount: number }[] =>
   [...totalsBy(series, 'asahi_savings_dollars_total', 'phase')].map(([phase, amount]) => ({
     name: kPhases[phase] ?? phase,
     amount,
   }));
+
+/** The `most` largest, the rest added up as one row. */
+export function largest(rows: readonly { name: string; amount: number }[], most: number): { name: string; amount: number }[] {
+  const sorted = [...rows].sort((a, b) => b.amount - a.amount);
+  if (sorted.length <= most) return sorted;
+  const rest = sorted.slice(most - 1);
+  return [...sorted.slice(0, most - 1), { name: `${rest.length} others`, amount: rest.reduce((sum, row) => sum + row.amount, 0) }];
+}

@@ -1,5 +1,6 @@
 import { Badge, SectionCard, SkeletonRows, type Tone } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 
 import { cacheStatsQuery, healthQuery, providersQuery } from '../../api/queries';
 import { Failure } from '../../app/failure';
@@ -17,7 +18,7 @@ const tones: Record<string, Tone> = {
 
 const words = (state: string): string => state.replaceAll('_', ' ');
 
-function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+function Fact({ name, children }: { name: string; children: ReactNode }) {
   return (
     <div className="min-w-0">
       <dt className="text-xs text-ink-3">{name}</dt>

@@ -24,7 +24,7 @@ function Breakdown({ metrics }: { metrics: Metrics }) {
   return (
     <>
       <div className="mt-4 grid gap-4 lg:grid-cols-2">
-        <SavingsCard />
+        <SavingsCard metrics={metrics} />
         <TasksCard metrics={metrics} />
       </div>
       <SectionCard className="mt-4" title="Models" note="Requests answered since start, by the model that wrote the answer.">

@@ -1,11 +1,13 @@
 import { BarList, SectionCard, SkeletonRows } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 
 import type { Schemas } from '../../api/client';
+import type { Series } from '../../api/prometheus';
 import { seriesQuery } from '../../api/queries';
 import { Failure } from '../../app/failure';
 import { count, dollars, percent } from '../../lib/format';
-import { requestsByTask, savingsByPhase } from './figures';
+import { largest, requestsByTask, savingsByPhase } from './figures';
 
 interface Amount {
   name: string;
@@ -18,9 +20,12 @@ function Shares({ label, rows, text, nothing }: { label: string; rows: readonly 
   return <BarList label={label} rows={rows.map((row) => ({ ...row, text: text(row.amount), share: percent(row.amount / all) }))} />;
 }
 
+const kMostCauses = 5;
+const kMostTasks = 5;
+
 /** A card over the Prometheus series: loading and failing without taking the page along. */
-function useSeriesCard(draw: (series: NonNullable<ReturnType<typeof useSeries>['data']>) => React.ReactNode) {
-  const series = useSeries();
+function useSeriesCard(draw: (series: Series) => ReactNode): ReactNode {
+  const series = useQuery(seriesQuery);
   if (series.data) return draw(series.data);
   if (series.isError) {
     return (
@@ -35,14 +40,20 @@ function useSeriesCard(draw: (series: NonNullable<ReturnType<typeof useSeries>['
   return <SkeletonRows rows={3} />;
 }
 
-const useSeries = () => useQuery(seriesQuery);
-
-export function SavingsCard() {
+export function SavingsCard({ metrics }: { metrics: Schemas['MetricsReply'] }) {
   const body = useSeriesCard((series) => (
-    <Shares label="Savings by cause" rows={savingsByPhase(series)} text={dollars} nothing="Nothing was saved yet." />
+    <Shares
+      label="Money by where it went"
+      rows={largest([...savingsByPhase(series), { name: 'Paid to vendors', amount: metrics.total_cost }], kMostCauses)}
+      text={dollars}
+      nothing="Nothing was paid or saved yet."
+    />
   ));
   return (
-    <SectionCard title="What saved the money" note="Against asking the baseline model each time.">
+    <SectionCard
+      title="Where the money went"
+      note={`Of ${dollars(metrics.gpt4_equivalent_cost)} that the baseline model would have cost.`}
+    >
       {body}
     </SectionCard>
   );
@@ -54,7 +65,7 @@ export function TasksCard({ metrics }: { metrics: Schemas['MetricsReply'] }) {
     .map(([mode, requests]) => `${mode} ${count(requests)}`)
     .join(' · ');
   const body = useSeriesCard((series) => (
-    <Shares label="Requests by task" rows={requestsByTask(series)} text={count} nothing="No task was detected yet." />
+    <Shares label="Requests by task" rows={largest(requestsByTask(series), kMostTasks)} text={count} nothing="No task was detected yet." />
   ));
   return (
     <SectionCard title="Tasks" note={modes ? `Routing: ${modes}` : 'What the requests asked for.'}>

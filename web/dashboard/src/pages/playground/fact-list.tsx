@@ -32,8 +32,8 @@ function latencyNote(facts: Facts, run: Run): string {
   if (facts.latencyMs === undefined) {
     return run.question.stream && run.firstTextMs !== undefined ? `first word after ${milliseconds(run.firstTextMs)}` : 'measured here';
   }
-  if (facts.cacheHit || facts.vendorMs === undefined) return 'no vendor was asked';
-  return `${milliseconds(facts.vendorMs)} of it the vendor`;
+  if (facts.cacheHit || facts.vendorMs === undefined) return 'no vendor asked';
+  return `vendor ${milliseconds(facts.vendorMs)}`;
 }
 
 const kMostAlternatives = 4;
@@ -75,7 +75,7 @@ export function FactList({ facts, run }: { facts: Facts; run: Run }) {
   return (
     <div className="space-y-4">
       <dl aria-label="Figures" className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line xl:grid-cols-4">
-        <Figure name="Cost" value={dollars(facts.cost)} note={facts.cacheHit ? 'answered from the cache' : `baseline ${dollars(facts.baselineCost)}`} />
+        <Figure name="Cost" value={dollars(facts.cost)} note={facts.cacheHit ? 'from the cache' : `baseline ${dollars(facts.baselineCost)}`} />
         <Figure
           name="Saved"
           value={dollars(facts.saved)}

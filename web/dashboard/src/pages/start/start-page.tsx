@@ -1,4 +1,4 @@
-import { CodeTabs, CopyButton, SectionCard, Table, Td, Th } from '@asahi/ui';
+import { CodeTabs, CopyButton, SectionCard } from '@asahi/ui';
 import { BookOpen, FileJson, TerminalSquare, type LucideIcon } from 'lucide-react';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
@@ -41,24 +41,16 @@ export function StartPage() {
       </SectionCard>
       <div className="mt-4 grid gap-4 lg:grid-cols-[minmax(0,7fr)_minmax(0,5fr)]">
         <SectionCard title="Choosing the model" note="What the model name of a request means, in every shape.">
-          <Table label="Model names">
-            <thead>
-              <tr>
-                <Th>Model</Th>
-                <Th>Meaning</Th>
-              </tr>
-            </thead>
-            <tbody>
-              {kNames.map(([name, meaning]) => (
-                <tr key={name}>
-                  <Td className="whitespace-nowrap">
-                    <code className={code}>{name}</code>
-                  </Td>
-                  <Td className="min-w-56 text-ink-2">{meaning}</Td>
-                </tr>
-              ))}
-            </tbody>
-          </Table>
+          <dl className="divide-y divide-line">
+            {kNames.map(([name, meaning]) => (
+              <div key={name} className="grid gap-x-4 gap-y-1 py-3 last:pb-0 sm:grid-cols-[12rem_minmax(0,1fr)]">
+                <dt>
+                  <code className={code}>{name}</code>
+                </dt>
+                <dd className="text-sm text-ink-2">{meaning}</dd>
+              </div>
+            ))}
+          </dl>
         </SectionCard>
         <SectionCard title="Go on">
           <div className="grid gap-3">
