@@ -1,0 +1,90 @@
+/** Numbers, money and times as the dashboard shows them. Locale is fixed, so that figures look the same everywhere. */
+
+const kLocale = 'en-US';
+const whole = new Intl.NumberFormat(kLocale, { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat(kLocale, { notation: 'compact', maximumSignificantDigits: 3 });
+const kLeastShown = 0.000001;
+
+function fixed(amount: number, decimals: number): string {
+  return amount.toLocaleString(kLocale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/**
+ * US dollars, precise where they are small: the API counts in millionths, and one request costs a few of them.
+ * $1 and more: cents; from 1 cent: 4 decimals; below: 6.
+ */
+export function dollars(amount: number): string {
+  const size = Math.abs(amount);
+  const sign = amount < 0 ? '−' : '';
+  if (size === 0) return '$0';
+  if (size < kLeastShown) return `${sign}<$0.000001`;
+  return `${sign}$${fixed(size, size >= 1 ? 2 : size >= 0.01 ? 4 : 6)}`;
+}
+
+/** A price per 1,000 tokens as dollars per million, the unit of vendors' price lists. */
+export function pricePerMillion(per1k: number): string {
+  const price = Number((per1k * 1000).toPrecision(10));
+  if (price === 0) return 'free';
+  const decimals = Math.max(2, (price.toString().split('.')[1] ?? '').length);
+  return `$${fixed(price, Math.min(decimals, 6))}`;
+}
+
+export const count = (value: number): string => whole.format(value);
+
+/** Up to 9,999 in full, then 12.3K, 128K, 1.05M. */
+export const countShort = (value: number): string => (Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value));
+
+/** `share` is 0 to 1. */
+export function percent(share: number): string {
+  if (!Number.isFinite(share)) return '–';
+  const value = share * 100;
+  return `${value.toFixed(1).replace(/\.0$/, '')}%`;
+}
+
+export function milliseconds(ms: number): string {
+  if (ms >= 60_000) return duration(ms / 1000);
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(2)} s`;
+  if (ms >= 100) return `${Math.round(ms)} ms`;
+  if (ms >= 10) return `${ms.toFixed(1)} ms`;
+  return `${ms.toFixed(2)} ms`;
+}
+
+/** The two largest units: `3 d 4 h`, `12 min 5 s`. */
+export function duration(seconds: number): string {
+  const left = Math.max(0, Math.floor(seconds));
+  const parts: [number, string][] = [
+    [Math.floor(left / 86_400), 'd'],
+    [Math.floor(left / 3600) % 24, 'h'],
+    [Math.floor(left / 60) % 60, 'min'],
+    [left % 60, 's'],
+  ];
+  const first = parts.findIndex(([amount]) => amount > 0);
+  if (first < 0) return '0 s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([amount]) => amount > 0)
+    .map(([amount, unit]) => `${amount} ${unit}`)
+    .join(' ');
+}
+
+export function bytes(size: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let value = size;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Date and time in the reader's own zone. */
+export function dateTime(iso: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return iso;
+  return date.toLocaleString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
+
+export const clockTime = (time: number): string =>
+  new Date(time).toLocaleTimeString(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });

@@ -1,0 +1,281 @@
+/**
+ * The dashboard in a real browser against the real binary with its built-in vendor. ASAHI_BIN names the binary (it must
+ * have been built after the dashboard), ASAHI_CHROMIUM the browser; ASAHI_SCREENSHOTS=<folder> keeps pictures.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+
+import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
+import { find_program, stop_everything } from '../../tests/e2e/support/processes.mjs';
+import { until } from '../../tests/e2e/support/wait.mjs';
+import { seed } from './seed.mjs';
+
+const kBrowser = process.env.ASAHI_CHROMIUM ?? find_program('chromium');
+const kPictures = process.env.ASAHI_SCREENSHOTS;
+const kLimitMs = 10_000 * Number(process.env.ASAHI_TIME_FACTOR ?? 1);
+const kDesktop = { width: 1440, height: 900 };
+const kPages = { '': 'Overview', playground: 'Playground', models: 'Models', cache: 'Cache', start: 'Getting started' };
+
+describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's package chromium or set ASAHI_CHROMIUM" }, () => {
+  let browser, gateway, context, page;
+  /** Whatever the pages complained about; each test must leave it empty. */
+  const complaints = [];
+
+  before(async () => {
+    const { chromium } = await import('playwright-core');
+    gateway = await start_gateway({ env: { ASAHI_MOCK: 'true', ASAHI_PROVIDERS_MAX_ATTEMPTS: '1' } });
+    browser = await chromium.launch({ executablePath: kBrowser, args: ['--no-sandbox', '--disable-gpu'] });
+    await open_page({ viewport: kDesktop, colorScheme: 'light' });
+  });
+  after(async () => {
+    await browser?.close();
+    await stop_everything();
+  });
+  beforeEach(() => complaints.splice(0));
+
+  async function open_page(options) {
+    await context?.close();
+    context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', acceptDownloads: true, ...options });
+    context.setDefaultTimeout(kLimitMs);
+    page = await context.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(gateway.url) && !request.url().startsWith('blob:')) complaints.push(`asks another host: ${request.url()}`);
+    });
+  }
+
+  /** Opens a page by its address and waits for its heading and its data. */
+  async function go(path) {
+    await page.goto(`${gateway.url}/#/${path}`);
+    await page.getByRole('heading', { level: 1, name: kPages[path] }).waitFor();
+    await until(async () => (await page.getByRole('status', { name: 'Loading' }).count()) === 0, {
+      what: `${kPages[path]} to have its data`,
+      timeout_ms: kLimitMs,
+    });
+  }
+
+  async function picture(name) {
+    if (!kPictures) return;
+    mkdirSync(kPictures, { recursive: true });
+    await page.mouse.move(0, 0);
+    await page.evaluate(() => document.fonts.ready);
+    await page.screenshot({ path: join(kPictures, `${name}.png`), animations: 'disabled' });
+  }
+
+  const send = () => page.getByRole('button', { name: 'Send', exact: true }).click();
+  const facts = () => page.getByLabel('Figures', { exact: true }).innerText();
+  const answered = (state) => page.getByText(state, { exact: true }).first().waitFor();
+  const toast = (text) => page.getByText(text).waitFor();
+  const no_complaints = () => assert.deepEqual(complaints, []);
+
+  test('before the first request the overview says how to make one, and notices it', async () => {
+    await go('');
+    const command = await page.getByLabel('First request with curl').innerText();
+    assert.ok(command.startsWith(`curl ${gateway.url}/infer`), command);
+    await gateway.infer('What is the capital of France?');
+    await page.getByText('None failed').waitFor();
+    no_complaints();
+  });
+
+  test('a prompt is answered word by word, and the same prompt again by the cache for nothing', async () => {
+    await go('playground');
+    await page.getByLabel('Prompt', { exact: true }).fill('How do tides work?');
+    await send();
+    await answered('Miss');
+    await page.getByText('This is the mock answer').waitFor();
+    assert.match(await facts(), /Cost\s+\$0\.0000\d\d/);
+    assert.match(await page.getByLabel('Facts', { exact: true }).innerText(), /Autopilot: task .* best quality per dollar/);
+
+    await send();
+    await answered('Exact hit');
+    assert.match(await facts(), /Cost\s+\$0\s+from the cache/);
+    assert.match(await facts(), /100% of the baseline/);
+    assert.equal(await page.getByRole('region', { name: 'Recent runs' }).last().getByRole('row').count(), 3);
+    no_complaints();
+  });
+
+  test('chat completions work too, with the model named, streamed and whole', async () => {
+    await go('playground');
+    await page.getByRole('radio', { name: 'Chat completions' }).check();
+    await page.getByRole('radio', { name: 'Explicit' }).check();
+    await page.getByLabel('Model', { exact: true }).selectOption('gpt-4o-mini');
+    await page.getByLabel('Prompt', { exact: true }).fill('Name a river');
+    await send();
+    await page.getByText('This is the mock answer of gpt-4o-mini').waitFor();
+    await answered('Miss');
+    await page.getByText('System prompt and options').click();
+    await page.getByRole('switch', { name: 'Stream' }).click();
+    await page.getByLabel('System prompt').fill('Be brief');
+    await send();
+    await until(async () => (await page.getByText('Miss', { exact: true }).count()) >= 3, { what: 'the second answer', timeout_ms: kLimitMs });
+    no_complaints();
+  });
+
+  test('an answer that breaks off keeps its words and says why', async () => {
+    await go('playground');
+    await page.getByRole('radio', { name: 'Native' }).check();
+    await page.getByRole('radio', { name: 'Explicit' }).check();
+    await page.getByLabel('Model', { exact: true }).selectOption('gpt-4o-mini');
+    await page.getByText('System prompt and options').click();
+    await page.getByRole('switch', { name: 'Stream' }).setChecked(true);
+    await page.getByLabel('Prompt', { exact: true }).fill('Name a lake [[mock:cut]]');
+    await send();
+    const alert = page.getByRole('alert');
+    await alert.waitFor();
+    assert.match(await alert.innerText(), /The answer broke off\s+the mock vendor broke off/);
+    assert.match(await page.getByTestId('answer').innerText(), /^This is the mock/);
+    no_complaints();
+  });
+
+  test('a request that waits can be cancelled', async () => {
+    await go('playground');
+    await page.getByLabel('Prompt', { exact: true }).fill('Name a sea [[mock:timeout]]');
+    await send();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText(/^Cancelled\. What had come/).waitFor();
+    no_complaints();
+  });
+
+  test('the overview adds up what was asked', async () => {
+    await seed(gateway.url);
+    await go('');
+    const metrics = (await gateway.get('/metrics')).body;
+    const shown = await page.getByRole('main').innerText();
+    assert.ok(shown.includes(`of ${metrics.tier1_hits + metrics.tier1_misses} lookups`), shown.slice(0, 600));
+    for (const model of Object.keys(metrics.requests_by_model)) assert.ok(shown.includes(model), `${model} is missing`);
+    await picture('overview');
+    no_complaints();
+  });
+
+  test('the models can be searched, filtered and sorted', async () => {
+    await go('models');
+    const rows = page.getByRole('region', { name: 'Models with prices and limits' }).getByRole('row');
+    const all = await rows.count();
+    await page.getByLabel('Search models').fill('claude');
+    await until(async () => (await rows.count()) < all, { what: 'fewer rows', timeout_ms: kLimitMs });
+    assert.ok((await rows.allInnerTexts()).slice(1).every((row) => row.includes('claude')));
+    await page.getByRole('button', { name: 'Output' }).click();
+    await page.getByRole('button', { name: 'Output' }).click();
+    assert.match((await rows.allInnerTexts())[1], /opus/);
+    await page.getByLabel('Search models').fill('no such model');
+    await page.getByText('No model matches').waitFor();
+    await page.getByRole('button', { name: 'Clear the filter' }).click();
+    await until(async () => (await rows.count()) === all, { what: 'all rows', timeout_ms: kLimitMs });
+    no_complaints();
+  });
+
+  test('the cache lists and exports its entries, and is cleared only after the word was typed', async () => {
+    await go('cache');
+    await page.getByText('How do tides work?').first().waitFor();
+    await page.getByRole('button', { name: 'Export' }).click();
+    const download = page.waitForEvent('download');
+    await page.getByRole('dialog').getByRole('button', { name: 'Export' }).click();
+    assert.equal((await download).suggestedFilename(), 'asahi-cache.json');
+    await toast('Saved asahi-cache.json.');
+
+    await page.getByRole('button', { name: 'Remove expired' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove expired' }).click();
+    await toast('Removed 0 entries.');
+
+    await page.getByRole('button', { name: 'Clear the cache' }).click();
+    const confirm = page.getByRole('dialog').getByRole('button', { name: 'Clear the cache' });
+    assert.ok(await confirm.isDisabled(), 'one click clears the cache');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    assert.ok((await gateway.get('/cache/stats')).body.entries > 0);
+
+    await page.getByRole('button', { name: 'Clear the cache' }).click();
+    await page.getByLabel('Type “clear” to confirm').fill('clear');
+    await confirm.click();
+    await page.getByText('Nothing is stored yet').waitFor();
+    assert.equal((await gateway.get('/cache/stats')).body.entries, 0);
+    no_complaints();
+  });
+
+  test('the first steps name this gateway, and the links lead to its documents', async () => {
+    await go('start');
+    await page.getByRole('tab', { name: 'Anthropic · Python' }).click();
+    assert.ok((await page.getByLabel('Anthropic · Python example').innerText()).includes(`base_url="${gateway.url}"`));
+    for (const path of ['/docs', '/openapi.json']) {
+      await page.locator(`main a[href="${gateway.url}${path}"]`).waitFor();
+      assert.equal((await gateway.get(path)).status, 200);
+    }
+    no_complaints();
+  });
+
+  test('the API key is sent as a bearer token and ends with the tab', async () => {
+    await go('');
+    await page.getByRole('button', { name: 'Connection: no API key' }).click();
+    await page.getByLabel('API key').fill('ask_test');
+    const sent = page.waitForRequest((request) => request.headers().authorization === 'Bearer ask_test');
+    await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+    await sent;
+    assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('ask_test')), false);
+    no_complaints();
+  });
+
+  test('an outage is said with a way to try again', async () => {
+    await page.route('**/models', (route) => route.fulfill({ status: 500, json: { error: 'internal_server_error', message: 'the registry fell over' } }));
+    await page.goto(`${gateway.url}/#/`);
+    await page.reload();
+    await page.goto(`${gateway.url}/#/models`);
+    await page.getByText('the registry fell over').waitFor();
+    await page.unroute('**/models');
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByText(/^\d+ of \d+ models$/).waitFor();
+    assert.ok(complaints.every((text) => text.includes('500')), complaints.join('\n'));
+  });
+
+  test('every page works at 360 px in the dark, from the menu, by keyboard', async () => {
+    await open_page({ viewport: { width: 360, height: 800 }, colorScheme: 'dark', reducedMotion: 'reduce' });
+    await go('');
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+    for (const [path, title] of Object.entries(kPages)) {
+      await page.getByRole('button', { name: 'Open menu' }).focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').getByRole('link', { name: title, exact: true }).focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { level: 1, name: title }).waitFor();
+      await until(async () => (await page.getByRole('dialog').count()) === 0, { what: 'the menu to close', timeout_ms: kLimitMs });
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= 360, `${title} is ${width} px wide`);
+      assert.equal(await page.title(), `${title} · Asahi`);
+      await picture(`phone-${path || 'overview'}`);
+    }
+    no_complaints();
+  });
+
+  test('the theme that was chosen stays', async () => {
+    await page.getByRole('button', { name: 'Theme' }).click();
+    await page.getByRole('menuitemradio', { name: 'Light' }).click();
+    await page.reload();
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+    no_complaints();
+  });
+
+  test('pictures of the pages', { skip: kPictures ? false : 'set ASAHI_SCREENSHOTS to a folder' }, async () => {
+    await seed(gateway.url);
+    for (const colorScheme of ['light', 'dark']) {
+      const suffix = colorScheme === 'dark' ? '-dark' : '';
+      await open_page({ viewport: kDesktop, colorScheme, deviceScaleFactor: 1 });
+      for (const path of Object.keys(kPages)) {
+        await go(path);
+        if (path === 'playground') {
+          await page.getByLabel('Prompt', { exact: true }).fill(`Explain in two sentences why the sky is blue${suffix && ' at noon'}.`);
+          await send();
+          await answered('Miss');
+          await send();
+          await answered('Exact hit');
+        }
+        await picture(`${path || 'overview'}${suffix}`);
+      }
+    }
+    no_complaints();
+  });
+});

@@ -1,0 +1,131 @@
+import { ChevronDown } from 'lucide-react';
+import { Switch as RadixSwitch } from 'radix-ui';
+import { useId, type ComponentProps, type ReactNode } from 'react';
+
+import { cx } from './cx';
+
+interface FieldProps {
+  label: string;
+  hint?: ReactNode;
+  /** Shown at the right end of the label's line. */
+  aside?: ReactNode;
+  hideLabel?: boolean;
+  className?: string;
+  /** Gets the id that the label points at, and that of the hint. */
+  children: (ids: { id: string; 'aria-describedby'?: string }) => ReactNode;
+}
+
+export function Field({ label, hint, aside, hideLabel = false, className, children }: FieldProps) {
+  const id = useId();
+  const hintId = `${id}-hint`;
+  return (
+    <div className={cx('min-w-0', className)}>
+      <div className={cx('mb-1.5 flex items-baseline justify-between gap-3', hideLabel && 'sr-only')}>
+        <label htmlFor={id} className="text-sm font-medium text-ink">
+          {label}
+        </label>
+        {aside && <span className="text-xs text-ink-3 tabular-nums">{aside}</span>}
+      </div>
+      {children(hint ? { id, 'aria-describedby': hintId } : { id })}
+      {hint && (
+        <p id={hintId} className="mt-1.5 text-xs text-ink-3">
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function Input({ className, ...rest }: ComponentProps<'input'>) {
+  return <input className={cx('field', className)} {...rest} />;
+}
+
+export function Textarea({ className, ...rest }: ComponentProps<'textarea'>) {
+  return <textarea className={cx('field resize-y', className)} {...rest} />;
+}
+
+export function Select({ className, children, ...rest }: ComponentProps<'select'>) {
+  return (
+    <span className="relative block">
+      <select className={cx('field appearance-none truncate pr-9', className)} {...rest}>
+        {children}
+      </select>
+      <ChevronDown
+        aria-hidden
+        className="pointer-events-none absolute top-1/2 right-3 size-4 -translate-y-1/2 text-ink-3"
+      />
+    </span>
+  );
+}
+
+export function Slider({ className, ...rest }: Omit<ComponentProps<'input'>, 'type'>) {
+  return <input type="range" className={cx('h-6 w-full cursor-pointer accent-accent', className)} {...rest} />;
+}
+
+interface SwitchRowProps {
+  label: string;
+  hint?: string;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+  disabled?: boolean;
+}
+
+/** A labelled on/off switch; the whole row is its label. */
+export function SwitchRow({ label, hint, checked, onChange, disabled }: SwitchRowProps) {
+  const id = useId();
+  return (
+    <div className="flex items-center justify-between gap-4">
+      <label htmlFor={id} className="min-w-0 cursor-pointer">
+        <span className="block text-sm font-medium text-ink">{label}</span>
+        {hint && <span className="block text-xs text-ink-3">{hint}</span>}
+      </label>
+      <RadixSwitch.Root
+        id={id}
+        checked={checked}
+        onCheckedChange={onChange}
+        disabled={disabled}
+        className="relative h-8 w-16 shrink-0 rounded-full bg-line-strong transition-colors duration-200 disabled:opacity-50 data-[state=checked]:bg-accent"
+      >
+        <RadixSwitch.Thumb className="block size-6 translate-x-1 rounded-full bg-white shadow-sm transition-transform duration-200 data-[state=checked]:translate-x-9" />
+      </RadixSwitch.Root>
+    </div>
+  );
+}
+
+interface ChoicesProps<T extends string> {
+  legend: string;
+  value: T;
+  options: readonly { value: T; label: string }[];
+  onChange: (value: T) => void;
+  /** Explains the chosen option. */
+  hint?: ReactNode;
+}
+
+/** Radio buttons drawn as one segmented bar. */
+export function Choices<T extends string>({ legend, value, options, onChange, hint }: ChoicesProps<T>) {
+  const name = useId();
+  return (
+    <fieldset className="min-w-0">
+      <legend className="mb-1.5 text-sm font-medium text-ink">{legend}</legend>
+      <div className="grid auto-cols-fr grid-flow-col gap-1 rounded-lg bg-sunken p-1">
+        {options.map((option) => (
+          <label
+            key={option.value}
+            className="relative cursor-pointer rounded-md px-2 py-1.5 text-center text-sm font-medium text-ink-2 transition-colors duration-200 hover:text-ink has-checked:bg-panel has-checked:text-ink has-checked:shadow-sm has-checked:ring-1 has-checked:ring-line has-focus-visible:outline-2 has-focus-visible:outline-accent"
+          >
+            <input
+              type="radio"
+              name={name}
+              value={option.value}
+              checked={option.value === value}
+              onChange={() => onChange(option.value)}
+              className="absolute inset-0 cursor-pointer opacity-0"
+            />
+            {option.label}
+          </label>
+        ))}
+      </div>
+      {hint && <p className="mt-1.5 text-xs text-ink-3">{hint}</p>}
+    </fieldset>
+  );
+}

@@ -1,0 +1,13 @@
+export { Badge, Dot, type Tone } from './badge';
+export { BarList } from './bar-list';
+export { Button, type ButtonProps } from './button';
+export { Card, SectionCard } from './card';
+export { CodeBlock, CodeTabs, CopyButton } from './code';
+export { cx } from './cx';
+export { Dialog, Drawer } from './dialog';
+export { Choices, Field, Input, Select, Slider, SwitchRow, Textarea } from './field';
+export { ChoiceMenu } from './menu';
+export { Stat } from './stat';
+export { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from './states';
+export { SortTh, Table, Td, Th, type Sort } from './table';
+export { ToastProvider, useToast } from './toast';
