@@ -14,15 +14,15 @@
 
 namespace asahi::jobs {
 
-/// One unit of durable work. `fence` grows with every lease of the job: a worker that lost its lease cannot
-/// complete it any more.
+/// One unit of durable work. `fence` grows with every lease of the job: a worker that lost its
+/// lease cannot complete it any more.
 struct Job {
   std::string id;  ///< "job_" + ULID
   std::string org_id;
-  std::string kind;      ///< "events.retention"
+  std::string kind;  ///< "events.retention"
   json::value payload;
-  int priority = 0;      ///< higher first
-  int attempt = 1;       ///< counts from 1
+  int priority = 0;  ///< higher first
+  int attempt = 1;   ///< counts from 1
   int max_attempts = 5;
   std::int64_t fence = 0;
 };
@@ -36,9 +36,9 @@ struct EnqueueOptions {
   std::string unique_key;
 };
 
-/// The one durable queue: PostgreSQL with FOR UPDATE SKIP LOCKED, SQLite in embedded mode. Leases with fencing,
-/// retries with exponential back-off, dead letters, priorities, cron. A handler may run twice after a crash (never
-/// at the same time with a valid fence): handlers are idempotent.
+/// The one durable queue: PostgreSQL with FOR UPDATE SKIP LOCKED, SQLite in embedded mode. Leases
+/// with fencing, retries with exponential back-off, dead letters, priorities, cron. A handler may
+/// run twice after a crash (never at the same time with a valid fence): handlers are idempotent.
 class Queue {
  public:
   /// `db` and `clock` outlive the queue.
@@ -47,8 +47,8 @@ class Queue {
 
   Task<std::string> enqueue(std::string kind, json::value payload, EnqueueOptions options = {});
   /// Leases up to `limit` due jobs of these kinds for `lease`.
-  Task<std::vector<Job>> lease(std::vector<std::string> kinds, std::size_t limit, std::chrono::milliseconds lease,
-                               std::string worker);
+  Task<std::vector<Job>> lease(std::vector<std::string> kinds, std::size_t limit,
+                               std::chrono::milliseconds lease, std::string worker);
   /// Errors of the next three: conflict when the lease was lost.
   Task<void> complete(const Job& job);
   Task<void> fail(const Job& job, std::string error);
@@ -69,8 +69,9 @@ class Queue {
 
 using JobHandler = std::function<Task<void>(const Job&)>;
 
-/// Runs handlers on a loop: polls the queue, renews leases while a handler runs, returns leases on stop.
-/// Cron entries ("0 3 * * *", UTC) enqueue their kind once per due minute across all replicas.
+/// Runs handlers on a loop: polls the queue, renews leases while a handler runs, returns leases on
+/// stop. Cron entries ("0 3 * * *", UTC) enqueue their kind once per due minute across all
+/// replicas.
 class Worker {
  public:
   struct Options {

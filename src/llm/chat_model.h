@@ -25,24 +25,28 @@ struct CallContext {
 class ChatStream {
  public:
   virtual ~ChatStream() = default;
-  /// The next events, at least one; empty after kDone. Errors: upstream with reason "stream_cut" when the vendor
-  /// broke off, timeout when it stalled, cancelled, and whatever an error event inside the stream said.
+  /// The next events, at least one; empty after kDone. Errors: upstream with reason "stream_cut"
+  /// when the vendor broke off, timeout when it stalled, cancelled, and whatever an error event
+  /// inside the stream said.
   virtual Task<std::vector<StreamEvent>> next() = 0;
 };
 
-/// Anything that answers chats: a vendor, the in-process gateway, a remote gateway. Callable from any loop.
+/// Anything that answers chats: a vendor, the in-process gateway, a remote gateway. Callable from
+/// any loop.
 class ChatModel {
  public:
   virtual ~ChatModel() = default;
   virtual Task<ChatResponse> chat(const ChatRequest& request, const CallContext& context) = 0;
-  virtual Task<std::unique_ptr<ChatStream>> stream(const ChatRequest& request, const CallContext& context) = 0;
+  virtual Task<std::unique_ptr<ChatStream>> stream(const ChatRequest& request,
+                                                   const CallContext& context) = 0;
 };
 
 /// Texts to unit-length vectors.
 class Embedder {
  public:
   virtual ~Embedder() = default;
-  virtual Task<EmbeddingResponse> embed(const EmbeddingRequest& request, const CallContext& context) = 0;
+  virtual Task<EmbeddingResponse> embed(const EmbeddingRequest& request,
+                                        const CallContext& context) = 0;
 };
 
 }  // namespace asahi::llm

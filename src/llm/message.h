@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,7 +14,16 @@
 namespace asahi::llm {
 
 /// The wire format a request came in or an answer came from.
-enum class Shape { kNative, kOpenAiChat, kOpenAiCompletions, kOpenAiResponses, kAnthropic, kGoogle, kOllama, kMock };
+enum class Shape {
+  kNative,
+  kOpenAiChat,
+  kOpenAiCompletions,
+  kOpenAiResponses,
+  kAnthropic,
+  kGoogle,
+  kOllama,
+  kMock
+};
 std::string_view to_string(Shape shape);
 
 enum class Role { kSystem, kDeveloper, kUser, kAssistant, kTool };
@@ -57,8 +68,14 @@ struct ReasoningPart {
 struct RefusalPart {
   std::string text;
 };
-using Part = std::variant<TextPart, ImagePart, AudioPart, FilePart, ToolCallPart, ToolResultPart, ReasoningPart,
-                          RefusalPart>;
+/// A content block that only vendors of `shape` know (server tools, search results …), kept as it
+/// came.
+struct OpaquePart {
+  Shape shape = Shape::kNative;
+  json::value value;
+};
+using Part = std::variant<TextPart, ImagePart, AudioPart, FilePart, ToolCallPart, ToolResultPart,
+                          ReasoningPart, RefusalPart, OpaquePart>;
 
 struct Message {
   Role role = Role::kUser;
@@ -111,19 +128,28 @@ struct ChatRequest {
   /// Client asked for usage in the stream (OpenAI `stream_options.include_usage`).
   bool stream_usage = false;
 
-  /// What the client sent, for vendors of the same shape: unknown and vendor-only fields pass through
-  /// untouched. Null when the request was built by us.
+  /// What the client sent, for vendors of the same shape: unknown and vendor-only fields pass
+  /// through untouched. Null when the request was built by us.
   Shape shape = Shape::kNative;
   std::shared_ptr<const JsonDocument> original;
+  /// `messages` no longer say what `original` says: vendors of the same shape get them re-encoded.
+  bool messages_changed = false;
+  /// What only a vendor of `shape` can do ("the tool web_search_20250305"); other vendors refuse
+  /// the request. Empty: nothing.
+  std::string vendor_only;
+  /// `anthropic-beta` of the client's request; sent on to vendors of the same shape only.
+  std::string anthropic_beta;
 };
 
-/// Token counts as billed. The details are parts of the totals, whatever the vendor's convention was:
-/// `input` includes cached, cache-write and audio input; `output` includes reasoning and audio output.
+/// Token counts as billed. The details are parts of the totals, whatever the vendor's convention
+/// was: `input` includes cached, cache-write and audio input; `output` includes reasoning and audio
+/// output.
 struct Usage {
   std::int64_t input = 0;
   std::int64_t cached_input = 0;       ///< read from the vendor's prompt cache
   std::int64_t cache_write_input = 0;  ///< written to it, 5-minute price (Anthropic)
-  std::int64_t cache_write_1h_input = 0;  ///< written to it, 1-hour price; not part of `cache_write_input`
+  std::int64_t cache_write_1h_input =
+      0;  ///< written to it, 1-hour price; not part of `cache_write_input`
   std::int64_t audio_input = 0;
   std::int64_t output = 0;
   std::int64_t reasoning_output = 0;
@@ -136,7 +162,8 @@ struct Usage {
 };
 
 enum class FinishReason { kStop, kLength, kToolCalls, kContentFilter, kError, kUnknown };
-std::string_view to_string(FinishReason reason);  ///< OpenAI's words: stop, length, tool_calls, content_filter
+std::string_view to_string(
+    FinishReason reason);  ///< OpenAI's words: stop, length, tool_calls, content_filter
 
 struct ChatResponse {
   std::string id;
@@ -156,33 +183,39 @@ struct ChatResponse {
 /// One step of a streamed answer.
 struct StreamEvent {
   enum class Kind {
-    kStart,           ///< id, model (and for Anthropic the input usage so far)
-    kText,            ///< `text` is a piece of the answer
-    kReasoning,       ///< `text` is a piece of thinking; or `signature` is set
-    kRefusal,         ///< `text` is a piece of a refusal
-    kToolCallStart,   ///< `tool_index`, `tool_id`, `tool_name`
-    kToolCallDelta,   ///< `tool_index`, `text` is a piece of the arguments
-    kFinish,          ///< `finish`
-    kUsage,           ///< `usage`: the latest totals; replaces what came before
-    kDone,            ///< the vendor's own end mark: only now is the answer whole
-    kOther,           ///< only `raw`: an event of no meaning to us, passed on to clients of the same shape
+    kStart,      ///< id, model (and for Anthropic the input usage so far)
+    kText,       ///< `text` is a piece of the answer
+    kReasoning,  ///< `text` is a piece of thinking; or `signature` or `encrypted` is set, ending
+                 ///< its block
+    kRefusal,    ///< `text` is a piece of a refusal
+    kToolCallStart,  ///< `tool_index`, `tool_id`, `tool_name`
+    kToolCallDelta,  ///< `tool_index`, `text` is a piece of the arguments
+    kFinish,         ///< `finish`
+    kUsage,          ///< `usage`: the latest totals; replaces what came before
+    kDone,           ///< the vendor's own end mark: only now is the answer whole
+    kOther,  ///< only `raw`: an event of no meaning to us, passed on to clients of the same shape
   };
   Kind kind = Kind::kOther;
   std::string id, model;
   std::string text;
   std::string signature;
+  std::string encrypted;
   std::size_t tool_index = 0;
   std::string tool_id, tool_name;
   FinishReason finish = FinishReason::kUnknown;
   std::string stop_sequence;
   Usage usage;
 
-  /// The vendor's frame: `data` of the SSE event (and its name). One frame may give several events; only the
-  /// first carries it, the rest have it empty, so that passing `raw` on repeats nothing.
+  /// The vendor's frame: `data` of the SSE event (and its name). One frame may give several events;
+  /// only the first carries it, the rest have it empty, so that passing `raw` on repeats nothing.
   std::string raw;
   std::string raw_event;
-  bool has_raw = false;       ///< this event begins a vendor frame
-  bool frame_follows = false; ///< this event belongs to the frame of an earlier event
+  bool has_raw = false;              ///< this event begins a vendor frame
+  Shape raw_shape = Shape::kNative;  ///< the shape `raw` is in
+  /// The frame also says how the answer ended or what it cost: what a client gets of that is
+  /// decided at the end, so encoders hold such a frame back or rewrite it.
+  bool raw_closes = false;
+  bool frame_follows = false;  ///< this event belongs to the frame of an earlier event
 };
 
 /// Collects a stream into the answer it amounts to; the unstreamed twin of the same events.
@@ -194,19 +227,26 @@ class StreamCollector {
   /// Text given out so far (for restarts).
   const std::string& text() const { return text_; }
   bool has_tool_calls() const { return !tool_calls_.empty(); }
-  const ChatResponse& response();
+  /// The answer so far; parts are in the order in which they began.
+  const ChatResponse& response() const { return response_; }
 
  private:
+  template <class P>
+  P& open_part();
+  ToolCallPart& tool_call(std::size_t index);
+
   ChatResponse response_;
-  std::string text_, reasoning_, signature_, refusal_;
-  std::vector<ToolCallPart> tool_calls_;
+  std::string text_;
+  /// Position in `response_.parts` of every tool call, by the vendor's index.
+  std::vector<std::pair<std::size_t, std::size_t>> tool_calls_;
+  bool reasoning_closed_ = false;
   bool done_ = false;
 };
 
 struct EmbeddingRequest {
   std::string model;
-  std::vector<std::string> input;                     ///< texts …
-  std::vector<std::vector<std::int64_t>> tokens;      ///< … or token ids (OpenAI only); one of the two
+  std::vector<std::string> input;                 ///< texts …
+  std::vector<std::vector<std::int64_t>> tokens;  ///< … or token ids (OpenAI only); one of the two
   std::optional<std::int64_t> dimensions;
   std::string user;
   /// Cohere: "search_document", "search_query", …; empty: search_document.

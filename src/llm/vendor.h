@@ -14,25 +14,30 @@ namespace asahi::llm {
 
 /// A vendor reached over HTTP: one wire format, one origin, one platform key, pools per loop.
 struct VendorOptions {
-  std::string name;      ///< "openai"
-  http::Origin origin;   ///< base URL; the codec's targets go below it
-  Secret api_key;        ///< empty: none (Ollama), or the caller must bring one
+  std::string name;     ///< "openai"
+  http::Origin origin;  ///< base URL; the codec's targets go below it
+  Secret api_key;       ///< empty: none (Ollama), or the caller must bring one
   bool needs_key = true;
 };
 
 class Vendor final : public ChatModel, public Embedder {
  public:
-  /// `clients`: one HTTP client per loop, shared by all vendors. Both references outlive the vendor.
-  Vendor(VendorOptions options, std::unique_ptr<VendorCodec> codec, net::PerLoop<http::Client>& clients);
+  /// `clients`: one HTTP client per loop, shared by all vendors. Both references outlive the
+  /// vendor.
+  Vendor(VendorOptions options, std::unique_ptr<VendorCodec> codec,
+         net::PerLoop<http::Client>& clients);
   ~Vendor() override;
 
   const VendorOptions& options() const { return options_; }
   const VendorCodec& codec() const { return *codec_; }
 
-  /// `request.model` is the vendor's model name. One attempt: retry, breaker and failover are the caller's.
+  /// `request.model` is the vendor's model name. One attempt: retry, breaker and failover are the
+  /// caller's.
   Task<ChatResponse> chat(const ChatRequest& request, const CallContext& context) override;
-  Task<std::unique_ptr<ChatStream>> stream(const ChatRequest& request, const CallContext& context) override;
-  Task<EmbeddingResponse> embed(const EmbeddingRequest& request, const CallContext& context) override;
+  Task<std::unique_ptr<ChatStream>> stream(const ChatRequest& request,
+                                           const CallContext& context) override;
+  Task<EmbeddingResponse> embed(const EmbeddingRequest& request,
+                                const CallContext& context) override;
   /// A cheap reachability check (GET of the models list; any HTTP answer below 500 counts).
   Task<void> probe(const CallContext& context);
 
@@ -43,9 +48,10 @@ class Vendor final : public ChatModel, public Embedder {
 };
 
 /// The vendor inside (gateway spec §3.2): latency ~ avg × U(0.8, 1.2) slept at 1 %, output tokens
-/// max(20, input × U(0.3, 0.8)), text that names the model and the input token count; the same for the same seed
-/// and prompt. Prompt markers inject failures: [[mock:429]], [[mock:500]], [[mock:timeout]], [[mock:cut]] (stream
-/// cut half way), [[mock:tool:NAME]] (calls that tool), [[mock:echo:TEXT]] (answers TEXT).
+/// max(20, input × U(0.3, 0.8)), text that names the model and the input token count; the same for
+/// the same seed and prompt. Prompt markers inject failures: [[mock:429]], [[mock:500]],
+/// [[mock:timeout]], [[mock:cut]] (stream cut half way), [[mock:tool:NAME]] (calls that tool),
+/// [[mock:echo:TEXT]] (answers TEXT).
 struct MockOptions {
   std::uint64_t seed = 42;
   std::chrono::milliseconds average_latency{150};

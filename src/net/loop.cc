@@ -98,11 +98,22 @@ Loop::~Loop() {
 
 void Loop::post(std::move_only_function<void()> work) { boost::asio::post(io_, std::move(work)); }
 
+namespace {
+
+auto log_outcome(std::string what) {
+  return [what = std::move(what)](std::exception_ptr error) {
+    if (error) log_escaped(what, std::move(error));
+  };
+}
+
+}  // namespace
+
 void Loop::spawn(std::string what, std::function<Aw<void>()> body) {
-  boost::asio::co_spawn(io_.get_executor(), std::move(body),
-                        [what = std::move(what)](std::exception_ptr error) {
-                          if (error) log_escaped(what, std::move(error));
-                        });
+  boost::asio::co_spawn(io_.get_executor(), std::move(body), log_outcome(std::move(what)));
+}
+
+void Loop::spawn(std::string what, Aw<void> task) {
+  boost::asio::co_spawn(io_.get_executor(), std::move(task), log_outcome(std::move(what)));
 }
 
 void Loop::run() {

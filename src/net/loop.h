@@ -35,6 +35,7 @@ class Loop {
 
   /// Starts a coroutine here. What escapes it as an exception is logged with `what`, never lost.
   void spawn(std::string what, std::function<Aw<void>()> body);
+  void spawn(std::string what, Aw<void> task);
 
   /// A deadline on the loop's single coarse timer (10 ms grain): cheap to set and drop, meant for
   /// request, idle and header timeouts. Dropping the handle disarms it. Loop thread only.
@@ -84,6 +85,7 @@ class LoopPool {
   Loop& at(std::size_t index) { return *loops_[index]; }
   /// Starts the threads and returns.
   void start();
+  bool running() const { return !threads_.empty(); }
   /// Stops every loop and joins. Idempotent; called by the destructor.
   void stop();
 

@@ -56,8 +56,8 @@ class ClientStream {
   virtual int status() const = 0;
   virtual const Headers& headers() const = 0;
   /// The next piece of the (de-chunked) body; an empty optional after its proper end.
-  /// The view is valid until the next call. Errors: upstream when the connection closes before the end,
-  /// timeout, cancelled.
+  /// The view is valid until the next call. Errors: upstream when the connection closes before the
+  /// end, timeout, cancelled.
   virtual Task<std::optional<std::string_view>> read() = 0;
 };
 
@@ -65,16 +65,17 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{5'000};  ///< resolve, connect, TLS handshake together
   std::chrono::milliseconds pool_idle{55'000};       ///< an unused connection is closed after this
   std::size_t max_idle_per_origin = 256;
-  std::size_t max_connections_per_origin = 2'048;    ///< callers beyond wait, until their deadline
+  std::size_t max_connections_per_origin = 2'048;     ///< callers beyond wait, until their deadline
   std::size_t max_response_bytes = 32 * 1024 * 1024;  ///< `send` only; beyond: upstream error
   std::size_t max_header_bytes = 64 * 1024;
   bool verify_tls = true;
   std::string ca_file;  ///< PEM added to the system's roots
 };
 
-/// HTTP/1.1 with keep-alive pools, for one loop. A request that fails on a pooled connection before any byte
-/// of the answer arrived, because the peer had closed it, is sent once more on a fresh one.
-/// Loop thread only. Errors: unavailable (resolve, connect, TLS), timeout, cancelled, upstream (broken answer).
+/// HTTP/1.1 with keep-alive pools, for one loop. A request that fails on a pooled connection before
+/// any byte of the answer arrived, because the peer had closed it, is sent once more on a fresh
+/// one. Loop thread only. Errors: unavailable (resolve, connect, TLS), timeout, cancelled, upstream
+/// (broken answer).
 class Client {
  public:
   Client(net::Loop& loop, ClientOptions options);

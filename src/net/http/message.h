@@ -24,7 +24,9 @@ class Headers {
   /// First value, or an empty view when the field is absent.
   std::string_view get(std::string_view name) const;
   bool has(std::string_view name) const;
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void add(std::string name, std::string value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
   /// Replaces every field of that name.
   void set(std::string_view name, std::string value);
   void remove(std::string_view name);
@@ -37,7 +39,8 @@ class Headers {
   std::vector<Field> fields_;
 };
 
-/// A complete request as a server sees it: body read, limits checked, target split and percent-decoded.
+/// A complete request as a server sees it: body read, limits checked, target split and
+/// percent-decoded.
 struct Request {
   Method method = Method::kGet;
   std::string method_name;  ///< as sent; set only when `method` is kOther
@@ -62,8 +65,8 @@ class BodyWriter {
   virtual Task<void> write(std::string bytes) = 0;
 };
 
-/// Produces a streamed body. An error ends the connection without the closing chunk, so that a cut body
-/// never looks whole.
+/// Produces a streamed body. An error ends the connection without the closing chunk, so that a cut
+/// body never looks whole.
 using BodyStream = std::move_only_function<Task<void>(BodyWriter&)>;
 
 struct Response {
@@ -76,7 +79,8 @@ struct Response {
   BodyStream stream;
 
   static Response json(int status, std::string body);
-  static Response text(int status, std::string body, std::string content_type = "text/plain; charset=utf-8");
+  static Response text(int status, std::string body,
+                       std::string content_type = "text/plain; charset=utf-8");
 };
 
 /// "%41b+c" -> "Ab c" (plus as space only when `plus_is_space`).

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,8 @@
 namespace asahi::http {
 
 using Handler = std::function<Aw<Response>(Context&)>;
-/// Answers without suspending; an empty optional passes the request to the route's Handler. For hot paths.
+/// Answers without suspending; an empty optional passes the request to the route's Handler. For hot
+/// paths.
 using FastHandler = std::function<std::optional<Response>(Context&)>;
 /// WebSocket: called after the handshake; the connection closes when it returns.
 class WebSocket;
@@ -22,7 +24,8 @@ using ErrorWriter = std::function<Response(const Error&, const Context&)>;
 
 struct Route {
   Method method;
-  std::string pattern;  ///< "/cache/entries", "/v1/models/{id}", "/assets/{path...}" (rest of the path)
+  std::string
+      pattern;  ///< "/cache/entries", "/v1/models/{id}", "/assets/{path...}" (rest of the path)
   Handler handler;
   FastHandler fast;
   WebSocketHandler websocket;
@@ -31,20 +34,28 @@ struct Route {
   std::size_t max_body_bytes = 0;
 };
 
-/// Immutable once serving starts. Unknown path: 404; known path, wrong method: 405 with Allow; HEAD falls back
-/// to GET; OPTIONS answers from the CORS settings.
+/// Immutable once serving starts. Unknown path: 404; known path, wrong method: 405 with Allow; HEAD
+/// falls back to GET; OPTIONS answers from the CORS settings.
 class Router {
  public:
   void add(Route route);
-  void get(std::string pattern, Handler handler) { add({Method::kGet, std::move(pattern), std::move(handler)}); }
-  void post(std::string pattern, Handler handler) { add({Method::kPost, std::move(pattern), std::move(handler)}); }
-  void del(std::string pattern, Handler handler) { add({Method::kDelete, std::move(pattern), std::move(handler)}); }
+  void get(std::string pattern, Handler handler) {
+    add({Method::kGet, std::move(pattern), std::move(handler)});
+  }
+  void post(std::string pattern, Handler handler) {
+    add({Method::kPost, std::move(pattern), std::move(handler)});
+  }
+  void del(std::string pattern, Handler handler) {
+    add({Method::kDelete, std::move(pattern), std::move(handler)});
+  }
 
   struct Match {
     const Route* route = nullptr;
     std::vector<std::pair<std::string_view, std::string>> params;
     std::string allow;  ///< methods of the path when `route` is null and the path is known
   };
+  /// `path` as sent (percent-encoded), so that an encoded '/' stays inside its part; `params` are
+  /// decoded.
   Match match(Method method, std::string_view path) const;
   /// "METHOD /pattern" of every route, in order of addition (OpenAPI check).
   std::vector<std::string> list() const;

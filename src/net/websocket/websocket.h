@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/task.h"
@@ -14,7 +15,8 @@ class WebSocket {
     std::string data;
   };
   virtual ~WebSocket() = default;
-  /// Errors: cancelled when the peer closed or vanished, too_large beyond the message limit (1 MiB).
+  /// Errors: cancelled when the peer closed or vanished, too_large beyond the message limit (1
+  /// MiB).
   virtual Task<Message> read() = 0;
   virtual Task<void> write(Message message) = 0;
   virtual Task<void> close(std::uint16_t code, std::string reason) = 0;

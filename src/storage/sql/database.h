@@ -16,8 +16,8 @@ namespace asahi::sql {
 
 enum class Dialect { kSqlite, kPostgres };
 
-/// A parameter or a column. Booleans are int64 0/1; times are RFC 3339 text; NUMERIC columns read as text;
-/// JSON is text; bytea/blob is Blob.
+/// A parameter or a column. Booleans are int64 0/1; times are RFC 3339 text; NUMERIC columns read
+/// as text; JSON is text; bytea/blob is Blob.
 struct Blob {
   std::string bytes;
   bool operator==(const Blob&) const = default;
@@ -27,7 +27,8 @@ using Value = std::variant<std::monostate, std::int64_t, double, std::string, Bl
 class Rows {
  public:
   Rows() = default;
-  Rows(std::vector<std::string> columns, std::vector<std::vector<Value>> rows, std::int64_t affected)
+  Rows(std::vector<std::string> columns, std::vector<std::vector<Value>> rows,
+       std::int64_t affected)
       : columns_(std::move(columns)), rows_(std::move(rows)), affected_(affected) {}
 
   std::size_t size() const { return rows_.size(); }
@@ -49,14 +50,15 @@ class Rows {
   std::int64_t affected_ = 0;
 };
 
-/// SQL with `?` placeholders (rewritten to $1… for PostgreSQL; a literal question mark in SQL text is not
-/// supported outside quotes).
+/// SQL with `?` placeholders (rewritten to $1… for PostgreSQL; a literal question mark in SQL text
+/// is not supported outside quotes).
 struct Statement {
   std::string sql;
   std::vector<Value> params;
 };
 
-/// One connection inside a transaction; every call runs in it. Blocking: called on a database thread only.
+/// One connection inside a transaction; every call runs in it. Blocking: called on a database
+/// thread only.
 class Session {
  public:
   virtual ~Session() = default;
@@ -66,9 +68,10 @@ class Session {
   virtual Result<void> script(std::string_view sql) = 0;
 };
 
-/// SQLite (embedded) or PostgreSQL 15+ behind one thin interface; one contract suite runs over both.
-/// Thread-safe. Errors: conflict (unique or serialization; retry is safe), unavailable (server away), timeout,
-/// too_large (bounded queue full), corrupt, invalid_argument (the statement is wrong: a bug in the caller).
+/// SQLite (embedded) or PostgreSQL 15+ behind one thin interface; one contract suite runs over
+/// both. Thread-safe. Errors: conflict (unique or serialization; retry is safe), unavailable
+/// (server away), timeout, too_large (bounded queue full), corrupt, invalid_argument (the statement
+/// is wrong: a bug in the caller).
 class Database {
  public:
   virtual ~Database() = default;
@@ -80,8 +83,9 @@ class Database {
   virtual Task<Rows> query(Statement statement) = 0;
   /// All or nothing, in order; the rows of each statement.
   virtual Task<std::vector<Rows>> batch(std::vector<Statement> statements) = 0;
-  /// Interactive transaction: `body` runs on a database thread with a Session, commits when it returns a value,
-  /// rolls back on an error or exception. Retried up to 5 times on a serialization conflict or SQLITE_BUSY.
+  /// Interactive transaction: `body` runs on a database thread with a Session, commits when it
+  /// returns a value, rolls back on an error or exception. Retried up to 5 times on a serialization
+  /// conflict or SQLITE_BUSY.
   virtual Task<void> transaction(std::function<Result<void>(Session&)> body) = 0;
 
   /// The same for ordinary threads (writers, CLI, start-up). Never on a loop's thread.
@@ -92,8 +96,9 @@ class Database {
 };
 
 struct DatabaseOptions {
-  /// "sqlite:///relative/or/absolute.db" (three slashes: relative to the data directory; four: absolute),
-  /// "sqlite://:memory:", "postgres://user:password@host:port/name?sslmode=…" or "postgresql://…".
+  /// "sqlite:///relative/or/absolute.db" (three slashes: relative to the data directory; four:
+  /// absolute), "sqlite://:memory:", "postgres://user:password@host:port/name?sslmode=…" or
+  /// "postgresql://…".
   std::string url = "sqlite:///asahi.db";
   std::string data_dir = "./data";
   std::size_t pool_size = 10;
@@ -102,8 +107,9 @@ struct DatabaseOptions {
   std::size_t max_queued = 10'000;
 };
 
-/// Opens lazily for PostgreSQL (an absent server is an error per call, and the pool reconnects with back-off);
-/// at once for SQLite. Errors: invalid_argument (url), unavailable (file cannot be opened).
+/// Opens lazily for PostgreSQL (an absent server is an error per call, and the pool reconnects with
+/// back-off); at once for SQLite. Errors: invalid_argument (url), unavailable (file cannot be
+/// opened).
 Result<std::unique_ptr<Database>> open_database(DatabaseOptions options);
 
 }  // namespace asahi::sql

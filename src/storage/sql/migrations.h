@@ -9,9 +9,10 @@
 
 namespace asahi::sql {
 
-/// One numbered step of the schema. SQL that differs by engine is given per dialect; `both` serves two.
+/// One numbered step of the schema. SQL that differs by engine is given per dialect; `both` serves
+/// two.
 struct Migration {
-  int version;            ///< unique over all modules; modules own hundreds: gateway 100–199, jobs 50–99 …
+  int version;  ///< unique over all modules; modules own hundreds: gateway 100–199, jobs 50–99 …
   std::string_view name;  ///< "gateway_events"
   struct Sql {
     std::string_view sqlite;
@@ -30,9 +31,10 @@ struct MigrationStatus {
   bool changed;
 };
 
-/// Applies and reverts migrations: each in one transaction, checksummed (SHA-256) in `schema_migrations`, guarded
-/// by an advisory lock (PostgreSQL) or an immediate transaction (SQLite), so replicas may start together.
-/// Blocking; ordinary threads only. Errors: corrupt when an applied script was edited or is unknown.
+/// Applies and reverts migrations: each in one transaction, checksummed (SHA-256) in
+/// `schema_migrations`, guarded by an advisory lock (PostgreSQL) or an immediate transaction
+/// (SQLite), so replicas may start together. Blocking; ordinary threads only. Errors: corrupt when
+/// an applied script was edited or is unknown.
 class Migrator {
  public:
   Migrator(Database& database, std::vector<Migration> migrations);

@@ -1,0 +1,149 @@
+#include "gateway/cache/exact_cache.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace asahi::gateway {
+namespace {
+
+/// Members that leave the answer as it is: how it is delivered, who asked, how long it may take, what it may cost.
+constexpr std::array<std::string_view, 26> kNotPartOfTheAnswer = {
+    "allow_batching", "allow_fallback", "asahi", "bypass_cache", "chain_id", "cost_budget", "cost_sensitivity",
+    "enrich_with_features", "fallback_models", "latency_budget_ms", "latency_preference", "metadata", "optimize_tokens",
+    "organization_id", "prompt_cache_key", "prompt_cache_retention", "provider_api_key", "request_id", "safety_identifier",
+    "service_tier", "session_id", "store", "stream", "stream_options", "task_id", "user"};
+static_assert(std::ranges::is_sorted(kNotPartOfTheAnswer));
+
+}  // namespace
+
+std::string canonical_request(const json::object& body) {
+  std::vector<const json::key_value_pair*> members;
+  members.reserve(body.size());
+  for (const auto& member : body) {
+    const std::string_view key = member.key();
+    if (std::ranges::binary_search(kNotPartOfTheAnswer, key) || key == "user_id") continue;
+    members.push_back(&member);
+  }
+  std::ranges::sort(members, {}, [](const auto* member) { return std::string_view(member->key()); });
+  std::string out = "{";
+  for (const auto* member : members) {
+    if (out.size() > 1) out += ',';
+    append_json_string(out, member->key());
+    out += ':';
+    out += canonical_json(member->value());
+  }
+  out += '}';
+  return out;
+}
+
+ExactCache::ExactCache(Options options, cache::Store& primary, cache::Store& local, const Clock& clock)
+    : options_(std::move(options)), primary_(primary), local_(local), clock_(clock) {}
+
+std::string ExactCache::key(std::string_view org, std::string_view shape, std::string_view canonical) const {
+  const Digest128 digest = keyed_digest(options_.digest_key, {org, shape, canonical});
+  std::string out;
+  out.reserve(options_.prefix.size() + org.size() + 40);
+  out += options_.prefix;
+  out += ":t1:";
+  out += org.empty() ? "-" : org;
+  out += ':';
+  out += to_hex(digest);
+  return out;
+}
+
+void ExactCache::note(const Error* error) {
+  if (error == nullptr) {
+    if (degraded_.load(std::memory_order_relaxed) && degraded_.exchange(false)) {
+      logger_.info("the cache store answers again", {{"backend", primary_.backend()}});
+    }
+  } else if (!degraded_.exchange(true)) {
+    logger_.error("the cache store is away; answers are cached in this process",
+                  {{"backend", primary_.backend()}, {"error", error->message}});
+  }
+}
+
+std::optional<std::optional<cache::Bytes>> ExactCache::peek(std::string_view key) {
+  if (!options_.enabled) return std::optional<cache::Bytes>{};
+  return reachable().try_get(key);
+}
+
+Aw<std::optional<ExactCache::Hit>> ExactCache::get(std::string key) {
+  if (!options_.enabled) co_return std::nullopt;
+  std::optional<cache::Bytes> stored;
+  if (!degraded()) {
+    auto found = co_await primary_.get(key);
+    if (found) {
+      stored = std::move(*found);
+    } else {
+      note(&found.error());
+    }
+  }
+  if (!stored && &primary_ != &local_ && degraded()) {
+    auto found = co_await local_.get(key);
+    if (found) stored = std::move(*found);
+  }
+  if (!stored) co_return std::nullopt;
+  auto answer = parse_answer(**stored);
+  if (!answer) {
+    logger_.warning("a cache entry cannot be read and is dropped", {{"error", answer.error().message}});
+    std::vector<std::string> unreadable;
+    unreadable.push_back(std::move(key));
+    (void)co_await reachable().erase(std::move(unreadable));
+    co_return std::nullopt;
+  }
+  co_return Hit{std::make_shared<const Answer>(std::move(*answer)), std::move(*stored)};
+}
+
+Aw<void> ExactCache::put(std::string key, std::shared_ptr<const Answer> answer, std::chrono::milliseconds ttl) {
+  if (!options_.enabled) co_return;
+  Answer stamped = *answer;
+  stamped.created = clock_.now();
+  stamped.expires = stamped.created + ttl;
+  auto bytes = std::make_shared<const std::string>(serialize_answer(stamped));
+  if (!degraded()) {
+    auto stored = co_await primary_.set(key, bytes, ttl);
+    if (stored) co_return;
+    note(&stored.error());
+  }
+  if (&primary_ != &local_) (void)co_await local_.set(std::move(key), std::move(bytes), ttl);
+}
+
+Aw<void> ExactCache::probe() {
+  auto reached = co_await primary_.ping();
+  note(reached ? nullptr : &reached.error());
+}
+
+Task<ExactCache::Removed> ExactCache::clear(std::string org) {
+  const std::string prefix = fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org);
+  ASAHI_CO_TRY(std::uint64_t removed, co_await primary_.erase_prefix(prefix));
+  if (&primary_ != &local_) {
+    ASAHI_CO_TRY(const std::uint64_t local, co_await local_.erase_prefix(prefix));
+    removed += local;
+  }
+  co_return Removed{removed};
+}
+
+Task<ExactCache::Removed> ExactCache::clear_expired() {
+  ASAHI_CO_TRY(std::uint64_t removed, co_await primary_.sweep());
+  if (&primary_ != &local_) {
+    ASAHI_CO_TRY(const std::uint64_t local, co_await local_.sweep());
+    removed += local;
+  }
+  co_return Removed{removed};
+}
+
+Task<void> ExactCache::each(std::string org, std::function<bool(const cache::Entry&, const Answer&)> visit) {
+  co_return co_await reachable().scan(
+      fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org), [visit](std::vector<cache::Entry> batch) {
+        for (const cache::Entry& entry : batch) {
+          auto answer = parse_answer(*entry.value);
+          if (answer && !visit(entry, *answer)) return false;
+        }
+        return true;
+      });
+}
+
+Task<cache::Stats> ExactCache::stats() { co_return co_await reachable().stats(); }
+
+}  // namespace asahi::gateway

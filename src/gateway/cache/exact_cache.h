@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "gateway/answer.h"
+#include "storage/cache/store.h"
+
+namespace asahi::gateway {
+
+/// Tier 1: the same request of the same organisation gives the same answer, until its time is over.
+/// Entries live in a Store (memory or Redis). When that store is away, lookups and writes go to a small local store and
+/// `degraded` turns true: the cache never fails a request. Callable from any loop.
+class ExactCache {
+ public:
+  struct Options {
+    bool enabled = true;
+    std::string prefix = "asahi:cache";  ///< keys are `{prefix}:t1:{org}:{digest}`
+    Digest128 digest_key{};              ///< the same on every replica that shares the store
+  };
+  struct Hit {
+    std::shared_ptr<const Answer> answer;
+    cache::Bytes bytes;  ///< identity of the stored form: the same pointer means the same entry
+  };
+
+  /// `primary` may be the same object as `local`. Both outlive the cache.
+  ExactCache(Options options, cache::Store& primary, cache::Store& local, const Clock& clock);
+
+  /// The storage key of a request: a 128-bit keyed digest of its shape and canonical JSON, under its organisation.
+  std::string key(std::string_view org, std::string_view shape, std::string_view canonical) const;
+
+  /// The entry's stored form when the store answers without waiting; empty outer optional: use `get`.
+  std::optional<std::optional<cache::Bytes>> peek(std::string_view key);
+  /// A miss is an empty optional; so is a store that is away.
+  Aw<std::optional<Hit>> get(std::string key);
+  Aw<void> put(std::string key, std::shared_ptr<const Answer> answer, std::chrono::milliseconds ttl);
+
+  struct Removed {
+    std::uint64_t tier_1 = 0;
+  };
+  /// Everything of one organisation.
+  Task<Removed> clear(std::string org);
+  /// Entries past their time only.
+  Task<Removed> clear_expired();
+  /// Visits the organisation's entries in batches until `visit` returns false.
+  Task<void> each(std::string org, std::function<bool(const cache::Entry&, const Answer&)> visit);
+  Task<cache::Stats> stats();
+
+  bool enabled() const { return options_.enabled; }
+  bool degraded() const { return degraded_.load(std::memory_order_relaxed); }
+  /// "redis" or "memory".
+  std::string_view backend() const { return primary_.backend(); }
+  /// Asks the store whether it is there and updates `degraded`.
+  Aw<void> probe();
+
+ private:
+  cache::Store& reachable() { return degraded() ? local_ : primary_; }
+  void note(const Error* error);
+
+  Options options_;
+  cache::Store& primary_;
+  cache::Store& local_;
+  const Clock& clock_;
+  Logger logger_{"cache"};
+  std::atomic<bool> degraded_{false};
+};
+
+/// The request as its cache key sees it: canonical JSON without what cannot change the answer (stream, user, tracking
+/// ids, gateway switches).
+std::string canonical_request(const json::object& body);
+
+}  // namespace asahi::gateway

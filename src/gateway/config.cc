@@ -1,0 +1,400 @@
+#include "gateway/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+namespace asahi::gateway {
+namespace {
+
+using config::Binder;
+using Section = config::Binder::Section;
+
+constexpr double kDay = 86'400;
+constexpr double kYear = 365 * kDay;
+
+void fault(Binder& binder, std::string path, std::string value, std::string rule) {
+  binder.fault(
+      {.path = std::move(path), .value = std::move(value), .rule = std::move(rule), .origin = ""});
+}
+
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> prefixes) {
+  return std::ranges::any_of(prefixes, [&](auto prefix) { return text.starts_with(prefix); });
+}
+
+/// Rows with names of free choice: those with defaults can also be set from the environment alone.
+template <class Row, class BindRow>
+void bind_rows(Section section, std::map<std::string, Row, std::less<>>& rows, BindRow bind_row) {
+  std::set<std::string, std::less<>> bound;
+  for (auto& [name, row] : rows) {
+    bind_row(section.section(name), row);
+    bound.insert(name);
+  }
+  section.each([&](const std::string& name, Section found) {
+    if (!bound.contains(name)) bind_row(found, rows[name]);
+  });
+}
+
+void bind(Binder& binder, AppConfig& c) {
+  auto app = binder.section("app");
+  app.value("name", c.name, {.help = "name of this installation in logs and metrics"});
+  app.value("version", c.version, {.help = "version that /health reports"});
+  app.value("environment", c.environment,
+            {.one_of = {"development", "staging", "production"}, .help = "how strict start-up is"});
+  app.value("debug", c.debug, {.help = "more detail in logs, never secrets"});
+  app.value("mock", c.mock,
+            {.env = {"ASAHI_MOCK"}, .help = "answer from the built-in mock vendor"});
+  app.value("mock_seed", c.mock_seed,
+            {.min = 0, .env = {"ASAHI_MOCK_SEED"}, .help = "same seed, same mock answers"});
+  app.value("data_dir", c.data_dir,
+            {.env = {"ASAHI_DATA_DIR"}, .help = "folder for everything that is written"});
+  app.value("models_file", c.models_file, {.help = "the model registry; empty: the built-in one"});
+  if (c.data_dir.empty()) fault(binder, "app.data_dir", "", "must not be empty");
+}
+
+void bind(Binder& binder, ApiConfig& c) {
+  auto api = binder.section("api");
+  api.value("host", c.host, {.env = {"ASAHI_HOST"}, .help = "address to listen on"});
+  api.value(
+      "port", c.port,
+      {.min = 0, .max = 65535, .env = {"PORT", "ASAHI_PORT"}, .help = "listener; 0: any free"});
+  api.value("workers", c.workers,
+            {.min = 0,
+             .max = 1024,
+             .env = {"ASAHI_WORKERS"},
+             .help = "event loops, one thread each; 0: one per CPU"});
+  api.value("cors_origins", c.cors_origins, {.help = "origins browsers may call from; *: any"});
+  api.value("rate_limit_per_minute", c.rate_limit_per_minute,
+            {.min = 1, .max = 1e6, .help = "requests per caller and minute"});
+  api.value("request_timeout_seconds", c.request_timeout_seconds,
+            {.min = 1, .max = 3600, .help = "limit of a whole request"});
+  api.value("max_body_bytes", c.max_body_bytes,
+            {.min = 1024, .max = 1 << 30, .help = "larger request bodies get 413"});
+  api.value("docs_enabled", c.docs_enabled, {.help = "serve /docs, /redoc and /openapi.json"});
+  api.value(
+      "https_redirect", c.https_redirect,
+      {.one_of = {"auto", "on", "off"}, .help = "redirect plain HTTP; auto: outside development"});
+  api.value("hsts_seconds", c.hsts_seconds,
+            {.min = 0, .max = 2 * kYear, .help = "Strict-Transport-Security; 0: no header"});
+  api.value("shutdown_grace_seconds", c.shutdown_grace_seconds,
+            {.min = 0, .max = 3600, .help = "time for open requests at shutdown"});
+  api.value("max_active_requests", c.max_active_requests,
+            {.min = 1, .max = 1e6, .help = "more requests at once get 503"});
+  if (c.host.empty())
+    fault(binder, "api.host", "", "must not be empty; 0.0.0.0 listens everywhere");
+}
+
+void bind(Binder& binder, CacheConfig& c) {
+  auto cache = binder.section("cache");
+  cache.value("ttl_seconds", c.ttl_seconds,
+              {.min = 1, .max = kYear, .help = "default life of cached answers"});
+  cache.value("max_entries", c.max_entries, {.min = 1, .max = 1e8, .help = "entries in process"});
+  cache.value("cleanup_interval_seconds", c.cleanup_interval_seconds,
+              {.min = 1, .max = kDay, .help = "time between sweeps of expired entries"});
+  cache.value("cache_nondeterministic", c.cache_nondeterministic,
+              {.help = "also cache answers of temperature above 0"});
+  auto tier1 = cache.section("tier1");
+  tier1.value("enabled", c.tier1.enabled, {.help = "reuse answers of equal requests"});
+  tier1.value("ttl_seconds", c.tier1.ttl_seconds,
+              {.min = 1, .max = kYear, .help = "life of an entry whose task sets none"});
+  tier1.value("max_entries", c.tier1.max_entries,
+              {.min = 1, .max = 1e8, .help = "soft cap of entries on Redis"});
+  tier1.value("backend", c.tier1.backend,
+              {.one_of = {"auto", "memory", "redis"}, .help = "auto: redis when redis.url is set"});
+  tier1.value("normalize", c.tier1.normalize,
+              {.one_of = {"none"}, .help = "none: queries match byte for byte"});
+}
+
+void bind(Binder& binder, RedisConfig& c) {
+  auto redis = binder.section("redis");
+  redis.value("url", c.url,
+              {.env = {"REDIS_URL", "REDIS_PRIVATE_URL", "REDIS_TLS_URL", "REDISCLOUD_URL"},
+               .help = "redis:// or rediss:// (TLS); empty: no Redis",
+               .secret = true});
+  redis.value("cache_prefix", c.cache_prefix, {.help = "first part of cache keys"});
+  redis.value("rate_limit_prefix", c.rate_limit_prefix, {.help = "first part of rate limit keys"});
+  redis.value("pool_size", c.pool_size, {.min = 1, .max = 1000, .help = "connections"});
+  redis.value("timeout_ms", c.timeout_ms,
+              {.min = 1, .max = 60'000, .help = "limit of one operation"});
+  redis.value("cluster", c.cluster,
+              {.one_of = {"auto", "on", "off"}, .help = "auto: ask the server"});
+  if (!c.url.empty() && !starts_with_any(c.url, {"redis://", "rediss://"})) {
+    fault(binder, "redis.url", "***", "must begin with redis:// or rediss://");
+  }
+}
+
+void bind(Binder& binder, DatabaseConfig& c) {
+  auto database = binder.section("database");
+  database.value("url", c.url,
+                 {.env = {"DATABASE_URL"},
+                  .help = "sqlite:///path, postgres:// or postgresql://",
+                  .secret = true});
+  database.value("pool_size", c.pool_size, {.min = 1, .max = 1000, .help = "connections"});
+  database.value("pool_pre_ping", c.pool_pre_ping, {.help = "check rested connections before use"});
+  database.value("statement_timeout_ms", c.statement_timeout_ms,
+                 {.min = 1, .max = 600'000, .help = "limit of one statement"});
+  database.value("auto_migrate", c.auto_migrate, {.help = "bring the schema up to date at start"});
+  if (!starts_with_any(c.url, {"sqlite://", "postgres://", "postgresql://"})) {
+    fault(binder, "database.url", "***",
+          "must begin with sqlite:///, postgres:// or postgresql://");
+  }
+}
+
+void bind_chain(Binder& binder, const std::string& path, Section section, FallbackChain& chain) {
+  section.value("for_models", chain.for_models, {.help = "models it helps; empty: any"});
+  section.value("triggers", chain.triggers, {.help = "failures that start it"});
+  chain.slots.resize(3);
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < chain.slots.size(); ++i) {
+    const std::string name = fmt::format("slot_{}", i + 1);
+    auto slot = section.section(name);
+    ChainSlot& s = chain.slots[i];
+    slot.value("provider", s.provider, {.help = "the model's vendor, as a check"});
+    slot.value("model", s.model, {.help = "the model to try"});
+    slot.value("max_latency_ms", s.max_latency_ms,
+               {.min = 0, .max = 600'000, .help = "skip slower models; 0: no limit"});
+    slot.value("max_cost_per_1k_tokens", s.max_cost_per_1k_tokens,
+               {.min = 0, .max = 10, .help = "skip dearer models, USD; 0: no limit"});
+    if (!s.model.empty() && !seen.insert(s.model).second) {
+      fault(binder, fmt::format("{}.{}.model", path, name), s.model,
+            "must not repeat a model of the same chain");
+    }
+  }
+  if (seen.empty()) {
+    fault(binder, path, "", "must name a model in slot_1.model (up to slot_3.model)");
+  }
+  static const std::set<std::string, std::less<>> kTriggers{"rate_limit", "server_error", "timeout",
+                                                            "cost_ceiling", "no_key"};
+  if (chain.triggers.empty() || !std::ranges::all_of(chain.triggers, [&](const auto& word) {
+        return kTriggers.contains(word);
+      })) {
+    fault(binder, path + ".triggers", fmt::format("{}", fmt::join(chain.triggers, ",")),
+          fmt::format("must hold some of {}", fmt::join(kTriggers, ", ")));
+  }
+}
+
+void bind(Binder& binder, RoutingConfig& c) {
+  auto routing = binder.section("routing");
+  routing.value("default_mode", c.default_mode,
+                {.one_of = {"autopilot", "guided"}, .help = "for requests that name no mode"});
+  routing.value("default_quality_threshold", c.default_quality_threshold,
+                {.min = 0, .max = 5, .help = "floor for tasks without a row of their own"});
+  routing.value("default_latency_budget_ms", c.default_latency_budget_ms,
+                {.min = 50, .max = 30'000, .help = "limit for tasks without a row of their own"});
+  routing.value("fallback_model", c.fallback_model, {.help = "tried last when all else failed"});
+  routing.value("strategy", c.strategy, {.one_of = {"ratio"}, .help = "ratio: quality per dollar"});
+  routing.value("strict_cost_budget", c.strict_cost_budget,
+                {.help = "answer 400 rather than exceed a cost budget"});
+  routing.value("min_confidence", c.min_confidence,
+                {.min = 0, .max = 1, .help = "below it a prompt is treated as general"});
+  routing.value("max_hops", c.max_hops,
+                {.min = 0, .max = 10, .help = "changes of model per request after failures"});
+  auto quality = routing.section("quality_map");
+  const config::Rules quality_rules{.min = 0, .max = 5, .help = "quality a preference stands for"};
+  quality.value("low", c.quality_map.low, quality_rules);
+  quality.value("medium", c.quality_map.medium, quality_rules);
+  quality.value("high", c.quality_map.high, quality_rules);
+  quality.value("max", c.quality_map.max, quality_rules);
+  auto latency = routing.section("latency_map");
+  const config::Rules latency_rules{
+      .min = 1, .max = 600'000, .help = "latency a preference stands for, ms"};
+  latency.value("slow", c.latency_map.slow, latency_rules);
+  latency.value("normal", c.latency_map.normal, latency_rules);
+  latency.value("fast", c.latency_map.fast, latency_rules);
+  latency.value("instant", c.latency_map.instant, latency_rules);
+  const auto& q = c.quality_map;
+  if (!(q.low <= q.medium && q.medium <= q.high && q.high <= q.max)) {
+    fault(binder, "routing.quality_map",
+          fmt::format("{}, {}, {}, {}", q.low, q.medium, q.high, q.max),
+          "must rise from low over medium and high to max");
+  }
+  const auto& l = c.latency_map;
+  if (!(l.slow >= l.normal && l.normal >= l.fast && l.fast >= l.instant)) {
+    fault(binder, "routing.latency_map",
+          fmt::format("{}, {}, {}, {}", l.slow, l.normal, l.fast, l.instant),
+          "must fall from slow over normal and fast to instant");
+  }
+  auto overrides = routing.section("task_overrides");
+  const auto bind_floor = [](Section section, TaskFloor& floor) {
+    section.value("min_quality", floor.min_quality,
+                  {.min = 0, .max = 5, .help = "guided mode: floor of the task"});
+    section.value("max_latency_ms", floor.max_latency_ms,
+                  {.min = 0, .max = 600'000, .help = "guided mode: limit of the task; 0: none"});
+  };
+  bind_rows(overrides, c.task_overrides, bind_floor);
+  auto chains = routing.section("fallback_chains");
+  chains.each([&](const std::string& name, Section section) {
+    bind_chain(binder, "routing.fallback_chains." + name, section, c.fallback_chains[name]);
+  });
+}
+
+void bind(Binder& binder, TaskTable& tasks) {
+  auto section = binder.section("tasks");
+  bind_rows(section, tasks, [](Section row, TaskSettings& task) {
+    row.value("quality_threshold", task.quality_threshold,
+              {.min = 0, .max = 5, .help = "autopilot: floor of the task"});
+    row.value("latency_budget_ms", task.latency_budget_ms,
+              {.min = 1, .max = 600'000, .help = "autopilot: limit of the task"});
+    row.value("cache_ttl_hours", task.cache_ttl_hours,
+              {.min = 1, .max = 8760, .help = "life of the task's cached answers"});
+  });
+}
+
+void bind_vendor(Binder& binder, const std::string& path, Section section, VendorConfig& vendor,
+                 std::vector<std::string> url_variables) {
+  section.value("base_url", vendor.base_url,
+                {.env = std::move(url_variables), .help = "origin of the vendor, without /v1"});
+  section.value("api_key_env", vendor.api_key_env,
+                {.help = "variable with the key; empty: no key needed"});
+  section.value(
+      "shape", vendor.shape,
+      {.one_of = {"openai", "anthropic", "google", "ollama", "cohere"}, .help = "wire format"});
+  if (!starts_with_any(vendor.base_url, {"http://", "https://"})) {
+    fault(binder, path + ".base_url", vendor.base_url, "must begin with http:// or https://");
+  }
+  while (vendor.base_url.ends_with('/')) vendor.base_url.pop_back();
+  if (vendor.api_key_env.empty()) return;
+  const bool is_variable = std::ranges::all_of(vendor.api_key_env, [](unsigned char c) {
+    return std::isupper(c) != 0 || std::isdigit(c) != 0 || c == '_';
+  });
+  if (!is_variable) {
+    // Most likely the key itself stands there: it must not be printed.
+    fault(binder, path + ".api_key_env", "***",
+          "must be the name of an environment variable (A-Z, 0-9, _), not the key itself");
+    return;
+  }
+  if (auto key = binder.environment(vendor.api_key_env)) vendor.api_key = Secret(std::move(*key));
+}
+
+void bind(Binder& binder, ProvidersConfig& c) {
+  auto providers = binder.section("providers");
+  providers.value("timeout_seconds", c.timeout_seconds,
+                  {.min = 0.1, .max = 600, .help = "limit of one attempt"});
+  providers.value("max_attempts", c.max_attempts,
+                  {.min = 1, .max = 10, .help = "attempts per model, the first included"});
+  providers.value("backoff_base_seconds", c.backoff_base_seconds,
+                  {.min = 0, .max = 60, .help = "first pause between attempts; it doubles"});
+  providers.value("backoff_cap_seconds", c.backoff_cap_seconds,
+                  {.min = 0, .max = 600, .help = "longest pause between attempts"});
+  providers.value("breaker_failures", c.breaker_failures,
+                  {.min = 1, .max = 1000, .help = "consecutive failures that open a breaker"});
+  providers.value("breaker_degraded_failures", c.breaker_degraded_failures,
+                  {.min = 1, .max = 1000, .help = "the same for a degraded vendor"});
+  providers.value("breaker_open_seconds", c.breaker_open_seconds,
+                  {.min = 0.1, .max = 3600, .help = "rest before a probe goes out"});
+  providers.value("half_open_probes", c.half_open_probes,
+                  {.min = 1, .max = 100, .help = "probes at a time"});
+  providers.value("health_poll_seconds", c.health_poll_seconds,
+                  {.min = 0, .max = 3600, .help = "time between health polls; 0: none"});
+  providers.value(
+      "max_tokens_default", c.max_tokens_default,
+      {.min = 1, .max = 128'000, .help = "longest answer where a request says nothing"});
+  if (c.backoff_cap_seconds < c.backoff_base_seconds) {
+    fault(binder, "providers.backoff_cap_seconds", fmt::format("{}", c.backoff_cap_seconds),
+          fmt::format("must be at least backoff_base_seconds ({})", c.backoff_base_seconds));
+  }
+  if (c.breaker_degraded_failures > c.breaker_failures) {
+    fault(binder, "providers.breaker_degraded_failures",
+          fmt::format("{}", c.breaker_degraded_failures),
+          fmt::format("must be at most breaker_failures ({})", c.breaker_failures));
+  }
+  const auto known = ProvidersConfig::default_vendors();
+  for (auto& [name, vendor] : c.vendors) {
+    if (!known.contains(name)) continue;
+    std::string upper = name;
+    std::ranges::transform(upper, upper.begin(),
+                           [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
+    std::vector<std::string> variables{fmt::format("ASAHI_{}_BASE_URL", upper)};
+    if (name == "gateway") variables.push_back("VERCEL_GATEWAY_URL");
+    bind_vendor(binder, "providers." + name, providers.section(name), vendor, std::move(variables));
+  }
+  providers.section("custom").each([&](const std::string& name, Section section) {
+    const std::string path = "providers.custom." + name;
+    if (known.contains(name)) {
+      fault(binder, path, name, "is built in: set providers." + name + " instead");
+      return;
+    }
+    VendorConfig& vendor = c.vendors[name];
+    if (vendor.shape.empty()) vendor.shape = "openai";
+    bind_vendor(binder, path, section, vendor, {});
+  });
+}
+
+void bind(Binder& binder, TrackingConfig& c) {
+  auto tracking = binder.section("tracking");
+  tracking.value("log_dir", c.log_dir, {.help = "folder of event files"});
+  tracking.value("rotate", c.rotate, {.one_of = {"daily"}, .help = "a new event file every day"});
+  tracking.value("baseline_model", c.baseline_model, {.help = "name of the baseline in reports"});
+  tracking.value("baseline_input_rate", c.baseline_input_rate,
+                 {.min = 0, .max = 10, .help = "baseline price of input, USD per 1,000 tokens"});
+  tracking.value("baseline_output_rate", c.baseline_output_rate,
+                 {.min = 0, .max = 10, .help = "baseline price of output, USD per 1,000 tokens"});
+}
+
+void bind(Binder& binder, LoggingConfig& c) {
+  auto logging = binder.section("logging");
+  logging.value("level", c.level,
+                {.env = {"LOG_LEVEL"}, .help = "DEBUG, INFO, WARNING, ERROR or CRITICAL"});
+  logging.value("format", c.format,
+                {.one_of = {"json", "text"}, .env = {"LOG_FORMAT"}, .help = "of log lines"});
+  std::ranges::transform(c.level, c.level.begin(),
+                         [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
+  static const std::set<std::string, std::less<>> kLevels{"DEBUG", "INFO", "WARNING", "ERROR",
+                                                          "CRITICAL"};
+  if (!kLevels.contains(c.level)) {
+    fault(binder, "logging.level", c.level, "must be DEBUG, INFO, WARNING, ERROR or CRITICAL");
+  }
+}
+
+}  // namespace
+
+TaskTable default_tasks() {
+  return {{"faq", {3.5, 300, 168}},        {"summarization", {3.5, 500, 24}},
+          {"reasoning", {4.0, 500, 12}},   {"coding", {4.0, 500, 4}},
+          {"translation", {3.5, 300, 24}}, {"classification", {3.0, 200, 24}},
+          {"creative", {3.5, 500, 24}},    {"legal", {4.2, 2000, 720}},
+          {"general", {3.5, 300, 24}}};
+}
+
+std::map<std::string, VendorConfig, std::less<>> ProvidersConfig::default_vendors() {
+  return {{"openai", {"https://api.openai.com", "OPENAI_API_KEY", "openai", {}}},
+          {"anthropic", {"https://api.anthropic.com", "ANTHROPIC_API_KEY", "anthropic", {}}},
+          {"google", {"https://generativelanguage.googleapis.com", "GOOGLE_API_KEY", "google", {}}},
+          {"deepseek", {"https://api.deepseek.com", "DEEPSEEK_API_KEY", "openai", {}}},
+          {"mistral", {"https://api.mistral.ai", "MISTRAL_API_KEY", "openai", {}}},
+          {"cohere", {"https://api.cohere.com", "COHERE_API_KEY", "cohere", {}}},
+          {"ollama", {"http://localhost:11434", "", "ollama", {}}},
+          {"gateway", {"https://ai-gateway.vercel.sh", "AI_GATEWAY_API_KEY", "openai", {}}}};
+}
+
+void bind(Binder& binder, GatewayConfig& c) {
+  bind(binder, c.app);
+  if (c.app.data_dir != AppConfig{}.data_dir) {
+    c.tracking.log_dir = c.app.data_dir + "/logs";
+  }
+  bind(binder, c.api);
+  bind(binder, c.cache);
+  bind(binder, c.redis);
+  bind(binder, c.database);
+  bind(binder, c.routing);
+  // The row of tasks without one starts from the routing defaults; tasks.general still wins.
+  c.tasks["general"].quality_threshold = c.routing.default_quality_threshold;
+  c.tasks["general"].latency_budget_ms = c.routing.default_latency_budget_ms;
+  bind(binder, c.tasks);
+  bind(binder, c.providers);
+  bind(binder, c.tracking);
+  binder.section("observability")
+      .value("prometheus_port", c.observability.prometheus_port,
+             {.min = 0, .max = 65535, .help = "separate listener for metrics; 0: off"});
+  bind(binder, c.logging);
+  binder.section("streaming")
+      .value("restart_partial", c.streaming.restart_partial,
+             {.help = "continue a broken stream on the next model"});
+  if (c.cache.tier1.backend == "redis" && c.redis.url.empty()) {
+    fault(binder, "cache.tier1.backend", "redis", "needs redis.url (or REDIS_URL)");
+  }
+}
+
+}  // namespace asahi::gateway

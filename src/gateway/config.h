@@ -1,0 +1,220 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/config/loader.h"
+#include "base/secret.h"
+
+namespace asahi::gateway {
+
+// The gateway's settings: gateway spec §4.1 and §4.2. Each comment says meaning, unit, range,
+// default. A key `a.b.c` is also read from ASAHI_A_B_C; further variables are named. All are read
+// at start (restart to change) except the models themselves, which have a file of their own.
+
+/// `app`: the process as a whole.
+struct AppConfig {
+  std::string name = "asahi";               ///< in logs and metrics
+  std::string version = ASAHI_VERSION;      ///< reported by /health
+  std::string environment = "development";  ///< development, staging or production
+  bool debug = false;                       ///< adds detail to logs, never secrets
+  bool mock = false;                        ///< answer from the built-in mock vendor (ASAHI_MOCK)
+  std::int64_t mock_seed = 42;              ///< same seed, same answers, 0 and up (ASAHI_MOCK_SEED)
+  std::string data_dir = "data";            ///< where files are written (ASAHI_DATA_DIR)
+  std::string models_file = "config/models.yaml";  ///< empty or absent: the built-in models
+};
+
+/// `api`: the HTTP listener.
+struct ApiConfig {
+  std::string host = "0.0.0.0";  ///< address to listen on (ASAHI_HOST)
+  /// Listener, 0 to 65535, 0: any free port. Order (R1): PORT, ASAHI_PORT, ASAHI_API_PORT, file.
+  std::uint16_t port = 8000;
+  int workers = 0;  ///< event loops, one thread each, 0 to 1024; 0: one per CPU (ASAHI_WORKERS)
+  std::vector<std::string> cors_origins = {
+      "*"};                           ///< "*": any, without credentials; empty: no CORS headers
+  int rate_limit_per_minute = 100;    ///< per caller, 1 to 1000000
+  int request_timeout_seconds = 120;  ///< whole request, 1 to 3600
+  std::size_t max_body_bytes = 2'097'152;   ///< larger bodies: 413; 1 KiB to 1 GiB
+  bool docs_enabled = true;                 ///< serve /docs, /redoc, /openapi.json
+  std::string https_redirect = "auto";      ///< auto (outside development), on, off
+  std::int64_t hsts_seconds = 31'536'000;   ///< Strict-Transport-Security max-age, 0: no header
+  int shutdown_grace_seconds = 30;          ///< time to finish requests at SIGTERM, 0 to 3600
+  std::size_t max_active_requests = 1'000;  ///< more: 503; 1 to 1000000
+};
+
+/// `cache.tier1`: exact matches.
+struct Tier1Config {
+  bool enabled = true;
+  std::int64_t ttl_seconds = 86'400;  ///< where the task has none of its own, 1 to 31536000
+  std::size_t max_entries = 100'000;  ///< soft cap on Redis, 1 to 100000000
+  std::string backend = "auto";  ///< auto (Redis when redis.url is set, else memory), memory, redis
+  std::string normalize = "none";  ///< none: queries match byte for byte (R8)
+};
+
+/// `cache`: what all tiers share.
+struct CacheConfig {
+  std::int64_t ttl_seconds = 86'400;  ///< default life of an entry, 1 to 31536000
+  std::size_t max_entries =
+      10'000;  ///< in process, least recently used leave first, 1 to 100000000
+  std::int64_t cleanup_interval_seconds = 300;  ///< sweep of expired entries, 1 to 86400
+  bool cache_nondeterministic = true;           ///< also cache answers of temperature > 0
+  Tier1Config tier1;
+};
+
+/// `redis`
+struct RedisConfig {
+  /// redis:// or rediss:// (TLS). Empty: not configured. REDIS_URL, REDIS_PRIVATE_URL,
+  /// REDIS_TLS_URL, REDISCLOUD_URL.
+  std::string url;
+  std::string cache_prefix = "asahi:cache";    ///< of cache keys
+  std::string rate_limit_prefix = "asahi:rl";  ///< of rate limit keys
+  int pool_size = 10;                          ///< connections, 1 to 1000
+  int timeout_ms = 500;                        ///< per operation, 1 to 60000; a timeout is a miss
+  std::string cluster = "auto";                ///< auto (ask the server), on, off
+};
+
+/// `database`
+struct DatabaseConfig {
+  /// sqlite:///path, postgres:// or postgresql:// (DATABASE_URL). Below data_dir when that was set.
+  std::string url = "sqlite:///asahi.db";
+  int pool_size = 10;                ///< connections, 1 to 1000
+  bool pool_pre_ping = true;         ///< check a connection that rested before use
+  int statement_timeout_ms = 5'000;  ///< per statement, 1 to 600000
+  bool auto_migrate = true;          ///< bring the schema up to date at start
+};
+
+/// Limits of a task type in guided mode: preferences may not go below (quality) or above (latency)
+/// them.
+struct TaskFloor {
+  double min_quality = 0;  ///< 0 to 5
+  int max_latency_ms = 0;  ///< 1 to 600000; 0: none
+};
+
+/// One further model to try when another failed.
+struct ChainSlot {
+  std::string provider;    ///< checked against the registry; empty: whatever the model's vendor is
+  std::string model;       ///< empty: slot not used
+  int max_latency_ms = 0;  ///< skip the slot when the model is usually slower; 0: no limit
+  double max_cost_per_1k_tokens =
+      0;  ///< skip it when input and output price average above, USD; 0: no limit
+};
+
+/// `routing.fallback_chains.<name>`: up to three models in the order they are tried.
+struct FallbackChain {
+  std::vector<std::string>
+      for_models;  ///< the models whose failure starts the chain; empty: any model
+  /// What starts it: rate_limit, server_error, timeout, cost_ceiling, no_key.
+  std::vector<std::string> triggers = {"rate_limit", "server_error", "timeout"};
+  std::vector<ChainSlot> slots;  ///< slot_1 to slot_3
+};
+
+/// `routing`
+struct RoutingConfig {
+  std::string default_mode = "autopilot";            ///< autopilot or guided
+  double default_quality_threshold = 3.5;            ///< tasks without a row of their own, 0 to 5
+  int default_latency_budget_ms = 300;               ///< the same, 50 to 30000 ms
+  std::string fallback_model = "claude-3-5-sonnet";  ///< tried last when all else failed
+  std::string strategy = "ratio";                    ///< ratio: quality per dollar
+  bool strict_cost_budget =
+      false;                    ///< nothing fits the cost budget: 400 rather than a fallback (R21)
+  double min_confidence = 0.3;  ///< below, autopilot treats a prompt as general, 0 to 1
+  int max_hops = 3;             ///< changes of model per request after failures, 0 to 10
+  struct QualityMap {           ///< guided mode, 0 to 5
+    double low = 3.0, medium = 3.5, high = 4.0, max = 4.5;
+  } quality_map;
+  struct LatencyMap {  ///< guided mode, ms, 1 to 600000
+    int slow = 2000, normal = 500, fast = 300, instant = 150;
+  } latency_map;
+  std::map<std::string, TaskFloor, std::less<>> task_overrides = {
+      {"coding", {4.0, 500}}, {"reasoning", {4.0, 500}}, {"legal", {4.2, 2000}}};
+  std::map<std::string, FallbackChain, std::less<>> fallback_chains;
+};
+
+/// `tasks.<type>`: one row of gateway spec §3.3.
+struct TaskSettings {
+  double quality_threshold = 3.5;  ///< autopilot's floor, 0 to 5
+  int latency_budget_ms = 300;     ///< autopilot's limit, 1 to 600000
+  int cache_ttl_hours = 24;        ///< life of cached answers, 1 to 8760
+
+  bool operator==(const TaskSettings&) const = default;
+};
+using TaskTable = std::map<std::string, TaskSettings, std::less<>>;
+/// The table of gateway spec §3.3 (R23); "general" is the row of every task without one.
+TaskTable default_tasks();
+
+/// `providers.<vendor>`, and `providers.custom.<name>` for further servers.
+struct VendorConfig {
+  std::string base_url;     ///< http:// or https://, without the /v1; ASAHI_<VENDOR>_BASE_URL
+  std::string api_key_env;  ///< variable with the key; empty: no key needed
+  std::string shape;        ///< wire format: openai, anthropic, google, ollama, cohere
+  Secret api_key;           ///< what that variable held; never in YAML
+};
+
+/// `providers`: how vendors are called.
+struct ProvidersConfig {
+  double timeout_seconds = 30;      ///< per attempt, 0.1 to 600
+  int max_attempts = 3;             ///< in total, 1 to 10 (R24)
+  double backoff_base_seconds = 1;  ///< first pause, doubling, 0 to 60
+  double backoff_cap_seconds = 8;   ///< longest pause, 0 to 600
+  int breaker_failures = 3;  ///< consecutive failures that open a vendor's breaker, 1 to 1000 (R25)
+  int breaker_degraded_failures = 2;  ///< the same while the vendor is degraded
+  double breaker_open_seconds = 60;   ///< until a probe may go out, 0.1 to 3600
+  int half_open_probes = 1;           ///< probes at a time, 1 to 100
+  int health_poll_seconds = 30;       ///< between health polls, 0: no polls, to 3600
+  int max_tokens_default = 1'024;     ///< where a request says nothing, 1 to 128000
+  std::map<std::string, VendorConfig, std::less<>> vendors = default_vendors();
+
+  static std::map<std::string, VendorConfig, std::less<>> default_vendors();
+};
+
+/// `tracking`: event files, and the baseline that savings are measured against.
+struct TrackingConfig {
+  std::string log_dir = "data/logs";  ///< of event files; below data_dir when that was set
+  std::string rotate = "daily";
+  std::string baseline_model = "gpt-4-turbo";  ///< names the baseline in reports
+  double baseline_input_rate = 0.010;          ///< USD per 1,000 tokens, 0 to 10
+  double baseline_output_rate = 0.030;
+};
+
+/// `observability`
+struct ObservabilityConfig {
+  std::uint16_t prometheus_port = 9090;  ///< separate listener without authentication, 0: off
+};
+
+/// `logging`
+struct LoggingConfig {
+  std::string level = "INFO";   ///< DEBUG, INFO, WARNING, ERROR, CRITICAL, any case (LOG_LEVEL)
+  std::string format = "json";  ///< json or text (LOG_FORMAT)
+};
+
+/// `streaming`
+struct StreamingConfig {
+  /// A vendor breaks off after text went out: true continues on the next model with what was said
+  /// so far, false ends the stream with an error. Before the first text, the next model is always
+  /// tried.
+  bool restart_partial = true;
+};
+
+struct GatewayConfig {
+  AppConfig app;
+  ApiConfig api;
+  CacheConfig cache;
+  RedisConfig redis;
+  DatabaseConfig database;
+  RoutingConfig routing;
+  TaskTable tasks = default_tasks();
+  ProvidersConfig providers;
+  TrackingConfig tracking;
+  ObservabilityConfig observability;
+  LoggingConfig logging;
+  StreamingConfig streaming;
+};
+
+/// Declares every key above. Faults of several fields together are added to the binder; whether
+/// models exist is another check, `check_models` (routing/router.h).
+void bind(config::Binder& binder, GatewayConfig& config);
+
+}  // namespace asahi::gateway

@@ -1,0 +1,109 @@
+#include "gateway/dispatch/vendor_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "llm/wire/wire.h"
+
+namespace asahi::gateway {
+namespace {
+
+Result<std::unique_ptr<llm::VendorCodec>> codec_of(const VendorSettings& settings) {
+  if (settings.kind == "openai") return llm::make_openai_chat_codec();
+  if (settings.kind == "anthropic") return llm::make_anthropic_codec();
+  if (settings.kind == "google") return llm::make_google_codec();
+  if (settings.kind == "ollama") return llm::make_ollama_codec();
+  if (settings.kind == "cohere") return llm::make_cohere_codec();
+  return fail_field(fmt::format("providers.{}.kind", settings.name),
+                    fmt::format("'{}' is no wire format; use openai, anthropic, google, ollama or cohere", settings.kind));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options, net::PerLoop<http::Client>& clients,
+                                                   const Clock& clock) {
+  std::unique_ptr<VendorSet> set(new VendorSet(std::move(options), clock));
+  if (set->options_.mock) {
+    set->mock_chat_ = llm::make_mock_vendor({.seed = set->options_.mock_seed});
+    set->mock_embedder_ = llm::make_mock_embedder(set->options_.mock_seed, 1024);
+    return set;
+  }
+  for (const VendorSettings& settings : set->options_.vendors) {
+    auto origin = http::Origin::parse(settings.base_url);
+    if (!origin) return fail_field(fmt::format("providers.{}.base_url", settings.name), origin.error().message);
+    ASAHI_TRY(auto codec, codec_of(settings));
+    llm::VendorOptions vendor{.name = settings.name, .origin = *origin, .api_key = settings.api_key, .needs_key = settings.needs_key};
+    Wired wired;
+    wired.chat = std::make_unique<llm::Vendor>(vendor, std::move(codec), clients);
+    // The Responses API is OpenAI's own; others that copy the chat format do not serve it.
+    if (settings.name == "openai") {
+      wired.responses = std::make_unique<llm::Vendor>(vendor, llm::make_openai_responses_codec(), clients);
+    }
+    set->wired_.emplace(settings.name, std::move(wired));
+    VendorStatus status{.name = settings.name};
+    if (settings.needs_key && settings.api_key.empty()) status.state = VendorStatus::State::kNotConfigured;
+    set->statuses_.emplace(settings.name, std::move(status));
+  }
+  return set;
+}
+
+llm::ChatModel* VendorSet::chat(const std::string& provider, llm::Shape shape) {
+  if (options_.mock) return mock_chat_.get();
+  const auto found = wired_.find(provider);
+  if (found == wired_.end()) return nullptr;
+  if (shape == llm::Shape::kOpenAiResponses && found->second.responses != nullptr) return found->second.responses.get();
+  return found->second.chat.get();
+}
+
+llm::Embedder* VendorSet::embedder(const std::string& provider) {
+  if (options_.mock) return mock_embedder_.get();
+  const auto found = wired_.find(provider);
+  return found == wired_.end() ? nullptr : found->second.chat.get();
+}
+
+bool VendorSet::usable(const std::string& provider) const {
+  if (options_.mock) return true;
+  const auto found = wired_.find(provider);
+  if (found == wired_.end()) return false;
+  const llm::VendorOptions& vendor = found->second.chat->options();
+  return !vendor.needs_key || !vendor.api_key.empty();
+}
+
+std::vector<std::string> VendorSet::names() const {
+  std::vector<std::string> names;
+  for (const VendorSettings& settings : options_.vendors) names.push_back(settings.name);
+  return names;
+}
+
+Aw<void> VendorSet::poll(std::chrono::milliseconds timeout) {
+  if (options_.mock) co_return;
+  for (const VendorSettings& settings : options_.vendors) {
+    if (!usable(settings.name)) continue;
+    llm::CallContext context;
+    context.deadline = clock_.steady_now() + timeout;
+    context.idle_timeout = timeout;
+    auto reached = co_await wired_.at(settings.name).chat->probe(context);
+    VendorStatus status{.name = settings.name, .checked = clock_.now()};
+    status.state = reached ? VendorStatus::State::kHealthy : VendorStatus::State::kUnreachable;
+    if (!reached) status.error = reached.error().message;
+    const std::scoped_lock lock(mutex_);
+    statuses_[settings.name] = std::move(status);
+  }
+}
+
+std::vector<VendorStatus> VendorSet::statuses() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<VendorStatus> all;
+  for (const auto& [name, status] : statuses_) all.push_back(status);
+  std::ranges::sort(all, {}, &VendorStatus::name);
+  return all;
+}
+
+VendorStatus VendorSet::status(const std::string& provider) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = statuses_.find(provider);
+  return found == statuses_.end() ? VendorStatus{.name = provider} : found->second;
+}
+
+}  // namespace asahi::gateway

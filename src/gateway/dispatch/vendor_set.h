@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "gateway/dispatch/dispatcher.h"
+#include "llm/vendor.h"
+
+namespace asahi::gateway {
+
+/// One vendor's wiring as configured.
+struct VendorSettings {
+  std::string name;
+  /// "openai", "anthropic", "google", "ollama", "cohere": the wire format.
+  std::string kind;
+  std::string base_url;
+  Secret api_key;
+  bool needs_key = true;
+};
+
+/// Live health of one vendor, from polls and calls.
+struct VendorStatus {
+  std::string name;
+  enum class State { kUnknown, kHealthy, kUnreachable, kNotConfigured } state = State::kUnknown;
+  std::string error;
+  Clock::Time checked{};
+};
+
+/// The vendors of this process by provider name. In mock mode every name leads to the built-in vendor.
+class VendorSet final : public VendorDirectory {
+ public:
+  struct Options {
+    std::vector<VendorSettings> vendors;
+    bool mock = false;
+    std::uint64_t mock_seed = 42;
+  };
+  /// Errors: invalid_argument for a base URL that cannot be used.
+  static Result<std::unique_ptr<VendorSet>> make(Options options, net::PerLoop<http::Client>& clients, const Clock& clock);
+
+  llm::ChatModel* chat(const std::string& provider, llm::Shape shape) override;
+  llm::Embedder* embedder(const std::string& provider);
+  bool usable(const std::string& provider) const override;
+  bool mock() const { return options_.mock; }
+  std::vector<std::string> names() const;
+
+  /// Asks every configured vendor whether it is there (GW-081).
+  Aw<void> poll(std::chrono::milliseconds timeout);
+  std::vector<VendorStatus> statuses() const;
+  VendorStatus status(const std::string& provider) const;
+
+ private:
+  explicit VendorSet(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  struct Wired {
+    std::unique_ptr<llm::Vendor> chat, responses;
+  };
+  Options options_;
+  const Clock& clock_;
+  std::unordered_map<std::string, Wired> wired_;
+  std::unique_ptr<llm::ChatModel> mock_chat_;
+  std::unique_ptr<llm::Embedder> mock_embedder_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, VendorStatus> statuses_;
+};
+
+}  // namespace asahi::gateway

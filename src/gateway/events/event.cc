@@ -1,0 +1,200 @@
+#include "gateway/events/event.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace asahi::gateway {
+namespace {
+
+/// Writes members of one flat JSON object without building a tree: this runs for every request.
+class ObjectWriter {
+ public:
+  explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
+  ~ObjectWriter() { out_ += '}'; }
+  ObjectWriter(const ObjectWriter&) = delete;
+  ObjectWriter& operator=(const ObjectWriter&) = delete;
+
+  void text(std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    name(key);
+    append_json_string(out_, value);
+  }
+  void integer(std::string_view key, std::int64_t value) {
+    name(key);
+    fmt::format_to(std::back_inserter(out_), FMT_STRING("{}"), value);
+  }
+  void decimal(std::string_view key, double value) {
+    name(key);
+    const double shown = std::isfinite(value) ? std::round(value * 1000) / 1000 : 0;
+    fmt::format_to(std::back_inserter(out_), FMT_STRING("{}"), shown);
+  }
+  void money(std::string_view key, NanoUsd value) {
+    name(key);
+    out_ += to_decimal(value);
+  }
+  void boolean(std::string_view key, bool value) {
+    name(key);
+    out_ += value ? "true" : "false";
+  }
+
+ private:
+  void name(std::string_view key) {
+    if (!first_) out_ += ',';
+    first_ = false;
+    out_ += '"';
+    out_ += key;
+    out_ += "\":";
+  }
+  std::string& out_;
+  bool first_ = true;
+};
+
+std::string text_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+double number_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_number()) return 0;
+  return value->to_number<double>();
+}
+std::int64_t integer_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_int64() ? value->get_int64() : 0;
+}
+bool boolean_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+void append_csv_field(std::string& out, std::string_view text) {
+  // A leading =, +, - or @ would be run as a formula by spreadsheets.
+  const bool formula = !text.empty() && std::string_view("=+-@").find(text.front()) != std::string_view::npos;
+  if (!formula && text.find_first_of(",\"\r\n") == std::string_view::npos) {
+    out += text;
+    return;
+  }
+  out += '"';
+  if (formula) out += '\'';
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  out += '"';
+}
+
+}  // namespace
+
+void append_json(std::string& out, const InferenceEvent& event) {
+  ObjectWriter object(out);
+  object.text("event_id", event.event_id);
+  object.text("timestamp", format_rfc3339(event.timestamp));
+  object.text("event_type", event.event_type);
+  object.text("request_id", event.request_id);
+  object.text("org_id", event.org_id);
+  object.text("user_id", event.user_id);
+  object.text("api_key_prefix", event.api_key_prefix);
+  object.text("task_type", event.task_type);
+  object.text("task_id", event.task_id);
+  object.text("model_used", event.model_selected);
+  object.text("provider", event.provider);
+  object.text("routing_mode", event.routing_mode);
+  object.text("routing_reason", event.routing_reason);
+  object.boolean("cache_hit", event.cache_hit);
+  object.integer("cache_tier", event.cache_tier);
+  if (event.cache_similarity > 0) object.decimal("cache_similarity", event.cache_similarity);
+  object.integer("input_tokens", event.input_tokens);
+  object.integer("output_tokens", event.output_tokens);
+  object.integer("cached_input_tokens", event.cached_input_tokens);
+  object.integer("reasoning_tokens", event.reasoning_tokens);
+  object.integer("answer_input_tokens", event.answer_input_tokens);
+  object.integer("answer_output_tokens", event.answer_output_tokens);
+  object.integer("tokens_saved", event.tokens_saved);
+  object.decimal("latency_ms", event.latency_ms);
+  object.decimal("lookup_ms", event.lookup_ms);
+  object.decimal("vendor_ms", event.vendor_ms);
+  object.money("cost", event.cost);
+  object.money("baseline_cost", event.baseline_cost);
+  object.decimal("quality_score", event.quality_score);
+  object.boolean("fallback_used", event.fallback_used);
+  object.boolean("streamed", event.streamed);
+  object.integer("retry", event.retries);
+  object.text("path", event.route);
+  object.text("error", event.error_code);
+}
+
+Result<InferenceEvent> event_from_json(std::string_view line) {
+  auto parsed = parse_json(line);
+  if (!parsed || !parsed->is_object()) return fail(Errc::kCorrupt, "the event line is not a JSON object");
+  const json::object& object = parsed->get_object();
+  InferenceEvent event;
+  event.event_id = text_of(object, "event_id");
+  event.request_id = text_of(object, "request_id");
+  auto timestamp = parse_rfc3339(text_of(object, "timestamp"));
+  if (event.event_id.empty() || event.request_id.empty() || !timestamp) {
+    return fail(Errc::kCorrupt, "the event line lacks event_id, request_id or a valid timestamp");
+  }
+  event.timestamp = *timestamp;
+  event.event_type = text_of(object, "event_type");
+  event.org_id = text_of(object, "org_id");
+  event.user_id = text_of(object, "user_id");
+  event.api_key_prefix = text_of(object, "api_key_prefix");
+  event.task_type = text_of(object, "task_type");
+  event.task_id = text_of(object, "task_id");
+  event.model_selected = text_of(object, "model_used");
+  event.provider = text_of(object, "provider");
+  event.routing_mode = text_of(object, "routing_mode");
+  event.routing_reason = text_of(object, "routing_reason");
+  event.cache_hit = boolean_of(object, "cache_hit");
+  event.cache_tier = static_cast<int>(integer_of(object, "cache_tier"));
+  event.cache_similarity = number_of(object, "cache_similarity");
+  event.input_tokens = integer_of(object, "input_tokens");
+  event.output_tokens = integer_of(object, "output_tokens");
+  event.cached_input_tokens = integer_of(object, "cached_input_tokens");
+  event.reasoning_tokens = integer_of(object, "reasoning_tokens");
+  event.answer_input_tokens = integer_of(object, "answer_input_tokens");
+  event.answer_output_tokens = integer_of(object, "answer_output_tokens");
+  event.tokens_saved = integer_of(object, "tokens_saved");
+  event.latency_ms = number_of(object, "latency_ms");
+  event.lookup_ms = number_of(object, "lookup_ms");
+  event.vendor_ms = number_of(object, "vendor_ms");
+  event.cost = nano_usd_from_dollars(number_of(object, "cost"));
+  event.baseline_cost = nano_usd_from_dollars(number_of(object, "baseline_cost"));
+  event.quality_score = number_of(object, "quality_score");
+  event.fallback_used = boolean_of(object, "fallback_used");
+  event.streamed = boolean_of(object, "streamed");
+  event.retries = static_cast<int>(integer_of(object, "retry"));
+  event.route = text_of(object, "path");
+  event.error_code = text_of(object, "error");
+  return event;
+}
+
+std::string csv_header() {
+  return "timestamp,request_id,event_type,org_id,user_id,task_type,model,provider,routing_mode,cache_hit,"
+         "cache_tier,input_tokens,output_tokens,latency_ms,cost,baseline_cost,savings,fallback_used,streamed,"
+         "error\r\n";
+}
+
+void append_csv(std::string& out, const InferenceEvent& event) {
+  const auto text = [&](std::string_view value) {
+    append_csv_field(out, value);
+    out += ',';
+  };
+  text(format_rfc3339(event.timestamp));
+  text(event.request_id);
+  text(event.event_type);
+  text(event.org_id);
+  text(event.user_id);
+  text(event.task_type);
+  text(event.model_selected);
+  text(event.provider);
+  text(event.routing_mode);
+  fmt::format_to(std::back_inserter(out), "{},{},{},{},{:.3f},{},{},{},{},{},", event.cache_hit, event.cache_tier,
+                 event.input_tokens, event.output_tokens, event.latency_ms, to_decimal(event.cost),
+                 to_decimal(event.baseline_cost), to_decimal(event.savings()), event.fallback_used, event.streamed);
+  append_csv_field(out, event.error_code);
+  out += "\r\n";
+}
+
+}  // namespace asahi::gateway

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/money.h"
+#include "base/result.h"
+
+namespace asahi::gateway {
+
+/// What one request cost and why: one line of the daily JSONL, one row of `inference_events`.
+struct InferenceEvent {
+  std::string event_id;  ///< ULID
+  std::string request_id;
+  std::string event_type = "inference";  ///< "inference", "embedding", "error"
+  Clock::Time timestamp{};
+  std::string org_id, user_id, api_key_prefix;
+  std::string task_type;
+  std::string task_id;
+  std::string model_selected, provider;
+  std::string routing_mode, routing_reason;
+  bool cache_hit = false;
+  int cache_tier = 0;  ///< 0: miss
+  double cache_similarity = 0;
+  /// Tokens consumed now: zero on a hit.
+  std::int64_t input_tokens = 0, output_tokens = 0;
+  std::int64_t cached_input_tokens = 0, reasoning_tokens = 0;
+  /// Tokens of the answer given, hit or not: what the baseline is computed from (spec R60).
+  std::int64_t answer_input_tokens = 0, answer_output_tokens = 0;
+  std::int64_t tokens_saved = 0;
+  double latency_ms = 0;
+  double lookup_ms = 0;     ///< time in the cache tiers
+  double vendor_ms = 0;     ///< time waiting for vendors
+  NanoUsd cost, baseline_cost;
+  double quality_score = 0;  ///< 0 when unknown
+  bool fallback_used = false;
+  bool streamed = false;
+  std::string error_code;  ///< empty: answered
+  int retries = 0;
+  std::string route;  ///< pattern of the HTTP route
+
+  NanoUsd savings() const { return baseline_cost - cost; }
+};
+
+/// One JSON object, no newline: the line of the daily JSONL and the message of event streams.
+void append_json(std::string& out, const InferenceEvent& event);
+/// Reads what `append_json` wrote, also lines of older versions that lack fields.
+/// Errors: corrupt.
+Result<InferenceEvent> event_from_json(std::string_view line);
+/// The header line and one row of the CSV export (RFC 4180).
+std::string csv_header();
+void append_csv(std::string& out, const InferenceEvent& event);
+
+}  // namespace asahi::gateway

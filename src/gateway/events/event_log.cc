@@ -1,0 +1,138 @@
+#include "gateway/events/event_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace asahi::gateway {
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+/// Closes on leaving the scope.
+class File {
+ public:
+  explicit File(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+Result<EventLog> EventLog::open(std::string dir, const Clock& clock) {
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (error) {
+    return fail(Errc::kUnavailable, fmt::format("cannot create the event folder {}: {}", dir, error.message()));
+  }
+  EventLog log(std::move(dir), clock);
+  if (auto rolled = log.roll(); !rolled) return std::unexpected(rolled.error());
+  return log;
+}
+
+EventLog::EventLog(EventLog&& other) noexcept
+    : dir_(std::move(other.dir_)),
+      clock_(other.clock_),
+      day_(std::move(other.day_)),
+      file_(std::exchange(other.file_, -1)),
+      torn_(other.torn_) {}
+
+EventLog::~EventLog() {
+  if (file_ >= 0) ::close(file_);
+}
+
+Result<void> EventLog::roll() {
+  std::string day = format_date(clock_->now());
+  if (file_ >= 0 && day == day_) return {};
+  const std::string path = fmt::format("{}/events_{}.jsonl", dir_, day);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (file < 0) return fail(Errc::kUnavailable, fmt::format("cannot open {}: {}", path, reason()));
+  if (file_ >= 0) ::close(file_);
+  file_ = file;
+  day_ = std::move(day);
+  struct stat info {};
+  char last = '\n';
+  if (::fstat(file_, &info) == 0 && info.st_size > 0 && ::pread(file_, &last, 1, info.st_size - 1) != 1) last = '\n';
+  torn_ = last != '\n';
+  return {};
+}
+
+Result<void> EventLog::append(std::string_view lines) {
+  if (auto rolled = roll(); !rolled) return rolled;
+  if (torn_) {
+    if (::write(file_, "\n", 1) != 1) return fail(Errc::kUnavailable, fmt::format("cannot write events: {}", reason()));
+    torn_ = false;
+  }
+  while (!lines.empty()) {
+    const ssize_t written = ::write(file_, lines.data(), lines.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return fail(Errc::kUnavailable, fmt::format("cannot write events: {}", reason()));
+    }
+    lines.remove_prefix(static_cast<std::size_t>(written));
+    torn_ = !lines.empty();
+  }
+  return {};
+}
+
+Result<void> EventLog::sync() {
+  if (file_ >= 0 && ::fdatasync(file_) != 0) {
+    return fail(Errc::kUnavailable, fmt::format("cannot sync events: {}", reason()));
+  }
+  return {};
+}
+
+std::vector<std::string> log_files(const std::string& dir) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
+    std::string name = entry.path().filename().string();
+    if (name.size() == std::strlen("events_2026-11-21.jsonl") && name.starts_with("events_") && name.ends_with(".jsonl")) {
+      files.push_back(std::move(name));
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+Result<LogBatch> read_log(const std::string& dir, const LogPosition& from, std::size_t max_bytes) {
+  LogBatch batch{.lines = {}, .next = from};
+  const std::vector<std::string> files = log_files(dir);
+  auto file = std::ranges::lower_bound(files, from.file);
+  for (; file != files.end() && batch.lines.empty(); ++file) {
+    const std::int64_t offset = *file == from.file ? from.offset : 0;
+    const std::string path = dir + "/" + *file;
+    const File in(path);
+    if (in.fd() < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
+    std::string bytes(max_bytes, '\0');
+    const ssize_t got = ::pread(in.fd(), bytes.data(), bytes.size(), offset);
+    if (got < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
+    bytes.resize(static_cast<std::size_t>(got));
+    std::size_t begin = 0;
+    for (std::size_t end = bytes.find('\n'); end != std::string::npos; end = bytes.find('\n', begin)) {
+      if (end > begin) batch.lines.push_back(bytes.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    if (begin == 0 && bytes.size() == max_bytes) {
+      // A line longer than any event: skip it whole rather than stand still for ever.
+      begin = bytes.size();
+    }
+    batch.next = {.file = *file, .offset = offset + static_cast<std::int64_t>(begin)};
+  }
+  return batch;
+}
+
+}  // namespace asahi::gateway

@@ -1,0 +1,172 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gateway/events/event.h"
+#include "gateway/events/event_log.h"
+#include "gateway/events/recorder.h"
+#include "gateway/events/totals.h"
+
+namespace asahi::gateway {
+namespace {
+
+/// A folder of its own for each test.
+class EventLogTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "asahi-events-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    dir_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  std::vector<std::string> all_lines() const {
+    std::vector<std::string> lines;
+    LogPosition at;
+    for (;;) {
+      const auto batch = read_log(dir_, at, 64);
+      if (!batch || (batch->next.file == at.file && batch->next.offset == at.offset)) return lines;
+      lines.insert(lines.end(), batch->lines.begin(), batch->lines.end());
+      at = batch->next;
+    }
+  }
+
+  std::string dir_;
+  ManualClock clock_{Clock::Time{std::chrono::seconds{1'795'000'000}}};
+};
+
+InferenceEvent sample() {
+  InferenceEvent event;
+  event.event_id = "01TEST";
+  event.request_id = "req_1";
+  event.timestamp = Clock::Time{std::chrono::seconds{1'795'000'000}};
+  event.org_id = "default";
+  event.user_id = "ann \"quoted\", é";
+  event.model_selected = "gpt-4o";
+  event.provider = "openai";
+  event.routing_mode = "autopilot";
+  event.input_tokens = 12;
+  event.output_tokens = 34;
+  event.latency_ms = 56.789;
+  event.cost = NanoUsd{123'456};
+  event.baseline_cost = NanoUsd{1'140'000};
+  event.fallback_used = true;
+  return event;
+}
+
+TEST(InferenceEvent, SurvivesItsJsonLine) {
+  std::string line;
+  append_json(line, sample());
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  const auto read = event_from_json(line);
+  ASSERT_TRUE(read) << read.error().message;
+  std::string again;
+  append_json(again, *read);
+  EXPECT_EQ(again, line);
+  EXPECT_EQ(read->cost.nanos, 123'456);
+  EXPECT_EQ(read->savings().nanos, 1'016'544);
+  EXPECT_EQ(read->user_id, "ann \"quoted\", é");
+}
+
+TEST(InferenceEvent, RefusesLinesThatAreNoEvents) {
+  for (const char* line : {"", "{", "[]", "{}", R"({"event_id":"x","request_id":"r","timestamp":"yesterday"})"}) {
+    const auto read = event_from_json(line);
+    ASSERT_FALSE(read) << line;
+    EXPECT_EQ(read.error().code, Errc::kCorrupt);
+  }
+}
+
+TEST(InferenceEvent, WritesCsvThatSpreadsheetsDoNotRun) {
+  InferenceEvent event = sample();
+  event.user_id = "=cmd()";
+  std::string row;
+  append_csv(row, event);
+  EXPECT_NE(row.find("\"'=cmd()\""), std::string::npos) << row;
+  EXPECT_EQ(std::ranges::count(csv_header(), ','), 19);
+}
+
+TEST_F(EventLogTest, KeepsLinesInOrderOverDays) {
+  auto log = EventLog::open(dir_, clock_);
+  ASSERT_TRUE(log);
+  ASSERT_TRUE(log->append("one\ntwo\n"));
+  clock_.advance(std::chrono::hours(24));
+  ASSERT_TRUE(log->append("three\n"));
+  EXPECT_EQ(log_files(dir_).size(), 2U);
+  EXPECT_EQ(all_lines(), (std::vector<std::string>{"one", "two", "three"}));
+}
+
+TEST_F(EventLogTest, ClosesALineThatACrashCut) {
+  {
+    auto log = EventLog::open(dir_, clock_);
+    ASSERT_TRUE(log->append("whole\n{\"cut"));
+  }
+  auto log = EventLog::open(dir_, clock_);
+  ASSERT_TRUE(log->append("next\n"));
+  EXPECT_EQ(all_lines(), (std::vector<std::string>{"whole", "{\"cut", "next"}));
+}
+
+TEST_F(EventLogTest, LeavesAnUnfinishedLineForLater) {
+  auto log = EventLog::open(dir_, clock_);
+  ASSERT_TRUE(log->append("first\nsec"));
+  auto batch = read_log(dir_, {}, 1024);
+  ASSERT_TRUE(batch);
+  EXPECT_EQ(batch->lines, std::vector<std::string>{"first"});
+  std::ofstream(dir_ + "/" + batch->next.file, std::ios::app) << "ond\n";
+  batch = read_log(dir_, batch->next, 1024);
+  EXPECT_EQ(batch->lines, std::vector<std::string>{"second"});
+}
+
+TEST_F(EventLogTest, RecorderWritesAndShowsEveryEventOnce) {
+  Totals totals;
+  {
+    auto recorder = EventRecorder::start({.dir = dir_}, clock_, {[&](const InferenceEvent& event) { totals.add(event); }});
+    ASSERT_TRUE(recorder);
+    std::vector<std::thread> writers;
+    for (int t = 0; t < 4; ++t) {
+      writers.emplace_back([&] {
+        for (int i = 0; i < 1'000; ++i) (*recorder)->record(sample());
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    ASSERT_TRUE((*recorder)->flush(std::chrono::seconds(10)));
+    EXPECT_EQ(totals.of("default").requests, 4'000);
+    EXPECT_EQ((*recorder)->dropped(), 0U);
+  }
+  EXPECT_EQ(all_lines().size(), 4'000U);
+  EXPECT_EQ(totals.of("default").cost.nanos, 4'000LL * 123'456);
+}
+
+TEST_F(EventLogTest, RecorderCountsWhatDoesNotFit) {
+  auto recorder = EventRecorder::start({.dir = dir_, .max_queued = 10, .batch_wait = std::chrono::milliseconds(50)}, clock_, {});
+  ASSERT_TRUE(recorder);
+  for (int i = 0; i < 1'000; ++i) (*recorder)->record(sample());
+  EXPECT_GT((*recorder)->dropped(), 0U);
+  EXPECT_EQ((*recorder)->dropped() + (*recorder)->recorded(), 1'000U);
+}
+
+TEST(Totals, CountFailuresApartFromAnswers) {
+  Totals totals;
+  totals.add(sample());
+  InferenceEvent failed = sample();
+  failed.error_code = "timeout";
+  totals.add(failed);
+  InferenceEvent hit = sample();
+  hit.cache_hit = true;
+  hit.cache_tier = 1;
+  hit.cost = {};
+  totals.add(hit);
+  const OrgTotals org = totals.of("default");
+  EXPECT_EQ(org.requests, 3);
+  EXPECT_EQ(org.errors, 1);
+  EXPECT_EQ(org.lookups, 2);
+  EXPECT_EQ(org.hits(), 1);
+  EXPECT_EQ(org.cost.nanos, 123'456);
+  EXPECT_EQ(org.savings().nanos, 1'016'544 + 1'140'000);
+  EXPECT_EQ(totals.of("other").requests, 0);
+}
+
+}  // namespace
+}  // namespace asahi::gateway

@@ -1,0 +1,179 @@
+#include "gateway/events/loader.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "gateway/events/event.h"
+
+namespace asahi::gateway {
+namespace {
+
+constexpr std::string_view kColumns[] = {
+    "event_id",     "request_id",   "timestamp",   "user_id",       "org_id",         "task_type",      "model_selected",
+    "cache_hit",    "cache_tier",   "input_tokens", "output_tokens", "total_tokens",   "latency_ms",     "cost",
+    "routing_reason", "quality_score", "event_type", "routing_mode", "provider",       "baseline_cost",  "savings",
+    "cache_similarity", "tokens_saved", "fallback_used", "error_code", "api_key_prefix", "streamed",    "retries"};
+constexpr std::size_t kRowsPerInsert = 50;
+
+std::string insert_sql(std::size_t rows) {
+  std::string sql = "INSERT INTO inference_events (";
+  std::string row = "(";
+  for (std::size_t i = 0; i < std::size(kColumns); ++i) {
+    sql += fmt::format("{}{}", i == 0 ? "" : ", ", kColumns[i]);
+    row += i == 0 ? "?" : ", ?";
+  }
+  sql += ") VALUES ";
+  row += ')';
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (i > 0) sql += ", ";
+    sql += row;
+  }
+  return sql + " ON CONFLICT (event_id) DO NOTHING";
+}
+
+sql::Value text_or_null(const std::string& text, std::size_t limit) {
+  if (text.empty()) return std::monostate{};
+  return text.substr(0, limit);
+}
+
+void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
+  params.emplace_back(event.event_id);
+  params.emplace_back(event.request_id.substr(0, 24));
+  params.emplace_back(format_rfc3339(event.timestamp));
+  params.push_back(text_or_null(event.user_id, 255));
+  params.push_back(text_or_null(event.org_id, 255));
+  params.push_back(text_or_null(event.task_type, 100));
+  params.emplace_back(event.model_selected.substr(0, 100));
+  params.emplace_back(std::int64_t{event.cache_hit});
+  params.emplace_back(std::int64_t{event.cache_tier});
+  params.emplace_back(event.input_tokens);
+  params.emplace_back(event.output_tokens);
+  params.emplace_back(event.input_tokens + event.output_tokens);
+  params.emplace_back(static_cast<std::int64_t>(event.latency_ms + 0.5));
+  params.emplace_back(to_decimal(event.cost));
+  params.push_back(text_or_null(event.routing_reason, 2'000));
+  params.push_back(event.quality_score > 0 ? sql::Value(fmt::format("{:.2f}", event.quality_score)) : sql::Value{});
+  params.push_back(text_or_null(event.event_type, 30));
+  params.push_back(text_or_null(event.routing_mode, 20));
+  params.push_back(text_or_null(event.provider, 50));
+  params.emplace_back(to_decimal(event.baseline_cost));
+  params.emplace_back(to_decimal(event.savings()));
+  params.push_back(event.cache_similarity > 0 ? sql::Value(fmt::format("{:.4f}", event.cache_similarity)) : sql::Value{});
+  params.emplace_back(event.tokens_saved);
+  params.emplace_back(std::int64_t{event.fallback_used});
+  params.push_back(text_or_null(event.error_code, 50));
+  params.push_back(text_or_null(event.api_key_prefix, 12));
+  params.emplace_back(std::int64_t{event.streamed});
+  params.emplace_back(std::int64_t{event.retries});
+}
+
+}  // namespace
+
+EventLoader::EventLoader(Options options, sql::Database& database) : options_(std::move(options)), database_(database) {}
+
+EventLoader::~EventLoader() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void EventLoader::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void EventLoader::wake() {
+  {
+    const std::scoped_lock lock(mutex_);
+    pending_ = true;
+    caught_up_ = false;
+  }
+  wake_.notify_one();
+}
+
+bool EventLoader::catch_up(std::chrono::milliseconds limit) {
+  wake();
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, limit, [&] { return caught_up_; });
+}
+
+void EventLoader::run() {
+  // Rows may lag, requests may not: on a saturated machine this thread gets what is left.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 19);
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return stop_ || pending_; });
+      if (stop_) return;
+      pending_ = false;
+    }
+    for (;;) {
+      auto loaded = load_batch();
+      if (!loaded) {
+        if (healthy_.exchange(false)) {
+          logger_.error("events wait in the log: the database refuses them", {{"error", loaded.error().message}});
+        }
+        position_known_ = false;
+        std::unique_lock lock(mutex_);
+        if (wake_.wait_for(lock, options_.retry, [&] { return stop_; })) return;
+        continue;
+      }
+      if (!healthy_.exchange(true)) logger_.info("the database takes events again");
+      if (!*loaded) break;
+      const std::scoped_lock lock(mutex_);
+      if (stop_) return;
+    }
+    {
+      const std::scoped_lock lock(mutex_);
+      caught_up_ = !pending_;
+    }
+    idle_.notify_all();
+  }
+}
+
+Result<bool> EventLoader::load_batch() {
+  if (!position_known_) {
+    ASAHI_TRY(const sql::Rows rows, database_.query_blocking(
+        {"SELECT file, byte_offset FROM event_log_positions WHERE node_id = ?", {options_.node_id}}));
+    position_ = rows.empty() ? LogPosition{} : LogPosition{rows.text(0, "file"), rows.integer(0, "byte_offset")};
+    position_known_ = true;
+  }
+  ASAHI_TRY(const LogBatch batch, read_log(options_.dir, position_, options_.batch_bytes));
+  const bool moved = batch.next.file != position_.file || batch.next.offset != position_.offset;
+  if (!moved) return false;
+
+  std::vector<InferenceEvent> events;
+  for (const std::string& line : batch.lines) {
+    auto event = event_from_json(line);
+    if (event) {
+      events.push_back(std::move(*event));
+    } else {
+      skipped_.fetch_add(1, std::memory_order_relaxed);
+      logger_.warning("skipped a corrupt event line", {{"file", batch.next.file}, {"before_offset", batch.next.offset}});
+    }
+  }
+  auto stored = database_.transaction_blocking([&](sql::Session& session) -> Result<void> {
+    for (std::size_t begin = 0; begin < events.size(); begin += kRowsPerInsert) {
+      const std::size_t rows = std::min(kRowsPerInsert, events.size() - begin);
+      sql::Statement insert{insert_sql(rows), {}};
+      insert.params.reserve(rows * std::size(kColumns));
+      for (std::size_t i = 0; i < rows; ++i) append_row(insert.params, events[begin + i]);
+      if (auto inserted = session.query(insert); !inserted) return std::unexpected(inserted.error());
+    }
+    auto moved_on = session.query(
+        {"INSERT INTO event_log_positions (node_id, file, byte_offset) VALUES (?, ?, ?) "
+         "ON CONFLICT (node_id) DO UPDATE SET file = excluded.file, byte_offset = excluded.byte_offset",
+         {options_.node_id, batch.next.file, batch.next.offset}});
+    if (!moved_on) return std::unexpected(moved_on.error());
+    return {};
+  });
+  if (!stored) return std::unexpected(stored.error());
+  position_ = batch.next;
+  return true;
+}
+
+}  // namespace asahi::gateway

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/events/event_log.h"
+#include "storage/sql/database.h"
+
+namespace asahi::gateway {
+
+/// Carries the event log into `inference_events`. The log is the truth: a batch's rows and the position behind them are
+/// committed in one transaction, so a crash or an absent database neither loses an event nor stores one twice. While the
+/// database is away the log grows on disk and is read on from the stored position afterwards.
+/// Runs on a low-priority thread: under saturation rows lag behind, requests do not.
+class EventLoader {
+ public:
+  struct Options {
+    std::string dir = "data/logs";
+    std::string node_id;  ///< several nodes may share one database; each has its own log and position
+    std::size_t batch_bytes = 256 * 1024;
+    std::chrono::milliseconds retry{1'000};
+  };
+  EventLoader(Options options, sql::Database& database);
+  ~EventLoader();
+
+  void start();
+  /// New lines are in the log.
+  void wake();
+  /// Loads what the log holds now, waiting at most `limit`; true when nothing was left.
+  bool catch_up(std::chrono::milliseconds limit);
+  bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
+  std::uint64_t skipped_lines() const { return skipped_.load(std::memory_order_relaxed); }
+
+ private:
+  void run();
+  /// One batch; true when there was something to load.
+  Result<bool> load_batch();
+
+  Options options_;
+  sql::Database& database_;
+  Logger logger_{"events"};
+  bool position_known_ = false;
+  LogPosition position_;
+  std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  bool pending_ = true, stop_ = false, caught_up_ = false;
+  std::uint64_t rounds_ = 0;
+  std::atomic<bool> healthy_{true};
+  std::atomic<std::uint64_t> skipped_{0};
+  std::thread thread_;
+};
+
+}  // namespace asahi::gateway

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "gateway/events/event.h"
+
+namespace asahi::gateway {
+
+/// Running sums of one organisation since the first event: what GET /metrics answers.
+struct OrgTotals {
+  std::int64_t requests = 0;
+  std::int64_t errors = 0;
+  NanoUsd cost, baseline_cost, cache_saved;
+  double latency_ms_sum = 0;
+  double quality_sum = 0;
+  std::int64_t quality_count = 0;
+  std::array<std::int64_t, 4> hits_by_tier{};  ///< index 1–3
+  std::int64_t lookups = 0;                    ///< answered requests that could have hit
+  std::map<std::string, NanoUsd> cost_by_model;
+  std::map<std::string, std::int64_t> requests_by_model;
+  std::map<std::string, std::int64_t> requests_by_mode;
+
+  NanoUsd savings() const { return baseline_cost - cost; }
+  std::int64_t hits() const { return hits_by_tier[1] + hits_by_tier[2] + hits_by_tier[3]; }
+};
+
+/// Sums per organisation. Written by the event writer only; read from anywhere.
+class Totals {
+ public:
+  void add(const InferenceEvent& event);
+  OrgTotals of(const std::string& org_id) const;
+  /// Puts sums in from storage at start-up; only for organisations not seen yet.
+  void restore(const std::string& org_id, OrgTotals totals);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, OrgTotals> by_org_;
+};
+
+}  // namespace asahi::gateway

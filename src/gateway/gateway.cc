@@ -1,0 +1,296 @@
+#include "gateway/gateway.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "gateway/events/loader.h"
+#include "gateway/http/admin_routes.h"
+#include "gateway/http/errors.h"
+#include "gateway/metrics.h"
+#include "gateway/pipeline.h"
+#include "llm/wire/wire.h"
+#include "net/http/server.h"
+
+namespace asahi::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+
+milliseconds ms_of_seconds(double seconds) { return milliseconds(static_cast<std::int64_t>(seconds * 1000)); }
+
+/// This node's name among those that share a database: made once, kept in the data folder.
+Result<std::string> node_id(const std::string& data_dir) {
+  const std::string path = data_dir + "/node_id";
+  std::string id;
+  if (std::ifstream in(path); in >> id && !id.empty()) return id;
+  id = random_id("node_", 16);
+  std::ofstream out(path);
+  out << id << '\n';
+  out.flush();
+  if (!out) return fail(Errc::kUnavailable, fmt::format("cannot write {}", path));
+  return id;
+}
+
+std::vector<VendorSettings> vendor_settings(const ProvidersConfig& providers) {
+  std::vector<VendorSettings> settings;
+  for (const auto& [name, vendor] : providers.vendors) {
+    settings.push_back({.name = name,
+                        .kind = vendor.shape,
+                        .base_url = vendor.base_url,
+                        .api_key = vendor.api_key,
+                        .needs_key = !vendor.api_key_env.empty()});
+  }
+  return settings;
+}
+
+Dispatcher::Options dispatch_options(const GatewayConfig& config) {
+  Dispatcher::Options options;
+  options.attempt_timeout = ms_of_seconds(config.providers.timeout_seconds);
+  options.retry = {.max_attempts = config.providers.max_attempts,
+                   .base = ms_of_seconds(config.providers.backoff_base_seconds),
+                   .cap = ms_of_seconds(config.providers.backoff_cap_seconds)};
+  options.breaker = {.failures = config.providers.breaker_failures,
+                     .open_for = ms_of_seconds(config.providers.breaker_open_seconds),
+                     .half_open_probes = config.providers.half_open_probes};
+  options.restart_partial = config.streaming.restart_partial;
+  return options;
+}
+
+std::string faults_text(const std::vector<config::Fault>& faults) {
+  std::string text;
+  for (const config::Fault& fault : faults) {
+    text += fmt::format("{}{}: {} {}", text.empty() ? "" : "; ", fault.origin, fault.path, fault.rule);
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Gateway::Impl {
+  explicit Impl(Parts given) : parts(given), event_metrics(given.metrics) {}
+
+  Parts parts;
+  Logger logger{"gateway"};
+  Clock::Steady started{};
+  std::atomic<bool> draining{false};
+
+  EventMetrics event_metrics;
+  Totals totals;
+  std::unique_ptr<RegistryHolder> registry;
+  std::unique_ptr<Router> router;
+  std::unique_ptr<VendorSet> vendors;
+  std::unique_ptr<Dispatcher> dispatcher;
+  std::unique_ptr<ExactCache> cache;
+  std::unique_ptr<EventRecorder> events;
+  std::unique_ptr<EventLoader> loader;
+  std::unique_ptr<Pipeline> pipeline;
+
+  std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();
+  std::unique_ptr<llm::ClientCodec> completions = llm::make_openai_completions_client();
+  std::unique_ptr<llm::ClientCodec> responses = llm::make_openai_responses_client();
+  std::unique_ptr<llm::ClientCodec> messages = llm::make_anthropic_client();
+  Pipeline::Endpoint infer_endpoint{nullptr, llm::Shape::kNative, native_error};
+  Pipeline::Endpoint chat_endpoint{chat.get(), llm::Shape::kOpenAiChat, vendor_errors(*chat)};
+  Pipeline::Endpoint completions_endpoint{completions.get(), llm::Shape::kOpenAiCompletions, vendor_errors(*completions)};
+  Pipeline::Endpoint responses_endpoint{responses.get(), llm::Shape::kOpenAiResponses, vendor_errors(*responses)};
+  Pipeline::Endpoint messages_endpoint{messages.get(), llm::Shape::kAnthropic, vendor_errors(*messages)};
+
+  /// Fired by stop(): every background coroutine ends. One per loop-0 life; touched on loop 0 only.
+  CancelSource stopping;
+  std::atomic<int> background{0};
+  telemetry::Gauge* active = nullptr;
+
+  ServiceParts service_parts() {
+    return {parts.config, *registry, *vendors, *dispatcher, *cache, *events, *loader, totals,
+            parts.database, parts.metrics, parts.clock, draining, started};
+  }
+
+  /// Repeats `work` on loop 0 until the gateway stops.
+  void every(std::string what, milliseconds pause, std::function<Aw<void>()> work) {
+    ++background;
+    parts.loops.at(0).spawn(what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
+  }
+  Aw<void> repeat(milliseconds pause, std::function<Aw<void>()> work) {
+    net::Loop& loop = parts.loops.at(0);
+    while (!stopping.cancelled()) {
+      co_await work();
+      if (!co_await loop.sleep_for(pause, &stopping)) break;
+    }
+    --background;
+  }
+
+  void reload_models() {
+    const RegistryLoad load = registry->reload();
+    for (const std::string& warning : load.warnings) logger.warning(warning);
+    if (load.registry == nullptr) {
+      logger.error("the models file has faults; the models in use stay", {{"faults", faults_text(load.faults)}});
+    } else {
+      logger.info("models read", {{"models", load.registry->size()}});
+    }
+  }
+};
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
+  auto impl = std::make_unique<Impl>(parts);
+  const GatewayConfig& config = parts.config;
+  impl->started = parts.clock.steady_now();
+  impl->active = &parts.metrics.gauge("asahi_active_requests", "Requests being answered now");
+  parts.metrics.gauge("asahi_request_queue_depth", "Events waiting for their writer").set(0);
+  parts.metrics.gauge("asahi_build_info", "Always 1; the version is in the label", {{"version", config.app.version}}).set(1);
+
+  if (!config.app.models_file.empty() && std::filesystem::exists(config.app.models_file)) {
+    RegistryLoad load = load_registry(config.app.models_file);
+    if (load.registry == nullptr) return fail(Errc::kInvalidArgument, faults_text(load.faults));
+    for (const std::string& warning : load.warnings) impl->logger.warning(warning);
+    impl->registry = std::make_unique<RegistryHolder>(std::move(load.registry), config.app.models_file);
+  } else {
+    impl->registry = std::make_unique<RegistryHolder>(default_registry());
+  }
+  if (const auto faults = check_models(config.routing, *impl->registry->get()); !faults.empty()) {
+    return fail(Errc::kInvalidArgument, faults_text(faults));
+  }
+  impl->router = std::make_unique<Router>(config.routing, config.tasks);
+  ASAHI_TRY(impl->vendors, VendorSet::make({.vendors = vendor_settings(config.providers),
+                                            .mock = config.app.mock,
+                                            .mock_seed = static_cast<std::uint64_t>(config.app.mock_seed)},
+                                           parts.clients, parts.clock));
+  telemetry::Registry& metrics = parts.metrics;
+  const auto count = [&metrics](std::string name, std::string help, std::string label) {
+    return [&metrics, name = std::move(name), help = std::move(help), label = std::move(label)](const std::string& value) {
+      metrics.counter(name, help, {{label, value}}).add();
+    };
+  };
+  Dispatcher::Observer observer;
+  observer.failed = count("asahi_circuit_breaker_failures_total", "Vendor calls that failed", "provider");
+  observer.retried = count("asahi_provider_retries_total", "Vendor calls made again", "provider");
+  observer.fell_back = [&metrics](const std::string& from, const std::string& to) {
+    metrics.counter("asahi_fallbacks_total", "Requests that went on to another model", {{"from", from}, {"to", to}}).add();
+  };
+  impl->dispatcher = std::make_unique<Dispatcher>(dispatch_options(config), *impl->vendors, parts.clock, std::move(observer));
+  ExactCache::Options cache_options;
+  cache_options.enabled = config.cache.tier1.enabled;
+  cache_options.prefix = config.redis.cache_prefix;
+  impl->cache = std::make_unique<ExactCache>(cache_options, parts.cache, parts.local_cache, parts.clock);
+
+  const std::string log_dir = config.tracking.log_dir;
+  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
+                                               {[raw = impl.get()](const InferenceEvent& event) {
+                                                  raw->totals.add(event);
+                                                },
+                                                [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); }}));
+  ASAHI_TRY(const std::string node, node_id(config.app.data_dir));
+  impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = node}, parts.database);
+  impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
+  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher,
+                                                              *impl->cache, parts.cache, *impl->events, *impl->router,
+                                                              parts.clock, parts.loops});
+  return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+void Gateway::add_routes(http::Router& router) {
+  Impl& impl = *impl_;
+  const auto shaped = [&](const std::string& pattern, const Pipeline::Endpoint& endpoint) {
+    router.add({.method = http::Method::kPost,
+                .pattern = pattern,
+                .handler = [&impl, &endpoint](http::Context& context) { return impl.pipeline->answer(context, endpoint); },
+                .fast = [&impl, &endpoint](http::Context& context) { return impl.pipeline->repeat(context, endpoint); },
+                .errors = endpoint.errors});
+  };
+  for (const char* path : {"/infer", "/api/v1/infer", "/api/v2/infer"}) shaped(path, impl.infer_endpoint);
+  shaped("/v1/chat/completions", impl.chat_endpoint);
+  shaped("/v1/completions", impl.completions_endpoint);
+  shaped("/v1/responses", impl.responses_endpoint);
+  shaped("/v1/messages", impl.messages_endpoint);
+  router.add({.method = http::Method::kPost,
+              .pattern = "/v1/messages/count_tokens",
+              .handler = [&impl](http::Context& context) -> Aw<http::Response> {
+                return impl.pipeline->count_tokens(context, impl.messages_endpoint);
+              },
+              .errors = impl.messages_endpoint.errors});
+  router.add({.method = http::Method::kPost,
+              .pattern = "/v1/embeddings",
+              .handler = [&impl](http::Context& context) -> Aw<http::Response> {
+                return impl.pipeline->embed(context, impl.chat_endpoint.errors);
+              },
+              .errors = impl.chat_endpoint.errors});
+  const ServiceParts service = impl.service_parts();
+  add_service_routes(router, service);
+  add_cache_routes(router, service);
+  if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
+  add_dashboard_routes(router);
+}
+
+http::ErrorWriter Gateway::errors_by_path() const {
+  const Impl& impl = *impl_;
+  return [&impl](const Error& error, const http::Context& context) {
+    const std::string_view path = context.request.path;
+    if (path.starts_with("/v1/messages")) return impl.messages_endpoint.errors(error, context);
+    if (path.starts_with("/v1/")) return impl.chat_endpoint.errors(error, context);
+    return gateway::native_error(error, context);
+  };
+}
+
+void Gateway::start() {
+  Impl& impl = *impl_;
+  const GatewayConfig& config = impl.parts.config;
+  impl.loader->start();
+  impl.every("cache sweep", std::chrono::seconds(config.cache.cleanup_interval_seconds), [&impl]() -> Aw<void> {
+    (void)co_await impl.parts.local_cache.sweep();
+  });
+  if (impl.cache->backend() == "redis") {
+    impl.every("cache probe", std::chrono::seconds(1), [&impl]() -> Aw<void> { return impl.cache->probe(); });
+  }
+  if (config.providers.health_poll_seconds > 0 && !impl.vendors->mock()) {
+    impl.every("vendor health", std::chrono::seconds(config.providers.health_poll_seconds),
+               [&impl]() -> Aw<void> { return impl.vendors->poll(std::chrono::seconds(5)); });
+  }
+  impl.every("models file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
+    // One small file; reading it on the loop costs less than a thread.
+    if (impl.registry->file_changed()) impl.reload_models();
+    co_return;
+  });
+  impl.every("gauges", std::chrono::seconds(5), [&impl]() -> Aw<void> {
+    for (const VendorStatus& vendor : impl.vendors->statuses()) {
+      const auto state = impl.dispatcher->breaker(vendor.name).state(impl.parts.clock.steady_now());
+      impl.parts.metrics.gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open", {{"provider", vendor.name}})
+          .set(static_cast<double>(state));
+    }
+    co_return;
+  });
+}
+
+void Gateway::begin_drain() { impl_->draining = true; }
+
+void Gateway::stop() {
+  Impl& impl = *impl_;
+  impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(6);
+  while (impl.background > 0 && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  (void)impl.events->flush(std::chrono::seconds(5));
+  // What the database does not take now, it takes at the next start: the log keeps it.
+  (void)impl.loader->catch_up(std::chrono::seconds(2));
+}
+
+void Gateway::reload() { impl_->reload_models(); }
+
+void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
+  if (!impl_->logger.enabled(LogLevel::kDebug) && status < 500) return;
+  impl_->logger.write(status >= 500 ? LogLevel::kWarning : LogLevel::kDebug, "request",
+                      {{"request_id", context.request_id},
+                       {"method", http::to_string(context.request.method)},
+                       {"path", context.request.path},
+                       {"status", status},
+                       {"bytes", bytes},
+                       {"latency_ms", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - context.received).count()}});
+}
+
+}  // namespace asahi::gateway

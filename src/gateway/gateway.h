@@ -1,0 +1,58 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "gateway/config.h"
+#include "net/http/client.h"
+#include "net/http/router.h"
+#include "net/loop.h"
+#include "storage/cache/store.h"
+#include "storage/sql/database.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::gateway {
+
+/// The gateway as server/ sees it: settings in, routes out, start, stop.
+class Gateway {
+ public:
+  /// What the process lends; all outlive the gateway.
+  struct Parts {
+    const GatewayConfig& config;
+    net::LoopPool& loops;
+    net::PerLoop<http::Client>& clients;
+    sql::Database& database;
+    cache::Store& cache;        ///< Redis, or the same as `local_cache`
+    cache::Store& local_cache;  ///< in process
+    telemetry::Registry& metrics;
+    const Clock& clock;
+  };
+
+  /// Errors: invalid_argument with all faults of the models file, unavailable for folders that cannot be written.
+  static Result<std::unique_ptr<Gateway>> make(Parts parts);
+  ~Gateway();
+
+  void add_routes(http::Router& router);
+  /// Writes an error that belongs to no route, in the shape of the path it was asked for.
+  http::ErrorWriter errors_by_path() const;
+  /// Starts the background work: event loading, cache sweep, health polls, reload of the models file.
+  void start();
+  /// Readiness off; called before the server drains.
+  void begin_drain();
+  /// Ends the background work and writes out what is queued. After the server has drained. Ordinary thread.
+  void stop();
+  /// Reads the models file again (SIGHUP). Ordinary thread.
+  void reload();
+  /// Counts and logs one finished HTTP request; on the loop's thread.
+  void on_complete(const http::Context& context, int status, std::size_t bytes);
+
+ private:
+  struct Impl;
+  explicit Gateway(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace asahi::gateway

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "base/clock.h"
+#include "gateway/cache/exact_cache.h"
+#include "gateway/config.h"
+#include "gateway/dispatch/dispatcher.h"
+#include "gateway/dispatch/vendor_set.h"
+#include "gateway/events/loader.h"
+#include "gateway/events/recorder.h"
+#include "gateway/events/totals.h"
+#include "gateway/routing/model_registry.h"
+#include "net/http/router.h"
+#include "storage/sql/database.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::gateway {
+
+/// What the service endpoints look at; all outlive the routes.
+struct ServiceParts {
+  const GatewayConfig& config;
+  RegistryHolder& registry;
+  VendorSet& vendors;
+  Dispatcher& dispatcher;
+  ExactCache& cache;
+  EventRecorder& events;
+  EventLoader& loader;
+  Totals& totals;
+  sql::Database& database;
+  telemetry::Registry& metrics;
+  const Clock& clock;
+  const std::atomic<bool>& draining;
+  Clock::Steady started;
+};
+
+/// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*, /analytics/prometheus.
+void add_service_routes(http::Router& router, ServiceParts parts);
+/// DELETE /cache, /cache/clear, /cache/expired, GET /cache/export, /cache/entries, /cache/stats (spec §2.5).
+void add_cache_routes(http::Router& router, ServiceParts parts);
+/// GET /openapi.json, /docs, /redoc.
+void add_docs_routes(http::Router& router);
+/// The dashboard: / and its assets. It keeps its pages behind '#', so that they never stand in the way of API paths.
+void add_dashboard_routes(http::Router& router);
+
+/// Adds a handler under its bare path and under /api/v1 (spec §2.0).
+void add_both(http::Router& router, http::Method method, const std::string& pattern, http::Handler handler);
+
+}  // namespace asahi::gateway

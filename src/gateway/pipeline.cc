@@ -1,0 +1,733 @@
+#include "gateway/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/ids.h"
+#include "llm/vendor.h"
+#include "llm/wire/embeddings_client.h"
+#include "net/http/server.h"
+
+namespace asahi::gateway {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+double ms_since(SteadyTime start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::string cut(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return std::string(text);
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return std::string(text.substr(0, bytes));
+}
+
+std::string last_user_text(const llm::ChatRequest& request) {
+  for (auto message = request.messages.rbegin(); message != request.messages.rend(); ++message) {
+    if (message->role == llm::Role::kUser) return message->text();
+  }
+  return {};
+}
+
+Capabilities needs_of(const llm::ChatRequest& request) {
+  Capabilities needs{Capability::kChat};
+  if (!request.tools.empty()) needs.add(Capability::kTools);
+  if (request.format.kind == llm::ResponseFormat::Kind::kJsonSchema) needs.add(Capability::kStructured);
+  if (request.stream) needs.add(Capability::kStreaming);
+  for (const llm::Message& message : request.messages) {
+    for (const llm::Part& part : message.parts) {
+      if (std::holds_alternative<llm::ImagePart>(part)) needs.add(Capability::kImages);
+      if (std::holds_alternative<llm::AudioPart>(part)) needs.add(Capability::kAudio);
+      if (std::holds_alternative<llm::FilePart>(part)) needs.add(Capability::kFiles);
+    }
+  }
+  return needs;
+}
+
+/// Fields that change what a streamed and an unstreamed answer carry beyond their common meaning.
+bool depends_on_delivery(const json::object& body) {
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"logprobs", "top_logprobs", "audio", "modalities"},
+                             [&](std::string_view key) { return body.if_contains(key) != nullptr; });
+}
+
+bool worth_keeping(const llm::ChatResponse& response) {
+  if (response.finish != llm::FinishReason::kStop && response.finish != llm::FinishReason::kToolCalls) return false;
+  return std::ranges::any_of(response.parts, [](const llm::Part& part) {
+    if (const auto* text = std::get_if<llm::TextPart>(&part)) return !text->text.empty();
+    return std::holds_alternative<llm::ToolCallPart>(part);
+  });
+}
+
+bool is_valid_org(std::string_view org) {
+  return !org.empty() && org.size() <= 64 && std::ranges::all_of(org, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+  });
+}
+
+}  // namespace
+
+/// One request's state from its arrival to its event; shared with a stream that outlives the handler's frame.
+struct Pipeline::Call {
+  Call(const http::Context& context, const Endpoint* shape)
+      : endpoint(shape),
+        request_id(context.request_id),
+        route(context.route),
+        traceparent(context.request.headers.get("traceparent")),
+        received(context.received),
+        deadline(context.deadline) {}
+
+  const Endpoint* endpoint;  ///< null: embeddings
+  std::string request_id;
+  std::string_view route;  ///< of the route table
+  std::string traceparent;
+  SteadyTime received, deadline;
+  llm::ChatRequest chat;
+  RequestOptions options;
+  std::string org;
+  std::string query;
+  TaskDetection task;
+  std::string cache_key;  ///< empty: not cacheable
+  std::string idempotency_key;
+  Digest128 body_digest{};
+  bool gone = false;  ///< its client left while the vendor call went on for others
+  bool memorable = false;  ///< an identical body will always mean the same
+  double lookup_ms = 0, routing_ms = 0;
+  std::vector<std::string> warnings;
+};
+
+Pipeline::Pipeline(Parts parts)
+    : parts_(parts),
+      baseline_{TokenPrice::per_1k(parts.config.tracking.baseline_input_rate),
+                TokenPrice::per_1k(parts.config.tracking.baseline_output_rate)},
+      memos_(parts.loops, [](net::Loop&) { return std::make_unique<RequestMemo>(RequestMemo::Limits{}); }) {
+  random_bytes(memo_key_.data(), memo_key_.size());
+}
+
+Pipeline::~Pipeline() = default;
+
+// ---- the fast path --------------------------------------------------------------------------------------------------
+
+std::optional<http::Response> Pipeline::repeat(http::Context& context, const Endpoint& endpoint) {
+  if (context.request.body.empty()) return std::nullopt;
+  const char shape = static_cast<char>(endpoint.shape);
+  KnownRequest* known = memos_.local().find(keyed_digest(memo_key_, {std::string_view(&shape, 1), context.request.body}));
+  if (known == nullptr || context.request.headers.has("idempotency-key")) return std::nullopt;
+  const auto stored = parts_.cache.peek(known->cache_key);
+  if (!stored || !*stored || known->bytes.lock() != **stored) return std::nullopt;
+
+  Call call(context, &endpoint);
+  call.org = kDefaultOrg;
+  call.options.user_id = known->user_id;
+  call.options.task_id = known->task_id;
+  Outcome outcome;
+  outcome.answer = known->answer;
+  outcome.hit = true;
+  outcome.tier = 1;
+  outcome.mode = known->routing_mode;
+  outcome.routing_reason = "exact cache hit";
+  outcome.task_type = known->task_type;
+  outcome.baseline = known->answer->baseline;
+  outcome.total_ms = outcome.lookup_ms = ms_since(context.received);
+  std::string body;
+  if (endpoint.codec == nullptr) {
+    body = native_body(outcome, context.request_id, response_id(endpoint.shape), format_rfc3339(parts_.clock.now()),
+                       known->reply.middle);
+  } else {
+    const std::string extras = asahi_object(outcome, context.request_id);
+    body.reserve(known->reply.head.size() + known->reply.middle.size() + known->reply.tail.size() + extras.size() + 40);
+    body += known->reply.head;
+    body += response_id(endpoint.shape);
+    body += known->reply.middle;
+    body += extras;
+    body += known->reply.tail;
+  }
+  record(call, outcome);
+  return http::Response::json(200, std::move(body));
+}
+
+void Pipeline::remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
+  if (!call.memorable) return;
+  KnownRequest known;
+  known.cache_key = call.cache_key;
+  known.user_id = call.options.user_id;
+  known.task_id = call.options.task_id;
+  known.task_type = call.task.task_type;
+  known.routing_mode = call.options.mode;
+  known.bytes = bytes;
+  known.answer = answer;
+  if (call.endpoint->codec == nullptr) {
+    append_json_string(known.reply.middle, answer->response.text());
+  } else {
+    const auto created = std::chrono::duration_cast<std::chrono::seconds>(answer->created.time_since_epoch()).count();
+    known.reply = make_template(*call.endpoint->codec, call.chat, *answer, created);
+    if (known.reply.head.empty()) return;
+  }
+  memos_.local().put(call.body_digest, std::move(known));
+}
+
+// ---- reading --------------------------------------------------------------------------------------------------------
+
+Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, const Endpoint& endpoint) {
+  auto call = std::make_shared<Call>(context, &endpoint);
+  const std::string_view type = context.request.headers.get("content-type");
+  if (!type.empty() && !type.starts_with("application/json")) {
+    auto wrong = fail(Errc::kInvalidArgument,
+                      fmt::format("the content type is '{}'; send application/json", cut(type, 80)));
+    wrong.error().reason = "unsupported_media_type";
+    wrong.error().field = "content-type";
+    return wrong;
+  }
+  ASAHI_TRY(auto document, JsonDocument::parse(context.request.body));
+  if (!document->root().is_object()) return fail(Errc::kInvalidArgument, "the body must be a JSON object");
+  const json::object& body = document->root().get_object();
+  if (endpoint.codec == nullptr) {
+    ASAHI_TRY(NativeRequest native, read_native(document));
+    call->chat = std::move(native.chat);
+    call->options = std::move(native.options);
+  } else {
+    ASAHI_TRY(call->options, read_options(body));
+    ASAHI_TRY(call->chat, endpoint.codec->decode(document));
+    const json::value* mode = body.if_contains("routing_mode");
+    apply_model_field(call->options, call->chat.model, mode != nullptr && mode->is_string());
+    if (call->options.user_id.empty()) call->options.user_id = call->chat.user;
+    if (strip_control_characters(call->chat)) call->chat.messages_changed = true;
+  }
+  if (!call->options.organization_id.empty() && !is_valid_org(call->options.organization_id)) {
+    return fail_field("organization_id", "organization_id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
+  }
+  call->org = call->options.organization_id.empty() ? kDefaultOrg : call->options.organization_id;
+  call->query = last_user_text(call->chat);
+  const std::string_view hint = parts_.router.task_hint(call->options.task_type, call->options.task_id);
+  call->task = hint.empty() ? detect_task(call->query) : hinted_task(hint, call->query);
+  call->idempotency_key = call->options.request_id;
+  if (call->idempotency_key.empty()) call->idempotency_key = std::string(context.request.headers.get("idempotency-key"));
+  if (call->idempotency_key.size() > 255) {
+    return fail_field("Idempotency-Key", "an idempotency key has at most 255 characters");
+  }
+  const char shape = static_cast<char>(endpoint.shape);
+  call->body_digest = keyed_digest(memo_key_, {std::string_view(&shape, 1), context.request.body});
+  const bool nondeterministic = !call->chat.temperature || *call->chat.temperature > 0;
+  if (!call->options.bypass_cache && call->options.provider_api_key.empty() &&
+      (parts_.config.cache.cache_nondeterministic || !nondeterministic)) {
+    std::string canonical = canonical_request(body);
+    if (call->chat.stream && depends_on_delivery(body)) canonical += "+stream";
+    call->cache_key = parts_.cache.key(call->org, to_string(endpoint.shape), canonical);
+    call->memorable = !call->chat.stream && call->idempotency_key.empty() && call->org == kDefaultOrg;
+  }
+  return call;
+}
+
+// ---- the whole way --------------------------------------------------------------------------------------------------
+
+Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endpoint) {
+  auto call = read(context, endpoint);
+  if (!call) {
+    Call unread(context, &endpoint);
+    unread.org = kDefaultOrg;
+    record_failure(unread, call.error(), nullptr);
+    co_return endpoint.errors(call.error(), context);
+  }
+  if (!(*call)->idempotency_key.empty() && !(*call)->chat.stream) {
+    auto earlier = co_await replayed(context, **call);
+    if (earlier) co_return std::move(*earlier);
+  }
+  auto response = co_await serve(context, *call);
+  if (!response) co_return endpoint.errors(response.error(), context);
+  if (!(*call)->idempotency_key.empty() && response->status == 200 && !response->stream) {
+    const Digest256 digest = sha256(context.request.body);
+    auto stored = std::make_shared<const std::string>(to_hex(digest) + response->body);
+    (void)co_await parts_.idempotency.set(fmt::format("asahi:idem:{}:{}", (*call)->org, (*call)->idempotency_key),
+                                          std::move(stored), std::chrono::hours(24));
+  }
+  co_return std::move(*response);
+}
+
+Aw<std::optional<http::Response>> Pipeline::replayed(http::Context& context, const Call& call) {
+  auto stored = co_await parts_.idempotency.get(fmt::format("asahi:idem:{}:{}", call.org, call.idempotency_key));
+  if (!stored || !*stored) co_return std::nullopt;
+  constexpr std::size_t kDigestSize = 64;
+  const std::string& entry = ***stored;
+  if (entry.size() < kDigestSize) co_return std::nullopt;
+  if (std::string_view(entry).substr(0, kDigestSize) != to_hex(sha256(context.request.body))) {
+    auto conflict = fail(Errc::kConflict, fmt::format("'{}' was used for another request within 24 hours; a new request "
+                                                      "needs a new key", cut(call.idempotency_key, 64)));
+    conflict.error().field = call.options.request_id.empty() ? "Idempotency-Key" : "request_id";
+    co_return call.endpoint->errors(conflict.error(), context);
+  }
+  http::Response response = http::Response::json(200, entry.substr(kDigestSize));
+  response.headers.set("Idempotent-Replayed", "true");
+  co_return response;
+}
+
+Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Call> call) {
+  const auto lookup_started = std::chrono::steady_clock::now();
+  if (!call->cache_key.empty()) {
+    auto hit = co_await parts_.cache.get(call->cache_key);
+    call->lookup_ms = ms_since(lookup_started);
+    if (hit) {
+      if (!call->chat.stream) remember(*call, hit->answer, hit->bytes);
+      Outcome outcome;
+      outcome.answer = std::move(hit->answer);
+      outcome.hit = true;
+      outcome.tier = 1;
+      outcome.mode = call->options.mode;
+      outcome.routing_reason = "exact cache hit";
+      outcome.task_type = call->task.task_type;
+      outcome.baseline = outcome.answer->baseline;
+      co_return write_cached(context, call, std::move(outcome));
+    }
+  }
+  if (call->chat.stream) co_return co_await serve_stream(context, std::move(call));
+  co_return co_await serve_miss(context, std::move(call));
+}
+
+HealthView Pipeline::health() const {
+  return [this](std::string_view name) {
+    const std::string provider(name);
+    if (!parts_.vendors.usable(provider)) return VendorHealth::kNoKey;
+    if (parts_.dispatcher.breaker(provider).state(parts_.clock.steady_now()) == Breaker::State::kOpen) {
+      return VendorHealth::kBreakerOpen;
+    }
+    const VendorStatus status = parts_.vendors.status(provider);
+    // An old verdict says nothing about now (spec §3.13).
+    const bool fresh = parts_.clock.now() - status.checked < std::chrono::seconds(300);
+    if (fresh && status.state == VendorStatus::State::kUnreachable) return VendorHealth::kUnreachable;
+    return VendorHealth::kHealthy;
+  };
+}
+
+Result<Plan> Pipeline::plan(const Call& call) const {
+  RouteRequest request;
+  request.mode = call.options.mode;
+  request.model = call.options.model;
+  request.task = call.task;
+  request.input_tokens = llm::estimate_tokens(call.chat);
+  request.max_tokens = call.chat.max_tokens.value_or(parts_.config.providers.max_tokens_default);
+  request.quality_threshold = call.options.quality_threshold;
+  request.latency_budget_ms = call.options.latency_budget_ms;
+  request.cost_budget = call.options.cost_budget;
+  request.quality_preference = call.options.quality_preference;
+  request.latency_preference = call.options.latency_preference;
+  request.filter.required = needs_of(call.chat);
+  request.allow_fallback = call.options.allow_fallback;
+  request.fallback_models = call.options.fallback_models;
+  request.caller_has_key = !call.options.provider_api_key.empty();
+  return parts_.router.plan(parts_.registry.get(), request, health());
+}
+
+std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response, const DispatchReport& report,
+                                              const Plan& plan, llm::Usage& consumed, NanoUsd& cost) const {
+  auto answer = std::make_shared<Answer>();
+  if (!response.usage.reported) {
+    response.usage.input = llm::estimate_tokens(call.chat);
+    response.usage.output = std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
+  }
+  const ModelProfile& model = *(report.model != nullptr ? report.model : plan.decision.model);
+  consumed = response.usage;
+  cost = cost_of(response.usage, model);
+  answer->baseline = baseline_cost(response.usage.input, response.usage.output, baseline_);
+  for (const auto& [broken, usage] : report.wasted) {
+    cost += cost_of(usage, *broken);
+    consumed.input += usage.input;
+    consumed.output += usage.output;
+  }
+  answer->cost = cost;
+  answer->model = model.name;
+  answer->provider = model.provider;
+  answer->quality = model.quality;
+  answer->task_type = call.task.task_type;
+  answer->query = cut(call.query, 500);
+  answer->created = parts_.clock.now();
+  answer->response = std::move(response);
+  return answer;
+}
+
+void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
+  if (call.cache_key.empty() || !worth_keeping(answer->response)) return;
+  net::Loop::current()->spawn("cache write", [this, key = call.cache_key, answer = std::move(answer),
+                                              ttl = ttl_of(call.task.task_type)]() -> Aw<void> {
+    return parts_.cache.put(key, answer, ttl);
+  });
+}
+
+Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_ptr<Call> call) {
+  const auto fly = [this, call](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
+    const auto routing_started = std::chrono::steady_clock::now();
+    auto planned = plan(*call);
+    if (!planned) co_return std::unexpected(planned.error());
+    const double routing_ms = ms_since(routing_started);
+    DispatchCall dispatch{.request = call->chat, .plan = *planned, .context = {}};
+    dispatch.context.deadline = call->deadline;
+    dispatch.context.cancel = &cancel;
+    dispatch.context.request_id = call->request_id;
+    dispatch.context.traceparent = call->traceparent;
+    dispatch.context.api_key = call->options.provider_api_key;
+    DispatchReport report;
+    auto response = co_await parts_.dispatcher.chat(std::move(dispatch), report);
+    if (!response) {
+      record_failure(*call, response.error(), &report);
+      co_return std::unexpected(std::move(response.error()));
+    }
+    auto flown = std::make_shared<Flown>();
+    Outcome& outcome = flown->outcome;
+    outcome.mode = planned->decision.mode;
+    outcome.routing_reason = planned->decision.reason;
+    outcome.task_type = planned->decision.task_type_detected;
+    outcome.fallback_used = planned->decision.fallback_used || report.fallback;
+    outcome.alternatives = planned->decision.alternatives;
+    outcome.routing_ms = routing_ms;
+    outcome.vendor_ms = report.vendor_ms;
+    outcome.retries = report.retries;
+    if (report.fallback) {
+      for (const std::string& hop : report.hops) outcome.warnings.push_back("fallback: " + hop);
+    }
+    outcome.answer = price(*call, std::move(*response), report, *planned, outcome.consumed, outcome.cost);
+    outcome.baseline = outcome.answer->baseline;
+    keep(*call, outcome.answer);
+    // The call was made and paid for in the name of a client that has left: its event must not be lost with it.
+    if (call->gone) record(*call, outcome);
+    co_return flown;
+  };
+
+  Outcome outcome;
+  if (call->cache_key.empty()) {
+    ASAHI_CO_TRY(auto flown, co_await fly(context.cancel));
+    outcome = flown->outcome;
+  } else {
+    auto shared = co_await flights_.run(call->cache_key, context.cancel, fly);
+    if (!shared.outcome) {
+      if (shared.leader) {
+        call->gone = true;
+      } else {
+        record_failure(*call, shared.outcome.error(), nullptr);
+      }
+      co_return std::unexpected(std::move(shared.outcome.error()));
+    }
+    outcome = (*shared.outcome)->outcome;
+    if (!shared.leader) {
+      // Paid for once, by the call that went out first: the others are hits on an answer that was still on its way.
+      outcome.hit = outcome.shared = true;
+      outcome.tier = 1;
+      outcome.consumed = {};
+      outcome.cost = {};
+      outcome.retries = 0;
+      outcome.routing_reason = "joined an identical request in flight";
+    }
+  }
+  co_return write_reply(context, *call, outcome);
+}
+
+http::Response Pipeline::write_reply(http::Context& context, const Call& call, Outcome& outcome) {
+  outcome.lookup_ms = call.lookup_ms;
+  outcome.warnings.insert(outcome.warnings.end(), call.warnings.begin(), call.warnings.end());
+  outcome.total_ms = ms_since(context.received);
+  outcome.post_ms = std::max(0.0, outcome.total_ms - outcome.lookup_ms - outcome.routing_ms - outcome.vendor_ms);
+  std::string body;
+  const Clock::Time now = parts_.clock.now();
+  if (call.endpoint->codec == nullptr) {
+    std::string text;
+    append_json_string(text, outcome.answer->response.text());
+    body = native_body(outcome, context.request_id, response_id(call.endpoint->shape), format_rfc3339(now), text);
+  } else {
+    llm::ChatResponse response = outcome.answer->response;
+    response.id = response_id(call.endpoint->shape);
+    response.model = outcome.answer->model;
+    const auto created = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+    body = call.endpoint->codec->encode(call.chat, response, asahi_object(outcome, context.request_id), created);
+  }
+  record(call, outcome);
+  return http::Response::json(200, std::move(body));
+}
+
+// ---- streams --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+http::Response event_stream(http::BodyStream stream) {
+  http::Response response;
+  response.headers.add("Content-Type", "text/event-stream; charset=utf-8");
+  response.headers.add("Cache-Control", "no-cache");
+  response.headers.add("X-Accel-Buffering", "no");
+  response.stream = std::move(stream);
+  return response;
+}
+
+std::unique_ptr<llm::StreamEncoder> encoder_for(const Pipeline::Endpoint& endpoint, const llm::ChatRequest& request,
+                                                const std::string& model, Clock::Time now) {
+  if (endpoint.codec == nullptr) return make_native_stream_encoder();
+  const auto created = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  return endpoint.codec->stream_encoder(request, response_id(endpoint.shape), model, created);
+}
+
+}  // namespace
+
+http::Response Pipeline::write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome) {
+  if (!call->chat.stream) return write_reply(context, *call, outcome);
+  outcome.lookup_ms = call->lookup_ms;
+  auto shared = std::make_shared<Outcome>(std::move(outcome));
+  return event_stream([this, call, shared](http::BodyWriter& writer) -> Task<void> {
+    auto encoder = encoder_for(*call->endpoint, call->chat, shared->answer->model, parts_.clock.now());
+    std::string bytes;
+    for (const llm::StreamEvent& event : as_events(shared->answer->response)) encoder->encode(event, bytes);
+    shared->total_ms = ms_since(call->received);
+    const std::string extras =
+        call->endpoint->codec != nullptr
+            ? asahi_object(*shared, call->request_id)
+            : native_body(*shared, call->request_id, response_id(call->endpoint->shape),
+                          format_rfc3339(parts_.clock.now()), "null");
+    llm::ChatResponse whole = shared->answer->response;
+    whole.model = shared->answer->model;
+    encoder->finish(whole, extras, bytes);
+    record(*call, *shared);
+    co_return co_await writer.write(std::move(bytes));
+  });
+}
+
+Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_ptr<Call> call) {
+  const auto routing_started = std::chrono::steady_clock::now();
+  auto planned = plan(*call);
+  call->routing_ms = ms_since(routing_started);
+  if (!planned) {
+    record_failure(*call, planned.error(), nullptr);
+    co_return std::unexpected(std::move(planned.error()));
+  }
+  DispatchCall dispatch{.request = call->chat, .plan = std::move(*planned), .context = {}};
+  dispatch.context.deadline = context.deadline;
+  dispatch.context.cancel = &context.cancel;
+  dispatch.context.request_id = context.request_id;
+  dispatch.context.traceparent = call->traceparent;
+  dispatch.context.api_key = call->options.provider_api_key;
+  auto kept_plan = std::make_shared<const Plan>(dispatch.plan);
+  DispatchReport report;
+  auto opened = co_await parts_.dispatcher.open(std::move(dispatch), report);
+  if (!opened) {
+    record_failure(*call, opened.error(), &report);
+    co_return std::unexpected(std::move(opened.error()));
+  }
+  std::shared_ptr<DispatchedStream> stream = std::move(*opened);
+  co_return event_stream([this, call, stream, kept_plan](http::BodyWriter& writer) -> Task<void> {
+    return relay(call, stream, kept_plan, writer);
+  });
+}
+
+Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream,
+                           std::shared_ptr<const Plan> plan, http::BodyWriter& writer) {
+  auto encoder = encoder_for(*call->endpoint, call->chat, stream->report().model->name, parts_.clock.now());
+  llm::StreamCollector collector;
+  for (;;) {
+    auto events = co_await stream->next();
+    std::string bytes;
+    if (!events) {
+      Error error = std::move(events.error());
+      record_failure(*call, error, &stream->report());
+      if (error.code == Errc::kCancelled) co_return std::unexpected(std::move(error));
+      // The status line is long gone; an error event is what the shape's SDKs raise. Then the body ends properly, so
+      // that the event is not lost in a connection error.
+      encoder->fail(error, call->request_id, bytes);
+      co_return co_await writer.write(std::move(bytes));
+    }
+    if (events->empty()) break;
+    for (const llm::StreamEvent& event : *events) {
+      collector.add(event);
+      encoder->encode(event, bytes);
+    }
+    if (bytes.empty()) continue;
+    auto written = co_await writer.write(std::move(bytes));
+    if (!written) {
+      record_failure(*call, written.error(), &stream->report());
+      co_return std::unexpected(std::move(written.error()));
+    }
+  }
+  const DispatchReport& report = stream->report();
+  Outcome outcome;
+  outcome.mode = plan->decision.mode;
+  outcome.routing_reason = plan->decision.reason;
+  outcome.task_type = plan->decision.task_type_detected;
+  outcome.fallback_used = plan->decision.fallback_used || report.fallback;
+  outcome.alternatives = plan->decision.alternatives;
+  outcome.lookup_ms = call->lookup_ms;
+  outcome.routing_ms = call->routing_ms;
+  outcome.retries = report.retries;
+  if (report.fallback || report.retries > 0) {
+    for (const std::string& hop : report.hops) outcome.warnings.push_back("fallback: " + hop);
+  }
+  outcome.answer = price(*call, collector.response(), report, *plan, outcome.consumed, outcome.cost);
+  outcome.baseline = outcome.answer->baseline;
+  outcome.total_ms = ms_since(call->received);
+  outcome.vendor_ms = outcome.total_ms - outcome.lookup_ms - outcome.routing_ms;
+  keep(*call, outcome.answer);
+  const std::string extras = call->endpoint->codec != nullptr
+                                 ? asahi_object(outcome, call->request_id)
+                                 : native_body(outcome, call->request_id, response_id(call->endpoint->shape),
+                                               format_rfc3339(parts_.clock.now()), "null");
+  std::string bytes;
+  llm::ChatResponse whole = outcome.answer->response;
+  whole.model = outcome.answer->model;
+  encoder->finish(whole, extras, bytes);
+  record(*call, outcome);
+  co_return co_await writer.write(std::move(bytes));
+}
+
+Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint& endpoint) {
+  auto document = JsonDocument::parse(context.request.body);
+  if (!document) co_return endpoint.errors(document.error(), context);
+  // Counting needs no max_tokens, which a call does: it is put in for the reading.
+  json::value body = (*document)->root();
+  if (json::object* object = body.if_object(); object != nullptr && !object->contains("max_tokens")) {
+    (*object)["max_tokens"] = 1;
+    document = JsonDocument::parse(json::serialize(body));
+  }
+  auto request = endpoint.codec->decode(*document);
+  if (!request) co_return endpoint.errors(request.error(), context);
+  co_return http::Response::json(200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
+}
+
+// ---- embeddings -----------------------------------------------------------------------------------------------------
+
+Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWriter& errors) {
+  Call call(context, nullptr);
+  call.org = kDefaultOrg;
+  call.task.task_type = "embedding";
+  const auto refuse = [&](const Error& error) {
+    record_failure(call, error, nullptr);
+    return errors(error, context);
+  };
+  auto document = JsonDocument::parse(context.request.body);
+  if (!document) co_return refuse(document.error());
+  auto request = llm::wire::decode_embedding_call(**document);
+  if (!request) co_return refuse(request.error());
+  const auto registry = parts_.registry.get();
+  const ModelProfile* model = registry->get(request->request.model);
+  if (model == nullptr || !model->supports.has(Capability::kEmbeddings)) {
+    auto unknown = fail_field("model", fmt::format("'{}' is no embedding model of this gateway; see GET /v1/models", cut(request->request.model, 100)));
+    unknown.error().code = Errc::kNotFound;
+    unknown.error().reason = "model_not_found";
+    co_return refuse(unknown.error());
+  }
+  llm::Embedder* vendor = parts_.vendors.embedder(model->provider);
+  if (vendor == nullptr || !parts_.vendors.usable(model->provider)) {
+    auto missing = fail(Errc::kUnavailable, fmt::format("no key is configured for {}", model->provider));
+    missing.error().reason = "service_unavailable";
+    co_return refuse(missing.error());
+  }
+  // Vendors take at most 96 texts at a time (Cohere's limit, the smallest).
+  constexpr std::size_t kChunk = 96;
+  llm::EmbeddingResponse whole;
+  whole.model = model->name;
+  whole.usage.reported = true;
+  const std::size_t count = std::max(request->request.input.size(), request->request.tokens.size());
+  for (std::size_t begin = 0; begin < count; begin += kChunk) {
+    llm::EmbeddingRequest part = request->request;
+    part.model = model->vendor_model;
+    const auto slice = [&](auto& items) {
+      using List = std::decay_t<decltype(items)>;
+      if (items.empty()) return List{};
+      return List(items.begin() + static_cast<std::ptrdiff_t>(begin),
+                  items.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kChunk, items.size())));
+    };
+    part.input = slice(request->request.input);
+    part.tokens = slice(request->request.tokens);
+    auto done = co_await parts_.dispatcher.embed(*vendor, model->provider, std::move(part), context.deadline, context.cancel);
+    if (!done) co_return refuse(done.error());
+    std::ranges::move(done->vectors, std::back_inserter(whole.vectors));
+    whole.usage.input += done->usage.input;
+    whole.usage.reported = whole.usage.reported && done->usage.reported;
+  }
+  Outcome outcome;
+  auto answer = std::make_shared<Answer>();
+  answer->model = model->name;
+  answer->provider = model->provider;
+  outcome.answer = answer;
+  outcome.mode = RoutingMode::kExplicit;
+  outcome.routing_reason = "named by the caller";
+  outcome.task_type = "embedding";
+  outcome.consumed = whole.usage;
+  outcome.cost = cost_of(whole.usage, *model);
+  // An embedding has no dearer twin in the baseline: nothing is saved and nothing lost.
+  outcome.baseline = outcome.cost;
+  outcome.total_ms = outcome.vendor_ms = ms_since(context.received);
+  record(call, outcome);
+  co_return http::Response::json(200, llm::wire::encode_embedding_reply(whole, request->encoding, asahi_object(outcome, context.request_id)));
+}
+
+// ---- accounts -------------------------------------------------------------------------------------------------------
+
+std::chrono::milliseconds Pipeline::ttl_of(const std::string& task_type) const {
+  const auto row = parts_.config.tasks.find(task_type);
+  if (row != parts_.config.tasks.end()) return std::chrono::hours(row->second.cache_ttl_hours);
+  return std::chrono::seconds(parts_.config.cache.tier1.ttl_seconds);
+}
+
+void Pipeline::record(const Call& call, const Outcome& outcome) {
+  InferenceEvent event;
+  event.timestamp = parts_.clock.now();
+  event.event_id = make_ulid(event.timestamp);
+  event.request_id = call.request_id;
+  if (call.endpoint == nullptr) event.event_type = "embedding";
+  event.org_id = call.org;
+  event.user_id = call.options.user_id;
+  event.task_id = call.options.task_id;
+  event.task_type = outcome.task_type;
+  event.model_selected = outcome.answer->model;
+  event.provider = outcome.answer->provider;
+  event.routing_mode = to_string(outcome.mode);
+  event.routing_reason = outcome.routing_reason;
+  event.cache_hit = outcome.hit;
+  event.cache_tier = outcome.tier;
+  event.input_tokens = outcome.consumed.input;
+  event.output_tokens = outcome.consumed.output;
+  event.cached_input_tokens = outcome.consumed.cached_input;
+  event.reasoning_tokens = outcome.consumed.reasoning_output;
+  event.answer_input_tokens = outcome.answer->response.usage.input;
+  event.answer_output_tokens = outcome.answer->response.usage.output;
+  event.tokens_saved = outcome.hit ? outcome.answer->response.usage.total() : 0;
+  event.latency_ms = outcome.total_ms;
+  event.lookup_ms = outcome.lookup_ms;
+  event.vendor_ms = outcome.vendor_ms;
+  event.cost = outcome.cost;
+  event.baseline_cost = outcome.baseline;
+  event.quality_score = outcome.answer->quality;
+  event.fallback_used = outcome.fallback_used;
+  event.streamed = call.chat.stream;
+  event.retries = outcome.retries;
+  event.route = call.route;
+  parts_.events.record(std::move(event));
+}
+
+void Pipeline::record_failure(const Call& call, const Error& error, const DispatchReport* report) {
+  InferenceEvent event;
+  event.timestamp = parts_.clock.now();
+  event.event_id = make_ulid(event.timestamp);
+  event.event_type = "error";
+  event.request_id = call.request_id;
+  event.org_id = call.org;
+  event.user_id = call.options.user_id;
+  event.task_id = call.options.task_id;
+  event.task_type = call.task.task_type;
+  event.model_selected = "none";
+  event.routing_mode = to_string(call.options.mode);
+  event.error_code = error.reason.empty() ? std::string(to_string(error.code)) : error.reason;
+  event.latency_ms = ms_since(call.received);
+  event.streamed = call.chat.stream;
+  event.route = call.route;
+  if (report != nullptr) {
+    if (report->model != nullptr) {
+      event.model_selected = report->model->name;
+      event.provider = report->model->provider;
+    }
+    event.retries = report->retries;
+    event.vendor_ms = report->vendor_ms;
+    // What broken answers cost was spent, whoever got nothing for it.
+    for (const auto& [model, usage] : report->wasted) {
+      event.cost += cost_of(usage, *model);
+      event.input_tokens += usage.input;
+      event.output_tokens += usage.output;
+    }
+    event.baseline_cost = event.cost;
+  }
+  parts_.events.record(std::move(event));
+}
+
+}  // namespace asahi::gateway

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/cache/exact_cache.h"
+#include "gateway/cache/request_memo.h"
+#include "gateway/cache/single_flight.h"
+#include "gateway/config.h"
+#include "gateway/dispatch/dispatcher.h"
+#include "gateway/dispatch/vendor_set.h"
+#include "gateway/events/recorder.h"
+#include "gateway/http/replies.h"
+#include "gateway/request.h"
+#include "gateway/routing/pricing.h"
+#include "gateway/routing/router.h"
+#include "llm/codec.h"
+#include "net/http/router.h"
+
+namespace asahi::gateway {
+
+/// The way of one model call through the gateway (spec §3.1): parse, cache, route, call, price, record, cache. One pipeline
+/// serves every API shape; a shape is a ClientCodec and a way to write errors. Callable from any loop.
+class Pipeline {
+ public:
+  /// What the pipeline works with; all outlive it.
+  struct Parts {
+    const GatewayConfig& config;
+    RegistryHolder& registry;
+    VendorSet& vendors;
+    Dispatcher& dispatcher;
+    ExactCache& cache;
+    cache::Store& idempotency;
+    EventRecorder& events;
+    const Router& router;
+    const Clock& clock;
+    net::LoopPool& loops;
+  };
+  explicit Pipeline(Parts parts);
+  ~Pipeline();
+
+  /// An API shape's entry. `codec` null: the native shape of POST /infer.
+  struct Endpoint {
+    const llm::ClientCodec* codec = nullptr;
+    llm::Shape shape = llm::Shape::kNative;
+    http::ErrorWriter errors;
+  };
+
+  /// Answers an exact repeat whose entry still stands, without suspending; otherwise nothing.
+  std::optional<http::Response> repeat(http::Context& context, const Endpoint& endpoint);
+  /// Answers any call of the shape.
+  Aw<http::Response> answer(http::Context& context, const Endpoint& endpoint);
+  /// POST /v1/messages/count_tokens: the estimate of llm::estimate_tokens.
+  Aw<http::Response> count_tokens(http::Context& context, const Endpoint& endpoint);
+  /// POST /v1/embeddings.
+  Aw<http::Response> embed(http::Context& context, const http::ErrorWriter& errors);
+
+  /// The organisation of a request. Until keys are checked (module identity) every caller belongs to the default one.
+  static constexpr std::string_view kDefaultOrg = "default";
+
+ private:
+  struct Call;
+  Result<std::shared_ptr<Call>> read(http::Context& context, const Endpoint& endpoint);
+  Task<http::Response> serve(http::Context& context, std::shared_ptr<Call> call);
+  Task<http::Response> serve_miss(http::Context& context, std::shared_ptr<Call> call);
+  Task<http::Response> serve_stream(http::Context& context, std::shared_ptr<Call> call);
+  Task<void> relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream, std::shared_ptr<const Plan> plan,
+                   http::BodyWriter& writer);
+  Result<Plan> plan(const Call& call) const;
+  std::shared_ptr<const Answer> price(const Call& call, llm::ChatResponse response, const DispatchReport& report,
+                                      const Plan& plan, llm::Usage& consumed, NanoUsd& cost) const;
+  void keep(const Call& call, std::shared_ptr<const Answer> answer);
+  http::Response write_reply(http::Context& context, const Call& call, Outcome& outcome);
+  http::Response write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome);
+  void remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
+  void record(const Call& call, const Outcome& outcome);
+  void record_failure(const Call& call, const Error& error, const DispatchReport* report);
+  Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
+  std::chrono::milliseconds ttl_of(const std::string& task_type) const;
+  HealthView health() const;
+
+  Parts parts_;
+  Logger logger_{"gateway"};
+  BaselineRates baseline_;
+  Digest128 memo_key_;
+  net::PerLoop<RequestMemo> memos_;
+  struct Flown {
+    std::shared_ptr<const Answer> answer;
+    Outcome outcome;
+  };
+  SingleFlight<Flown> flights_;
+};
+
+}  // namespace asahi::gateway

@@ -1,0 +1,243 @@
+#include "server/app.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/gateway.h"
+#include "gateway/migrations/migrations.h"
+#include "net/blocking.h"
+#include "net/http/server.h"
+#include "storage/cache/open_store.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::server {
+namespace {
+
+/// One process per data folder: two writers would tear the event log.
+class FolderLock {
+ public:
+  static Result<FolderLock> take(const std::string& dir) {
+    std::error_code error;
+    std::filesystem::create_directories(dir, error);
+    if (error) return fail(Errc::kUnavailable, fmt::format("cannot create the data folder {}: {}", dir, error.message()));
+    const std::string path = dir + "/asahi.lock";
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (file < 0) return fail(Errc::kUnavailable, fmt::format("cannot write below the data folder {}", dir));
+    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+      ::close(file);
+      return fail(Errc::kUnavailable,
+                  fmt::format("another asahi process uses the data folder {}; set ASAHI_DATA_DIR to another one", dir));
+    }
+    return FolderLock(file);
+  }
+  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
+  ~FolderLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+
+ private:
+  explicit FolderLock(int file) : file_(file) {}
+  int file_;
+};
+
+http::Headers security_headers(const gateway::GatewayConfig& config) {
+  http::Headers headers;
+  headers.add("X-Content-Type-Options", "nosniff");
+  headers.add("X-Frame-Options", "DENY");
+  headers.add("Referrer-Policy", "strict-origin-when-cross-origin");
+  headers.add("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
+  if (config.app.environment != "development" && config.api.hsts_seconds > 0) {
+    headers.add("Strict-Transport-Security", fmt::format("max-age={}; includeSubDomains", config.api.hsts_seconds));
+  }
+  return headers;
+}
+
+http::ServerLimits limits_of(const gateway::ApiConfig& api) {
+  http::ServerLimits limits;
+  limits.max_body_bytes = api.max_body_bytes;
+  limits.max_active_requests = api.max_active_requests;
+  limits.request_timeout = std::chrono::seconds(api.request_timeout_seconds);
+  return limits;
+}
+
+/// Brings the schema up to date, now or, when the database is away, as soon as it is back.
+class SchemaKeeper {
+ public:
+  SchemaKeeper(sql::Database& database, bool enabled) : database_(database) {
+    if (enabled && !upgrade()) thread_ = std::thread([this] { run(); });
+  }
+  ~SchemaKeeper() {
+    {
+      const std::scoped_lock lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  bool upgrade() {
+    sql::Migrator migrator(database_, all_migrations());
+    auto applied = migrator.upgrade();
+    if (!applied) {
+      logger_.error("the schema cannot be brought up to date; trying again", {{"error", applied.error().message}});
+      return false;
+    }
+    if (!applied->empty()) logger_.info("schema upgraded", {{"migrations", applied->size()}, {"version", applied->back()}});
+    return true;
+  }
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, std::chrono::seconds(2), [this] { return stop_; })) {
+      lock.unlock();
+      const bool done = upgrade();
+      lock.lock();
+      if (done) return;
+    }
+  }
+
+  sql::Database& database_;
+  Logger logger_{"migrations"};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::vector<sql::Migration> all_migrations() {
+  return gateway::migrations();
+}
+
+Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::GatewayConfig& config) {
+  std::error_code ignored;
+  std::filesystem::create_directories(config.app.data_dir, ignored);
+  return sql::open_database({.url = config.database.url,
+                             .data_dir = config.app.data_dir,
+                             .pool_size = static_cast<std::size_t>(config.database.pool_size),
+                             .statement_timeout = std::chrono::milliseconds(config.database.statement_timeout_ms)});
+}
+
+/// Members stand in the order they are built; they go in reverse.
+struct App::Impl {
+  explicit Impl(const gateway::GatewayConfig& given, FolderLock held)
+      : config(given), lock(std::move(held)), loops(static_cast<std::size_t>(given.api.workers)) {}
+
+  const gateway::GatewayConfig config;
+  Logger logger{"server"};
+  FolderLock lock;
+  telemetry::Registry metrics;
+  net::LoopPool loops;
+  std::unique_ptr<net::PerLoop<http::Client>> clients;
+  std::unique_ptr<sql::Database> database;
+  std::unique_ptr<SchemaKeeper> schema;
+  std::unique_ptr<cache::Store> local_cache;
+  std::unique_ptr<cache::Store> shared_cache;
+  std::unique_ptr<gateway::Gateway> gateway;
+  std::vector<std::string> routes;
+  std::unique_ptr<http::Server> server;
+  std::unique_ptr<http::Server> metrics_server;
+  bool stopped = false;
+};
+
+App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+App::~App() { stop(); }
+
+Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Listeners listeners) {
+  ASAHI_TRY(FolderLock lock, FolderLock::take(config.app.data_dir));
+  auto impl = std::make_unique<Impl>(config, std::move(lock));
+  impl->clients = std::make_unique<net::PerLoop<http::Client>>(
+      impl->loops, [](net::Loop& loop) { return std::make_unique<http::Client>(loop, http::ClientOptions{}); });
+  impl->loops.start();
+  ASAHI_TRY(impl->database, open_configured_database(impl->config));
+  impl->schema = std::make_unique<SchemaKeeper>(*impl->database, config.database.auto_migrate);
+
+  cache::StoreOptions local;
+  local.memory.max_entries = config.cache.max_entries;
+  ASAHI_TRY(impl->local_cache, cache::open_store(local, impl->loops, system_clock()));
+  const bool use_redis = config.cache.tier1.backend == "redis" ||
+                         (config.cache.tier1.backend == "auto" && !config.redis.url.empty());
+  if (use_redis) {
+    cache::StoreOptions shared;
+    shared.url = config.redis.url;
+    shared.redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
+    ASAHI_TRY(impl->shared_cache, cache::open_store(shared, impl->loops, system_clock()));
+  }
+  cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;
+  ASAHI_TRY(impl->gateway, gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database, store,
+                                                   *impl->local_cache, impl->metrics, system_clock()}));
+
+  http::Router router;
+  impl->gateway->add_routes(router);
+  impl->routes = router.list();
+  http::ServerOptions options;
+  options.host = listeners == Listeners::kLoopbackOnly ? "127.0.0.1" : config.api.host;
+  options.port = listeners == Listeners::kLoopbackOnly ? 0 : config.api.port;
+  options.limits = limits_of(config.api);
+  options.default_headers = security_headers(config);
+  options.cors_origins = config.api.cors_origins;
+  options.errors = impl->gateway->errors_by_path();
+  gateway::Gateway& gateway = *impl->gateway;
+  options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
+    gateway.on_complete(context, status, bytes);
+  };
+  const Logger logger("server");
+  options.on_exception = [logger](const http::Context& context, std::string_view what) {
+    logger.error("a handler failed", {{"request_id", context.request_id}, {"path", context.request.path}, {"error", what}});
+  };
+  ASAHI_TRY(impl->server, http::Server::bind(impl->loops, std::move(options), std::move(router)));
+
+  if (listeners == Listeners::kAsConfigured && config.observability.prometheus_port != 0) {
+    http::Router metrics_router;
+    telemetry::Registry& metrics = impl->metrics;
+    metrics_router.get("/metrics", [&metrics](http::Context&) -> Aw<http::Response> {
+      co_return http::Response::text(200, metrics.expose(), "text/plain; version=0.0.4; charset=utf-8");
+    });
+    http::ServerOptions metrics_options;
+    metrics_options.host = config.api.host;
+    metrics_options.port = config.observability.prometheus_port;
+    metrics_options.errors = http::native_error;
+    auto bound = http::Server::bind(impl->loops, std::move(metrics_options), std::move(metrics_router));
+    if (bound) {
+      impl->metrics_server = std::move(*bound);
+      impl->metrics_server->start();
+    } else {
+      // Scraping is not what the product is for: /metrics on the main port answers too.
+      impl->logger.warning("the metrics listener is off", {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
+    }
+  }
+  impl->gateway->start();
+  impl->server->start();
+  return std::unique_ptr<App>(new App(std::move(impl)));
+}
+
+std::uint16_t App::port() const { return impl_->server->port(); }
+net::Loop& App::loop() { return impl_->loops.at(0); }
+http::Client& App::client() { return impl_->clients->at(0); }
+std::vector<std::string> App::routes() const { return impl_->routes; }
+void App::reload() { impl_->gateway->reload(); }
+
+void App::stop() {
+  Impl& impl = *impl_;
+  if (std::exchange(impl.stopped, true)) return;
+  impl.gateway->begin_drain();
+  impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
+  if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
+  impl.gateway->stop();
+  impl.loops.stop();
+}
+
+}  // namespace asahi::server

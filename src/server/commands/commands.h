@@ -1,0 +1,26 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+#include "server/options.h"
+
+namespace asahi::server {
+
+/// A subcommand's work; returns the exit code.
+using Command = std::function<int()>;
+
+/// Each adds its subcommand(s) to `app` and puts what to do into `chosen` when one is given.
+void add_serve(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_infer(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_test(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_metrics(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_config(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_migrate(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_small(CLI::App& app, CommonOptions& common, Command& chosen);
+
+/// The options that read configuration, on a subcommand.
+void add_common(CLI::App& command, CommonOptions& common);
+
+}  // namespace asahi::server

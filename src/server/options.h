@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config/loader.h"
+#include "gateway/config.h"
+
+namespace asahi::server {
+
+/// What every subcommand may say over the configuration files.
+struct CommonOptions {
+  std::string config_path = "config/config.yaml";
+  std::string env_path = ".env";
+  bool mock = false;
+  std::string host;            ///< empty: as configured
+  std::optional<int> port;
+  std::optional<int> workers;
+  std::string log_level;
+};
+
+/// The configuration as this process will use it, with what is wrong with it.
+struct LoadedConfig {
+  gateway::GatewayConfig gateway;
+  std::vector<config::Fault> faults;
+  std::vector<std::string> warnings;
+  std::vector<config::Binder::Effective> effective;
+};
+LoadedConfig load_config(const CommonOptions& options);
+
+/// Prints every fault with path, value, rule and origin to stderr; the exit code for a bad configuration.
+int print_faults(const std::vector<config::Fault>& faults);
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitUsage = 2;
+
+}  // namespace asahi::server

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace asahi::sql::testing {
+
+/// A real PostgreSQL for tests: its own cluster in a temporary folder, a free TCP port on
+/// 127.0.0.1, no fsync. It is stopped and its folder removed on destruction; the kernel kills it
+/// when the test dies first. Run by root it becomes the user `postgres` or `nobody`, since
+/// PostgreSQL refuses root.
+///
+/// Share one server per test program (`shared()`), and give each test a database of its own
+/// (`create_database()`). Launch it from the main thread: the kernel's promise holds for the thread
+/// that did.
+class PostgresServer {
+ public:
+  /// Errors: not_found when the programs are missing (skip the test with that text), internal when
+  /// the server does not come up.
+  static Result<std::unique_ptr<PostgresServer>> launch();
+  /// The test program's server, launched at the first call.
+  static Result<PostgresServer*> shared();
+
+  ~PostgresServer();
+  PostgresServer(const PostgresServer&) = delete;
+  PostgresServer& operator=(const PostgresServer&) = delete;
+
+  /// Returns when the server answers.
+  Result<void> start();
+  /// Fast shutdown; returns when the process is gone. Does nothing when stopped.
+  void stop();
+  Result<void> restart();
+
+  int port() const { return port_; }
+  std::string url(const std::string& database = "postgres") const;
+  /// Makes a fresh database and returns its URL.
+  Result<std::string> create_database();
+
+ private:
+  PostgresServer() = default;
+  Result<void> initialise();
+
+  std::string programs_;  ///< folder of initdb and postgres
+  std::string folder_;
+  int port_ = 0;
+  pid_t process_ = 0;
+  int databases_ = 0;
+};
+
+}  // namespace asahi::sql::testing

@@ -1,0 +1,224 @@
+/** The command line: help everywhere, exit codes, configuration faults, migrations, mock runs without a network. */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+import { start_fakes } from "./support/fakes.mjs";
+import { run_asahi, start_gateway } from "./support/gateway.mjs";
+import { find_program, free_port, run, stop_everything, temp_folder } from "./support/processes.mjs";
+
+after(stop_everything);
+
+const kCommands = ["serve", "api", "infer", "test", "metrics", "config", "migrate", "genkey", "healthcheck"];
+
+test("--help lists the commands and each command has its own help", async () => {
+  const { code, stdout } = await run_asahi(["--help"]);
+  assert.equal(code, 0);
+  for (const command of kCommands) {
+    assert.match(stdout, new RegExp(`^\\s*${command}\\b`, "m"), command);
+    const help = await run_asahi([command, "--help"]);
+    assert.equal(help.code, 0, `${command}: ${help.stderr}`);
+    assert.ok(help.stdout.length > 80, `${command} explains nothing`);
+  }
+});
+
+test("--version prints the version", async () => {
+  const { code, stdout } = await run_asahi(["--version"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /\d+\.\d+\.\d+/);
+});
+
+test("bad usage exits with 2 and says what is wrong", async () => {
+  for (const args of [
+    ["no-such-command"],
+    ["infer"],
+    ["api", "--no-such-option"],
+    ["api", "--port", "many"]
+  ]) {
+    const { code, stdout, stderr } = await run_asahi(args);
+    assert.equal(code, 2, `${args.join(" ")}: ${stdout}${stderr}`);
+    assert.ok((stdout + stderr).length > 10, args.join(" "));
+  }
+});
+
+test("infer --mock answers with JSON, deterministically for a seed", async () => {
+  const once = async () => {
+    const { code, stdout, stderr } = await run_asahi(
+      ["infer", "--prompt", "Name three rivers", "--quality", "3.5", "--latency", "300", "--mock"],
+      { env: { ASAHI_MOCK_SEED: "7" } },
+    );
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  };
+  const [one, two] = [await once(), await once()];
+  assert.ok(one.response.length > 0 && one.model_used && one.cost > 0);
+  assert.deepEqual(
+    [one.response, one.tokens_output, one.model_used],
+    [two.response, two.tokens_output, two.model_used],
+  );
+});
+
+test("infer without any vendor key fails with 1 and says what is missing", async () => {
+  const { code, stdout, stderr } = await run_asahi(["infer", "--prompt", "x"]);
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /key/i);
+});
+
+test("test --mock runs stored queries and ends with the metrics", async () => {
+  const { code, stdout, stderr } = await run_asahi(["test", "--num_queries", "12", "--mock"], { timeout_ms: 60_000 });
+  assert.equal(code, 0, stderr);
+  assert.ok((stdout.match(/\b(HIT|MISS)\b/g) ?? []).length >= 12, stdout);
+  assert.match(stdout, /requests\W+12\b/);
+});
+
+/** A folder with a config/config.yaml. */
+function configured(yaml) {
+  const folder = temp_folder("config");
+  mkdirSync(join(folder, "config"));
+  writeFileSync(join(folder, "config", "config.yaml"), yaml);
+  return folder;
+}
+
+test("config --validate accepts a good configuration", async () => {
+  const folder = configured("api:\n  port: 9001\ncache:\n  tier1:\n    ttl_seconds: 60\n");
+  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], { folder });
+  assert.equal(code, 0, stdout + stderr);
+});
+
+test("config --validate lists every fault with path, value and rule, and exits with 2", async () => {
+  const folder = configured(
+    "api:\n  port: 99999\n  prot: 80\ncache:\n  ttl_seconds: soon\nrouting:\n  default_quality_threshold: 9\n",
+  );
+  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], {
+    folder,
+    env: { ASAHI_PROVIDERS_MAX_ATTEMPTS: "lots" },
+  });
+  assert.equal(code, 2);
+  const text = stdout + stderr;
+  for (const [path, value] of [
+    ["api.port", "99999"],
+    ["api.prot", ""],
+    ["cache.ttl_seconds", "soon"],
+    ["routing.default_quality_threshold", "9"],
+    ["ASAHI_PROVIDERS_MAX_ATTEMPTS|providers.max_attempts", "lots"],
+  ]) {
+    assert.match(text, new RegExp(path), path);
+    assert.ok(text.includes(value), value);
+  }
+});
+
+test("a faulty configuration keeps the server from starting, with 2", async () => {
+  for (const command of ["serve", "api"]) {
+    const { code, stdout, stderr } = await run_asahi([command], { env: { ASAHI_PORT: "minus one" } });
+    assert.equal(code, 2, `${command}: ${stdout}${stderr}`);
+    assert.match(stdout + stderr, /PORT|api\.port/);
+  }
+  const broken = configured("api:\n  port: [1\n");
+  const { code, stdout, stderr } = await run_asahi(["serve"], { folder: broken });
+  assert.equal(code, 2);
+  assert.match(stdout + stderr, /config\.yaml.*\d/);
+});
+
+test("an unknown variable warns and does no more", async () => {
+  const { code, stdout, stderr } = await run_asahi(["config", "--validate"], {
+    env: { ASAHI_CACHE_TTL_SECNODS: "60" },
+  });
+  assert.equal(code, 0);
+  assert.match(stdout + stderr, /ASAHI_CACHE_TTL_SECNODS/);
+});
+
+test("the environment wins over .env, .env over YAML; --print shows origins and hides secrets", async () => {
+  const folder = configured("cache:\n  ttl_seconds: 100\n  max_entries: 100\n  cleanup_interval_seconds: 100\n");
+  writeFileSync(join(folder, ".env"), "ASAHI_CACHE_TTL_SECONDS=200\nASAHI_CACHE_MAX_ENTRIES=200\n");
+  const { code, stdout, stderr } = await run_asahi(["config", "--print"], {
+    folder,
+    env: {
+      ASAHI_CACHE_TTL_SECONDS: "300",
+      OPENAI_API_KEY: "test-very-secret-key",
+      DATABASE_URL: "postgresql://asahi:very-secret-password@127.0.0.1/x",
+    },
+  });
+  assert.equal(code, 0, stderr);
+  for (const [key, value] of [
+    ["cache.ttl_seconds", 300],
+    ["cache.max_entries", 200],
+    ["cache.cleanup_interval_seconds", 100],
+  ]) {
+    assert.match(stdout, new RegExp(`${key.replace(".", "\\.")}\\W+${value}\\b`), key);
+  }
+  assert.doesNotMatch(stdout, /very-secret/);
+});
+
+test(
+  "migrate goes up, down and up again to the same schema, and tells where it stands",
+  { skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" },
+  async () => {
+    const folder = temp_folder("migrate");
+    const migrate = async (...args) => {
+      const { code, stdout, stderr } = await run_asahi(["migrate", ...args], { folder });
+      assert.equal(code, 0, `migrate ${args.join(" ")}: ${stdout}${stderr}`);
+      return stdout;
+    };
+    const schema = async () =>
+      (await run("sqlite3", [join(folder, "data", "asahi.db"), "SELECT type, name, sql FROM sqlite_schema ORDER BY name"]))
+        .stdout;
+    await migrate("upgrade", "head");
+    const full = await schema();
+    for (const table of [
+      "inference_events",
+      "api_keys",
+      "audit_entries",
+      "org_policies",
+      "compliance_profiles",
+      "tenants",
+      "schema_migrations",
+    ]) {
+      assert.match(full, new RegExp(`\\b${table}\\b`), table);
+    }
+    await migrate("upgrade");
+    assert.equal(await schema(), full, "a second upgrade changed something");
+    const status = await migrate("status");
+    assert.ok(status.trim().length > 0);
+    await migrate("downgrade", "-1");
+    assert.notEqual(await schema(), full);
+    assert.notEqual(await migrate("status"), status);
+    await migrate("upgrade", "head");
+    assert.equal(await schema(), full);
+  },
+);
+
+test("genkey prints 32 fresh random bytes in hex", async () => {
+  const one = await run_asahi(["genkey"]);
+  const two = await run_asahi(["genkey"]);
+  assert.equal(one.code, 0);
+  assert.match(one.stdout.trim(), /^[0-9a-f]{64}$/);
+  assert.notEqual(one.stdout, two.stdout);
+});
+
+test("healthcheck is 0 for a healthy gateway and 1 where nobody listens", async (t) => {
+  const gateway = await start_gateway({ fakes: await start_fakes() });
+  t.after(() => gateway.stop());
+  const alive = await run_asahi(["healthcheck"], { env: { ASAHI_PORT: String(gateway.port) } });
+  assert.equal(alive.code, 0, alive.stdout + alive.stderr);
+  const dead = await run_asahi(["healthcheck"], { env: { ASAHI_PORT: String(await free_port()) } });
+  assert.equal(dead.code, 1);
+});
+
+test("metrics shows the live numbers of a running gateway", async (t) => {
+  const gateway = await start_gateway({ fakes: await start_fakes() });
+  t.after(() => gateway.stop());
+  await gateway.infer("counted");
+  const { code, stdout, stderr } = await run_asahi(["metrics"], { env: { ASAHI_PORT: String(gateway.port) } });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /total_requests\W+1\b/);
+});
+
+test("api --mock --port serves without keys, and leaves the current folder as documented", async (t) => {
+  const gateway = await start_gateway({ env: { ASAHI_MOCK: "true" } });
+  t.after(() => gateway.stop());
+  const reply = await gateway.infer("Name three rivers");
+  assert.ok(reply.response.includes(reply.model_used), "the mock names its model");
+  assert.ok(reply.tokens_output >= 20 && reply.cost > 0);
+  assert.ok(existsSync(join(gateway.folder, "data", "asahi.db")));
+});
