@@ -65,6 +65,26 @@ TEST_F(MemoryStoreTest, RefusesAnEntryThatCannotFitAndKeepsTheOthers) {
   EXPECT_TRUE(holds("a"));
 }
 
+TEST_F(MemoryStoreTest, CountsTheReadsOfAnEntryUntilItIsReplaced) {
+  open({});
+  ASSERT_TRUE(set("a", "v"));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(holds("a"));
+  const auto hits = [&] {
+    std::optional<std::uint64_t> counted;
+    auto scanned = on_loop(loops_.at(0), [&] {
+      return store_->scan("a", [&](const std::vector<Entry>& entries) {
+        if (!entries.empty()) counted = entries.front().hits;
+        return true;
+      });
+    });
+    EXPECT_TRUE(scanned);
+    return counted;
+  };
+  EXPECT_EQ(hits(), 3u);
+  ASSERT_TRUE(set("a", "w"));
+  EXPECT_EQ(hits(), 0u);
+}
+
 TEST_F(MemoryStoreTest, HoldsBothBoundsWithManyShards) {
   open({.max_entries = 10'000, .max_bytes = 200'000});
   const int stored = on_loop(loops_.at(0), [&]() -> Aw<int> {
