@@ -266,7 +266,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   if (!call->cache_key.empty()) {
     auto hit = co_await parts_.cache.get(call->cache_key);
     call->lookup_ms = ms_since(lookup_started);
-    if (hit) {
+    if (hit && (!call->chat.stream || is_streamable(hit->answer->response))) {
       if (!call->chat.stream) remember(*call, hit->answer, hit->bytes);
       Outcome outcome;
       outcome.answer = std::move(hit->answer);
