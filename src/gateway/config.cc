@@ -96,6 +96,8 @@ void bind(Binder& binder, CacheConfig& c) {
   cache.value("cache_nondeterministic", c.cache_nondeterministic,
               {.help = "also cache answers of temperature above 0"});
   auto tier1 = cache.section("tier1");
+  // A tier without a time of its own takes that of the whole cache.
+  c.tier1.ttl_seconds = c.ttl_seconds;
   tier1.value("enabled", c.tier1.enabled, {.help = "reuse answers of equal requests"});
   tier1.value("ttl_seconds", c.tier1.ttl_seconds,
               {.min = 1, .max = kYear, .help = "life of an entry whose task sets none"});
@@ -389,6 +391,7 @@ void bind(Binder& binder, GatewayConfig& c) {
       .value("prometheus_port", c.observability.prometheus_port,
              {.min = 0, .max = 65535, .help = "separate listener for metrics; 0: off"});
   bind(binder, c.logging);
+  if (c.app.debug) c.logging.level = "DEBUG";
   binder.section("streaming")
       .value("restart_partial", c.streaming.restart_partial,
              {.help = "continue a broken stream on the next model"});

@@ -20,7 +20,7 @@ struct AppConfig {
   std::string name = "asahi";               ///< in logs and metrics
   std::string version = ASAHI_VERSION;      ///< reported by /health
   std::string environment = "development";  ///< development, staging or production
-  bool debug = false;                       ///< adds detail to logs, never secrets
+  bool debug = false;                       ///< logs at DEBUG whatever logging.level says; never secrets
   bool mock = false;                        ///< answer from the built-in mock vendor (ASAHI_MOCK)
   std::int64_t mock_seed = 42;              ///< same seed, same answers, 0 and up (ASAHI_MOCK_SEED)
   std::string data_dir = "data";            ///< where files are written (ASAHI_DATA_DIR)
@@ -48,7 +48,8 @@ struct ApiConfig {
 /// `cache.tier1`: exact matches.
 struct Tier1Config {
   bool enabled = true;
-  std::int64_t ttl_seconds = 86'400;  ///< where the task has none of its own, 1 to 31536000
+  /// Where the task has none of its own, 1 to 31536000; not set: `cache.ttl_seconds`.
+  std::int64_t ttl_seconds = 86'400;
   std::size_t max_entries = 100'000;  ///< soft cap on Redis, 1 to 100000000
   std::string backend = "auto";  ///< auto (Redis when redis.url is set, else memory), memory, redis
   std::string normalize = "none";  ///< none: queries match byte for byte (R8)
@@ -73,7 +74,8 @@ struct RedisConfig {
   std::string rate_limit_prefix = "asahi:rl";  ///< of rate limit keys
   int pool_size = 10;                          ///< connections, 1 to 1000
   int timeout_ms = 500;                        ///< per operation, 1 to 60000; a timeout is a miss
-  std::string cluster = "auto";                ///< auto (ask the server), on, off
+  /// auto, on: redirects of a cluster are followed; off: one server, whatever it says.
+  std::string cluster = "auto";
 };
 
 /// `database`

@@ -48,6 +48,20 @@ std::vector<std::string> fault_paths(const Loaded& loaded) {
   return paths;
 }
 
+// ---- Settings that follow others ----
+
+TEST(GatewayConfig, GivesTier1TheTimeOfTheCacheUnlessItHasItsOwn) {
+  EXPECT_EQ(good("").cache.tier1.ttl_seconds, 86'400);
+  EXPECT_EQ(good("cache: {ttl_seconds: 600}").cache.tier1.ttl_seconds, 600);
+  EXPECT_EQ(good("cache: {ttl_seconds: 600, tier1: {ttl_seconds: 60}}").cache.tier1.ttl_seconds, 60);
+  EXPECT_EQ(good("", {{"ASAHI_CACHE_TTL_SECONDS", "600"}}).cache.tier1.ttl_seconds, 600);
+}
+
+TEST(GatewayConfig, LogsInDetailWhenDebugging) {
+  EXPECT_EQ(good("logging: {level: WARNING}").logging.level, "WARNING");
+  EXPECT_EQ(good("{app: {debug: true}, logging: {level: WARNING}}").logging.level, "DEBUG");
+}
+
 // ---- Defaults and the sample file ----
 
 TEST(GatewayConfig, NeedsNoFileAndNoVariable) {

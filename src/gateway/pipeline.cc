@@ -101,6 +101,8 @@ Pipeline::Pipeline(Parts parts)
     : parts_(parts),
       baseline_{TokenPrice::per_1k(parts.config.tracking.baseline_input_rate),
                 TokenPrice::per_1k(parts.config.tracking.baseline_output_rate)},
+      // The settings were checked when they were read.
+      default_mode_(parse_routing_mode(parts.config.routing.default_mode).value_or(RoutingMode::kAutopilot)),
       memos_(parts.loops, [](net::Loop&) { return std::make_unique<RequestMemo>(RequestMemo::Limits{}); }) {
   random_bytes(memo_key_.data(), memo_key_.size());
 }
@@ -183,11 +185,11 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, c
   if (!document->root().is_object()) return fail(Errc::kInvalidArgument, "the body must be a JSON object");
   const json::object& body = document->root().get_object();
   if (endpoint.codec == nullptr) {
-    ASAHI_TRY(NativeRequest native, read_native(document));
+    ASAHI_TRY(NativeRequest native, read_native(document, default_mode_));
     call->chat = std::move(native.chat);
     call->options = std::move(native.options);
   } else {
-    ASAHI_TRY(call->options, read_options(body));
+    ASAHI_TRY(call->options, read_options(body, default_mode_));
     ASAHI_TRY(call->chat, endpoint.codec->decode(document));
     const json::value* mode = body.if_contains("routing_mode");
     apply_model_field(call->options, call->chat.model, mode != nullptr && mode->is_string());
@@ -266,7 +268,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   if (!call->cache_key.empty()) {
     auto hit = co_await parts_.cache.get(call->cache_key);
     call->lookup_ms = ms_since(lookup_started);
-    if (hit) {
+    if (hit && (!call->chat.stream || is_streamable(hit->answer->response))) {
       if (!call->chat.stream) remember(*call, hit->answer, hit->bytes);
       Outcome outcome;
       outcome.answer = std::move(hit->answer);

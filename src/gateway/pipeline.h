@@ -85,6 +85,7 @@ class Pipeline {
   Parts parts_;
   Logger logger_{"gateway"};
   BaselineRates baseline_;
+  RoutingMode default_mode_;
   Digest128 memo_key_;
   net::PerLoop<RequestMemo> memos_;
   struct Flown {

@@ -244,6 +244,16 @@ TEST_F(PipelineFlowTest, SharesEntriesBetweenStreamedAndPlainCalls) {
   EXPECT_EQ(calls_of("north"), 1U);
 }
 
+TEST_F(PipelineFlowTest, RoutesCallsThatNameNoModeAsConfigured) {
+  config_.routing.default_mode = "guided";
+  for (const char* vendor : {"north", "east", "south", "west"}) {
+    vendors_[vendor].answer("one");
+    vendors_[vendor].answer("two");
+  }
+  EXPECT_EQ(infer(R"({"prompt":"q"})").object().at("routing_mode"), "guided");
+  EXPECT_EQ(infer(R"({"prompt":"q","routing_mode":"autopilot"})").object().at("routing_mode"), "autopilot");
+}
+
 // ---- single flight
 
 TEST_F(PipelineFlowTest, PaysOnceForIdenticalCallsInFlight) {

@@ -162,8 +162,9 @@ bool strip(std::string& text) {
 
 }  // namespace
 
-Result<RequestOptions> read_options(const json::object& body) {
+Result<RequestOptions> read_options(const json::object& body, RoutingMode default_mode) {
   RequestOptions options;
+  options.mode = default_mode;
   std::string mode, quality, latency;
   std::optional<std::int64_t> latency_budget;
   std::optional<double> cost_budget;
@@ -222,7 +223,7 @@ void apply_model_field(RequestOptions& options, std::string_view model, bool mod
   if (!mode_given) options.mode = RoutingMode::kExplicit;
 }
 
-Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document) {
+Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document, RoutingMode default_mode) {
   if (!document->root().is_object()) return fail_field("", "the body must be a JSON object with the field prompt");
   const json::object& body = document->root().get_object();
   for (const auto& field : body) {
@@ -232,7 +233,7 @@ Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document) 
     }
   }
   NativeRequest native;
-  ASAHI_TRY(native.options, read_options(body));
+  ASAHI_TRY(native.options, read_options(body, default_mode));
   RequestOptions& options = native.options;
   llm::ChatRequest& chat = native.chat;
 

@@ -35,11 +35,12 @@ struct RequestOptions {
 };
 
 /// Reads the gateway's own fields from a request body of any shape. `body` is the whole object; fields of other meaning
-/// are not looked at. Errors: invalid_argument with the field.
-Result<RequestOptions> read_options(const json::object& body);
+/// are not looked at. `default_mode`: of requests that name none (`routing.default_mode`).
+/// Errors: invalid_argument with the field.
+Result<RequestOptions> read_options(const json::object& body, RoutingMode default_mode = RoutingMode::kAutopilot);
 
-/// The routing mode that a `model` field asks for (spec §2.2): missing, "asahi", "auto" → autopilot; "asahi-guided" →
-/// guided; anything else → explicit. An explicit `routing_mode` in the body wins.
+/// The routing mode that a `model` field asks for (spec §2.2): missing, "asahi", "auto" → the default mode, which
+/// `options` holds already; "asahi-guided" → guided; anything else → explicit. An explicit `routing_mode` in the body wins.
 void apply_model_field(RequestOptions& options, std::string_view model, bool mode_given);
 
 /// POST /infer: the body as a model call. Checks every field of spec §2.1; unknown fields are refused.
@@ -47,7 +48,8 @@ struct NativeRequest {
   llm::ChatRequest chat;
   RequestOptions options;
 };
-Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> body);
+Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> body,
+                                  RoutingMode default_mode = RoutingMode::kAutopilot);
 
 /// Takes NUL and the C0 controls except tab, newline and carriage return out of every text the model would see (GW-048).
 /// True when something was taken out.

@@ -21,6 +21,19 @@ TEST(NativeRequest, FillsInTheDefaults) {
   EXPECT_EQ(native->chat.messages[0].text(), "Hello");
 }
 
+TEST(RequestOptions, TakeTheDefaultModeWhereTheCallerNamesNone) {
+  const auto mode_of = [](std::string_view body, std::string_view model) {
+    const auto value = parse_json(body);
+    auto options = read_options(value->get_object(), RoutingMode::kGuided);
+    EXPECT_TRUE(options);
+    apply_model_field(*options, model, value->get_object().contains("routing_mode"));
+    return options->mode;
+  };
+  for (const char* model : {"", "auto", "asahi"}) EXPECT_EQ(mode_of("{}", model), RoutingMode::kGuided) << model;
+  EXPECT_EQ(mode_of(R"({"routing_mode":"autopilot"})", "auto"), RoutingMode::kAutopilot);
+  EXPECT_EQ(mode_of("{}", "gpt-4o"), RoutingMode::kExplicit);
+}
+
 TEST(NativeRequest, NamesTheFieldOfEveryBrokenRule) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({})", "prompt"},

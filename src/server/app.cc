@@ -190,6 +190,7 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
     cache::StoreOptions shared;
     shared.url = config.redis.url;
     shared.redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
+    shared.redis.cluster = config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
     ASAHI_TRY(impl->shared_cache, cache::open_store(shared, impl->loops, system_clock()));
   }
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <latch>
+#include <thread>
 
 #include "gateway/events/event.h"
 #include "gateway/events/event_log.h"
@@ -137,6 +139,80 @@ TEST_F(EventLogTest, RecorderWritesAndShowsEveryEventOnce) {
   }
   EXPECT_EQ(all_lines().size(), 4'000U);
   EXPECT_EQ(totals.of("default").cost.nanos, 4'000LL * 123'456);
+}
+
+TEST_F(EventLogTest, RecorderTellsItsBacklog) {
+  std::latch seen(1), go_on(1);
+  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_,
+                                       {[&](const InferenceEvent& event) {
+                                         if (event.request_id != "first") return;
+                                         seen.count_down();
+                                         go_on.wait();
+                                       }});
+  ASSERT_TRUE(recorder);
+  EXPECT_EQ((*recorder)->backlog(), 0U);
+  InferenceEvent first = sample();
+  first.request_id = "first";
+  (*recorder)->record(first);
+  seen.wait();
+  for (int i = 0; i < 10; ++i) (*recorder)->record(sample());
+  EXPECT_EQ((*recorder)->backlog(), 11U) << "an event counts until everybody has seen it";
+  EXPECT_FALSE((*recorder)->flush(std::chrono::milliseconds(1)));
+  go_on.count_down();
+  ASSERT_TRUE((*recorder)->flush(std::chrono::seconds(10)));
+  EXPECT_EQ((*recorder)->backlog(), 0U);
+}
+
+TEST_F(EventLogTest, RecorderGoesOnInTheLogOfTheProcessBefore) {
+  for (int process = 0; process < 2; ++process) {
+    auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
+    ASSERT_TRUE(recorder);
+    (*recorder)->record(sample());
+  }
+  EXPECT_EQ(log_files(dir_), std::vector<std::string>{"events_2026-11-18.jsonl"});
+  EXPECT_EQ(all_lines().size(), 2U) << "the destructor writes out what is queued";
+}
+
+TEST_F(EventLogTest, StartsANewFileAtMidnightUtcOnly) {
+  auto log = EventLog::open(dir_, clock_);
+  ASSERT_TRUE(log);
+  // 2026-11-18T11:06:40Z
+  clock_.advance(std::chrono::hours(12) + std::chrono::minutes(53) + std::chrono::seconds(19));
+  ASSERT_TRUE(log->append("last of the day\n"));
+  EXPECT_EQ(log_files(dir_).size(), 1U);
+  clock_.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(log->append("first of the next\n"));
+  EXPECT_EQ(log_files(dir_), (std::vector<std::string>{"events_2026-11-18.jsonl", "events_2026-11-19.jsonl"}));
+}
+
+TEST_F(EventLogTest, KeepsEventsInMemoryWhileTheDiskRefusesAndWritesThemLater) {
+  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
+  ASSERT_TRUE(recorder);
+  std::filesystem::remove_all(dir_);
+  clock_.advance(std::chrono::hours(24));  // the next write needs a new file
+  (*recorder)->record(sample());
+  while ((*recorder)->healthy()) std::this_thread::yield();
+  EXPECT_EQ((*recorder)->backlog(), 1U);
+  std::filesystem::create_directories(dir_);
+  ASSERT_TRUE((*recorder)->flush(std::chrono::seconds(20)));
+  EXPECT_TRUE((*recorder)->healthy());
+  EXPECT_EQ(all_lines().size(), 1U);
+  EXPECT_EQ((*recorder)->dropped(), 0U);
+}
+
+TEST_F(EventLogTest, RefusesAFolderThatCannotBeMade) {
+  std::ofstream(dir_ + "/file") << "x";
+  const auto log = EventLog::open(dir_ + "/file/below", clock_);
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().code, Errc::kUnavailable);
+}
+
+TEST_F(EventLogTest, ReadsPastALineLongerThanAnyEvent) {
+  auto log = EventLog::open(dir_, clock_);
+  ASSERT_TRUE(log->append(std::string(1'000, 'x') + "\nafter\n"));
+  const auto lines = all_lines();
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines.back(), "after");
 }
 
 TEST_F(EventLogTest, RecorderCountsWhatDoesNotFit) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/ids.h"
@@ -173,6 +174,13 @@ ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatReques
   return reply;
 }
 
+bool is_streamable(const llm::ChatResponse& response) {
+  return std::ranges::all_of(response.parts, [](const llm::Part& part) {
+    return std::holds_alternative<llm::TextPart>(part) || std::holds_alternative<llm::ReasoningPart>(part) ||
+           std::holds_alternative<llm::RefusalPart>(part) || std::holds_alternative<llm::ToolCallPart>(part);
+  });
+}
+
 std::vector<llm::StreamEvent> as_events(const llm::ChatResponse& response) {
   using Kind = llm::StreamEvent::Kind;
   std::vector<llm::StreamEvent> events;
@@ -201,11 +209,12 @@ std::vector<llm::StreamEvent> as_events(const llm::ChatResponse& response) {
     if (const auto* refusal = std::get_if<llm::RefusalPart>(&part)) words(refusal->text, Kind::kRefusal);
     if (const auto* reasoning = std::get_if<llm::ReasoningPart>(&part)) {
       words(reasoning->text, Kind::kReasoning);
-      if (!reasoning->signature.empty()) {
-        llm::StreamEvent signature;
-        signature.kind = Kind::kReasoning;
-        signature.signature = reasoning->signature;
-        events.push_back(std::move(signature));
+      if (!reasoning->signature.empty() || !reasoning->encrypted.empty()) {
+        llm::StreamEvent seal;
+        seal.kind = Kind::kReasoning;
+        seal.signature = reasoning->signature;
+        seal.encrypted = reasoning->encrypted;
+        events.push_back(std::move(seal));
       }
     }
     if (const auto* call = std::get_if<llm::ToolCallPart>(&part)) {

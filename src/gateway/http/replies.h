@@ -45,6 +45,8 @@ std::string response_id(llm::Shape shape);
 ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatRequest& request, const Answer& answer,
                             std::int64_t created);
 
+/// Every part of the answer has events that say the same; vendors' own blocks and media have none.
+bool is_streamable(const llm::ChatResponse& response);
 /// The answer as the events of a stream: words one by one, tool calls whole.
 std::vector<llm::StreamEvent> as_events(const llm::ChatResponse& response);
 
