@@ -21,7 +21,7 @@ function Shares({ label, rows, text, nothing }: { label: string; rows: readonly 
 }
 
 const kMostCauses = 5;
-const kMostTasks = 5;
+const kMostTasks = 4;
 
 /** A card over the Prometheus series: loading and failing without taking the page along. */
 function useSeriesCard(draw: (series: Series) => ReactNode): ReactNode {
