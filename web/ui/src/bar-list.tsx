@@ -8,7 +8,7 @@ interface BarListProps {
 export function BarList({ label, rows }: BarListProps) {
   const whole = rows.reduce((sum, row) => sum + Math.max(row.amount, 0), 0);
   return (
-    <ul aria-label={label} className="space-y-4">
+    <ul aria-label={label} className="space-y-3.5">
       {rows.map((row) => (
         <li key={row.name}>
           <div className="flex items-baseline gap-3 text-sm">

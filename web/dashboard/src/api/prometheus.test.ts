@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { parseExposition, quantile, total, totalsBy } from './prometheus';
+import { meanOf, parseExposition, quantile, total, totalsBy } from './prometheus';
 
 const kText = `# HELP hits Requests
 # TYPE hits counter
@@ -40,7 +40,9 @@ test('quantiles outside the bounds say so instead of inventing a number', () => 
   expect(quantile(series, 't', 0.95)).toEqual({ value: 0.1, side: 'above' });
 });
 
-test('without observations there is no quantile', () => {
+test('without observations there is neither quantile nor mean', () => {
   expect(quantile(series, 'missing', 0.5)).toBeUndefined();
+  expect(meanOf(series, 'missing')).toBeUndefined();
+  expect(meanOf(parseExposition('t_sum 3\nt_count 2\n'), 't')).toBe(1.5);
   expect(quantile(parseExposition('t_bucket{le="+Inf"} 0\n'), 't', 0.5)).toBeUndefined();
 });

@@ -48,6 +48,12 @@ export function totalsBy(series: Series, name: string, label: string, filter: Fi
   return totals;
 }
 
+/** Mean of a histogram's or summary's observations; undefined without any. */
+export function meanOf(series: Series, name: string, filter: Filter = () => true): number | undefined {
+  const observations = total(series, `${name}_count`, filter);
+  return observations > 0 ? total(series, `${name}_sum`, filter) / observations : undefined;
+}
+
 export interface Quantile {
   value: number;
   /** `below`: in the first bucket; `above`: beyond the last bound. Then `value` is only that bound. */

@@ -22,48 +22,7 @@ export interface paths {
          *     `data: {"type":"done", …}` with every field of the plain reply (its `response` is null) and `data: [DONE]`. A
          *     failure after the first byte is an `event: error`.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                    /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
-                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["InferRequest"];
-                };
-            };
-            responses: {
-                /** @description The answer. */
-                200: {
-                    headers: {
-                        "X-Request-Id": components["headers"]["RequestId"];
-                        "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["InferResponse"];
-                        "text/event-stream": components["schemas"]["InferStreamEvent"];
-                    };
-                };
-                400: components["responses"]["BadRequest"];
-                403: components["responses"]["Forbidden"];
-                409: components["responses"]["Conflict"];
-                413: components["responses"]["TooLarge"];
-                415: components["responses"]["UnsupportedMediaType"];
-                429: components["responses"]["RateLimited"];
-                500: components["responses"]["InternalError"];
-                502: components["responses"]["UpstreamError"];
-                503: components["responses"]["Unavailable"];
-                504: components["responses"]["DeadlineExceeded"];
-            };
-        };
+        post: operations["infer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -90,39 +49,7 @@ export interface paths {
          *     With `stream: true` the reply is a stream of `chat.completion.chunk` objects that ends with `data: [DONE]`; the last
          *     chunk carries `finish_reason`, `usage` when `stream_options.include_usage` was set, and `asahi`.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                    /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
-                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["ChatCompletionRequest"];
-                };
-            };
-            responses: {
-                /** @description The answer. */
-                200: {
-                    headers: {
-                        "X-Request-Id": components["headers"]["RequestId"];
-                        "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ChatCompletion"];
-                        "text/event-stream": components["schemas"]["ChatCompletionChunk"];
-                    };
-                };
-                default: components["responses"]["OpenAiFailure"];
-            };
-        };
+        post: operations["createChatCompletion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -142,38 +69,7 @@ export interface paths {
          * Text completion (legacy)
          * @description The prompt becomes one user message. `model` chooses the routing as in chat completions.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                    /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
-                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["CompletionRequest"];
-                };
-            };
-            responses: {
-                /** @description The answer. */
-                200: {
-                    headers: {
-                        "X-Request-Id": components["headers"]["RequestId"];
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Completion"];
-                        "text/event-stream": components["schemas"]["Completion"];
-                    };
-                };
-                default: components["responses"]["OpenAiFailure"];
-            };
-        };
+        post: operations["createCompletion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -198,42 +94,7 @@ export interface paths {
          *     With `stream: true` the reply is OpenAI's typed events from `response.created` to `response.completed`; the response in
          *     the last one carries `asahi`.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                    /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
-                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["ResponsesRequest"];
-                };
-            };
-            responses: {
-                /** @description The answer. */
-                200: {
-                    headers: {
-                        "X-Request-Id": components["headers"]["RequestId"];
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ResponsesReply"];
-                        "text/event-stream": {
-                            type: string;
-                        } & {
-                            [key: string]: unknown;
-                        };
-                    };
-                };
-                default: components["responses"]["OpenAiFailure"];
-            };
-        };
+        post: operations["createResponse"];
         delete?: never;
         options?: never;
         head?: never;
@@ -254,35 +115,7 @@ export interface paths {
          * @description Vectors of texts. Needs the name of an embedding model; there is no routing and no fallback, because vectors of
          *     different models cannot be compared. More than 96 texts go to the vendor in several calls. Not cached.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["EmbeddingRequest"];
-                };
-            };
-            responses: {
-                /** @description The vectors, in the order of the input. */
-                200: {
-                    headers: {
-                        "X-Request-Id": components["headers"]["RequestId"];
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["EmbeddingList"];
-                    };
-                };
-                default: components["responses"]["OpenAiFailure"];
-            };
-        };
+        post: operations["createEmbeddings"];
         delete?: never;
         options?: never;
         head?: never;
@@ -305,42 +138,7 @@ export interface paths {
          *
          *     With `stream: true` the reply is Anthropic's events from `message_start` to `message_stop`, which carries `asahi`.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                    /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
-                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["MessagesRequest"];
-                };
-            };
-            responses: {
-                /** @description The answer. */
-                200: {
-                    headers: {
-                        "X-Request-Id": components["headers"]["RequestId"];
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["AnthropicMessage"];
-                        "text/event-stream": {
-                            type: string;
-                        } & {
-                            [key: string]: unknown;
-                        };
-                    };
-                };
-                default: components["responses"]["AnthropicFailure"];
-            };
-        };
+        post: operations["createMessage"];
         delete?: never;
         options?: never;
         head?: never;
@@ -360,37 +158,7 @@ export interface paths {
          * Count the tokens of a message
          * @description The gateway's own estimate; no vendor is asked. `max_tokens` may be left out.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
-                    "X-Request-Id"?: components["parameters"]["RequestId"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["CountTokensRequest"];
-                };
-            };
-            responses: {
-                /** @description The estimate. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            /** @example 2 */
-                            input_tokens: number;
-                        };
-                    };
-                };
-                default: components["responses"]["AnthropicFailure"];
-            };
-        };
+        post: operations["countMessageTokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -408,26 +176,7 @@ export interface paths {
          * Usable models, as OpenAI lists them
          * @description Only models whose vendor can be called (has a key, or needs none). In mock mode all of them.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The models. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["OpenAiModelList"];
-                    };
-                };
-            };
-        };
+        get: operations["listVendorModels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -444,33 +193,7 @@ export interface paths {
             cookie?: never;
         };
         /** One model, as OpenAI describes it */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    /**
-                     * @description Name or alias; may contain slashes.
-                     * @example gpt-4o-mini
-                     */
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The model. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["OpenAiModel"];
-                    };
-                };
-                404: components["responses"]["OpenAiFailure"];
-            };
-        };
+        get: operations["getVendorModel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -487,26 +210,7 @@ export interface paths {
             cookie?: never;
         };
         /** All models with prices, and the defaults per task */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The registry. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ModelList"];
-                    };
-                };
-            };
-        };
+        get: operations["listModels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -528,30 +232,7 @@ export interface paths {
          * @description JSON; Prometheus text (version 0.0.4) with `?format=prometheus`, or when `Accept` prefers `text/plain` or
          *     `application/openmetrics-text` to `application/json`.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description `prometheus` asks for the text exposition. */
-                    format?: "prometheus" | "json";
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The totals. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["MetricsReply"];
-                        "text/plain": string;
-                    };
-                };
-            };
-        };
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -573,27 +254,7 @@ export interface paths {
          * Prometheus text exposition
          * @description Always text, version 0.0.4.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description All series. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /** @example asahi_cache_hits_total{tier="1"} 12 */
-                        "text/plain": string;
-                    };
-                };
-            };
-        };
+        get: operations["getPrometheusMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -614,23 +275,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Clear the cache (same as /cache/clear) */
-        delete: {
-            parameters: {
-                query?: {
-                    /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
-                    tier?: components["parameters"]["Tier"];
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: components["responses"]["Removed"];
-                400: components["responses"]["BadRequest"];
-                503: components["responses"]["Unavailable"];
-            };
-        };
+        delete: operations["clearCacheTier"];
         options?: never;
         head?: never;
         patch?: never;
@@ -651,23 +296,7 @@ export interface paths {
          * Clear the cache
          * @description Removes every entry of the organisation, in all tiers or in the one named.
          */
-        delete: {
-            parameters: {
-                query?: {
-                    /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
-                    tier?: components["parameters"]["Tier"];
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: components["responses"]["Removed"];
-                400: components["responses"]["BadRequest"];
-                503: components["responses"]["Unavailable"];
-            };
-        };
+        delete: operations["clearCache"];
         options?: never;
         head?: never;
         patch?: never;
@@ -688,19 +317,7 @@ export interface paths {
          * Remove expired entries
          * @description They are never served; this only frees their memory now. A sweep does the same every `cache.cleanup_interval_seconds`.
          */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: components["responses"]["Removed"];
-                503: components["responses"]["Unavailable"];
-            };
-        };
+        delete: operations["clearExpiredCache"];
         options?: never;
         head?: never;
         patch?: never;
@@ -715,27 +332,7 @@ export interface paths {
             cookie?: never;
         };
         /** Size and hits */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The figures. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["CacheStats"];
-                    };
-                };
-                503: components["responses"]["Unavailable"];
-            };
-        };
+        get: operations["getCacheStats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -753,33 +350,7 @@ export interface paths {
             cookie?: never;
         };
         /** List entries */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
-                    tier?: components["parameters"]["Tier"];
-                    /** @description Most entries to return. */
-                    limit?: number;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The entries, without their answers. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["CacheEntries"];
-                    };
-                };
-                400: components["responses"]["BadRequest"];
-                503: components["responses"]["Unavailable"];
-            };
-        };
+        get: operations["listCacheEntries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -797,35 +368,7 @@ export interface paths {
             cookie?: never;
         };
         /** Download all entries */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description One JSON document, or one JSON object per line. */
-                    format?: "json" | "ndjson";
-                    /** @description `true` adds the text of each answer. */
-                    include_response?: boolean;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The entries, as a file. */
-                200: {
-                    headers: {
-                        /** @description A file name to save under. */
-                        "Content-Disposition"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["CacheEntries"];
-                        "application/x-ndjson": components["schemas"]["CacheEntry"];
-                    };
-                };
-                400: components["responses"]["BadRequest"];
-            };
-        };
+        get: operations["exportCache"];
         put?: never;
         post?: never;
         delete?: never;
@@ -846,35 +389,7 @@ export interface paths {
          * State of the gateway and what it depends on
          * @description 200 while requests can be answered, degraded or not; 503 only while the process shuts down.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Able to serve. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Health"];
-                    };
-                };
-                /** @description Shutting down. */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Health"];
-                    };
-                };
-            };
-        };
+        get: operations["getHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -892,29 +407,7 @@ export interface paths {
             cookie?: never;
         };
         /** Is the process up? */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description It is. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            /** @constant */
-                            status: "alive";
-                        };
-                    };
-                };
-            };
-        };
+        get: operations["getLiveness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -932,41 +425,7 @@ export interface paths {
             cookie?: never;
         };
         /** May a load balancer send requests here? */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Yes. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            /** @constant */
-                            status: "ready";
-                        };
-                    };
-                };
-                /** @description No longer; the process shuts down. */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            /** @constant */
-                            status: "draining";
-                        };
-                    };
-                };
-            };
-        };
+        get: operations["getReadiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -984,26 +443,7 @@ export interface paths {
             cookie?: never;
         };
         /** State of each vendor */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The vendors by name. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ProviderHealthList"];
-                    };
-                };
-            };
-        };
+        get: operations["getProviderHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1024,26 +464,7 @@ export interface paths {
          * This document
          * @description Absent when `api.docs_enabled` is false, as are `/docs` and `/redoc`.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description OpenAPI 3.1. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": Record<string, never>;
-                    };
-                };
-            };
-        };
+        get: operations["getOpenApi"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1060,26 +481,7 @@ export interface paths {
             cookie?: never;
         };
         /** This document as a page */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page that works without other resources. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/html": string;
-                    };
-                };
-            };
-        };
+        get: operations["getDocs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1096,26 +498,7 @@ export interface paths {
             cookie?: never;
         };
         /** The same page */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description As `/docs`. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/html": string;
-                    };
-                };
-            };
-        };
+        get: operations["getRedoc"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1848,6 +1231,8 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             expires_at: string;
+            /** @description Lookups it has answered; null on Redis, which does not count them. */
+            hits: number | null;
             size_bytes: number;
             /** @description Only in lists; -1 without expiry. */
             ttl_seconds_left?: number;
@@ -2108,4 +1493,647 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    infer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InferRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InferResponse"];
+                    "text/event-stream": components["schemas"]["InferStreamEvent"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            502: components["responses"]["UpstreamError"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    createChatCompletion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatCompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatCompletion"];
+                    "text/event-stream": components["schemas"]["ChatCompletionChunk"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    createCompletion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Completion"];
+                    "text/event-stream": components["schemas"]["Completion"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    createResponse: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResponsesRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponsesReply"];
+                    "text/event-stream": {
+                        type: string;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    createEmbeddings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmbeddingRequest"];
+            };
+        };
+        responses: {
+            /** @description The vectors, in the order of the input. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmbeddingList"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    createMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessagesRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnthropicMessage"];
+                    "text/event-stream": {
+                        type: string;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            default: components["responses"]["AnthropicFailure"];
+        };
+    };
+    countMessageTokens: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CountTokensRequest"];
+            };
+        };
+        responses: {
+            /** @description The estimate. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @example 2 */
+                        input_tokens: number;
+                    };
+                };
+            };
+            default: components["responses"]["AnthropicFailure"];
+        };
+    };
+    listVendorModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiModelList"];
+                };
+            };
+        };
+    };
+    getVendorModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or alias; may contain slashes.
+                 * @example gpt-4o-mini
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            404: components["responses"]["OpenAiFailure"];
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The registry. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: {
+                /** @description `prometheus` asks for the text exposition. */
+                format?: "prometheus" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The totals. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsReply"];
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    getPrometheusMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All series. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example asahi_cache_hits_total{tier="1"} 12 */
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    clearCacheTier: {
+        parameters: {
+            query?: {
+                /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+                tier?: components["parameters"]["Tier"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Removed"];
+            400: components["responses"]["BadRequest"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    clearCache: {
+        parameters: {
+            query?: {
+                /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+                tier?: components["parameters"]["Tier"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Removed"];
+            400: components["responses"]["BadRequest"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    clearExpiredCache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Removed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCacheStats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheStats"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listCacheEntries: {
+        parameters: {
+            query?: {
+                /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+                tier?: components["parameters"]["Tier"];
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, without their answers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheEntries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    exportCache: {
+        parameters: {
+            query?: {
+                /** @description One JSON document, or one JSON object per line. */
+                format?: "json" | "ndjson";
+                /** @description `true` adds the text of each answer. */
+                include_response?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, as a file. */
+            200: {
+                headers: {
+                    /** @description A file name to save under. */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheEntries"];
+                    "application/x-ndjson": components["schemas"]["CacheEntry"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+        };
+    };
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Able to serve. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    getLiveness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        status: "alive";
+                    };
+                };
+            };
+        };
+    };
+    getReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Yes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        status: "ready";
+                    };
+                };
+            };
+            /** @description No longer; the process shuts down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        status: "draining";
+                    };
+                };
+            };
+        };
+    };
+    getProviderHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The vendors by name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderHealthList"];
+                };
+            };
+        };
+    };
+    getOpenApi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenAPI 3.1. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    getDocs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that works without other resources. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    getRedoc: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As `/docs`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+}

@@ -11,7 +11,7 @@ import { bytes, count, dateTime, dollars, duration } from '../../lib/format';
 import { sortedBy } from '../../lib/sort';
 
 type Entry = Schemas['CacheEntry'];
-type Key = 'query' | 'model' | 'task' | 'cost' | 'size' | 'created' | 'left';
+type Key = 'query' | 'model' | 'task' | 'cost' | 'size' | 'created' | 'left' | 'hits';
 
 const kLimits = [50, 200, 500];
 
@@ -29,6 +29,8 @@ function valueOf(entry: Entry, key: Key): string | number {
       return entry.size_bytes;
     case 'created':
       return entry.created_at;
+    case 'hits':
+      return entry.hits ?? -1;
     case 'left':
       return leftOf(entry);
   }
@@ -56,6 +58,9 @@ function EntryTable({ entries }: { entries: readonly Entry[] }) {
           <SortTh by="created" {...heading}>
             Stored
           </SortTh>
+          <SortTh by="hits" numeric {...heading}>
+            Hits
+          </SortTh>
           <SortTh by="left" numeric {...heading}>
             Expires in
           </SortTh>
@@ -76,6 +81,7 @@ function EntryTable({ entries }: { entries: readonly Entry[] }) {
             <Td className="whitespace-nowrap text-ink-2">{entry.model}</Td>
             <Td className="text-ink-2">{entry.task_type}</Td>
             <Td className="whitespace-nowrap text-ink-2 tabular-nums">{dateTime(entry.created_at)}</Td>
+            <Td numeric>{typeof entry.hits === 'number' ? count(entry.hits) : '–'}</Td>
             <Td numeric>{leftOf(entry) === Infinity ? 'never' : duration(leftOf(entry))}</Td>
             <Td numeric>{bytes(entry.size_bytes)}</Td>
             <Td numeric>{dollars(entry.cost)}</Td>

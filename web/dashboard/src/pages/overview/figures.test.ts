@@ -2,13 +2,10 @@ import { expect, test } from 'vitest';
 
 import type { Schemas } from '../../api/client';
 import { parseExposition } from '../../api/prometheus';
-import { latencyText, largest, modelRows, providerRows, requestsByTask, savingsByPhase, tokensOf } from './figures';
+import { largest, latencyText, modelRows, moneyByCause, providerRows, requestsByTask, tokensOf } from './figures';
 
 const metrics = {
-  tier1_hits: 2,
-  tier2_hits: 0,
-  tier3_hits: 0,
-  requests_by_model: { mini: 5, sonnet: 1, old: 1 },
+  requests_by_model: { mini: 50, sonnet: 1, old: 1 },
   cost_by_model: { mini: 0.002, sonnet: 0.01 },
 } as unknown as Schemas['MetricsReply'];
 
@@ -19,6 +16,8 @@ asahi_requests_total{cache_tier="0",model="none",status="error",task_type="codin
 asahi_model_latency_seconds_bucket{model="mini",le="0.005"} 0
 asahi_model_latency_seconds_bucket{model="mini",le="0.1"} 4
 asahi_model_latency_seconds_bucket{model="mini",le="+Inf"} 4
+asahi_cache_hits_total{tier="1"} 2
+asahi_cost_dollars_total{model="mini"} 0.125
 asahi_savings_dollars_total{phase="cache_t1"} 0.25
 asahi_savings_dollars_total{phase="new_phase"} 0.5
 asahi_token_count_count{direction="output"} 4
@@ -32,29 +31,30 @@ const providers = new Map([
 
 test('a model keeps its row when a part of the figures is missing', () => {
   const rows = modelRows(metrics, series, providers);
-  expect(rows[0]).toMatchObject({ name: 'mini', provider: 'openai', requests: 5, hits: 2, cost: 0.002 });
+  expect(rows[0]).toMatchObject({ name: 'mini', provider: 'openai', requests: 50, cost: 0.002, recent: 5, recentHits: 2 });
   expect(rows[2]).toMatchObject({ name: 'old', provider: '', cost: 0, p50: undefined });
   expect(modelRows(metrics, undefined, new Map())).toHaveLength(3);
 });
 
 test('models that left the registry are counted under an unknown provider', () => {
   expect(providerRows(modelRows(metrics, series, providers))).toEqual([
-    { name: 'openai', models: 1, requests: 5, hits: 2, cost: 0.002 },
-    { name: 'anthropic', models: 1, requests: 1, hits: 0, cost: 0.01 },
-    { name: 'unknown', models: 1, requests: 1, hits: 0, cost: 0 },
+    { name: 'openai', models: 1, requests: 50, cost: 0.002, recent: 5, recentHits: 2 },
+    { name: 'anthropic', models: 1, requests: 1, cost: 0.01, recent: 0, recentHits: 0 },
+    { name: 'unknown', models: 1, requests: 1, cost: 0, recent: 0, recentHits: 0 },
   ]);
 });
 
 test('saved tokens are hits times the average call, and unknown before the first call', () => {
-  expect(tokensOf(metrics, series)).toEqual({ input: 100, output: 300, perCall: 100, saved: 200 });
-  expect(tokensOf(metrics, parseExposition('')).saved).toBeUndefined();
+  expect(tokensOf(series)).toEqual({ input: 100, output: 300, perCall: 100, saved: 200 });
+  expect(tokensOf(parseExposition('')).saved).toBeUndefined();
 });
 
 test('failed requests are no task, and a phase without a name of ours keeps its own', () => {
   expect(requestsByTask(series)).toEqual([{ name: 'faq', amount: 5 }]);
-  expect(savingsByPhase(series)).toEqual([
+  expect(moneyByCause(series)).toEqual([
     { name: 'Saved by the exact cache', amount: 0.25 },
     { name: 'new_phase', amount: 0.5 },
+    { name: 'Paid to vendors', amount: 0.125 },
   ]);
 });
 

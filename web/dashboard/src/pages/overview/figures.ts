@@ -1,4 +1,7 @@
-/** The overview's figures out of the two faces of GET /metrics. Pure: replies in, rows out. */
+/**
+ * The overview's figures out of the two faces of GET /metrics. Pure: replies in, rows out. The JSON totals are kept in the
+ * database and go back to the first request ever; the Prometheus series begin anew with the process. No figure mixes them.
+ */
 import type { Schemas } from '../../api/client';
 import { quantile, total, totalsBy, type Quantile, type Series } from '../../api/prometheus';
 import { milliseconds } from '../../lib/format';
@@ -9,9 +12,11 @@ export interface ModelRow {
   name: string;
   provider: string;
   requests: number;
-  hits: number;
   cost: number;
-  /** Of vendor calls; absent when the model answered only from the cache. */
+  /** Since the last start: requests answered, and those of them from the cache. */
+  recent: number;
+  recentHits: number;
+  /** Since the last start, of vendor calls; absent when the model answered only from the cache. */
   p50?: Quantile | undefined;
   p95?: Quantile | undefined;
 }
@@ -20,10 +25,12 @@ export interface ProviderRow {
   name: string;
   models: number;
   requests: number;
-  hits: number;
   cost: number;
+  recent: number;
+  recentHits: number;
 }
 
+/** Since the last start. */
 export interface Tokens {
   input: number;
   output: number;
@@ -32,10 +39,12 @@ export interface Tokens {
   perCall: number;
 }
 
+const isAnswer = (labels: Readonly<Record<string, string>>): boolean => labels['status'] === 'success';
 const isHit = (labels: Readonly<Record<string, string>>): boolean => (labels['cache_tier'] ?? '0') !== '0';
 
 export function modelRows(metrics: Metrics, series: Series | undefined, providers: ReadonlyMap<string, string>): ModelRow[] {
-  const hits = series ? totalsBy(series, 'asahi_requests_total', 'model', isHit) : new Map<string, number>();
+  const recent = series && totalsBy(series, 'asahi_requests_total', 'model', isAnswer);
+  const recentHits = series && totalsBy(series, 'asahi_requests_total', 'model', (labels) => isAnswer(labels) && isHit(labels));
   const names = new Set([...Object.keys(metrics.requests_by_model), ...Object.keys(metrics.cost_by_model)]);
   return [...names].map((name) => {
     const ofModel = (labels: Readonly<Record<string, string>>) => labels['model'] === name;
@@ -43,8 +52,9 @@ export function modelRows(metrics: Metrics, series: Series | undefined, provider
       name,
       provider: providers.get(name) ?? '',
       requests: metrics.requests_by_model[name] ?? 0,
-      hits: hits.get(name) ?? 0,
       cost: metrics.cost_by_model[name] ?? 0,
+      recent: recent?.get(name) ?? 0,
+      recentHits: recentHits?.get(name) ?? 0,
       p50: series && quantile(series, 'asahi_model_latency_seconds', 0.5, ofModel),
       p95: series && quantile(series, 'asahi_model_latency_seconds', 0.95, ofModel),
     };
@@ -55,21 +65,22 @@ export function providerRows(models: readonly ModelRow[]): ProviderRow[] {
   const rows = new Map<string, ProviderRow>();
   for (const model of models) {
     const name = model.provider || 'unknown';
-    const row = rows.get(name) ?? { name, models: 0, requests: 0, hits: 0, cost: 0 };
+    const row = rows.get(name) ?? { name, models: 0, requests: 0, cost: 0, recent: 0, recentHits: 0 };
     row.models += 1;
     row.requests += model.requests;
-    row.hits += model.hits;
     row.cost += model.cost;
+    row.recent += model.recent;
+    row.recentHits += model.recentHits;
     rows.set(name, row);
   }
   return [...rows.values()].sort((a, b) => b.requests - a.requests || a.name.localeCompare(b.name));
 }
 
-export function tokensOf(metrics: Metrics, series: Series): Tokens {
+export function tokensOf(series: Series): Tokens {
   const input = total(series, 'asahi_token_count_sum', (labels) => labels['direction'] === 'input');
   const output = total(series, 'asahi_token_count_sum', (labels) => labels['direction'] === 'output');
   const calls = total(series, 'asahi_token_count_count', (labels) => labels['direction'] === 'output');
-  const hits = metrics.tier1_hits + metrics.tier2_hits + metrics.tier3_hits;
+  const hits = total(series, 'asahi_cache_hits_total');
   const perCall = calls > 0 ? (input + output) / calls : 0;
   return { input, output, perCall, saved: calls > 0 ? Math.round(hits * perCall) : undefined };
 }
@@ -88,19 +99,21 @@ const kPhases: Record<string, string> = {
   cache_t3: 'Saved by the workflow cache',
 };
 
-/** Answered requests by task. */
+/** Answered requests by task, since the last start. */
 export const requestsByTask = (series: Series): { name: string; amount: number }[] =>
-  [...totalsBy(series, 'asahi_requests_total', 'task_type', ({ status }) => status === 'success')].map(([task, amount]) => ({
+  [...totalsBy(series, 'asahi_requests_total', 'task_type', isAnswer)].map(([task, amount]) => ({
     name: task || 'unknown',
     amount,
   }));
 
-/** Dollars not spent, by what saved them. */
-export const savingsByPhase = (series: Series): { name: string; amount: number }[] =>
-  [...totalsBy(series, 'asahi_savings_dollars_total', 'phase')].map(([phase, amount]) => ({
+/** Dollars since the last start: not spent, by what saved them, and paid. Their sum is the baseline model's price. */
+export const moneyByCause = (series: Series): { name: string; amount: number }[] => [
+  ...[...totalsBy(series, 'asahi_savings_dollars_total', 'phase')].map(([phase, amount]) => ({
     name: kPhases[phase] ?? phase,
     amount,
-  }));
+  })),
+  { name: 'Paid to vendors', amount: total(series, 'asahi_cost_dollars_total') },
+];
 
 /** The `most` largest, the rest added up as one row. */
 export function largest(rows: readonly { name: string; amount: number }[], most: number): { name: string; amount: number }[] {

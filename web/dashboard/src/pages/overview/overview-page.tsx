@@ -24,10 +24,10 @@ function Breakdown({ metrics }: { metrics: Metrics }) {
   return (
     <>
       <div className="mt-4 grid gap-4 lg:grid-cols-2">
-        <SavingsCard metrics={metrics} />
-        <TasksCard metrics={metrics} />
+        <SavingsCard />
+        <TasksCard />
       </div>
-      <SectionCard className="mt-4" title="Models" note="Requests answered since start, by the model that wrote the answer.">
+      <SectionCard className="mt-4" title="Models" note="By the model that wrote the answer. Cache share and latency since the last start.">
         <ModelTable rows={models} />
       </SectionCard>
       <div className="mt-4 grid gap-4 lg:grid-cols-2">
@@ -50,7 +50,7 @@ export function OverviewPage() {
     <>
       <PageHeader
         title="Overview"
-        purpose="What was asked, paid and saved since the gateway started."
+        purpose="What was asked, paid and saved."
         actions={<Refresh keys={['metrics', 'health', 'cache', 'models']} updatedAt={metrics.dataUpdatedAt} />}
       />
       {metrics.isError && (

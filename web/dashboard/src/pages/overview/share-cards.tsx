@@ -2,12 +2,11 @@ import { BarList, SectionCard, SkeletonRows } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
-import type { Schemas } from '../../api/client';
 import type { Series } from '../../api/prometheus';
 import { seriesQuery } from '../../api/queries';
 import { Failure } from '../../app/failure';
 import { count, dollars, percent } from '../../lib/format';
-import { largest, requestsByTask, savingsByPhase } from './figures';
+import { largest, requestsByTask, moneyByCause } from './figures';
 
 interface Amount {
   name: string;
@@ -21,7 +20,7 @@ function Shares({ label, rows, text, nothing }: { label: string; rows: readonly 
 }
 
 const kMostCauses = 5;
-const kMostTasks = 5;
+const kMostTasks = 4;
 
 /** A card over the Prometheus series: loading and failing without taking the page along. */
 function useSeriesCard(draw: (series: Series) => ReactNode): ReactNode {
@@ -40,35 +39,28 @@ function useSeriesCard(draw: (series: Series) => ReactNode): ReactNode {
   return <SkeletonRows rows={3} />;
 }
 
-export function SavingsCard({ metrics }: { metrics: Schemas['MetricsReply'] }) {
+export function SavingsCard() {
   const body = useSeriesCard((series) => (
     <Shares
       label="Money by where it went"
-      rows={largest([...savingsByPhase(series), { name: 'Paid to vendors', amount: metrics.total_cost }], kMostCauses)}
+      rows={largest(moneyByCause(series), kMostCauses)}
       text={dollars}
       nothing="Nothing was paid or saved yet."
     />
   ));
   return (
-    <SectionCard
-      title="Where the money went"
-      note={`Of ${dollars(metrics.gpt4_equivalent_cost)} that the baseline model would have cost.`}
-    >
+    <SectionCard title="Where the money went" note="Of the baseline model’s price for the same requests, since the last start.">
       {body}
     </SectionCard>
   );
 }
 
-export function TasksCard({ metrics }: { metrics: Schemas['MetricsReply'] }) {
-  const modes = Object.entries(metrics.mode_distribution)
-    .sort(([, a], [, b]) => b - a)
-    .map(([mode, requests]) => `${mode} ${count(requests)}`)
-    .join(' · ');
+export function TasksCard() {
   const body = useSeriesCard((series) => (
     <Shares label="Requests by task" rows={largest(requestsByTask(series), kMostTasks)} text={count} nothing="No task was detected yet." />
   ));
   return (
-    <SectionCard title="Tasks" note={modes ? `Routing: ${modes}` : 'What the requests asked for.'}>
+    <SectionCard title="Tasks" note="What the requests asked for, since the last start.">
       {body}
     </SectionCard>
   );

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Coins, Gauge, PiggyBank, Repeat2, Send, TimerReset, Waypoints, Zap } from 'lucide-react';
 
 import type { Schemas } from '../../api/client';
-import { quantile, type Quantile } from '../../api/prometheus';
+import { meanOf, quantile, type Quantile } from '../../api/prometheus';
 import { seriesQuery } from '../../api/queries';
 import { count, countShort, dollars, milliseconds, percent } from '../../lib/format';
 import { latencyText, tokensOf } from './figures';
@@ -15,9 +15,10 @@ export function StatGrid({ metrics }: { metrics: Schemas['MetricsReply'] | undef
   const { data: series, isError } = useQuery(seriesQuery);
   const noSeries = isError && !series;
   const at = (q: number): Quantile | undefined => series && quantile(series, 'asahi_request_latency_seconds', q);
-  const tokens = metrics && series && tokensOf(metrics, series);
+  const tokens = series && tokensOf(series);
   const lookups = metrics && metrics.tier1_hits + metrics.tier1_misses;
   const hits = metrics && metrics.tier1_hits + metrics.tier2_hits + metrics.tier3_hits;
+  const mean = series && meanOf(series, 'asahi_request_latency_seconds');
   const fromSeries = (value: string | undefined) => (noSeries ? kUnknown : value);
   return (
     <div className="grid grid-cols-2 gap-3 sm:gap-4 lg:grid-cols-4">
@@ -50,19 +51,19 @@ export function StatGrid({ metrics }: { metrics: Schemas['MetricsReply'] | undef
         label="Latency p50"
         icon={Zap}
         value={fromSeries(series && latencyText(at(0.5)))}
-        note={metrics && `Mean ${milliseconds(metrics.avg_latency_ms)}`}
+        note={series && (mean === undefined ? 'Since the last start' : `Mean ${milliseconds(mean * 1000)}, since the last start`)}
       />
       <Stat
         label="Latency p95"
         icon={Gauge}
         value={fromSeries(series && latencyText(at(0.95)))}
-        note="Whole requests, cache hits included"
+        note="Whole requests, hits included"
       />
       <Stat
         label="Tokens used"
         icon={Waypoints}
         value={fromSeries(tokens && countShort(tokens.input + tokens.output))}
-        note={tokens && `${countShort(tokens.input)} in, ${countShort(tokens.output)} out`}
+        note={tokens && `${countShort(tokens.input)} in, ${countShort(tokens.output)} out, since start`}
       />
       <Stat
         label="Tokens saved"

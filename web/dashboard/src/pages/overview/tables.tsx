@@ -8,11 +8,11 @@ import { latencyText, type ModelRow, type ProviderRow } from './figures';
 
 const rate = (hits: number, all: number): string => (all > 0 ? percent(hits / all) : '–');
 
-type ModelKey = 'name' | 'provider' | 'requests' | 'hits' | 'p50' | 'p95' | 'cost';
+type ModelKey = 'name' | 'provider' | 'requests' | 'cached' | 'p50' | 'p95' | 'cost';
 
 function modelValue(row: ModelRow, key: ModelKey): string | number {
   if (key === 'p50' || key === 'p95') return row[key]?.value ?? -1;
-  if (key === 'hits') return row.requests > 0 ? row.hits / row.requests : 0;
+  if (key === 'cached') return row.recent > 0 ? row.recentHits / row.recent : -1;
   return row[key];
 }
 
@@ -32,7 +32,7 @@ export function ModelTable({ rows }: { rows: readonly ModelRow[] }) {
           <SortTh by="requests" numeric {...heading}>
             Requests
           </SortTh>
-          <SortTh by="hits" numeric {...heading}>
+          <SortTh by="cached" numeric {...heading}>
             From cache
           </SortTh>
           <SortTh by="p50" numeric {...heading}>
@@ -52,7 +52,7 @@ export function ModelTable({ rows }: { rows: readonly ModelRow[] }) {
             <Td className="font-medium whitespace-nowrap">{row.name}</Td>
             <Td className="text-ink-2">{row.provider || '–'}</Td>
             <Td numeric>{count(row.requests)}</Td>
-            <Td numeric>{rate(row.hits, row.requests)}</Td>
+            <Td numeric>{rate(row.recentHits, row.recent)}</Td>
             <Td numeric>{latencyText(row.p50)}</Td>
             <Td numeric>{latencyText(row.p95)}</Td>
             <Td numeric>{dollars(row.cost)}</Td>
@@ -81,7 +81,7 @@ export function ProviderTable({ rows }: { rows: readonly ProviderRow[] }) {
             <Td className="font-medium">{row.name}</Td>
             <Td numeric>{count(row.models)}</Td>
             <Td numeric>{count(row.requests)}</Td>
-            <Td numeric>{rate(row.hits, row.requests)}</Td>
+            <Td numeric>{rate(row.recentHits, row.recent)}</Td>
             <Td numeric>{dollars(row.cost)}</Td>
           </tr>
         ))}

@@ -213,13 +213,14 @@ export function QuestionForm({ question, onChange, onSend, onCancel, running }: 
           <Button look="ghost" disabled={running || !question.prompt} onClick={() => onChange({ prompt: '' })}>
             Clear
           </Button>
+          {/* Keys keep them two elements: one that turned into a submit button while it is clicked would send again. */}
           {running ? (
-            <Button onClick={onCancel} className="min-w-24">
+            <Button key="cancel" onClick={onCancel} className="min-w-24">
               <Square aria-hidden className="size-3.5 fill-current" />
               Cancel
             </Button>
           ) : (
-            <Button look="primary" type="submit" disabled={incomplete} className="min-w-24">
+            <Button key="send" look="primary" type="submit" disabled={incomplete} className="min-w-24">
               Send
             </Button>
           )}

@@ -10,7 +10,7 @@ import { snippetsFor } from './snippets';
 const kNames = [
   ['auto', 'Autopilot: the gateway detects the task and picks the model.'],
   ['asahi-guided', 'Guided: say quality_preference and latency_preference in the body.'],
-  ['gpt-4o-mini, claude-…', 'Explicit: exactly this model. Names and aliases stand under Models.'],
+  ['gpt-4o-mini, claude-…', 'Explicit: exactly this model; the names stand under Models.'],
 ] as const;
 
 const linkLook =
