@@ -40,7 +40,7 @@ struct TokenPrice {
 
   auto operator<=>(const TokenPrice&) const = default;
   static TokenPrice per_1k(double dollars);
-  double dollars_per_1k() const { return static_cast<double>(pico_per_token) * 1e-9; }
+  double dollars_per_1k() const { return static_cast<double>(pico_per_token) / 1e9; }
 };
 
 /// A sum of token costs in pico-dollars, rounded once (half up) by `total()`.

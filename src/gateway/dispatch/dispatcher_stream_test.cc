@@ -252,10 +252,26 @@ TEST_F(DispatcherStreamTest, ShowsOneTrainOfThoughtOnly) {
   EXPECT_EQ(seen.text, "Paris.");
 }
 
-TEST_F(DispatcherStreamTest, StartsAgainThreeTimesAtMost) {
+TEST_F(DispatcherStreamTest, FailsBeforeItBeginsWhenOnlyOpeningFramesCame) {
   breaker_failures(100);
   for (int i = 0; i < 10; ++i) {
     vendors_["north"].stream({{event(EventKind::kStart)}}, cut_stream());
+  }
+  const Seen seen = stream({"small"});
+  ASSERT_TRUE(seen.error);
+  EXPECT_EQ(seen.error->reason, "service_unavailable") << "so that the client gets a status instead of a broken stream";
+}
+
+TEST_F(DispatcherStreamTest, StartsAgainThreeTimesAtMost) {
+  breaker_failures(100);
+  for (int i = 0; i < 10; ++i) {
+    // More than the opening frames that are held back: the stream counts as begun.
+    vendors_["north"].stream({{event(EventKind::kStart)},
+                              {event(EventKind::kOther)},
+                              {event(EventKind::kOther)},
+                              {event(EventKind::kOther)},
+                              {event(EventKind::kOther)}},
+                             cut_stream());
   }
   const Seen seen = stream({"small"});
   EXPECT_FALSE(seen.whole);

@@ -201,7 +201,7 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
     const auto settling = [&] {
       return parts.events.backlog() > 0 || (parts.loader.healthy() && !parts.totals.is_complete());
     };
-    for (int i = 0; i < 50 && settling(); ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
+    for (int i = 0; i < 1000 && settling(); ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
     if (wants_text(context.request)) co_return exposition(parts);
     const json::object body = co_await metrics_json(parts);
     co_return http::Response::json(200, write_json(body));
