@@ -24,6 +24,12 @@ http::Response file_response(const EmbeddedFile& file, std::string_view path) {
   response.headers.add("Content-Type", std::string(content_type(path)));
   // Names of built assets carry a digest of their content; the pages do not.
   response.headers.add("Cache-Control", path.starts_with("dashboard/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
+  // Dialogs set inline styles; a dashboard may be pointed at another gateway.
+  if (path == "dashboard/index.html") {
+    response.headers.add("Content-Security-Policy",
+                         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; "
+                         "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
+  }
   response.body = std::string(file.bytes);
   return response;
 }

@@ -228,8 +228,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Totals since start
-         * @description JSON; Prometheus text (version 0.0.4) with `?format=prometheus`, or when `Accept` prefers `text/plain` or
+         * Totals since the first event
+         * @description JSON with the sums of every event so far, those of earlier starts included; Prometheus text (series begin with the
+         *     process) (version 0.0.4) with `?format=prometheus`, or when `Accept` prefers `text/plain` or
          *     `application/openmetrics-text` to `application/json`.
          */
         get: operations["getMetrics"];
@@ -1149,7 +1150,7 @@ export interface components {
             hit_rate: number;
         };
         MetricsReply: {
-            /** @description US dollars paid since start. */
+            /** @description US dollars paid. */
             total_cost: number;
             total_requests: number;
             /** @description The same as `total_requests`. */
