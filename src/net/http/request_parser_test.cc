@@ -6,6 +6,8 @@
 namespace asahi::http {
 namespace {
 
+using namespace std::string_literals;
+
 struct Outcome {
   Request request;
   int fault = 0;  ///< status; 0: none
@@ -125,7 +127,7 @@ TEST(RequestParser, RefusesWhatSmugglingIsMadeOf) {
       {400, "folded coding behind an empty line",
        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"},
       {400, "space before colon", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc"},
-      {400, "NUL in value", std::string("GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", 37)},
+      {400, "NUL in value", "GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n"s},
       {400, "no colon", "GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n"},
       {400, "empty name", "GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n"},
       {400, "missing Host", "GET / HTTP/1.1\r\n\r\n"},

@@ -162,6 +162,11 @@ Aw<void> Session::run() {
     if (!alive) break;
 
     CancelSource cancel;
+    // However this request ends: who reads ahead must not reach for its source any more.
+    struct End {
+      Session& session;
+      ~End() { session.end_handling(); }
+    } const end{*this};
     Context context = make_context(cancel, received);
     const Route* route = nullptr;
     bool unread_body = false;
