@@ -422,7 +422,7 @@ TEST_F(RedisSubscriptionTest, SubscribesAgainAfterARestart) {
 
 TEST_F(RedisSubscriptionTest, WorksInTheOlderProtocol) {
   RedisServer server({"--rename-command", "HELLO", ""});
-  options_.heartbeat = 1s;  // PING has another reply there
+  options_.heartbeat = 3s;  // PING has another reply there
   connect(server.url());
   auto subscription = subscribe("c");
   EXPECT_TRUE(eventually([&] { return active_ == 1; }));
