@@ -9,3 +9,7 @@ find_package(CLI11 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(GTest REQUIRED)
+# Sanitizers bring an allocator of their own.
+if(NOT ASAHI_SANITIZE AND NOT ASAHI_FUZZ)
+  find_package(mimalloc 2 REQUIRED)
+endif()

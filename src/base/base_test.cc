@@ -104,5 +104,19 @@ TEST(Try, ReturnsTheFirstError) {
   EXPECT_EQ(quarter(6).error().field, "value");
 }
 
+TEST(Money, IsShownWithSixDigitsRoundedAwayFromZero) {
+  for (const auto& [nanos, text] : {std::pair<std::int64_t, const char*>{0, "0.000000"},
+                                    {499, "0.000000"},
+                                    {-499, "0.000000"},
+                                    {500, "0.000001"},
+                                    {-42'000, "-0.000042"},
+                                    {1'999'999'500, "2.000000"},
+                                    {-12'000'000'000, "-12.000000"}}) {
+    std::string out;
+    append_shown(out, NanoUsd{nanos});
+    EXPECT_EQ(out, text) << nanos;
+  }
+}
+
 }  // namespace
 }  // namespace asahi

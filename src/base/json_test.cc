@@ -72,5 +72,35 @@ TEST(JsonString, EscapesWhatTheRfcDemands) {
   EXPECT_EQ(out, "\"a\\\"b\\\\\\n\\u0001\"");
 }
 
+TEST(JsonString, FindsWhatNeedsAnEscapeAtEveryPlaceOfAWord) {
+  for (std::size_t at = 0; at < 20; ++at) {
+    for (const auto& [raw, escaped] : {std::pair("\"", "\\\""), {"\\", "\\\\"}, {"\n", "\\n"}, {"\x1f", "\\u001f"}}) {
+      std::string text(20, 'a'), expected(20, 'a'), out;
+      text.replace(at, 1, raw);
+      expected.replace(at, 1, escaped);
+      append_json_string(out, text);
+      EXPECT_EQ(out, '"' + expected + '"');
+    }
+  }
+}
+
+TEST(JsonString, GoesBehindWhatIsThere) {
+  std::string out, expected;
+  for (std::size_t size = 0; size < 100; ++size) {
+    append_json_string(out, std::string(size, 'a'));
+    expected += '"' + std::string(size, 'a') + '"';
+  }
+  EXPECT_EQ(out, expected);
+}
+
+TEST(JsonString, LeavesEverythingElseAsItIs) {
+  std::string text, out;
+  for (int c = 0x20; c < 0x100; ++c) {
+    if (c != '"' && c != '\\') text += static_cast<char>(c);
+  }
+  append_json_string(out, text);
+  EXPECT_EQ(out, '"' + text + '"');
+}
+
 }  // namespace
 }  // namespace asahi

@@ -13,9 +13,26 @@ std::string to_decimal(NanoUsd amount) {
                      magnitude % 1'000'000'000);
 }
 
-double shown_dollars(NanoUsd amount) {
-  const std::int64_t half = amount.nanos < 0 ? -500 : 500;
-  return static_cast<double>((amount.nanos + half) / 1000) / 1e6;
+namespace {
+
+std::int64_t shown_micros(NanoUsd amount) {
+  return (amount.nanos + (amount.nanos < 0 ? -500 : 500)) / 1000;
+}
+
+}  // namespace
+
+double shown_dollars(NanoUsd amount) { return static_cast<double>(shown_micros(amount)) / 1e6; }
+
+void append_shown(std::string& out, NanoUsd amount) {
+  const std::int64_t micros = shown_micros(amount);
+  const std::uint64_t magnitude = static_cast<std::uint64_t>(micros < 0 ? -micros : micros);
+  if (micros < 0) out += '-';
+  const fmt::format_int dollars(magnitude / 1'000'000);
+  out.append(dollars.data(), dollars.size());
+  char fraction[] = ".000000";
+  std::uint64_t rest = magnitude % 1'000'000;
+  for (int i = 6; i > 0; --i, rest /= 10) fraction[i] = static_cast<char>('0' + rest % 10);
+  out += fraction;
 }
 
 Result<NanoUsd> parse_nano_usd(std::string_view text) {

@@ -28,6 +28,8 @@ struct NanoUsd {
 std::string to_decimal(NanoUsd amount);
 /// Dollars rounded half away from zero to micro-dollars: what APIs show.
 double shown_dollars(NanoUsd amount);
+/// The same as text with six digits behind the point: "-0.000042".
+void append_shown(std::string& out, NanoUsd amount);
 /// Reads a decimal number of dollars with at most nine fraction digits that matter; more are rounded.
 Result<NanoUsd> parse_nano_usd(std::string_view text);
 /// Rounds to the nearest nano-dollar.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "llm/wire/common.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -16,38 +18,47 @@ std::int64_t integer_at(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_int64() ? value->get_int64() : 0;
 }
 
+/// Writes the members of a part into an object that is open.
 struct PartWriter {
-  json::object operator()(const llm::TextPart& part) const {
-    json::object out{{"t", "text"}, {"text", part.text}};
-    if (!part.cache_control.is_null()) out["cache_control"] = part.cache_control;
-    return out;
+  llm::wire::JsonOut& out;
+
+  void operator()(const llm::TextPart& part) const {
+    out.member("t", "text").member("text", part.text);
+    if (!part.cache_control.is_null()) out.member("cache_control", part.cache_control);
   }
-  json::object operator()(const llm::ImagePart& part) const {
-    return {{"t", "image"}, {"url", part.url}, {"media_type", part.media_type}, {"data", part.data}, {"detail", part.detail}};
+  void operator()(const llm::ImagePart& part) const {
+    out.member("t", "image").member("url", part.url).member("media_type", part.media_type);
+    out.member("data", part.data).member("detail", part.detail);
   }
-  json::object operator()(const llm::AudioPart& part) const {
-    return {{"t", "audio"}, {"format", part.format}, {"data", part.data}};
+  void operator()(const llm::AudioPart& part) const {
+    out.member("t", "audio").member("format", part.format).member("data", part.data);
   }
-  json::object operator()(const llm::FilePart& part) const {
-    return {{"t", "file"}, {"file_id", part.file_id}, {"url", part.url}, {"media_type", part.media_type},
-            {"data", part.data}, {"name", part.name}};
+  void operator()(const llm::FilePart& part) const {
+    out.member("t", "file").member("file_id", part.file_id).member("url", part.url).member("media_type", part.media_type);
+    out.member("data", part.data).member("name", part.name);
   }
-  json::object operator()(const llm::ToolCallPart& part) const {
-    return {{"t", "tool_call"}, {"id", part.id}, {"name", part.name}, {"arguments", part.arguments}};
+  void operator()(const llm::ToolCallPart& part) const {
+    out.member("t", "tool_call").member("id", part.id).member("name", part.name).member("arguments", part.arguments);
   }
-  json::object operator()(const llm::ToolResultPart& part) const {
-    json::object out{{"t", "tool_result"}, {"tool_call_id", part.tool_call_id}, {"text", part.text}, {"is_error", part.is_error}};
-    json::array images;
-    for (const llm::ImagePart& image : part.images) images.push_back((*this)(image));
-    if (!images.empty()) out["images"] = std::move(images);
-    return out;
+  void operator()(const llm::ToolResultPart& part) const {
+    out.member("t", "tool_result").member("tool_call_id", part.tool_call_id).member("text", part.text);
+    out.member("is_error", part.is_error);
+    if (part.images.empty()) return;
+    out.key("images").open_array();
+    for (const llm::ImagePart& image : part.images) {
+      out.open_object();
+      (*this)(image);
+      out.close_object();
+    }
+    out.close_array();
   }
-  json::object operator()(const llm::ReasoningPart& part) const {
-    return {{"t", "reasoning"}, {"text", part.text}, {"signature", part.signature}, {"encrypted", part.encrypted}};
+  void operator()(const llm::ReasoningPart& part) const {
+    out.member("t", "reasoning").member("text", part.text).member("signature", part.signature);
+    out.member("encrypted", part.encrypted);
   }
-  json::object operator()(const llm::RefusalPart& part) const { return {{"t", "refusal"}, {"text", part.text}}; }
-  json::object operator()(const llm::OpaquePart& part) const {
-    return {{"t", "opaque"}, {"shape", static_cast<std::int64_t>(part.shape)}, {"value", part.value}};
+  void operator()(const llm::RefusalPart& part) const { out.member("t", "refusal").member("text", part.text); }
+  void operator()(const llm::OpaquePart& part) const {
+    out.member("t", "opaque").member("shape", static_cast<std::int64_t>(part.shape)).member("value", part.value);
   }
 };
 
@@ -96,16 +107,12 @@ Result<llm::Part> part_from_json(const json::object& object) {
   return fail(Errc::kCorrupt, fmt::format("a stored answer has a part of unknown type '{}'", type));
 }
 
-json::object usage_to_json(const llm::Usage& usage) {
-  return {{"input", usage.input},
-          {"cached_input", usage.cached_input},
-          {"cache_write_input", usage.cache_write_input},
-          {"cache_write_1h_input", usage.cache_write_1h_input},
-          {"audio_input", usage.audio_input},
-          {"output", usage.output},
-          {"reasoning_output", usage.reasoning_output},
-          {"audio_output", usage.audio_output},
-          {"reported", usage.reported}};
+void write_usage(llm::wire::JsonOut& out, const llm::Usage& usage) {
+  out.open_object().member("input", usage.input).member("cached_input", usage.cached_input);
+  out.member("cache_write_input", usage.cache_write_input).member("cache_write_1h_input", usage.cache_write_1h_input);
+  out.member("audio_input", usage.audio_input).member("output", usage.output);
+  out.member("reasoning_output", usage.reasoning_output).member("audio_output", usage.audio_output);
+  out.member("reported", usage.reported).close_object();
 }
 
 llm::Usage usage_from_json(const json::object& object) {
@@ -123,12 +130,23 @@ llm::Usage usage_from_json(const json::object& object) {
   return usage;
 }
 
+void write_parts(llm::wire::JsonOut& out, const std::vector<llm::Part>& parts) {
+  out.open_array();
+  for (const llm::Part& part : parts) {
+    out.open_object();
+    std::visit(PartWriter{out}, part);
+    out.close_object();
+  }
+  out.close_array();
+}
+
 }  // namespace
 
 json::array parts_to_json(const std::vector<llm::Part>& parts) {
-  json::array array;
-  for (const llm::Part& part : parts) array.push_back(std::visit(PartWriter{}, part));
-  return array;
+  std::string text;
+  llm::wire::JsonOut out(text);
+  write_parts(out, parts);
+  return parse_json(text).value().get_array();
 }
 
 Result<std::vector<llm::Part>> parts_from_json(const json::value& value) {
@@ -144,29 +162,23 @@ Result<std::vector<llm::Part>> parts_from_json(const json::value& value) {
 
 std::string serialize_answer(const Answer& answer) {
   const llm::ChatResponse& response = answer.response;
-  const json::object header{
-      {"v", kVersion},
-      {"query", answer.query},
-      {"model", answer.model},
-      {"provider", answer.provider},
-      {"task_type", answer.task_type},
-      {"cost_nanos", answer.cost.nanos},
-      {"baseline_nanos", answer.baseline.nanos},
-      {"quality", answer.quality},
-      {"created_at", format_rfc3339(answer.created)},
-      {"expires_at", format_rfc3339(answer.expires)},
-      {"id", response.id},
-      {"vendor_model", response.model},
-      {"finish", static_cast<std::int64_t>(response.finish)},
-      {"stop_sequence", response.stop_sequence},
-      {"usage", usage_to_json(response.usage)},
-      {"shape", static_cast<std::int64_t>(response.shape)},
-      {"parts", parts_to_json(response.parts)},
-  };
-  std::string out = json::serialize(header);
-  out += '\n';
-  if (response.original != nullptr) out += json::serialize(response.original->root());
-  return out;
+  std::string text;
+  text.reserve(2'048 + answer.query.size());
+  llm::wire::JsonOut out(text);
+  out.open_object().member("v", kVersion).member("query", answer.query).member("model", answer.model);
+  out.member("provider", answer.provider).member("task_type", answer.task_type);
+  out.member("cost_nanos", answer.cost.nanos).member("baseline_nanos", answer.baseline.nanos);
+  out.member("quality", answer.quality).member("created_at", format_rfc3339(answer.created));
+  out.member("expires_at", format_rfc3339(answer.expires)).member("id", response.id);
+  out.member("vendor_model", response.model).member("finish", static_cast<std::int64_t>(response.finish));
+  out.member("stop_sequence", response.stop_sequence).key("usage");
+  write_usage(out, response.usage);
+  out.member("shape", static_cast<std::int64_t>(response.shape)).key("parts");
+  write_parts(out, response.parts);
+  out.close_object();
+  text += '\n';
+  if (response.original != nullptr) llm::wire::append_json(text, response.original->root());
+  return text;
 }
 
 Result<Answer> parse_answer(std::string_view stored) {

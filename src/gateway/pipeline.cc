@@ -317,6 +317,7 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.allow_fallback = call.options.allow_fallback;
   request.fallback_models = call.options.fallback_models;
   request.caller_has_key = !call.options.provider_api_key.empty();
+  request.list_alternatives = call.endpoint->codec == nullptr;  // vendors' shapes have no place for them
   auto planned = parts_.router.plan(parts_.registry.get(), request, health(true));
   if (planned || planned.error().code != Errc::kUnavailable) return planned;
   // A failed poll says who is worth asking first, not that the last one left may not be asked.
@@ -352,10 +353,8 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
 
 void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
   if (call.cache_key.empty() || !worth_keeping(answer->response)) return;
-  net::Loop::current()->spawn("cache write", [this, key = call.cache_key, answer = std::move(answer),
-                                              ttl = ttl_of(call.task.task_type)]() -> Aw<void> {
-    return parts_.cache.put(key, answer, ttl);
-  });
+  const auto ttl = ttl_of(call.task.task_type);
+  net::Loop::current()->spawn("cache write", parts_.cache.put(call.cache_key, std::move(answer), ttl));
 }
 
 Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_ptr<Call> call) {

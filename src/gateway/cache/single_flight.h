@@ -49,7 +49,7 @@ class SingleFlight {
     }
     auto on_cancel = cancel.on_cancel([this, waiter, flight, key] { leave(key, flight, waiter); });
     if (leader) {
-      home.spawn("single flight", [this, key, flight, call = std::move(call)]() -> Aw<void> { return fly(key, flight, call); });
+      home.spawn("single flight", fly(std::move(key), flight, std::move(call)));
     }
     Outcome outcome = co_await wait(waiter);
     co_return Shared{std::move(outcome), leader};

@@ -117,7 +117,11 @@ Result<LogBatch> read_log(const std::string& dir, const LogPosition& from, std::
     const std::string path = dir + "/" + *file;
     const File in(path);
     if (in.fd() < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
-    std::string bytes(max_bytes, '\0');
+    struct stat info {};
+    if (::fstat(in.fd(), &info) != 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
+    // Mostly little is new: a buffer for the most there may be would be cleared at each call for nothing.
+    const std::int64_t left = std::max<std::int64_t>(0, info.st_size - offset);
+    std::string bytes(std::min(max_bytes, static_cast<std::size_t>(left)), '\0');
     const ssize_t got = ::pread(in.fd(), bytes.data(), bytes.size(), offset);
     if (got < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
     bytes.resize(static_cast<std::size_t>(got));

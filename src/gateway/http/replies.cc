@@ -21,7 +21,10 @@ void append_member(std::string& out, std::string_view name, std::string_view tex
 }
 
 void append_money(std::string& out, std::string_view name, NanoUsd amount) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":{:.6f}", name, shown_dollars(amount));
+  out += ",\"";
+  out += name;
+  out += "\":";
+  append_shown(out, amount);
 }
 
 double shown_ms(double ms) { return std::round(ms * 1000) / 1000; }

@@ -71,6 +71,8 @@ struct RouteRequest {
   std::span<const std::string> fallback_models;
   /// The caller brought a vendor key: a vendor without a platform key is fine.
   bool caller_has_key = false;
+  /// Explicit mode: also list the other models with their cost. Off where nobody is shown them.
+  bool list_alternatives = true;
 };
 
 /// What base selection holds candidates to.

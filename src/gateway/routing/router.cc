@@ -424,7 +424,10 @@ Result<Plan> Router::plan_explicit(std::shared_ptr<const Registry> registry,
   }
   decision.model = &models.all()[chosen];
   decision.estimated_cost = estimate_cost(*decision.model, request.input_tokens);
-  decision.alternatives = alternatives_to(models, survey, request, chosen, decision.estimated_cost);
+  if (request.list_alternatives) {
+    decision.alternatives =
+        alternatives_to(models, survey, request, chosen, decision.estimated_cost);
+  }
   plan.attempts = attempts(models, survey, request, chosen);
   return plan;
 }

@@ -541,6 +541,14 @@ TEST(Explicit, TheModelMustBePermittedAndAble) {
   EXPECT_THAT(plan.error().message, HasSubstr("does not support tools, images"));
 }
 
+TEST(Explicit, ListsNoAlternativesWhereNobodyIsShownThem) {
+  RouteRequest r = explicit_request("small");
+  r.list_alternatives = false;
+  const auto plan = router().plan(four_vendors(), r, {});
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(plan->decision.alternatives.empty());
+}
+
 TEST(Explicit, ListsAlternativesBestSavingFirst) {
   ModelProfile off = model("off", "x", 4, 1, 0);
   off.availability = Availability::kUnavailable;

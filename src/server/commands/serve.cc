@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "server/app.h"
 #include "server/commands/commands.h"
+#include "server/memory.h"
 
 namespace asahi::server {
 namespace {
@@ -32,6 +33,7 @@ void greet(const gateway::GatewayConfig& config, std::uint16_t port) {
 }
 
 int serve(const CommonOptions& common) {
+  begin_thrift();
   LoadedConfig loaded = load_config(common);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
   const gateway::GatewayConfig& config = loaded.gateway;
@@ -59,6 +61,7 @@ int serve(const CommonOptions& common) {
                             {"environment", config.app.environment},
                             {"pid", ::getpid()}});
   greet(config, (*app)->port());
+  end_thrift();
   for (;;) {
     int signal = 0;
     sigwait(&signals, &signal);
