@@ -167,11 +167,18 @@ async function growth({ upstream }, { long }) {
   const asahi = await start_asahi(upstream);
   const mixed = (requests) => chat_load(asahi, { connections: 64, requests, warmup: 0, "repeat-percent": 50, pool: 1000 });
   const settled = async () => {
-    await sleep(3000);
+    await sleep(1500);
     return memory(asahi.pid).now;
   };
-  await mixed(150_000);
-  const before = await settled();
+  // Warm when another 100,000 requests added next to nothing: caches are full, the allocator has its reserves.
+  let before = 0;
+  for (let round = 0; round < 12; ++round) {
+    await mixed(100_000);
+    const now = await settled();
+    if (now - before < 0.3) break;
+    before = now;
+  }
+  before = await settled();
   const requests = long ? 1_000_000 : 200_000;
   const report = await mixed(requests);
   const after = await settled();

@@ -1,6 +1,11 @@
 #include "gateway/events/recorder.h"
 
 namespace asahi::gateway {
+namespace {
+
+constexpr std::size_t kConsiderateBatch = 128;  ///< some 60,000 events a second at a wait of 2 ms
+
+}  // namespace
 
 Result<std::unique_ptr<EventRecorder>> EventRecorder::start(Options options, const Clock& clock,
                                                             std::vector<Observer> observers) {
@@ -67,10 +72,14 @@ void EventRecorder::run() {
       stopping = stop_;
     }
     if (!batch.empty()) {
+      // An event loop may wait for this core: it gets it after one event, not after the whole batch. On a core that is
+      // never free that would be the last this thread sees of it, so a large batch is written in one go.
+      const bool considerate = batch.size() <= kConsiderateBatch;
       lines.clear();
       for (const InferenceEvent& event : batch) {
         append_json(lines, event);
         lines += '\n';
+        if (considerate) std::this_thread::yield();
       }
       auto appended = log_.append(lines);
       while (!appended) {
@@ -91,6 +100,7 @@ void EventRecorder::run() {
       unsynced = true;
       for (const InferenceEvent& event : batch) {
         for (const Observer& observer : observers_) observer(event);
+        if (considerate) std::this_thread::yield();
       }
       {
         const std::scoped_lock lock(mutex_);

@@ -1,14 +1,23 @@
 #include "storage/sql/lane.h"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace asahi::sql {
 namespace {
+constexpr int kNice = 10;  // a tenth of the weight of an event loop
 thread_local bool database_thread = false;
-}
+}  // namespace
 
 bool on_database_thread() { return database_thread; }
 
 namespace internal {
-void enter_database_thread() { database_thread = true; }
+void enter_database_thread() {
+  database_thread = true;
+  // Queries may take their time; requests that share the CPU with them may not.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
+}
 }  // namespace internal
 
 }  // namespace asahi::sql
