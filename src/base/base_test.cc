@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <memory>
 #include <set>
 
 #include "base/cancel.h"
@@ -79,6 +81,20 @@ TEST(CancelSource, RunsSubscribersOnceAndForgetsDroppedOnes) {
   EXPECT_EQ(kept, 2);
 }
 
+TEST(CancelSource, MayComeToItsEndInsideACallback) {
+  auto source = std::make_unique<CancelSource>();
+  int ran = 0;
+  CancelSource::Subscription first;
+  first = source->on_cancel([&] {
+    ++ran;
+    first.reset();
+    source.reset();  // the request is over, and everything of it goes
+  });
+  source->cancel();
+  EXPECT_EQ(ran, 1);
+  EXPECT_EQ(source, nullptr);
+}
+
 TEST(CancelSource, AllowsACallbackToDropItsNeighbour) {
   CancelSource source;
   CancelSource::Subscription second;
@@ -102,6 +118,15 @@ Result<int> quarter(int value) {
 TEST(Try, ReturnsTheFirstError) {
   EXPECT_EQ(quarter(8).value(), 2);
   EXPECT_EQ(quarter(6).error().field, "value");
+}
+
+TEST(Money, SumsBeyondItsRangeStayAtItsEnd) {
+  const NanoUsd most{std::numeric_limits<std::int64_t>::max()}, least{std::numeric_limits<std::int64_t>::min()};
+  EXPECT_EQ(most + NanoUsd{1}, most);
+  EXPECT_EQ(least - NanoUsd{1}, least);
+  EXPECT_EQ(NanoUsd{1} - least, most);
+  EXPECT_EQ(least + NanoUsd{-1}, least);
+  EXPECT_EQ(most - most, NanoUsd{0});
 }
 
 TEST(Money, IsShownWithSixDigitsRoundedAwayFromZero) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <list>
 #include <utility>
@@ -13,6 +14,13 @@ class CancelSource {
  public:
   using Callback = std::function<void()>;
 
+ private:
+  struct Entry {
+    Callback callback;
+    bool fired = false;
+  };
+
+ public:
   /// Removes its callback when destroyed; may outlive neither the source nor its loop.
   class [[nodiscard]] Subscription {
    public:
@@ -29,18 +37,21 @@ class CancelSource {
     }
     ~Subscription() { reset(); }
     void reset() {
-      if (source_ != nullptr) source_->callbacks_.erase(at_);
+      if (source_ != nullptr) source_->entries_.erase(at_);
       source_ = nullptr;
     }
 
    private:
     friend class CancelSource;
-    Subscription(CancelSource* source, std::list<Callback>::iterator at) : source_(source), at_(at) {}
+    Subscription(CancelSource* source, std::list<Entry>::iterator at) : source_(source), at_(at) {}
     CancelSource* source_ = nullptr;
-    std::list<Callback>::iterator at_;
+    std::list<Entry>::iterator at_;
   };
 
   CancelSource() = default;
+  ~CancelSource() {
+    if (gone_ != nullptr) *gone_ = true;
+  }
   CancelSource(const CancelSource&) = delete;
   CancelSource& operator=(const CancelSource&) = delete;
 
@@ -49,13 +60,19 @@ class CancelSource {
   /// Runs every subscribed callback once, in order of subscription. Later calls do nothing.
   void cancel() {
     if (std::exchange(cancelled_, true)) return;
-    // A callback may drop its own or a neighbour's subscription, so look the list up anew each time.
-    while (!callbacks_.empty()) {
-      fired_.splice(fired_.end(), callbacks_, callbacks_.begin());
-      const Callback callback = fired_.back();
+    // A callback may drop its own or a neighbour's subscription, so look the list up anew each time. It may also bring
+    // the request to its end, and this source with it.
+    bool gone = false;
+    gone_ = &gone;
+    for (;;) {
+      const auto next = std::ranges::find(entries_, false, &Entry::fired);
+      if (next == entries_.end()) break;
+      next->fired = true;
+      const Callback callback = next->callback;
       callback();
+      if (gone) return;
     }
-    callbacks_.splice(callbacks_.end(), fired_);
+    gone_ = nullptr;
   }
 
   /// `callback` runs on cancel(); at once when that has happened already.
@@ -64,13 +81,13 @@ class CancelSource {
       callback();
       return {};
     }
-    return Subscription(this, callbacks_.insert(callbacks_.end(), std::move(callback)));
+    return Subscription(this, entries_.insert(entries_.end(), {std::move(callback)}));
   }
 
  private:
   bool cancelled_ = false;
-  std::list<Callback> callbacks_;
-  std::list<Callback> fired_;
+  bool* gone_ = nullptr;  ///< set while cancel() runs
+  std::list<Entry> entries_;
 };
 
 }  // namespace asahi

@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -10,18 +11,26 @@
 namespace asahi {
 
 /// An amount of US dollars in integer nano-dollars (1e-9 USD), so that sums are exact.
-/// Range ±9.2 billion USD.
+/// Range ±9.2 billion USD; sums beyond stay at its end.
 struct NanoUsd {
   std::int64_t nanos = 0;
 
   auto operator<=>(const NanoUsd&) const = default;
-  NanoUsd operator+(NanoUsd other) const { return {nanos + other.nanos}; }
-  NanoUsd operator-(NanoUsd other) const { return {nanos - other.nanos}; }
-  NanoUsd& operator+=(NanoUsd other) {
-    nanos += other.nanos;
-    return *this;
+  NanoUsd operator+(NanoUsd other) const {
+    std::int64_t sum;
+    return {__builtin_add_overflow(nanos, other.nanos, &sum) ? end(other.nanos > 0) : sum};
   }
+  NanoUsd operator-(NanoUsd other) const {
+    std::int64_t difference;
+    return {__builtin_sub_overflow(nanos, other.nanos, &difference) ? end(other.nanos < 0) : difference};
+  }
+  NanoUsd& operator+=(NanoUsd other) { return *this = *this + other; }
   double dollars() const { return static_cast<double>(nanos) * 1e-9; }
+
+ private:
+  static constexpr std::int64_t end(bool upper) {
+    return upper ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
+  }
 };
 
 /// "0.000123456": nine decimals, as NUMERIC(18,9) columns hold it.
