@@ -102,12 +102,15 @@ std::size_t clean_prefix(std::string_view text) {
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
   constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
   const auto below = [](std::uint64_t word, std::uint64_t limit) { return (word - kOnes * limit) & ~word & kHighs; };
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
+  const auto is_clean = [&](const char* eight) {
     std::uint64_t word;
-    std::memcpy(&word, text.data() + i, 8);
-    if ((below(word, 0x20) | below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1)) != 0) break;
-  }
+    std::memcpy(&word, eight, 8);
+    return (below(word, 0x20) | below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1)) == 0;
+  };
+  std::size_t i = 0;
+  while (i + 8 <= text.size() && is_clean(text.data() + i)) i += 8;
+  // The rest at once, together with some that was looked at.
+  if (i > 0 && i + 8 > text.size() && is_clean(text.data() + text.size() - 8)) return text.size();
   for (; i < text.size(); ++i) {
     const unsigned char c = static_cast<unsigned char>(text[i]);
     if (c < 0x20 || c == '"' || c == '\\') break;
