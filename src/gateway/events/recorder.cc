@@ -4,6 +4,7 @@ namespace asahi::gateway {
 namespace {
 
 constexpr std::size_t kConsiderateBatch = 128;  ///< some 60,000 events a second at a wait of 2 ms
+constexpr std::chrono::milliseconds kConsiderateTime{2};
 
 }  // namespace
 
@@ -72,14 +73,18 @@ void EventRecorder::run() {
       stopping = stop_;
     }
     if (!batch.empty()) {
-      // An event loop may wait for this core: it gets it after one event, not after the whole batch. On a core that is
-      // never free that would be the last this thread sees of it, so a large batch is written in one go.
-      const bool considerate = batch.size() <= kConsiderateBatch;
+      // An event loop may wait for this core: it gets it after one event, not after the whole batch. Where others want
+      // the core as well, or it is never free, that would keep the events waiting instead: no more of it then.
+      const auto patience = batch.size() <= kConsiderateBatch ? std::chrono::steady_clock::now() + kConsiderateTime
+                                                              : std::chrono::steady_clock::time_point::min();
+      const auto step_back = [patience] {
+        if (std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+      };
       lines.clear();
       for (const InferenceEvent& event : batch) {
         append_json(lines, event);
         lines += '\n';
-        if (considerate) std::this_thread::yield();
+        step_back();
       }
       auto appended = log_.append(lines);
       while (!appended) {
@@ -100,7 +105,7 @@ void EventRecorder::run() {
       unsynced = true;
       for (const InferenceEvent& event : batch) {
         for (const Observer& observer : observers_) observer(event);
-        if (considerate) std::this_thread::yield();
+        step_back();
       }
       {
         const std::scoped_lock lock(mutex_);
