@@ -81,6 +81,17 @@ async function contestants() {
   return { upstream, direct: upstream, nginx, asahi, portkey, all: [upstream, nginx, portkey, asahi].filter(Boolean) };
 }
 
+async function clean_up() {
+  await stop_all();
+  rmSync(scratch, { recursive: true, force: true });
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, async () => {
+    await clean_up();
+    process.exit(130);
+  });
+}
+
 const about = machine();
 console.log(`${about.cpu}, ${about.cpus} CPUs, ${about.memory_gib} GiB, Linux ${about.kernel}, load ${about.load_before.toFixed(1)} before; ` +
   `clang ${about.compiler}, commit ${about.commit}; ${about.nginx}, @portkey-ai/gateway ${about.portkey} on Node ${about.node}`);
@@ -105,7 +116,6 @@ try {
   process.stderr.write(`bench: ${error.message}\n`);
   process.exitCode = 1;
 } finally {
-  await stop_all();
-  rmSync(scratch, { recursive: true, force: true });
+  await clean_up();
 }
 process.exit();
