@@ -100,8 +100,9 @@ struct Gateway::Impl {
   std::unique_ptr<VendorSet> vendors;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<ExactCache> cache;
-  std::unique_ptr<EventRecorder> events;
+  /// Outlives the recorder, whose thread wakes it.
   std::unique_ptr<EventLoader> loader;
+  std::unique_ptr<EventRecorder> events;
   std::unique_ptr<Pipeline> pipeline;
 
   std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();

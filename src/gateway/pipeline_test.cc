@@ -251,7 +251,8 @@ TEST_F(PipelineFlowTest, RoutesCallsThatNameNoModeAsConfigured) {
     vendors_[vendor].answer("two");
   }
   EXPECT_EQ(infer(R"({"prompt":"q"})").object().at("routing_mode"), "guided");
-  EXPECT_EQ(infer(R"({"prompt":"q","routing_mode":"autopilot"})").object().at("routing_mode"), "autopilot");
+  EXPECT_EQ(infer(R"({"prompt":"q","routing_mode":"autopilot"})").object().at("routing_mode"),
+            "autopilot");
 }
 
 // ---- single flight
@@ -508,6 +509,7 @@ struct Bill {
   llm::Usage usage;
   std::int64_t nanos;
 };
+void PrintTo(const Bill& bill, std::ostream* out) { *out << bill.name; }
 const Bill kBills[] = {
     {"plain", {.input = 1'000, .output = 500, .reported = true}, 1'000 * 1'000 + 500 * 2'000},
     {"cached",

@@ -163,6 +163,21 @@ TEST_F(EventLogTest, RecorderTellsItsBacklog) {
   EXPECT_EQ((*recorder)->backlog(), 0U);
 }
 
+TEST_F(EventLogTest, RecorderHasFlushedOnlyWhenItsCallbackRan) {
+  std::latch called(1), go_on(1);
+  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
+  ASSERT_TRUE(recorder);
+  (*recorder)->on_written([&] {
+    called.count_down();
+    go_on.wait();
+  });
+  (*recorder)->record(sample());
+  called.wait();
+  EXPECT_FALSE((*recorder)->flush(std::chrono::milliseconds(1))) << "what the callback uses is still in use";
+  go_on.count_down();
+  EXPECT_TRUE((*recorder)->flush(std::chrono::seconds(10)));
+}
+
 TEST_F(EventLogTest, RecorderGoesOnInTheLogOfTheProcessBefore) {
   for (int process = 0; process < 2; ++process) {
     auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});

@@ -92,12 +92,13 @@ void EventRecorder::run() {
       for (const InferenceEvent& event : batch) {
         for (const Observer& observer : observers_) observer(event);
       }
+      // Before anybody hears that the batch is through: who waited for that may end what the callback needs.
+      if (on_written_) on_written_();
       {
         const std::scoped_lock lock(mutex_);
         written_total_ += batch.size();
       }
       written_.notify_all();
-      if (on_written_) on_written_();
       batch.clear();
       if (lines.capacity() > 1 << 20) lines = {};
       if (batch.capacity() > 8192) batch = {};

@@ -34,7 +34,8 @@ class EventRecorder {
   ~EventRecorder();
 
   void record(InferenceEvent event);
-  /// Returns when everything recorded before the call is in the log and seen by the observers, or after `limit`.
+  /// Returns when everything recorded before the call is in the log and seen by the observers and the callback, or after
+  /// `limit`.
   bool flush(std::chrono::milliseconds limit);
 
   /// Events recorded that the log and the observers have not seen yet.
@@ -46,7 +47,7 @@ class EventRecorder {
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
   std::uint64_t recorded() const { return recorded_.load(std::memory_order_relaxed); }
   bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
-  /// Called after each batch reached the log (wakes the loader).
+  /// Called on the writer's thread after each batch reached the log (wakes the loader). Set before the first event.
   void on_written(std::function<void()> callback) { on_written_ = std::move(callback); }
 
  private:

@@ -193,6 +193,7 @@ struct ShapeCase {
   const char* ask_stream;
   const char* id;  ///< pattern
 };
+void PrintTo(const ShapeCase& shape, std::ostream* out) { *out << shape.name; }
 const ShapeCase kShapes[] = {
     {"native", R"({"prompt":"q","model":"small"})",
      R"({"prompt":"q","model":"small","stream":true})", "resp_.*"},
