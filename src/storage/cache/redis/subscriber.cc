@@ -77,6 +77,7 @@ Aw<void> Subscriber::supervise(std::shared_ptr<Subscriber> self) {
       const auto opened = std::chrono::steady_clock::now();
       self->stream_ = std::move(session->stream);
       self->last_heard_ = opened;
+      self->asked_ = false;
       self->out_.clear();
       self->writing_ = false;
       std::vector<std::string_view> subscribe{"SUBSCRIBE"};
@@ -114,6 +115,7 @@ Aw<Error> Subscriber::listen(std::shared_ptr<Subscriber> self,
     if (!size) co_return std::move(size.error());
     if (*size == 0) co_return fail(Errc::kUnavailable, "Redis closed the connection").error();
     self->last_heard_ = std::chrono::steady_clock::now();
+    self->asked_ = false;
     std::string_view bytes(buffer.data(), *size);
     while (!bytes.empty()) {
       auto reply = parser.parse(bytes);
@@ -165,11 +167,14 @@ void Subscriber::arm_heartbeat() {
   heartbeat_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (error || self->stream_ == nullptr) return;
     const auto silence = std::chrono::steady_clock::now() - self->last_heard_;
-    if (silence >= 2 * self->options_->heartbeat) {
-      self->stream_->close();
-      return;
+    if (silence >= self->options_->heartbeat) {
+      // A quiet channel is no dead server: only one that was asked and kept silent is.
+      if (std::exchange(self->asked_, true)) {
+        self->stream_->close();
+        return;
+      }
+      self->send({"PING"});
     }
-    if (silence >= self->options_->heartbeat) self->send({"PING"});
     self->arm_heartbeat();
   });
 }

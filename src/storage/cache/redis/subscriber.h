@@ -63,6 +63,7 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   std::string out_;
   bool writing_ = false;
   std::chrono::steady_clock::time_point last_heard_;
+  bool asked_ = false;  ///< a PING is out and nothing was heard since
   boost::asio::steady_timer pause_;
   boost::asio::steady_timer heartbeat_;
 };
