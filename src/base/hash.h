@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,5 +27,13 @@ std::string to_hex(const std::array<std::uint8_t, N>& digest) {
   return to_hex(digest.data(), N);
 }
 std::string base64_encode(std::string_view data);
+/// Strict: padding required, no blanks. Nothing for other text.
+std::optional<std::string> base64_decode(std::string_view text);
+/// RFC 4648 §5 without padding, as in JWTs.
+std::string base64url_encode(std::string_view data);
+std::optional<std::string> base64url_decode(std::string_view text);
+
+/// Compares in a time that depends on the lengths only.
+bool equal_constant_time(std::string_view a, std::string_view b);
 
 }  // namespace asahi

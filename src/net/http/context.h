@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,11 @@
 #include "net/loop.h"
 
 namespace asahi::http {
+
+/// Who sends a request, as the gate found out (net/http/gate.h). What it holds is the gate's matter.
+struct Caller {
+  virtual ~Caller() = default;
+};
 
 /// One request's way through the server: what arrived, where it runs, who is still waiting.
 /// Lives in the connection's coroutine for as long as the handler and its stream run.
@@ -31,6 +37,10 @@ struct Context {
   std::vector<std::pair<std::string_view, std::string>> path_params;
   /// The route's pattern ("/cache/entries"), for metrics and logs: bounded cardinality.
   std::string_view route;
+  /// Set by the gate before the handler runs; null without a gate.
+  std::shared_ptr<const Caller> caller;
+  /// Added to the reply whatever it is: X-RateLimit-*, cookies.
+  Headers reply_headers;
 
   std::string_view path_param(std::string_view name) const {
     for (const auto& [key, value] : path_params) {

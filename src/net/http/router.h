@@ -30,6 +30,9 @@ struct Route {
   FastHandler fast;
   WebSocketHandler websocket;
   ErrorWriter errors;  ///< null: the native error body
+  /// Who may call it: "public", "authenticated" (any valid credential) or the name of a permission. A server with a gate
+  /// refuses to start with a route that says nothing.
+  std::string_view access = {};
   /// Body limit for this route; 0: the server's.
   std::size_t max_body_bytes = 0;
 };
@@ -39,14 +42,17 @@ struct Route {
 class Router {
  public:
   void add(Route route);
-  void get(std::string pattern, Handler handler) {
-    add({Method::kGet, std::move(pattern), std::move(handler)});
+  void get(std::string pattern, Handler handler, std::string_view access = {}) {
+    add({.method = Method::kGet, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
   }
-  void post(std::string pattern, Handler handler) {
-    add({Method::kPost, std::move(pattern), std::move(handler)});
+  void post(std::string pattern, Handler handler, std::string_view access = {}) {
+    add({.method = Method::kPost, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
   }
-  void del(std::string pattern, Handler handler) {
-    add({Method::kDelete, std::move(pattern), std::move(handler)});
+  void put(std::string pattern, Handler handler, std::string_view access = {}) {
+    add({.method = Method::kPut, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
+  }
+  void del(std::string pattern, Handler handler, std::string_view access = {}) {
+    add({.method = Method::kDelete, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
   }
 
   struct Match {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "net/http/router.h"
+#include "net/http/gate.h"
 #include "net/loop.h"
 
 namespace asahi::http {
@@ -48,6 +48,8 @@ struct ServerOptions {
   /// Sees every request (but CORS preflights) before its route, on the loop's thread; a response
   /// is sent instead of the route's.
   std::function<std::optional<Response>(const Context&)> before;
+  /// Stands before every route; outlives the server. Null: all routes are open.
+  Gate* gate = nullptr;
   /// Called on the loop's thread when a reply's last byte was handed to the kernel: access log,
   /// metrics.
   std::function<void(const Context&, int status, std::size_t body_bytes)> on_complete;
