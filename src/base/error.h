@@ -38,6 +38,9 @@ struct Error {
   std::string reason;
   /// Path of the offending input field, e.g. "messages[2].content". Empty: none.
   std::string field;
+  /// Further members of the native error body's `details`, as JSON text without the braces:
+  /// "\"daily_limit\":10,\"current_spend\":9.99". Empty: none.
+  std::string details;
   /// HTTP status that an upstream answered with; 0: none.
   int upstream_status = 0;
   /// How long to wait before a retry, as the refusing side said.

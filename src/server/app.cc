@@ -199,7 +199,9 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
 
   http::Router router;
   impl->gateway->add_routes(router);
-  impl->routes = router.list();
+  for (const http::Route* route : router.routes()) {
+    impl->routes.push_back(fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
+  }
   http::ServerOptions options;
   options.host = listeners == Listeners::kLoopbackOnly ? "127.0.0.1" : config.api.host;
   options.port = listeners == Listeners::kLoopbackOnly ? 0 : config.api.port;

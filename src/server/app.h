@@ -31,7 +31,7 @@ class App {
   void stop();
   /// SIGHUP: the models file is read again.
   void reload();
-  /// "METHOD /pattern" of every route.
+  /// "METHOD /pattern access" of every route.
   std::vector<std::string> routes() const;
 
  private:

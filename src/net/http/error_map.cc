@@ -87,6 +87,10 @@ Response native_error(const Error& error, const Context& context) {
     body += "\"field\":";
     append_json_string(body, error.field);
   }
+  if (!error.details.empty() && !internal) {
+    if (!error.field.empty()) body += ',';
+    body += error.details;
+  }
   body += "},\"request_id\":";
   append_json_string(body, context.request_id);
   body += ",\"timestamp\":\"" + format_rfc3339(system_clock().now()) + '"';

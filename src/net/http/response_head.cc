@@ -191,6 +191,11 @@ void ResponseHeadWriter::append(std::string& out, const Response& response, cons
     append_field(out, name, value);
     overrides_default = overrides_default || default_fields_.has(name);
   }
+  if (frame.extra != nullptr) {
+    for (const auto& [name, value] : *frame.extra) {
+      if (!is_owned_by_server(name) && is_name(name) && is_line_safe(value)) append_field(out, name, value);
+    }
+  }
   if (!overrides_default) {
     out += default_block_;
   } else {

@@ -25,6 +25,7 @@ struct ReplyFrame {
   bool http_1_1 = true;
   std::string_view request_id;
   std::string_view date_field;  ///< "Date: …\r\n"
+  const Headers* extra = nullptr;  ///< fields beside the handler's; null: none
 };
 
 /// Writes reply heads with a server's fixed parts (default fields, CORS). Pure.

@@ -152,12 +152,10 @@ Router::Match Router::match(Method method, std::string_view path) const {
   return match;
 }
 
-std::vector<std::string> Router::list() const {
-  std::vector<std::string> lines;
-  for (const auto& route : tree_->all) {
-    lines.push_back(std::string(to_string(route->method)) + ' ' + route->pattern);
-  }
-  return lines;
+std::vector<const Route*> Router::routes() const {
+  std::vector<const Route*> routes;
+  for (const auto& route : tree_->all) routes.push_back(route.get());
+  return routes;
 }
 
 }  // namespace asahi::http

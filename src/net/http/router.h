@@ -63,8 +63,8 @@ class Router {
   /// `path` as sent (percent-encoded), so that an encoded '/' stays inside its part; `params` are
   /// decoded.
   Match match(Method method, std::string_view path) const;
-  /// "METHOD /pattern" of every route, in order of addition (OpenAPI check).
-  std::vector<std::string> list() const;
+  /// Every route, in order of addition (checks of OpenAPI and of access rules).
+  std::vector<const Route*> routes() const;
 
   Router();
   ~Router();

@@ -190,6 +190,13 @@ Result<std::unique_ptr<Server>> Server::bind(net::LoopPool& loops, ServerOptions
                 fmt::format("listen address '{}' is not an IP address such as 0.0.0.0 or ::",
                             options.host));
   }
+  if (options.gate != nullptr) {
+    for (const Route* route : router.routes()) {
+      if (!route->access.empty()) continue;
+      return fail(Errc::kInvalidArgument, fmt::format("route {} {} does not say who may call it (Route::access)",
+                                                      to_string(route->method), route->pattern));
+    }
+  }
   const std::uint16_t port = options.port;
   auto state = std::make_shared<ServerState>(std::move(options), std::move(router));
   auto impl = std::make_unique<Impl>(loops, state);

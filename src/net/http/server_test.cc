@@ -523,6 +523,110 @@ TEST_F(ServerTest, DefaultFieldsAndCorsReachTheClient) {
   EXPECT_THAT(socket.receive_until("\r\n\r\n"), StartsWith("HTTP/1.1 204"));
 }
 
+/// Lets /fast and /slow pass, refuses the rest; at once or after a while, as its caller's header asks.
+struct TestGate final : Gate {
+  struct Guest final : Caller {
+    std::string name;
+  };
+  static Result<void> decide(Context& context, const Route& route) {
+    if (context.request.headers.has("X-Break")) throw std::runtime_error("gate secret");
+    context.reply_headers.add("X-RateLimit-Remaining", "7");
+    auto guest = std::make_shared<Guest>();
+    guest->name = "guest";
+    context.caller = std::move(guest);
+    if (route.access == "public") return {};
+    auto refusal = fail(Errc::kForbidden, "guests may not do this");
+    refusal.error().details = "\"required_permission\":\"echo\"";
+    return refusal;
+  }
+  std::optional<Result<void>> try_enter(Context& context, const Route& route) override {
+    if (context.request.headers.has("X-Late")) return std::nullopt;
+    return decide(context, route);
+  }
+  Task<void> enter(Context& context, const Route& route) override {
+    (void)co_await context.loop.sleep_for(5ms, &context.cancel);
+    co_return decide(context, route);
+  }
+};
+
+struct GateTest : ServerTest {
+  TestGate gate;
+  void serve_gated() {
+    options.gate = &gate;
+    options.host = "127.0.0.1";
+    options.port = 0;
+    Route fast{.method = Method::kGet, .pattern = "/fast", .access = "public"};
+    fast.fast = [](Context&) -> std::optional<Response> { return Response::text(200, "fast"); };
+    router.add(std::move(fast));
+    router.get(
+        "/who",
+        [](Context& context) -> Aw<Response> {
+          co_return Response::text(200, static_cast<const TestGate::Guest&>(*context.caller).name);
+        },
+        "public");
+    router.post(
+        "/echo",
+        [this](Context& context) -> Aw<Response> {
+          ++echoes;
+          co_return Response::text(200, context.request.body);
+        },
+        "echo");
+    auto bound = Server::bind(pool, std::move(options), std::move(router));
+    ASSERT_TRUE(bound) << bound.error().message;
+    server = *std::move(bound);
+    pool.start();
+    server->start();
+  }
+  std::atomic<int> echoes{0};
+};
+
+TEST_F(GateTest, LetsPassAndAddsItsFieldsAtOnceAndLate) {
+  serve_gated();
+  for (const char* more : {"", "X-Late: 1\r\n"}) {
+    const std::string fast = ask("/fast", more);
+    EXPECT_THAT(fast, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(fast, HasSubstr("X-RateLimit-Remaining: 7"));
+    EXPECT_THAT(ask("/who", more), HasSubstr("\r\n\r\nguest"));
+  }
+}
+
+TEST_F(GateTest, RefusesBeforeTheHandlerRuns) {
+  serve_gated();
+  for (const char* more : {"", "X-Late: 1\r\n"}) {
+    RawSocket socket = connect();
+    socket.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + std::string(more) + "\r\nhi" + get("/who"));
+    const std::string replies = socket.receive_until("guest");
+    EXPECT_THAT(replies, StartsWith("HTTP/1.1 403"));
+    EXPECT_THAT(replies, HasSubstr(R"("details":{"required_permission":"echo"})"));
+    EXPECT_THAT(replies, HasSubstr("HTTP/1.1 200"));
+  }
+  EXPECT_EQ(echoes, 0);
+}
+
+TEST_F(GateTest, AGateThatBreaksLetsNobodyIn) {
+  serve_gated();
+  for (const char* more : {"X-Break: 1\r\n", "X-Break: 1\r\nX-Late: 1\r\n"}) {
+    const std::string reply = ask("/who", more);
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 500"));
+    EXPECT_THAT(reply, Not(HasSubstr("secret")));
+  }
+}
+
+TEST_F(GateTest, UnknownPathsNeverReachIt) {
+  serve_gated();
+  EXPECT_THAT(ask("/nowhere"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(GateTest, ARouteWithoutARuleKeepsTheServerFromStarting) {
+  options.gate = &gate;
+  options.host = "127.0.0.1";
+  options.port = 0;
+  router.get("/forgotten", [](Context&) -> Aw<Response> { co_return Response{}; });
+  const auto bound = Server::bind(pool, std::move(options), std::move(router));
+  ASSERT_FALSE(bound);
+  EXPECT_THAT(bound.error().message, HasSubstr("GET /forgotten does not say who may call it"));
+}
+
 TEST_F(ServerTest, DrainLetsRequestsFinishAndClosesIdleConnections) {
   serve();
   RawSocket idle = connect();

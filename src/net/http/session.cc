@@ -191,14 +191,24 @@ Aw<void> Session::run() {
     // The answer. Its time is the handler's and the writes' own.
     expiry_ = kNever;
     std::optional<ActiveSlot> slot;
-    if (!response && route->fast) response = fast_answer(context, *route);
+    bool passed = response.has_value();
+    if (!passed) passed = try_gate(context, *route, response);
+    if (!response && passed && route->fast) response = fast_answer(context, *route);
     if (!response) {
       slot.emplace(state_);
-      if (slot->granted() && route->websocket) {
+      if (slot->granted() && !passed) {
+        begin_handling(cancel, received, context.deadline);
+        response = co_await pass_gate(context, *route);
+        if (response) replace_if_overtaken(*response, context, *route);
+        if (!response && route->fast) response = fast_answer(context, *route);
+      }
+      if (response) {
+        // refused at the gate, or answered behind it
+      } else if (slot->granted() && route->websocket) {
         response = co_await serve_websocket(context, *route, cancel);
         if (!response) break;
       } else if (slot->granted()) {
-        begin_handling(cancel, received, context.deadline);
+        if (cancel_ == nullptr) begin_handling(cancel, received, context.deadline);
         response = co_await handle(context, *route);
         replace_if_overtaken(*response, context, *route);
       } else {
@@ -400,6 +410,38 @@ std::optional<Response> Session::fast_answer(Context& context, const Route& rout
   return exception_reply(context, route, what);
 }
 
+bool Session::try_gate(Context& context, const Route& route, std::optional<Response>& refusal) const {
+  Gate* const gate = state_.options.gate;
+  if (gate == nullptr) return true;
+  std::string what;
+  try {
+    const auto verdict = gate->try_enter(context, route);
+    if (!verdict) return false;
+    if (!*verdict) refusal = write_error(verdict->error(), context, &route);
+    return true;
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+    what = "not a std::exception";
+  }
+  refusal = exception_reply(context, route, what);
+  return true;
+}
+
+Aw<std::optional<Response>> Session::pass_gate(Context& context, const Route& route) {
+  std::string what;
+  try {
+    const auto verdict = co_await state_.options.gate->enter(context, route);
+    if (verdict) co_return std::nullopt;
+    co_return write_error(verdict.error(), context, &route);
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+    what = "not a std::exception";
+  }
+  co_return exception_reply(context, route, what);
+}
+
 Aw<Response> Session::handle(Context& context, const Route& route) {
   std::string what;
   try {
@@ -433,11 +475,16 @@ Response Session::error_reply(int status, Errc code, std::string reason, std::st
   Error error = fail(code, std::move(message)).error();
   error.reason = std::move(reason);
   if (status == 503) error.retry_after = 1s;
-  const ErrorWriter& route_writer =
-      route != nullptr && route->errors ? route->errors : state_.options.errors;
-  Response response = route_writer ? route_writer(error, context) : native_error(error, context);
+  Response response = write_error(error, context, route);
   response.status = status;
   return response;
+}
+
+Response Session::write_error(const Error& error, const Context& context,
+                              const Route* route) const {
+  const ErrorWriter& writer =
+      route != nullptr && route->errors ? route->errors : state_.options.errors;
+  return writer ? writer(error, context) : native_error(error, context);
 }
 
 void Session::replace_if_overtaken(Response& response, const Context& context,
@@ -459,6 +506,7 @@ net::Gather Session::compose(const Response& response, const Context& context, b
   frame.http_1_1 = parser_.http_1_1();
   frame.request_id = context.request_id;
   frame.date_field = side_->date.now();
+  frame.extra = &context.reply_headers;
   if (has_no_body(response.status)) {
     frame.framing = BodyFraming::kNone;
   } else if (response.stream) {

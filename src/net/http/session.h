@@ -56,12 +56,16 @@ class Session : public std::enable_shared_from_this<Session> {
   /// What is known without a handler: CORS preflight, unknown path, wrong method, a body that is
   /// too long.
   std::optional<Response> early_answer(Context& context, const Route*& route, bool& unread_body);
+  /// Asks the gate; false when it wants to suspend. A refusal goes to `refusal`.
+  bool try_gate(Context& context, const Route& route, std::optional<Response>& refusal) const;
+  Aw<std::optional<Response>> pass_gate(Context& context, const Route& route);
   std::optional<Response> fast_answer(Context& context, const Route& route) const;
   Aw<Response> handle(Context& context, const Route& route);
   /// What the client gets when the handler's answer came too late or in the server's last moments.
   void replace_if_overtaken(Response& response, const Context& context, const Route& route) const;
   Response error_reply(int status, Errc code, std::string reason, std::string message,
                        const Context& context, const Route* route) const;
+  Response write_error(const Error& error, const Context& context, const Route* route) const;
   void report_exception(const Context& context, std::string_view what) const;
   Response exception_reply(const Context& context, const Route& route, std::string_view what) const;
   /// Composes the head into `out_`; the pieces stay valid as long as `response`.
