@@ -14,6 +14,15 @@
 namespace asahi {
 namespace {
 
+TEST(Clock, RefusesTimesThatItsNanosecondsDoNotReach) {
+  for (const char* far : {"2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-12-31T00:00:00Z"}) {
+    const auto time = parse_rfc3339(far);
+    ASSERT_FALSE(time) << far;
+    EXPECT_NE(time.error().message.find("1678 to 2261"), std::string::npos);
+  }
+  EXPECT_TRUE(parse_rfc3339("2261-12-31T23:59:59Z"));
+}
+
 TEST(Clock, WritesAndReadsRfc3339) {
   auto time = parse_rfc3339("2026-11-21T10:00:00.123Z");
   ASSERT_TRUE(time);

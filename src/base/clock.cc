@@ -75,6 +75,9 @@ Result<Clock::Time> parse_rfc3339(std::string_view text) {
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok() || hour > 23 || minute > 59 || second > 60) return bad();
+  if (year < 1678 || year > 2261) {
+    return fail(Errc::kInvalidArgument, fmt::format("'{}' is out of range: the year must be 1678 to 2261", text));
+  }
   std::size_t at = 19;
   std::int64_t fraction_ns = 0;
   if (at < text.size() && text[at] == '.') {

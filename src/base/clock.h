@@ -42,7 +42,8 @@ class ManualClock final : public Clock {
 std::string format_rfc3339(Clock::Time time);
 /// "2026-11-21" in UTC.
 std::string format_date(Clock::Time time);
-/// Reads what `format_rfc3339` writes, with any number of fraction digits and any offset.
+/// Reads what `format_rfc3339` writes, with any number of fraction digits and any offset. Years 1678 to 2261: what
+/// nanoseconds in 64 bits reach.
 Result<Clock::Time> parse_rfc3339(std::string_view text);
 
 }  // namespace asahi

@@ -253,7 +253,8 @@ void Gateway::add_routes(http::Router& router) {
                 .pattern = pattern,
                 .handler = impl.counted([&impl, &endpoint](http::Context& context) { return impl.pipeline->answer(context, endpoint); }),
                 .fast = [&impl, &endpoint](http::Context& context) { return impl.pipeline->repeat(context, endpoint); },
-                .errors = endpoint.errors});
+                .errors = endpoint.errors,
+                .access = "infer"});
   };
   for (const char* path : {"/infer", "/api/v1/infer", "/api/v2/infer"}) shaped(path, impl.infer_endpoint);
   shaped("/v1/chat/completions", impl.chat_endpoint);
@@ -265,13 +266,15 @@ void Gateway::add_routes(http::Router& router) {
               .handler = impl.counted([&impl](http::Context& context) -> Aw<http::Response> {
                 return impl.pipeline->count_tokens(context, impl.messages_endpoint);
               }),
-              .errors = impl.messages_endpoint.errors});
+              .errors = impl.messages_endpoint.errors,
+              .access = "infer"});
   router.add({.method = http::Method::kPost,
               .pattern = "/v1/embeddings",
               .handler = impl.counted([&impl](http::Context& context) -> Aw<http::Response> {
                 return impl.pipeline->embed(context, impl.chat_endpoint.errors);
               }),
-              .errors = impl.chat_endpoint.errors});
+              .errors = impl.chat_endpoint.errors,
+              .access = "infer"});
   const ServiceParts service = impl.service_parts();
   add_service_routes(router, service);
   add_cache_routes(router, service);

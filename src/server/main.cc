@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   add_serve(app, common, chosen);
   add_infer(app, common, chosen);
   add_test(app, common, chosen);
+  add_events(app, common, chosen);
   add_metrics(app, common, chosen);
   add_config(app, common, chosen);
   add_migrate(app, common, chosen);

@@ -1,6 +1,6 @@
 /** The command line: help everywhere, exit codes, configuration faults, migrations, mock runs without a network. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
@@ -10,7 +10,7 @@ import { find_program, free_port, run, stop_everything, temp_folder } from "./su
 
 after(stop_everything);
 
-const kCommands = ["serve", "api", "infer", "test", "metrics", "config", "migrate", "genkey", "healthcheck"];
+const kCommands = ["serve", "api", "infer", "test", "metrics", "events", "config", "migrate", "genkey", "healthcheck"];
 
 test("--help lists the commands and each command has its own help", async () => {
   const { code, stdout } = await run_asahi(["--help"]);
@@ -70,6 +70,34 @@ test("test --mock runs stored queries and ends with the metrics", async () => {
   assert.equal(code, 0, stderr);
   assert.ok((stdout.match(/\b(HIT|MISS)\b/g) ?? []).length >= 12, stdout);
   assert.match(stdout, /requests\W+12\b/);
+  // The exact sums of the events are what the server's metrics say, to the micro-dollar.
+  const sums = [...stdout.matchAll(/^(their events|the server's metrics).*?cost (\$\S+) +baseline (\$\S+) +saved (\$\S+) +requests (\d+)/gm)];
+  assert.equal(sums.length, 2, stdout);
+  assert.deepEqual(sums[0].slice(2), sums[1].slice(2));
+});
+
+test("events export writes CSV and JSON lines of every call, and names the lines it cannot read", async () => {
+  const folder = temp_folder("events");
+  const run = await run_asahi(["test", "--num_queries", "3", "--mock", "--quiet"], { folder, timeout_ms: 60_000 });
+  assert.equal(run.code, 0, run.stderr);
+  const logs = join(folder, "data", "cli", "logs");
+  const [day] = readdirSync(logs).filter((name) => name.endsWith(".jsonl"));
+  appendFileSync(join(logs, day), '{"cut off\n');
+  const environment = { ASAHI_DATA_DIR: join(folder, "data", "cli") };
+  const csv = await run_asahi(["events", "export"], { folder, env: environment });
+  assert.equal(csv.code, 0, csv.stderr);
+  const lines = csv.stdout.trim().split("\r\n");
+  assert.equal(lines.length, 4);
+  assert.match(lines[0], /^timestamp,request_id,/);
+  for (const line of lines) assert.equal(line.split(",").length, lines[0].split(",").length);
+  assert.match(csv.stderr, new RegExp(`skipped ${day}:4: not an event`));
+  const jsonl = await run_asahi(["events", "export", "--format", "jsonl", "--start", "2026-01-01"], { folder, env: environment });
+  assert.equal(jsonl.stdout.trim().split("\n").map(JSON.parse).length, 3);
+  const future = await run_asahi(["events", "export", "--start", "2199-01-01"], { folder, env: environment });
+  assert.equal(future.stdout.trim().split("\r\n").length, 1);
+  const bad = await run_asahi(["events", "export", "--start", "yesterday"], { folder, env: environment });
+  assert.equal(bad.code, 2);
+  assert.match(bad.stderr, /--start is 'yesterday'; it must be a day/);
 });
 
 /** A folder with a config/config.yaml. */

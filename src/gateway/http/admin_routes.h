@@ -43,7 +43,8 @@ void add_docs_routes(http::Router& router);
 /// The dashboard: / and its assets. It keeps its pages behind '#', so that they never stand in the way of API paths.
 void add_dashboard_routes(http::Router& router);
 
-/// Adds a handler under its bare path and under /api/v1 (spec §2.0).
-void add_both(http::Router& router, http::Method method, const std::string& pattern, http::Handler handler);
+/// Adds a handler under its bare path and under /api/v1 (spec §2.0). `access`: as in http::Route.
+void add_both(http::Router& router, http::Method method, const std::string& pattern, std::string_view access,
+              http::Handler handler);
 
 }  // namespace asahi::gateway

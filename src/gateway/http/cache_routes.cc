@@ -4,12 +4,12 @@
 
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
-#include "gateway/pipeline.h"
+#include "identity/principal.h"
 
 namespace asahi::gateway {
 namespace {
 
-std::string org_of(const http::Context&) { return std::string(Pipeline::kDefaultOrg); }
+const std::string& org_of(const http::Context& context) { return identity::principal_of(context).org_id; }
 
 std::string removed_body(std::uint64_t tier_1) {
   return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":0,"tier_3":0}},"total":{}}})", tier_1, tier_1);
@@ -63,14 +63,14 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
     if (!removed) co_return native_error(removed.error(), context);
     co_return http::Response::json(200, removed_body(removed->tier_1));
   };
-  add_both(router, http::Method::kDelete, "/cache/clear", clear);
-  add_both(router, http::Method::kDelete, "/cache", clear);
-  add_both(router, http::Method::kDelete, "/cache/expired", [parts](http::Context& context) -> Aw<http::Response> {
+  add_both(router, http::Method::kDelete, "/cache/clear", "manage_policy", clear);
+  add_both(router, http::Method::kDelete, "/cache", "manage_policy", clear);
+  add_both(router, http::Method::kDelete, "/cache/expired", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
     auto removed = co_await parts.cache.clear_expired();
     if (!removed) co_return native_error(removed.error(), context);
     co_return http::Response::json(200, removed_body(removed->tier_1));
   });
-  add_both(router, http::Method::kGet, "/cache/stats", [parts](http::Context& context) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/cache/stats", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
     auto stats = co_await parts.cache.stats();
     if (!stats) co_return native_error(stats.error(), context);
     const OrgTotals totals = parts.totals.of(org_of(context));
@@ -85,7 +85,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                  {"exact", {{"hits", hits}, {"misses", totals.lookups - hits}}},
                  {"hit_rate", totals.lookups == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(totals.lookups)}}));
   });
-  add_both(router, http::Method::kGet, "/cache/entries", [parts](http::Context& context) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/cache/entries", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
     auto tier = tier_param(context);
     if (!tier) co_return native_error(tier.error(), context);
     auto limit = limit_param(context, 50, 500);
@@ -103,7 +103,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
     const std::size_t count = entries.size();
     co_return http::Response::json(200, write_json(json::object{{"entries", std::move(entries)}, {"count", count}}));
   });
-  add_both(router, http::Method::kGet, "/cache/export", [parts](http::Context& context) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/cache/export", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
     const bool with_response = context.request.query_param("include_response") == "true";
     const auto format = context.request.query_param("format").value_or("json");
     if (format != "json" && format != "ndjson") {

@@ -42,18 +42,18 @@ http::Response page(std::string_view name) {
 }  // namespace
 
 void add_docs_routes(http::Router& router) {
-  router.get("/openapi.json", [](http::Context&) -> Aw<http::Response> { co_return page("api/openapi.json"); });
+  router.get("/openapi.json", [](http::Context&) -> Aw<http::Response> { co_return page("api/openapi.json"); }, "public");
   for (const char* path : {"/docs", "/redoc"}) {
-    router.get(path, [](http::Context&) -> Aw<http::Response> { co_return page("api/docs.html"); });
+    router.get(path, [](http::Context&) -> Aw<http::Response> { co_return page("api/docs.html"); }, "public");
   }
 }
 
 void add_dashboard_routes(http::Router& router) {
-  router.get("/", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/index.html"); });
-  router.get("/favicon.svg", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/favicon.svg"); });
+  router.get("/", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/index.html"); }, "public");
+  router.get("/favicon.svg", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/favicon.svg"); }, "public");
   router.get("/assets/{path...}", [](http::Context& context) -> Aw<http::Response> {
     co_return page(fmt::format("dashboard/assets/{}", context.path_param("path")));
-  });
+  }, "public");
 }
 
 }  // namespace asahi::gateway

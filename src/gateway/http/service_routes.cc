@@ -189,9 +189,10 @@ std::string_view word(VendorStatus::State state) {
 
 }  // namespace
 
-void add_both(http::Router& router, http::Method method, const std::string& pattern, http::Handler handler) {
-  router.add({.method = method, .pattern = pattern, .handler = handler, .errors = native_error});
-  router.add({.method = method, .pattern = "/api/v1" + pattern, .handler = std::move(handler), .errors = native_error});
+void add_both(http::Router& router, http::Method method, const std::string& pattern, std::string_view access,
+              http::Handler handler) {
+  router.add({.method = method, .pattern = pattern, .handler = handler, .errors = native_error, .access = access});
+  router.add({.method = method, .pattern = "/api/v1" + pattern, .handler = std::move(handler), .errors = native_error, .access = access});
 }
 
 void add_service_routes(http::Router& router, ServiceParts parts) {
@@ -206,12 +207,12 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
     const json::object body = co_await metrics_json(parts);
     co_return http::Response::json(200, write_json(body));
   };
-  add_both(router, http::Method::kGet, "/metrics", metrics);
-  router.add({.method = http::Method::kGet, .pattern = "/api/v2/metrics", .handler = metrics, .errors = native_error});
-  add_both(router, http::Method::kGet, "/analytics/prometheus", [parts](http::Context&) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/metrics", "authenticated", metrics);
+  router.add({.method = http::Method::kGet, .pattern = "/api/v2/metrics", .handler = metrics, .errors = native_error, .access = "authenticated"});
+  add_both(router, http::Method::kGet, "/analytics/prometheus", "view_metrics", [parts](http::Context&) -> Aw<http::Response> {
     co_return exposition(parts);
   });
-  add_both(router, http::Method::kGet, "/models", [parts](http::Context&) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/models", "authenticated", [parts](http::Context&) -> Aw<http::Response> {
     co_return http::Response::json(200, write_json(models_json(parts, *parts.registry.get())));
   });
   router.get("/v1/models", [parts](http::Context&) -> Aw<http::Response> {
@@ -229,7 +230,7 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
     body["has_more"] = false;
     body["data"] = std::move(data);
     co_return http::Response::json(200, write_json(body));
-  });
+  }, "authenticated");
   router.get("/v1/models/{id...}", [parts](http::Context& context) -> Aw<http::Response> {
     const auto registry = parts.registry.get();
     const std::string_view id = context.path_param("id");
@@ -243,19 +244,19 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
       co_return http::Response::json(404, write_json(body));
     }
     co_return http::Response::json(200, write_json(openai_model(*model)));
-  });
-  add_both(router, http::Method::kGet, "/health", [parts](http::Context&) -> Aw<http::Response> {
+  }, "authenticated");
+  add_both(router, http::Method::kGet, "/health", "public", [parts](http::Context&) -> Aw<http::Response> {
     const json::object body = co_await health_json(parts);
     co_return http::Response::json(parts.draining ? 503 : 200, write_json(body));
   });
-  add_both(router, http::Method::kGet, "/health/live", [](http::Context&) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/health/live", "public", [](http::Context&) -> Aw<http::Response> {
     co_return http::Response::json(200, R"({"status":"alive"})");
   });
-  add_both(router, http::Method::kGet, "/health/ready", [parts](http::Context&) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/health/ready", "public", [parts](http::Context&) -> Aw<http::Response> {
     if (parts.draining) co_return http::Response::json(503, R"({"status":"draining"})");
     co_return http::Response::json(200, R"({"status":"ready"})");
   });
-  add_both(router, http::Method::kGet, "/health/providers", [parts](http::Context&) -> Aw<http::Response> {
+  add_both(router, http::Method::kGet, "/health/providers", "public", [parts](http::Context&) -> Aw<http::Response> {
     json::array providers;
     for (const VendorStatus& vendor : parts.vendors.statuses()) {
       const Breaker::State breaker = parts.dispatcher.breaker(vendor.name).state(parts.clock.steady_now());

@@ -14,6 +14,7 @@ struct GatewayClient::Impl {
   std::unique_ptr<net::LoopPool> loops;
   std::unique_ptr<http::Client> own_client;
   http::Origin origin;
+  std::string log_dir;
 
   net::Loop& loop() { return app != nullptr ? app->loop() : loops->at(0); }
   http::Client& client() { return app != nullptr ? app->client() : *own_client; }
@@ -47,10 +48,13 @@ Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOption
   // A measuring run must not meet the limits that protect a server, nor the files of one that runs.
   config.app.data_dir += "/cli";
   config.tracking.log_dir = config.app.data_dir + "/logs";
+  impl->log_dir = config.tracking.log_dir;
   ASAHI_TRY(impl->app, App::start(config, App::Listeners::kLoopbackOnly));
   ASAHI_TRY(impl->origin, http::Origin::parse(fmt::format("http://127.0.0.1:{}", impl->app->port())));
   return std::unique_ptr<GatewayClient>(new GatewayClient(std::move(impl)));
 }
+
+std::string GatewayClient::event_log_dir() const { return impl_->log_dir; }
 
 Result<http::ClientResponse> GatewayClient::call(http::Method method, const std::string& target, std::string body) {
   using Answer = Result<http::ClientResponse>;

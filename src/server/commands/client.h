@@ -17,6 +17,9 @@ class GatewayClient {
   static Result<std::unique_ptr<GatewayClient>> connect(const CommonOptions& common, const std::string& url);
   ~GatewayClient();
 
+  /// Where the gateway started for this run logs its events; empty for one that runs elsewhere.
+  std::string event_log_dir() const;
+
   /// Status and body. Errors: unavailable, timeout (120 s).
   Result<http::ClientResponse> call(http::Method method, const std::string& target, std::string body);
   /// The same, read as JSON. An error status is an error with the server's message.

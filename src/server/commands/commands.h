@@ -15,6 +15,7 @@ using Command = std::function<int()>;
 void add_serve(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_infer(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_test(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_events(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_metrics(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_config(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_migrate(CLI::App& app, CommonOptions& common, Command& chosen);

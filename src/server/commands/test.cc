@@ -2,8 +2,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/money.h"
+#include "gateway/events/reader.h"
 #include "server/commands/client.h"
 #include "server/commands/commands.h"
 #include "server/test_queries.h"
@@ -52,6 +54,32 @@ double number_at(const json::value& value, std::string_view key) {
   return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
 }
 
+struct Sums {
+  NanoUsd cost, baseline;
+  std::size_t count = 0;
+};
+
+void print_sums(std::string_view of, const Sums& sums) {
+  fmt::print("{:40} cost ${:.6f}  baseline ${:.6f}  saved ${:.6f}  requests {}\n", of, shown_dollars(sums.cost),
+             shown_dollars(sums.baseline), shown_dollars(sums.baseline - sums.cost), sums.count);
+}
+
+/// What the events of these requests say that they cost.
+Result<Sums> sums_of_events(const std::string& log_dir, const std::set<std::string, std::less<>>& request_ids) {
+  Sums sums;
+  const auto read = gateway::each_event(
+      log_dir,
+      [&](const gateway::InferenceEvent& event) {
+        if (!request_ids.contains(event.request_id)) return;
+        sums.cost += event.cost;
+        sums.baseline += event.baseline_cost;
+        ++sums.count;
+      },
+      [](const gateway::UnreadableLine&) {});
+  if (!read) return std::unexpected(read.error());
+  return sums;
+}
+
 int run_queries(const CommonOptions& common, const TestOptions& options) {
   std::string path = options.queries;
   std::vector<std::string> queries;
@@ -71,9 +99,15 @@ int run_queries(const CommonOptions& common, const TestOptions& options) {
     fmt::print(stderr, "asahi test: {}\n", gateway.error().message);
     return gateway.error().code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
   }
+  auto before = (*gateway)->call_json(http::Method::kGet, "/metrics", "");
+  if (!before) {
+    fmt::print(stderr, "asahi test: {}\n", before.error().message);
+    return kExitFailure;
+  }
   int failures = 0;
   json::array rows;
   NanoUsd cost, baseline;
+  std::set<std::string, std::less<>> answered;
   for (int pass = 1; pass <= options.passes; ++pass) {
     int hits = 0;
     for (int i = 0; i < options.num_queries; ++i) {
@@ -87,6 +121,7 @@ int run_queries(const CommonOptions& common, const TestOptions& options) {
       }
       const bool hit = answer->at("cache_hit").as_bool();
       hits += hit ? 1 : 0;
+      answered.emplace(answer->at("request_id").as_string());
       cost += nano_usd_from_dollars(number_at(*answer, "cost"));
       baseline += nano_usd_from_dollars(number_at(*answer, "cost_original"));
       if (!options.quiet) {
@@ -106,12 +141,20 @@ int run_queries(const CommonOptions& common, const TestOptions& options) {
     fmt::print(stderr, "asahi test: {}\n", metrics.error().message);
     return kExitFailure;
   }
-  fmt::print("\nsum of replies    cost ${:.6f}  baseline ${:.6f}  saved ${:.6f}\n", shown_dollars(cost), shown_dollars(baseline),
-             shown_dollars(baseline - cost));
-  fmt::print("server's metrics  cost ${:.6f}  baseline ${:.6f}  saved ${:.6f} ({:.1f} %)  hit rate {:.1f} %  requests {}\n",
-             number_at(*metrics, "total_cost"), number_at(*metrics, "gpt4_equivalent_cost"),
-             number_at(*metrics, "absolute_savings"), number_at(*metrics, "savings_percent"),
-             number_at(*metrics, "cache_hit_rate") * 100, static_cast<std::int64_t>(number_at(*metrics, "total_requests")));
+  print_sums("replies, each rounded to 6 digits", {cost, baseline, answered.size()});
+  if (const std::string log = (*gateway)->event_log_dir(); !log.empty()) {
+    const auto events = sums_of_events(log, answered);
+    if (!events) {
+      fmt::print(stderr, "asahi test: {}\n", events.error().message);
+      return kExitFailure;
+    }
+    print_sums("their events, exact to 9 digits", *events);
+  }
+  const auto of_this_run = [&](std::string_view key) { return number_at(*metrics, key) - number_at(*before, key); };
+  const double saved = of_this_run("absolute_savings"), all = of_this_run("gpt4_equivalent_cost");
+  fmt::print("{:40} cost ${:.6f}  baseline ${:.6f}  saved ${:.6f}  requests {}  ({:.1f} % saved)\n", "the server's metrics",
+             of_this_run("total_cost"), all, saved, static_cast<std::int64_t>(of_this_run("total_requests")),
+             all > 0 ? 100 * saved / all : 0.0);
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(options.out).parent_path(), ignored);
   std::ofstream(options.out) << json::serialize(json::object{{"metrics", *metrics}, {"queries", std::move(rows)}}) << '\n';
