@@ -1,7 +1,9 @@
 #include "base/hash.h"
 
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <bit>
 #include <cstring>
@@ -112,6 +114,50 @@ class SipHash128 {
   int fill_ = 0;
 };
 
+enum class Padding { kRequired, kNone };
+
+/// The values of an alphabet's characters; -1 for all others.
+constexpr std::array<std::int8_t, 256> reversed(std::string_view alphabet) {
+  std::array<std::int8_t, 256> values{};
+  values.fill(-1);
+  for (std::size_t i = 0; i < alphabet.size(); ++i) {
+    values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+  }
+  return values;
+}
+constexpr std::string_view kUrlAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr auto kBase64 =
+    reversed("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+constexpr auto kBase64Url = reversed(kUrlAlphabet);
+
+/// Only the one canonical text of some bytes is accepted: unused bits are zero, so that a signed or
+/// stored value has no second spelling.
+std::optional<std::string> decode64(std::string_view text,
+                                    const std::array<std::int8_t, 256>& values, Padding padding) {
+  if (padding == Padding::kRequired) {
+    if (text.size() % 4 != 0) return std::nullopt;
+    for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
+  }
+  if (text.size() % 4 == 1) return std::nullopt;
+  std::string out;
+  out.reserve(text.size() / 4 * 3 + 2);
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const int value = values[static_cast<unsigned char>(c)];
+    if (value < 0) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out.push_back(static_cast<char>(bits >> count & 0xff));
+    }
+  }
+  if ((bits & ((1U << count) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
 }  // namespace
 
 Digest256 sha256(std::string_view data) {
@@ -120,10 +166,33 @@ Digest256 sha256(std::string_view data) {
 }
 
 Digest256 hmac_sha256(std::string_view key, std::string_view data) {
+  struct Free {
+    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+  };
+  using Context = std::unique_ptr<EVP_MAC_CTX, Free>;
+  // HMAC() looks the algorithm up on every call; a copy of a prepared context does not.
+  static EVP_MAC_CTX* const prepared = [] {
+    EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+    EVP_MAC_CTX* const context = mac == nullptr ? nullptr : EVP_MAC_CTX_new(mac);
+    char name[] = "SHA256";
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                 OSSL_PARAM_construct_end()};
+    if (context == nullptr || EVP_MAC_CTX_set_params(context, params) != 1) {
+      throw std::runtime_error("OpenSSL lacks HMAC with SHA256");
+    }
+    return context;
+  }();
+  const Context context(EVP_MAC_CTX_dup(prepared));
+  // A null pointer would mean "the key of before".
+  const std::string_view bytes = key.data() == nullptr ? std::string_view("") : key;
   Digest256 out;
-  unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-           reinterpret_cast<const unsigned char*>(data.data()), data.size(), out.data(), &size) == nullptr) {
+  std::size_t size = 0;
+  if (context == nullptr ||
+      EVP_MAC_init(context.get(), reinterpret_cast<const unsigned char*>(bytes.data()),
+                   bytes.size(), nullptr) != 1 ||
+      EVP_MAC_update(context.get(), reinterpret_cast<const unsigned char*>(data.data()),
+                     data.size()) != 1 ||
+      EVP_MAC_final(context.get(), out.data(), &size, out.size()) != 1 || size != out.size()) {
     throw std::runtime_error("OpenSSL HMAC failed");
   }
   return out;
@@ -161,6 +230,34 @@ std::string base64_encode(std::string_view data) {
                                    static_cast<int>(data.size()));
   out.resize(static_cast<std::size_t>(size));
   return out;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+  return decode64(text, kBase64, Padding::kRequired);
+}
+
+std::string base64url_encode(std::string_view data) {
+  std::string out;
+  out.reserve((data.size() * 4 + 2) / 3);
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : data) {
+    bits = bits << 8 | static_cast<unsigned char>(c);
+    for (count += 8; count >= 6;) {
+      count -= 6;
+      out.push_back(kUrlAlphabet[bits >> count & 63]);
+    }
+  }
+  if (count > 0) out.push_back(kUrlAlphabet[bits << (6 - count) & 63]);
+  return out;
+}
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+  return decode64(text, kBase64Url, Padding::kNone);
+}
+
+bool equal_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace asahi
