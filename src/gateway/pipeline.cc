@@ -76,7 +76,9 @@ struct Pipeline::Call {
         route(context.route),
         traceparent(context.request.headers.get("traceparent")),
         received(context.received),
-        deadline(context.deadline) {}
+        deadline(context.deadline),
+        caller(identity::shared_principal_of(context)),
+        org(caller->org_id) {}
 
   const Endpoint* endpoint;  ///< null: embeddings
   std::string request_id;
@@ -84,7 +86,12 @@ struct Pipeline::Call {
   std::string traceparent;
   SteadyTime received, deadline;
   llm::ChatRequest chat;
+  std::shared_ptr<const JsonDocument> document;  ///< the body, read
   RequestOptions options;
+  std::shared_ptr<const identity::Principal> caller;
+  Terms terms;
+  Reservation reservation;
+  bool store_allowed = true;  ///< the answer may be cached
   std::string org;
   std::string query;
   TaskDetection task;
@@ -113,14 +120,20 @@ Pipeline::~Pipeline() = default;
 
 std::optional<http::Response> Pipeline::repeat(http::Context& context, const Endpoint& endpoint) {
   if (context.request.body.empty()) return std::nullopt;
-  const char shape = static_cast<char>(endpoint.shape);
-  KnownRequest* known = memos_.local().find(keyed_digest(memo_key_, {std::string_view(&shape, 1), context.request.body}));
+  const identity::Principal& caller = identity::principal_of(context);
+  KnownRequest* known = memos_.local().find(body_digest(endpoint, caller.org_id, context.request.body));
   if (known == nullptr || context.request.headers.has("idempotency-key")) return std::nullopt;
   const auto stored = parts_.cache.peek(known->cache_key);
   if (!stored || !*stored || known->bytes.lock() != **stored) return std::nullopt;
+  const auto terms = parts_.governor.try_terms(identity::shared_principal_of(context));
+  // The rules have changed, or want more than can be done here: the long way finds out.
+  if (!terms || terms->rules != known->rules || terms->audit_required()) return std::nullopt;
+  if (!may_use(*terms, known->answer->model)) return std::nullopt;
+  if (auto refused = parts_.governor.admit(*terms, nullptr); !refused) return std::nullopt;
+  const auto counted = parts_.governor.try_count_hit(*terms);
+  if (!counted || !*counted) return std::nullopt;
 
   Call call(context, &endpoint);
-  call.org = kDefaultOrg;
   call.options.user_id = known->user_id;
   call.options.task_id = known->task_id;
   Outcome outcome;
@@ -157,6 +170,7 @@ void Pipeline::remember(const Call& call, const std::shared_ptr<const Answer>& a
   known.task_id = call.options.task_id;
   known.task_type = call.task.task_type;
   known.routing_mode = call.options.mode;
+  known.rules = call.terms.rules;
   known.bytes = bytes;
   known.answer = answer;
   if (call.endpoint->codec == nullptr) {
@@ -185,7 +199,7 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, c
   if (!document->root().is_object()) return fail(Errc::kInvalidArgument, "the body must be a JSON object");
   const json::object& body = document->root().get_object();
   if (endpoint.codec == nullptr) {
-    ASAHI_TRY(NativeRequest native, read_native(document, default_mode_));
+    ASAHI_TRY(NativeRequest native, read_native(document, default_mode_, parts_.config.security.max_prompt_chars));
     call->chat = std::move(native.chat);
     call->options = std::move(native.options);
   } else {
@@ -196,29 +210,112 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, c
     if (call->options.user_id.empty()) call->options.user_id = call->chat.user;
     if (strip_control_characters(call->chat)) call->chat.messages_changed = true;
   }
-  if (!call->options.organization_id.empty() && !is_valid_org(call->options.organization_id)) {
-    return fail_field("organization_id", "organization_id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
-  }
-  call->org = call->options.organization_id.empty() ? kDefaultOrg : call->options.organization_id;
-  call->query = last_user_text(call->chat);
-  const std::string_view hint = parts_.router.task_hint(call->options.task_type, call->options.task_id);
-  call->task = hint.empty() ? detect_task(call->query) : hinted_task(hint, call->query);
+  if (auto named = take_organisation(*call); !named) return std::unexpected(std::move(named.error()));
+  if (call->options.user_id.empty()) call->options.user_id = call->caller->user_id;
+  call->document = std::move(document);
   call->idempotency_key = call->options.request_id;
   if (call->idempotency_key.empty()) call->idempotency_key = std::string(context.request.headers.get("idempotency-key"));
   if (call->idempotency_key.size() > 255) {
     return fail_field("Idempotency-Key", "an idempotency key has at most 255 characters");
   }
-  const char shape = static_cast<char>(endpoint.shape);
-  call->body_digest = keyed_digest(memo_key_, {std::string_view(&shape, 1), context.request.body});
-  const bool nondeterministic = !call->chat.temperature || *call->chat.temperature > 0;
-  if (!call->options.bypass_cache && call->options.provider_api_key.empty() &&
-      (parts_.config.cache.cache_nondeterministic || !nondeterministic)) {
-    std::string canonical = canonical_request(body);
-    if (call->chat.stream && depends_on_delivery(body)) canonical += "+stream";
-    call->cache_key = parts_.cache.key(call->org, to_string(endpoint.shape), canonical);
-    call->memorable = !call->chat.stream && call->idempotency_key.empty() && call->org == kDefaultOrg;
-  }
   return call;
+}
+
+/// The organisation that a body names: the caller's own. While authentication is off, any.
+Result<void> Pipeline::take_organisation(Call& call) {
+  const std::string& named = call.options.organization_id;
+  if (named.empty() || named == call.org) return {};
+  if (!is_valid_org(named)) {
+    return fail_field("organization_id", "organization_id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
+  }
+  if (call.caller->kind != identity::Principal::Kind::kAnonymous) {
+    auto foreign = fail(Errc::kNotFound, fmt::format("there is no organisation '{}' for this credential", named));
+    foreign.error().reason = "organization_not_found";
+    foreign.error().field = "organization_id";
+    return foreign;
+  }
+  auto as_named = std::make_shared<identity::Principal>(*call.caller);
+  as_named->org_id = call.org = named;
+  call.caller = std::move(as_named);
+  return {};
+}
+
+Task<void> Pipeline::govern(Call& call) {
+  if (auto terms = parts_.governor.try_terms(call.caller)) {
+    call.terms = *std::move(terms);
+  } else {
+    ASAHI_CO_TRY(call.terms, co_await parts_.governor.terms(call.caller));
+  }
+  const std::shared_ptr<const Registry> registry = parts_.registry.get();
+  const bool named = call.options.mode == RoutingMode::kExplicit && !call.options.model.empty();
+  if (auto admitted = parts_.governor.admit(call.terms, named ? registry->get(call.options.model) : nullptr); !admitted) {
+    co_return std::unexpected(error_of(std::move(admitted.error())));
+  }
+  auto screened = parts_.governor.screen(call.terms, call.chat);
+  if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
+  if (screened->masked) call.chat.messages_changed = true;
+  call.store_allowed = screened->store_allowed;
+  call.warnings = std::move(screened->warnings);
+  co_return Result<void>{};
+}
+
+void Pipeline::derive(http::Context& context, Call& call) {
+  call.query = last_user_text(call.chat);
+  const std::string_view hint = parts_.router.task_hint(call.options.task_type, call.options.task_id);
+  call.task = hint.empty() ? detect_task(call.query) : hinted_task(hint, call.query);
+  const bool nondeterministic = !call.chat.temperature || *call.chat.temperature > 0;
+  if (!call.store_allowed || call.options.bypass_cache || !call.options.provider_api_key.empty()) return;
+  if (!parts_.config.cache.cache_nondeterministic && nondeterministic) return;
+  const json::object& body = call.document->root().get_object();
+  std::string canonical = canonical_request(body);
+  if (call.chat.stream && depends_on_delivery(body)) canonical += "+stream";
+  call.cache_key = parts_.cache.key(call.org, to_string(call.endpoint->shape), canonical);
+  call.body_digest = body_digest(*call.endpoint, call.org, context.request.body);
+  // What a warning says belongs to this request, and a memo has no place for it.
+  call.memorable = !call.chat.stream && call.idempotency_key.empty() && call.options.organization_id.empty() && call.warnings.empty();
+}
+
+Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org, std::string_view body) const {
+  const char shape = static_cast<char>(endpoint.shape);
+  return keyed_digest(memo_key_, {std::string_view(&shape, 1), org, body});
+}
+
+bool Pipeline::may_use(const Terms& terms, const std::string& model_name) const {
+  if (!terms.governed() && terms.caller->allowed_models.empty()) return true;
+  const std::shared_ptr<const Registry> registry = parts_.registry.get();
+  const ModelProfile* model = registry->get(model_name);
+  return model != nullptr && Governor::allows(terms, *model);
+}
+
+Task<void> Pipeline::reserve(Call& call, const ModelProfile& model, NanoUsd estimate, std::int64_t input_tokens) {
+  const std::int64_t tokens = input_tokens + std::max<std::int64_t>(20, input_tokens * 6 / 10);  // spec §3.2
+  auto taken = parts_.governor.try_reserve(call.terms, model, estimate, tokens);
+  if (!taken) taken = co_await parts_.governor.reserve(call.terms, &model, estimate, tokens);
+  if (!*taken) co_return std::unexpected(error_of(std::move(taken->error())));
+  call.reservation = std::move(**taken);
+  co_return Result<void>{};
+}
+
+Task<void> Pipeline::count_hit(Call& call) {
+  auto counted = parts_.governor.try_count_hit(call.terms);
+  if (!counted) counted = co_await parts_.governor.count_hit(call.terms);
+  if (!*counted) co_return std::unexpected(error_of(std::move(counted->error())));
+  co_return Result<void>{};
+}
+
+Task<void> Pipeline::audit(const Call& call, std::string model) {
+  if (!call.terms.audit_required()) co_return Result<void>{};
+  identity::AuditEntry entry;
+  entry.org_id = call.org;
+  entry.user_id = call.caller->key_prefix.empty() ? call.caller->user_id : "key:" + call.caller->key_prefix;
+  entry.action = "inference";
+  entry.resource = "model/" + model;
+  entry.details = {{"request_id", call.request_id}, {"route", call.route}, {"task_type", call.task.task_type}};
+  auto stored = co_await parts_.audit.append(std::move(entry));
+  if (!stored) {
+    co_return fail(Errc::kUnavailable, "this organisation's policy wants every call in the audit log, which cannot be written now");
+  }
+  co_return Result<void>{};
 }
 
 // ---- the whole way --------------------------------------------------------------------------------------------------
@@ -227,10 +324,14 @@ Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endp
   auto call = read(context, endpoint);
   if (!call) {
     Call unread(context, &endpoint);
-    unread.org = kDefaultOrg;
     record_failure(unread, call.error(), nullptr);
     co_return endpoint.errors(call.error(), context);
   }
+  if (auto governed = co_await govern(**call); !governed) {
+    record_failure(**call, governed.error(), nullptr);
+    co_return endpoint.errors(governed.error(), context);
+  }
+  derive(context, **call);
   if (!(*call)->idempotency_key.empty() && !(*call)->chat.stream) {
     auto earlier = co_await replayed(context, **call);
     if (earlier) co_return std::move(*earlier);
@@ -268,7 +369,13 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   if (!call->cache_key.empty()) {
     auto hit = co_await parts_.cache.get(call->cache_key);
     call->lookup_ms = ms_since(lookup_started);
-    if (hit && (!call->chat.stream || is_streamable(hit->answer->response))) {
+    if (hit && (!call->chat.stream || is_streamable(hit->answer->response)) && may_use(call->terms, hit->answer->model)) {
+      auto let = co_await count_hit(*call);
+      if (let) let = co_await audit(*call, hit->answer->model);
+      if (!let) {
+        record_failure(*call, let.error(), nullptr);
+        co_return std::unexpected(std::move(let.error()));
+      }
       if (!call->chat.stream) remember(*call, hit->answer, hit->bytes);
       Outcome outcome;
       outcome.answer = std::move(hit->answer);
@@ -314,6 +421,12 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.quality_preference = call.options.quality_preference;
   request.latency_preference = call.options.latency_preference;
   request.filter.required = needs_of(call.chat);
+  if (call.terms.rules->has_policy) {
+    request.filter.allowed_models = call.terms.rules->policy.allowed_models;
+    request.filter.blocked_models = call.terms.rules->policy.blocked_models;
+  }
+  request.filter.key_models = call.caller->allowed_models;
+  request.filter.region = call.terms.rules->residency;
   request.allow_fallback = call.options.allow_fallback;
   request.fallback_models = call.options.fallback_models;
   request.caller_has_key = !call.options.provider_api_key.empty();
@@ -357,15 +470,25 @@ void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
   net::Loop::current()->spawn("cache write", parts_.cache.put(call.cache_key, std::move(answer), ttl));
 }
 
+Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
+  const auto routing_started = std::chrono::steady_clock::now();
+  auto planned = plan(*call);
+  call->routing_ms = ms_since(routing_started);
+  if (planned) {
+    const ModelProfile& model = *planned->decision.model;
+    auto let = co_await reserve(*call, model, planned->decision.estimated_cost, llm::estimate_tokens(call->chat));
+    if (let) let = co_await audit(*call, model.name);
+    if (!let) planned = std::unexpected(std::move(let.error()));
+  }
+  if (!planned) record_failure(*call, planned.error(), nullptr);
+  co_return planned;
+}
+
 Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_ptr<Call> call) {
-  const auto fly = [this, call](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
-    const auto routing_started = std::chrono::steady_clock::now();
-    auto planned = plan(*call);
-    if (!planned) {
-      record_failure(*call, planned.error(), nullptr);
-      co_return std::unexpected(std::move(planned.error()));
-    }
-    const double routing_ms = ms_since(routing_started);
+  // Planned and reserved before it joins others: what one caller may not do must not be another's refusal.
+  ASAHI_CO_TRY(Plan own_plan, co_await plan_and_reserve(call));
+  const auto planned = std::make_shared<const Plan>(std::move(own_plan));
+  const auto fly = [this, call, planned](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
     DispatchCall dispatch{.request = call->chat, .plan = *planned, .context = {}};
     dispatch.context.deadline = call->deadline;
     dispatch.context.cancel = &cancel;
@@ -385,7 +508,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     outcome.task_type = planned->decision.task_type_detected;
     outcome.fallback_used = planned->decision.fallback_used || report.fallback;
     outcome.alternatives = planned->decision.alternatives;
-    outcome.routing_ms = routing_ms;
+    outcome.routing_ms = call->routing_ms;
     outcome.vendor_ms = report.vendor_ms;
     outcome.retries = report.retries;
     if (planned->decision.fallback_used) outcome.warnings.push_back(planned->decision.reason);
@@ -428,7 +551,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
   co_return write_reply(context, *call, outcome);
 }
 
-http::Response Pipeline::write_reply(http::Context& context, const Call& call, Outcome& outcome) {
+http::Response Pipeline::write_reply(http::Context& context, Call& call, Outcome& outcome) {
   outcome.lookup_ms = call.lookup_ms;
   outcome.warnings.insert(outcome.warnings.end(), call.warnings.begin(), call.warnings.end());
   outcome.total_ms = ms_since(context.received);
@@ -495,14 +618,8 @@ http::Response Pipeline::write_cached(http::Context& context, const std::shared_
 }
 
 Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_ptr<Call> call) {
-  const auto routing_started = std::chrono::steady_clock::now();
-  auto planned = plan(*call);
-  call->routing_ms = ms_since(routing_started);
-  if (!planned) {
-    record_failure(*call, planned.error(), nullptr);
-    co_return std::unexpected(std::move(planned.error()));
-  }
-  DispatchCall dispatch{.request = call->chat, .plan = std::move(*planned), .context = {}};
+  ASAHI_CO_TRY(Plan planned, co_await plan_and_reserve(call));
+  DispatchCall dispatch{.request = call->chat, .plan = std::move(planned), .context = {}};
   dispatch.context.deadline = context.deadline;
   dispatch.context.cancel = &context.cancel;
   dispatch.context.request_id = context.request_id;
@@ -596,9 +713,29 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
 
 // ---- embeddings -----------------------------------------------------------------------------------------------------
 
+Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model, llm::wire::EmbeddingCall& request) {
+  if (auto terms = parts_.governor.try_terms(call.caller)) {
+    call.terms = *std::move(terms);
+  } else {
+    ASAHI_CO_TRY(call.terms, co_await parts_.governor.terms(call.caller));
+  }
+  call.options.user_id = call.caller->user_id;
+  if (auto admitted = parts_.governor.admit(call.terms, &model); !admitted) {
+    co_return std::unexpected(error_of(std::move(admitted.error())));
+  }
+  auto screened = parts_.governor.screen(call.terms, request.request.input);
+  if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
+  std::int64_t tokens = 0;
+  for (const std::string& text : request.request.input) tokens += llm::estimate_tokens(text);
+  for (const auto& ids : request.request.tokens) tokens += static_cast<std::int64_t>(ids.size());
+  CostSum estimate;
+  estimate.add(tokens, model.input);
+  if (auto let = co_await reserve(call, model, estimate.total(), tokens); !let) co_return let;
+  co_return co_await audit(call, model.name);
+}
+
 Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWriter& errors) {
   Call call(context, nullptr);
-  call.org = kDefaultOrg;
   call.task.task_type = "embedding";
   const auto refuse = [&](const Error& error) {
     record_failure(call, error, nullptr);
@@ -622,6 +759,7 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
     missing.error().reason = "service_unavailable";
     co_return refuse(missing.error());
   }
+  if (auto let = co_await govern_embedding(call, *model, *request); !let) co_return refuse(let.error());
   // Vendors take at most 96 texts at a time (Cohere's limit, the smallest).
   constexpr std::size_t kChunk = 96;
   llm::EmbeddingResponse whole;
@@ -670,7 +808,8 @@ std::chrono::milliseconds Pipeline::ttl_of(const std::string& task_type) const {
   return std::chrono::seconds(parts_.config.cache.tier1.ttl_seconds);
 }
 
-void Pipeline::record(const Call& call, const Outcome& outcome) {
+void Pipeline::record(Call& call, const Outcome& outcome) {
+  if (call.reservation) call.reservation.settle(outcome.cost, outcome.consumed.total());
   InferenceEvent event;
   event.timestamp = parts_.clock.now();
   event.event_id = make_ulid(event.timestamp);
@@ -678,6 +817,7 @@ void Pipeline::record(const Call& call, const Outcome& outcome) {
   if (call.endpoint == nullptr) event.event_type = "embedding";
   event.org_id = call.org;
   event.user_id = call.options.user_id;
+  event.api_key_prefix = call.caller->key_prefix;
   event.task_id = call.options.task_id;
   event.task_type = outcome.task_type;
   event.model_selected = outcome.answer->model;
@@ -706,7 +846,7 @@ void Pipeline::record(const Call& call, const Outcome& outcome) {
   parts_.events.record(std::move(event));
 }
 
-void Pipeline::record_failure(const Call& call, const Error& error, const DispatchReport* report) {
+void Pipeline::record_failure(Call& call, const Error& error, const DispatchReport* report) {
   InferenceEvent event;
   event.timestamp = parts_.clock.now();
   event.event_id = make_ulid(event.timestamp);
@@ -714,6 +854,7 @@ void Pipeline::record_failure(const Call& call, const Error& error, const Dispat
   event.request_id = call.request_id;
   event.org_id = call.org;
   event.user_id = call.options.user_id;
+  event.api_key_prefix = call.caller->key_prefix;
   event.task_id = call.options.task_id;
   event.task_type = call.task.task_type;
   event.model_selected = "none";
@@ -737,6 +878,7 @@ void Pipeline::record_failure(const Call& call, const Error& error, const Dispat
     }
     event.baseline_cost = event.cost;
   }
+  if (call.reservation) call.reservation.settle(event.cost, event.input_tokens + event.output_tokens);
   parts_.events.record(std::move(event));
 }
 

@@ -13,16 +13,21 @@
 #include "gateway/dispatch/dispatcher.h"
 #include "gateway/dispatch/vendor_set.h"
 #include "gateway/events/recorder.h"
+#include "gateway/governance/governor.h"
 #include "gateway/http/replies.h"
 #include "gateway/request.h"
 #include "gateway/routing/pricing.h"
 #include "gateway/routing/router.h"
+#include "identity/audit/audit.h"
+#include "identity/principal.h"
 #include "llm/codec.h"
+#include "llm/wire/embeddings_client.h"
 #include "net/http/router.h"
 
 namespace asahi::gateway {
 
-/// The way of one model call through the gateway (spec §3.1): parse, cache, route, call, price, record, cache. One pipeline
+/// The way of one model call through the gateway (spec §3.1): parse, govern, cache, route, reserve, call, price, settle,
+/// record, cache. One pipeline
 /// serves every API shape; a shape is a ClientCodec and a way to write errors. Callable from any loop.
 class Pipeline {
  public:
@@ -38,6 +43,8 @@ class Pipeline {
     const Router& router;
     const Clock& clock;
     net::LoopPool& loops;
+    Governor& governor;
+    identity::AuditLog& audit;
   };
   explicit Pipeline(Parts parts);
   ~Pipeline();
@@ -58,26 +65,37 @@ class Pipeline {
   /// POST /v1/embeddings.
   Aw<http::Response> embed(http::Context& context, const http::ErrorWriter& errors);
 
-  /// The organisation of a request. Until keys are checked (module identity) every caller belongs to the default one.
-  static constexpr std::string_view kDefaultOrg = "default";
-
  private:
   struct Call;
   Result<std::shared_ptr<Call>> read(http::Context& context, const Endpoint& endpoint);
+  /// The caller's rules, the checks before the cache, and the screening of what the request says.
+  Task<void> govern(Call& call);
+  Task<void> govern_embedding(Call& call, const ModelProfile& model, llm::wire::EmbeddingCall& request);
+  static Result<void> take_organisation(Call& call);
+  bool may_use(const Terms& terms, const std::string& model_name) const;
+  Digest128 body_digest(const Endpoint& endpoint, std::string_view org, std::string_view body) const;
+  /// What follows from the screened request: task, cache key.
+  void derive(http::Context& context, Call& call);
+  Task<void> reserve(Call& call, const ModelProfile& model, NanoUsd estimate, std::int64_t input_tokens);
+  Task<void> count_hit(Call& call);
+  /// Where policy demands it: a durable entry before the answer goes out.
+  Task<void> audit(const Call& call, std::string model);
   Task<http::Response> serve(http::Context& context, std::shared_ptr<Call> call);
   Task<http::Response> serve_miss(http::Context& context, std::shared_ptr<Call> call);
   Task<http::Response> serve_stream(http::Context& context, std::shared_ptr<Call> call);
   Task<void> relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream, std::shared_ptr<const Plan> plan,
                    http::BodyWriter& writer);
   Result<Plan> plan(const Call& call) const;
+  Task<Plan> plan_and_reserve(std::shared_ptr<Call> call);
   std::shared_ptr<const Answer> price(const Call& call, llm::ChatResponse response, const DispatchReport& report,
                                       const Plan& plan, llm::Usage& consumed, NanoUsd& cost) const;
   void keep(const Call& call, std::shared_ptr<const Answer> answer);
-  http::Response write_reply(http::Context& context, const Call& call, Outcome& outcome);
+  http::Response write_reply(http::Context& context, Call& call, Outcome& outcome);
   http::Response write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome);
   void remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
-  void record(const Call& call, const Outcome& outcome);
-  void record_failure(const Call& call, const Error& error, const DispatchReport* report);
+  /// Also settles what the call has reserved.
+  void record(Call& call, const Outcome& outcome);
+  void record_failure(Call& call, const Error& error, const DispatchReport* report);
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
   std::chrono::milliseconds ttl_of(const std::string& task_type) const;
   HealthView health(bool heed_polls) const;

@@ -9,7 +9,6 @@
 namespace asahi::gateway {
 namespace {
 
-constexpr std::int64_t kMaxPromptChars = 100'000;
 constexpr std::int64_t kMaxSystemChars = 50'000;
 
 constexpr std::array<std::string_view, 26> kNativeFields = {
@@ -223,7 +222,7 @@ void apply_model_field(RequestOptions& options, std::string_view model, bool mod
   if (!mode_given) options.mode = RoutingMode::kExplicit;
 }
 
-Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document, RoutingMode default_mode) {
+Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document, RoutingMode default_mode, std::int64_t max_prompt_chars) {
   if (!document->root().is_object()) return fail_field("", "the body must be a JSON object with the field prompt");
   const json::object& body = document->root().get_object();
   for (const auto& field : body) {
@@ -238,12 +237,12 @@ Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document, 
   llm::ChatRequest& chat = native.chat;
 
   const json::value* prompt = body.if_contains("prompt");
-  if (prompt == nullptr) return fail_field("prompt", "prompt is missing; it must be a string of 1 to 100000 characters");
+  if (prompt == nullptr) return fail_field("prompt", fmt::format("prompt is missing; it must be a string of 1 to {} characters", max_prompt_chars));
   if (!prompt->is_string()) return fail_field("prompt", fmt::format("prompt must be a string, not {}", kind_of(*prompt)));
   std::string text(trimmed(prompt->get_string()));
   strip(text);
-  if (const std::int64_t size = characters(text); size < 1 || size > kMaxPromptChars) {
-    return fail_field("prompt", fmt::format("prompt has {} characters after trimming; it must have 1 to {}", size, kMaxPromptChars));
+  if (const std::int64_t size = characters(text); size < 1 || size > max_prompt_chars) {
+    return fail_field("prompt", fmt::format("prompt has {} characters after trimming; it must have 1 to {}", size, max_prompt_chars));
   }
 
   std::string system, model, model_override;

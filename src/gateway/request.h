@@ -49,7 +49,8 @@ struct NativeRequest {
   RequestOptions options;
 };
 Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> body,
-                                  RoutingMode default_mode = RoutingMode::kAutopilot);
+                                  RoutingMode default_mode = RoutingMode::kAutopilot,
+                                  std::int64_t max_prompt_chars = 100'000);
 
 /// Takes NUL and the C0 controls except tab, newline and carriage return out of every text the model would see (GW-048).
 /// True when something was taken out.

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "gateway/answer.h"
+#include "gateway/governance/policy_store.h"
 #include "gateway/routing/route.h"
 #include "storage/cache/store.h"
 
@@ -26,6 +27,7 @@ struct KnownRequest {
   std::string cache_key;
   std::string user_id, task_id, task_type;
   RoutingMode routing_mode = RoutingMode::kAutopilot;
+  std::shared_ptr<const OrgRules> rules;  ///< that the body was screened under
   std::weak_ptr<const std::string> bytes;  ///< stored form that `answer` and `reply` were made from
   std::shared_ptr<const Answer> answer;
   ReplyTemplate reply;

@@ -28,4 +28,11 @@ using Verdict = Judged<void>;
   return std::unexpected(Refusal{std::move(failure.error()), std::move(details)});
 }
 
+/// The refusal as routes and the pipeline hand it on: its details go into the native error body.
+inline Error error_of(Refusal refusal) {
+  std::string details = write_json(refusal.details);
+  refusal.error.details = details.substr(1, details.size() - 2);
+  return std::move(refusal.error);
+}
+
 }  // namespace asahi::gateway

@@ -61,8 +61,9 @@ Survey survey_models(const Registry& registry, const RouteRequest& request,
     }
   }
   const RouteFilter& filter = request.filter;
-  std::vector<bool> allowed, blocked;
+  std::vector<bool> allowed, of_key, blocked;
   if (!filter.allowed_models.empty()) allowed = listed(registry, filter.allowed_models);
+  if (!filter.key_models.empty()) of_key = listed(registry, filter.key_models);
   if (!filter.blocked_models.empty()) blocked = listed(registry, filter.blocked_models);
   const bool chat = filter.required.has(Capability::kChat);
 
@@ -72,7 +73,7 @@ Survey survey_models(const Registry& registry, const RouteRequest& request,
     const ModelProfile& m = registry.all()[i];
     unsigned found = vendor[registry.provider_of(i)];
     if (!m.supports.includes(filter.required)) found |= kLacksCapability;
-    if ((!allowed.empty() && !allowed[i]) || (!blocked.empty() && blocked[i])) found |= kBlocked;
+    if ((!allowed.empty() && !allowed[i]) || (!of_key.empty() && !of_key[i]) || (!blocked.empty() && blocked[i])) found |= kBlocked;
     if (!filter.region.empty() && !same_region(m.region, filter.region)) found |= kWrongRegion;
     if (m.availability == Availability::kUnavailable) found |= kUnavailable;
     if (chat && context_shortfall(m, request) > 0) found |= kContextTooSmall;
