@@ -103,6 +103,9 @@ struct Gateway::Impl {
   /// Outlives the recorder, whose thread wakes it.
   std::unique_ptr<EventLoader> loader;
   std::unique_ptr<EventRecorder> events;
+  std::unique_ptr<PolicyStore> policies;
+  std::unique_ptr<InjectionScreen> injections;
+  std::unique_ptr<Governor> governor;
   std::unique_ptr<Pipeline> pipeline;
 
   std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();
@@ -240,9 +243,17 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = node}, parts.database,
                                                [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
+  impl->policies = std::make_unique<PolicyStore>(PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
+  ASAHI_TRY(impl->injections, InjectionScreen::make(config.security.injection_patterns));
+  Governor::Options governing;
+  // One of the words that config.cc lets pass.
+  governing.injection_action = parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
+  governing.installation = {.encryption_on = !config.governance.encryption_key.empty(), .audit_on = true};
+  impl->governor = std::make_unique<Governor>(governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
   impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher,
                                                               *impl->cache, parts.cache, *impl->events, *impl->router,
-                                                              parts.clock, parts.loops});
+                                                              parts.clock, parts.loops, *impl->governor,
+                                                              parts.audit});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
@@ -325,6 +336,12 @@ void Gateway::stop() {
   (void)impl.events->flush(std::chrono::seconds(5));
   // What the database does not take now, it takes at the next start: the log keeps it.
   (void)impl.loader->catch_up(std::chrono::seconds(2));
+}
+
+void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(org); }
+
+std::optional<std::int64_t> Gateway::requests_per_minute(std::string_view org) const {
+  return impl_->governor->requests_per_minute(org);
 }
 
 void Gateway::reload() { impl_->reload_models(); }

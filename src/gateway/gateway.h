@@ -1,12 +1,17 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "gateway/config.h"
+#include "identity/audit/audit.h"
+#include "identity/limits/budget_ledger.h"
+#include "identity/limits/rate_limiter.h"
 #include "net/http/client.h"
 #include "net/http/router.h"
 #include "net/loop.h"
@@ -29,6 +34,11 @@ class Gateway {
     cache::Store& local_cache;  ///< in process
     telemetry::Registry& metrics;
     const Clock& clock;
+    identity::BudgetLedger& budgets;
+    identity::RateLimiter& limiter;
+    identity::AuditLog& audit;
+    /// Tells the other replicas that an organisation's policy or profile has changed; may be null.
+    std::function<void(const std::string& org)> rules_changed;
   };
 
   /// Errors: invalid_argument with all faults of the models file, unavailable for folders that cannot be written.
@@ -44,6 +54,10 @@ class Gateway {
   void begin_drain();
   /// Ends the background work and writes out what is queued. After the server has drained. Ordinary thread.
   void stop();
+  /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
+  void forget_rules(std::string_view org);
+  /// Requests per minute that an organisation's policy grants; empty: it says nothing. From memory, for the gate.
+  std::optional<std::int64_t> requests_per_minute(std::string_view org) const;
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();
   /// Prometheus text exposition, with the gauges as of now. Any thread.

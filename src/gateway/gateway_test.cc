@@ -30,7 +30,8 @@ class GatewayTest : public ::testing::Test {
       database = std::move(*opened);
       EXPECT_TRUE(sql::Migrator(*database, migrations()).upgrade());
       auto made = Gateway::make(
-          {config, loops.pool(), clients, *database, store, store, metrics, system_clock()});
+          {config, loops.pool(), clients, *database, store, store, metrics, system_clock(), borrowed.budgets,
+           *borrowed.limiter, borrowed.audit, {}});
       EXPECT_TRUE(made) << made.error().message;
       gateway = std::move(*made);
       gateway->add_routes(router);
@@ -48,6 +49,7 @@ class GatewayTest : public ::testing::Test {
                                              loop, http::ClientOptions{});
                                        }};
     cache::MemoryStore store{{}, system_clock()};
+    testing::Borrowed borrowed{system_clock()};
     std::unique_ptr<sql::Database> database;
     std::unique_ptr<Gateway> gateway;
     http::Router router;

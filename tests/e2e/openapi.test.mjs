@@ -66,12 +66,25 @@ test("every route of the program is described, but for aliases and pages", async
     operations(await load()).map(({ path, method }) => `${method.toUpperCase()} ${shape(path)}`),
   );
   const unlisted = /^\S+ \/(api\/v[12]\/|docs|redoc|openapi\.json|assets\/|favicon|$)/;
-  const routes = stdout.split("\n").filter((line) => /^[A-Z]+ \//.test(line) && !unlisted.test(line));
+  const lines = stdout.split("\n").filter((line) => /^[A-Z]+ \//.test(line) && !unlisted.test(line));
+  const routes = lines.map((line) => line.split(" ").slice(0, 2).join(" "));
   assert.ok(routes.length >= kPromised.length);
   assert.deepEqual(
     routes.filter((route) => !described.has(shape(route))),
     [],
   );
+  // Who may call a route is part of its description, and the program goes by the same word.
+  const rules = new Map(
+    operations(await load()).map(({ path, method, operation }) => [
+      `${method.toUpperCase()} ${shape(path)}`,
+      operation["x-permission"],
+    ]),
+  );
+  for (const line of lines) {
+    const [method, path, access] = line.split(" ");
+    assert.ok(access, `${method} ${path} does not say who may call it`);
+    assert.equal(rules.get(shape(`${method} ${path}`)), access, `${method} ${path}`);
+  }
 });
 
 test("every described route is served", async () => {

@@ -12,14 +12,17 @@
 #include "gateway/events/totals.h"
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
+#include "gateway/migrations/migrations.h"
 #include "gateway/pipeline.h"
 #include "gateway/routing/testing/models.h"
+#include "gateway/testing/governance.h"
 #include "gateway/testing/loop.h"
 #include "gateway/testing/scripted_vendors.h"
 #include "gateway/testing/temp_folder.h"
 #include "llm/wire/wire.h"
 #include "net/sse/parser.h"
 #include "storage/cache/memory_store.h"
+#include "storage/sql/migrations.h"
 
 namespace asahi::gateway::testing {
 
@@ -62,6 +65,13 @@ class Reader final : public http::BodyWriter {
   std::size_t left_;
 };
 
+inline std::unique_ptr<sql::Database> open_migrated(const std::string& dir) {
+  auto opened = sql::open_database({.url = "sqlite:///test.db", .data_dir = dir});
+  EXPECT_TRUE(opened);
+  EXPECT_TRUE(sql::Migrator(**opened, migrations()).upgrade());
+  return std::move(*opened);
+}
+
 /// Four vendors with one model each, prices of every kind different on "small". No pauses.
 class PipelineTest : public ::testing::Test {
  protected:
@@ -89,10 +99,21 @@ class PipelineTest : public ::testing::Test {
   }
   ~PipelineTest() override { loops_.pool().stop(); }
 
+  /// Policy or profile of an organisation. Before its first request.
+  template <class Rules>
+  void give(Rules rules) {
+    const auto saved = loops_.wait_for([&] { return policies_.save(rules); });
+    ASSERT_TRUE(saved) << saved.error().message;
+  }
+
   /// Made at first use, so that a test may change `config_` before.
   Pipeline& pipeline() {
     if (pipeline_ != nullptr) return *pipeline_;
     router_ = std::make_unique<Router>(config_.routing, config_.tasks);
+    Governor::Options governing;
+    governing.injection_action = *parse_injection_action(config_.security.injection_action);
+    governor_ = std::make_unique<Governor>(
+        governing, Governor::Parts{policies_, *injections_, borrowed_.budgets, *borrowed_.limiter});
     Dispatcher::Options dispatch;
     dispatch.retry = {.max_attempts = 2,
                       .base = std::chrono::milliseconds(0),
@@ -114,7 +135,7 @@ class PipelineTest : public ::testing::Test {
     recorder_ = std::move(*recorder);
     pipeline_ = std::make_unique<Pipeline>(
         Pipeline::Parts{config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_,
-                        *recorder_, *router_, clock_, loops_.pool()});
+                        *recorder_, *router_, clock_, loops_.pool(), *governor_, borrowed_.audit});
     return *pipeline_;
   }
 
@@ -123,6 +144,7 @@ class PipelineTest : public ::testing::Test {
     std::size_t reads = 1'000'000;  ///< of a streamed body, before the client leaves
     bool may_repeat = true;         ///< the fast path is tried first, as the server does
     std::string request_id = "req_000000000001";
+    std::shared_ptr<const identity::Principal> caller = {};  ///< null: authentication is off
   };
   std::unique_ptr<Pending<Reply>> start(const Pipeline::Endpoint& endpoint, std::string body,
                                         Ask ask) {
@@ -142,7 +164,9 @@ class PipelineTest : public ::testing::Test {
                                 .request_id = ask.request_id,
                                 .client_request_id = {},
                                 .path_params = {},
-                                .route = "/tested"};
+                                .route = "/tested",
+                                .caller = ask.caller,
+                                .reply_headers = {}};
           Reply reply;
           http::Response response;
           std::optional<http::Response> repeated;
@@ -197,6 +221,7 @@ class PipelineTest : public ::testing::Test {
   GatewayConfig config_;
   ScriptedVendors vendors_;
   cache::MemoryStore store_{{}, clock_};
+  Borrowed borrowed_{clock_};
   Totals totals_;
   telemetry::Registry telemetry_;
   EventMetrics metrics_{telemetry_};
@@ -223,6 +248,10 @@ class PipelineTest : public ::testing::Test {
   std::unique_ptr<RegistryHolder> registry_;
   std::unique_ptr<VendorSet> vendor_set_;
   std::unique_ptr<Router> router_;
+  std::unique_ptr<sql::Database> database_ = open_migrated(folder_.path());
+  PolicyStore policies_{{}, *database_, clock_};
+  std::unique_ptr<InjectionScreen> injections_ = std::move(*InjectionScreen::make({}));
+  std::unique_ptr<Governor> governor_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<ExactCache> cache_;
   std::unique_ptr<EventRecorder> recorder_;
