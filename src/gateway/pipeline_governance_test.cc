@@ -165,8 +165,8 @@ TEST_F(GovernedPipelineTest, PersonalDataIsMaskedBeforeVendorAndCache) {
   EXPECT_THAT(sent, Not(HasSubstr("ann@example.com")));
   std::string kept;
   const auto listed = loops_.wait_for([&]() -> Task<void> {
-    return store_.scan("", [&](const cache::Entry& entry) {
-      kept += *entry.value;
+    return store_.scan("", [&](const std::vector<cache::Entry>& entries) {
+      for (const cache::Entry& entry : entries) kept += *entry.value;
       return true;
     });
   });

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -57,7 +59,8 @@ http::Headers security_headers(const gateway::GatewayConfig& config) {
   headers.add("X-Frame-Options", "DENY");
   headers.add("Referrer-Policy", "strict-origin-when-cross-origin");
   headers.add("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
-  if (config.app.environment != "development" && config.api.hsts_seconds > 0) {
+  const bool https = config.app.environment != "development" || !config.api.tls_certificate_file.empty();
+  if (https && config.api.hsts_seconds > 0) {
     headers.add("Strict-Transport-Security", fmt::format("max-age={}; includeSubDomains", config.api.hsts_seconds));
   }
   return headers;
@@ -86,6 +89,51 @@ http::ServerLimits limits_of(const gateway::ApiConfig& api) {
   limits.request_timeout = std::chrono::seconds(api.request_timeout_seconds);
   return limits;
 }
+
+/// Reads the listener's certificate again when its files change, so that a renewed one is served without a restart.
+class CertificateKeeper {
+ public:
+  CertificateKeeper(net::Loop& loop, http::Server& server, const gateway::ApiConfig& api)
+      : loop_(loop), server_(server), files_{api.tls_certificate_file, api.tls_private_key_file}, seen_(times()) {
+    loop_.spawn("certificate files", [this]() -> Aw<void> { return watch(); });
+  }
+  /// Ordinary thread, while the loop runs.
+  ~CertificateKeeper() {
+    loop_.post([this] { stopping_.cancel(); });
+    ended_.get_future().wait();
+  }
+
+ private:
+  using Times = std::array<std::filesystem::file_time_type, 2>;
+  Times times() const {
+    Times found;
+    std::error_code ignored;
+    for (std::size_t i = 0; i < found.size(); ++i) found[i] = std::filesystem::last_write_time(files_[i], ignored);
+    return found;
+  }
+  Aw<void> watch() {
+    while (co_await loop_.sleep_for(std::chrono::seconds(2), &stopping_)) {
+      const Times now = times();
+      if (now == seen_) continue;
+      if (auto loaded = server_.reload_tls(); !loaded) {
+        // Half written, or a pair that does not match yet: the one in use stays, and the next look may find it whole.
+        logger_.warning("the new certificate cannot be used; the old one stays", {{"error", loaded.error().message}});
+        continue;
+      }
+      seen_ = now;
+      logger_.info("certificate read again", {{"file", files_[0]}});
+    }
+    ended_.set_value();
+  }
+
+  net::Loop& loop_;
+  http::Server& server_;
+  const std::array<std::string, 2> files_;
+  Times seen_;
+  Logger logger_{"tls"};
+  CancelSource stopping_;
+  std::promise<void> ended_;
+};
 
 /// Brings the schema up to date, now or, when the database is away, as soon as it is back.
 class SchemaKeeper {
@@ -164,6 +212,7 @@ struct App::Impl {
   std::unique_ptr<gateway::Gateway> gateway;
   std::vector<std::string> routes;
   std::unique_ptr<http::Server> server;
+  std::unique_ptr<CertificateKeeper> certificate;
   std::unique_ptr<http::Server> metrics_server;
   bool stopped = false;
 };
@@ -209,6 +258,7 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
   options.default_headers = security_headers(config);
   options.cors_origins = config.api.cors_origins;
   options.errors = impl->gateway->errors_by_path();
+  if (!config.api.tls_certificate_file.empty()) options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
   if (redirects_to_https(config)) options.before = https_redirect;
   gateway::Gateway& gateway = *impl->gateway;
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
@@ -240,6 +290,9 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
   }
   impl->gateway->start();
   impl->server->start();
+  if (!config.api.tls_certificate_file.empty()) {
+    impl->certificate = std::make_unique<CertificateKeeper>(impl->loops.at(0), *impl->server, impl->config.api);
+  }
   return std::unique_ptr<App>(new App(std::move(impl)));
 }
 
@@ -253,6 +306,7 @@ void App::stop() {
   Impl& impl = *impl_;
   if (std::exchange(impl.stopped, true)) return;
   impl.gateway->begin_drain();
+  impl.certificate.reset();
   impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.gateway->stop();
