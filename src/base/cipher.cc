@@ -188,6 +188,7 @@ struct KeyRing::Impl {
   Options options;
   std::vector<std::unique_ptr<MasterKey>> keys;  // newest first
   std::string salt;                              // that new values are written with
+  std::string prefix;                            // of values of the newest key
 
   std::mutex mutex;
   std::uint64_t uses = 0;
@@ -250,6 +251,8 @@ Result<KeyRing> KeyRing::make(const std::vector<Secret>& keys, Options options) 
     }
     if (impl->find(key->id) == nullptr) impl->keys.push_back(std::move(key));
   }
+  // Nine bytes are twelve characters, whatever follows.
+  impl->prefix = base64_encode(kVersion + impl->keys.front()->id);
   const auto number = static_cast<std::uint8_t>(random_bytes(1).front()) % kSalts;
   impl->salt = impl->keys.front()->salt(static_cast<std::uint8_t>(number), options.salt_length);
   impl->derive(*impl->keys.front(), impl->salt);
@@ -324,10 +327,8 @@ Result<std::string> KeyRing::decrypt(std::string_view value, std::string_view co
   return std::move(*plain);
 }
 
-bool KeyRing::is_stale(std::string_view value) const {
-  const auto head = base64_decode(value.substr(0, 12));  // nine bytes: version and key id
-  return !head || head->size() != 1 + kIdSize || head->front() != kVersion ||
-         std::string_view(*head).substr(1) != impl_->keys.front()->id;
-}
+bool KeyRing::is_stale(std::string_view value) const { return !value.starts_with(impl_->prefix); }
+
+const std::string& KeyRing::prefix() const { return impl_->prefix; }
 
 }  // namespace asahi

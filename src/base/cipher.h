@@ -63,6 +63,9 @@ class KeyRing {
   Result<std::string> decrypt(std::string_view value, std::string_view context) const;
   /// True when `value` was not written with the newest key.
   bool is_stale(std::string_view value) const;
+  /// The 12 characters that begin every value written with the newest key, and no other: for
+  /// finding stale values by SQL.
+  const std::string& prefix() const;
 
  private:
   struct Impl;

@@ -178,6 +178,14 @@ TEST(KeyRing, AnotherProcessReadsValuesWhateverSaltTheyHave) {
             "plain");
 }
 
+TEST(KeyRing, ValuesBeginWithThePrefixOfTheirKey) {
+  const KeyRing keys = ring({key('1')}), others = ring({key('2'), key('1')});
+  EXPECT_EQ(keys.prefix().size(), 12U);
+  EXPECT_TRUE(keys.encrypt("", "").starts_with(keys.prefix()));
+  EXPECT_TRUE(keys.encrypt("plain", "").starts_with(keys.prefix()));
+  EXPECT_NE(keys.prefix(), others.prefix());
+}
+
 TEST(KeyRing, TakesWhatIsNoValueForStale) {
   const KeyRing keys = ring({key('1')});
   for (const char* text : {"", "plain", "AAAAAAAAAAAA", "not base64 at all"})
