@@ -1,9 +1,7 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,7 +44,7 @@ struct GateOptions {
 /// Reads of public routes are free; what changes something there is limited per address. Thread-safe, for loop threads.
 class IdentityGate final : public http::Gate {
  public:
-  /// Limits of a caller; empty: the defaults of the options, and the key's own. On the hot path.
+  /// Limits of a caller; without it the key's own and else the defaults of the options. On the hot path.
   using LimitsOf = std::function<CallerLimits(const Principal&)>;
 
   struct Parts {
@@ -60,7 +58,6 @@ class IdentityGate final : public http::Gate {
   };
 
   explicit IdentityGate(Parts parts);
-  ~IdentityGate() override;
 
   std::optional<Result<void>> try_enter(http::Context& context, const http::Route& route) override;
   Task<void> enter(http::Context& context, const http::Route& route) override;
@@ -70,20 +67,19 @@ class IdentityGate final : public http::Gate {
 
  private:
   using Caller = std::shared_ptr<const Principal>;
-  struct Limits;
 
   Authenticator* authenticator_for(const http::Context& context) const;
-  /// The caller of a request without a credential, or why it needs one.
-  Result<Caller> without_credential(const http::Context& context, const http::Route& route) const;
+  /// Who a request without a credential of ours comes from: empty where it needs one.
+  Caller without_credential(const http::Route& route) const;
   Result<void> check_access(const Principal& caller, const http::Route& route) const;
-  /// What the caller's request takes; false: nothing is limited.
-  bool asks_of(const http::Context& context, const http::Route& route, const Principal& caller,
-               std::vector<RateLimiter::Ask>& asks) const;
+  /// What the request takes of which limits; none: it is free.
+  void collect_asks(const http::Context& context, const Principal& caller, std::vector<RateLimiter::Ask>& asks) const;
   Result<void> apply(http::Context& context, const LimitVerdict& verdict) const;
-  std::unexpected<Error> denied(const http::Context& context, const http::Route& route, const Principal* caller,
-                                Error error);
+  /// Records the refusal and returns it.
+  std::unexpected<Error> refuse(http::Context& context, const http::Route& route, const Principal* caller,
+                                Error error) const;
 
-  Parts parts_;
+  const Parts parts_;
   Caller anonymous_;  ///< every permission: authentication is off
   Caller nobody_;     ///< none: a public route
 };
