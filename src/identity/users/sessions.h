@@ -1,12 +1,16 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/secret.h"
 #include "base/task.h"
 #include "identity/users/users.h"
+#include "net/http/message.h"
+#include "storage/cache/store.h"
 
 namespace asahi::identity {
 
@@ -32,6 +36,11 @@ class Sessions {
   /// The Set-Cookie value: HttpOnly, SameSite=Lax, Path=/, Secure unless the request came over plain HTTP on loopback.
   static std::string cookie(const Session& session, bool secure);
   static std::string expired_cookie(bool secure);
+  /// The session's id in a request's cookies; empty: none.
+  static std::string_view id_in(const http::Request& request);
 };
+
+/// At most a day from `open`, and an hour from the last use. `store` (shared by replicas) and `clock` outlive it.
+std::unique_ptr<Sessions> make_sessions(cache::Store& store, const Clock& clock);
 
 }  // namespace asahi::identity

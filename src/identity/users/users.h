@@ -9,6 +9,10 @@
 #include "base/secret.h"
 #include "base/task.h"
 #include "identity/permissions.h"
+#include "identity/tenants/tenants.h"
+#include "identity/users/lockout.h"
+#include "identity/users/passwords.h"
+#include "identity/users/roles.h"
 #include "storage/sql/database.h"
 
 namespace asahi::identity {
@@ -44,6 +48,7 @@ class Users {
   /// Errors: not_found, also for a user of another organisation.
   virtual Task<User> get(std::string org_id, std::string user_id) = 0;
   virtual Task<std::vector<User>> list(std::string org_id, std::int64_t limit, std::int64_t offset) = 0;
+  /// Errors: not_found, conflict (the last admin while there are other users).
   virtual Task<void> remove(std::string org_id, std::string user_id) = 0;
   /// E-mail and password. Errors: unauthenticated, the same and after the same time whether the e-mail or the password is
   /// wrong; rate_limited with reason "auth_locked_out" after too many failures.
@@ -54,5 +59,16 @@ class Users {
   /// What a role may do in an organisation; empty for unknown roles.
   virtual Task<PermissionSet> permissions(std::string org_id, std::string role) = 0;
 };
+
+/// What users are kept with; all outlive them.
+struct UsersParts {
+  sql::Database& database;
+  Roles& roles;
+  Tenants& tenants;  ///< their plans limit the number of users
+  Passwords& passwords;
+  Lockout& lockout;
+  const Clock& clock;
+};
+std::unique_ptr<Users> make_users(UsersParts parts);
 
 }  // namespace asahi::identity

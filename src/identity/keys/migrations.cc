@@ -1,0 +1,18 @@
+#include "identity/keys/migrations.h"
+
+namespace asahi::identity {
+
+sql::Migration keys_migration() {
+  return {.version = 200,
+          .name = "identity_api_keys",
+          .up = {.sqlite = "ALTER TABLE api_keys ADD COLUMN tokens_per_minute INTEGER;"
+                           "ALTER TABLE api_keys ADD COLUMN valid_until TEXT;",
+                 .postgres = "ALTER TABLE api_keys ADD COLUMN tokens_per_minute BIGINT;"
+                             "ALTER TABLE api_keys ADD COLUMN valid_until TIMESTAMPTZ;"},
+          .down = {.sqlite = "ALTER TABLE api_keys DROP COLUMN valid_until;"
+                             "ALTER TABLE api_keys DROP COLUMN tokens_per_minute;",
+                   .postgres = "ALTER TABLE api_keys DROP COLUMN valid_until;"
+                               "ALTER TABLE api_keys DROP COLUMN tokens_per_minute;"}};
+}
+
+}  // namespace asahi::identity
