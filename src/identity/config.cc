@@ -26,8 +26,6 @@ void bind_governance(Binder& binder, Config& c) {
   // The aliases first: what the keys themselves say counts more.
   auto security = binder.section("security");
   security.value("api_key_required", c.auth_required, {.help = "same as governance.auth_api_key_required"});
-  security.value("rate_limit_per_minute", c.rate_limit_per_minute,
-                 {.min = 0, .max = 1e9, .help = "same as api.rate_limit_per_minute"});
   security.value("brute_force_max_failures", c.max_failures,
                  {.min = 1, .max = 1000, .help = "failed logins before a lock-out"});
   security.value("brute_force_max_lockout_seconds", c.max_lockout_seconds,
@@ -42,11 +40,13 @@ void bind_governance(Binder& binder, Config& c) {
   governance.value("auth_key_prefix", c.key_prefix, {.min = 3, .max = 3, .help = "first letters of API keys"});
   governance.value("rotation_overlap_hours", c.rotation_overlap_hours,
                    {.min = 0, .max = 720, .help = "how long a rotated key stays valid"});
-  governance.value("encryption_key_env", c.encryption_key_env, {.help = "variable that holds the master key"});
   if (!std::ranges::all_of(c.key_prefix, [](char l) { return l >= 'a' && l <= 'z'; })) {
     fault(binder, "governance.auth_key_prefix", c.key_prefix, "must be three small letters");
   }
 
+  if (!c.auth_required) c.rate_limit_per_minute = 0;
+  security.value("rate_limit_per_minute", c.rate_limit_per_minute,
+                 {.min = 0, .max = 1e9, .help = "same as api.rate_limit_per_minute"});
   auto api = binder.section("api");
   api.value("rate_limit_per_minute", c.rate_limit_per_minute,
             {.min = 0, .max = 1e9, .help = "requests per caller and minute; 0: no limit"});

@@ -43,13 +43,13 @@ struct Config {
   int rotation_overlap_hours = 24;   ///< governance.rotation_overlap_hours: a rotated key stays valid, 0 to 720
   Secret admin_secret;               ///< ASAHI_ADMIN_SECRET, at least 16 bytes; empty: X-Admin-Secret opens nothing
   Secret key_pepper;                 ///< ASAHI_KEY_PEPPER, at least 32 bytes; empty: kept in <data>/key_pepper
-  std::string encryption_key_env = "ASAHI_ENCRYPTION_KEY";  ///< governance.encryption_key_env
 
   int max_failures = 10;             ///< security.brute_force_max_failures: then logins are locked out, 1 to 1000
   int max_lockout_seconds = 900;     ///< security.brute_force_max_lockout_seconds, 1 to 86400
 
   /// api.rate_limit_per_minute, security.rate_limit_per_minute: per key, per tenant, and per address for callers without
-  /// a credential (R27); 0: no limit.
+  /// a credential (R27); 0: no limit. Where nobody needs a credential the default is 0: a first hour at the command line is
+  /// no attack.
   std::int64_t rate_limit_per_minute = 100;
   std::vector<std::string> trusted_proxies;  ///< api.trusted_proxies: networks whose X-Forwarded-For is believed
 

@@ -17,9 +17,15 @@
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
+#include "identity/audit/audit.h"
+#include "identity/audit/routes.h"
+#include "identity/identity.h"
+#include "identity/limits/migrations.h"
+#include "identity/secrets/migrations.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
-#include "storage/cache/open_store.h"
+#include "storage/cache/memory_store.h"
+#include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::server {
@@ -182,7 +188,12 @@ class SchemaKeeper {
 }  // namespace
 
 std::vector<sql::Migration> all_migrations() {
-  return gateway::migrations();
+  std::vector<sql::Migration> all;
+  for (auto part : {gateway::migrations(), identity::core_migrations(), identity::limits_migrations(), identity::audit_migrations(),
+                    identity::secrets_migrations()}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
 }
 
 Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::GatewayConfig& config) {
@@ -196,10 +207,12 @@ Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::G
 
 /// Members stand in the order they are built; they go in reverse.
 struct App::Impl {
-  explicit Impl(const gateway::GatewayConfig& given, FolderLock held)
-      : config(given), lock(std::move(held)), loops(static_cast<std::size_t>(given.api.workers)) {}
+  explicit Impl(const ServerConfig& given, FolderLock held)
+      : config(given.gateway), identity_config(given.identity), lock(std::move(held)),
+        loops(static_cast<std::size_t>(given.gateway.api.workers)) {}
 
   const gateway::GatewayConfig config;
+  const identity::Config identity_config;
   Logger logger{"server"};
   FolderLock lock;
   telemetry::Registry metrics;
@@ -207,47 +220,85 @@ struct App::Impl {
   std::unique_ptr<net::PerLoop<http::Client>> clients;
   std::unique_ptr<sql::Database> database;
   std::unique_ptr<SchemaKeeper> schema;
+  std::shared_ptr<cache::RedisClients> redis;
   std::unique_ptr<cache::Store> local_cache;
   std::unique_ptr<cache::Store> shared_cache;
+  std::unique_ptr<identity::AuditLog> audit;
+  std::unique_ptr<identity::RateLimiter> limiter;
+  std::unique_ptr<identity::BudgetLedger> budgets;
+  std::unique_ptr<identity::Identity> identity;
   std::unique_ptr<gateway::Gateway> gateway;
   std::vector<std::string> routes;
   std::unique_ptr<http::Server> server;
   std::unique_ptr<CertificateKeeper> certificate;
   std::unique_ptr<http::Server> metrics_server;
   bool stopped = false;
+
+  /// What identity lends to the others, and identity itself.
+  Result<void> make_identity() {
+    identity::AuditOptions auditing;
+    auditing.spool_dir = config.governance.audit_storage_dir;
+    auditing.head_key = config.governance.encryption_key.reveal();
+    auditing.max_queued = config.governance.audit_max_entries;
+    ASAHI_TRY(audit, identity::open_audit_log(auditing, *database, system_clock()));
+    limiter = identity::make_memory_limiter(system_clock());
+    if (redis != nullptr) {
+      limiter = identity::make_redis_limiter(redis, config.redis.rate_limit_prefix, std::move(limiter), system_clock());
+    }
+    identity::BudgetLedgerOptions budgeting;
+    budgeting.journal_file = config.app.data_dir + "/budgets.journal";
+    ASAHI_TRY(budgets, identity::open_budget_ledger(budgeting, *database, redis, system_clock()));
+    ASAHI_TRY(identity, identity::Identity::make({identity_config, config.app.environment, config.app.data_dir, loops, *database,
+                                                  redis, metrics, system_clock(), *audit, *limiter}));
+    return {};
+  }
 };
 
 App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 App::~App() { stop(); }
 
-Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Listeners listeners) {
+Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners listeners) {
+  const gateway::GatewayConfig& config = settings.gateway;
   ASAHI_TRY(FolderLock lock, FolderLock::take(config.app.data_dir));
-  auto impl = std::make_unique<Impl>(config, std::move(lock));
+  auto impl = std::make_unique<Impl>(settings, std::move(lock));
   impl->clients = std::make_unique<net::PerLoop<http::Client>>(
       impl->loops, [](net::Loop& loop) { return std::make_unique<http::Client>(loop, http::ClientOptions{}); });
   impl->loops.start();
   ASAHI_TRY(impl->database, open_configured_database(impl->config));
   impl->schema = std::make_unique<SchemaKeeper>(*impl->database, config.database.auto_migrate);
 
-  cache::StoreOptions local;
-  local.memory.max_entries = config.cache.max_entries;
-  ASAHI_TRY(impl->local_cache, cache::open_store(local, impl->loops, system_clock()));
-  const bool use_redis = config.cache.tier1.backend == "redis" ||
-                         (config.cache.tier1.backend == "auto" && !config.redis.url.empty());
-  if (use_redis) {
-    cache::StoreOptions shared;
-    shared.url = config.redis.url;
-    shared.redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
-    shared.redis.cluster = config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
-    ASAHI_TRY(impl->shared_cache, cache::open_store(shared, impl->loops, system_clock()));
+  impl->local_cache = std::make_unique<cache::MemoryStore>(cache::MemoryOptions{.max_entries = config.cache.max_entries}, system_clock());
+  if (!config.redis.url.empty()) {
+    cache::RedisOptions redis;
+    redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
+    redis.cluster = config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
+    ASAHI_TRY(redis.endpoint, cache::parse_redis_url(config.redis.url));
+    impl->redis = cache::make_redis_clients(impl->loops, redis);
+    if (config.cache.tier1.backend != "memory") impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
   }
+  if (auto made = impl->make_identity(); !made) return std::unexpected(std::move(made.error()));
+  identity::Invalidation& invalidation = impl->identity->invalidation();
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;
-  ASAHI_TRY(impl->gateway, gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database, store,
-                                                   *impl->local_cache, impl->metrics, system_clock()}));
+  ASAHI_TRY(impl->gateway,
+            gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database, store, *impl->local_cache,
+                                    impl->metrics, system_clock(), *impl->budgets, *impl->limiter, *impl->audit,
+                                    [&invalidation](const std::string& org) {
+                                      net::Loop::current()->spawn("rules changed", invalidation.publish("policy", org));
+                                    }}));
+  gateway::Gateway& gateway = *impl->gateway;
+  invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
+    if (kind.empty() || kind == "policy") gateway.forget_rules(id);
+  });
+  impl->identity->use_limits([&gateway, fallback = impl->identity_config.rate_limit_per_minute](const identity::Principal& caller) {
+    const auto granted = gateway.requests_per_minute(caller.org_id);
+    return identity::CallerLimits{caller.requests_per_minute.value_or(fallback), granted.value_or(fallback)};
+  });
 
   http::Router router;
   impl->gateway->add_routes(router);
+  impl->identity->add_routes(router);
+  identity::add_audit_routes(router, *impl->audit, system_clock());
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
   }
@@ -260,7 +311,7 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
   options.errors = impl->gateway->errors_by_path();
   if (!config.api.tls_certificate_file.empty()) options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
   if (redirects_to_https(config)) options.before = https_redirect;
-  gateway::Gateway& gateway = *impl->gateway;
+  options.gate = &impl->identity->gate();
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);
   };
@@ -288,6 +339,7 @@ Result<std::unique_ptr<App>> App::start(const gateway::GatewayConfig& config, Li
       impl->logger.warning("the metrics listener is off", {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
     }
   }
+  impl->identity->start();
   impl->gateway->start();
   impl->server->start();
   if (!config.api.tls_certificate_file.empty()) {
@@ -310,6 +362,10 @@ void App::stop() {
   impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.gateway->stop();
+  impl.identity->stop();
+  // What does not get through in time is on disk, and goes on at the next start.
+  (void)impl.budgets->flush(std::chrono::seconds(2));
+  (void)impl.audit->flush(std::chrono::seconds(2));
   impl.loops.stop();
 }
 

@@ -21,7 +21,7 @@ class App {
 
   /// Everything up and listening. Errors: unavailable (port, folder, another process on the data folder),
   /// invalid_argument (settings that only show at start).
-  static Result<std::unique_ptr<App>> start(const gateway::GatewayConfig& config, Listeners listeners);
+  static Result<std::unique_ptr<App>> start(const ServerConfig& config, Listeners listeners);
   ~App();
 
   std::uint16_t port() const;

@@ -26,6 +26,7 @@ LoadedConfig load_config(const CommonOptions& options) {
   if (!options.log_level.empty()) override_with("LOG_LEVEL", options.log_level);
   config::Binder binder(std::move(*sources));
   gateway::bind(binder, loaded.gateway);
+  identity::bind(binder, loaded.identity, loaded.gateway.app.environment);
   loaded.faults = binder.finish();
   loaded.warnings = binder.warnings();
   loaded.effective = binder.effective();

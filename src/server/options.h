@@ -6,6 +6,7 @@
 
 #include "base/config/loader.h"
 #include "gateway/config.h"
+#include "identity/config.h"
 
 namespace asahi::server {
 
@@ -20,9 +21,14 @@ struct CommonOptions {
   std::string log_level;
 };
 
-/// The configuration as this process will use it, with what is wrong with it.
-struct LoadedConfig {
+/// The settings of every module.
+struct ServerConfig {
   gateway::GatewayConfig gateway;
+  identity::Config identity;
+};
+
+/// The configuration as this process will use it, with what is wrong with it.
+struct LoadedConfig : ServerConfig {
   std::vector<config::Fault> faults;
   std::vector<std::string> warnings;
   std::vector<config::Binder::Effective> effective;

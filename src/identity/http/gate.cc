@@ -25,12 +25,6 @@ std::string digits(std::int64_t value) {
   return {buffer.data(), end};
 }
 
-/// Fills `details` of the native error body.
-template <class AnyError>
-void set_details(AnyError& error, std::string members) {
-  if constexpr (requires { error.details = std::move(members); }) error.details = std::move(members);
-}
-
 std::string user_of(const Principal* caller) {
   if (caller == nullptr) return "anonymous";
   if (caller->kind == Principal::Kind::kApiKey) return "key:" + caller->key_prefix;
@@ -82,7 +76,7 @@ Result<void> IdentityGate::check_access(const Principal& caller, const http::Rou
   auto lacking = fail(Errc::kForbidden, fmt::format("this needs the permission {}", route.access));
   // Users have a role, keys and machine clients have scopes.
   lacking.error().reason = caller.role.empty() ? "insufficient_scope" : "forbidden";
-  set_details(lacking.error(), fmt::format("\"required_permission\":\"{}\"", route.access));
+  lacking.error().details = fmt::format("\"required_permission\":\"{}\"", route.access);
   return lacking;
 }
 

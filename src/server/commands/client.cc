@@ -42,14 +42,17 @@ Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOption
     return fail(Errc::kInvalidArgument, "the configuration has faults");
   }
   configure_logging({.level = LogLevel::kError, .format = LogFormat::kText, .descriptor = 2});
-  gateway::GatewayConfig config = loaded.gateway;
+  gateway::GatewayConfig& config = loaded.gateway;
   config.observability.prometheus_port = 0;
   config.api.workers = 1;
   // A measuring run must not meet the limits that protect a server, nor the files of one that runs.
   config.app.data_dir += "/cli";
   config.tracking.log_dir = config.app.data_dir + "/logs";
+  config.governance.audit_storage_dir = config.app.data_dir + "/audit";
+  loaded.identity.auth_required = false;
+  loaded.identity.rate_limit_per_minute = 0;
   impl->log_dir = config.tracking.log_dir;
-  ASAHI_TRY(impl->app, App::start(config, App::Listeners::kLoopbackOnly));
+  ASAHI_TRY(impl->app, App::start(loaded, App::Listeners::kLoopbackOnly));
   ASAHI_TRY(impl->origin, http::Origin::parse(fmt::format("http://127.0.0.1:{}", impl->app->port())));
   return std::unique_ptr<GatewayClient>(new GatewayClient(std::move(impl)));
 }

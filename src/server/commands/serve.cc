@@ -48,7 +48,7 @@ int serve(const CommonOptions& common) {
   const Logger logger("server");
   for (const std::string& warning : loaded.warnings) logger.warning(warning);
 
-  auto app = App::start(config, App::Listeners::kAsConfigured);
+  auto app = App::start(loaded, App::Listeners::kAsConfigured);
   if (!app) {
     logger.critical("cannot start", {{"error", app.error().message}});
     flush_logging();

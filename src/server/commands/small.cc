@@ -33,7 +33,8 @@ int list_routes(const CommonOptions& common) {
   loaded.gateway.app.mock = true;
   loaded.gateway.app.data_dir += "/cli";
   loaded.gateway.tracking.log_dir = loaded.gateway.app.data_dir + "/logs";
-  auto app = App::start(loaded.gateway, App::Listeners::kLoopbackOnly);
+  loaded.gateway.governance.audit_storage_dir = loaded.gateway.app.data_dir + "/audit";
+  auto app = App::start(loaded, App::Listeners::kLoopbackOnly);
   if (!app) {
     fmt::print(stderr, "asahi routes: {}\n", app.error().message);
     return kExitFailure;
