@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -40,17 +41,25 @@ struct StoredAuditEntry : AuditEntry {
 };
 
 struct AuditFilter {
-  std::string org_id;  ///< always given
+  std::string org_id;           ///< always given
   std::string action, user_id;  ///< empty: any
-  std::optional<Clock::Time> start, end;
-  std::int64_t limit = 100, offset = 0;
+  std::optional<Clock::Time> start, end;  ///< both inclusive
+  std::int64_t limit = 100, offset = 0;   ///< limit: 1 to kMaxLimit
+  /// Only entries before this place in the chain; 0: all. Pages of a log that grows meanwhile.
+  std::int64_t before_seq = 0;
+
+  static constexpr std::int64_t kMaxLimit = 500;
 };
 
 struct AuditVerification {
   bool valid = true;
   std::int64_t checked = 0;
-  std::string first_bad_entry;  ///< entry_id of the first row that does not fit; empty when valid
-  std::string problem;          ///< "changed", "missing before", "order", "anchor missing", …
+  /// entry_id of the first row that does not fit; the last good one when those behind it are gone.
+  /// Empty when valid, and when no row is left to point to.
+  std::string first_bad_entry;
+  /// changed, missing before, missing after, order, inserted, anchor changed, head forged, head
+  /// missing or head unsigned; empty when valid.
+  std::string problem;
 };
 
 /// Hash-chained log per organisation over all modules, several writers at a time (processes too): prev_hash of an entry is
@@ -63,12 +72,16 @@ class AuditLog {
   /// Queues and returns at once; the writer batches. A crash may lose what has not reached the spool, which is written
   /// before the next batch. Bounded: when full, false, counted, and the caller goes on, or fails where policy demands.
   virtual bool record(AuditEntry entry) = 0;
-  /// Durable when it returns. For mutations and wherever `require_audit_log` is set. Errors: unavailable, timeout.
+  /// Durable when it returns the entry_id. For mutations and wherever `require_audit_log` is set. An entry that was
+  /// refused is not stored later. Errors: unavailable (the database is away, the queue is full), timeout (after
+  /// `append_timeout`; with the reason "outcome_unknown" it may be stored yet), invalid_argument (organisation).
   virtual Task<std::string> append(AuditEntry entry) = 0;
   /// Newest first.
   virtual Task<std::vector<StoredAuditEntry>> query(AuditFilter filter) = 0;
   virtual Task<AuditVerification> verify(std::string org_id) = 0;
-  /// Deletes entries older than `before`, leaving an anchor so that the rest still verifies; returns how many.
+  /// Deletes entries older than `before`, leaving an anchor so that the rest still verifies; returns how many. Only the
+  /// part of the chain in front of the first younger entry goes. Errors: corrupt when that part does not verify: it is
+  /// evidence.
   virtual Task<std::int64_t> trim(std::string org_id, Clock::Time before) = 0;
   /// Writes out what is queued; ordinary thread. True when all is stored within `limit`.
   virtual bool flush(std::chrono::milliseconds limit) = 0;
@@ -79,12 +92,36 @@ struct AuditOptions {
   std::string spool_dir;  ///< "<data>/audit": queued entries survive a crash and an absent database
   std::string head_key;   ///< secret for the heads' HMAC; empty: heads are not signed
   std::size_t max_queued = 10'000;
+  std::uint64_t max_spool_bytes = 1ULL << 30;  ///< per process; about 2.5 million entries
+  std::chrono::milliseconds append_timeout{5'000};
+  std::size_t batch = 500;  ///< entries per transaction
 };
+/// The database may be away. Takes over what a process that is gone left in `spool_dir`. The log ends before `database`
+/// and before the loops whose coroutines wait for it; what is queued then stays in the spool.
+/// Errors: unavailable (spool_dir cannot be written), invalid_argument.
 Result<std::unique_ptr<AuditLog>> open_audit_log(AuditOptions options, sql::Database& database, const Clock& clock);
 
-/// Export formats of GET /governance/audit/export.
+/// What AuditLog::verify does, without a log; ordinary threads only. `stop` ends it early (cancelled); may be null.
+Result<AuditVerification> verify_audit_chain(sql::Database& database, std::string_view head_key,
+                                             const std::string& org_id,
+                                             const std::atomic<bool>* stop = nullptr);
+/// Signs the heads of before there was a head_key, each after its chain has been verified; returns how many. Heads that
+/// were forged stay so. Ordinary threads only. Errors: corrupt, naming the first organisation that does not verify.
+Result<std::int64_t> sign_audit_heads(sql::Database& database, const std::string& head_key);
+
+/// Export formats of GET /governance/audit/export: an array with one entry a line; RFC 4180 with a header line, where a
+/// cell that a spreadsheet would run as a formula begins with an apostrophe.
 std::string audit_json(const std::vector<StoredAuditEntry>& entries);
 std::string audit_csv(const std::vector<StoredAuditEntry>& entries);
+/// The same in pieces, for streams.
+json::object audit_entry_json(const StoredAuditEntry& entry);
+std::string_view audit_csv_header();
+void append_audit_csv(std::string& out, const StoredAuditEntry& entry);
+
+/// Classification of spec §9.6: inference with prompt restricted under HIPAA, else confidential; inference without,
+/// and model changes, internal; user, key, role and policy management confidential; views of metrics public; the rest
+/// internal.
+std::string_view classification_of(std::string_view action, bool has_prompt, bool hipaa);
 
 /// The chain's tables beside `audit_entries`: versions 230–239.
 std::vector<sql::Migration> audit_migrations();
