@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
@@ -205,6 +206,25 @@ Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::G
                              .statement_timeout = std::chrono::milliseconds(config.database.statement_timeout_ms)});
 }
 
+Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(const gateway::GatewayConfig& config, net::LoopPool& loops) {
+  if (config.redis.url.empty()) return nullptr;
+  cache::RedisOptions redis;
+  redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
+  redis.cluster = config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
+  ASAHI_TRY(redis.endpoint, cache::parse_redis_url(config.redis.url));
+  return cache::make_redis_clients(loops, redis);
+}
+
+Result<identity::AuditOptions> audit_options(const ServerConfig& config) {
+  identity::AuditOptions options;
+  options.spool_dir = config.gateway.governance.audit_storage_dir;
+  options.max_queued = config.gateway.governance.audit_max_entries;
+  // The pepper is the one secret that is always there and never rotated; what signs the heads opens no key.
+  ASAHI_TRY(const Secret pepper, identity::read_pepper(config.identity.key_pepper, config.gateway.app.data_dir));
+  options.head_key = to_hex(hmac_sha256(pepper.reveal(), "asahi audit heads"));
+  return options;
+}
+
 /// Members stand in the order they are built; they go in reverse.
 struct App::Impl {
   explicit Impl(const ServerConfig& given, FolderLock held)
@@ -236,10 +256,7 @@ struct App::Impl {
 
   /// What identity lends to the others, and identity itself.
   Result<void> make_identity() {
-    identity::AuditOptions auditing;
-    auditing.spool_dir = config.governance.audit_storage_dir;
-    auditing.head_key = config.governance.encryption_key.reveal();
-    auditing.max_queued = config.governance.audit_max_entries;
+    ASAHI_TRY(const identity::AuditOptions auditing, audit_options({config, identity_config}));
     ASAHI_TRY(audit, identity::open_audit_log(auditing, *database, system_clock()));
     limiter = identity::make_memory_limiter(system_clock());
     if (redis != nullptr) {
@@ -269,13 +286,9 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   impl->schema = std::make_unique<SchemaKeeper>(*impl->database, config.database.auto_migrate);
 
   impl->local_cache = std::make_unique<cache::MemoryStore>(cache::MemoryOptions{.max_entries = config.cache.max_entries}, system_clock());
-  if (!config.redis.url.empty()) {
-    cache::RedisOptions redis;
-    redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
-    redis.cluster = config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
-    ASAHI_TRY(redis.endpoint, cache::parse_redis_url(config.redis.url));
-    impl->redis = cache::make_redis_clients(impl->loops, redis);
-    if (config.cache.tier1.backend != "memory") impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
+  ASAHI_TRY(impl->redis, open_configured_redis(config, impl->loops));
+  if (impl->redis != nullptr && config.cache.tier1.backend != "memory") {
+    impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
   }
   if (auto made = impl->make_identity(); !made) return std::unexpected(std::move(made.error()));
   identity::Invalidation& invalidation = impl->identity->invalidation();

@@ -7,7 +7,9 @@
 
 #include "net/http/client.h"
 #include "net/loop.h"
+#include "identity/audit/audit.h"
 #include "server/options.h"
+#include "storage/cache/redis_client.h"
 #include "storage/sql/database.h"
 #include "storage/sql/migrations.h"
 
@@ -43,5 +45,9 @@ class App {
 /// Every module's schema.
 std::vector<sql::Migration> all_migrations();
 Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::GatewayConfig& config);
+/// Null where no Redis is configured. Connected on first use. Errors: invalid_argument (the URL).
+Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(const gateway::GatewayConfig& config, net::LoopPool& loops);
+/// Errors: as identity::read_pepper.
+Result<identity::AuditOptions> audit_options(const ServerConfig& config);
 
 }  // namespace asahi::server

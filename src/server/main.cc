@@ -22,6 +22,8 @@ int main(int argc, char** argv) {
   add_events(app, common, chosen);
   add_metrics(app, common, chosen);
   add_config(app, common, chosen);
+  add_keys(app, common, chosen);
+  add_audit(app, common, chosen);
   add_migrate(app, common, chosen);
   add_small(app, common, chosen);
   try {

@@ -4,7 +4,7 @@
 
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
-#include "gateway/pipeline.h"
+#include "identity/principal.h"
 
 namespace asahi::gateway {
 namespace {
@@ -72,8 +72,8 @@ double ratio(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0 : std::round(static_cast<double>(part) / static_cast<double>(whole) * 10'000) / 10'000;
 }
 
-Aw<json::object> metrics_json(ServiceParts parts) {
-  const OrgTotals totals = parts.totals.of(std::string(Pipeline::kDefaultOrg));
+Aw<json::object> metrics_json(ServiceParts parts, std::string org) {
+  const OrgTotals totals = parts.totals.of(org);
   const std::int64_t answered = totals.requests - totals.errors;
   json::object cost_by_model, requests_by_model, modes, cache_stats;
   for (const auto& [model, cost] : totals.cost_by_model) cost_by_model[model] = shown_dollars(cost);
@@ -204,7 +204,7 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
     };
     for (int i = 0; i < 1000 && settling(); ++i) (void)co_await context.loop.sleep_for(std::chrono::milliseconds(2));
     if (wants_text(context.request)) co_return exposition(parts);
-    const json::object body = co_await metrics_json(parts);
+    const json::object body = co_await metrics_json(parts, identity::principal_of(context).org_id);
     co_return http::Response::json(200, write_json(body));
   };
   add_both(router, http::Method::kGet, "/metrics", "authenticated", metrics);

@@ -17,6 +17,8 @@ void add_infer(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_test(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_events(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_metrics(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_audit(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_keys(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_config(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_migrate(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_small(CLI::App& app, CommonOptions& common, Command& chosen);
