@@ -126,7 +126,7 @@ struct Gateway::Impl {
 
   ServiceParts service_parts() {
     return {parts.config, *registry, *vendors, *dispatcher, *cache, *events, *loader, totals, parts.database,
-            [this] { return exposition(); }, parts.clock, draining, started};
+            [this] { return exposition(); }, parts.clock, draining, started, parts.governance_healthy};
   }
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.

@@ -39,6 +39,8 @@ class Gateway {
     identity::AuditLog& audit;
     /// Tells the other replicas that an organisation's policy or profile has changed; may be null.
     std::function<void(const std::string& org)> rules_changed;
+    /// False while credentials, limits or the audit log work with less than they should have; may be null.
+    std::function<bool()> governance_healthy;
   };
 
   /// Errors: invalid_argument with all faults of the models file, unavailable for folders that cannot be written.

@@ -298,7 +298,8 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
                                     impl->metrics, system_clock(), *impl->budgets, *impl->limiter, *impl->audit,
                                     [&invalidation](const std::string& org) {
                                       net::Loop::current()->spawn("rules changed", invalidation.publish("policy", org));
-                                    }}));
+                                    },
+                                    [&identity = *impl->identity] { return identity.health() == "healthy"; }}));
   gateway::Gateway& gateway = *impl->gateway;
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);

@@ -32,6 +32,7 @@ struct ServiceParts {
   const Clock& clock;
   const std::atomic<bool>& draining;
   Clock::Steady started;
+  std::function<bool()> governance_healthy;  ///< may be null
 };
 
 /// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*, /analytics/prometheus.

@@ -143,7 +143,7 @@ Aw<json::object> health_json(ServiceParts parts) {
   add("registry", parts.registry.get()->empty() ? "unavailable" : "healthy");
   add("tracker", parts.events.healthy() && parts.loader.healthy() ? "healthy" : "degraded");
   add("observability", "healthy");
-  add("governance", "healthy");
+  add("governance", !parts.governance_healthy || parts.governance_healthy() ? "healthy" : "degraded");
   const bool postgres = parts.database.dialect() == sql::Dialect::kPostgres;
   add("postgres", !postgres ? "not_configured" : parts.loader.healthy() ? "healthy" : "degraded");
   add("redis", parts.cache.backend() != "redis" ? "not_configured" : parts.cache.degraded() ? "degraded" : "healthy");
