@@ -103,7 +103,8 @@ class RemoteJwks::FetchTurn {
   RemoteJwks* owner_;
 };
 
-RemoteJwks::RemoteJwks(std::string url, HttpFetch fetch, const Clock& clock, std::chrono::seconds fresh)
+RemoteJwks::RemoteJwks(std::string url, HttpFetch fetch, const Clock& clock,
+                       std::chrono::seconds fresh)
     : url_(std::move(url)), fetch_(std::move(fetch)), clock_(clock), fresh_(fresh) {}
 
 RemoteJwks::Step RemoteJwks::next_step(const std::optional<std::string>& kid, JwtAlg alg) const {

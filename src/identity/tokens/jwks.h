@@ -37,7 +37,8 @@ class RemoteJwks {
   static constexpr std::size_t kMaxBytes = 256 * 1024;
 
   /// `fresh`: how long keys are used without asking again.
-  RemoteJwks(std::string url, HttpFetch fetch, const Clock& clock, std::chrono::seconds fresh = kFresh);
+  RemoteJwks(std::string url, HttpFetch fetch, const Clock& clock,
+             std::chrono::seconds fresh = kFresh);
 
   /// Keys to look for that one in, without suspending; null: ask `keys`.
   std::shared_ptr<const JwtKeySet> try_keys(const std::optional<std::string>& kid,

@@ -33,7 +33,8 @@ enum class JwtFault {
 };
 std::string_view to_string(JwtFault fault);
 
-/// The one answer to a token that is not accepted, whatever the reason; the words are those for API keys.
+/// The one answer to a token that is not accepted, whatever the reason; the words are those for API
+/// keys.
 Error bad_token();
 
 template <class T>

@@ -1,0 +1,256 @@
+#include "identity/tokens/signing_keys.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+#include "base/hash.h"
+#include "base/ids.h"
+
+namespace asahi::identity {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxFileBytes = 16 * 1024;
+constexpr std::string_view kPem = ".pem";
+constexpr std::string_view kSecretFile = ".secret";
+
+class File {
+ public:
+  explicit File(int handle) : handle_(handle) {}
+  ~File() {
+    if (handle_ >= 0) ::close(handle_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int get() const { return handle_; }
+
+ private:
+  int handle_;
+};
+
+std::unexpected<Error> io_error(const std::string& path, std::string_view what) {
+  return fail(Errc::kUnavailable,
+              fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno)));
+}
+
+Result<Secret> read_private_file(const std::string& path) {
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat about{};
+  if (file.get() < 0 || ::fstat(file.get(), &about) != 0) return io_error(path, "read");
+  if (!S_ISREG(about.st_mode) || (about.st_mode & 077) != 0) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{} holds a private key and must be a file that only its owner can "
+                            "read; run chmod 600 on it",
+                            path));
+  }
+  std::string text(kMaxFileBytes, '\0');
+  const ssize_t size = ::read(file.get(), text.data(), text.size());
+  if (size < 0) return io_error(path, "read");
+  text.resize(static_cast<std::size_t>(size));
+  return Secret(std::move(text));
+}
+
+/// Whole or not at all: a crash leaves at most a temporary file.
+Result<void> write_private_file(const std::string& path, const Secret& content) {
+  const std::string temporary = path + ".tmp";
+  ::unlink(temporary.c_str());
+  const File file(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const std::string& text = content.reveal();
+  if (file.get() < 0 ||
+      ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+      ::fsync(file.get()) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
+    return io_error(path, "write");
+  }
+  return {};
+}
+
+std::string thumbprint(const json::object& jwk) {
+  json::object needed;  // the members that RFC 7638 §3.2 names, sorted by canonical_json
+  for (const char* name : {"crv", "e", "kty", "n", "x", "y"}) {
+    if (const auto* value = jwk.if_contains(name)) needed[name] = *value;
+  }
+  const Digest256 digest = sha256(canonical_json(needed));
+  return base64url_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+std::string name_of(const Secret& secret) {
+  const Digest256 digest = hmac_sha256(secret.reveal(), "asahi jwt key id");
+  return base64url_encode({reinterpret_cast<const char*>(digest.data()), 12});
+}
+
+Result<JwtKey> named(const Secret& content, bool secret) {
+  if (secret) return JwtKey::hs256(name_of(content), content);
+  ASAHI_TRY(const JwtKey unnamed, JwtKey::from_private_pem("", content));
+  return JwtKey::from_private_pem(thumbprint(*unnamed.public_jwk()), content);
+}
+
+/// A key file: "<milliseconds of its making>-<random>.pem" or ".secret".
+struct Stored {
+  Clock::Time made;
+  std::string path;
+  bool secret;
+};
+
+std::vector<Stored> list(const std::string& folder) {
+  std::vector<Stored> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename();
+    const bool secret = name.ends_with(kSecretFile);
+    if (!secret && !name.ends_with(kPem)) continue;
+    std::int64_t milliseconds = 0;
+    const auto [end, failed] =
+        std::from_chars(name.data(), name.data() + name.size(), milliseconds);
+    if (failed != std::errc{} || *end != '-') continue;
+    found.push_back({Clock::Time(std::chrono::milliseconds(milliseconds)), entry.path(), secret});
+  }
+  std::ranges::sort(found, [](const Stored& a, const Stored& b) {
+    return a.made != b.made ? a.made > b.made : a.path > b.path;
+  });
+  return found;
+}
+
+Result<void> make_file(const SigningKeysOptions& options, Clock::Time now) {
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+  const std::string stem = fmt::format("{}/{}-{}", options.folder, milliseconds, random_id("", 8));
+  if (options.alg != JwtAlg::kHs256) {
+    ASAHI_TRY(const JwtKey made, JwtKey::generate("", options.alg));
+    return write_private_file(stem + std::string(kPem), made.private_pem());
+  }
+  std::string bytes(32, '\0');
+  random_bytes(bytes.data(), bytes.size());
+  return write_private_file(stem + std::string(kSecretFile), Secret(base64url_encode(bytes)));
+}
+
+bool from_settings(const SigningKeysOptions& options) {
+  return options.alg == JwtAlg::kHs256 ? !options.secret.empty() : !options.key_file.empty();
+}
+
+}  // namespace
+
+struct SigningKeys::Ring {
+  JwtKey signer;
+  std::shared_ptr<const JwtKeySet> verifiers;
+};
+
+SigningKeys::SigningKeys(SigningKeysOptions options, const Clock& clock)
+    : options_(std::move(options)), clock_(clock) {}
+
+Result<std::unique_ptr<SigningKeys>> SigningKeys::open(SigningKeysOptions options,
+                                                       const Clock& clock) {
+  std::unique_ptr<SigningKeys> made(new SigningKeys(std::move(options), clock));
+  ASAHI_TRY(made->ring_, made->load(false));
+  return made;
+}
+
+Result<std::shared_ptr<const SigningKeys::Ring>> SigningKeys::load(bool make_new) const {
+  std::vector<JwtKey> keys;
+  const auto add = [&](const JwtKey& key) {
+    const bool known =
+        std::ranges::any_of(keys, [&](const JwtKey& other) { return other.kid() == key.kid(); });
+    if (!known) keys.push_back(key);
+  };
+  if (from_settings(options_)) {
+    if (make_new) {
+      return fail(Errc::kInvalidArgument,
+                  "the signing key comes from the settings; change it there and keep the old one "
+                  "as previous");
+    }
+    if (options_.alg == JwtAlg::kHs256) {
+      ASAHI_TRY(const JwtKey key, named(options_.secret, true));
+      add(key);
+    } else {
+      ASAHI_TRY(const Secret pem, read_private_file(options_.key_file));
+      ASAHI_TRY(const JwtKey key, named(pem, false));
+      if (key.alg() != options_.alg) {
+        return fail(Errc::kInvalidArgument,
+                    fmt::format("{} holds a key for {}, but the settings ask for {}",
+                                options_.key_file, to_string(key.alg()), to_string(options_.alg)));
+      }
+      add(key);
+    }
+  }
+  for (const Secret& secret : options_.previous_secrets) {
+    ASAHI_TRY(const JwtKey key, named(secret, true));
+    add(key);
+  }
+  if (options_.folder.empty()) {
+    if (keys.empty() || !from_settings(options_)) {
+      return fail(Errc::kInvalidArgument,
+                  "there is no signing key and no folder to keep one in; set ASAHI_JWT_SECRET");
+    }
+    return std::make_shared<const Ring>(keys.front(), std::make_shared<const JwtKeySet>(keys));
+  }
+
+  // Keys of the folder count even when the settings have one: they signed before it was set.
+  ::mkdir(options_.folder.c_str(), 0700);
+  const std::string lock_path = options_.folder + "/.lock";
+  const File lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock.get() < 0 || ::flock(lock.get(), LOCK_EX) != 0) return io_error(lock_path, "lock");
+  const Clock::Time now = clock_.now();
+  auto files = list(options_.folder);
+  const auto fits = [&](const Stored& file) {
+    return file.secret == (options_.alg == JwtAlg::kHs256);
+  };
+  if (make_new || (!from_settings(options_) && std::ranges::none_of(files, fits))) {
+    if (auto made = make_file(options_, now); !made) return std::unexpected(made.error());
+    files = list(options_.folder);
+  }
+  std::optional<JwtKey> signer;
+  if (from_settings(options_)) signer = keys.front();
+  std::optional<Clock::Time> replaced;  // when the key after this one was made
+  for (const Stored& file : files) {
+    if (replaced && *replaced + options_.overlap < now) {
+      ::unlink(file.path.c_str());
+      continue;
+    }
+    replaced = file.made;
+    ASAHI_TRY(const Secret content, read_private_file(file.path));
+    ASAHI_TRY(const JwtKey key, named(content, file.secret));
+    add(key);
+    if (!signer && key.alg() == options_.alg) signer = key;
+  }
+  if (!signer) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{} has no key for {}; remove its files so that one is made",
+                            options_.folder, to_string(options_.alg)));
+  }
+  return std::make_shared<const Ring>(std::move(*signer),
+                                      std::make_shared<const JwtKeySet>(std::move(keys)));
+}
+
+std::shared_ptr<const SigningKeys::Ring> SigningKeys::ring() const {
+  const std::scoped_lock lock(mutex_);
+  return ring_;
+}
+
+JwtKey SigningKeys::signer() const { return ring()->signer; }
+std::shared_ptr<const JwtKeySet> SigningKeys::verifiers() const { return ring()->verifiers; }
+
+Result<void> SigningKeys::rotate() {
+  ASAHI_TRY(auto loaded, load(true));
+  const std::scoped_lock lock(mutex_);
+  ring_ = std::move(loaded);
+  return {};
+}
+
+Result<void> SigningKeys::reload() {
+  ASAHI_TRY(auto loaded, load(false));
+  const std::scoped_lock lock(mutex_);
+  ring_ = std::move(loaded);
+  return {};
+}
+
+}  // namespace asahi::identity
