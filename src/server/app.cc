@@ -23,6 +23,10 @@
 #include "identity/identity.h"
 #include "identity/limits/migrations.h"
 #include "identity/secrets/migrations.h"
+#include "identity/tokens/issuer.h"
+#include "identity/tokens/jwt_authenticator.h"
+#include "identity/tokens/migrations.h"
+#include "identity/tokens/token_routes.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "storage/cache/memory_store.h"
@@ -190,8 +194,8 @@ class SchemaKeeper {
 
 std::vector<sql::Migration> all_migrations() {
   std::vector<sql::Migration> all;
-  for (auto part : {gateway::migrations(), identity::core_migrations(), identity::limits_migrations(), identity::audit_migrations(),
-                    identity::secrets_migrations()}) {
+  for (auto part : {gateway::migrations(), identity::core_migrations(), identity::token_migrations(), identity::limits_migrations(),
+                    identity::audit_migrations(), identity::secrets_migrations()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -247,6 +251,10 @@ struct App::Impl {
   std::unique_ptr<identity::RateLimiter> limiter;
   std::unique_ptr<identity::BudgetLedger> budgets;
   std::unique_ptr<identity::Identity> identity;
+  std::unique_ptr<identity::SigningKeys> signing_keys;
+  std::unique_ptr<identity::AccessTokens> access_tokens;
+  std::unique_ptr<identity::RefreshTokens> refresh_tokens;
+  std::unique_ptr<identity::TokenIssuer> token_issuer;
   std::unique_ptr<gateway::Gateway> gateway;
   std::vector<std::string> routes;
   std::unique_ptr<http::Server> server;
@@ -267,7 +275,51 @@ struct App::Impl {
     ASAHI_TRY(budgets, identity::open_budget_ledger(budgeting, *database, redis, system_clock()));
     ASAHI_TRY(identity, identity::Identity::make({identity_config, config.app.environment, config.app.data_dir, loops, *database,
                                                   redis, metrics, system_clock(), *audit, *limiter}));
+    return make_tokens();
+  }
+
+  /// Logins get tokens, and tokens log in.
+  Result<void> make_tokens() {
+    const std::chrono::seconds life(identity_config.access_ttl_seconds);
+    identity::SigningKeysOptions signing;
+    signing.alg = identity::parse_jwt_alg(identity_config.jwt_alg).value_or(identity::JwtAlg::kHs256);
+    signing.secret = identity_config.jwt_secret;
+    signing.key_file = identity_config.jwt_key_file;
+    signing.folder = config.app.data_dir + "/jwt_keys";
+    signing.overlap = life + std::chrono::seconds(60);
+    ASAHI_TRY(signing_keys, identity::SigningKeys::open(signing, system_clock()));
+    access_tokens = std::make_unique<identity::AccessTokens>(
+        identity::AccessTokens::Options{identity_config.jwt_issuer, identity_config.jwt_audience, life}, *signing_keys, system_clock());
+    refresh_tokens = std::make_unique<identity::RefreshTokens>(
+        identity::RefreshTokens::Options{.life = std::chrono::seconds(identity_config.refresh_ttl_seconds)}, *database, system_clock());
+    const identity::FindOrg find_org = [&tenants = identity->tenants()](std::string org) -> Task<identity::OrgStanding> {
+      ASAHI_CO_TRY(const identity::OrgState state, co_await tenants.state(std::move(org)));
+      co_return identity::OrgStanding{state.active, state.plan ? state.plan->name : ""};
+    };
+    token_issuer = identity::make_token_issuer(*access_tokens, *refresh_tokens, identity->users(), find_org);
+    identity->use_tokens(*token_issuer);
+    identity::JwtAuthenticator::Parts parts{.own = *access_tokens,
+                                            .users = identity->users(),
+                                            .find_org = find_org,
+                                            .key_opens = [&keys = identity->keys()](std::string org, std::string prefix) -> Task<bool> {
+                                              ASAHI_CO_TRY(const identity::ApiKey key, co_await keys.get(std::move(org), std::move(prefix)));
+                                              const std::string_view status = key.status(system_clock().now());
+                                              co_return status == "active" || status == "rotated";
+                                            },
+                                            .clock = system_clock()};
+    ASAHI_TRY(auto authenticator, identity::JwtAuthenticator::make(std::move(parts)));
+    // Who was removed or revoked is out at once, not when the memo forgets.
+    identity->invalidation().listen([authenticator](std::string_view, std::string_view) { authenticator->forget(); });
+    identity->add_authenticator(authenticator);
     return {};
+  }
+
+  void add_token_routes(http::Router& router) {
+    identity::add_token_routes(router, {.tokens = *access_tokens,
+                                        .keys = *signing_keys,
+                                        .find_key = [&keys = identity->keys()](std::string key) { return keys.verify(std::move(key)); },
+                                        .audit = [&log = *audit](identity::AuditEntry entry) { (void)log.record(std::move(entry)); },
+                                        .client_ip = [&gate = identity->gate()](const http::Request& request) { return gate.client_ip(request); }});
   }
 };
 
@@ -312,6 +364,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   http::Router router;
   impl->gateway->add_routes(router);
   impl->identity->add_routes(router);
+  impl->add_token_routes(router);
   identity::add_audit_routes(router, *impl->audit, system_clock());
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
