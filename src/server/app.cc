@@ -14,21 +14,12 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
-#include "identity/audit/audit.h"
-#include "identity/audit/routes.h"
-#include "identity/identity.h"
-#include "identity/limits/migrations.h"
-#include "identity/secrets/migrations.h"
-#include "identity/tokens/issuer.h"
-#include "identity/tokens/jwt_authenticator.h"
-#include "identity/tokens/migrations.h"
-#include "identity/tokens/token_routes.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
+#include "server/identity_parts.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
@@ -194,10 +185,7 @@ class SchemaKeeper {
 
 std::vector<sql::Migration> all_migrations() {
   std::vector<sql::Migration> all;
-  for (auto part : {gateway::migrations(), identity::core_migrations(), identity::token_migrations(), identity::limits_migrations(),
-                    identity::audit_migrations(), identity::secrets_migrations()}) {
-    all.insert(all.end(), part.begin(), part.end());
-  }
+  for (auto part : {gateway::migrations(), identity_migrations()}) all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
@@ -219,24 +207,13 @@ Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(const gateway
   return cache::make_redis_clients(loops, redis);
 }
 
-Result<identity::AuditOptions> audit_options(const ServerConfig& config) {
-  identity::AuditOptions options;
-  options.spool_dir = config.gateway.governance.audit_storage_dir;
-  options.max_queued = config.gateway.governance.audit_max_entries;
-  // The pepper is the one secret that is always there and never rotated; what signs the heads opens no key.
-  ASAHI_TRY(const Secret pepper, identity::read_pepper(config.identity.key_pepper, config.gateway.app.data_dir));
-  options.head_key = to_hex(hmac_sha256(pepper.reveal(), "asahi audit heads"));
-  return options;
-}
-
 /// Members stand in the order they are built; they go in reverse.
 struct App::Impl {
   explicit Impl(const ServerConfig& given, FolderLock held)
-      : config(given.gateway), identity_config(given.identity), lock(std::move(held)),
-        loops(static_cast<std::size_t>(given.gateway.api.workers)) {}
+      : settings(given), lock(std::move(held)), loops(static_cast<std::size_t>(given.gateway.api.workers)) {}
 
-  const gateway::GatewayConfig config;
-  const identity::Config identity_config;
+  const ServerConfig settings;
+  const gateway::GatewayConfig& config = settings.gateway;
   Logger logger{"server"};
   FolderLock lock;
   telemetry::Registry metrics;
@@ -247,14 +224,7 @@ struct App::Impl {
   std::shared_ptr<cache::RedisClients> redis;
   std::unique_ptr<cache::Store> local_cache;
   std::unique_ptr<cache::Store> shared_cache;
-  std::unique_ptr<identity::AuditLog> audit;
-  std::unique_ptr<identity::RateLimiter> limiter;
-  std::unique_ptr<identity::BudgetLedger> budgets;
-  std::unique_ptr<identity::Identity> identity;
-  std::unique_ptr<identity::SigningKeys> signing_keys;
-  std::unique_ptr<identity::AccessTokens> access_tokens;
-  std::unique_ptr<identity::RefreshTokens> refresh_tokens;
-  std::unique_ptr<identity::TokenIssuer> token_issuer;
+  std::unique_ptr<IdentityParts> identity;
   std::unique_ptr<gateway::Gateway> gateway;
   std::vector<std::string> routes;
   std::unique_ptr<http::Server> server;
@@ -262,65 +232,6 @@ struct App::Impl {
   std::unique_ptr<http::Server> metrics_server;
   bool stopped = false;
 
-  /// What identity lends to the others, and identity itself.
-  Result<void> make_identity() {
-    ASAHI_TRY(const identity::AuditOptions auditing, audit_options({config, identity_config}));
-    ASAHI_TRY(audit, identity::open_audit_log(auditing, *database, system_clock()));
-    limiter = identity::make_memory_limiter(system_clock());
-    if (redis != nullptr) {
-      limiter = identity::make_redis_limiter(redis, config.redis.rate_limit_prefix, std::move(limiter), system_clock());
-    }
-    identity::BudgetLedgerOptions budgeting;
-    budgeting.journal_file = config.app.data_dir + "/budgets.journal";
-    ASAHI_TRY(budgets, identity::open_budget_ledger(budgeting, *database, redis, system_clock()));
-    ASAHI_TRY(identity, identity::Identity::make({identity_config, config.app.environment, config.app.data_dir, loops, *database,
-                                                  redis, metrics, system_clock(), *audit, *limiter}));
-    return make_tokens();
-  }
-
-  /// Logins get tokens, and tokens log in.
-  Result<void> make_tokens() {
-    const std::chrono::seconds life(identity_config.access_ttl_seconds);
-    identity::SigningKeysOptions signing;
-    signing.alg = identity::parse_jwt_alg(identity_config.jwt_alg).value_or(identity::JwtAlg::kHs256);
-    signing.secret = identity_config.jwt_secret;
-    signing.key_file = identity_config.jwt_key_file;
-    signing.folder = config.app.data_dir + "/jwt_keys";
-    signing.overlap = life + std::chrono::seconds(60);
-    ASAHI_TRY(signing_keys, identity::SigningKeys::open(signing, system_clock()));
-    access_tokens = std::make_unique<identity::AccessTokens>(
-        identity::AccessTokens::Options{identity_config.jwt_issuer, identity_config.jwt_audience, life}, *signing_keys, system_clock());
-    refresh_tokens = std::make_unique<identity::RefreshTokens>(
-        identity::RefreshTokens::Options{.life = std::chrono::seconds(identity_config.refresh_ttl_seconds)}, *database, system_clock());
-    const identity::FindOrg find_org = [&tenants = identity->tenants()](std::string org) -> Task<identity::OrgStanding> {
-      ASAHI_CO_TRY(const identity::OrgState state, co_await tenants.state(std::move(org)));
-      co_return identity::OrgStanding{state.active, state.plan ? state.plan->name : ""};
-    };
-    token_issuer = identity::make_token_issuer(*access_tokens, *refresh_tokens, identity->users(), find_org);
-    identity->use_tokens(*token_issuer);
-    identity::JwtAuthenticator::Parts parts{.own = *access_tokens,
-                                            .users = identity->users(),
-                                            .find_org = find_org,
-                                            .key_opens = [&keys = identity->keys()](std::string org, std::string prefix) -> Task<bool> {
-                                              ASAHI_CO_TRY(const identity::ApiKey key, co_await keys.get(std::move(org), std::move(prefix)));
-                                              const std::string_view status = key.status(system_clock().now());
-                                              co_return status == "active" || status == "rotated";
-                                            },
-                                            .clock = system_clock()};
-    ASAHI_TRY(auto authenticator, identity::JwtAuthenticator::make(std::move(parts)));
-    // Who was removed or revoked is out at once, not when the memo forgets.
-    identity->invalidation().listen([authenticator](std::string_view, std::string_view) { authenticator->forget(); });
-    identity->add_authenticator(authenticator);
-    return {};
-  }
-
-  void add_token_routes(http::Router& router) {
-    identity::add_token_routes(router, {.tokens = *access_tokens,
-                                        .keys = *signing_keys,
-                                        .find_key = [&keys = identity->keys()](std::string key) { return keys.verify(std::move(key)); },
-                                        .audit = [&log = *audit](identity::AuditEntry entry) { (void)log.record(std::move(entry)); },
-                                        .client_ip = [&gate = identity->gate()](const http::Request& request) { return gate.client_ip(request); }});
-  }
 };
 
 App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -342,21 +253,23 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   if (impl->redis != nullptr && config.cache.tier1.backend != "memory") {
     impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
   }
-  if (auto made = impl->make_identity(); !made) return std::unexpected(std::move(made.error()));
-  identity::Invalidation& invalidation = impl->identity->invalidation();
+  ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database, impl->redis, impl->metrics}));
+  identity::Identity& identity = impl->identity->identity();
+  identity::Invalidation& invalidation = identity.invalidation();
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;
   ASAHI_TRY(impl->gateway,
             gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database, store, *impl->local_cache,
-                                    impl->metrics, system_clock(), *impl->budgets, *impl->limiter, *impl->audit,
+                                    impl->metrics, system_clock(), impl->identity->budgets(), impl->identity->limiter(),
+                                    impl->identity->audit(),
                                     [&invalidation](const std::string& org) {
                                       net::Loop::current()->spawn("rules changed", invalidation.publish("policy", org));
                                     },
-                                    [&identity = *impl->identity] { return identity.health() == "healthy"; }}));
+                                    [&identity] { return identity.health() == "healthy"; }}));
   gateway::Gateway& gateway = *impl->gateway;
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);
   });
-  impl->identity->use_limits([&gateway, fallback = impl->identity_config.rate_limit_per_minute](const identity::Principal& caller) {
+  identity.use_limits([&gateway, fallback = settings.identity.rate_limit_per_minute](const identity::Principal& caller) {
     const auto granted = gateway.requests_per_minute(caller.org_id);
     return identity::CallerLimits{caller.requests_per_minute.value_or(fallback), granted.value_or(fallback)};
   });
@@ -364,8 +277,6 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   http::Router router;
   impl->gateway->add_routes(router);
   impl->identity->add_routes(router);
-  impl->add_token_routes(router);
-  identity::add_audit_routes(router, *impl->audit, system_clock());
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
   }
@@ -378,7 +289,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   options.errors = impl->gateway->errors_by_path();
   if (!config.api.tls_certificate_file.empty()) options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
   if (redirects_to_https(config)) options.before = https_redirect;
-  options.gate = &impl->identity->gate();
+  options.gate = &identity.gate();
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);
   };
@@ -430,9 +341,6 @@ void App::stop() {
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.gateway->stop();
   impl.identity->stop();
-  // What does not get through in time is on disk, and goes on at the next start.
-  (void)impl.budgets->flush(std::chrono::seconds(2));
-  (void)impl.audit->flush(std::chrono::seconds(2));
   impl.loops.stop();
 }
 

@@ -7,7 +7,6 @@
 
 #include "net/http/client.h"
 #include "net/loop.h"
-#include "identity/audit/audit.h"
 #include "server/options.h"
 #include "storage/cache/redis_client.h"
 #include "storage/sql/database.h"
@@ -47,7 +46,5 @@ std::vector<sql::Migration> all_migrations();
 Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::GatewayConfig& config);
 /// Null where no Redis is configured. Connected on first use. Errors: invalid_argument (the URL).
 Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(const gateway::GatewayConfig& config, net::LoopPool& loops);
-/// Errors: as identity::read_pepper.
-Result<identity::AuditOptions> audit_options(const ServerConfig& config);
 
 }  // namespace asahi::server

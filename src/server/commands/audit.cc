@@ -7,6 +7,7 @@
 #include "identity/principal.h"
 #include "server/app.h"
 #include "server/commands/commands.h"
+#include "server/identity_parts.h"
 
 namespace asahi::server {
 namespace {

@@ -6,6 +6,7 @@
 #include "net/blocking.h"
 #include "server/app.h"
 #include "server/commands/commands.h"
+#include "server/identity_parts.h"
 
 namespace asahi::server {
 namespace {

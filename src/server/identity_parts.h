@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "identity/audit/audit.h"
+#include "identity/identity.h"
+#include "identity/limits/budget_ledger.h"
+#include "identity/limits/rate_limiter.h"
+#include "identity/tokens/access_tokens.h"
+#include "identity/tokens/issuer.h"
+#include "identity/tokens/jwt_authenticator.h"
+#include "identity/tokens/refresh_tokens.h"
+#include "identity/tokens/signing_keys.h"
+#include "net/http/router.h"
+#include "net/loop.h"
+#include "server/options.h"
+#include "storage/cache/redis_client.h"
+#include "storage/sql/database.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::server {
+
+/// Everything of the identity module, put together: who calls, what they may, what they have used, and the log of it.
+/// Members stand in the order they are built; they go in reverse.
+class IdentityParts {
+ public:
+  /// What the process lends; all outlive the parts.
+  struct Lent {
+    const ServerConfig& config;
+    net::LoopPool& loops;
+    sql::Database& database;
+    std::shared_ptr<cache::RedisClients> redis;  ///< null: this process is alone
+    telemetry::Registry& metrics;
+  };
+  static Result<std::unique_ptr<IdentityParts>> make(Lent lent);
+
+  identity::AuditLog& audit() { return *audit_; }
+  identity::RateLimiter& limiter() { return *limiter_; }
+  identity::BudgetLedger& budgets() { return *budgets_; }
+  identity::Identity& identity() { return *identity_; }
+
+  void add_routes(http::Router& router);
+  void start() { identity_->start(); }
+  /// Ordinary thread, loops still running, no more requests.
+  void stop();
+
+ private:
+  explicit IdentityParts(Lent lent) : lent_(std::move(lent)) {}
+  Result<void> make_tokens();
+
+  const Lent lent_;
+  std::unique_ptr<identity::AuditLog> audit_;
+  std::unique_ptr<identity::RateLimiter> limiter_;
+  std::unique_ptr<identity::BudgetLedger> budgets_;
+  std::unique_ptr<identity::Identity> identity_;
+  std::unique_ptr<identity::SigningKeys> signing_keys_;
+  std::unique_ptr<identity::AccessTokens> access_tokens_;
+  std::unique_ptr<identity::RefreshTokens> refresh_tokens_;
+  std::unique_ptr<identity::TokenIssuer> token_issuer_;
+};
+
+/// The identity module's schema.
+std::vector<sql::Migration> identity_migrations();
+/// How this installation's audit log is kept. Errors: as identity::read_pepper.
+Result<identity::AuditOptions> audit_options(const ServerConfig& config);
+
+}  // namespace asahi::server
