@@ -54,7 +54,7 @@ std::unexpected<Error> no_ring(Errc code) {
   auto failure = fail(code,
                       "vendor keys are stored encrypted, and no encryption key is configured; set "
                       "ASAHI_ENCRYPTION_KEY to 64 hex digits (openssl rand -hex 32)");
-  failure.error().reason = "encryption_key_missing";
+  if (code == Errc::kInvalidArgument) failure.error().reason = "configuration_error";
   return failure;
 }
 

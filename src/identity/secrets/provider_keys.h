@@ -49,11 +49,11 @@ class ProviderKeys {
   ~ProviderKeys();
 
   /// Stores the key and retires the one before. `vendor`: [a-z0-9_-], up to 50. Errors:
-  /// invalid_argument (a field; or no encryption key, with reason "encryption_key_missing"),
-  /// conflict (set by others at the same time).
+  /// invalid_argument (a field; or no encryption key, with reason "configuration_error"), conflict
+  /// (set by others at the same time).
   Task<ProviderKey> put(std::string org_id, std::string vendor, Secret key, std::string user_id);
   /// The organisation's key, to call the vendor with; empty when it has none and the platform's
-  /// applies. Errors: unavailable with reason "encryption_key_missing", corrupt (wrong key,
+  /// applies. Errors: unavailable (there is one, but no encryption key), corrupt (wrong key,
   /// damaged).
   Task<std::optional<Secret>> get(std::string org_id, std::string vendor);
   /// Active keys by vendor, without the secrets.

@@ -311,7 +311,7 @@ Aw<Clock::Steady> Vault::step(CancelSource* cancel) {
       if (impl_->changed) impl_->changed(*news);
     }
   }
-  co_return impl_->schedule.next().at;
+  co_return std::max(impl_->schedule.next().at, impl_->clock.steady_now());
 }
 
 Aw<void> Vault::run(CancelSource& cancel) {
