@@ -17,7 +17,8 @@ std::string_view to_string(Framework framework);  ///< "hipaa", "soc2", "gdpr", 
 std::optional<Framework> parse_framework(std::string_view word);
 
 enum class PiiAction : std::uint8_t { kOff, kDetect, kRedact, kBlock };
-std::string_view to_string(PiiAction action);
+std::string_view to_string(PiiAction action);  ///< "off", "detect", "redact", "block"
+std::optional<PiiAction> parse_pii_action(std::string_view word);
 
 /// What an organisation must comply with (spec §9.7); one row of `compliance_profiles`.
 struct ComplianceProfile {

@@ -44,6 +44,7 @@ struct Screening {
   PiiTypes pii;                       ///< found, whether masked or not
   bool masked = false;                ///< texts were rewritten: cache key and query come from them
   bool store_allowed = true;  ///< false: no cache entry, no prompt text in events (HIPAA, profile)
+  bool encrypt_stored = false;  ///< what is stored must be encrypted at rest (§9.8)
 };
 
 /// Budgets and token limits taken by one call; gives everything back when dropped unsettled.
@@ -120,8 +121,11 @@ class Governor {
   std::optional<std::int64_t> requests_per_minute(std::string_view org) const;
 
  private:
-  struct Asked;
-  Judged<PiiTypes> apply_pii(const Terms& terms, PiiTypes found) const;
+  Verdict judge(std::optional<InjectionGroup> found, Screening& screening) const;
+  static Verdict judge(PiiAction action, Screening& screening);
+  Verdict check_choice(const Terms& terms, const ModelProfile& model, NanoUsd estimate);
+  Reservation make(identity::BudgetLedger::Reservation budget,
+                   std::span<const identity::RateLimiter::Ask> asks, std::int64_t tokens);
 
   Options options_;
   Parts parts_;

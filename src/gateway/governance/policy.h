@@ -55,8 +55,6 @@ Result<OrgPolicy> read_policy(const json::value& body, const OrgPolicy* base = n
 /// As GET shows it; `read_policy` gives the same policy back.
 json::object policy_json(const OrgPolicy& policy);
 
-/// True when `model` is named by the list: by name, alias or prefix.
-bool lists_model(const std::vector<std::string>& list, const ModelProfile& model);
 /// True when the model processes data in `region` (any case). A model without a region: never.
 bool serves_region(const ModelProfile& model, std::string_view region);
 
@@ -95,6 +93,9 @@ Verdict check_residency(const PolicyBounds& bounds, const ModelProfile& model);
 Verdict decide(const PolicyBounds& bounds, const identity::Principal& caller,
                const ModelProfile& model, NanoUsd estimate, const PolicyUse& use);
 
+/// The model lists alone (policy, key, plan): what RouteFilter leaves out before its region.
+bool lists_permit(const PolicyBounds& bounds, const identity::Principal& caller,
+                  const ModelProfile& model);
 /// What routing may choose from: allowed, not blocked, on the key's list, in the region. Cheap:
 /// asked for every model of the registry.
 bool permits(const PolicyBounds& bounds, const identity::Principal& caller,

@@ -51,6 +51,8 @@ class PolicyStore {
 
   /// From memory; null: not known or too old, use `get`. Takes one short lock.
   std::shared_ptr<const OrgRules> try_get(std::string_view org) const;
+  /// What was read last, however old; null: nothing was.
+  std::shared_ptr<const OrgRules> last_known(std::string_view org) const;
   /// From memory or the database. While the database is away the last known rules hold on.
   /// Errors: unavailable, timeout when nothing is known.
   Task<std::shared_ptr<const OrgRules>> get(std::string org);
@@ -58,8 +60,16 @@ class PolicyStore {
   /// A miss is an empty optional. Always from the database.
   Task<std::optional<OrgPolicy>> policy(std::string org);
   Task<std::optional<ComplianceProfile>> profile(std::string org);
-  /// Durable, and in force in this process, when it returns. True: there was none before.
-  Task<bool> save(OrgPolicy policy);
+  struct Saved {
+    OrgPolicy policy;
+    std::optional<OrgPolicy> before;
+  };
+  /// Reads, changes and writes a policy in one transaction, so that no concurrent change is lost;
+  /// `change` gets null when there is none and runs on a database thread, perhaps more than once.
+  /// Durable, and in force in this process, when it returns. Errors: those of `change`.
+  Task<Saved> change(std::string org, std::string by,
+                     std::function<Result<OrgPolicy>(const OrgPolicy*)> change);
+  /// True: there was none before.
   Task<bool> save(ComplianceProfile profile);
   /// Every profile there is, for the retention job.
   Task<std::vector<ComplianceProfile>> profiles();
@@ -71,7 +81,8 @@ class PolicyStore {
   struct Entry {
     std::shared_ptr<const OrgRules> rules;
     Clock::Steady read_at;
-    bool stale = false;  ///< invalidated: only good while the database is away
+    Clock::Steady refresh_at;  ///< from then on one caller after the other reads again
+    bool stale = false;        ///< invalidated: only good while the database is away
   };
   struct Hash {
     using is_transparent = void;

@@ -44,12 +44,13 @@ class InjectionScreen {
   ~InjectionScreen();
 
   std::optional<InjectionGroup> find(std::string_view text) const;
-  /// User and document text of a call: user messages, tool results, plain-text files. Not the
-  /// operator's system prompt, not what the assistant said.
+  /// User and document text of a call: user messages, tool and search results, plain-text files.
+  /// Not the operator's system prompt, not what the assistant said.
   std::optional<InjectionGroup> find(const llm::ChatRequest& request) const;
 
  private:
   struct Impl;
+  std::optional<InjectionGroup> find(const json::value& value) const;
   explicit InjectionScreen(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };

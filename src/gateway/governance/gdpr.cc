@@ -1,0 +1,249 @@
+#include "gateway/governance/gdpr.h"
+
+#include <fmt/format.h>
+
+#include "base/ids.h"
+#include "gateway/governance/retention.h"
+
+namespace asahi::gateway {
+namespace {
+
+constexpr std::int64_t kPage = 500;
+
+json::value to_json(const sql::Value& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  if (const auto* text = std::get_if<std::string>(&value)) return json::value(*text);
+  return nullptr;
+}
+
+json::object row_json(const sql::Rows& rows, std::size_t row) {
+  json::object out;
+  for (const std::string& column : rows.columns()) out[column] = to_json(rows.at(row, column));
+  return out;
+}
+
+/// The members of an array, page by page.
+class ArrayWriter {
+ public:
+  explicit ArrayWriter(http::BodyWriter& writer) : writer_(writer) {}
+  void add(const json::object& item) {
+    if (!first_) piece_ += ',';
+    first_ = false;
+    piece_ += write_json(item);
+  }
+  Task<void> flush(std::string_view tail = {}) {
+    piece_ += tail;
+    if (piece_.empty()) co_return Result<void>{};
+    co_return co_await writer_.write(std::exchange(piece_, {}));
+  }
+
+ private:
+  http::BodyWriter& writer_;
+  std::string piece_;
+  bool first_ = true;
+};
+
+/// All rows of a table about a user, oldest first.
+Task<void> write_rows(sql::Database& database, std::string columns, std::string table,
+                      std::string org_id, std::string user_id, http::BodyWriter& writer) {
+  ArrayWriter array(writer);
+  for (std::int64_t after = 0;;) {
+    sql::Statement statement{fmt::format("SELECT id, {} FROM {} WHERE org_id = ? AND user_id = ? "
+                                         "AND id > ? ORDER BY id LIMIT {}",
+                                         columns, table, kPage),
+                             {org_id, user_id, after}};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      json::object item = row_json(rows, row);
+      item.erase("id");
+      array.add(item);
+      after = rows.integer(row, "id");
+    }
+    if (auto written = co_await array.flush(); !written)
+      co_return std::unexpected(std::move(written.error()));
+    if (static_cast<std::int64_t>(rows.size()) < kPage) co_return Result<void>{};
+  }
+}
+
+Task<void> write_audit(identity::AuditLog& audit, std::string org_id, std::string user_id,
+                       http::BodyWriter& writer) {
+  ArrayWriter array(writer);
+  for (std::int64_t offset = 0;; offset += kPage) {
+    identity::AuditFilter filter;
+    filter.org_id = org_id;
+    filter.user_id = user_id;
+    filter.limit = kPage;
+    filter.offset = offset;
+    ASAHI_CO_TRY(const auto entries, co_await audit.query(std::move(filter)));
+    for (const identity::StoredAuditEntry& entry : entries) {
+      array.add({{"entry_id", entry.entry_id},
+                 {"timestamp", format_rfc3339(entry.timestamp)},
+                 {"action", entry.action},
+                 {"resource", entry.resource},
+                 {"details", entry.details},
+                 {"ip_address", entry.ip_address},
+                 {"user_agent", entry.user_agent},
+                 {"result", entry.result}});
+    }
+    if (auto written = co_await array.flush(); !written)
+      co_return std::unexpected(std::move(written.error()));
+    if (static_cast<std::int64_t>(entries.size()) < kPage) co_return Result<void>{};
+  }
+}
+
+/// A user's paid calls, by which their cached answers are found: an answer keeps the moment, the
+/// model and the cost of the call that made it, not who made it.
+struct Made {
+  Clock::Time at;
+  std::string model;
+  NanoUsd cost;
+};
+
+Task<std::vector<Made>> calls_of(sql::Database& database, std::string org_id, std::string user_id) {
+  std::vector<Made> calls;
+  for (std::int64_t after = 0;;) {
+    sql::Statement statement{
+        fmt::format("SELECT id, timestamp, model_selected, cost FROM inference_events WHERE org_id "
+                    "= ? AND user_id = ? AND "
+                    "cache_hit = ? AND error_code IS NULL AND id > ? ORDER BY id LIMIT {}",
+                    kPage),
+        {org_id, user_id, std::int64_t{0}, after}};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      after = rows.integer(row, "id");
+      const auto at = parse_rfc3339(rows.text(row, "timestamp"));
+      const auto cost = parse_nano_usd(rows.text(row, "cost"));
+      if (at && cost)
+        calls.push_back({.at = *at, .model = rows.text(row, "model_selected"), .cost = *cost});
+    }
+    if (static_cast<std::int64_t>(rows.size()) < kPage) break;
+  }
+  std::ranges::sort(calls, {}, &Made::at);
+  co_return calls;
+}
+
+bool made_by(const std::vector<Made>& calls, const Answer& answer) {
+  constexpr auto kApart =
+      std::chrono::seconds(10);  // between pricing an answer and recording its event
+  auto call = std::ranges::lower_bound(calls, answer.created - kApart, {}, &Made::at);
+  for (; call != calls.end() && call->at <= answer.created + kApart; ++call) {
+    if (call->model == answer.model && call->cost == answer.cost) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Task<void> export_user(GdprParts parts, std::string org_id, std::string user_id,
+                       http::BodyWriter& writer) {
+  ASAHI_CO_TRY(const json::value account, co_await parts.accounts.describe(org_id, user_id));
+  std::string head = R"({"org_id":)";
+  append_json_string(head, org_id);
+  head += R"(,"user_id":)";
+  append_json_string(head, user_id);
+  head += R"(,"exported_at":")" + format_rfc3339(parts.clock.now()) + R"(","account":)" +
+          write_json(account);
+  struct Section {
+    std::string_view name, table, columns;
+  };
+  constexpr Section kSections[] = {
+      {"api_keys", "api_keys",
+       "key_prefix, name, scopes, created_at, expires_at, revoked, last_used_at"},
+      {"consents", "gdpr_consents",
+       "consent_id, purpose, granted, source, recorded_by, recorded_at"},
+      {"events", "inference_events",
+       "event_id, request_id, timestamp, event_type, task_type, model_selected, provider, "
+       "routing_mode, routing_reason, "
+       "cache_hit, cache_tier, input_tokens, output_tokens, total_tokens, latency_ms, cost, "
+       "baseline_cost, savings, "
+       "quality_score, error_code, api_key_prefix"},
+  };
+  for (const Section& section : kSections) {
+    head += fmt::format(R"(,"{}":[)", section.name);
+    if (auto written = co_await writer.write(std::exchange(head, {})); !written) {
+      co_return std::unexpected(std::move(written.error()));
+    }
+    auto rows = co_await write_rows(parts.database, std::string(section.columns),
+                                    std::string(section.table), org_id, user_id, writer);
+    if (!rows) co_return std::unexpected(std::move(rows.error()));
+    head = "]";
+  }
+  if (auto written = co_await writer.write(head + R"(,"audit_entries":[)"); !written) {
+    co_return std::unexpected(std::move(written.error()));
+  }
+  if (auto entries = co_await write_audit(parts.audit, org_id, user_id, writer); !entries) {
+    co_return std::unexpected(std::move(entries.error()));
+  }
+  co_return co_await writer.write("]}");
+}
+
+Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string user_id) {
+  ErasureReport report;
+  const std::string now = format_rfc3339(parts.clock.now());
+  // First the record: if the rest is cut short, the next retention run goes on from it.
+  sql::Statement request{
+      "INSERT INTO gdpr_erasures (org_id, user_id, requested_at) VALUES (?, ?, ?) "
+      "ON CONFLICT (org_id, user_id) DO UPDATE SET requested_at = excluded.requested_at",
+      {org_id, user_id, now}};
+  ASAHI_CO_TRY(const sql::Rows recorded, co_await parts.database.query(std::move(request)));
+  static_cast<void>(recorded);
+  ASAHI_CO_TRY(auto calls, co_await calls_of(parts.database, org_id, user_id));
+  if (!calls.empty()) {
+    ASAHI_CO_TRY(report.cache_entries,
+                 co_await erase_answers(parts.cache, parts.store, org_id,
+                                        [calls = std::move(calls)](const Answer& answer) {
+                                          return made_by(calls, answer);
+                                        }));
+  }
+  std::vector<sql::Statement> statements;
+  statements.push_back(
+      {"DELETE FROM inference_events WHERE org_id = ? AND user_id = ? AND timestamp <= ?",
+       {org_id, user_id, now}});
+  statements.push_back(
+      {"DELETE FROM gdpr_consents WHERE org_id = ? AND user_id = ?", {org_id, user_id}});
+  statements.push_back(
+      {"SELECT COUNT(*) AS kept FROM audit_entries WHERE org_id = ? AND user_id = ?",
+       {org_id, user_id}});
+  ASAHI_CO_TRY(const auto rows, co_await parts.database.batch(std::move(statements)));
+  report.events = rows[0].affected();
+  report.consents = rows[1].affected();
+  report.audit_entries_kept = rows[2].integer(0, "kept");
+  ASAHI_CO_TRY(report.accounts, co_await parts.accounts.erase(org_id, user_id));
+  co_return report;
+}
+
+json::object report_json(const ErasureReport& report) {
+  return {{"events", report.events},
+          {"cache_entries", report.cache_entries},
+          {"pii",
+           {{"users", report.accounts.users},
+            {"api_keys", report.accounts.keys},
+            {"consents", report.consents}}},
+          {"audit_entries_kept", report.audit_entries_kept}};
+}
+
+Task<Consent> record_consent(GdprParts parts, Consent consent) {
+  consent.recorded_at = parts.clock.now();
+  consent.consent_id = entity_id("con_", consent.recorded_at);
+  sql::Statement statement{
+      "INSERT INTO gdpr_consents (consent_id, org_id, user_id, purpose, granted, source, "
+      "recorded_by, recorded_at) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      {consent.consent_id, consent.org_id, consent.user_id, consent.purpose,
+       std::int64_t{consent.granted ? 1 : 0}, consent.source, consent.recorded_by,
+       format_rfc3339(consent.recorded_at)}};
+  ASAHI_CO_TRY(const sql::Rows stored, co_await parts.database.query(std::move(statement)));
+  static_cast<void>(stored);
+  co_return consent;
+}
+
+json::object consent_json(const Consent& consent) {
+  return {
+      {"consent_id", consent.consent_id},   {"org_id", consent.org_id},
+      {"user_id", consent.user_id},         {"purpose", consent.purpose},
+      {"granted", consent.granted},         {"source", consent.source},
+      {"recorded_by", consent.recorded_by}, {"recorded_at", format_rfc3339(consent.recorded_at)}};
+}
+
+}  // namespace asahi::gateway

@@ -1,0 +1,355 @@
+#include "gateway/governance/guard/injection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <bitset>
+#include <cstring>
+#include <unordered_map>
+
+#include "gateway/governance/guard/folding.h"
+#include "gateway/governance/guard/injection_phrases.h"
+#include "gateway/governance/guard/request_texts.h"
+
+namespace asahi::gateway {
+namespace {
+
+constexpr std::size_t kMaxWords = 1024;  // of the phrases' vocabulary
+constexpr std::size_t kMaxWordSize = 24;
+constexpr std::size_t kStarReach = 64;  // characters that "*" may stand for
+
+using WordId = std::uint16_t;  // 0: a word of no phrase
+using WordSet = std::bitset<kMaxWords>;
+
+bool is_word_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80;
+}
+
+struct Phrase {
+  InjectionGroup group;
+  struct Element {
+    WordSet words;
+    unsigned gap = 0;  ///< other words allowed before it
+  };
+  std::vector<Element> elements;
+
+  /// True when the phrase begins at `start`. Bit p of `reached`: the element before ended p words
+  /// on.
+  bool matches(const std::vector<WordId>& words, std::size_t start) const {
+    std::uint64_t reached = 1;
+    for (std::size_t k = 1; k < elements.size(); ++k) {
+      std::uint64_t candidates = 0, found = 0;
+      for (unsigned step = 1; step <= elements[k].gap + 1; ++step) candidates |= reached << step;
+      for (; candidates != 0; candidates &= candidates - 1) {
+        const auto p = static_cast<std::size_t>(std::countr_zero(candidates));
+        if (start + p >= words.size()) break;
+        if (elements[k].words.test(words[start + p])) found |= std::uint64_t{1} << p;
+      }
+      if (found == 0) return false;
+      reached = found;
+    }
+    return true;
+  }
+};
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    if (end > 0) parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+/// Ends of all places where the pieces stand one after the other, each at most kStarReach behind
+/// the one before. Linear in the text for each piece: the places of one piece are merged with those
+/// of the next.
+bool has_pieces(std::string_view text, const std::vector<std::string>& pieces) {
+  std::vector<std::uint32_t> ends;
+  for (std::size_t k = 0; k < pieces.size(); ++k) {
+    std::vector<std::uint32_t> next;
+    std::size_t e = 0;
+    for (std::size_t at = text.find(pieces[k]); at != std::string_view::npos;
+         at = text.find(pieces[k], at + 1)) {
+      if (k > 0) {
+        while (e < ends.size() && ends[e] + kStarReach < at) ++e;
+        if (e == ends.size()) break;
+        if (ends[e] > at) continue;
+      }
+      if (k + 1 == pieces.size()) return true;
+      next.push_back(static_cast<std::uint32_t>(at + pieces[k].size()));
+    }
+    if (next.empty()) return false;
+    ends = std::move(next);
+  }
+  return false;
+}
+
+/// A line that begins as a chat transcript's line of the system or the assistant does. A last
+/// "assistant:" with nothing behind it only asks for the answer.
+bool has_role_line(std::string_view text) {
+  for (std::size_t line = 0; line < text.size();) {
+    std::size_t at = line;
+    while (at < text.size() && std::string_view(" #>*-[<|_").contains(text[at])) ++at;
+    const std::string_view rest = text.substr(at);
+    const std::string_view role = rest.starts_with("system")      ? "system"
+                                  : rest.starts_with("assistant") ? "assistant"
+                                                                  : "";
+    if (!role.empty()) {
+      at += role.size();
+      while (at < text.size() && std::string_view(" *]>|_").contains(text[at])) ++at;
+      if (at < text.size() && text[at] == ':') {
+        const bool cue =
+            role == "assistant" && text.find_first_not_of(" \n*:_", at) == std::string_view::npos;
+        if (!cue) return true;
+      }
+    }
+    const std::size_t end = text.find('\n', line);
+    if (end == std::string_view::npos) break;
+    line = end + 1;
+  }
+  return false;
+}
+
+/// Buffers of one thread; a huge text's are not kept.
+struct Scratch {
+  std::string folded;
+  std::vector<WordId> words;
+  void clear() {
+    constexpr std::size_t kKept = 256 * 1024;
+    folded.clear();
+    words.clear();
+    if (folded.capacity() > kKept) folded.shrink_to_fit();
+    if (words.capacity() > kKept) words.shrink_to_fit();
+  }
+};
+
+}  // namespace
+
+struct InjectionScreen::Impl {
+  std::unordered_map<std::string_view, WordId> vocabulary;
+  /// Bit n of a first byte's entry: some word of length n begins with it. Most words end here.
+  std::array<std::uint32_t, 256> shapes{};
+  std::vector<Phrase> phrases;
+  std::vector<std::vector<std::uint16_t>> by_first;  ///< phrases, by their first word
+  std::array<std::vector<InjectionToken>, 256> tokens;
+  std::vector<char> token_heads;
+  std::vector<std::vector<std::string>> custom;
+
+  Impl() {
+    for (const InjectionPhrase& source : injection_phrases()) add(source);
+    by_first.resize(vocabulary.size() + 1);
+    for (std::size_t i = 0; i < phrases.size(); ++i) {
+      for (std::size_t word = 1; word < by_first.size(); ++word) {
+        if (phrases[i].elements[0].words.test(word)) {
+          by_first[word].push_back(static_cast<std::uint16_t>(i));
+        }
+      }
+    }
+    for (const InjectionToken& token : injection_tokens()) {
+      auto& bucket = tokens[static_cast<unsigned char>(token.text[0])];
+      if (bucket.empty()) token_heads.push_back(token.text[0]);
+      bucket.push_back(token);
+    }
+  }
+
+  void add(const InjectionPhrase& source) {
+    Phrase phrase{.group = source.group, .elements = {}};
+    unsigned gap = 0;
+    for (const std::string_view item : split(source.words, ' ')) {
+      if (item[0] == '~') {
+        gap = static_cast<unsigned>(item[1] - '0');
+        if (item.size() > 2) gap = gap * 10 + static_cast<unsigned>(item[2] - '0');
+        continue;
+      }
+      Phrase::Element element{.words = {}, .gap = std::exchange(gap, 0U)};
+      for (const std::string_view word : split(item, '|')) {
+        const auto id =
+            vocabulary.emplace(word, static_cast<WordId>(vocabulary.size() + 1)).first->second;
+        element.words.set(id);
+        shapes[static_cast<unsigned char>(word[0])] |= 1U << word.size();
+      }
+      phrase.elements.push_back(element);
+    }
+    phrases.push_back(std::move(phrase));
+  }
+
+  WordId id_of(std::string_view word) const {
+    if (word.size() > kMaxWordSize ||
+        (shapes[static_cast<unsigned char>(word[0])] >> word.size() & 1U) == 0) {
+      return 0;
+    }
+    const auto found = vocabulary.find(word);
+    return found == vocabulary.end() ? WordId{0} : found->second;
+  }
+
+  /// The text's words as ids; an apostrophe within a word is left out ("don't" is "dont").
+  void read_words(std::string_view text, std::vector<WordId>& out) const {
+    std::array<char, kMaxWordSize> joined{};
+    for (std::size_t i = 0; i < text.size();) {
+      if (!is_word_byte(text[i])) {
+        ++i;
+        continue;
+      }
+      std::size_t end = i + 1;
+      while (end < text.size() && is_word_byte(text[end])) ++end;
+      if (end + 1 < text.size() && text[end] == '\'' && is_word_byte(text[end + 1])) {
+        std::size_t size = 0;
+        for (end = i; end < text.size() && (is_word_byte(text[end]) || text[end] == '\''); ++end) {
+          if (text[end] != '\'' && size < joined.size()) joined[size++] = text[end];
+        }
+        out.push_back(id_of({joined.data(), size}));
+      } else {
+        out.push_back(id_of(text.substr(i, end - i)));
+      }
+      i = end;
+    }
+  }
+
+  std::optional<InjectionGroup> find_phrase(const std::vector<WordId>& words) const {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (words[i] == 0) continue;
+      for (const std::uint16_t phrase : by_first[words[i]]) {
+        if (phrases[phrase].matches(words, i)) return phrases[phrase].group;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<InjectionGroup> find_token(std::string_view text) const {
+    for (const char head : token_heads) {
+      for (std::size_t at = text.find(head); at != std::string_view::npos;
+           at = text.find(head, at + 1)) {
+        for (const InjectionToken& token : tokens[static_cast<unsigned char>(head)]) {
+          if (text.substr(at).starts_with(token.text)) return token.group;
+        }
+      }
+    }
+    return std::nullopt;
+  }
+};
+
+std::string_view to_string(InjectionGroup group) {
+  switch (group) {
+    case InjectionGroup::kOverride:
+      return "instruction_override";
+    case InjectionGroup::kReveal:
+      return "prompt_disclosure";
+    case InjectionGroup::kRole:
+      return "role_impersonation";
+    case InjectionGroup::kJailbreak:
+      return "jailbreak";
+    case InjectionGroup::kEncoded:
+      return "encoded_payload";
+    case InjectionGroup::kExfiltration:
+      return "exfiltration";
+    case InjectionGroup::kCustom:
+      break;
+  }
+  return "custom_pattern";
+}
+
+std::optional<InjectionAction> parse_injection_action(std::string_view word) {
+  if (word == "block") return InjectionAction::kBlock;
+  if (word == "flag") return InjectionAction::kFlag;
+  if (word == "off") return InjectionAction::kOff;
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<InjectionScreen>> InjectionScreen::make(
+    const std::vector<std::string>& patterns) {
+  auto impl = std::make_unique<Impl>();
+  if (patterns.size() > kMaxPatterns) {
+    return fail_field("security.injection_patterns",
+                      fmt::format("there are {} patterns; at most {} are allowed", patterns.size(),
+                                  kMaxPatterns));
+  }
+  for (std::size_t i = 0; i < patterns.size(); ++i) {
+    const std::string field = fmt::format("security.injection_patterns[{}]", i);
+    if (patterns[i].size() > kMaxPatternBytes) {
+      return fail_field(field, fmt::format("the pattern has {} bytes; at most {} are allowed",
+                                           patterns[i].size(), kMaxPatternBytes));
+    }
+    std::string folded;
+    append_folded(folded, patterns[i]);
+    std::ranges::replace(folded, '\n', ' ');
+    std::vector<std::string> pieces;
+    std::size_t letters = 0;
+    for (const std::string_view piece : split(folded, '*')) {
+      pieces.emplace_back(piece);
+      letters += static_cast<std::size_t>(std::ranges::count_if(piece, is_word_byte));
+    }
+    if (letters < 3) {
+      return fail_field(
+          field,
+          fmt::format("the pattern is '{}'; it needs at least three letters or digits beside its "
+                      "stars, or it would match anything",
+                      patterns[i]));
+    }
+    impl->custom.push_back(std::move(pieces));
+  }
+  return std::unique_ptr<InjectionScreen>(new InjectionScreen(std::move(impl)));
+}
+
+InjectionScreen::InjectionScreen(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+InjectionScreen::~InjectionScreen() = default;
+
+std::optional<InjectionGroup> InjectionScreen::find(std::string_view text) const {
+  thread_local Scratch scratch;
+  scratch.clear();
+  append_folded(scratch.folded, text);
+  if (has_role_line(scratch.folded)) return InjectionGroup::kRole;
+  std::ranges::replace(scratch.folded, '\n', ' ');
+  if (const auto group = impl_->find_token(scratch.folded)) return group;
+  impl_->read_words(scratch.folded, scratch.words);
+  if (const auto group = impl_->find_phrase(scratch.words)) return group;
+  for (const auto& pieces : impl_->custom) {
+    if (has_pieces(scratch.folded, pieces)) return InjectionGroup::kCustom;
+  }
+  return std::nullopt;
+}
+
+std::optional<InjectionGroup> InjectionScreen::find(const json::value& value) const {
+  if (const auto* text = value.if_string()) return find(std::string_view(*text));
+  if (const auto* list = value.if_array()) {
+    for (const json::value& item : *list) {
+      if (const auto group = find(item)) return group;
+    }
+  } else if (const auto* object = value.if_object()) {
+    for (const auto& member : *object) {
+      if (const auto group = find(member.value())) return group;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<InjectionGroup> InjectionScreen::find(const llm::ChatRequest& request) const {
+  for (const llm::Message& message : request.messages) {
+    if (message.role != llm::Role::kUser && message.role != llm::Role::kTool) continue;
+    std::size_t texts = 0;
+    for (const llm::Part& part : message.parts) {
+      std::optional<InjectionGroup> group;
+      if (const auto* text = std::get_if<llm::TextPart>(&part)) {
+        ++texts;
+        group = find(std::string_view(text->text));
+      } else if (const auto* result = std::get_if<llm::ToolResultPart>(&part)) {
+        group = find(std::string_view(result->text));
+      } else if (const auto* file = std::get_if<llm::FilePart>(&part)) {
+        if (const auto content = file_text(*file)) group = find(std::string_view(*content));
+      } else if (const auto* opaque = std::get_if<llm::OpaquePart>(&part)) {
+        group = find(opaque->value);
+      }
+      if (group) return group;
+    }
+    // A model reads the parts as one text, so a wording cut in two is still one.
+    if (texts > 1) {
+      if (const auto group = find(std::string_view(message.text()))) return group;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace asahi::gateway

@@ -1,0 +1,272 @@
+#include "gateway/governance/retention.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "gateway/events/event.h"
+#include "gateway/events/event_log.h"
+#include "net/blocking.h"
+
+namespace asahi::gateway {
+namespace {
+
+/// Erasures are completed in the files of every node within this time; then their record goes too.
+constexpr std::chrono::days kErasuresKept{30};
+constexpr std::int64_t kRowsAtATime = 5'000;
+
+bool must_go(const InferenceEvent& event, const LogRules& rules) {
+  const auto own = rules.cutoffs.find(event.org_id);
+  if (event.timestamp < (own == rules.cutoffs.end() ? rules.default_cutoff : own->second))
+    return true;
+  if (rules.erasures.empty() || event.user_id.empty()) return false;
+  const auto erased = rules.erasures.find({event.org_id, event.user_id});
+  return erased != rules.erasures.end() && event.timestamp <= erased->second;
+}
+
+/// "events_2026-11-21.jsonl" -> the beginning of that day.
+Clock::Time day_of(const std::string& file) {
+  auto day = parse_rfc3339(file.substr(std::strlen("events_"), 10) + "T00:00:00Z");
+  return day ? *day : Clock::Time::max();
+}
+
+/// False where the file's day alone tells that nothing in it has to go.
+bool concerns(const std::string& file, const LogRules& rules) {
+  const Clock::Time day = day_of(file);
+  const auto newest = [](const auto& map, Clock::Time start) {
+    for (const auto& [key, time] : map) start = std::max(start, time);
+    return start;
+  };
+  return day < newest(rules.cutoffs, rules.default_cutoff) ||
+         day <= newest(rules.erasures, Clock::Time{});
+}
+
+std::unexpected<Error> file_failure(std::string_view doing, const std::string& path) {
+  return fail(Errc::kUnavailable,
+              fmt::format("cannot {} {}: {}", doing, path, std::strerror(errno)));
+}
+
+Result<void> replace_file(const std::string& path, const std::string& content) {
+  const std::string fresh = path + ".new";
+  const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (file < 0) return file_failure("write", fresh);
+  std::string_view left = content;
+  bool good = true;
+  while (good && !left.empty()) {
+    const ssize_t written = ::write(file, left.data(), left.size());
+    if (written < 0 && errno == EINTR) continue;
+    good = written >= 0;
+    if (good) left.remove_prefix(static_cast<std::size_t>(written));
+  }
+  good = good && ::fsync(file) == 0;
+  ::close(file);
+  if (!good || ::rename(fresh.c_str(), path.c_str()) != 0) {
+    auto failure = file_failure("write", fresh);
+    ::unlink(fresh.c_str());
+    return failure;
+  }
+  return {};
+}
+
+Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, bool& emptied) {
+  std::ifstream in(path);
+  if (!in) return file_failure("read", path);
+  std::string kept, line;
+  std::int64_t gone = 0;
+  while (std::getline(in, line)) {
+    const auto event = event_from_json(line);
+    // A line that cannot be read belongs to nobody: it goes with its file.
+    if (event && must_go(*event, rules)) {
+      ++gone;
+    } else if (event || !line.empty()) {
+      kept.append(line).push_back('\n');
+    }
+  }
+  emptied = kept.empty();
+  if (emptied) {
+    if (::unlink(path.c_str()) != 0) return file_failure("remove", path);
+  } else if (gone > 0) {
+    if (auto written = replace_file(path, kept); !written) return std::unexpected(written.error());
+  }
+  return gone;
+}
+
+/// Deletes in portions, so that no statement runs long and no lock is held long.
+Task<std::int64_t> delete_events(sql::Database& database, std::string where,
+                                 std::vector<sql::Value> params) {
+  std::int64_t deleted = 0;
+  for (;;) {
+    sql::Statement statement{fmt::format("DELETE FROM inference_events WHERE id IN (SELECT id FROM "
+                                         "inference_events WHERE {} LIMIT {})",
+                                         where, kRowsAtATime),
+                             params};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
+    deleted += rows.affected();
+    if (rows.affected() < kRowsAtATime) co_return deleted;
+  }
+}
+
+Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string org, int days) {
+  RetentionReport::Org done{.org_id = org, .cutoff = parts.clock.now() - std::chrono::days(days)};
+  std::vector<sql::Value> params{org, format_rfc3339(done.cutoff)};
+  ASAHI_CO_TRY(done.events, co_await delete_events(parts.database, "org_id = ? AND timestamp < ?",
+                                                   std::move(params)));
+  ASAHI_CO_TRY(done.cache_entries,
+               co_await erase_answers(parts.cache, parts.store, org,
+                                      [cutoff = done.cutoff](const Answer& answer) {
+                                        return answer.created < cutoff;
+                                      }));
+  const auto audit_cutoff =
+      parts.clock.now() - std::chrono::days(std::max(days, parts.least_audit_days));
+  ASAHI_CO_TRY(done.audit_entries, co_await parts.audit.trim(org, audit_cutoff));
+  sql::Statement record{
+      "INSERT INTO retention_runs (org_id, ran_at, cutoff, events, cache_entries, audit_entries) "
+      "VALUES (?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (org_id) DO UPDATE SET ran_at = excluded.ran_at, cutoff = excluded.cutoff, "
+      "events = excluded.events, "
+      "cache_entries = excluded.cache_entries, audit_entries = excluded.audit_entries",
+      {org, format_rfc3339(parts.clock.now()), format_rfc3339(done.cutoff), done.events,
+       done.cache_entries, done.audit_entries}};
+  ASAHI_CO_TRY(const sql::Rows stored, co_await parts.database.query(std::move(record)));
+  static_cast<void>(stored);
+  co_return done;
+}
+
+/// Erasures asked for lately. Rows that were loaded from a file after the erasure go now.
+Task<void> complete_erasures(const RetentionParts& parts, LogRules& rules) {
+  sql::Statement old{"DELETE FROM gdpr_erasures WHERE requested_at < ?",
+                     {format_rfc3339(parts.clock.now() - kErasuresKept)}};
+  ASAHI_CO_TRY(const sql::Rows forgotten, co_await parts.database.query(std::move(old)));
+  static_cast<void>(forgotten);
+  sql::Statement all{"SELECT org_id, user_id, requested_at FROM gdpr_erasures", {}};
+  ASAHI_CO_TRY(const sql::Rows rows, co_await parts.database.query(std::move(all)));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::string org = rows.text(row, "org_id"), user = rows.text(row, "user_id");
+    const std::string until = rows.text(row, "requested_at");
+    ASAHI_CO_TRY(rules.erasures[std::pair(org, user)], parse_rfc3339(until));
+    std::vector<sql::Value> params{org, user, until};
+    ASAHI_CO_TRY(
+        const std::int64_t late,
+        co_await delete_events(parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",
+                               std::move(params)));
+    static_cast<void>(late);
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+json::object report_json(const RetentionReport& report) {
+  json::array orgs;
+  std::int64_t events = 0, cache_entries = 0, audit_entries = 0;
+  for (const RetentionReport::Org& org : report.orgs) {
+    events += org.events;
+    cache_entries += org.cache_entries;
+    audit_entries += org.audit_entries;
+    orgs.push_back(json::object{{"org_id", org.org_id},
+                                {"cutoff", format_rfc3339(org.cutoff)},
+                                {"events", org.events},
+                                {"cache_entries", org.cache_entries},
+                                {"audit_entries", org.audit_entries}});
+  }
+  return {{"events", events},
+          {"cache_entries", cache_entries},
+          {"audit_entries", audit_entries},
+          {"log_files", report.log_files},
+          {"log_lines", report.log_lines},
+          {"orgs", std::move(orgs)}};
+}
+
+Result<LogCleaning> clean_logs(const std::string& dir, const std::string& open_file,
+                               const LogRules& rules) {
+  LogCleaning done;
+  for (const std::string& file : log_files(dir)) {
+    if (file >= open_file || !concerns(file, rules)) continue;
+    bool emptied = false;
+    ASAHI_TRY(const std::int64_t lines, clean_file(dir + "/" + file, rules, emptied));
+    done.lines += lines;
+    done.files += emptied ? 1 : 0;
+  }
+  return done;
+}
+
+Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::string org,
+                                 std::function<bool(const Answer&)> gone) {
+  auto keys = std::make_shared<std::vector<std::string>>();
+  auto seen = co_await cache.each(
+      std::move(org),
+      [keys, gone = std::move(gone)](const cache::Entry& entry, const Answer& answer) {
+        if (gone(answer)) keys->push_back(entry.key);
+        return true;
+      });
+  if (!seen) co_return std::unexpected(std::move(seen.error()));
+  std::int64_t erased = 0;
+  constexpr std::size_t kAtATime = 500;
+  for (std::size_t at = 0; at < keys->size(); at += kAtATime) {
+    const auto begin = keys->begin() + static_cast<std::ptrdiff_t>(at);
+    const auto end =
+        keys->begin() + static_cast<std::ptrdiff_t>(std::min(at + kAtATime, keys->size()));
+    ASAHI_CO_TRY(const std::uint64_t count, co_await store.erase({begin, end}));
+    erased += static_cast<std::int64_t>(count);
+  }
+  co_return erased;
+}
+
+Task<RetentionReport> run_retention(RetentionParts parts) {
+  RetentionReport report;
+  std::optional<Error> first_failure;
+  ASAHI_CO_TRY(const auto profiles, co_await parts.policies.profiles());
+  std::map<std::string, int, std::less<>> days;
+  for (const ComplianceProfile& profile : profiles) days[profile.org_id] = profile.retention_days;
+  sql::Statement known{
+      "SELECT DISTINCT org_id FROM inference_events UNION SELECT DISTINCT org_id FROM "
+      "audit_entries",
+      {}};
+  ASAHI_CO_TRY(const sql::Rows orgs, co_await parts.database.query(std::move(known)));
+  for (std::size_t row = 0; row < orgs.size(); ++row) {
+    if (!orgs.is_null(row, "org_id")) days.emplace(orgs.text(row, "org_id"), parts.default_days);
+  }
+
+  LogRules rules;
+  rules.default_cutoff = parts.clock.now() - std::chrono::days(parts.default_days);
+  for (const auto& [org, kept] : days) {
+    rules.cutoffs[org] = parts.clock.now() - std::chrono::days(kept);
+    auto done = co_await clean_org(parts, org, kept);
+    if (done) {
+      report.orgs.push_back(std::move(*done));
+    } else if (!first_failure) {
+      first_failure = std::move(done.error());
+    }
+  }
+  if (auto erased = co_await complete_erasures(parts, rules); !erased && !first_failure) {
+    first_failure = std::move(erased.error());
+  }
+
+  // Only files that the loader has left behind: positions in the others must not move.
+  sql::Statement position{"SELECT file FROM event_log_positions WHERE node_id = ?",
+                          {parts.node_id}};
+  ASAHI_CO_TRY(const sql::Rows reading, co_await parts.database.query(std::move(position)));
+  if (!reading.empty()) {
+    auto work = [dir = parts.log_dir, open = reading.text(0, "file"), rules] {
+      return clean_logs(dir, open, rules);
+    };
+    auto cleaned = co_await net::run_blocking(parts.files, std::move(work));
+    if (cleaned) {
+      report.log_files = cleaned->files;
+      report.log_lines = cleaned->lines;
+    } else if (!first_failure) {
+      first_failure = std::move(cleaned.error());
+    }
+  }
+  if (first_failure) co_return std::unexpected(std::move(*first_failure));
+  co_return report;
+}
+
+}  // namespace asahi::gateway
