@@ -10,6 +10,8 @@
 #include "gateway/events/loader.h"
 #include "gateway/events/past_totals.h"
 #include "gateway/http/admin_routes.h"
+#include "gateway/governance/retention.h"
+#include "gateway/governance/routes.h"
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
 #include "gateway/pipeline.h"
@@ -24,7 +26,7 @@ using std::chrono::milliseconds;
 milliseconds ms_of_seconds(double seconds) { return milliseconds(static_cast<std::int64_t>(seconds * 1000)); }
 
 /// This node's name among those that share a database: made once, kept in the data folder.
-Result<std::string> node_id(const std::string& data_dir) {
+Result<std::string> read_node_id(const std::string& data_dir) {
   const std::string path = data_dir + "/node_id";
   std::string id;
   if (std::ifstream in(path); in >> id && !id.empty()) return id;
@@ -91,6 +93,7 @@ struct Gateway::Impl {
   Parts parts;
   Logger logger{"gateway"};
   Clock::Steady started{};
+  Clock::Time running_since{};
   std::atomic<bool> draining{false};
 
   EventMetrics event_metrics;
@@ -106,6 +109,8 @@ struct Gateway::Impl {
   std::unique_ptr<PolicyStore> policies;
   std::unique_ptr<InjectionScreen> injections;
   std::unique_ptr<Governor> governor;
+  std::string node;
+  boost::asio::thread_pool files{1};  ///< rewrites event files
   std::unique_ptr<Pipeline> pipeline;
 
   std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();
@@ -138,6 +143,23 @@ struct Gateway::Impl {
           .set(static_cast<double>(state));
     }
     return parts.metrics.expose();
+  }
+
+  Installation installation() const {
+    return {.encryption_on = !parts.config.governance.encryption_key.empty(), .audit_on = true};
+  }
+  InstallationFacts facts() const {
+    const ApiConfig& api = parts.config.api;
+    const bool edge = api.https_redirect == "on" || (api.https_redirect == "auto" && parts.config.app.environment != "development");
+    return {.installation = installation(),
+            .tls_on = edge || !api.tls_certificate_file.empty(),
+            .encryption_detail = installation().encryption_on ? "AES-256-GCM" : "",
+            .running_since = running_since};
+  }
+  GovernanceParts governance_parts() {
+    return {*policies, parts.database, parts.audit, parts.budgets, *registry,
+            {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock},
+            [this] { return facts(); }, parts.clock};
   }
 
   /// The sums of GET /metrics go on where they stood when the last process ended.
@@ -195,6 +217,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   auto impl = std::make_unique<Impl>(parts);
   const GatewayConfig& config = parts.config;
   impl->started = parts.clock.steady_now();
+  impl->running_since = parts.clock.now();
   impl->active = &parts.metrics.gauge("asahi_active_requests", "Model calls being answered now, streams included");
   impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth", "Answered requests whose event waits to be written");
   parts.metrics.gauge("asahi_build_info", "Always 1; the version is in the label", {{"version", config.app.version}}).set(1);
@@ -239,8 +262,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                   raw->totals.add(event);
                                                 },
                                                 [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); }}));
-  ASAHI_TRY(const std::string node, node_id(config.app.data_dir));
-  impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = node}, parts.database,
+  ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
+  impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
                                                [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
@@ -248,7 +271,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   Governor::Options governing;
   // One of the words that config.cc lets pass.
   governing.injection_action = parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
-  governing.installation = {.encryption_on = !config.governance.encryption_key.empty(), .audit_on = true};
+  governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
   impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher,
                                                               *impl->cache, parts.cache, *impl->events, *impl->router,
@@ -289,6 +312,7 @@ void Gateway::add_routes(http::Router& router) {
   const ServiceParts service = impl.service_parts();
   add_service_routes(router, service);
   add_cache_routes(router, service);
+  add_governance_routes(router, impl.governance_parts());
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
   add_dashboard_routes(router);
 }
@@ -337,6 +361,18 @@ void Gateway::stop() {
   // What the database does not take now, it takes at the next start: the log keeps it.
   (void)impl.loader->catch_up(std::chrono::seconds(2));
 }
+
+Task<json::object> Gateway::run_retention() {
+  Impl& impl = *impl_;
+  const GatewayConfig& config = impl.parts.config;
+  ASAHI_CO_TRY(const RetentionReport report,
+               co_await gateway::run_retention({*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache, impl.parts.audit,
+                                                impl.files, impl.parts.clock, config.tracking.log_dir, impl.node,
+                                                config.governance.compliance_default_retention_days}));
+  co_return report_json(report);
+}
+
+const std::string& Gateway::node_id() const { return impl_->node; }
 
 void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(org); }
 

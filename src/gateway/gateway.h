@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "gateway/config.h"
+#include "gateway/governance/gdpr.h"
 #include "identity/audit/audit.h"
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
@@ -37,6 +38,7 @@ class Gateway {
     identity::BudgetLedger& budgets;
     identity::RateLimiter& limiter;
     identity::AuditLog& audit;
+    Accounts& accounts;
     /// Tells the other replicas that an organisation's policy or profile has changed; may be null.
     std::function<void(const std::string& org)> rules_changed;
     /// False while credentials, limits or the audit log work with less than they should have; may be null.
@@ -56,6 +58,10 @@ class Gateway {
   void begin_drain();
   /// Ends the background work and writes out what is queued. After the server has drained. Ordinary thread.
   void stop();
+  /// The daily deletion of what is older than organisations keep it, on this node; what it deleted.
+  Task<json::object> run_retention();
+  /// This node's name among those that share a database.
+  const std::string& node_id() const;
   /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
   void forget_rules(std::string_view org);
   /// Requests per minute that an organisation's policy grants; empty: it says nothing. From memory, for the gate.

@@ -254,7 +254,8 @@ Task<void> Pipeline::govern(Call& call) {
   auto screened = parts_.governor.screen(call.terms, call.chat);
   if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
   if (screened->masked) call.chat.messages_changed = true;
-  call.store_allowed = screened->store_allowed;
+  // Caches hold plain text: what may only be stored encrypted is not stored.
+  call.store_allowed = screened->store_allowed && !screened->encrypt_stored;
   call.warnings = std::move(screened->warnings);
   co_return Result<void>{};
 }

@@ -1,5 +1,7 @@
 #include "gateway/migrations/migrations.h"
 
+#include "gateway/governance/migrations.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -182,7 +184,7 @@ DROP TABLE api_keys;
 }  // namespace
 
 std::vector<sql::Migration> migrations() {
-  return {
+  std::vector<sql::Migration> all{
       {.version = 100,
        .name = "inference_events",
        .up = {.sqlite = kEventsSqlite, .postgres = kEventsPostgres},
@@ -192,6 +194,8 @@ std::vector<sql::Migration> migrations() {
        .up = {.sqlite = kGovernanceSqlite, .postgres = kGovernancePostgres},
        .down = {.sqlite = kGovernanceDown, .postgres = kGovernanceDown}},
   };
+  for (sql::Migration& migration : governance_migrations()) all.push_back(std::move(migration));
+  return all;
 }
 
 }  // namespace asahi::gateway

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gateway/governance/gdpr.h"
 #include "gateway/governance/governor.h"
 #include "identity/audit/audit.h"
 #include "identity/limits/budget_ledger.h"
@@ -107,12 +108,20 @@ class MemoryAudit final : public identity::AuditLog {
   std::vector<identity::AuditEntry> entries_;
 };
 
+/// Nobody has an account.
+class NoAccounts final : public Accounts {
+ public:
+  Task<json::value> describe(std::string, std::string) override { co_return json::value(); }
+  Task<Erased> erase(std::string, std::string) override { co_return Erased(); }
+};
+
 /// All that a Gateway or a Governor borrows.
 struct Borrowed {
   explicit Borrowed(const Clock& clock) : limiter(identity::make_memory_limiter(clock)) {}
   MemoryLedger budgets;
   std::unique_ptr<identity::RateLimiter> limiter;
   MemoryAudit audit;
+  NoAccounts accounts;
 };
 
 }  // namespace asahi::gateway::testing
