@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * A fake HashiCorp Vault as a process: `node vault.mjs --port 0` prints {"port":N,"address":"http://127.0.0.1:N"} on one
- * line when it listens, and stops on SIGTERM or SIGINT, with --stop-with-parent also at the end of standard input.
+ * A fake HashiCorp Vault as a process: `node vault.mjs --port 0` prints {"port":N,"address":"http://127.0.0.1:N"} on
+ * one line when it listens, and stops on SIGTERM or SIGINT, with --stop-with-parent also at the end of standard input.
  *
  *   VAULT_ADDR=http://127.0.0.1:N VAULT_TOKEN=test-root VAULT_PATH=secret/asahi asahi api
  *
- * It speaks HTTP API v1: KV version 2 at secret/ (GET, POST, DELETE secret/data/…), auth/token/lookup-self and renew-self,
- * auth/kubernetes/login. Tokens expire in real time. "test-root" lives for ever. All else by the control API:
+ * It speaks HTTP API v1: KV version 2 at secret/ (GET, POST, DELETE secret/data/…), auth/token/lookup-self and
+ * renew-self, auth/kubernetes/login. Tokens expire in real time; "test-root" lives for ever. The rest is by control:
  *
  * POST /control/put    {path, data}                     a new version of a secret
  * POST /control/delete {path}                           deletes the latest version
@@ -15,7 +15,7 @@
  * POST /control/revoke {token?}                         one token, or all but the root's
  * POST /control/script {faults}                         see FaultList
  * POST /control/reset                                   everything as at the start
- * GET  /control/requests                                {requests: [{method, path, token, status, fault}]}, tokens shortened
+ * GET  /control/requests                                {requests: [{method, path, token (its start), status, fault}]}
  */
 import http from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
