@@ -17,8 +17,10 @@
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
+#include "jobs/queue.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
+#include "server/accounts.h"
 #include "server/identity_parts.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
@@ -185,7 +187,7 @@ class SchemaKeeper {
 
 std::vector<sql::Migration> all_migrations() {
   std::vector<sql::Migration> all;
-  for (auto part : {gateway::migrations(), identity_migrations()}) all.insert(all.end(), part.begin(), part.end());
+  for (auto part : {jobs::migrations(), gateway::migrations(), identity_migrations()}) all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
@@ -225,12 +227,32 @@ struct App::Impl {
   std::unique_ptr<cache::Store> local_cache;
   std::unique_ptr<cache::Store> shared_cache;
   std::unique_ptr<IdentityParts> identity;
+  std::unique_ptr<IdentityAccounts> accounts;
   std::unique_ptr<gateway::Gateway> gateway;
+  std::unique_ptr<jobs::Queue> queue;
+  std::unique_ptr<jobs::Worker> worker;
   std::vector<std::string> routes;
   std::unique_ptr<http::Server> server;
   std::unique_ptr<CertificateKeeper> certificate;
   std::unique_ptr<http::Server> metrics_server;
   bool stopped = false;
+
+  /// Work that is due at certain times, once over all replicas unless it is about this node's files.
+  void add_jobs() {
+    queue = std::make_unique<jobs::Queue>(*database, system_clock());
+    // Nothing here is in a hurry, and an idle database shall sleep.
+    worker = std::make_unique<jobs::Worker>(*queue, loops.at(0), system_clock(),
+                                            jobs::Worker::Options{.concurrency = 1, .poll = std::chrono::seconds(10)});
+    const std::string retention = "gateway.retention." + gateway->node_id();
+    worker->handle(retention, [this](const jobs::Job&) -> Task<void> {
+      ASAHI_CO_TRY(const json::object report, co_await gateway->run_retention());
+      logger.info("retention", {{"deleted", json::serialize(report)}});
+      co_return Result<void>{};
+    });
+    worker->cron("17 3 * * *", retention, {});
+    worker->handle("identity.tokens", [this](const jobs::Job&) -> Task<void> { return identity->prune_tokens(); });
+    worker->cron("7 * * * *", "identity.tokens", {});
+  }
 
 };
 
@@ -256,11 +278,12 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database, impl->redis, impl->metrics}));
   identity::Identity& identity = impl->identity->identity();
   identity::Invalidation& invalidation = identity.invalidation();
+  impl->accounts = std::make_unique<IdentityAccounts>(identity);
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;
   ASAHI_TRY(impl->gateway,
             gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database, store, *impl->local_cache,
                                     impl->metrics, system_clock(), impl->identity->budgets(), impl->identity->limiter(),
-                                    impl->identity->audit(),
+                                    impl->identity->audit(), *impl->accounts,
                                     [&invalidation](const std::string& org) {
                                       net::Loop::current()->spawn("rules changed", invalidation.publish("policy", org));
                                     },
@@ -317,7 +340,9 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
       impl->logger.warning("the metrics listener is off", {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
     }
   }
+  impl->add_jobs();
   impl->identity->start();
+  impl->worker->start();
   impl->gateway->start();
   impl->server->start();
   if (!config.api.tls_certificate_file.empty()) {
@@ -339,6 +364,7 @@ void App::stop() {
   impl.certificate.reset();
   impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
+  impl.worker->stop(std::chrono::seconds(2));
   impl.gateway->stop();
   impl.identity->stop();
   impl.loops.stop();

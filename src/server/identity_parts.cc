@@ -97,6 +97,12 @@ void IdentityParts::add_routes(http::Router& router) {
   identity::add_audit_routes(router, *audit_, system_clock());
 }
 
+Task<void> IdentityParts::prune_tokens() {
+  ASAHI_CO_TRY([[maybe_unused]] const std::int64_t removed, co_await refresh_tokens_->remove_ended());
+  // A few small files, once an hour.
+  co_return signing_keys_->reload();
+}
+
 void IdentityParts::stop() {
   identity_->stop();
   // What does not get through in time is on disk, and goes on at the next start.

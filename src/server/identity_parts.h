@@ -42,6 +42,8 @@ class IdentityParts {
 
   void add_routes(http::Router& router);
   void start() { identity_->start(); }
+  /// Removes what is left of logins that have ended, and takes up signing keys that another process made.
+  Task<void> prune_tokens();
   /// Ordinary thread, loops still running, no more requests.
   void stop();
 
