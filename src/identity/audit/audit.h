@@ -18,16 +18,17 @@
 
 namespace asahi::identity {
 
-/// One thing that somebody did (spec §9.6). Details are masked of personal data before they come here and hold no secrets.
+/// One thing that somebody did (spec §9.6). Details are masked of personal data before they come
+/// here and hold no secrets.
 struct AuditEntry {
   std::string org_id;
-  std::string user_id;  ///< or "key:<prefix>", "operator", "anonymous", "system"
-  std::string action;   ///< "auth_failure", "api_key.create", "policy.update", "inference", …
-  std::string resource; ///< "api_key/ask_acme_ab12", "policy/acme"
+  std::string user_id;   ///< or "key:<prefix>", "operator", "anonymous", "system"
+  std::string action;    ///< "auth_failure", "api_key.create", "policy.update", "inference", …
+  std::string resource;  ///< "api_key/ask_acme_ab12", "policy/acme"
   json::object details;
   std::string ip_address;
   std::string user_agent;
-  std::string result = "success";                 ///< success, failure or denied
+  std::string result = "success";                ///< success, failure or denied
   std::string data_classification = "internal";  ///< public, internal, confidential or restricted
 };
 
@@ -37,12 +38,13 @@ struct StoredAuditEntry : AuditEntry {
   std::int64_t seq = 0;  ///< place in the organisation's chain, from 1 without gaps
   std::string entry_id;  ///< "aud_" + 26
   Clock::Time timestamp;
-  std::string prev_hash;  ///< SHA-256, hex, of the preceding entry's canonical JSON; empty for the first
+  std::string
+      prev_hash;  ///< SHA-256, hex, of the preceding entry's canonical JSON; empty for the first
 };
 
 struct AuditFilter {
-  std::string org_id;           ///< always given
-  std::string action, user_id;  ///< empty: any
+  std::string org_id;                     ///< always given
+  std::string action, user_id;            ///< empty: any
   std::optional<Clock::Time> start, end;  ///< both inclusive
   std::int64_t limit = 100, offset = 0;   ///< limit: 1 to kMaxLimit
   /// Only entries before this place in the chain; 0: all. Pages of a log that grows meanwhile.
@@ -62,26 +64,28 @@ struct AuditVerification {
   std::string problem;
 };
 
-/// Hash-chained log per organisation over all modules, several writers at a time (processes too): prev_hash of an entry is
-/// the SHA-256 of the canonical JSON of the one before, with its own prev_hash (R42). Rows cannot be updated or
-/// deleted but by `trim`, which leaves an anchor. A signed head per organisation (HMAC with the installation's key) tells
-/// a chain cut at its end.
+/// Hash-chained log per organisation over all modules, several writers at a time (processes too):
+/// prev_hash of an entry is the SHA-256 of the canonical JSON of the one before, with its own
+/// prev_hash (R42). Rows cannot be updated or deleted but by `trim`, which leaves an anchor. A
+/// signed head per organisation (HMAC with the installation's key) tells a chain cut at its end.
 class AuditLog {
  public:
   virtual ~AuditLog() = default;
-  /// Queues and returns at once; the writer batches. A crash may lose what has not reached the spool, which is written
-  /// before the next batch. Bounded: when full, false, counted, and the caller goes on, or fails where policy demands.
+  /// Queues and returns at once; the writer batches. A crash may lose what has not reached the
+  /// spool, which is written before the next batch. Bounded: when full, false, counted, and the
+  /// caller goes on, or fails where policy demands.
   virtual bool record(AuditEntry entry) = 0;
-  /// Durable when it returns the entry_id. For mutations and wherever `require_audit_log` is set. An entry that was
-  /// refused is not stored later. Errors: unavailable (the database is away, the queue is full), timeout (after
-  /// `append_timeout`; with the reason "outcome_unknown" it may be stored yet), invalid_argument (organisation).
+  /// Durable when it returns the entry_id. For mutations and wherever `require_audit_log` is set.
+  /// An entry that was refused is not stored later. Errors: unavailable (the database is away, the
+  /// queue is full), timeout (after `append_timeout`; with the reason "outcome_unknown" it may be
+  /// stored yet), invalid_argument (organisation).
   virtual Task<std::string> append(AuditEntry entry) = 0;
   /// Newest first.
   virtual Task<std::vector<StoredAuditEntry>> query(AuditFilter filter) = 0;
   virtual Task<AuditVerification> verify(std::string org_id) = 0;
-  /// Deletes entries older than `before`, leaving an anchor so that the rest still verifies; returns how many. Only the
-  /// part of the chain in front of the first younger entry goes. Errors: corrupt when that part does not verify: it is
-  /// evidence.
+  /// Deletes entries older than `before`, leaving an anchor so that the rest still verifies;
+  /// returns how many. Only the part of the chain in front of the first younger entry goes. Errors:
+  /// corrupt when that part does not verify: it is evidence.
   virtual Task<std::int64_t> trim(std::string org_id, Clock::Time before) = 0;
   /// Writes out what is queued; ordinary thread. True when all is stored within `limit`.
   virtual bool flush(std::chrono::milliseconds limit) = 0;
@@ -96,21 +100,24 @@ struct AuditOptions {
   std::chrono::milliseconds append_timeout{5'000};
   std::size_t batch = 500;  ///< entries per transaction
 };
-/// The database may be away. Takes over what a process that is gone left in `spool_dir`. The log ends before `database`
-/// and before the loops whose coroutines wait for it; what is queued then stays in the spool.
-/// Errors: unavailable (spool_dir cannot be written), invalid_argument.
-Result<std::unique_ptr<AuditLog>> open_audit_log(AuditOptions options, sql::Database& database, const Clock& clock);
+/// The database may be away. Takes over what a process that is gone left in `spool_dir`. The log
+/// ends before `database` and before the loops whose coroutines wait for it; what is queued then
+/// stays in the spool. Errors: unavailable (spool_dir cannot be written), invalid_argument.
+Result<std::unique_ptr<AuditLog>> open_audit_log(AuditOptions options, sql::Database& database,
+                                                 const Clock& clock);
 
-/// What AuditLog::verify does, without a log; ordinary threads only. `stop` ends it early (cancelled); may be null.
+/// What AuditLog::verify does, without a log; ordinary threads only. `stop` ends it early
+/// (cancelled); may be null.
 Result<AuditVerification> verify_audit_chain(sql::Database& database, std::string_view head_key,
                                              const std::string& org_id,
                                              const std::atomic<bool>* stop = nullptr);
-/// Signs the heads of before there was a head_key, each after its chain has been verified; returns how many. Heads that
-/// were forged stay so. Ordinary threads only. Errors: corrupt, naming the first organisation that does not verify.
+/// Signs the heads of before there was a head_key, each after its chain has been verified; returns
+/// how many. Heads that were forged stay so. Ordinary threads only. Errors: corrupt, naming the
+/// first organisation that does not verify.
 Result<std::int64_t> sign_audit_heads(sql::Database& database, const std::string& head_key);
 
-/// Export formats of GET /governance/audit/export: an array with one entry a line; RFC 4180 with a header line, where a
-/// cell that a spreadsheet would run as a formula begins with an apostrophe.
+/// Export formats of GET /governance/audit/export: an array with one entry a line; RFC 4180 with a
+/// header line, where a cell that a spreadsheet would run as a formula begins with an apostrophe.
 std::string audit_json(const std::vector<StoredAuditEntry>& entries);
 std::string audit_csv(const std::vector<StoredAuditEntry>& entries);
 /// The same in pieces, for streams.
@@ -118,9 +125,9 @@ json::object audit_entry_json(const StoredAuditEntry& entry);
 std::string_view audit_csv_header();
 void append_audit_csv(std::string& out, const StoredAuditEntry& entry);
 
-/// Classification of spec §9.6: inference with prompt restricted under HIPAA, else confidential; inference without,
-/// and model changes, internal; user, key, role and policy management confidential; views of metrics public; the rest
-/// internal.
+/// Classification of spec §9.6: inference with prompt restricted under HIPAA, else confidential;
+/// inference without, and model changes, internal; user, key, role and policy management
+/// confidential; views of metrics public; the rest internal.
 std::string_view classification_of(std::string_view action, bool has_prompt, bool hipaa);
 
 /// The chain's tables beside `audit_entries`: versions 230–239.

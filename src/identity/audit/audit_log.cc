@@ -1,5 +1,5 @@
-#include <boost/asio/thread_pool.hpp>
 #include <fmt/format.h>
+#include <boost/asio/thread_pool.hpp>
 
 #include <utility>
 
@@ -61,9 +61,9 @@ class SqlAuditLog final : public AuditLog {
 
   Task<std::string> append(AuditEntry entry) override {
     if (entry.org_id.empty() || entry.org_id.size() > audit::kMaxOrgId) {
-      co_return fail(Errc::kInvalidArgument,
-                     fmt::format("an audit entry needs an organisation of 1 to {} bytes",
-                                 audit::kMaxOrgId));
+      co_return fail(
+          Errc::kInvalidArgument,
+          fmt::format("an audit entry needs an organisation of 1 to {} bytes", audit::kMaxOrgId));
     }
     co_return co_await sql::await_done<std::string>(
         [this, entry = std::move(entry)](sql::Done<std::string> done) mutable {
@@ -86,8 +86,7 @@ class SqlAuditLog final : public AuditLog {
     std::vector<StoredAuditEntry> entries;
     entries.reserve(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      entries.push_back(
-          audit::stored_entry(audit::read_row(rows, i, database_.dialect())));
+      entries.push_back(audit::stored_entry(audit::read_row(rows, i, database_.dialect())));
     }
     co_return entries;
   }
@@ -104,9 +103,7 @@ class SqlAuditLog final : public AuditLog {
   }
 
   bool flush(std::chrono::milliseconds limit) override { return writer_.flush(limit); }
-  std::uint64_t dropped() const override {
-    return std::as_const(writer_).intake().dropped();
-  }
+  std::uint64_t dropped() const override { return std::as_const(writer_).intake().dropped(); }
 
  private:
   /// Runs work that reads whole chains on the one thread for it.
@@ -133,13 +130,13 @@ class SqlAuditLog final : public AuditLog {
       // With the row behind it, which says whether the last one to go is whole.
       const std::int64_t next = younger.integer(0, "seq");
       last = next - 1;
-      ASAHI_TRY(whole, audit::verify_part(database_, writer_.store().head_key(), org, next,
-                                          &stopping_));
+      ASAHI_TRY(whole,
+                audit::verify_part(database_, writer_.store().head_key(), org, next, &stopping_));
     } else {
-      ASAHI_TRY(const auto newest, database_.query_blocking(
-                                       {"SELECT max(seq) AS seq FROM audit_entries"
-                                        " WHERE org_id = ?",
-                                        {org}}));
+      ASAHI_TRY(const auto newest,
+                database_.query_blocking({"SELECT max(seq) AS seq FROM audit_entries"
+                                          " WHERE org_id = ?",
+                                          {org}}));
       if (newest.is_null(0, "seq")) return 0;
       last = newest.integer(0, "seq");
       ASAHI_TRY(whole, verify_audit_chain(database_, writer_.store().head_key(), org, &stopping_));

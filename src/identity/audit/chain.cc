@@ -284,8 +284,16 @@ std::optional<ChainRow> decode_pending(std::string_view text) {
   std::string ip_address;
   std::string user_agent;
   const std::array<std::string*, 11> fields = {
-      &row.entry_id, &row.timestamp, &row.org_id, &row.user_id, &row.action,
-      &row.resource, &row.details,   &ip_address, &user_agent,  &row.result,
+      &row.entry_id,
+      &row.timestamp,
+      &row.org_id,
+      &row.user_id,
+      &row.action,
+      &row.resource,
+      &row.details,
+      &ip_address,
+      &user_agent,
+      &row.result,
       &row.data_classification,
   };
   for (auto* field : fields) {

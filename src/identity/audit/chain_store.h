@@ -65,8 +65,8 @@ class ChainStore {
   const std::string head_key_;
 };
 
-/// Takes turns on rows rather than failing on conflicts (PostgreSQL); SQLite's transactions hold the
-/// write lock already.
+/// Takes turns on rows rather than failing on conflicts (PostgreSQL); SQLite's transactions hold
+/// the write lock already.
 Result<void> read_committed(sql::Session& session);
 
 struct Anchor {

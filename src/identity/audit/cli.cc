@@ -12,8 +12,8 @@ int run_audit_verify(sql::Database& database, std::string_view head_key, const s
     return 1;
   }
   if (checked->valid) {
-    out << "audit chain of " << org_id << " is whole: " << checked->checked
-        << " entries checked" << (head_key.empty() ? ", heads are not signed" : "") << '\n';
+    out << "audit chain of " << org_id << " is whole: " << checked->checked << " entries checked"
+        << (head_key.empty() ? ", heads are not signed" : "") << '\n';
     return 0;
   }
   out << "audit chain of " << org_id << " is BROKEN after " << checked->checked

@@ -104,7 +104,8 @@ std::string_view classification_of(std::string_view action, bool has_prompt, boo
   if (std::ranges::any_of(kManagement, [&](auto subject) { return is_about(action, subject); })) {
     return "confidential";
   }
-  if (is_about(action, "metrics") || is_about(action, "analytics") || is_about(action, "view_metrics")) {
+  if (is_about(action, "metrics") || is_about(action, "analytics") ||
+      is_about(action, "view_metrics")) {
     return "public";
   }
   return "internal";

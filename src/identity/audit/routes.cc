@@ -38,7 +38,8 @@ Result<std::int64_t> number_param(const http::Context& context, const std::strin
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   if (error != std::errc{} || end != text->data() + text->size() || number < least ||
       number > most) {
-    return fail_field(name, fmt::format("{} must be a whole number from {} to {}", name, least, most));
+    return fail_field(name,
+                      fmt::format("{} must be a whole number from {} to {}", name, least, most));
   }
   return number;
 }
@@ -131,10 +132,10 @@ AuditEntry export_entry(const http::Context& context, const AuditFilter& filter,
   const Principal& caller = principal_of(context);
   AuditEntry entry;
   entry.org_id = filter.org_id;
-  entry.user_id = !caller.user_id.empty()                        ? caller.user_id
-                  : !caller.key_prefix.empty()                   ? "key:" + caller.key_prefix
+  entry.user_id = !caller.user_id.empty()                     ? caller.user_id
+                  : !caller.key_prefix.empty()                ? "key:" + caller.key_prefix
                   : caller.kind == Principal::Kind::kOperator ? "operator"
-                                                                 : "anonymous";
+                                                              : "anonymous";
   entry.action = "audit.export";
   entry.resource = "audit/" + filter.org_id;
   entry.details = {{"format", format}};
@@ -159,9 +160,8 @@ Aw<http::Response> export_entries(const Parts& parts, http::Context& context) {
   }
   http::Response response;
   response.headers.add("Content-Type", csv ? "text/csv; charset=utf-8" : "application/json");
-  response.headers.add("Content-Disposition",
-                       fmt::format("attachment; filename=\"audit-{}.{}\"",
-                                   format_date(parts.clock.now()), format));
+  response.headers.add("Content-Disposition", fmt::format("attachment; filename=\"audit-{}.{}\"",
+                                                          format_date(parts.clock.now()), format));
   response.headers.add("Cache-Control", "no-store");
   response.stream = [&log = parts.log, filter = *filter, csv](http::BodyWriter& writer) {
     return write_export(log, filter, csv, writer);

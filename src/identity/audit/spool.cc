@@ -153,7 +153,8 @@ Result<void> Spool::append(const std::vector<std::string>& payloads) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t size = end_ - base_;
   if (size + bytes.size() > max_bytes_) {
-    return fail(Errc::kTooLarge, fmt::format("the audit spool '{}' is full ({} bytes)", path_, size));
+    return fail(Errc::kTooLarge,
+                fmt::format("the audit spool '{}' is full ({} bytes)", path_, size));
   }
   if (!write_all(file_, bytes, size)) {
     return fail(Errc::kUnavailable,
@@ -178,8 +179,7 @@ Result<Spool::Chunk> Spool::read(std::size_t max_records) {
   std::size_t offset = 0;
   while (chunk.records.size() < max_records && offset < bytes.size()) {
     const std::uint64_t left = bytes.size() - offset;
-    const std::uint32_t length =
-        left < kRecordHeader ? 0 : number_at<std::uint32_t>(bytes, offset);
+    const std::uint32_t length = left < kRecordHeader ? 0 : number_at<std::uint32_t>(bytes, offset);
     if (left < kRecordHeader || length > kMaxPayload || left < kRecordHeader + length) {
       if (length <= kMaxPayload && at + bytes.size() < end) break;  // cut by kMaxChunk
       if (chunk.records.empty()) {

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/hash.h"
-
 namespace asahi::identity {
 namespace audit {
 namespace {
@@ -70,9 +68,9 @@ class Walk {
     ASAHI_TRY(const auto all, anchors());
     for (const auto& anchor : all) {
       if (key_.empty()) break;
-      const auto expected = anchor_mac(key_, org_, anchor.seq, anchor.hash, anchor.entries,
-                                       anchor.created_at);
-      if (!anchor.mac || !equal_constant_time(*anchor.mac, *expected)) {
+      const auto expected =
+          anchor_mac(key_, org_, anchor.seq, anchor.hash, anchor.entries, anchor.created_at);
+      if (anchor.mac != expected) {
         ASAHI_TRY(const auto first, first_row_after(anchor.seq));
         bad("anchor changed", first ? first->entry_id : "");
         return {};
@@ -80,10 +78,9 @@ class Walk {
     }
     if (!all.empty()) anchor_ = all.back();
     // Rows that the pages would not come to: in front of the anchor or without a place.
-    ASAHI_TRY(const auto outside,
-              query("SELECT entry_id FROM audit_entries WHERE org_id = ?"
-                    " AND (seq IS NULL OR seq <= ?) ORDER BY seq LIMIT 1",
-                    {org_, anchor_.seq}));
+    ASAHI_TRY(const auto outside, query("SELECT entry_id FROM audit_entries WHERE org_id = ?"
+                                        " AND (seq IS NULL OR seq <= ?) ORDER BY seq LIMIT 1",
+                                        {org_, anchor_.seq}));
     if (!outside.empty()) bad("inserted", outside.text(0, "entry_id"));
     return {};
   }
@@ -143,8 +140,7 @@ class Walk {
 
   void check_head(const Head& head) {
     const bool signed_by_us =
-        !key_.empty() && head.mac &&
-        equal_constant_time(*head.mac, *head_mac(key_, org_, head.seq, head.hash));
+        !key_.empty() && head.mac == head_mac(key_, org_, head.seq, head.hash);
     const bool is_forged = head.mac == kBroken || (!key_.empty() && head.mac && !signed_by_us);
     if (head.seq > position()) {
       return bad(is_forged ? "head forged" : "missing after", last_entry());
@@ -275,11 +271,10 @@ Result<std::int64_t> sign_audit_heads(sql::Database& database, const std::string
                                                     (postgres ? " FOR UPDATE" : ""),
                                                 {org}}));
       if (head.empty()) return {};
-      const auto mac =
-          audit::head_mac(head_key, org, head.integer(0, "seq"), head.text(0, "hash"));
+      const auto mac = audit::head_mac(head_key, org, head.integer(0, "seq"), head.text(0, "hash"));
       ASAHI_TRY([[maybe_unused]] const auto updated,
-                session.query(
-                    {"UPDATE audit_heads SET mac = ? WHERE org_id = ? AND mac IS NULL", {*mac, org}}));
+                session.query({"UPDATE audit_heads SET mac = ? WHERE org_id = ? AND mac IS NULL",
+                               {*mac, org}}));
       return {};
     });
     if (!done) return std::unexpected(done.error());

@@ -155,8 +155,8 @@ void Writer::expire_waiters() {
       late.error().reason = "outcome_unknown";
       waiter->tell(std::move(late));
     } else if (last_error_) {
-      waiter->tell(fail(Errc::kUnavailable,
-                        "the audit log's database is away: " + last_error_->message));
+      waiter->tell(
+          fail(Errc::kUnavailable, "the audit log's database is away: " + last_error_->message));
     } else {
       waiter->tell(fail(Errc::kTimeout, "the audit entry was not stored in time"));
     }
@@ -361,8 +361,8 @@ bool Writer::flush(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
   hurry_ = true;
   work_.notify_one();
-  return progress_.wait_until(
-      lock, deadline, [&] { return finished_ >= wanted && left_behind_.empty(); });
+  return progress_.wait_until(lock, deadline,
+                              [&] { return finished_ >= wanted && left_behind_.empty(); });
 }
 
 }  // namespace asahi::identity::audit

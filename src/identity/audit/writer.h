@@ -18,9 +18,9 @@
 namespace asahi::identity::audit {
 
 /// Carries entries from the intake into the database on two threads: the first writes them to the
-/// spool within milliseconds, whatever the database does; the second takes them from there into SQL,
-/// in batches, in order, each once. Entries that somebody waits for go by the spool: who is told
-/// that an entry could not be stored must not find it stored later.
+/// spool within milliseconds, whatever the database does; the second takes them from there into
+/// SQL, in batches, in order, each once. Entries that somebody waits for go by the spool: who is
+/// told that an entry could not be stored must not find it stored later.
 class Writer {
  public:
   Writer(const AuditOptions& options, sql::Database& database, const Clock& clock,
@@ -41,7 +41,7 @@ class Writer {
     ChainRow row;
     std::shared_ptr<Waiter> waiter;
     std::uint64_t position = 0;  ///< behind the own spool's records in front of it
-    bool may_exist = false;  ///< an attempt's outcome is unknown
+    bool may_exist = false;      ///< an attempt's outcome is unknown
   };
   /// What one transaction stores.
   struct Batch {
@@ -83,13 +83,13 @@ class Writer {
   const std::unique_ptr<Spool> own_;
 
   std::mutex mutex_;
-  std::condition_variable work_;      ///< the second thread sleeps here
-  std::condition_variable progress_;  ///< flush() and a full `direct_` wait here
+  std::condition_variable work_;                    ///< the second thread sleeps here
+  std::condition_variable progress_;                ///< flush() and a full `direct_` wait here
   std::deque<std::unique_ptr<Spool>> left_behind_;  ///< of processes that are gone; first in line
   std::deque<Direct> direct_;
   std::vector<std::shared_ptr<Waiter>> waiters_;  ///< of the first thread
   std::optional<Error> last_error_;               ///< of the database, while it is away
-  std::uint64_t finished_ = 0;  ///< entries of the intake that need no more work
+  std::uint64_t finished_ = 0;                    ///< entries of the intake that need no more work
   bool hurry_ = false;
   bool own_uncertain_ = false;  ///< an attempt's outcome is unknown: look for entries by their ids
   std::atomic<bool> stopping_{false};
