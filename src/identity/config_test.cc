@@ -1,0 +1,79 @@
+#include "identity/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace asahi::identity {
+namespace {
+
+struct Loaded {
+  Config config;
+  std::vector<config::Fault> faults;
+};
+
+Loaded load(const std::string& yaml, std::map<std::string, std::string, std::less<>> environment = {},
+            std::string_view mode = "development") {
+  config::Binder binder({.environment = std::move(environment), .dotenv = {}, .yaml_path = "config.yaml", .yaml_text = yaml});
+  Loaded loaded;
+  bind(binder, loaded.config, mode);
+  loaded.faults = binder.finish();
+  return loaded;
+}
+
+TEST(IdentityConfig, ReadsTheNamesOfTheSpecification) {
+  const Loaded loaded = load(R"(
+governance: {auth_api_key_required: true, auth_key_expiry_days: 30, rotation_overlap_hours: 2}
+security: {brute_force_max_failures: 3, brute_force_max_lockout_seconds: 60}
+api: {rate_limit_per_minute: 7, trusted_proxies: [10.0.0.0/8]}
+auth:
+  jwt_alg: RS256
+  oidc: {providers: {corp: {issuer: "https://id.example.com", client_id: asahi}}}
+)",
+                             {{"ASAHI_ADMIN_SECRET", "0123456789abcdef"}});
+  EXPECT_TRUE(loaded.faults.empty());
+  EXPECT_TRUE(loaded.config.auth_required);
+  EXPECT_EQ(loaded.config.key_expiry_days, 30);
+  EXPECT_EQ(loaded.config.rotation_overlap_hours, 2);
+  EXPECT_EQ(loaded.config.max_failures, 3);
+  EXPECT_EQ(loaded.config.rate_limit_per_minute, 7);
+  EXPECT_EQ(loaded.config.admin_secret.reveal(), "0123456789abcdef");
+  EXPECT_EQ(loaded.config.oidc_providers.at("corp").issuer, "https://id.example.com");
+}
+
+TEST(IdentityConfig, AliasesCountUnlessTheKeyItselfIsSet) {
+  EXPECT_EQ(load("security: {rate_limit_per_minute: 5}").config.rate_limit_per_minute, 5);
+  EXPECT_EQ(load("security: {rate_limit_per_minute: 5}\napi: {rate_limit_per_minute: 6}").config.rate_limit_per_minute, 6);
+  EXPECT_TRUE(load("security: {api_key_required: true}").config.auth_required);
+  EXPECT_TRUE(load("", {{"ASAHI_AUTH_API_KEY_REQUIRED", "true"}}).config.auth_required);
+}
+
+TEST(IdentityConfig, OnlyDevelopmentStartsOpen) {
+  EXPECT_TRUE(load("").faults.empty());
+  for (const char* mode : {"staging", "production"}) {
+    const Loaded open = load("", {}, mode);
+    ASSERT_EQ(open.faults.size(), 1u) << mode;
+    EXPECT_EQ(open.faults[0].path, "governance.auth_api_key_required");
+    EXPECT_TRUE(load("governance: {auth_api_key_required: true}", {}, mode).faults.empty());
+    EXPECT_TRUE(load("governance: {auth_allow_open: true}", {}, mode).faults.empty());
+  }
+}
+
+TEST(IdentityConfig, ShortSecretsAreFaultsThatDoNotShowThem) {
+  const Loaded loaded = load("", {{"ASAHI_ADMIN_SECRET", "hunter2"}, {"ASAHI_KEY_PEPPER", "salt"}});
+  ASSERT_EQ(loaded.faults.size(), 2u);
+  for (const config::Fault& fault : loaded.faults) {
+    EXPECT_EQ(fault.value, "***");
+    EXPECT_THAT(fault.rule, ::testing::Not(::testing::HasSubstr("hunter2")));
+  }
+}
+
+TEST(IdentityConfig, SignUpIsOpenInDevelopmentAndForTheFirstElsewhere) {
+  Config config;
+  EXPECT_EQ(signup_rule(config, "development"), "open");
+  EXPECT_EQ(signup_rule(config, "production"), "first");
+  config.signup = "off";
+  EXPECT_EQ(signup_rule(config, "development"), "off");
+}
+
+}  // namespace
+}  // namespace asahi::identity
