@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/hash.h"
 #include "identity/tokens/form.h"
 #include "identity/tokens/jwks.h"
@@ -41,6 +43,8 @@ struct TokenRoutesTest : ::testing::Test {
                  .client_ip = [](const http::Request&) { return std::string("192.0.2.1"); }});
   }
 
+  ~TokenRoutesTest() override { std::filesystem::remove_all(folder); }
+
   http::Response call(http::Method method, std::string_view path, std::string body,
                       std::string authorization = "",
                       std::string type = "application/x-www-form-urlencoded") {
@@ -75,10 +79,12 @@ struct TokenRoutesTest : ::testing::Test {
 
   net::LoopPool loops{1};
   ManualClock clock;
+  std::string folder = [] {
+    std::string name = ::testing::TempDir() + "token_routes_XXXXXX";
+    return std::string(::mkdtemp(name.data()));
+  }();
   std::unique_ptr<SigningKeys> keys =
-      SigningKeys::open(
-          {.alg = JwtAlg::kEs256, .folder = ::testing::TempDir() + "token_routes_keys"}, clock)
-          .value();
+      SigningKeys::open({.alg = JwtAlg::kEs256, .folder = folder}, clock).value();
   AccessTokens tokens{{}, *keys, clock};
   std::shared_ptr<const Principal> key;
   bool outage = false;
