@@ -35,9 +35,11 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
   const gateway::GatewayConfig& config = from.config.gateway;
   ASAHI_TRY(const identity::AuditOptions auditing, audit_options(from.config));
   ASAHI_TRY(parts->audit_, identity::open_audit_log(auditing, from.database, system_clock()));
-  parts->limiter_ = identity::make_memory_limiter(system_clock());
-  if (from.redis != nullptr) {
-    parts->limiter_ = identity::make_redis_limiter(from.redis, config.redis.rate_limit_prefix, std::move(parts->limiter_), system_clock());
+  auto local = identity::make_memory_limiter(system_clock());
+  if (from.redis == nullptr) {
+    parts->limiter_ = std::move(local);
+  } else {
+    parts->limiter_ = identity::make_redis_limiter(from.redis, config.redis.rate_limit_prefix, std::move(local), system_clock());
   }
   identity::BudgetLedgerOptions budgeting;
   budgeting.journal_file = config.app.data_dir + "/budgets.journal";
