@@ -59,6 +59,7 @@ void bind_governance(Binder& binder, Config& c) {
 void bind_auth(Binder& binder, Config& c) {
   auto auth = binder.section("auth");
   auth.value("signup", c.signup, {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
+  auth.value("public_url", c.public_url, {.help = "where browsers reach this gateway"});
   auth.value("jwt_issuer", c.jwt_issuer, {.min = 1, .help = "iss of tokens"});
   auth.value("jwt_audience", c.jwt_audience, {.min = 1, .help = "aud of tokens"});
   auth.value("jwt_alg", c.jwt_alg, {.one_of = {"HS256", "RS256", "ES256"}, .help = "how tokens are signed"});
@@ -70,12 +71,14 @@ void bind_auth(Binder& binder, Config& c) {
              {.min = 10, .max = 86'400, .help = "how long keys of identity providers are kept"});
   auth.section("oidc.providers").each([&](const std::string& name, Binder::Section section) {
     OidcProviderConfig& provider = c.oidc_providers[name];
+    section.value("name", provider.name, {.help = "on the login page"});
     section.value("issuer", provider.issuer, {.help = "https URL of the provider"});
     section.value("client_id", provider.client_id, {.help = "this gateway's id at the provider"});
     section.value("client_secret", provider.client_secret, {.help = "its secret there"});
     section.value("scopes", provider.scopes, {.help = "what to ask for"});
     section.value("org_id", provider.org_id, {.help = "organisation of its users"});
     section.value("role_claim", provider.role_claim, {.help = "claim that names the role"});
+    section.value("role_map", provider.role_map, {.help = "value=role of that claim, the most important first"});
     section.value("create_users", provider.create_users, {.help = "create unknown users at their first login"});
     const std::string path = "auth.oidc.providers." + name;
     if (provider.issuer.empty()) fault(binder, path + ".issuer", "", "must be the provider's URL");

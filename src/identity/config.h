@@ -13,12 +13,14 @@ namespace asahi::identity {
 
 /// `auth.oidc.providers.<name>`: an OpenID provider that users may log in with.
 struct OidcProviderConfig {
+  std::string name;       ///< on the login page; empty: the provider's key
   std::string issuer;     ///< https://…; its discovery document names the rest
   std::string client_id;  ///< of this gateway at the provider
   Secret client_secret;   ///< ASAHI_AUTH_OIDC_PROVIDERS_<NAME>_CLIENT_SECRET; empty: a public client
   std::vector<std::string> scopes = {"openid", "email", "profile"};
   std::string org_id = "default";  ///< organisation of its users
   std::string role_claim = "role";
+  std::vector<std::string> role_map;  ///< "value=role", the most important first; empty: the claim is the role
   bool create_users = false;  ///< unknown users are created at their first login
 };
 
@@ -56,6 +58,8 @@ struct Config {
   /// auth.signup: who may found an organisation at POST /signup. open: anybody; first: whoever comes first to an empty
   /// installation; off; auto: open in development, first elsewhere.
   std::string signup = "auto";
+  /// auth.public_url: where browsers reach this gateway, as identity providers know it; empty: this machine only.
+  std::string public_url;
   std::string jwt_issuer = "asahi";        ///< auth.jwt_issuer
   std::string jwt_audience = "asahi-api";  ///< auth.jwt_audience
   std::string jwt_alg = "HS256";           ///< auth.jwt_alg: HS256, RS256 or ES256

@@ -110,6 +110,7 @@ Users& Identity::users() { return *impl_->users; }
 Roles& Identity::roles() { return *impl_->roles; }
 Sessions& Identity::sessions() { return *impl_->sessions; }
 Invalidation& Identity::invalidation() { return impl_->invalidation; }
+cache::Store& Identity::store() { return *impl_->store; }
 
 void Identity::add_authenticator(std::shared_ptr<Authenticator> authenticator) {
   impl_->added.push_back(std::move(authenticator));

@@ -21,6 +21,7 @@
 #include "net/http/router.h"
 #include "net/loop.h"
 #include "storage/cache/redis_client.h"
+#include "storage/cache/store.h"
 #include "storage/sql/database.h"
 #include "storage/sql/migrations.h"
 #include "telemetry/metrics.h"
@@ -57,6 +58,8 @@ class Identity {
   Roles& roles();
   Sessions& sessions();
   Invalidation& invalidation();
+  /// Where sessions are: Redis, or in process.
+  cache::Store& store();
 
   /// A further way to log in (JWT), asked after API keys and before the session cookie. Before `gate` is first used.
   void add_authenticator(std::shared_ptr<Authenticator> authenticator);

@@ -275,7 +275,8 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   if (impl->redis != nullptr && config.cache.tier1.backend != "memory") {
     impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
   }
-  ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database, impl->redis, impl->metrics}));
+  ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database, impl->redis, impl->metrics,
+                                                  *impl->clients}));
   identity::Identity& identity = impl->identity->identity();
   identity::Invalidation& invalidation = identity.invalidation();
   impl->accounts = std::make_unique<IdentityAccounts>(identity);
@@ -299,7 +300,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
 
   http::Router router;
   impl->gateway->add_routes(router);
-  impl->identity->add_routes(router);
+  if (auto added = impl->identity->add_routes(router); !added) return std::unexpected(std::move(added.error()));
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
   }

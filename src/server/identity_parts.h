@@ -7,11 +7,13 @@
 #include "identity/identity.h"
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
+#include "identity/oidc/login_states.h"
 #include "identity/tokens/access_tokens.h"
 #include "identity/tokens/issuer.h"
 #include "identity/tokens/jwt_authenticator.h"
 #include "identity/tokens/refresh_tokens.h"
 #include "identity/tokens/signing_keys.h"
+#include "net/http/client.h"
 #include "net/http/router.h"
 #include "net/loop.h"
 #include "server/options.h"
@@ -32,6 +34,7 @@ class IdentityParts {
     sql::Database& database;
     std::shared_ptr<cache::RedisClients> redis;  ///< null: this process is alone
     telemetry::Registry& metrics;
+    net::PerLoop<http::Client>& clients;
   };
   static Result<std::unique_ptr<IdentityParts>> make(Lent lent);
 
@@ -40,7 +43,8 @@ class IdentityParts {
   identity::BudgetLedger& budgets() { return *budgets_; }
   identity::Identity& identity() { return *identity_; }
 
-  void add_routes(http::Router& router);
+  /// Errors: invalid_argument (the settings of an identity provider).
+  Result<void> add_routes(http::Router& router);
   void start() { identity_->start(); }
   /// Removes what is left of logins that have ended, and takes up signing keys that another process made.
   Task<void> prune_tokens();
@@ -60,6 +64,7 @@ class IdentityParts {
   std::unique_ptr<identity::AccessTokens> access_tokens_;
   std::unique_ptr<identity::RefreshTokens> refresh_tokens_;
   std::unique_ptr<identity::TokenIssuer> token_issuer_;
+  std::unique_ptr<identity::LoginStates> login_states_;
 };
 
 /// The identity module's schema.
