@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::kKey;
 using testing::make_entry;
 using ::testing::SizeIs;
 

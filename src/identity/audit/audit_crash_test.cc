@@ -17,9 +17,8 @@ namespace asahi::identity {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::kKey;
 using testing::make_entry;
-
-constexpr const char* kKey = "k";
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "identity/audit/audit.h"
 #include "identity/audit/verify.h"
 #include "identity/audit/writer.h"
@@ -53,7 +54,11 @@ class SqlAuditLog final : public AuditLog {
 
   bool record(AuditEntry entry) override {
     if (entry.org_id.empty() || entry.org_id.size() > audit::kMaxOrgId) {
-      writer_.intake().count_drop();
+      writer_.intake().count_refusal();
+      if (auto held_back = refusals_.pass(clock_.steady_now())) {
+        log_.error("an audit entry without a valid organisation was refused",
+                   {{"action", entry.action}, {"suppressed", *held_back}});
+      }
       return false;
     }
     return writer_.intake().put({std::move(entry), clock_.now(), nullptr});
@@ -162,6 +167,8 @@ class SqlAuditLog final : public AuditLog {
     return total;
   }
 
+  const Logger log_{"audit"};
+  RateLimited refusals_{std::chrono::seconds(10)};
   const std::chrono::milliseconds append_timeout_;
   sql::Database& database_;
   const Clock& clock_;

@@ -6,6 +6,7 @@
 namespace asahi::identity {
 namespace {
 
+using testing::kKey;
 using testing::make_entry;
 
 class AuditTamper : public testing::AuditFixture {

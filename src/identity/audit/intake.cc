@@ -41,7 +41,8 @@ bool Intake::put(Item item) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_ || items_.size() >= max_queued_) {
-      dropped_.fetch_add(1, std::memory_order_relaxed);
+      // Who waits is told; nobody else would know.
+      if (item.waiter == nullptr) dropped_.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
     const bool urgent = item.waiter != nullptr;
@@ -56,7 +57,11 @@ bool Intake::put(Item item) {
   return true;
 }
 
-void Intake::count_drop() { dropped_.fetch_add(1, std::memory_order_relaxed); }
+void Intake::count_refusal() {
+  const std::lock_guard lock(mutex_);
+  dropped_.fetch_add(1, std::memory_order_relaxed);
+  ++told_drops_;
+}
 
 Intake::Taken Intake::take(std::optional<std::chrono::steady_clock::time_point> deadline,
                            std::chrono::milliseconds linger) {

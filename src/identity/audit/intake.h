@@ -63,7 +63,8 @@ class Intake {
   /// False when full or stopping. Wakes the reader when it sleeps, which it does only while nothing
   /// comes.
   bool put(Item item);
-  void count_drop();
+  /// Counts an entry that was refused for another reason, which the caller logs.
+  void count_refusal();
   /// Waits for items, up to `deadline` when there is one; lets some gather for `linger` unless
   /// somebody waits for one.
   Taken take(std::optional<std::chrono::steady_clock::time_point> deadline,

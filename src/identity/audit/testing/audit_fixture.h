@@ -66,6 +66,8 @@ CREATE INDEX idx_audit_timestamp ON audit_entries (timestamp);
   return all;
 }
 
+inline constexpr const char* kKey = "a key for heads";
+
 /// A folder that goes with the test.
 class Folder {
  public:
@@ -98,8 +100,6 @@ inline AuditEntry make_entry(std::string org, std::string action, json::object d
 /// The log with its schema on a real engine, a loop to call it from, a clock that stands still.
 class AuditFixture : public ::testing::TestWithParam<sql::testing::Engine> {
  protected:
-  static constexpr const char* kKey = "a key for heads";
-
   void SetUp() override {
     auto made = sql::testing::TestDatabase::make(GetParam());
     if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
