@@ -41,7 +41,8 @@ struct Setting {
 };
 
 TEST(Policy, ReadsBackWhatItShows) {
-  const auto policy = read(R"({"allowed_models":["gpt-*","claude-3-5-haiku"],"blocked_models":["gpt-4"],
+  const auto policy =
+      read(R"({"allowed_models":["gpt-*","claude-3-5-haiku"],"blocked_models":["gpt-4"],
     "max_cost_per_day":12.5,"max_cost_per_month":100,"max_cost_per_request":0.25,"max_requests_per_day":10,
     "max_requests_per_month":100,"default_quality_threshold":4,"default_latency_budget_ms":500,"require_audit_log":true,
     "data_residency":"eu","rate_limit_per_minute":60,"tokens_per_minute":1000,"per_user":{"requests_per_minute":5},
@@ -61,17 +62,22 @@ TEST(Policy, NamesFieldValueAndRuleOfAFault) {
   for (const Wrong& wrong : {
            Wrong{R"([])", "", "must be a JSON object"},
            Wrong{R"({"max_cost":1})", "max_cost", "not a known field"},
-           Wrong{R"({"max_cost_per_day":-1})", "max_cost_per_day", "is -1; it must be a number of dollars from 0"},
+           Wrong{R"({"max_cost_per_day":-1})", "max_cost_per_day",
+                 "is -1; it must be a number of dollars from 0"},
            Wrong{R"({"max_cost_per_day":"5"})", "max_cost_per_day", "is \"5\""},
-           Wrong{R"({"max_requests_per_day":1.5})", "max_requests_per_day", "is 1.5; it must be a whole number"},
-           Wrong{R"({"default_quality_threshold":5.1})", "default_quality_threshold", "from 0 to 5"},
-           Wrong{R"({"default_latency_budget_ms":10})", "default_latency_budget_ms", "from 50 to 30000"},
+           Wrong{R"({"max_requests_per_day":1.5})", "max_requests_per_day",
+                 "is 1.5; it must be a whole number"},
+           Wrong{R"({"default_quality_threshold":5.1})", "default_quality_threshold",
+                 "from 0 to 5"},
+           Wrong{R"({"default_latency_budget_ms":10})", "default_latency_budget_ms",
+                 "from 50 to 30000"},
            Wrong{R"({"data_residency":"mars"})", "data_residency", "one of us, eu, ap"},
            Wrong{R"({"require_audit_log":1})", "require_audit_log", "true or false"},
            Wrong{R"({"allowed_models":["a",""]})", "allowed_models", "a list of at most"},
            Wrong{R"({"allowed_models":["*gpt"]})", "allowed_models", "only stand at the end"},
            Wrong{R"({"per_user":{"x":1}})", "per_user.x", "per_user.x is not a known field"},
-           Wrong{R"({"per_model":{"m":{"tokens_per_minute":-1}}})", "per_model.m.tokens_per_minute", "is -1"},
+           Wrong{R"({"per_model":{"m":{"tokens_per_minute":-1}}})", "per_model.m.tokens_per_minute",
+                 "is -1"},
            Wrong{R"({"per_model":3})", "per_model", "must be an object"},
        }) {
     const auto policy = read(wrong.text);
@@ -175,12 +181,16 @@ TEST(Policy, AKeysOwnListAndThePlanNarrowFurther) {
 TEST(Policy, ThePlanCapsRequestsWherePolicyIsWiderOrAbsent) {
   const Plan plan{.name = "starter", .requests_per_day = 1'000, .models = 3, .users = 5};
   OrgPolicy policy;
-  EXPECT_EQ((PolicyBounds{.policy = nullptr, .plan = nullptr, .residency = {}}).requests_per_day(), std::nullopt);
-  EXPECT_EQ((PolicyBounds{.policy = nullptr, .plan = &plan, .residency = {}}).requests_per_day(), 1'000);
+  EXPECT_EQ((PolicyBounds{.policy = nullptr, .plan = nullptr, .residency = {}}).requests_per_day(),
+            std::nullopt);
+  EXPECT_EQ((PolicyBounds{.policy = nullptr, .plan = &plan, .residency = {}}).requests_per_day(),
+            1'000);
   policy.max_requests_per_day = 5'000;
-  EXPECT_EQ((PolicyBounds{.policy = &policy, .plan = &plan, .residency = {}}).requests_per_day(), 1'000);
+  EXPECT_EQ((PolicyBounds{.policy = &policy, .plan = &plan, .residency = {}}).requests_per_day(),
+            1'000);
   policy.max_requests_per_day = 10;
-  EXPECT_EQ((PolicyBounds{.policy = &policy, .plan = &plan, .residency = {}}).requests_per_day(), 10);
+  EXPECT_EQ((PolicyBounds{.policy = &policy, .plan = &plan, .residency = {}}).requests_per_day(),
+            10);
 }
 
 TEST(Policy, AModelOfUnknownRegionFailsEveryResidency) {
@@ -205,7 +215,8 @@ TEST(Policy, AnOrganisationThatIsOffMayNothing) {
 TEST(Policy, NobodyIsBoundWithoutRules) {
   Setting s;
   const PolicyBounds none{.policy = nullptr, .plan = nullptr, .residency = {}};
-  EXPECT_TRUE(decide(none, s.caller, s.model, usd(1'000), {.spent_day = usd(1'000'000), .requests_day = 1'000'000}));
+  EXPECT_TRUE(decide(none, s.caller, s.model, usd(1'000),
+                     {.spent_day = usd(1'000'000), .requests_day = 1'000'000}));
 }
 
 }  // namespace
