@@ -78,8 +78,8 @@ TEST_P(PolicyStoreTest, GivesBackEveryFieldOfAProfile) {
       "prompt_storage_allowed":false,"retention_days":30,"pii_detection_enabled":true,"pii_action":"redact",
       "baa_signed_at":"2026-01-02T03:04:05Z","assessed_at":"2026-01-02T03:04:05Z","impact_assessment":"x","incident_contact":"y"})"));
   profile->org_id = "acme";
-  EXPECT_EQ(loops_.wait_for([&] { return store_->save(*profile); }), Result<bool>(true));
-  EXPECT_EQ(loops_.wait_for([&] { return store_->save(*profile); }), Result<bool>(false));
+  EXPECT_TRUE(*loops_.wait_for([&] { return store_->save(*profile); }));
+  EXPECT_FALSE(*loops_.wait_for([&] { return store_->save(*profile); }));
   const auto stored = loops_.wait_for([&] { return store_->profile("acme"); });
   ASSERT_TRUE(stored && *stored) << stored.error().message;
   profile->updated_at = (*stored)->updated_at;

@@ -46,6 +46,7 @@ class PrivacyTest : public testing::GovernanceScene {
     std::string content;
     for (const auto& [org, user] : lines) {
       InferenceEvent event;
+      event.event_id = event.request_id = "id";
       event.timestamp = clock_.now() - age;
       event.org_id = org;
       event.user_id = user;
@@ -133,6 +134,18 @@ TEST_F(PrivacyTest, CleansFilesThatNobodyReadsAnyMore) {
   EXPECT_THAT(lines_of(mixed), ElementsAre("usual/u"));
   EXPECT_EQ(lines_of(young).size(), 2U);
   EXPECT_EQ(lines_of(open).size(), 1U);
+}
+
+TEST_F(PrivacyTest, ALineThatCannotBeReadGoesWithItsFile) {
+  const std::string ancient = add_log(days(400), {{"acme", "u"}});
+  const std::string young = add_log(days(5), {{"acme", "u"}});
+  for (const std::string& file : {ancient, young}) {
+    std::ofstream(folder_.path() + "/" + file, std::ios::app) << "{\"cut\n";
+  }
+  loader_stands_at("events_9999-12-31.jsonl");
+  ASSERT_TRUE(run());
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/" + ancient));
+  EXPECT_THAT(lines_of(young), ElementsAre("acme/u", "?"));
 }
 
 TEST_F(PrivacyTest, LeavesFilesThatTheLoaderStillNeeds) {

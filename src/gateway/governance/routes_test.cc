@@ -33,7 +33,8 @@ class GovernanceRoutesTest : public testing::GovernanceScene {
     }
     std::string error() const { return std::string(object().at("error").as_string()); }
     std::string field() const {
-      const json::value* field = object().at("details").as_object().if_contains("field");
+      const json::object whole = object();
+      const json::value* field = whole.at("details").as_object().if_contains("field");
       return field == nullptr ? "" : std::string(field->as_string());
     }
   };

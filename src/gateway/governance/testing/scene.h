@@ -46,17 +46,16 @@ class GovernanceScene : public ::testing::Test {
   }
   void add_answer(const std::string& org, const std::string& name, std::chrono::seconds age,
                   NanoUsd cost = {}, const std::string& model = "gpt-4o") {
-    auto answer = std::make_shared<Answer>();
-    answer->model = model;
-    answer->query = name;
-    answer->cost = cost;
-    answer->created = clock_.now() - age;
-    answer->expires = clock_.now() + std::chrono::hours(1);
-    answer->response.parts.emplace_back(llm::TextPart{"answer", {}});
-    loops_.wait_for([&]() -> Aw<bool> {
-      co_await cache_.put(cache_.key(org, "native", name), answer, std::chrono::hours(1));
-      co_return true;
-    });
+    Answer answer;
+    answer.model = model;
+    answer.query = name;
+    answer.cost = cost;
+    answer.created = clock_.now() - age;
+    answer.expires = clock_.now() + std::chrono::hours(1);
+    answer.response.parts.emplace_back(llm::TextPart{"answer", {}});
+    auto bytes = std::make_shared<const std::string>(serialize_answer(answer));
+    ASSERT_TRUE(loops_.wait_for(
+        [&] { return store_.set(cache_.key(org, "native", name), bytes, std::chrono::hours(1)); }));
   }
   std::vector<std::string> answers(const std::string& org) {
     std::vector<std::string> names;
