@@ -80,16 +80,19 @@ Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, 
   if (!in) return file_failure("read", path);
   std::string kept, line;
   std::int64_t gone = 0;
+  emptied = true;
   while (std::getline(in, line)) {
     const auto event = event_from_json(line);
-    // A line that cannot be read belongs to nobody: it goes with its file.
     if (event && must_go(*event, rules)) {
       ++gone;
-    } else if (event || !line.empty()) {
-      kept.append(line).push_back('\n');
+      continue;
     }
+    // A line that cannot be read belongs to nobody: it stays as long as its neighbours do.
+    if (event) emptied = false;
+    kept.append(line).push_back('\n');
   }
-  emptied = kept.empty();
+  if (in.bad()) return file_failure("read", path);
+  emptied = emptied && gone > 0;
   if (emptied) {
     if (::unlink(path.c_str()) != 0) return file_failure("remove", path);
   } else if (gone > 0) {

@@ -113,7 +113,12 @@ void append_folded(std::string& out, std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x80) {
-      put(kAscii[byte]);
+      const char c = kAscii[byte];
+      if (c > kBlank) {
+        *to++ = c;
+      } else {
+        put(c);
+      }
       ++i;
       continue;
     }

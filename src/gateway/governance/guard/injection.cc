@@ -6,8 +6,7 @@
 #include <array>
 #include <bit>
 #include <bitset>
-#include <cstring>
-#include <unordered_map>
+#include <utility>
 
 #include "gateway/governance/guard/folding.h"
 #include "gateway/governance/guard/injection_phrases.h"
@@ -16,16 +15,21 @@
 namespace asahi::gateway {
 namespace {
 
-constexpr std::size_t kMaxWords = 1024;  // of the phrases' vocabulary
+constexpr std::size_t kMaxWords = 1024;  // of the phrases' vocabulary, far fewer in fact
 constexpr std::size_t kMaxWordSize = 24;
 constexpr std::size_t kStarReach = 64;  // characters that "*" may stand for
 
 using WordId = std::uint16_t;  // 0: a word of no phrase
 using WordSet = std::bitset<kMaxWords>;
 
-bool is_word_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80;
-}
+constexpr auto kWordByte = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0; c < 256; ++c) {
+    table[c] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
+  }
+  return table;
+}();
+bool is_word_byte(char c) { return kWordByte[static_cast<unsigned char>(c)]; }
 
 struct Phrase {
   InjectionGroup group;
@@ -130,9 +134,17 @@ struct Scratch {
 }  // namespace
 
 struct InjectionScreen::Impl {
-  std::unordered_map<std::string_view, WordId> vocabulary;
-  /// Bit n of a first byte's entry: some word of length n begins with it. Most words end here.
-  std::array<std::uint32_t, 256> shapes{};
+  /// The phrases' words in a table without removal, so that looking one up takes a few nanoseconds.
+  struct Slot {
+    std::uint64_t head = 0;  ///< the first eight bytes
+    std::string_view word;   ///< empty: free
+    WordId id = 0;
+  };
+  static constexpr std::size_t kSlots = 4 * kMaxWords;
+  static_assert(kSlots == 1U << 12U);
+  std::vector<Slot> slots = std::vector<Slot>(kSlots);
+  std::size_t vocabulary = 0;
+  std::bitset<8192> heads;
   std::vector<Phrase> phrases;
   std::vector<std::vector<std::uint16_t>> by_first;  ///< phrases, by their first word
   std::array<std::vector<InjectionToken>, 256> tokens;
@@ -141,7 +153,7 @@ struct InjectionScreen::Impl {
 
   Impl() {
     for (const InjectionPhrase& source : injection_phrases()) add(source);
-    by_first.resize(vocabulary.size() + 1);
+    by_first.resize(vocabulary + 1);
     for (std::size_t i = 0; i < phrases.size(); ++i) {
       for (std::size_t word = 1; word < by_first.size(); ++word) {
         if (phrases[i].elements[0].words.test(word)) {
@@ -167,43 +179,68 @@ struct InjectionScreen::Impl {
       }
       Phrase::Element element{.words = {}, .gap = std::exchange(gap, 0U)};
       for (const std::string_view word : split(item, '|')) {
-        const auto id =
-            vocabulary.emplace(word, static_cast<WordId>(vocabulary.size() + 1)).first->second;
+        const std::uint64_t head = head_of(word);
+        Slot& slot = find_slot(head, word);
+        if (slot.word.empty())
+          slot = {.head = head, .word = word, .id = static_cast<WordId>(++vocabulary)};
+        const WordId id = slot.id;
         element.words.set(id);
-        shapes[static_cast<unsigned char>(word[0])] |= 1U << word.size();
+        heads.set(bit_of(head));
       }
       phrase.elements.push_back(element);
     }
     phrases.push_back(std::move(phrase));
   }
 
-  WordId id_of(std::string_view word) const {
-    if (word.size() > kMaxWordSize ||
-        (shapes[static_cast<unsigned char>(word[0])] >> word.size() & 1U) == 0) {
-      return 0;
+  static std::uint64_t head_of(std::string_view word) {
+    std::uint64_t head = 0;
+    for (std::size_t i = 0; i < std::min(word.size(), sizeof(head)); ++i) {
+      head |= std::uint64_t{static_cast<unsigned char>(word[i])} << (8 * i);
     }
-    const auto found = vocabulary.find(word);
-    return found == vocabulary.end() ? WordId{0} : found->second;
+    return head;
+  }
+  /// The word's slot, or the free one where it belongs. There are always free ones.
+  const Slot& find_slot(std::uint64_t head, std::string_view word) const {
+    std::size_t at = ((head + word.size()) * 0x9E3779B97F4A7C15U) >> 52U;
+    while (!slots[at].word.empty() && (slots[at].head != head || slots[at].word != word)) {
+      at = (at + 1) % kSlots;
+    }
+    return slots[at];
+  }
+  Slot& find_slot(std::uint64_t head, std::string_view word) {
+    return const_cast<Slot&>(std::as_const(*this).find_slot(head, word));
+  }
+
+  /// One bit per phrase word, by its head: most words of a text end here.
+  static std::size_t bit_of(std::uint64_t head) { return (head * 0x9E3779B97F4A7C15U) >> 51U; }
+  WordId id_of(std::uint64_t head, std::string_view word) const {
+    return heads.test(bit_of(head)) ? find_slot(head, word).id : WordId{0};
   }
 
   /// The text's words as ids; an apostrophe within a word is left out ("don't" is "dont").
   void read_words(std::string_view text, std::vector<WordId>& out) const {
     std::array<char, kMaxWordSize> joined{};
     for (std::size_t i = 0; i < text.size();) {
-      if (!is_word_byte(text[i])) {
+      if (!kWordByte[static_cast<unsigned char>(text[i])]) {
         ++i;
         continue;
       }
-      std::size_t end = i + 1;
-      while (end < text.size() && is_word_byte(text[end])) ++end;
+      std::uint64_t head = 0;
+      std::size_t end = i;
+      for (; end < text.size() && kWordByte[static_cast<unsigned char>(text[end])]; ++end) {
+        if (end - i < sizeof(head)) {
+          head |= std::uint64_t{static_cast<unsigned char>(text[end])} << (8 * (end - i));
+        }
+      }
       if (end + 1 < text.size() && text[end] == '\'' && is_word_byte(text[end + 1])) {
         std::size_t size = 0;
         for (end = i; end < text.size() && (is_word_byte(text[end]) || text[end] == '\''); ++end) {
           if (text[end] != '\'' && size < joined.size()) joined[size++] = text[end];
         }
-        out.push_back(id_of({joined.data(), size}));
+        const std::string_view word(joined.data(), size);
+        out.push_back(id_of(head_of(word), word));
       } else {
-        out.push_back(id_of(text.substr(i, end - i)));
+        out.push_back(id_of(head, text.substr(i, end - i)));
       }
       i = end;
     }

@@ -66,9 +66,9 @@ constexpr InjectionPhrase kPhrases[] = {
      "the|this ~2 "
      "system|hidden|secret|developer ~1 prompt|prompts|instructions|message"},
     {kReveal,
-     "what|whats ~1 is|are|was|were|your ~1 your|the ~1 "
-     "system|initial|hidden|secret|original|internal "
+     "what|whats ~1 is|are|was|were|your ~1 your ~1 system|initial|hidden|secret|original|internal "
      "prompt|instructions"},
+    {kReveal, "what|whats ~1 is|are|was|were ~1 the ~1 hidden|secret prompt|instructions"},
     {kReveal, "reveal|disclose|leak|dump|expose|print|repeat|output your ~1 prompt|instructions"},
     {kReveal,
      "repeat|recite|print|output ~2 words|everything|instructions|text above|before ~1 "

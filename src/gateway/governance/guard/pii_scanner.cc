@@ -295,7 +295,7 @@ std::optional<std::size_t> PiiScanner::ssn(std::size_t begin, std::size_t run_en
            text_.substr(serial, 4) != "0000";
   };
   const auto named = [&] {
-    return has_word_before(text_, begin, 24, {"ssn", "social security", "ssns", "itin"});
+    return has_word_before(text_, begin, 40, {"ssn", "social security", "ssns", "itin"});
   };
   if (run_end - begin == 9) {
     return valid(begin, begin + 3, begin + 5) && !is_word(at(run_end)) && named()
@@ -365,14 +365,19 @@ std::optional<PiiScanner::Hit> PiiScanner::phone(std::size_t first) {
   }
   using Join = Group::Join;
   const char d0 = text_[first];
-  const bool phones = !plus && speaks_of_phones(text_, begin);
+  // Looked up only for numbers long enough.
+  std::optional<bool> spoken;
+  const auto phones = [&] {
+    if (!spoken) spoken = speaks_of_phones(text_, begin);
+    return *spoken;
+  };
   const auto matches = [&](std::size_t n) {
     const std::size_t total = groups.digits(n);
     if (total < 10 || total > 15) return false;
     if (plus) return d0 != '1' || total == 11;
     const std::string_view run = text_.substr(first, groups.all[0].size());
     if (n == 1) {
-      if (phones) return true;
+      if (phones()) return true;
       if (speaks_of_ids(text_, begin)) return false;
       if (total == 10) {
         return d0 >= '2' ? run[3] >= '2' && !is_power_of_two_bound(run)
@@ -382,8 +387,8 @@ std::optional<PiiScanner::Hit> PiiScanner::phone(std::size_t first) {
     }
     const bool dots = groups.any_join(n, Join::kDot);
     if (groups.sizes(n, {3, 3, 4})) {
-      return d0 >= '2' || phones || dots || groups.any_join(n, Join::kDash) ||
-             groups.any_bracket(n);
+      return d0 >= '2' || dots || groups.any_join(n, Join::kDash) || groups.any_bracket(n) ||
+             phones();
     }
     if (d0 == '1' && groups.sizes(n, {1, 3, 3, 4})) return true;
     if (dots) {
@@ -405,7 +410,7 @@ std::optional<PiiScanner::Hit> PiiScanner::phone(std::size_t first) {
                                    (group.size() == 4 && text_[group.begin] <= '2'));
       });
     }
-    return phones;
+    return phones();
   };
   for (std::size_t n = groups.count; n >= 1; --n) {
     const std::size_t end = groups.all[n - 1].end;
