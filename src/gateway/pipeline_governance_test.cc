@@ -157,7 +157,7 @@ TEST_F(GovernedPipelineTest, PersonalDataIsMaskedBeforeVendorAndCache) {
   std::string sent;
   for (const char* vendor : {"north", "east", "south", "west"}) {
     for (const auto& call : vendors_[vendor].calls()) {
-      for (const auto& message : call.messages) sent += message.text();
+      for (const auto& message : call.request.messages) sent += message.text();
     }
   }
   EXPECT_THAT(sent, HasSubstr("[EMAIL_REDACTED]"));

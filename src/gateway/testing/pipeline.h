@@ -100,9 +100,14 @@ class PipelineTest : public ::testing::Test {
   ~PipelineTest() override { loops_.pool().stop(); }
 
   /// Policy or profile of an organisation. Before its first request.
-  template <class Rules>
-  void give(Rules rules) {
-    const auto saved = loops_.wait_for([&] { return policies_.save(rules); });
+  void give(OrgPolicy policy) {
+    const auto saved = loops_.wait_for([&] {
+      return policies_.change(policy.org_id, "test", [policy](const OrgPolicy*) -> Result<OrgPolicy> { return policy; });
+    });
+    ASSERT_TRUE(saved) << saved.error().message;
+  }
+  void give(ComplianceProfile profile) {
+    const auto saved = loops_.wait_for([&] { return policies_.save(profile); });
     ASSERT_TRUE(saved) << saved.error().message;
   }
 
