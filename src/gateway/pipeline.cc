@@ -90,7 +90,6 @@ struct Pipeline::Call {
   TaskDetection task;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
-  Digest128 body_digest{};
   bool gone = false;  ///< its client left while the vendor call went on for others
   bool memorable = false;  ///< an identical body will always mean the same
   double lookup_ms = 0, routing_ms = 0;
@@ -111,10 +110,16 @@ Pipeline::~Pipeline() = default;
 
 // ---- the fast path --------------------------------------------------------------------------------------------------
 
+Digest128 Pipeline::memo_digest(const Endpoint& endpoint, std::string_view body) const {
+  const char shape = static_cast<char>(endpoint.shape);
+  return keyed_digest(memo_key_, {std::string_view(&shape, 1), body});
+}
+
 std::optional<http::Response> Pipeline::repeat(http::Context& context, const Endpoint& endpoint) {
   if (context.request.body.empty()) return std::nullopt;
-  const char shape = static_cast<char>(endpoint.shape);
-  KnownRequest* known = memos_.local().find(keyed_digest(memo_key_, {std::string_view(&shape, 1), context.request.body}));
+  RequestMemo& memo = memos_.local();
+  if (!memo.knows_length(context.request.body.size())) return std::nullopt;
+  KnownRequest* known = memo.find(memo_digest(endpoint, context.request.body));
   if (known == nullptr || context.request.headers.has("idempotency-key")) return std::nullopt;
   const auto stored = parts_.cache.peek(known->cache_key);
   if (!stored || !*stored || known->bytes.lock() != **stored) return std::nullopt;
@@ -149,9 +154,10 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   return http::Response::json(200, std::move(body));
 }
 
-void Pipeline::remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
+void Pipeline::remember(const Call& call, std::string_view body, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
   if (!call.memorable) return;
   KnownRequest known;
+  known.body_bytes = body.size();
   known.cache_key = call.cache_key;
   known.user_id = call.options.user_id;
   known.task_id = call.options.task_id;
@@ -166,7 +172,7 @@ void Pipeline::remember(const Call& call, const std::shared_ptr<const Answer>& a
     known.reply = make_template(*call.endpoint->codec, call.chat, *answer, created);
     if (known.reply.head.empty()) return;
   }
-  memos_.local().put(call.body_digest, std::move(known));
+  memos_.local().put(memo_digest(*call.endpoint, body), std::move(known));
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------
@@ -208,8 +214,6 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, c
   if (call->idempotency_key.size() > 255) {
     return fail_field("Idempotency-Key", "an idempotency key has at most 255 characters");
   }
-  const char shape = static_cast<char>(endpoint.shape);
-  call->body_digest = keyed_digest(memo_key_, {std::string_view(&shape, 1), context.request.body});
   const bool nondeterministic = !call->chat.temperature || *call->chat.temperature > 0;
   if (!call->options.bypass_cache && call->options.provider_api_key.empty() &&
       (parts_.config.cache.cache_nondeterministic || !nondeterministic)) {
@@ -269,7 +273,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
     auto hit = co_await parts_.cache.get(call->cache_key);
     call->lookup_ms = ms_since(lookup_started);
     if (hit && (!call->chat.stream || is_streamable(hit->answer->response))) {
-      if (!call->chat.stream) remember(*call, hit->answer, hit->bytes);
+      if (!call->chat.stream) remember(*call, context.request.body, hit->answer, hit->bytes);
       Outcome outcome;
       outcome.answer = std::move(hit->answer);
       outcome.hit = true;
@@ -293,11 +297,9 @@ HealthView Pipeline::health(bool heed_polls) const {
       return VendorHealth::kBreakerOpen;
     }
     if (!heed_polls) return VendorHealth::kHealthy;
-    const VendorStatus status = parts_.vendors.status(provider);
     // An old verdict says nothing about now (spec §3.13).
-    const bool fresh = parts_.clock.now() - status.checked < std::chrono::seconds(300);
-    if (fresh && status.state == VendorStatus::State::kUnreachable) return VendorHealth::kUnreachable;
-    return VendorHealth::kHealthy;
+    const bool away = parts_.vendors.unreachable_since(provider, parts_.clock.now() - std::chrono::seconds(300));
+    return away ? VendorHealth::kUnreachable : VendorHealth::kHealthy;
   };
 }
 

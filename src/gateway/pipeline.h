@@ -75,7 +75,9 @@ class Pipeline {
   void keep(const Call& call, std::shared_ptr<const Answer> answer);
   http::Response write_reply(http::Context& context, const Call& call, Outcome& outcome);
   http::Response write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome);
-  void remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
+  Digest128 memo_digest(const Endpoint& endpoint, std::string_view body) const;
+  void remember(const Call& call, std::string_view body, const std::shared_ptr<const Answer>& answer,
+                const cache::Bytes& bytes);
   void record(const Call& call, const Outcome& outcome);
   void record_failure(const Call& call, const Error& error, const DispatchReport* report);
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
