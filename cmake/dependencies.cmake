@@ -1,7 +1,7 @@
 # Everything Asahi links, all from Debian; docs/dependencies.md says why each is here.
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(Boost 1.81 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
 find_package(yaml-cpp REQUIRED)
 find_package(fmt REQUIRED)

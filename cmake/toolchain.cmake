@@ -21,9 +21,19 @@ add_library(asahi_options INTERFACE)
 target_include_directories(asahi_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(asahi_options INTERFACE
   -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers
-  -fPIE -fno-omit-frame-pointer -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
+  -fPIE -fno-plt -fno-omit-frame-pointer -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
   "SHELL:-Xclang -fno-pch-timestamp")
-# The executor type is concrete everywhere, and one translation unit holds Asio's non-template code.
+# The executor type is concrete everywhere, and one translation unit holds Asio's non-template code. Coroutine frames come
+# from the allocator itself: Asio's cache of two keeps giving one back to make room for one of another size.
 target_compile_definitions(asahi_options INTERFACE
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED ASAHI_VERSION="${PROJECT_VERSION}")
-add_link_options(-pie -fuse-ld=mold -Wl,--as-needed)
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING ASAHI_VERSION="${PROJECT_VERSION}")
+# Release: calls across files are inlined where they are hot (ThinLTO), which only lld can link. Everything else links
+# in a second with mold.
+option(ASAHI_LTO "Optimise across files at link time" OFF)
+if(ASAHI_LTO)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+  set(linker lld)
+else()
+  set(linker mold)
+endif()
+add_link_options(-pie -fuse-ld=${linker} -Wl,--as-needed -Wl,-z,now)

@@ -46,11 +46,12 @@ std::uint64_t random_u64() {
 }
 
 std::string random_id(std::string_view prefix, std::size_t digits) {
-  std::string id(prefix);
+  std::string id(prefix.size() + digits, '\0');
+  char* out = id.data() + prefix.copy(id.data(), prefix.size());
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < digits; ++i) {
     if (i % 16 == 0) bits = random_u64();
-    id += kHex[bits & 15];
+    *out++ = kHex[bits & 15];
     bits >>= 4;
   }
   return id;
@@ -74,7 +75,8 @@ std::string make_ulid(Clock::Time now) {
   }
   std::string id(26, '0');
   std::uint64_t value = ms;
-  for (int i = 9; i >= 0; --i, value >>= 5) id[static_cast<std::size_t>(i)] = kCrockford[value & 31];
+  for (int i = 9; i >= 0; --i, value >>= 5)
+    id[static_cast<std::size_t>(i)] = kCrockford[value & 31];
   unsigned __int128 random = (static_cast<unsigned __int128>(last.high) << 64) | last.low;
   for (int i = 25; i >= 10; --i, random >>= 5) {
     id[static_cast<std::size_t>(i)] = kCrockford[static_cast<std::size_t>(random & 31)];

@@ -27,6 +27,57 @@ TEST(JsonDocument, RefusesBadUtf8AndDeepNestingAndTrailingText) {
   EXPECT_FALSE(JsonDocument::parse(""));
 }
 
+TEST(JsonDocument, KeepsTheTextOfTheRootsMembers) {
+  const std::string text = " { \"a\" : 1.50 ,\n\t\"b\":{\"a\":[ true,{\"a\":\"x,}\"} ] },\"\":\"\\u00e9\" }\r\n";
+  auto document = JsonDocument::parse(text);
+  ASSERT_TRUE(document);
+  EXPECT_EQ((*document)->text(), text);
+  const json::object& root = (*document)->root().as_object();
+  const std::vector<std::string_view> expected = {"\"a\" : 1.50", R"("b":{"a":[ true,{"a":"x,}"} ] })", R"("":"\u00e9")"};
+  EXPECT_TRUE(std::ranges::equal((*document)->members(), expected));
+  EXPECT_EQ((*document)->text_of(*root.find("b")), expected[1]);
+  auto one = JsonDocument::parse("{\"a\":1}");
+  ASSERT_TRUE(one);
+  ASSERT_EQ((*one)->members().size(), 1U);
+  EXPECT_EQ((*one)->members()[0], "\"a\":1");
+}
+
+// Another reader may take the other one of two values for what was meant.
+TEST(JsonDocument, DoesNotCutUpWhatCanBeReadInTwoWays) {
+  std::string large = "{\"a\":{";
+  for (std::size_t i = 0; i <= JsonDocument::kMaxSplicedKeys; ++i) large += "\"k" + std::to_string(i) + "\":0,";
+  large.back() = '}';
+  large += '}';
+  for (const std::string& text :
+       {std::string(R"({"a":1,"b":2,"a":3})"), std::string(R"({"m":[{"c":"x","d":0,"c":"y"}],"b":2})"),
+        std::string(R"({"a":1,"\u0061":2})"), std::string(R"({"a":{"\u0063":"x","c":"y"}})"), std::string("{}"),
+        std::string("[{\"a\":1}]"), std::string("1"), large}) {
+    auto document = JsonDocument::parse(text);
+    ASSERT_TRUE(document) << text;
+    EXPECT_TRUE((*document)->members().empty()) << text;
+    EXPECT_EQ((*document)->text(), text);
+  }
+  auto twice = JsonDocument::parse(R"({"a":1,"b":2,"a":3})");
+  EXPECT_TRUE((*twice)->text_of(*(*twice)->root().as_object().begin()).empty());
+}
+
+TEST(JsonString, EscapesWhereverTheByteStands) {
+  for (const std::size_t size : {1U, 3U, 4U, 7U, 8U, 15U, 16U, 17U, 31U, 33U, 50U}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const auto& [byte, written] : {std::pair('"', "\\\""), {'\\', "\\\\"}, {'\n', "\\n"}, {'\x1f', "\\u001f"}}) {
+        std::string text(size, '\xc3');
+        text[at] = byte;
+        std::string out, expected = '"' + std::string(at, '\xc3') + written + std::string(size - at - 1, '\xc3') + '"';
+        append_json_string(out, text);
+        EXPECT_EQ(out, expected);
+      }
+    }
+    std::string out;
+    append_json_string(out, std::string(size, ' '));
+    EXPECT_EQ(out, '"' + std::string(size, ' ') + '"');
+  }
+}
+
 TEST(CanonicalJson, IsTheSameForEqualValues) {
   auto one = parse_json(R"({"b": 1.0, "a": {"y": [1, 2], "x": "\u00e9"}})");
   auto two = parse_json(R"({"a":{"x":"é","y":[1,2]},"b":1})");

@@ -6,14 +6,22 @@
 
 namespace asahi {
 
-std::string to_decimal(NanoUsd amount) {
-  const std::uint64_t magnitude = amount.nanos < 0 ? 0 - static_cast<std::uint64_t>(amount.nanos)
-                                                   : static_cast<std::uint64_t>(amount.nanos);
-  return fmt::format("{}{}.{:09}", amount.nanos < 0 ? "-" : "", magnitude / 1'000'000'000,
-                     magnitude % 1'000'000'000);
+namespace {
+
+/// `magnitude` over 10^`digits`, with all its fraction digits. By hand: each request writes several.
+void append_fixed(std::string& out, bool negative, std::uint64_t magnitude, int digits, std::uint64_t unit) {
+  if (negative) out += '-';
+  const fmt::format_int dollars(magnitude / unit);
+  out.append(dollars.data(), dollars.size());
+  char fraction[] = ".000000000";
+  std::uint64_t rest = magnitude % unit;
+  for (int i = digits; i > 0; --i, rest /= 10) fraction[i] = static_cast<char>('0' + rest % 10);
+  out.append(fraction, static_cast<std::size_t>(digits) + 1);
 }
 
-namespace {
+std::uint64_t magnitude_of(std::int64_t number) {
+  return number < 0 ? 0 - static_cast<std::uint64_t>(number) : static_cast<std::uint64_t>(number);
+}
 
 std::int64_t shown_micros(NanoUsd amount) {
   return (amount.nanos + (amount.nanos < 0 ? -500 : 500)) / 1000;
@@ -21,18 +29,21 @@ std::int64_t shown_micros(NanoUsd amount) {
 
 }  // namespace
 
+void append_decimal(std::string& out, NanoUsd amount) {
+  append_fixed(out, amount.nanos < 0, magnitude_of(amount.nanos), 9, 1'000'000'000);
+}
+
+std::string to_decimal(NanoUsd amount) {
+  std::string out;
+  append_decimal(out, amount);
+  return out;
+}
+
 double shown_dollars(NanoUsd amount) { return static_cast<double>(shown_micros(amount)) / 1e6; }
 
 void append_shown(std::string& out, NanoUsd amount) {
   const std::int64_t micros = shown_micros(amount);
-  const std::uint64_t magnitude = static_cast<std::uint64_t>(micros < 0 ? -micros : micros);
-  if (micros < 0) out += '-';
-  const fmt::format_int dollars(magnitude / 1'000'000);
-  out.append(dollars.data(), dollars.size());
-  char fraction[] = ".000000";
-  std::uint64_t rest = magnitude % 1'000'000;
-  for (int i = 6; i > 0; --i, rest /= 10) fraction[i] = static_cast<char>('0' + rest % 10);
-  out += fraction;
+  append_fixed(out, micros < 0, magnitude_of(micros), 6, 1'000'000);
 }
 
 Result<NanoUsd> parse_nano_usd(std::string_view text) {

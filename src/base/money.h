@@ -35,6 +35,8 @@ struct NanoUsd {
 
 /// "0.000123456": nine decimals, as NUMERIC(18,9) columns hold it.
 std::string to_decimal(NanoUsd amount);
+/// The same behind what `out` holds.
+void append_decimal(std::string& out, NanoUsd amount);
 /// Dollars rounded half away from zero to micro-dollars: what APIs show.
 double shown_dollars(NanoUsd amount);
 /// The same as text with six digits behind the point: "-0.000042".

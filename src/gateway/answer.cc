@@ -160,16 +160,18 @@ Result<std::vector<llm::Part>> parts_from_json(const json::value& value) {
   return parts;
 }
 
-std::string serialize_answer(const Answer& answer) {
+std::string serialize_answer(const Answer& answer) { return serialize_answer(answer, answer.created, answer.expires); }
+
+std::string serialize_answer(const Answer& answer, Clock::Time created, Clock::Time expires) {
   const llm::ChatResponse& response = answer.response;
   std::string text;
-  text.reserve(2'048 + answer.query.size());
+  text.reserve(2'048 + answer.query.size() + (response.original != nullptr ? response.original->text().size() : 0));
   llm::wire::JsonOut out(text);
   out.open_object().member("v", kVersion).member("query", answer.query).member("model", answer.model);
   out.member("provider", answer.provider).member("task_type", answer.task_type);
   out.member("cost_nanos", answer.cost.nanos).member("baseline_nanos", answer.baseline.nanos);
-  out.member("quality", answer.quality).member("created_at", format_rfc3339(answer.created));
-  out.member("expires_at", format_rfc3339(answer.expires)).member("id", response.id);
+  out.member("quality", answer.quality).member("created_at", format_rfc3339(created));
+  out.member("expires_at", format_rfc3339(expires)).member("id", response.id);
   out.member("vendor_model", response.model).member("finish", static_cast<std::int64_t>(response.finish));
   out.member("stop_sequence", response.stop_sequence).key("usage");
   write_usage(out, response.usage);
@@ -177,7 +179,7 @@ std::string serialize_answer(const Answer& answer) {
   write_parts(out, response.parts);
   out.close_object();
   text += '\n';
-  if (response.original != nullptr) llm::wire::append_json(text, response.original->root());
+  if (response.original != nullptr) text += response.original->text();
   return text;
 }
 

@@ -26,6 +26,8 @@ struct Answer {
 
 /// The stored form: one JSON header line, then the vendor's original JSON when there is one.
 std::string serialize_answer(const Answer& answer);
+/// The same with other times than the answer's own.
+std::string serialize_answer(const Answer& answer, Clock::Time created, Clock::Time expires);
 /// Errors: corrupt (also for versions from the future).
 Result<Answer> parse_answer(std::string_view stored);
 

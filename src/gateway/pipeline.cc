@@ -97,7 +97,6 @@ struct Pipeline::Call {
   TaskDetection task;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
-  Digest128 body_digest{};
   bool gone = false;  ///< its client left while the vendor call went on for others
   bool memorable = false;  ///< an identical body will always mean the same
   double lookup_ms = 0, routing_ms = 0;
@@ -120,8 +119,10 @@ Pipeline::~Pipeline() = default;
 
 std::optional<http::Response> Pipeline::repeat(http::Context& context, const Endpoint& endpoint) {
   if (context.request.body.empty()) return std::nullopt;
+  RequestMemo& memo = memos_.local();
+  if (!memo.knows_length(context.request.body.size())) return std::nullopt;
   const identity::Principal& caller = identity::principal_of(context);
-  KnownRequest* known = memos_.local().find(body_digest(endpoint, caller.org_id, context.request.body));
+  KnownRequest* known = memo.find(body_digest(endpoint, caller.org_id, context.request.body));
   if (known == nullptr || context.request.headers.has("idempotency-key")) return std::nullopt;
   const auto stored = parts_.cache.peek(known->cache_key);
   if (!stored || !*stored || known->bytes.lock() != **stored) return std::nullopt;
@@ -162,9 +163,10 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   return http::Response::json(200, std::move(body));
 }
 
-void Pipeline::remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
+void Pipeline::remember(const Call& call, std::string_view body, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
   if (!call.memorable) return;
   KnownRequest known;
+  known.body_bytes = body.size();
   known.cache_key = call.cache_key;
   known.user_id = call.options.user_id;
   known.task_id = call.options.task_id;
@@ -180,7 +182,7 @@ void Pipeline::remember(const Call& call, const std::shared_ptr<const Answer>& a
     known.reply = make_template(*call.endpoint->codec, call.chat, *answer, created);
     if (known.reply.head.empty()) return;
   }
-  memos_.local().put(call.body_digest, std::move(known));
+  memos_.local().put(body_digest(*call.endpoint, call.org, body), std::move(known));
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ Task<void> Pipeline::govern(Call& call) {
   co_return Result<void>{};
 }
 
-void Pipeline::derive(http::Context& context, Call& call) {
+void Pipeline::derive(Call& call) {
   call.query = last_user_text(call.chat);
   const std::string_view hint = parts_.router.task_hint(call.options.task_type, call.options.task_id);
   call.task = hint.empty() ? detect_task(call.query) : hinted_task(hint, call.query);
@@ -271,7 +273,6 @@ void Pipeline::derive(http::Context& context, Call& call) {
   std::string canonical = canonical_request(body);
   if (call.chat.stream && depends_on_delivery(body)) canonical += "+stream";
   call.cache_key = parts_.cache.key(call.org, to_string(call.endpoint->shape), canonical);
-  call.body_digest = body_digest(*call.endpoint, call.org, context.request.body);
   // What a warning says belongs to this request, and a memo has no place for it.
   call.memorable = !call.chat.stream && call.idempotency_key.empty() && call.options.organization_id.empty() && call.warnings.empty();
 }
@@ -332,7 +333,7 @@ Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endp
     record_failure(**call, governed.error(), nullptr);
     co_return endpoint.errors(governed.error(), context);
   }
-  derive(context, **call);
+  derive(**call);
   if (!(*call)->idempotency_key.empty() && !(*call)->chat.stream) {
     auto earlier = co_await replayed(context, **call);
     if (earlier) co_return std::move(*earlier);
@@ -377,7 +378,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
         record_failure(*call, let.error(), nullptr);
         co_return std::unexpected(std::move(let.error()));
       }
-      if (!call->chat.stream) remember(*call, hit->answer, hit->bytes);
+      if (!call->chat.stream) remember(*call, context.request.body, hit->answer, hit->bytes);
       Outcome outcome;
       outcome.answer = std::move(hit->answer);
       outcome.hit = true;
@@ -401,11 +402,9 @@ HealthView Pipeline::health(bool heed_polls) const {
       return VendorHealth::kBreakerOpen;
     }
     if (!heed_polls) return VendorHealth::kHealthy;
-    const VendorStatus status = parts_.vendors.status(provider);
     // An old verdict says nothing about now (spec §3.13).
-    const bool fresh = parts_.clock.now() - status.checked < std::chrono::seconds(300);
-    if (fresh && status.state == VendorStatus::State::kUnreachable) return VendorHealth::kUnreachable;
-    return VendorHealth::kHealthy;
+    const bool away = parts_.vendors.unreachable_since(provider, parts_.clock.now() - std::chrono::seconds(300));
+    return away ? VendorHealth::kUnreachable : VendorHealth::kHealthy;
   };
 }
 

@@ -75,7 +75,7 @@ class Pipeline {
   bool may_use(const Terms& terms, const std::string& model_name) const;
   Digest128 body_digest(const Endpoint& endpoint, std::string_view org, std::string_view body) const;
   /// What follows from the screened request: task, cache key.
-  void derive(http::Context& context, Call& call);
+  void derive(Call& call);
   Task<void> reserve(Call& call, const ModelProfile& model, NanoUsd estimate, std::int64_t input_tokens);
   Task<void> count_hit(Call& call);
   /// Where policy demands it: a durable entry before the answer goes out.
@@ -92,7 +92,7 @@ class Pipeline {
   void keep(const Call& call, std::shared_ptr<const Answer> answer);
   http::Response write_reply(http::Context& context, Call& call, Outcome& outcome);
   http::Response write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome);
-  void remember(const Call& call, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
+  void remember(const Call& call, std::string_view body, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
   /// Also settles what the call has reserved.
   void record(Call& call, const Outcome& outcome);
   void record_failure(Call& call, const Error& error, const DispatchReport* report);

@@ -34,7 +34,7 @@ std::string kind_of(const json::value& value) {
 
 /// Present and not null.
 const json::value* member(const json::object& body, std::string_view key) {
-  const json::value* value = body.if_contains(key);
+  const json::value* value = find_member(body, key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
@@ -151,19 +151,38 @@ Result<void> read_examples(const json::object& body, std::vector<llm::Message>& 
   return {};
 }
 
+/// Without branches, so that the compiler can look at many bytes together.
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  const unsigned blank = static_cast<unsigned>(byte == '\t') | static_cast<unsigned>(byte == '\n') |
+                         static_cast<unsigned>(byte == '\r');
+  const unsigned low = static_cast<unsigned>(byte < 0x20) & ~blank;
+  return (low | static_cast<unsigned>(byte == 0x7F)) != 0;
+}
+
 bool strip(std::string& text) {
-  const auto removed = std::erase_if(text, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7F;
-  });
-  return removed > 0;
+  unsigned char any = 0;  // most texts hold none
+  const std::size_t size = text.size();
+  const char* const bytes = text.data();
+  for (std::size_t i = 0; i < size; ++i) any |= static_cast<unsigned char>(is_control(bytes[i]));
+  return any != 0 && std::erase_if(text, is_control) > 0;
 }
 
 }  // namespace
 
+/// All that read_options looks at: what is missing here is not read.
+constexpr auto kOptionFields = std::to_array<std::string_view>(
+    {"allow_batching", "allow_fallback", "bypass_cache", "cost_budget", "cost_sensitivity", "document_id",
+     "enrich_with_features", "fallback_models", "latency_budget_ms", "latency_preference", "optimize_tokens",
+     "organization_id", "provider_api_key", "quality_preference", "quality_threshold", "request_id", "routing_mode",
+     "task_id", "task_type", "user_id"});
+
 Result<RequestOptions> read_options(const json::object& body, RoutingMode default_mode) {
   RequestOptions options;
   options.mode = default_mode;
+  // Most requests carry none of them.
+  const JsonKeys keys(body);
+  if (std::ranges::none_of(kOptionFields, [&](std::string_view key) { return keys.may_contain(key); })) return options;
   std::string mode, quality, latency;
   std::optional<std::int64_t> latency_budget;
   std::optional<double> cost_budget;

@@ -22,6 +22,15 @@ TEST(EstimateTokens, BlankTextIsNothing) {
 
 TEST(EstimateTokens, AnyRunOfWhiteSpaceSeparates) { EXPECT_EQ(estimate_tokens("  a\n\n\tb  "), 2); }
 
+TEST(EstimateTokens, CountsEveryWordOfLongTexts) {
+  for (const std::size_t gap : {1U, 2U, 7U, 254U, 255U, 256U}) {
+    std::string text;
+    for (int i = 0; i < 1'000; ++i) text += "w" + std::string(gap, ' ');
+    EXPECT_EQ(estimate_tokens(text), 1'300) << gap;
+    EXPECT_EQ(estimate_tokens(std::string(gap, '\n') + text), 1'300) << gap;
+  }
+}
+
 TEST(EstimateTokens, ARequestIsRoundedOnceOverAllItsText) {
   ChatRequest request;
   for (int i = 0; i < 10; ++i) request.messages.push_back(user("word"));

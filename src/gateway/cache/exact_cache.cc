@@ -26,12 +26,14 @@ std::string canonical_request(const json::object& body) {
     members.push_back(&member);
   }
   std::ranges::sort(members, {}, [](const auto* member) { return std::string_view(member->key()); });
-  std::string out = "{";
+  std::string out;
+  out.reserve(2'048);
+  out += '{';
   for (const auto* member : members) {
     if (out.size() > 1) out += ',';
     append_json_string(out, member->key());
     out += ':';
-    out += canonical_json(member->value());
+    append_canonical_json(out, member->value());
   }
   out += '}';
   return out;
@@ -97,10 +99,8 @@ Aw<std::optional<ExactCache::Hit>> ExactCache::get(std::string key) {
 
 Aw<void> ExactCache::put(std::string key, std::shared_ptr<const Answer> answer, std::chrono::milliseconds ttl) {
   if (!options_.enabled) co_return;
-  Answer stamped = *answer;
-  stamped.created = clock_.now();
-  stamped.expires = stamped.created + ttl;
-  auto bytes = std::make_shared<const std::string>(serialize_answer(stamped));
+  const Clock::Time now = clock_.now();
+  auto bytes = std::make_shared<const std::string>(serialize_answer(*answer, now, now + ttl));
   if (!degraded()) {
     auto stored = co_await primary_.set(key, bytes, ttl);
     if (stored) co_return;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/hash.h"
 #include "gateway/answer.h"
@@ -24,6 +25,7 @@ struct ReplyTemplate {
 /// What is known about a request body that was seen before: its cache key and the answer last found there, with the reply
 /// already written. Spares an exact repeat the parsing; whether the entry still stands is asked of the cache every time.
 struct KnownRequest {
+  std::size_t body_bytes = 0;
   std::string cache_key;
   std::string user_id, task_id, task_type;
   RoutingMode routing_mode = RoutingMode::kAutopilot;
@@ -45,6 +47,9 @@ class RequestMemo {
   };
   explicit RequestMemo(Limits limits) : limits_(limits) {}
 
+  /// False: no body of this length is known. Spares the others their digest.
+  bool knows_length(std::size_t body_bytes) const { return lengths_[body_bytes % kLengths] > 0; }
+
   KnownRequest* find(const Digest128& digest) {
     const auto found = index_.find(digest);
     if (found == index_.end()) return nullptr;
@@ -55,6 +60,7 @@ class RequestMemo {
   void put(const Digest128& digest, KnownRequest known) {
     forget(digest);
     bytes_ += known.size();
+    ++lengths_[known.body_bytes % kLengths];
     items_.emplace_front(digest, std::move(known));
     index_[digest] = items_.begin();
     while (items_.size() > limits_.entries || (bytes_ > limits_.bytes && items_.size() > 1)) forget(items_.back().first);
@@ -64,6 +70,7 @@ class RequestMemo {
     const auto found = index_.find(digest);
     if (found == index_.end()) return;
     bytes_ -= found->second->second.size();
+    --lengths_[found->second->second.body_bytes % kLengths];
     items_.erase(found->second);
     index_.erase(found);
   }
@@ -79,8 +86,10 @@ class RequestMemo {
       return value;
     }
   };
+  static constexpr std::size_t kLengths = 4'096;
   Limits limits_;
   std::size_t bytes_ = 0;
+  std::vector<std::uint32_t> lengths_ = std::vector<std::uint32_t>(kLengths);  ///< bodies known, by length
   std::list<std::pair<Digest128, KnownRequest>> items_;
   std::unordered_map<Digest128, std::list<std::pair<Digest128, KnownRequest>>::iterator, Hash> index_;
 };

@@ -26,6 +26,19 @@ TEST(RequestMemo, FindsWhatItWasGiven) {
   EXPECT_EQ(memo.find(digest(2)), nullptr);
 }
 
+TEST(RequestMemo, KnowsTheLengthsOfItsBodies) {
+  RequestMemo memo({});
+  EXPECT_FALSE(memo.knows_length(650));
+  KnownRequest one = known("one");
+  one.body_bytes = 650;
+  memo.put(digest(1), one);
+  memo.put(digest(1), one);
+  EXPECT_TRUE(memo.knows_length(650));
+  EXPECT_FALSE(memo.knows_length(651));
+  memo.forget(digest(1));
+  EXPECT_FALSE(memo.knows_length(650));
+}
+
 TEST(RequestMemo, ReplacesAndForgets) {
   RequestMemo memo({});
   memo.put(digest(1), known("old", 100));

@@ -113,4 +113,11 @@ VendorStatus VendorSet::status(const std::string& provider) const {
   return found == statuses_.end() ? VendorStatus{.name = provider} : found->second;
 }
 
+bool VendorSet::unreachable_since(const std::string& provider, Clock::Time since) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = statuses_.find(provider);
+  return found != statuses_.end() && found->second.state == VendorStatus::State::kUnreachable &&
+         found->second.checked > since;
+}
+
 }  // namespace asahi::gateway

@@ -54,6 +54,8 @@ class VendorSet final : public VendorDirectory {
   Aw<void> poll(std::chrono::milliseconds timeout);
   std::vector<VendorStatus> statuses() const;
   VendorStatus status(const std::string& provider) const;
+  /// True when the last poll failed and came after `since`.
+  bool unreachable_since(const std::string& provider, Clock::Time since) const;
 
  private:
   explicit VendorSet(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}

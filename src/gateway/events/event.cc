@@ -22,16 +22,29 @@ class ObjectWriter {
   }
   void integer(std::string_view key, std::int64_t value) {
     name(key);
-    fmt::format_to(std::back_inserter(out_), FMT_STRING("{}"), value);
+    const fmt::format_int digits(value);
+    out_.append(digits.data(), digits.size());
   }
   void decimal(std::string_view key, double value) {
     name(key);
-    const double shown = std::isfinite(value) ? std::round(value * 1000) / 1000 : 0;
-    fmt::format_to(std::back_inserter(out_), FMT_STRING("{}"), shown);
+    const double thousandths = std::isfinite(value) ? std::round(value * 1000) : 0;
+    if (std::abs(thousandths) >= 1e15) {
+      fmt::format_to(std::back_inserter(out_), FMT_STRING("{}"), thousandths / 1000);
+      return;
+    }
+    if (std::signbit(thousandths)) out_ += '-';
+    const auto number = static_cast<std::uint64_t>(std::abs(thousandths));
+    const fmt::format_int whole(number / 1000);
+    out_.append(whole.data(), whole.size());
+    const auto rest = static_cast<unsigned>(number % 1000);
+    if (rest == 0) return;
+    const char digits[] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
+                           static_cast<char>('0' + rest % 10)};
+    out_.append(digits, rest % 10 != 0 ? 4 : rest % 100 != 0 ? 3 : 2);
   }
   void money(std::string_view key, NanoUsd value) {
     name(key);
-    out_ += to_decimal(value);
+    append_decimal(out_, value);
   }
   void boolean(std::string_view key, bool value) {
     name(key);
@@ -40,11 +53,10 @@ class ObjectWriter {
 
  private:
   void name(std::string_view key) {
-    if (!first_) out_ += ',';
+    out_.append(first_ ? "\"" : ",\"", first_ ? 1 : 2);
     first_ = false;
-    out_ += '"';
     out_ += key;
-    out_ += "\":";
+    out_.append("\":", 2);
   }
   std::string& out_;
   bool first_ = true;

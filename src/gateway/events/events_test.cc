@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <latch>
@@ -71,6 +72,19 @@ TEST(InferenceEvent, SurvivesItsJsonLine) {
   EXPECT_EQ(read->cost.nanos, 123'456);
   EXPECT_EQ(read->savings().nanos, 1'016'544);
   EXPECT_EQ(read->user_id, "ann \"quoted\", é");
+}
+
+TEST(InferenceEvent, WritesMillisecondsWithUpToThreeDecimals) {
+  const std::pair<double, const char*> cases[] = {{0, "0"},         {5, "5"},         {1.2344, "1.234"}, {1.2345678, "1.235"},
+                                                  {0.05, "0.05"},   {0.0004, "0"},    {10.1, "10.1"},    {-2.25, "-2.25"},
+                                                  {1e6, "1000000"}, {NAN, "0"},       {0.999, "0.999"},  {99.9996, "100"}};
+  for (const auto& [number, written] : cases) {
+    InferenceEvent event = sample();
+    event.latency_ms = number;
+    std::string line;
+    append_json(line, event);
+    EXPECT_NE(line.find(std::string("\"latency_ms\":") + written + ','), std::string::npos) << number << ": " << line;
+  }
 }
 
 TEST(InferenceEvent, RefusesLinesThatAreNoEvents) {

@@ -27,6 +27,22 @@ void append_money(std::string& out, std::string_view name, NanoUsd amount) {
   append_shown(out, amount);
 }
 
+void append_integer(std::string& out, std::int64_t number) {
+  const fmt::format_int digits(number);
+  out.append(digits.data(), digits.size());
+}
+
+/// One digit behind the point; `percent` has no more.
+void append_percent(std::string& out, double percent) {
+  if (std::signbit(percent)) out += '-';
+  const auto tenths = std::llround(std::abs(percent) * 10);
+  append_integer(out, tenths / 10);
+  out += '.';
+  out += static_cast<char>('0' + tenths % 10);
+}
+
+std::string_view word(bool value) { return value ? "true" : "false"; }
+
 double shown_ms(double ms) { return std::round(ms * 1000) / 1000; }
 
 std::string techniques(const Outcome& outcome) {
@@ -67,18 +83,25 @@ class NativeStreamEncoder final : public llm::StreamEncoder {
 }  // namespace
 
 std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
-  std::string out = "{\"request_id\":";
+  std::string out;
+  out.reserve(448);
+  out += "{\"request_id\":";
   append_json_string(out, request_id);
   append_money(out, "cost", outcome.cost);
   append_money(out, "cost_original", outcome.baseline);
   append_money(out, "savings_usd", outcome.savings());
-  fmt::format_to(std::back_inserter(out), ",\"savings_pct\":{:.1f},\"cache_hit\":{},\"cache_tier\":{}",
-                 percent_saved(outcome.baseline, outcome.cost), outcome.hit, outcome.tier);
+  out += ",\"savings_pct\":";
+  append_percent(out, percent_saved(outcome.baseline, outcome.cost));
+  out += ",\"cache_hit\":";
+  out += word(outcome.hit);
+  out += ",\"cache_tier\":";
+  append_integer(out, outcome.tier);
   append_member(out, "routing_mode", to_string(outcome.mode));
   append_member(out, "routing_reason", outcome.routing_reason);
   append_member(out, "model", outcome.answer->model);
   append_member(out, "provider", outcome.answer->provider);
-  fmt::format_to(std::back_inserter(out), ",\"fallback_used\":{}", outcome.fallback_used);
+  out += ",\"fallback_used\":";
+  out += word(outcome.fallback_used);
   if (!outcome.warnings.empty()) {
     out += ",\"warnings\":[";
     for (std::size_t i = 0; i < outcome.warnings.size(); ++i) {

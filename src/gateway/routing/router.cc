@@ -396,7 +396,7 @@ Result<Plan> Router::plan_explicit(std::shared_ptr<const Registry> registry,
                       "another model",
                       model.name, dollars_text(estimate_cost(model, request.input_tokens))));
     }
-    decision.reason = fmt::format("Explicit: the caller named {}", model.name);
+    decision.reason = "Explicit: the caller named " + model.name;
   } else {
     decision.reason = fmt::format("Explicit: {}", trouble->text);
     std::vector<std::size_t> slots;

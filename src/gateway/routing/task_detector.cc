@@ -46,7 +46,7 @@ constexpr std::size_t kIntentCharacters = 80;
 using WordId = std::uint8_t;  // 0: not in the vocabulary
 
 constexpr bool is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+  return c == ' ' || static_cast<unsigned char>(c - '\t') < 5;  // \t \n \v \f \r
 }
 
 /// The lower-case form of a byte that belongs to a word, 0 for one that does not. Letters of two
@@ -65,7 +65,8 @@ constexpr std::array<char, 256> make_word_bytes() {
   return table;
 }
 constexpr auto kWordBytes = make_word_bytes();
-constexpr bool is_two_byte_lead(unsigned char c) { return c >= 0xC3 && c <= 0xDF; }
+/// Of a byte of `kWordBytes`.
+constexpr bool is_two_byte_lead(unsigned char c) { return c >= 0xC3; }
 
 /// The trigger words hashed once, and which phrases end with each.
 class Vocabulary {
@@ -161,12 +162,13 @@ std::array<int, kTypes> count_matches(std::string_view text) {
     }
     const std::size_t start = i;
     while (i < text.size()) {
-      const auto next = static_cast<unsigned char>(text[i]);
-      if (kWordBytes[next] == 0) break;
+      const auto next = static_cast<unsigned char>(kWordBytes[static_cast<unsigned char>(text[i])]);
+      if (next == 0) break;
       i += is_two_byte_lead(next) ? 2 : 1;
     }
     const WordId id = vocabulary.find(text.substr(start, i - start));
     recent = recent << 8 | id;
+    if (id == 0) continue;
     for (const auto& phrase : vocabulary.ending_with(id)) {
       if ((recent & phrase.mask) == phrase.words) ++counts[phrase.type];
     }
@@ -174,31 +176,45 @@ std::array<int, kTypes> count_matches(std::string_view text) {
   return counts;
 }
 
+enum class Kind : std::uint8_t { kPlain, kSpace, kSentenceEnd, kInsideCharacter };
+
+constexpr std::array<Kind, 256> make_kinds() {
+  std::array<Kind, 256> table{};
+  for (std::size_t c = 0; c < table.size(); ++c) {
+    if (is_space(static_cast<char>(c))) table[c] = Kind::kSpace;
+    if (c == '.' || c == '!' || c == '?') table[c] = Kind::kSentenceEnd;
+    if ((c & 0xC0) == 0x80) table[c] = Kind::kInsideCharacter;
+  }
+  return table;
+}
+
 std::string intent_of(std::string_view prompt) {
-  std::string intent;
+  static constexpr auto kKinds = make_kinds();
+  // Of valid UTF-8: at most four bytes a character. Each round adds up to two.
+  std::array<char, 4 * kIntentCharacters + 2> intent;
+  std::size_t size = 0;
   std::size_t characters = 0;
   bool pending_space = false;
-  for (std::size_t i = 0; i < prompt.size(); ++i) {
+  for (std::size_t i = 0; i < prompt.size() && size + 2 <= intent.size(); ++i) {
     const char c = prompt[i];
-    if (is_space(c)) {
+    const Kind kind = kKinds[static_cast<unsigned char>(c)];
+    if (kind == Kind::kSpace) {
       // A line break ends the sentence too: prompts often start with an instruction on a line of
       // its own.
-      if (c == '\n' && !intent.empty()) break;
-      pending_space = !intent.empty();
+      if (c == '\n' && size > 0) break;
+      pending_space = size > 0;
       continue;
     }
-    const bool starts_character = (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-    if (starts_character) {
+    if (kind != Kind::kInsideCharacter) {
       characters += pending_space ? 2 : 1;
       if (characters > kIntentCharacters) break;
     }
-    if (pending_space) intent += ' ';
+    if (pending_space) intent[size++] = ' ';
     pending_space = false;
-    intent += c;
-    const bool ends_sentence = c == '.' || c == '!' || c == '?';
-    if (ends_sentence && (i + 1 == prompt.size() || is_space(prompt[i + 1]))) break;
+    intent[size++] = c;
+    if (kind == Kind::kSentenceEnd && (i + 1 == prompt.size() || is_space(prompt[i + 1]))) break;
   }
-  return intent;
+  return std::string(intent.data(), size);
 }
 
 }  // namespace

@@ -38,12 +38,13 @@ void write_part(JsonOut& out, const Part& part) {
   }
 }
 
-std::string from_original(const json::object& original, const ChatResponse& response,
+std::string from_original(const JsonDocument& original, const ChatResponse& response,
                           const Extras& extras) {
   std::string text;
+  text.reserve(original.text().size() + extras.size() + 64);
   JsonOut out(text);
   out.open_object();
-  for (const auto& member : original) {
+  for (const auto& member : original.root().get_object()) {
     const std::string_view key = member.key();
     if (key == "asahi") continue;
     if (key == "id") {
@@ -51,7 +52,7 @@ std::string from_original(const json::object& original, const ChatResponse& resp
     } else if (key == "model") {
       out.member("model", response.model);
     } else {
-      out.member(key, member.value());
+      out.same(original, member);
     }
   }
   if (!extras.empty()) out.key("asahi").raw(extras);
@@ -94,10 +95,8 @@ class AnthropicClient final : public ClientCodec {
 
   std::string encode(const ChatRequest&, const ChatResponse& response, const Extras& extras,
                      std::int64_t) const override {
-    if (response.shape == shape() && response.original) {
-      if (const auto* original = response.original->root().if_object()) {
-        return from_original(*original, response, extras);
-      }
+    if (response.shape == shape() && response.original && response.original->root().is_object()) {
+      return from_original(*response.original, response, extras);
     }
     std::string text;
     JsonOut out(text);

@@ -418,13 +418,14 @@ void copy_messages_with_own_ids(JsonOut& out, const json::array& messages) {
   out.close_array();
 }
 
-Result<std::string> encode_original(const ChatRequest& request, const json::object& original,
-                                    string_view model) {
+Result<std::string> encode_original(const ChatRequest& request, string_view model) {
+  const json::object& original = request.original->root().get_object();
   const bool rerouted = string_at(original, "model") != model;
   const AnthropicTraits traits = anthropic_traits(model);
   const bool rewrite = request.messages_changed || has_foreign_thinking(request);
   const bool foreign_ids = has_foreign_ids(request);
   std::string body;
+  body.reserve(request.original->text().size() + 64);
   JsonOut out(body);
   out.open_object().member("model", model);
   for (const auto& member : original) {
@@ -459,7 +460,7 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
       out.key("tool_choice").open_object().member("type", "auto").close_object();
       continue;
     }
-    out.member(key, member.value());
+    out.same(*request.original, member);
   }
   if (request.stream) out.member("stream", true);
   out.close_object();
@@ -499,11 +500,9 @@ std::string answer_tool_name(string_view schema_name) {
 }
 
 Result<std::string> encode_anthropic(const ChatRequest& request, string_view model) {
-  const auto* original = request.shape == Shape::kAnthropic && request.original
-                             ? request.original->root().if_object()
-                             : nullptr;
-  return original != nullptr ? encode_original(request, *original, model)
-                             : encode_rebuilt(request, model);
+  const bool same_shape = request.shape == Shape::kAnthropic && request.original &&
+                          request.original->root().is_object();
+  return same_shape ? encode_original(request, model) : encode_rebuilt(request, model);
 }
 
 }  // namespace asahi::llm::wire

@@ -161,7 +161,7 @@ TEST(AnthropicEncode, PassesTheClientsFieldsThroughAndItsOwnNot) {
     "messages":[{"role":"user","content":[{"type":"text","text":"hi","citations":[]}]}]})");
   EXPECT_EQ(encoded(*vendor, request, "claude-sonnet-4-5-20250929"), value_of(R"({
     "model":"claude-sonnet-4-5-20250929","max_tokens":10,"service_tier":"auto","container":"c",
-    "temperature":1,
+    "temperature":1.0,
     "system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral","ttl":"1h"}}],
     "messages":[{"role":"user","content":[{"type":"text","text":"hi","citations":[]}]}]})"));
 }

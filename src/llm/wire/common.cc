@@ -85,19 +85,19 @@ static_assert(std::ranges::is_sorted(kGatewayFields));
 // ---- Lenient readers
 
 const json::value* find(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
+  const json::value* value = find_member(object, key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 std::string_view string_at(const json::object& object, std::string_view key,
                            std::string_view fallback) {
-  const json::value* value = object.if_contains(key);
+  const json::value* value = find_member(object, key);
   if (value == nullptr || !value->is_string()) return fallback;
   return value->get_string();
 }
 
 std::int64_t int_at(const json::object& object, std::string_view key, std::int64_t fallback) {
-  const json::value* value = object.if_contains(key);
+  const json::value* value = find_member(object, key);
   if (value == nullptr) return fallback;
   switch (value->kind()) {
     case json::kind::int64:
@@ -118,17 +118,17 @@ std::int64_t int_at(const json::object& object, std::string_view key, std::int64
 }
 
 bool bool_at(const json::object& object, std::string_view key, bool fallback) {
-  const json::value* value = object.if_contains(key);
+  const json::value* value = find_member(object, key);
   return value != nullptr && value->is_bool() ? value->get_bool() : fallback;
 }
 
 const json::object* object_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
+  const json::value* value = find_member(object, key);
   return value == nullptr ? nullptr : value->if_object();
 }
 
 const json::array* array_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
+  const json::value* value = find_member(object, key);
   return value == nullptr ? nullptr : value->if_array();
 }
 
@@ -241,7 +241,7 @@ void Check::rule(const Path& path, std::string text, std::string_view reason) {
 }
 
 std::optional<std::string_view> FieldReader::string(std::string_view key) const {
-  const json::value* value = find(object_, key);
+  const json::value* value = any(key);
   if (value == nullptr) return {};
   if (const auto* text = value->if_string()) return std::string_view(*text);
   check_.wrong_type(path(key), "a string", *value);
@@ -250,7 +250,7 @@ std::optional<std::string_view> FieldReader::string(std::string_view key) const 
 
 std::optional<std::int64_t> FieldReader::integer(std::string_view key, std::int64_t low,
                                                  std::int64_t high) const {
-  const json::value* value = find(object_, key);
+  const json::value* value = any(key);
   if (value == nullptr) return {};
   std::int64_t number = 0;
   if (value->is_int64()) {
@@ -278,7 +278,7 @@ std::optional<std::int64_t> FieldReader::integer(std::string_view key, std::int6
 }
 
 std::optional<double> FieldReader::number(std::string_view key, double low, double high) const {
-  const json::value* value = find(object_, key);
+  const json::value* value = any(key);
   if (value == nullptr) return {};
   if (!value->is_number()) {
     check_.wrong_type(path(key), check_.wording() == Wording::kAnthropic ? "a number" : "a decimal",
@@ -295,7 +295,7 @@ std::optional<double> FieldReader::number(std::string_view key, double low, doub
 }
 
 std::optional<bool> FieldReader::boolean(std::string_view key) const {
-  const json::value* value = find(object_, key);
+  const json::value* value = any(key);
   if (value == nullptr) return {};
   if (value->is_bool()) return value->get_bool();
   check_.wrong_type(path(key), "a boolean", *value);
@@ -303,7 +303,7 @@ std::optional<bool> FieldReader::boolean(std::string_view key) const {
 }
 
 const json::object* FieldReader::object(std::string_view key) const {
-  const json::value* value = find(object_, key);
+  const json::value* value = any(key);
   if (value == nullptr) return nullptr;
   if (const auto* found = value->if_object()) return found;
   check_.wrong_type(path(key), "an object", *value);
@@ -311,7 +311,7 @@ const json::object* FieldReader::object(std::string_view key) const {
 }
 
 const json::array* FieldReader::array(std::string_view key) const {
-  const json::value* value = find(object_, key);
+  const json::value* value = any(key);
   if (value == nullptr) return nullptr;
   if (const auto* found = value->if_array()) return found;
   check_.wrong_type(path(key), "an array", *value);
@@ -328,23 +328,23 @@ std::optional<std::string_view> FieldReader::one_of(
 }
 
 std::string_view FieldReader::need_string(std::string_view key) const {
-  if (find(object_, key) == nullptr) check_.missing(path(key));
+  if (any(key) == nullptr) check_.missing(path(key));
   return string(key).value_or(std::string_view());
 }
 
 const json::object* FieldReader::need_object(std::string_view key) const {
-  if (find(object_, key) == nullptr) check_.missing(path(key));
+  if (any(key) == nullptr) check_.missing(path(key));
   return object(key);
 }
 
 const json::array* FieldReader::need_array(std::string_view key) const {
-  if (find(object_, key) == nullptr) check_.missing(path(key));
+  if (any(key) == nullptr) check_.missing(path(key));
   return array(key);
 }
 
 std::string_view FieldReader::need_one_of(std::string_view key,
                                           std::span<const std::string_view> allowed) const {
-  if (find(object_, key) == nullptr) check_.missing(path(key));
+  if (any(key) == nullptr) check_.missing(path(key));
   return one_of(key, allowed).value_or(std::string_view());
 }
 
@@ -361,7 +361,8 @@ void FieldReader::allow_only(std::span<const std::string_view> allowed) const {
 std::span<const std::string_view> gateway_fields() { return kGatewayFields; }
 
 bool is_gateway_field(std::string_view key) {
-  return std::ranges::binary_search(kGatewayFields, key);
+  static constexpr JsonKeys kKeys{std::span(kGatewayFields)};
+  return kKeys.may_contain(key) && std::ranges::binary_search(kGatewayFields, key);
 }
 
 Result<void> refuse_vendor_only(const ChatRequest& request, Shape vendor) {
@@ -410,6 +411,21 @@ JsonOut& JsonOut::key(std::string_view name) {
   return *this;
 }
 
+JsonOut& JsonOut::clean_key(std::string_view name) {
+  comma();
+  const std::size_t before = out_.size();
+  const std::size_t after = before + name.size() + 3;
+  // Not the size that the function is told: libstdc++ 12 gives it the new capacity.
+  out_.resize_and_overwrite(after, [&](char* bytes, std::size_t) {
+    bytes[before] = '"';
+    name.copy(bytes + before + 1, name.size());
+    bytes[after - 2] = '"';
+    bytes[after - 1] = ':';
+    return after;
+  });
+  return *this;
+}
+
 JsonOut& JsonOut::string(std::string_view text) {
   comma();
   append_json_string(out_, text);
@@ -451,6 +467,11 @@ JsonOut& JsonOut::raw(std::string_view json_text) {
   comma();
   out_ += json_text;
   return *this;
+}
+
+JsonOut& JsonOut::same(const JsonDocument& document, const json::key_value_pair& member) {
+  const std::string_view text = document.text_of(member);
+  return text.empty() ? key(member.key()).value(member.value()) : raw(text);
 }
 
 void append_json(std::string& out, const json::value& value) {

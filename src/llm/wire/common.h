@@ -77,7 +77,7 @@ class Check {
 class FieldReader {
  public:
   FieldReader(const json::object& object, const Path& path, Check& check)
-      : object_(object), path_(path), check_(check) {}
+      : object_(object), keys_(object), path_(path), check_(check) {}
 
   std::optional<std::string_view> string(std::string_view key) const;
   std::optional<std::int64_t> integer(
@@ -87,7 +87,9 @@ class FieldReader {
   std::optional<bool> boolean(std::string_view key) const;
   const json::object* object(std::string_view key) const;
   const json::array* array(std::string_view key) const;
-  const json::value* any(std::string_view key) const { return find(object_, key); }
+  const json::value* any(std::string_view key) const {
+    return keys_.may_contain(key) ? find(object_, key) : nullptr;
+  }
   std::optional<std::string_view> one_of(std::string_view key,
                                          std::span<const std::string_view> allowed) const;
 
@@ -107,6 +109,7 @@ class FieldReader {
 
  private:
   const json::object& object_;
+  JsonKeys keys_;
   Path path_;
   Check& check_;
 };
@@ -132,6 +135,11 @@ class JsonOut {
   JsonOut& open_array();
   JsonOut& close_array();
   JsonOut& key(std::string_view name);
+  /// A literal needs no look for what must be escaped.
+  template <std::size_t N>
+  JsonOut& key(const char (&name)[N]) {
+    return clean_key(std::string_view(name, N - 1));
+  }
   JsonOut& string(std::string_view text);
   JsonOut& integer(std::int64_t number);
   JsonOut& number(double number);
@@ -140,16 +148,19 @@ class JsonOut {
   JsonOut& value(const json::value& value);
   /// Text that is JSON already.
   JsonOut& raw(std::string_view json_text);
+  /// A member of `document`'s root object as it is: its very text where that can be had.
+  JsonOut& same(const JsonDocument& document, const json::key_value_pair& member);
 
-  JsonOut& member(std::string_view name, std::string_view text) { return key(name).string(text); }
-  JsonOut& member(std::string_view name, const char* text) { return key(name).string(text); }
-  JsonOut& member(std::string_view name, const std::string& text) { return key(name).string(text); }
-  JsonOut& member(std::string_view name, std::int64_t n) { return key(name).integer(n); }
-  JsonOut& member(std::string_view name, double n) { return key(name).number(n); }
-  JsonOut& member(std::string_view name, bool b) { return key(name).boolean(b); }
-  JsonOut& member(std::string_view name, const json::value& v) { return key(name).value(v); }
+  JsonOut& member(const auto& name, std::string_view text) { return key(name).string(text); }
+  JsonOut& member(const auto& name, const char* text) { return key(name).string(text); }
+  JsonOut& member(const auto& name, const std::string& text) { return key(name).string(text); }
+  JsonOut& member(const auto& name, std::int64_t n) { return key(name).integer(n); }
+  JsonOut& member(const auto& name, double n) { return key(name).number(n); }
+  JsonOut& member(const auto& name, bool b) { return key(name).boolean(b); }
+  JsonOut& member(const auto& name, const json::value& v) { return key(name).value(v); }
 
  private:
+  JsonOut& clean_key(std::string_view name);
   void comma();
   std::string& out_;
 };

@@ -86,20 +86,21 @@ void write_message(JsonOut& out, const ChatResponse& response) {
   out.close_object();
 }
 
-std::string from_original(const json::object& original, const ChatResponse& response,
+std::string from_original(const JsonDocument& original, const ChatResponse& response,
                           const Extras& extras) {
   std::string text;
+  text.reserve(original.text().size() + extras.size() + 64);
   JsonOut out(text);
   out.open_object().member("id", response.id);
   bool model_written = false;
-  for (const auto& member : original) {
+  for (const auto& member : original.root().get_object()) {
     const std::string_view key = member.key();
     if (key == "id" || key == "asahi" || (key == "usage" && !response.usage.reported)) continue;
     if (key == "model") {
       out.member("model", response.model);
       model_written = true;
     } else {
-      out.member(key, member.value());
+      out.same(original, member);
     }
   }
   if (!model_written) out.member("model", response.model);
@@ -164,10 +165,9 @@ std::string_view error_code(const Error& error, int status) {
 
 std::string encode_openai_chat(const ChatResponse& response, const Extras& extras,
                                std::int64_t created) {
-  if (response.shape == Shape::kOpenAiChat && response.original) {
-    if (const auto* original = response.original->root().if_object()) {
-      return from_original(*original, response, extras);
-    }
+  if (response.shape == Shape::kOpenAiChat && response.original &&
+      response.original->root().is_object()) {
+    return from_original(*response.original, response, extras);
   }
   std::string text;
   JsonOut out(text);

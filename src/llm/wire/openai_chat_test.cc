@@ -225,6 +225,26 @@ TEST(OpenAiChatEncode, PassesTheClientsFieldsThroughAndItsOwnNot) {
     "messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_hint":1}]}]})"));
 }
 
+TEST(OpenAiChatEncode, SendsTheClientsVeryText) {
+  const auto request = client->decode(document(
+      R"({ "model":"m", "top_p" : 0.50,"messages":[ {"role":"user","content":"\u00e9"} ]})"));
+  ASSERT_TRUE(request);
+  const auto wire = vendor->encode(*request, "n");
+  ASSERT_TRUE(wire);
+  EXPECT_EQ(wire->body,
+            R"({"model":"n","top_p" : 0.50,"messages":[ {"role":"user","content":"\u00e9"} ]})");
+}
+
+// What the gateway checked, priced and keyed is what the vendor reads.
+TEST(OpenAiChatEncode, SendsWhatWasReadWhereAKeyStandsTwice) {
+  const auto request = client->decode(
+      document(R"({"model":"m","messages":[{"role":"user","content":"a","content":"b"}]})"));
+  ASSERT_TRUE(request);
+  const auto wire = vendor->encode(*request, "m");
+  ASSERT_TRUE(wire);
+  EXPECT_EQ(wire->body, R"({"model":"m","messages":[{"role":"user","content":"b"}]})");
+}
+
 TEST(OpenAiChatEncode, AlwaysAsksForUsageWhenStreaming) {
   const ChatRequest request =
       decode_ok(*client, "{" U R"(,"stream":true,"stream_options":{"include_obfuscation":false}})");

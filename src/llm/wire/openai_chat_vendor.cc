@@ -415,8 +415,9 @@ Result<std::string> encode_rebuilt(const ChatRequest& request, std::string_view 
 /// The client's own JSON with what the gateway decided put in. Only when the request goes to
 /// another model than the client named are parameters fitted to that model: otherwise the client
 /// knows best.
-Result<std::string> encode_original(const ChatRequest& request, const json::object& original,
-                                    std::string_view model, const Dialect& dialect) {
+Result<std::string> encode_original(const ChatRequest& request, std::string_view model,
+                                    const Dialect& dialect) {
+  const json::object& original = request.original->root().get_object();
   const bool rerouted = string_at(original, "model") != model;
   const bool needs_system_role =
       rerouted && !dialect.openai && std::ranges::any_of(request.messages, [](const Message& m) {
@@ -425,6 +426,7 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
   const bool rewrite = request.messages_changed || needs_system_role;
   const bool foreign_ids = has_foreign_ids(request, dialect);
   std::string body;
+  body.reserve(request.original->text().size() + 64);
   JsonOut out(body);
   out.open_object().member("model", model);
   for (const auto& member : original) {
@@ -459,7 +461,7 @@ Result<std::string> encode_original(const ChatRequest& request, const json::obje
         continue;
       }
     }
-    out.member(key, member.value());
+    out.same(*request.original, member);
   }
   write_stream_options(out, request, dialect);
   out.close_object();
@@ -545,11 +547,10 @@ class OpenAiChatCodec final : public VendorCodec {
   Result<WireRequest> encode(const ChatRequest& request, std::string_view model) const override {
     if (auto ok = refuse_vendor_only(request, shape()); !ok) return std::unexpected(ok.error());
     const Dialect dialect = dialect_of(model);
-    const auto* original = request.shape == shape() && request.original
-                               ? request.original->root().if_object()
-                               : nullptr;
-    ASAHI_TRY(auto body, original != nullptr ? encode_original(request, *original, model, dialect)
-                                             : encode_rebuilt(request, model, dialect));
+    const bool same_shape =
+        request.shape == shape() && request.original && request.original->root().is_object();
+    ASAHI_TRY(auto body, same_shape ? encode_original(request, model, dialect)
+                                    : encode_rebuilt(request, model, dialect));
     return wire_request("/v1/chat/completions", std::move(body));
   }
 
@@ -607,7 +608,7 @@ class OpenAiChatCodec final : public VendorCodec {
   }
 
   void authorize(http::Headers& headers, std::string_view key) const override {
-    headers.set("authorization", fmt::format("Bearer {}", key));
+    headers.set("authorization", std::string("Bearer ").append(key));
   }
 
   Result<WireRequest> encode_embedding(const EmbeddingRequest& request,

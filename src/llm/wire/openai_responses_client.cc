@@ -110,15 +110,16 @@ class OutputWriter {
 };
 
 // The vendor's own object with the names and the extras of ours.
-std::string from_original(const json::object& original, const ChatResponse& response,
+std::string from_original(const JsonDocument& original, const ChatResponse& response,
                           const Extras& extras) {
   std::string text;
+  text.reserve(original.text().size() + extras.size() + 64);
   JsonOut out(text);
   out.open_object().member("id", response.id);
-  for (const auto& member : original) {
+  for (const auto& member : original.root().get_object()) {
     const std::string_view key = member.key();
     if (key == "id" || key == "model" || key == "asahi") continue;
-    out.member(key, member.value());
+    out.same(original, member);
   }
   out.member("model", response.model);
   if (!extras.empty()) out.key("asahi").raw(extras);
@@ -263,9 +264,9 @@ void ResponseWriter::write(JsonOut& out, std::string_view status, FinishReason f
 
 std::string encode_response(const ChatRequest& request, const ChatResponse& response,
                             const Extras& extras, std::int64_t created) {
-  if (response.shape == Shape::kOpenAiResponses && response.original != nullptr) {
-    if (const auto* original = response.original->root().if_object())
-      return from_original(*original, response, extras);
+  if (response.shape == Shape::kOpenAiResponses && response.original != nullptr &&
+      response.original->root().is_object()) {
+    return from_original(*response.original, response, extras);
   }
   const ResponseWriter writer(request, response.id, response.model, created);
   std::string items;

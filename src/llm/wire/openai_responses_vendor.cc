@@ -244,7 +244,7 @@ void write_original(JsonOut& out, const ChatRequest& request) {
     if (const auto* items = key == "input" ? member.value().if_array() : nullptr) {
       write_own_items(out, *items);
     } else {
-      out.member(key, member.value());
+      out.same(*request.original, member);
     }
   }
   if (request.messages_changed) InputWriter(out, request).write();

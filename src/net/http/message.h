@@ -25,6 +25,8 @@ class Headers {
   std::string_view get(std::string_view name) const;
   bool has(std::string_view name) const;
   void add(std::string name, std::string value) {
+    constexpr std::size_t kUsual = 8;
+    if (fields_.capacity() == 0) fields_.reserve(kUsual);
     fields_.emplace_back(std::move(name), std::move(value));
   }
   /// Replaces every field of that name.
