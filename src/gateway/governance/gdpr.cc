@@ -196,19 +196,19 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
                                           return made_by(calls, answer);
                                         }));
   }
+  std::vector<sql::Value> params{org_id, user_id, now};
+  ASAHI_CO_TRY(report.events, co_await delete_events(
+                                  parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",
+                                  std::move(params)));
   std::vector<sql::Statement> statements;
-  statements.push_back(
-      {"DELETE FROM inference_events WHERE org_id = ? AND user_id = ? AND timestamp <= ?",
-       {org_id, user_id, now}});
   statements.push_back(
       {"DELETE FROM gdpr_consents WHERE org_id = ? AND user_id = ?", {org_id, user_id}});
   statements.push_back(
       {"SELECT COUNT(*) AS kept FROM audit_entries WHERE org_id = ? AND user_id = ?",
        {org_id, user_id}});
   ASAHI_CO_TRY(const auto rows, co_await parts.database.batch(std::move(statements)));
-  report.events = rows[0].affected();
-  report.consents = rows[1].affected();
-  report.audit_entries_kept = rows[2].integer(0, "kept");
+  report.consents = rows[0].affected();
+  report.audit_entries_kept = rows[1].integer(0, "kept");
   ASAHI_CO_TRY(report.accounts, co_await parts.accounts.erase(org_id, user_id));
   co_return report;
 }

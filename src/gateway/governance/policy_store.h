@@ -98,6 +98,9 @@ class PolicyStore {
   };
   Shard& shard(std::string_view org) const { return shards_[Hash{}(org) % shards_.size()]; }
   void changed(const std::string& org);
+  /// The database is away: what is known holds a little longer, so that calls do not wait for it
+  /// one after the other. Null: nothing is known.
+  std::shared_ptr<const OrgRules> prolong(std::string_view org);
 
   Options options_;
   sql::Database& database_;

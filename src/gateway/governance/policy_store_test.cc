@@ -157,6 +157,9 @@ TEST_P(PolicyStoreTest, TheLastKnownRulesHoldWhileTheDatabaseIsAway) {
   ASSERT_TRUE(migrator_->downgrade(2));
   store_->invalidate("acme");
   EXPECT_TRUE(get(*store_)->has_policy);
+  EXPECT_NE(store_->try_get("acme"), nullptr) << "and calls do not ask it one after the other";
+  clock_.advance(std::chrono::seconds(6));
+  EXPECT_EQ(store_->try_get("acme"), nullptr);
   const auto unknown = loops_.wait_for([&] { return store_->get("other"); });
   EXPECT_FALSE(unknown);
 }

@@ -101,21 +101,6 @@ Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, 
   return gone;
 }
 
-/// Deletes in portions, so that no statement runs long and no lock is held long.
-Task<std::int64_t> delete_events(sql::Database& database, std::string where,
-                                 std::vector<sql::Value> params) {
-  std::int64_t deleted = 0;
-  for (;;) {
-    sql::Statement statement{fmt::format("DELETE FROM inference_events WHERE id IN (SELECT id FROM "
-                                         "inference_events WHERE {} LIMIT {})",
-                                         where, kRowsAtATime),
-                             params};
-    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
-    deleted += rows.affected();
-    if (rows.affected() < kRowsAtATime) co_return deleted;
-  }
-}
-
 Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string org, int days) {
   RetentionReport::Org done{.org_id = org, .cutoff = parts.clock.now() - std::chrono::days(days)};
   std::vector<sql::Value> params{org, format_rfc3339(done.cutoff)};
@@ -198,6 +183,20 @@ Result<LogCleaning> clean_logs(const std::string& dir, const std::string& open_f
     done.files += emptied ? 1 : 0;
   }
   return done;
+}
+
+Task<std::int64_t> delete_events(sql::Database& database, std::string where,
+                                 std::vector<sql::Value> params) {
+  std::int64_t deleted = 0;
+  for (;;) {
+    sql::Statement statement{fmt::format("DELETE FROM inference_events WHERE id IN (SELECT id FROM "
+                                         "inference_events WHERE {} LIMIT {})",
+                                         where, kRowsAtATime),
+                             params};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
+    deleted += rows.affected();
+    if (rows.affected() < kRowsAtATime) co_return deleted;
+  }
 }
 
 Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::string org,

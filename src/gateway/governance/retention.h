@@ -68,6 +68,9 @@ struct LogCleaning {
 Result<LogCleaning> clean_logs(const std::string& dir, const std::string& open_file,
                                const LogRules& rules);
 
+/// Deletes rows of `inference_events` in portions, so that no statement runs long. `where` is SQL.
+Task<std::int64_t> delete_events(sql::Database& database, std::string where,
+                                 std::vector<sql::Value> params);
 /// Erases cached answers of one organisation for which `gone` holds; returns how many.
 Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::string org,
                                  std::function<bool(const Answer&)> gone);
