@@ -12,11 +12,13 @@ namespace {
 using config::Binder;
 
 void fault(Binder& binder, std::string path, std::string value, std::string rule) {
-  binder.fault({.path = std::move(path), .value = std::move(value), .rule = std::move(rule), .origin = ""});
+  binder.fault(
+      {.path = std::move(path), .value = std::move(value), .rule = std::move(rule), .origin = ""});
 }
 
 void bind_secret(Binder& binder, const char* variable, Secret& field, std::size_t least) {
-  if (auto given = binder.environment(variable); given && !given->empty()) field = Secret(*std::move(given));
+  if (auto given = binder.environment(variable); given && !given->empty())
+    field = Secret(*std::move(given));
   if (!field.empty() && field.reveal().size() < least) {
     fault(binder, variable, "***", fmt::format("must have at least {} characters", least));
   }
@@ -25,7 +27,14 @@ void bind_secret(Binder& binder, const char* variable, Secret& field, std::size_
 void bind_governance(Binder& binder, Config& c) {
   // The aliases first: what the keys themselves say counts more.
   auto security = binder.section("security");
+<<<<<<< HEAD
   security.value("api_key_required", c.auth_required, {.help = "same as governance.auth_api_key_required"});
+=======
+  security.value("api_key_required", c.auth_required,
+                 {.help = "same as governance.auth_api_key_required"});
+  security.value("rate_limit_per_minute", c.rate_limit_per_minute,
+                 {.min = 0, .max = 1e9, .help = "same as api.rate_limit_per_minute"});
+>>>>>>> t3-core
   security.value("brute_force_max_failures", c.max_failures,
                  {.min = 1, .max = 1000, .help = "failed logins before a lock-out"});
   security.value("brute_force_max_lockout_seconds", c.max_lockout_seconds,
@@ -36,10 +45,17 @@ void bind_governance(Binder& binder, Config& c) {
                    {.env = {"ASAHI_AUTH_API_KEY_REQUIRED"}, .help = "callers need a credential"});
   governance.value("auth_allow_open", c.allow_open,
                    {.help = "start without required credentials outside development too"});
-  governance.value("auth_key_expiry_days", c.key_expiry_days, {.min = 1, .max = 3650, .help = "life of new API keys"});
-  governance.value("auth_key_prefix", c.key_prefix, {.min = 3, .max = 3, .help = "first letters of API keys"});
+  governance.value("auth_key_expiry_days", c.key_expiry_days,
+                   {.min = 1, .max = 3650, .help = "life of new API keys"});
+  governance.value("auth_key_prefix", c.key_prefix,
+                   {.min = 3, .max = 3, .help = "first letters of API keys"});
   governance.value("rotation_overlap_hours", c.rotation_overlap_hours,
                    {.min = 0, .max = 720, .help = "how long a rotated key stays valid"});
+<<<<<<< HEAD
+=======
+  governance.value("encryption_key_env", c.encryption_key_env,
+                   {.help = "variable that holds the master key"});
+>>>>>>> t3-core
   if (!std::ranges::all_of(c.key_prefix, [](char l) { return l >= 'a' && l <= 'z'; })) {
     fault(binder, "governance.auth_key_prefix", c.key_prefix, "must be three small letters");
   }
@@ -50,21 +66,30 @@ void bind_governance(Binder& binder, Config& c) {
   auto api = binder.section("api");
   api.value("rate_limit_per_minute", c.rate_limit_per_minute,
             {.min = 0, .max = 1e9, .help = "requests per caller and minute; 0: no limit"});
-  api.value("trusted_proxies", c.trusted_proxies, {.help = "networks whose X-Forwarded-For is believed"});
+  api.value("trusted_proxies", c.trusted_proxies,
+            {.help = "networks whose X-Forwarded-For is believed"});
   if (auto parsed = Networks::parse(c.trusted_proxies); !parsed) {
-    fault(binder, "api.trusted_proxies", fmt::format("{}", fmt::join(c.trusted_proxies, ",")), parsed.error().message);
+    fault(binder, "api.trusted_proxies", fmt::format("{}", fmt::join(c.trusted_proxies, ",")),
+          parsed.error().message);
   }
 }
 
 void bind_auth(Binder& binder, Config& c) {
   auto auth = binder.section("auth");
+<<<<<<< HEAD
   auth.value("signup", c.signup, {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
   auth.value("public_url", c.public_url, {.help = "where browsers reach this gateway"});
+=======
+  auth.value("signup", c.signup,
+             {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
+>>>>>>> t3-core
   auth.value("jwt_issuer", c.jwt_issuer, {.min = 1, .help = "iss of tokens"});
   auth.value("jwt_audience", c.jwt_audience, {.min = 1, .help = "aud of tokens"});
-  auth.value("jwt_alg", c.jwt_alg, {.one_of = {"HS256", "RS256", "ES256"}, .help = "how tokens are signed"});
+  auth.value("jwt_alg", c.jwt_alg,
+             {.one_of = {"HS256", "RS256", "ES256"}, .help = "how tokens are signed"});
   auth.value("jwt_key_file", c.jwt_key_file, {.help = "PEM private key for RS256 and ES256"});
-  auth.value("access_ttl_seconds", c.access_ttl_seconds, {.min = 60, .max = 86'400, .help = "life of access tokens"});
+  auth.value("access_ttl_seconds", c.access_ttl_seconds,
+             {.min = 60, .max = 86'400, .help = "life of access tokens"});
   auth.value("refresh_ttl_seconds", c.refresh_ttl_seconds,
              {.min = 60, .max = 31'536'000, .help = "life of refresh tokens"});
   auth.value("jwks_cache_seconds", c.jwks_cache_seconds,
@@ -78,18 +103,26 @@ void bind_auth(Binder& binder, Config& c) {
     section.value("scopes", provider.scopes, {.help = "what to ask for"});
     section.value("org_id", provider.org_id, {.help = "organisation of its users"});
     section.value("role_claim", provider.role_claim, {.help = "claim that names the role"});
+<<<<<<< HEAD
     section.value("role_map", provider.role_map, {.help = "value=role of that claim, the most important first"});
     section.value("create_users", provider.create_users, {.help = "create unknown users at their first login"});
+=======
+    section.value("create_users", provider.create_users,
+                  {.help = "create unknown users at their first login"});
+>>>>>>> t3-core
     const std::string path = "auth.oidc.providers." + name;
     if (provider.issuer.empty()) fault(binder, path + ".issuer", "", "must be the provider's URL");
     if (provider.client_id.empty()) fault(binder, path + ".client_id", "", "must not be empty");
   });
   auth.section("saml.orgs").each([&](const std::string& org, Binder::Section section) {
     SamlOrgConfig& saml = c.saml_orgs[org];
-    section.value("idp_metadata_file", saml.idp_metadata_file, {.help = "metadata of the identity provider"});
-    section.value("entity_id", saml.entity_id, {.help = "this gateway's entity id; empty: its metadata URL"});
+    section.value("idp_metadata_file", saml.idp_metadata_file,
+                  {.help = "metadata of the identity provider"});
+    section.value("entity_id", saml.entity_id,
+                  {.help = "this gateway's entity id; empty: its metadata URL"});
     section.value("role_attribute", saml.role_attribute, {.help = "attribute that names the role"});
-    section.value("create_users", saml.create_users, {.help = "create unknown users at their first login"});
+    section.value("create_users", saml.create_users,
+                  {.help = "create unknown users at their first login"});
     if (saml.idp_metadata_file.empty()) {
       fault(binder, "auth.saml.orgs." + org + ".idp_metadata_file", "", "must name a file");
     }
@@ -107,7 +140,8 @@ void bind(Binder& binder, Config& config, std::string_view environment) {
   if (!config.auth_required && !config.allow_open && environment != "development") {
     fault(binder, "governance.auth_api_key_required", "false",
           fmt::format("must be true in {}: without it anybody may use and manage everything; set "
-                      "ASAHI_AUTH_API_KEY_REQUIRED=true, or governance.auth_allow_open to start open on purpose",
+                      "ASAHI_AUTH_API_KEY_REQUIRED=true, or governance.auth_allow_open to start "
+                      "open on purpose",
                       environment));
   }
 }

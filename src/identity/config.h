@@ -16,7 +16,7 @@ struct OidcProviderConfig {
   std::string name;       ///< on the login page; empty: the provider's key
   std::string issuer;     ///< https://…; its discovery document names the rest
   std::string client_id;  ///< of this gateway at the provider
-  Secret client_secret;   ///< ASAHI_AUTH_OIDC_PROVIDERS_<NAME>_CLIENT_SECRET; empty: a public client
+  Secret client_secret;  ///< ASAHI_AUTH_OIDC_PROVIDERS_<NAME>_CLIENT_SECRET; empty: a public client
   std::vector<std::string> scopes = {"openid", "email", "profile"};
   std::string org_id = "default";  ///< organisation of its users
   std::string role_claim = "role";
@@ -32,39 +32,57 @@ struct SamlOrgConfig {
   bool create_users = false;
 };
 
-/// The identity module's settings: keys `governance.auth_*`, `auth.*`, `security.*` and some of `api.*` (spec §4.1).
-/// Read at start; restart to change.
+/// The identity module's settings: keys `governance.auth_*`, `auth.*`, `security.*` and some of
+/// `api.*` (spec §4.1). Read at start; restart to change.
 struct Config {
-  /// governance.auth_api_key_required, security.api_key_required, ASAHI_AUTH_API_KEY_REQUIRED. Off: callers without a
-  /// credential may do everything, in development only (R30).
+  /// governance.auth_api_key_required, security.api_key_required, ASAHI_AUTH_API_KEY_REQUIRED. Off:
+  /// callers without a credential may do everything, in development only (R30).
   bool auth_required = false;
   /// governance.auth_allow_open: staging and production start with authentication off all the same.
   bool allow_open = false;
+<<<<<<< HEAD
   int key_expiry_days = 90;          ///< governance.auth_key_expiry_days: life of new keys, 1 to 3650
   std::string key_prefix = "ask";    ///< governance.auth_key_prefix: three small letters
   int rotation_overlap_hours = 24;   ///< governance.rotation_overlap_hours: a rotated key stays valid, 0 to 720
   Secret admin_secret;               ///< ASAHI_ADMIN_SECRET, at least 16 bytes; empty: X-Admin-Secret opens nothing
   Secret key_pepper;                 ///< ASAHI_KEY_PEPPER, at least 32 bytes; empty: kept in <data>/key_pepper
+=======
+  int key_expiry_days = 90;        ///< governance.auth_key_expiry_days: life of new keys, 1 to 3650
+  std::string key_prefix = "ask";  ///< governance.auth_key_prefix: three small letters
+  int rotation_overlap_hours =
+      24;  ///< governance.rotation_overlap_hours: a rotated key stays valid, 0 to 720
+  Secret
+      admin_secret;  ///< ASAHI_ADMIN_SECRET, at least 16 bytes; empty: X-Admin-Secret opens nothing
+  Secret key_pepper;  ///< ASAHI_KEY_PEPPER, at least 32 bytes; empty: kept in <data>/key_pepper
+  std::string encryption_key_env = "ASAHI_ENCRYPTION_KEY";  ///< governance.encryption_key_env
+>>>>>>> t3-core
 
-  int max_failures = 10;             ///< security.brute_force_max_failures: then logins are locked out, 1 to 1000
-  int max_lockout_seconds = 900;     ///< security.brute_force_max_lockout_seconds, 1 to 86400
+  int max_failures =
+      10;  ///< security.brute_force_max_failures: then logins are locked out, 1 to 1000
+  int max_lockout_seconds = 900;  ///< security.brute_force_max_lockout_seconds, 1 to 86400
 
+<<<<<<< HEAD
   /// api.rate_limit_per_minute, security.rate_limit_per_minute: per key, per tenant, and per address for callers without
   /// a credential (R27); 0: no limit. Where nobody needs a credential the default is 0: a first hour at the command line is
   /// no attack.
+=======
+  /// api.rate_limit_per_minute, security.rate_limit_per_minute: per key, per tenant, and per
+  /// address for callers without a credential (R27); 0: no limit.
+>>>>>>> t3-core
   std::int64_t rate_limit_per_minute = 100;
-  std::vector<std::string> trusted_proxies;  ///< api.trusted_proxies: networks whose X-Forwarded-For is believed
+  std::vector<std::string>
+      trusted_proxies;  ///< api.trusted_proxies: networks whose X-Forwarded-For is believed
 
-  /// auth.signup: who may found an organisation at POST /signup. open: anybody; first: whoever comes first to an empty
-  /// installation; off; auto: open in development, first elsewhere.
+  /// auth.signup: who may found an organisation at POST /signup. open: anybody; first: whoever
+  /// comes first to an empty installation; off; auto: open in development, first elsewhere.
   std::string signup = "auto";
   /// auth.public_url: where browsers reach this gateway, as identity providers know it; empty: this machine only.
   std::string public_url;
   std::string jwt_issuer = "asahi";        ///< auth.jwt_issuer
   std::string jwt_audience = "asahi-api";  ///< auth.jwt_audience
   std::string jwt_alg = "HS256";           ///< auth.jwt_alg: HS256, RS256 or ES256
-  Secret jwt_secret;                       ///< ASAHI_JWT_SECRET: HMAC key of HS256, at least 32 bytes
-  std::string jwt_key_file;                ///< auth.jwt_key_file: PEM private key of RS256 and ES256
+  Secret jwt_secret;         ///< ASAHI_JWT_SECRET: HMAC key of HS256, at least 32 bytes
+  std::string jwt_key_file;  ///< auth.jwt_key_file: PEM private key of RS256 and ES256
   std::int64_t access_ttl_seconds = 3'600;    ///< auth.access_ttl_seconds, 60 to 86400
   std::int64_t refresh_ttl_seconds = 86'400;  ///< auth.refresh_ttl_seconds, 60 to 31536000
   std::int64_t jwks_cache_seconds = 3'600;    ///< auth.jwks_cache_seconds, 10 to 86400

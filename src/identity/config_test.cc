@@ -11,9 +11,13 @@ struct Loaded {
   std::vector<config::Fault> faults;
 };
 
-Loaded load(const std::string& yaml, std::map<std::string, std::string, std::less<>> environment = {},
+Loaded load(const std::string& yaml,
+            std::map<std::string, std::string, std::less<>> environment = {},
             std::string_view mode = "development") {
-  config::Binder binder({.environment = std::move(environment), .dotenv = {}, .yaml_path = "config.yaml", .yaml_text = yaml});
+  config::Binder binder({.environment = std::move(environment),
+                         .dotenv = {},
+                         .yaml_path = "config.yaml",
+                         .yaml_text = yaml});
   Loaded loaded;
   bind(binder, loaded.config, mode);
   loaded.faults = binder.finish();
@@ -42,7 +46,9 @@ auth:
 
 TEST(IdentityConfig, AliasesCountUnlessTheKeyItselfIsSet) {
   EXPECT_EQ(load("security: {rate_limit_per_minute: 5}").config.rate_limit_per_minute, 5);
-  EXPECT_EQ(load("security: {rate_limit_per_minute: 5}\napi: {rate_limit_per_minute: 6}").config.rate_limit_per_minute, 6);
+  EXPECT_EQ(load("security: {rate_limit_per_minute: 5}\napi: {rate_limit_per_minute: 6}")
+                .config.rate_limit_per_minute,
+            6);
   EXPECT_TRUE(load("security: {api_key_required: true}").config.auth_required);
   EXPECT_TRUE(load("", {{"ASAHI_AUTH_API_KEY_REQUIRED", "true"}}).config.auth_required);
 }

@@ -22,12 +22,17 @@ constexpr std::chrono::minutes kSweepEvery{5};
 
 }  // namespace
 
-std::vector<sql::Migration> core_migrations() { return {keys_migration(), tenants_migration(), users_migration()}; }
+std::vector<sql::Migration> core_migrations() {
+  return {keys_migration(), tenants_migration(), users_migration()};
+}
 
 struct Identity::Impl {
   explicit Impl(Parts given)
-      : parts(std::move(given)), invalidation(parts.loops, parts.redis),
-        denials({}, [this](AuditEntry entry) { (void)parts.audit.record(std::move(entry)); }, parts.clock) {}
+      : parts(std::move(given)),
+        invalidation(parts.loops, parts.redis),
+        denials(
+            {}, [this](AuditEntry entry) { (void)parts.audit.record(std::move(entry)); },
+            parts.clock) {}
 
   const Parts parts;
   const Logger log{"identity"};
@@ -54,7 +59,8 @@ struct Identity::Impl {
   /// Repeats `work` on loop 0 until the module stops.
   void every(std::string what, std::chrono::milliseconds pause, std::function<Aw<void>()> work) {
     ++background;
-    parts.loops.at(0).spawn(what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
+    parts.loops.at(0).spawn(
+        what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
   }
   Aw<void> repeat(std::chrono::milliseconds pause, std::function<Aw<void>()> work) {
     while (!stopping.cancelled()) {
@@ -65,7 +71,8 @@ struct Identity::Impl {
   }
   Aw<void> write_last_used() {
     auto written = co_await keys->write_last_used();
-    if (!written) log.warning("the last use of API keys was not written", {{"error", written.error().message}});
+    if (!written)
+      log.warning("the last use of API keys was not written", {{"error", written.error().message}});
   }
 };
 
@@ -77,18 +84,22 @@ Result<std::unique_ptr<Identity>> Identity::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
   const Clock& clock = impl->parts.clock;
   sql::Database& database = impl->parts.database;
-  // Organisations that nobody registered are bound by the smallest plan once callers have to say who they are (R32).
-  const std::optional<Plan> default_plan = config.auth_required ? std::optional(Plan{}) : std::nullopt;
+  // Organisations that nobody registered are bound by the smallest plan once callers have to say
+  // who they are (R32).
+  const std::optional<Plan> default_plan =
+      config.auth_required ? std::optional(Plan{}) : std::nullopt;
 
   ASAHI_TRY(impl->trusted_proxies, Networks::parse(config.trusted_proxies));
   if (impl->parts.redis == nullptr) {
-    impl->store = std::make_unique<cache::MemoryStore>(cache::MemoryOptions{.max_entries = 200'000}, clock);
+    impl->store =
+        std::make_unique<cache::MemoryStore>(cache::MemoryOptions{.max_entries = 200'000}, clock);
   } else {
     impl->store = std::make_unique<cache::RedisStore>(impl->parts.redis);
   }
   impl->passwords = std::make_unique<Passwords>();
   impl->lockout = std::make_unique<Lockout>(
-      Lockout::Options{.max_failures = config.max_failures, .longest = std::chrono::seconds(config.max_lockout_seconds)},
+      Lockout::Options{.max_failures = config.max_failures,
+                       .longest = std::chrono::seconds(config.max_lockout_seconds)},
       *impl->store, clock);
   ASAHI_TRY(Secret pepper, read_pepper(config.key_pepper, impl->parts.data_dir));
   ASAHI_TRY(impl->keys, make_api_keys({.prefix = config.key_prefix,
@@ -99,7 +110,8 @@ Result<std::unique_ptr<Identity>> Identity::make(Parts parts) {
                                       database, impl->invalidation, clock));
   impl->tenants = make_tenants({.default_plan = default_plan}, database, impl->invalidation, clock);
   impl->roles = make_roles(database, impl->invalidation, clock);
-  impl->users = make_users({database, *impl->roles, *impl->tenants, *impl->passwords, *impl->lockout, clock});
+  impl->users =
+      make_users({database, *impl->roles, *impl->tenants, *impl->passwords, *impl->lockout, clock});
   impl->sessions = make_sessions(*impl->store, clock);
   return std::unique_ptr<Identity>(new Identity(std::move(impl)));
 }
@@ -116,7 +128,9 @@ void Identity::add_authenticator(std::shared_ptr<Authenticator> authenticator) {
   impl_->added.push_back(std::move(authenticator));
 }
 void Identity::use_tokens(TokenIssuer& tokens) { impl_->tokens = &tokens; }
-void Identity::use_limits(IdentityGate::LimitsOf limits_of) { impl_->limits_of = std::move(limits_of); }
+void Identity::use_limits(IdentityGate::LimitsOf limits_of) {
+  impl_->limits_of = std::move(limits_of);
+}
 
 IdentityGate& Identity::gate() {
   Impl& impl = *impl_;
@@ -124,7 +138,8 @@ IdentityGate& Identity::gate() {
   const Config& config = impl.parts.config;
   std::vector<std::shared_ptr<Authenticator>> authenticators;
   authenticators.push_back(make_admin_authenticator(
-      config.admin_secret, *impl.lockout, [&impl](const http::Request& request) { return impl.gate->client_ip(request); }));
+      config.admin_secret, *impl.lockout,
+      [&impl](const http::Request& request) { return impl.gate->client_ip(request); }));
   authenticators.push_back(make_key_authenticator(*impl.keys));
   authenticators.insert(authenticators.end(), impl.added.begin(), impl.added.end());
   authenticators.push_back(make_session_authenticator(*impl.sessions, *impl.roles, *impl.tenants));
@@ -144,8 +159,9 @@ IdentityGate& Identity::gate() {
 void Identity::add_routes(http::Router& router) {
   Impl& impl = *impl_;
   const auto parts = std::make_shared<const RouteParts>(
-      RouteParts{*impl.keys, *impl.tenants, *impl.users, *impl.roles, *impl.sessions, impl.parts.audit, impl.denials, gate(),
-                 impl.tokens, impl.parts.clock, signup_rule(impl.parts.config, impl.parts.environment)});
+      RouteParts{*impl.keys, *impl.tenants, *impl.users, *impl.roles, *impl.sessions,
+                 impl.parts.audit, impl.denials, gate(), impl.tokens, impl.parts.clock,
+                 signup_rule(impl.parts.config, impl.parts.environment)});
   add_key_routes(router, parts);
   add_account_routes(router, parts);
   add_org_routes(router, parts);
@@ -156,7 +172,8 @@ void Identity::start() {
   Impl& impl = *impl_;
   impl.invalidation.start();
   impl.every("last use of API keys", kLastUsedEvery, [&impl] { return impl.write_last_used(); });
-  impl.every("sweep of sessions", kSweepEvery, [&impl]() -> Aw<void> { (void)co_await impl.store->sweep(); });
+  impl.every("sweep of sessions", kSweepEvery,
+             [&impl]() -> Aw<void> { (void)co_await impl.store->sweep(); });
 }
 
 void Identity::stop() {
@@ -171,6 +188,8 @@ void Identity::stop() {
   impl.invalidation.stop();
 }
 
-std::string Identity::health() const { return impl_->invalidation.listening() ? "healthy" : "degraded"; }
+std::string Identity::health() const {
+  return impl_->invalidation.listening() ? "healthy" : "degraded";
+}
 
 }  // namespace asahi::identity

@@ -28,11 +28,13 @@
 
 namespace asahi::identity {
 
-/// Tables of keys, tenants, users and roles: versions 200–209. The table `api_keys` itself is the gateway's (101).
+/// Tables of keys, tenants, users and roles: versions 200–209. The table `api_keys` itself is the
+/// gateway's (101).
 std::vector<sql::Migration> core_migrations();
 
-/// Who may do what, as server/ sees it: settings in, gate and routes out. Made in two steps, because the ways to log in
-/// that other folders bring (JWT, OIDC, SAML) need the users, and the gate needs them.
+/// Who may do what, as server/ sees it: settings in, gate and routes out. Made in two steps,
+/// because the ways to log in that other folders bring (JWT, OIDC, SAML) need the users, and the
+/// gate needs them.
 class Identity {
  public:
   /// What the process lends; all outlive the module.
@@ -61,11 +63,14 @@ class Identity {
   /// Where sessions are: Redis, or in process.
   cache::Store& store();
 
-  /// A further way to log in (JWT), asked after API keys and before the session cookie. Before `gate` is first used.
+  /// A further way to log in (JWT), asked after API keys and before the session cookie. Before
+  /// `gate` is first used.
   void add_authenticator(std::shared_ptr<Authenticator> authenticator);
-  /// Where logins get their tokens; without one they get a session only. Before `add_routes`; outlives the module.
+  /// Where logins get their tokens; without one they get a session only. Before `add_routes`;
+  /// outlives the module.
   void use_tokens(TokenIssuer& tokens);
-  /// Limits of plan, policy and key; without it the defaults of `api.rate_limit_per_minute`. Before `gate` is first used.
+  /// Limits of plan, policy and key; without it the defaults of `api.rate_limit_per_minute`. Before
+  /// `gate` is first used.
   void use_limits(IdentityGate::LimitsOf limits_of);
 
   /// Made at the first call.
@@ -75,7 +80,8 @@ class Identity {
   void start();
   /// Ends the background work and writes out what is pending. Ordinary thread, loops still running.
   void stop();
-  /// "healthy", or "degraded" while invalidations of other processes may be missed (Redis away).
+  /// "healthy", or "degraded" until Redis was reached for the first time: before that, what other
+  /// processes revoke is noticed within a minute only.
   std::string health() const;
 
  private:

@@ -7,7 +7,9 @@ namespace {
 
 using Verified = Result<std::shared_ptr<const Principal>>;
 
-std::unexpected<Error> refused() { return fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused)); }
+std::unexpected<Error> refused() {
+  return fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused));
+}
 
 std::string_view bearer(const http::Request& request) {
   std::string_view value = request.headers.get("Authorization");
@@ -27,7 +29,9 @@ class KeyAuthenticator final : public Authenticator {
   explicit KeyAuthenticator(ApiKeys& keys) : keys_(keys) {}
 
   bool applies(const http::Context& context) const override { return !key_in(context).empty(); }
-  std::optional<Verified> try_authenticate(http::Context& context) override { return keys_.try_verify(key_in(context)); }
+  std::optional<Verified> try_authenticate(http::Context& context) override {
+    return keys_.try_verify(key_in(context));
+  }
   Task<std::shared_ptr<const Principal>> authenticate(http::Context& context) override {
     return keys_.verify(std::string(key_in(context)));
   }
@@ -35,7 +39,8 @@ class KeyAuthenticator final : public Authenticator {
  private:
   std::string_view key_in(const http::Context& context) const {
     if (const std::string_view token = bearer(context.request); keys_.is_ours(token)) return token;
-    if (const std::string_view key = context.request.headers.get("x-api-key"); keys_.is_ours(key)) return key;
+    if (const std::string_view key = context.request.headers.get("x-api-key"); keys_.is_ours(key))
+      return key;
     return {};
   }
 
@@ -44,7 +49,8 @@ class KeyAuthenticator final : public Authenticator {
 
 class AdminAuthenticator final : public Authenticator {
  public:
-  AdminAuthenticator(Secret secret, Lockout& lockout, std::function<std::string(const http::Request&)> client_ip)
+  AdminAuthenticator(Secret secret, Lockout& lockout,
+                     std::function<std::string(const http::Request&)> client_ip)
       : secret_(std::move(secret)), lockout_(lockout), client_ip_(std::move(client_ip)) {
     auto principal = std::make_shared<Principal>();
     principal->kind = Principal::Kind::kOperator;
@@ -54,7 +60,9 @@ class AdminAuthenticator final : public Authenticator {
     operator_ = std::move(principal);
   }
 
-  bool applies(const http::Context& context) const override { return context.request.headers.has("X-Admin-Secret"); }
+  bool applies(const http::Context& context) const override {
+    return context.request.headers.has("X-Admin-Secret");
+  }
   /// The lock-out may be far away.
   std::optional<Verified> try_authenticate(http::Context&) override { return std::nullopt; }
   Task<std::shared_ptr<const Principal>> authenticate(http::Context& context) override {
@@ -84,25 +92,31 @@ class SessionAuthenticator final : public Authenticator {
   SessionAuthenticator(Sessions& sessions, Roles& roles, Tenants& tenants)
       : sessions_(sessions), roles_(roles), tenants_(tenants) {}
 
-  bool applies(const http::Context& context) const override { return !Sessions::id_in(context.request).empty(); }
+  bool applies(const http::Context& context) const override {
+    return !Sessions::id_in(context.request).empty();
+  }
   std::optional<Verified> try_authenticate(http::Context&) override { return std::nullopt; }
   Task<std::shared_ptr<const Principal>> authenticate(http::Context& context) override {
-    ASAHI_CO_TRY(const auto session, co_await sessions_.find(std::string(Sessions::id_in(context.request))));
+    ASAHI_CO_TRY(const auto session,
+                 co_await sessions_.find(std::string(Sessions::id_in(context.request))));
     if (!session) {
-      context.reply_headers.add("Set-Cookie", Sessions::expired_cookie(wants_secure_cookie(context.request)));
+      context.reply_headers.add("Set-Cookie",
+                                Sessions::expired_cookie(wants_secure_cookie(context.request)));
       co_return refused();
     }
     if (!is_read(context.request.method) &&
         !equal_constant_time(context.request.headers.get("X-CSRF-Token"), session->csrf_token)) {
-      co_return fail(Errc::kForbidden,
-                     "a change needs the session's token in the header X-CSRF-Token; GET /auth/me tells it");
+      co_return fail(
+          Errc::kForbidden,
+          "a change needs the session's token in the header X-CSRF-Token; GET /auth/me tells it");
     }
     auto principal = std::make_shared<Principal>();
     principal->kind = Principal::Kind::kSession;
     principal->org_id = session->org_id;
     principal->user_id = session->user_id;
     principal->role = session->role;
-    ASAHI_CO_TRY(principal->permissions, co_await roles_.permissions(session->org_id, session->role));
+    ASAHI_CO_TRY(principal->permissions,
+                 co_await roles_.permissions(session->org_id, session->role));
     ASAHI_CO_TRY(OrgState org, co_await tenants_.state(session->org_id));
     principal->org_active = org.active;
     principal->plan = std::move(org.plan);
@@ -117,19 +131,23 @@ class SessionAuthenticator final : public Authenticator {
 
 }  // namespace
 
-std::shared_ptr<Authenticator> make_key_authenticator(ApiKeys& keys) { return std::make_shared<KeyAuthenticator>(keys); }
+std::shared_ptr<Authenticator> make_key_authenticator(ApiKeys& keys) {
+  return std::make_shared<KeyAuthenticator>(keys);
+}
 
-std::shared_ptr<Authenticator> make_admin_authenticator(Secret secret, Lockout& lockout,
-                                                        std::function<std::string(const http::Request&)> client_ip) {
+std::shared_ptr<Authenticator> make_admin_authenticator(
+    Secret secret, Lockout& lockout, std::function<std::string(const http::Request&)> client_ip) {
   return std::make_shared<AdminAuthenticator>(std::move(secret), lockout, std::move(client_ip));
 }
 
-std::shared_ptr<Authenticator> make_session_authenticator(Sessions& sessions, Roles& roles, Tenants& tenants) {
+std::shared_ptr<Authenticator> make_session_authenticator(Sessions& sessions, Roles& roles,
+                                                          Tenants& tenants) {
   return std::make_shared<SessionAuthenticator>(sessions, roles, tenants);
 }
 
 bool is_read(http::Method method) {
-  return method == http::Method::kGet || method == http::Method::kHead || method == http::Method::kOptions;
+  return method == http::Method::kGet || method == http::Method::kHead ||
+         method == http::Method::kOptions;
 }
 
 bool wants_secure_cookie(const http::Request& request) {

@@ -18,14 +18,16 @@ namespace asahi::identity {
 /// `Authorization: Bearer ask_…` or `x-api-key: ask_…`. `keys` outlives it.
 std::shared_ptr<Authenticator> make_key_authenticator(ApiKeys& keys);
 
-/// `X-Admin-Secret` for the operator of the installation, who may do everything in every organisation. Guessing is slowed
-/// down per address. With an empty `secret` every value is wrong. The others outlive it; `client_ip` names the sender.
-std::shared_ptr<Authenticator> make_admin_authenticator(Secret secret, Lockout& lockout,
-                                                        std::function<std::string(const http::Request&)> client_ip);
+/// `X-Admin-Secret` for the operator of the installation, who may do everything in every
+/// organisation. Guessing is slowed down per address. With an empty `secret` every value is wrong.
+/// The others outlive it; `client_ip` names the sender.
+std::shared_ptr<Authenticator> make_admin_authenticator(
+    Secret secret, Lockout& lockout, std::function<std::string(const http::Request&)> client_ip);
 
-/// The dashboard's cookie. What changes something must bring the session's token in X-CSRF-Token, else: forbidden. A
-/// session that is over takes its cookie away. All outlive it.
-std::shared_ptr<Authenticator> make_session_authenticator(Sessions& sessions, Roles& roles, Tenants& tenants);
+/// The dashboard's cookie. What changes something must bring the session's token in X-CSRF-Token,
+/// else: forbidden. A session that is over takes its cookie away. All outlive it.
+std::shared_ptr<Authenticator> make_session_authenticator(Sessions& sessions, Roles& roles,
+                                                          Tenants& tenants);
 
 /// True for GET, HEAD and OPTIONS.
 bool is_read(http::Method method);

@@ -31,7 +31,8 @@ std::optional<Address> read_address(std::string_view text) {
   return address;
 }
 
-/// The address of an entry of X-Forwarded-For: "1.2.3.4", "1.2.3.4:567", "::1", "[::1]:567", blanks around it.
+/// The address of an entry of X-Forwarded-For: "1.2.3.4", "1.2.3.4:567", "::1", "[::1]:567", blanks
+/// around it.
 std::string_view bare(std::string_view entry) {
   while (!entry.empty() && (entry.front() == ' ' || entry.front() == '\t')) entry.remove_prefix(1);
   while (!entry.empty() && (entry.back() == ' ' || entry.back() == '\t')) entry.remove_suffix(1);
@@ -39,7 +40,8 @@ std::string_view bare(std::string_view entry) {
     const std::size_t end = entry.find(']');
     return end == std::string_view::npos ? std::string_view() : entry.substr(1, end - 1);
   }
-  if (const std::size_t colon = entry.find(':'); colon != std::string_view::npos && entry.find(':', colon + 1) == std::string_view::npos) {
+  if (const std::size_t colon = entry.find(':');
+      colon != std::string_view::npos && entry.find(':', colon + 1) == std::string_view::npos) {
     return entry.substr(0, colon);
   }
   return entry;
@@ -51,8 +53,10 @@ Result<Networks> Networks::parse(const std::vector<std::string>& items) {
   Networks networks;
   for (const std::string& item : items) {
     const auto wrong = [&item] {
-      return fail(Errc::kInvalidArgument,
-                  fmt::format("'{}' is no network; write 10.0.0.0/8, 2001:db8::/32 or a single address", item));
+      return fail(
+          Errc::kInvalidArgument,
+          fmt::format("'{}' is no network; write 10.0.0.0/8, 2001:db8::/32 or a single address",
+                      item));
     };
     const std::size_t slash = item.find('/');
     const auto address = read_address(std::string_view(item).substr(0, slash));
@@ -83,7 +87,8 @@ bool Networks::contains(std::string_view text) const {
   });
 }
 
-std::string client_ip(std::string_view peer, std::string_view x_forwarded_for, const Networks& trusted) {
+std::string client_ip(std::string_view peer, std::string_view x_forwarded_for,
+                      const Networks& trusted) {
   std::string_view client = peer;
   while (!x_forwarded_for.empty() && trusted.contains(client)) {
     const std::size_t comma = x_forwarded_for.rfind(',');
@@ -91,7 +96,8 @@ std::string client_ip(std::string_view peer, std::string_view x_forwarded_for, c
         bare(comma == std::string_view::npos ? x_forwarded_for : x_forwarded_for.substr(comma + 1));
     if (!read_address(entry)) break;
     client = entry;
-    x_forwarded_for = comma == std::string_view::npos ? std::string_view() : x_forwarded_for.substr(0, comma);
+    x_forwarded_for =
+        comma == std::string_view::npos ? std::string_view() : x_forwarded_for.substr(0, comma);
   }
   return std::string(client);
 }

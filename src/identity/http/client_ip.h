@@ -10,7 +10,8 @@
 
 namespace asahi::identity {
 
-/// Networks in CIDR notation ("10.0.0.0/8", "::1/128", a bare address). IPv4 in IPv6 ("::ffff:10.0.0.1") counts as IPv4.
+/// Networks in CIDR notation ("10.0.0.0/8", "::1/128", a bare address). IPv4 in IPv6
+/// ("::ffff:10.0.0.1") counts as IPv4.
 class Networks {
  public:
   Networks() = default;
@@ -27,9 +28,10 @@ class Networks {
   std::vector<Network> networks_;
 };
 
-/// Who really sent a request: the peer, or, when the peer is a trusted proxy, the last address of X-Forwarded-For that is
-/// not a trusted proxy itself. Whatever stands left of it was written by the client and proves nothing. A broken entry
-/// ends the search at the proxy that passed it on.
-std::string client_ip(std::string_view peer, std::string_view x_forwarded_for, const Networks& trusted);
+/// Who really sent a request: the peer, or, when the peer is a trusted proxy, the last address of
+/// X-Forwarded-For that is not a trusted proxy itself. Whatever stands left of it was written by
+/// the client and proves nothing. A broken entry ends the search at the proxy that passed it on.
+std::string client_ip(std::string_view peer, std::string_view x_forwarded_for,
+                      const Networks& trusted);
 
 }  // namespace asahi::identity

@@ -27,7 +27,8 @@ TEST(Networks, HoldWhatTheirPrefixCovers) {
 }
 
 TEST(Networks, RefuseWhatIsNoNetwork) {
-  for (const char* item : {"", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0/8", "::1/129", "host", "10.0.0.0/8x"}) {
+  for (const char* item : {"", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0/8", "::1/129",
+                           "host", "10.0.0.0/8x"}) {
     EXPECT_FALSE(Networks::parse({item})) << item;
   }
 }

@@ -3,7 +3,8 @@
 namespace asahi::identity {
 
 void Denials::turn() const {
-  const std::int64_t minute = std::chrono::floor<std::chrono::minutes>(clock_.steady_now().time_since_epoch()).count();
+  const std::int64_t minute =
+      std::chrono::floor<std::chrono::minutes>(clock_.steady_now().time_since_epoch()).count();
   if (minute == minute_) return;
   minute_ = minute;
   entries_ = 0;

@@ -11,9 +11,10 @@
 
 namespace asahi::identity {
 
-/// Refused requests on their way to the audit log: each is recorded, but an address that is refused again and again may
-/// fill neither the log nor the disk. Beyond `per_ip` a minute entries of an address are counted only, and the next one
-/// says how many (`suppressed`). Also tells which addresses have failed too often to be heard. Thread-safe, bounded.
+/// Refused requests on their way to the audit log: each is recorded, but an address that is refused
+/// again and again may fill neither the log nor the disk. Beyond `per_ip` a minute entries of an
+/// address are counted only, and the next one says how many (`suppressed`). Also tells which
+/// addresses have failed too often to be heard. Thread-safe, bounded.
 class Denials {
  public:
   struct Options {

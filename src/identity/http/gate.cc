@@ -25,6 +25,32 @@ std::string digits(std::int64_t value) {
   return {buffer.data(), end};
 }
 
+<<<<<<< HEAD
+=======
+/// Fills `details` of the native error body.
+template <class AnyError>
+void set_details(AnyError& error, std::string members) {
+  if constexpr (requires { error.details = std::move(members); })
+    error.details = std::move(members);
+}
+
+std::string_view subject_of(LimitScope scope) {
+  switch (scope) {
+    case LimitScope::kIp:
+      return "address";
+    case LimitScope::kKey:
+      return "key";
+    case LimitScope::kUser:
+      return "user";
+    case LimitScope::kOrg:
+      return "organisation";
+    case LimitScope::kModel:
+      break;
+  }
+  return "model";
+}
+
+>>>>>>> t3-core
 std::string user_of(const Principal* caller) {
   if (caller == nullptr) return "anonymous";
   if (caller->kind == Principal::Kind::kApiKey) return "key:" + caller->key_prefix;
@@ -33,7 +59,8 @@ std::string user_of(const Principal* caller) {
 
 }  // namespace
 
-IdentityGate::IdentityGate(Parts parts) : parts_(std::move(parts)), nobody_(std::make_shared<const Principal>()) {
+IdentityGate::IdentityGate(Parts parts)
+    : parts_(std::move(parts)), nobody_(std::make_shared<const Principal>()) {
   auto everybody = std::make_shared<Principal>();
   everybody->permissions = *builtin_role("operator");
   anonymous_ = std::move(everybody);
@@ -65,12 +92,14 @@ IdentityGate::Caller IdentityGate::without_credential(const http::Route& route) 
 Result<void> IdentityGate::check_access(const Principal& caller, const http::Route& route) const {
   if (route.access == kPublic) return {};
   if (!caller.org_active) {
-    return fail(Errc::kForbidden, "this organisation is not active; ask the operator of the installation");
+    return fail(Errc::kForbidden,
+                "this organisation is not active; ask the operator of the installation");
   }
   if (route.access == kAuthenticated) return {};
   const auto permission = parse_permission(route.access);
   if (!permission) {
-    return fail(Errc::kInternal, fmt::format("the route {} asks for the unknown permission '{}'", route.pattern, route.access));
+    return fail(Errc::kInternal, fmt::format("the route {} asks for the unknown permission '{}'",
+                                             route.pattern, route.access));
   }
   if (caller.may(*permission)) return {};
   auto lacking = fail(Errc::kForbidden, fmt::format("this needs the permission {}", route.access));
@@ -97,34 +126,38 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
     ask(LimitScope::kIp, client_ip(context.request), options.anonymous_per_minute);
   } else {
     const CallerLimits limits =
-        parts_.limits_of ? parts_.limits_of(caller)
-                         : CallerLimits{caller.requests_per_minute.value_or(options.requests_per_minute),
-                                        options.requests_per_minute};
+        parts_.limits_of
+            ? parts_.limits_of(caller)
+            : CallerLimits{caller.requests_per_minute.value_or(options.requests_per_minute),
+                           options.requests_per_minute};
     if (caller.key_prefix.empty()) {
       ask(LimitScope::kUser, caller.user_id, limits.key_per_minute);
     } else {
       ask(LimitScope::kKey, caller.key_prefix, limits.key_per_minute);
     }
-    if (caller.kind != Principal::Kind::kOperator) ask(LimitScope::kOrg, caller.org_id, limits.tenant_per_minute);
+    if (caller.kind != Principal::Kind::kOperator)
+      ask(LimitScope::kOrg, caller.org_id, limits.tenant_per_minute);
   }
   asks.resize(count);
 }
 
 Result<void> IdentityGate::apply(http::Context& context, const LimitVerdict& verdict) const {
-  const auto reset = std::chrono::ceil<seconds>(parts_.clock.now().time_since_epoch() + verdict.reset);
+  const auto reset =
+      std::chrono::ceil<seconds>(parts_.clock.now().time_since_epoch() + verdict.reset);
   http::Headers& headers = context.reply_headers;
   headers.add("X-RateLimit-Limit", digits(verdict.max));
   headers.add("X-RateLimit-Remaining", digits(verdict.remaining));
   headers.add("X-RateLimit-Reset", digits(reset.count()));
   if (verdict.allowed) return {};
-  auto refused = fail(Errc::kRateLimited, fmt::format("more than {} requests per minute of this {}; wait and try again",
-                                                      verdict.max, to_string(verdict.scope)));
+  auto refused = fail(Errc::kRateLimited,
+                      fmt::format("more than {} requests per minute of this {}; wait and try again",
+                                  verdict.max, subject_of(verdict.scope)));
   refused.error().retry_after = verdict.retry_after;
   return refused;
 }
 
-std::unexpected<Error> IdentityGate::refuse(http::Context& context, const http::Route& route, const Principal* caller,
-                                            Error error) const {
+std::unexpected<Error> IdentityGate::refuse(http::Context& context, const http::Route& route,
+                                            const Principal* caller, Error error) const {
   const bool unknown = error.code == Errc::kUnauthenticated || error.reason == "auth_locked_out";
   if (!unknown && error.code != Errc::kForbidden) return std::unexpected(std::move(error));
   AuditEntry entry;
@@ -139,22 +172,26 @@ std::unexpected<Error> IdentityGate::refuse(http::Context& context, const http::
   entry.result = "denied";
   if (unknown) parts_.denials.add_failure(entry.ip_address);
   parts_.denials.add(std::move(entry));
-  if (error.code == Errc::kUnauthenticated) context.reply_headers.add("WWW-Authenticate", "Bearer realm=\"asahi\"");
+  if (error.code == Errc::kUnauthenticated)
+    context.reply_headers.add("WWW-Authenticate", "Bearer realm=\"asahi\"");
   return std::unexpected(std::move(error));
 }
 
-std::optional<Result<void>> IdentityGate::try_enter(http::Context& context, const http::Route& route) {
+std::optional<Result<void>> IdentityGate::try_enter(http::Context& context,
+                                                    const http::Route& route) {
   Caller caller;
   if (Authenticator* const how = route.access == kPublic ? nullptr : authenticator_for(context)) {
     auto verified = how->try_authenticate(context);
     if (!verified) return std::nullopt;
-    if (!*verified) return Result<void>(refuse(context, route, nullptr, std::move(verified->error())));
+    if (!*verified)
+      return Result<void>(refuse(context, route, nullptr, std::move(verified->error())));
     caller = **std::move(verified);
   } else {
     caller = without_credential(route);
     if (caller == nullptr) {
-      return Result<void>(refuse(context, route, nullptr,
-                                 fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused)).error()));
+      return Result<void>(
+          refuse(context, route, nullptr,
+                 fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused)).error()));
     }
   }
   if (auto allowed = check_access(*caller, route); !allowed) {
@@ -179,8 +216,10 @@ Task<void> IdentityGate::enter(http::Context& context, const http::Route& route)
   if (Authenticator* const how = route.access == kPublic ? nullptr : authenticator_for(context)) {
     auto quick = how->try_authenticate(context);
     if (!quick) {
-      if (parts_.denials.failures(client_ip(context.request)) >= parts_.options.failures_per_minute) {
-        auto refused = fail(Errc::kRateLimited, "too many refused credentials from this address; wait a minute");
+      if (parts_.denials.failures(client_ip(context.request)) >=
+          parts_.options.failures_per_minute) {
+        auto refused = fail(Errc::kRateLimited,
+                            "too many refused credentials from this address; wait a minute");
         refused.error().retry_after = seconds(60);
         co_return refused;
       }
@@ -191,7 +230,8 @@ Task<void> IdentityGate::enter(http::Context& context, const http::Route& route)
   } else {
     caller = without_credential(route);
     if (caller == nullptr) {
-      co_return refuse(context, route, nullptr, fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused)).error());
+      co_return refuse(context, route, nullptr,
+                       fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused)).error());
     }
   }
   if (auto allowed = check_access(*caller, route); !allowed) {

@@ -24,11 +24,12 @@ struct CallerLimits {
 };
 
 struct GateOptions {
-  /// Off: callers without a credential of ours are anonymous, of the organisation `default`, with every permission.
+  /// Off: callers without a credential of ours are anonymous, of the organisation `default`, with
+  /// every permission.
   bool auth_required = true;
   std::string key_prefix = "ask";
-  /// Per key and per tenant where plan, policy and key say nothing; per address for callers without a credential.
-  /// 0: no limit.
+  /// Per key and per tenant where plan, policy and key say nothing; per address for callers without
+  /// a credential. 0: no limit.
   std::int64_t requests_per_minute = 100;
   std::int64_t anonymous_per_minute = 100;
   /// Refused credentials per address and minute; beyond: 429 before any store is asked.
@@ -36,15 +37,17 @@ struct GateOptions {
   Networks trusted_proxies;
 };
 
-/// Stands before every route (net/http/gate.h). Asks its authenticators in turn, then the route's `access`, then the
-/// limits, and leaves the caller in the context.
+/// Stands before every route (net/http/gate.h). Asks its authenticators in turn, then the route's
+/// `access`, then the limits, and leaves the caller in the context.
 ///
-/// Errors: unauthenticated (one body for every reason), forbidden with reason "insufficient_scope" for keys and
-/// "forbidden" for users (both name the permission), rate_limited, unavailable (the store of credentials is away).
-/// Reads of public routes are free; what changes something there is limited per address. Thread-safe, for loop threads.
+/// Errors: unauthenticated (one body for every reason), forbidden with reason "insufficient_scope"
+/// for keys and "forbidden" for users (both name the permission), rate_limited, unavailable (the
+/// store of credentials is away). Reads of public routes are free; what changes something there is
+/// limited per address. Thread-safe, for loop threads.
 class IdentityGate final : public http::Gate {
  public:
-  /// Limits of a caller; without it the key's own and else the defaults of the options. On the hot path.
+  /// Limits of a caller; without it the key's own and else the defaults of the options. On the hot
+  /// path.
   using LimitsOf = std::function<CallerLimits(const Principal&)>;
 
   struct Parts {
@@ -73,11 +76,12 @@ class IdentityGate final : public http::Gate {
   Caller without_credential(const http::Route& route) const;
   Result<void> check_access(const Principal& caller, const http::Route& route) const;
   /// What the request takes of which limits; none: it is free.
-  void collect_asks(const http::Context& context, const Principal& caller, std::vector<RateLimiter::Ask>& asks) const;
+  void collect_asks(const http::Context& context, const Principal& caller,
+                    std::vector<RateLimiter::Ask>& asks) const;
   Result<void> apply(http::Context& context, const LimitVerdict& verdict) const;
   /// Records the refusal and returns it.
-  std::unexpected<Error> refuse(http::Context& context, const http::Route& route, const Principal* caller,
-                                Error error) const;
+  std::unexpected<Error> refuse(http::Context& context, const http::Route& route,
+                                const Principal* caller, Error error) const;
 
   const Parts parts_;
   Caller anonymous_;  ///< every permission: authentication is off

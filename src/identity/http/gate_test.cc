@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "identity/http/testing/fakes.h"
+#include "identity/keys/api_keys.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 
@@ -16,8 +17,11 @@ using namespace std::chrono_literals;
 /// Knows the callers by what stands in `X-Test`.
 class NamedCallers final : public Authenticator {
  public:
-  bool applies(const http::Context& context) const override { return context.request.headers.has("X-Test"); }
-  std::optional<Result<std::shared_ptr<const Principal>>> try_authenticate(http::Context& context) override {
+  bool applies(const http::Context& context) const override {
+    return context.request.headers.has("X-Test");
+  }
+  std::optional<Result<std::shared_ptr<const Principal>>> try_authenticate(
+      http::Context& context) override {
     if (suspends) return std::nullopt;
     return find(context);
   }
@@ -119,7 +123,8 @@ class GateTest : public ::testing::Test {
   std::shared_ptr<NamedCallers> callers_ = std::make_shared<NamedCallers>();
   std::unique_ptr<testing::CountingLimiter> limiter_ = std::make_unique<testing::CountingLimiter>();
   std::vector<AuditEntry> audited_;
-  Denials denials_{{.per_ip = 3}, [this](AuditEntry entry) { audited_.push_back(std::move(entry)); }, clock_};
+  Denials denials_{
+      {.per_ip = 3}, [this](AuditEntry entry) { audited_.push_back(std::move(entry)); }, clock_};
   IdentityGate::LimitsOf limits_of_;
   std::unique_ptr<IdentityGate> gate_;
 };
@@ -251,7 +256,9 @@ TEST_F(GateTest, CountsTheClientBehindATrustedProxy) {
   EXPECT_EQ(limiter_->taken("ip/8.8.8.8"), 1);
 }
 
-TEST_F(GateTest, RouteWithAnUnknownRuleIsClosed) { EXPECT_EQ(enter("mange_users", "key").status, 500); }
+TEST_F(GateTest, RouteWithAnUnknownRuleIsClosed) {
+  EXPECT_EQ(enter("mange_users", "key").status, 500);
+}
 
 }  // namespace
 }  // namespace asahi::identity

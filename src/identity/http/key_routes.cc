@@ -6,7 +6,9 @@ namespace asahi::identity {
 namespace {
 
 json::object key_json(const ApiKey& key, Clock::Time now) {
-  const auto number = [](const std::optional<std::int64_t>& value) { return value ? json::value(*value) : json::value(); };
+  const auto number = [](const std::optional<std::int64_t>& value) {
+    return value ? json::value(*value) : json::value();
+  };
   return {{"prefix", key.prefix},
           {"name", text_or_null_json(key.name)},
           {"user_id", key.user_id},
@@ -34,7 +36,9 @@ std::string resource_of(const ApiKey& key) { return "api_key/" + key.prefix; }
 
 /// What a key may do is in the log, what opens it is not.
 json::object details_of(const ApiKey& key) {
-  return {{"scopes", list_of(key.scopes)}, {"user_id", key.user_id}, {"expires_at", format_rfc3339(key.expires_at)}};
+  return {{"scopes", list_of(key.scopes)},
+          {"user_id", key.user_id},
+          {"expires_at", format_rfc3339(key.expires_at)}};
 }
 
 /// The organisation named in the query, where the caller may name one.
@@ -57,21 +61,28 @@ Task<http::Response> create_key(const RouteParts& parts, http::Context& context)
   ASAHI_CO_TRY(wanted.tokens_per_minute, fields.integer("tokens_per_minute"));
   ASAHI_CO_TRY(const auto days, fields.integer("expires_in_days"));
   // Out of the range of int is out of the range of days too.
-  if (days) wanted.expires_in_days = static_cast<int>(std::clamp<std::int64_t>(*days, -1, 1'000'000));
+  if (days)
+    wanted.expires_in_days = static_cast<int>(std::clamp<std::int64_t>(*days, -1, 1'000'000));
   const auto permissions = scopes_to_permissions(wanted.scopes);
   if (!permissions) {
-    co_return fail_field("scopes", "scopes may be infer, analytics, admin, all, * and the names of permissions");
+    co_return fail_field(
+        "scopes", "scopes may be infer, analytics, admin, all, * and the names of permissions");
   }
-  if (auto ok = check_grant(caller, *permissions); !ok) co_return std::unexpected(std::move(ok.error()));
+  if (auto ok = check_grant(caller, *permissions); !ok)
+    co_return std::unexpected(std::move(ok.error()));
   // The operator's first key for an organisation founds it.
   ASAHI_CO_TRY(const OrgState org, co_await parts.tenants.state(wanted.org_id));
-  if (!org.known && wanted.org_id != Principal::kDefaultOrg && caller.may(Permission::kManageTenants)) {
+  if (!org.known && wanted.org_id != Principal::kDefaultOrg &&
+      caller.may(Permission::kManageTenants)) {
     auto founded = co_await parts.tenants.create({.org_id = wanted.org_id, .name = wanted.org_id});
-    if (!founded && founded.error().code != Errc::kConflict) co_return std::unexpected(std::move(founded.error()));
-    if (founded) co_await audit(parts, context, wanted.org_id, "tenant.create", "tenant/" + wanted.org_id);
+    if (!founded && founded.error().code != Errc::kConflict)
+      co_return std::unexpected(std::move(founded.error()));
+    if (founded)
+      co_await audit(parts, context, wanted.org_id, "tenant.create", "tenant/" + wanted.org_id);
   }
   ASAHI_CO_TRY(const IssuedApiKey issued, co_await parts.keys.create(std::move(wanted)));
-  co_await audit(parts, context, issued.key.org_id, "api_key.create", resource_of(issued.key), details_of(issued.key));
+  co_await audit(parts, context, issued.key.org_id, "api_key.create", resource_of(issued.key),
+                 details_of(issued.key));
   co_return json_reply(201, issued_json(issued, parts.clock.now()));
 }
 
@@ -81,13 +92,15 @@ Task<http::Response> list_keys(const RouteParts& parts, http::Context& context) 
   ASAHI_CO_TRY(const auto keys, co_await parts.keys.list(org_id, page.limit, page.offset));
   json::array rows;
   for (const ApiKey& key : keys) rows.push_back(key_json(key, parts.clock.now()));
-  co_return json_reply(200, {{"org_id", org_id}, {"count", keys.size()}, {"keys", std::move(rows)}});
+  co_return json_reply(200,
+                       {{"org_id", org_id}, {"count", keys.size()}, {"keys", std::move(rows)}});
 }
 
 Task<http::Response> revoke_key(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const std::string org_id, org_of_query(context));
   const std::string prefix(context.path_param("prefix"));
-  if (auto done = co_await parts.keys.revoke(org_id, prefix); !done) co_return std::unexpected(std::move(done.error()));
+  if (auto done = co_await parts.keys.revoke(org_id, prefix); !done)
+    co_return std::unexpected(std::move(done.error()));
   co_await audit(parts, context, org_id, "api_key.revoke", "api_key/" + prefix);
   co_return json_reply(200, {{"prefix", prefix}, {"org_id", org_id}, {"revoked", true}});
 }
@@ -98,13 +111,16 @@ Task<http::Response> rotate_key(const RouteParts& parts, http::Context& context)
   ASAHI_CO_TRY(const ApiKey old, co_await parts.keys.get(org_id, prefix));
   // The successor's rights are handed out like any others.
   const auto permissions = scopes_to_permissions(old.scopes);
-  if (auto ok = check_grant(principal_of(context), permissions.value_or(PermissionSet::organisation())); !ok) {
+  if (auto ok =
+          check_grant(principal_of(context), permissions.value_or(PermissionSet::organisation()));
+      !ok) {
     co_return std::unexpected(std::move(ok.error()));
   }
   ASAHI_CO_TRY(const IssuedApiKey issued, co_await parts.keys.rotate(org_id, prefix));
   json::object details = details_of(issued.key);
   details["rotated_from"] = prefix;
-  co_await audit(parts, context, org_id, "api_key.rotate", resource_of(issued.key), std::move(details));
+  co_await audit(parts, context, org_id, "api_key.rotate", resource_of(issued.key),
+                 std::move(details));
   co_return json_reply(201, issued_json(issued, parts.clock.now()));
 }
 
@@ -115,7 +131,8 @@ void add_key_routes(http::Router& router, const SharedRouteParts& parts) {
   add_both(router, parts, kPost, "/governance/api-keys", "manage_policy", create_key);
   add_both(router, parts, kGet, "/governance/api-keys", "manage_policy", list_keys);
   add_both(router, parts, kDelete, "/governance/api-keys/{prefix}", "manage_policy", revoke_key);
-  add_both(router, parts, kPost, "/governance/api-keys/{prefix}/rotate", "manage_policy", rotate_key);
+  add_both(router, parts, kPost, "/governance/api-keys/{prefix}/rotate", "manage_policy",
+           rotate_key);
   add_both(router, parts, kPost, "/auth/keys", "manage_policy", create_key);
   add_both(router, parts, kDelete, "/auth/keys/{prefix}", "manage_policy", revoke_key);
 }

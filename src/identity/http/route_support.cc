@@ -19,7 +19,8 @@ std::string actor(const Principal& caller) {
   return caller.user_id.empty() ? "anonymous" : caller.user_id;
 }
 
-Result<std::optional<std::int64_t>> query_integer(const http::Request& request, std::string_view name, std::int64_t least,
+Result<std::optional<std::int64_t>> query_integer(const http::Request& request,
+                                                  std::string_view name, std::int64_t least,
                                                   std::int64_t most) {
   const auto text = request.query_param(name);
   if (!text || text->empty()) return std::nullopt;
@@ -27,15 +28,16 @@ Result<std::optional<std::int64_t>> query_integer(const http::Request& request, 
   const char* const end = text->data() + text->size();
   const auto [at, error] = std::from_chars(text->data(), end, value);
   if (error != std::errc{} || at != end || value < least || value > most) {
-    return fail_field(std::string(name), fmt::format("{} must be a whole number from {} to {}", name, least, most));
+    return fail_field(std::string(name),
+                      fmt::format("{} must be a whole number from {} to {}", name, least, most));
   }
   return value;
 }
 
 }  // namespace
 
-void add_both(http::Router& router, const SharedRouteParts& parts, http::Method method, const std::string& pattern,
-              std::string_view access, RouteBody body) {
+void add_both(http::Router& router, const SharedRouteParts& parts, http::Method method,
+              const std::string& pattern, std::string_view access, RouteBody body) {
   const http::Handler handler = [parts, body](http::Context& context) -> Aw<http::Response> {
     auto response = co_await body(*parts, context);
     if (!response) co_return http::native_error(response.error(), context);
@@ -63,7 +65,8 @@ const json::value* Fields::member(std::string_view name) const {
 Result<std::string> Fields::text(std::string_view name, std::size_t most) const {
   const json::value* value = member(name);
   if (value == nullptr) return std::string();
-  if (!value->is_string()) return fail_field(std::string(name), fmt::format("{} must be a text", name));
+  if (!value->is_string())
+    return fail_field(std::string(name), fmt::format("{} must be a text", name));
   if (value->get_string().size() > most) {
     return fail_field(std::string(name), fmt::format("{} must have at most {} bytes", name, most));
   }
@@ -81,11 +84,13 @@ Result<std::vector<std::string>> Fields::texts(std::string_view name, std::size_
   std::vector<std::string> items;
   if (value == nullptr) return items;
   if (!value->is_array() || value->get_array().size() > most) {
-    return fail_field(std::string(name), fmt::format("{} must be a list of at most {} texts", name, most));
+    return fail_field(std::string(name),
+                      fmt::format("{} must be a list of at most {} texts", name, most));
   }
   for (const json::value& item : value->get_array()) {
     if (!item.is_string() || item.get_string().empty() || item.get_string().size() > 255) {
-      return fail_field(std::string(name), fmt::format("{} must hold texts of 1 to 255 bytes", name));
+      return fail_field(std::string(name),
+                        fmt::format("{} must hold texts of 1 to 255 bytes", name));
     }
     items.emplace_back(item.get_string());
   }
@@ -95,14 +100,16 @@ Result<std::vector<std::string>> Fields::texts(std::string_view name, std::size_
 Result<std::optional<std::int64_t>> Fields::integer(std::string_view name) const {
   const json::value* value = member(name);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_int64()) return fail_field(std::string(name), fmt::format("{} must be a whole number", name));
+  if (!value->is_int64())
+    return fail_field(std::string(name), fmt::format("{} must be a whole number", name));
   return value->get_int64();
 }
 
 Result<std::optional<bool>> Fields::boolean(std::string_view name) const {
   const json::value* value = member(name);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_bool()) return fail_field(std::string(name), fmt::format("{} must be true or false", name));
+  if (!value->is_bool())
+    return fail_field(std::string(name), fmt::format("{} must be true or false", name));
   return value->get_bool();
 }
 
@@ -115,20 +122,22 @@ Result<Page> page_of(const http::Request& request) {
 Result<std::string> org_for(const Principal& caller, std::string_view wanted) {
   if (wanted.empty() || wanted == caller.org_id) return caller.org_id;
   if (caller.may(Permission::kManageTenants)) return std::string(wanted);
-  auto unknown = fail(Errc::kNotFound, fmt::format("no organisation '{}'", mended_utf8(wanted, 64)));
+  auto unknown =
+      fail(Errc::kNotFound, fmt::format("no organisation '{}'", mended_utf8(wanted, 64)));
   unknown.error().reason = "organization_not_found";
   return unknown;
 }
 
 Result<void> check_grant(const Principal& caller, PermissionSet wanted) {
   if ((wanted & caller.permissions) == wanted) return {};
-  auto refused = fail(Errc::kForbidden, "this would give away permissions that the caller does not have");
+  auto refused =
+      fail(Errc::kForbidden, "this would give away permissions that the caller does not have");
   refused.error().reason = caller.role.empty() ? "insufficient_scope" : "forbidden";
   return refused;
 }
 
-Aw<void> audit(const RouteParts& parts, const http::Context& context, std::string org_id, std::string action,
-               std::string resource, json::object details) {
+Aw<void> audit(const RouteParts& parts, const http::Context& context, std::string org_id,
+               std::string action, std::string resource, json::object details) {
   AuditEntry entry;
   entry.org_id = std::move(org_id);
   entry.user_id = actor(principal_of(context));
@@ -142,8 +151,10 @@ Aw<void> audit(const RouteParts& parts, const http::Context& context, std::strin
   const std::string what = entry.action;
   auto written = co_await parts.audit.append(std::move(entry));
   if (!written) {
-    Logger("identity").error("a change is not in the audit log",
-                             {{"action", what}, {"request_id", context.request_id}, {"error", written.error().message}});
+    Logger("identity")
+        .error("a change is not in the audit log", {{"action", what},
+                                                    {"request_id", context.request_id},
+                                                    {"error", written.error().message}});
   }
 }
 
@@ -167,7 +178,9 @@ http::Response json_reply(int status, const json::object& body) {
   return http::Response::json(status, write_json(body));
 }
 
-json::value text_or_null_json(const std::string& text) { return text.empty() ? json::value() : json::value(text); }
+json::value text_or_null_json(const std::string& text) {
+  return text.empty() ? json::value() : json::value(text);
+}
 
 json::value time_or_null_json(const std::optional<Clock::Time>& time) {
   return time ? json::value(format_rfc3339(*time)) : json::value();

@@ -1,5 +1,6 @@
 #pragma once
-// What the module's routes have in common: reading bodies, speaking for an organisation, writing the audit log.
+// What the module's routes have in common: reading bodies, speaking for an organisation, writing
+// the audit log.
 
 #include <cstdint>
 #include <optional>
@@ -14,10 +15,11 @@ namespace asahi::identity {
 
 using RouteBody = Task<http::Response> (*)(const RouteParts& parts, http::Context& context);
 /// Adds a handler under its bare path and under /api/v1; its errors become native bodies.
-void add_both(http::Router& router, const SharedRouteParts& parts, http::Method method, const std::string& pattern,
-              std::string_view access, RouteBody body);
+void add_both(http::Router& router, const SharedRouteParts& parts, http::Method method,
+              const std::string& pattern, std::string_view access, RouteBody body);
 
-/// A request's JSON object with members of known kinds. Errors: invalid_argument, with the member as field.
+/// A request's JSON object with members of known kinds. Errors: invalid_argument, with the member
+/// as field.
 class Fields {
  public:
   /// An empty body is an empty object.
@@ -43,16 +45,17 @@ struct Page {
 /// `limit` (1 to 500) and `offset` of the query.
 Result<Page> page_of(const http::Request& request);
 
-/// The organisation that a request is about: the caller's own where none is named. Another one is not found, but for
-/// callers with manage_tenants.
+/// The organisation that a request is about: the caller's own where none is named. Another one is
+/// not found, but for callers with manage_tenants.
 Result<std::string> org_for(const Principal& caller, std::string_view wanted);
-/// Errors: forbidden, when `wanted` has what the caller has not: nobody gives away more than they have.
+/// Errors: forbidden, when `wanted` has what the caller has not: nobody gives away more than they
+/// have.
 Result<void> check_grant(const Principal& caller, PermissionSet wanted);
 
-/// One mutation for the audit log, durable when it returns. What was done stays done when it cannot be written; the log
-/// says so.
-Aw<void> audit(const RouteParts& parts, const http::Context& context, std::string org_id, std::string action,
-               std::string resource, json::object details = {});
+/// One mutation for the audit log, durable when it returns. What was done stays done when it cannot
+/// be written; the log says so.
+Aw<void> audit(const RouteParts& parts, const http::Context& context, std::string org_id,
+               std::string action, std::string resource, json::object details = {});
 /// A refused credential outside the gate (a login).
 void audit_failure(const RouteParts& parts, const http::Context& context, const Error& error);
 

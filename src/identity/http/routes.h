@@ -33,9 +33,11 @@ struct RouteParts {
 };
 using SharedRouteParts = std::shared_ptr<const RouteParts>;
 
-/// POST/GET /governance/api-keys, DELETE …/{prefix}, POST …/{prefix}/rotate, POST /auth/keys, DELETE /auth/keys/{prefix}.
+/// POST/GET /governance/api-keys, DELETE …/{prefix}, POST …/{prefix}/rotate, POST /auth/keys,
+/// DELETE /auth/keys/{prefix}.
 void add_key_routes(http::Router& router, const SharedRouteParts& parts);
-/// POST /signup, /auth/signup, /auth/login, /auth/refresh, /auth/logout, /auth/delete-account, GET /auth/me.
+/// POST /signup, /auth/signup, /auth/login, /auth/refresh, /auth/logout, /auth/delete-account, GET
+/// /auth/me.
 void add_account_routes(http::Router& router, const SharedRouteParts& parts);
 /// GET/POST /org/users, DELETE /org/users/{user_id} (or ?user_id=), GET/POST /org/roles.
 void add_org_routes(http::Router& router, const SharedRouteParts& parts);

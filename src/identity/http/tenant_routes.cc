@@ -15,8 +15,9 @@ json::object tenant_json(const Tenant& tenant) {
                     {"active", tenant.active},
                     {"created_at", format_rfc3339(tenant.created_at)}};
   if (const auto plan = find_plan(tenant.plan)) {
-    body["limits"] = json::object{
-        {"requests_per_day", plan->requests_per_day}, {"models", plan->models}, {"users", plan->users}};
+    body["limits"] = json::object{{"requests_per_day", plan->requests_per_day},
+                                  {"models", plan->models},
+                                  {"users", plan->users}};
   }
   return body;
 }
@@ -32,7 +33,8 @@ Task<http::Response> create_tenant(const RouteParts& parts, http::Context& conte
   ASAHI_CO_TRY(tenant.data_residency, fields.text("data_residency"));
   ASAHI_CO_TRY(tenant.compliance_frameworks, fields.texts("compliance_frameworks", 16));
   ASAHI_CO_TRY(const Tenant created, co_await parts.tenants.create(std::move(tenant)));
-  co_await audit(parts, context, created.org_id, "tenant.create", "tenant/" + created.org_id, {{"plan", created.plan}});
+  co_await audit(parts, context, created.org_id, "tenant.create", "tenant/" + created.org_id,
+                 {{"plan", created.plan}});
   co_return json_reply(201, tenant_json(created));
 }
 
@@ -55,8 +57,9 @@ Task<http::Response> change_tenant(const RouteParts& parts, http::Context& conte
   ASAHI_CO_TRY(const Fields fields, Fields::read(context.request));
   TenantChange change;
   json::object details;
-  for (const auto& [name, member] : {std::pair{"name", &TenantChange::name}, std::pair{"plan", &TenantChange::plan},
-                                     std::pair{"data_residency", &TenantChange::data_residency}}) {
+  for (const auto& [name, member] :
+       {std::pair{"name", &TenantChange::name}, std::pair{"plan", &TenantChange::plan},
+        std::pair{"data_residency", &TenantChange::data_residency}}) {
     if (!fields.has(name)) continue;
     ASAHI_CO_TRY(std::string value, fields.text(name));
     details[name] = value;
@@ -65,7 +68,8 @@ Task<http::Response> change_tenant(const RouteParts& parts, http::Context& conte
   ASAHI_CO_TRY(change.active, fields.boolean("active"));
   if (change.active) details["active"] = *change.active;
   if (details.empty()) {
-    co_return fail(Errc::kInvalidArgument, "nothing to change; give name, plan, data_residency or active");
+    co_return fail(Errc::kInvalidArgument,
+                   "nothing to change; give name, plan, data_residency or active");
   }
   ASAHI_CO_TRY(const Tenant tenant, co_await parts.tenants.update(org_id, std::move(change)));
   co_await audit(parts, context, org_id, "tenant.update", "tenant/" + org_id, std::move(details));

@@ -21,18 +21,24 @@ using std::chrono::seconds;
 
 constexpr int kMostDays = 3'650;
 constexpr int kTries = 50;
-/// A verified key is read anew after the first time by one of its requests, and by all after the second.
+/// A verified key is read anew after the first time by one of its requests, and by all after the
+/// second.
 constexpr seconds kFresh{45}, kRemembered{60};
 /// A prefix that no key has. Short: another process may just be making one.
 constexpr seconds kAbsent{2};
 
 constexpr std::string_view kColumns =
-    "k.key_prefix, k.key_hash, k.org_id, k.user_id, k.name, k.scopes, k.allowed_models, k.created_at, k.expires_at, "
-    "k.valid_until, k.last_used_at, k.revoked, k.rotated_from, k.rate_limit_per_minute, k.tokens_per_minute";
+    "k.key_prefix, k.key_hash, k.org_id, k.user_id, k.name, k.scopes, k.allowed_models, "
+    "k.created_at, k.expires_at, "
+    "k.valid_until, k.last_used_at, k.revoked, k.rotated_from, k.rate_limit_per_minute, "
+    "k.tokens_per_minute";
 
-std::unexpected<Error> refused() { return fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused)); }
+std::unexpected<Error> refused() {
+  return fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused));
+}
 std::unexpected<Error> not_found(const std::string& prefix) {
-  return fail(Errc::kNotFound, fmt::format("no API key with the prefix '{}'; see GET /governance/api-keys", prefix));
+  return fail(Errc::kNotFound,
+              fmt::format("no API key with the prefix '{}'; see GET /governance/api-keys", prefix));
 }
 
 Result<ApiKey> read_key(const sql::Rows& rows, std::size_t row) {
@@ -60,8 +66,8 @@ Clock::Time end_of(const ApiKey& key) {
 
 /// What is remembered of a prefix. Immutable but for the marks.
 struct Remembered {
-  bool opens = false;  ///< false: no such key, revoked or over
-  std::string hash;    ///< of the key; empty: no such key
+  bool opens = false;                    ///< false: no such key, revoked or over
+  std::string hash;                      ///< of the key; empty: no such key
   std::optional<Digest128> fingerprint;  ///< of the key once it was verified
   Principal principal;
   Clock::Steady fresh_until{};
@@ -75,8 +81,12 @@ using Verified = Result<std::shared_ptr<const Principal>>;
 
 class SqlApiKeys final : public ApiKeys {
  public:
-  SqlApiKeys(ApiKeysOptions options, sql::Database& database, Invalidation& invalidation, const Clock& clock)
-      : options_(std::move(options)), database_(database), invalidation_(invalidation), clock_(clock),
+  SqlApiKeys(ApiKeysOptions options, sql::Database& database, Invalidation& invalidation,
+             const Clock& clock)
+      : options_(std::move(options)),
+        database_(database),
+        invalidation_(invalidation),
+        clock_(clock),
         remembered_(options_.max_remembered) {
     random_bytes(fingerprint_key_.data(), fingerprint_key_.size());
     invalidation.listen([this](std::string_view kind, std::string_view id) {
@@ -115,12 +125,14 @@ class SqlApiKeys final : public ApiKeys {
     co_return no_prefix_left();
   }
 
-  Task<std::vector<ApiKey>> list(std::string org_id, std::int64_t limit, std::int64_t offset) override {
-    ASAHI_CO_TRY(const sql::Rows rows,
-                 co_await database_.query({fmt::format("SELECT {} FROM api_keys k WHERE k.org_id = ? "
-                                                       "ORDER BY k.id DESC LIMIT ? OFFSET ?",
-                                                       kColumns),
-                                           {org_id, limit, offset}}));
+  Task<std::vector<ApiKey>> list(std::string org_id, std::int64_t limit,
+                                 std::int64_t offset) override {
+    ASAHI_CO_TRY(
+        const sql::Rows rows,
+        co_await database_.query({fmt::format("SELECT {} FROM api_keys k WHERE k.org_id = ? "
+                                              "ORDER BY k.id DESC LIMIT ? OFFSET ?",
+                                              kColumns),
+                                  {org_id, limit, offset}}));
     std::vector<ApiKey> keys;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       ASAHI_CO_TRY(ApiKey key, read_key(rows, row));
@@ -137,15 +149,17 @@ class SqlApiKeys final : public ApiKeys {
 
   Task<void> revoke(std::string org_id, std::string prefix) override {
     ASAHI_CO_TRY(const sql::Rows rows,
-                 co_await database_.query({"UPDATE api_keys SET revoked = TRUE WHERE org_id = ? AND key_prefix = ?",
-                                           {org_id, prefix}}));
+                 co_await database_.query(
+                     {"UPDATE api_keys SET revoked = TRUE WHERE org_id = ? AND key_prefix = ?",
+                      {org_id, prefix}}));
     if (rows.affected() == 0) co_return not_found(prefix);
     co_await invalidation_.publish("key", prefix);
     co_return Result<void>{};
   }
 
   Task<std::int64_t> revoke_all(std::string org_id, std::string user_id) override {
-    sql::Statement statement{"UPDATE api_keys SET revoked = TRUE WHERE org_id = ? AND revoked = FALSE", {org_id}};
+    sql::Statement statement{
+        "UPDATE api_keys SET revoked = TRUE WHERE org_id = ? AND revoked = FALSE", {org_id}};
     if (!user_id.empty()) {
       statement.sql += " AND user_id = ?";
       statement.params.emplace_back(user_id);
@@ -158,9 +172,10 @@ class SqlApiKeys final : public ApiKeys {
   Task<IssuedApiKey> rotate(std::string org_id, std::string prefix) override {
     const auto issued = std::make_shared<IssuedApiKey>();
     const Clock::Time now = clock_.now();
-    auto done = co_await database_.transaction([this, issued, org_id, prefix, now](sql::Session& session) {
-      return rotate_within(session, org_id, prefix, now, *issued);
-    });
+    auto done =
+        co_await database_.transaction([this, issued, org_id, prefix, now](sql::Session& session) {
+          return rotate_within(session, org_id, prefix, now, *issued);
+        });
     if (!done) co_return std::unexpected(std::move(done.error()));
     co_await invalidation_.publish("key", prefix);
     co_await invalidation_.publish("key", issued->key.prefix);
@@ -188,7 +203,8 @@ class SqlApiKeys final : public ApiKeys {
     if (const auto known = remembered_.find(prefix, clock_.steady_now())) {
       // One of the key's requests reads it anew, the others go on with what is known.
       const Clock::Steady now = clock_.steady_now();
-      const bool refresh = (*known)->opens && now > (*known)->fresh_until && !(*known)->refreshing.exchange(true);
+      const bool refresh =
+          (*known)->opens && now > (*known)->fresh_until && !(*known)->refreshing.exchange(true);
       if (!refresh) co_return compare(*known, text, now);
     }
     if (lookups_.fetch_add(1) >= options_.max_lookups) {
@@ -197,16 +213,18 @@ class SqlApiKeys final : public ApiKeys {
         (*old)->refreshing = false;
         co_return compare(*old, text, clock_.steady_now());
       }
-      auto busy = fail(Errc::kUnavailable, "too many API keys are being looked up at this moment; try again");
+      auto busy = fail(Errc::kUnavailable,
+                       "too many API keys are being looked up at this moment; try again");
       busy.error().retry_after = seconds(1);
       co_return busy;
     }
     const std::uint64_t generation = remembered_.generation(prefix);
-    auto rows = co_await database_.query(
-        {fmt::format("SELECT {}, t.org_id AS tenant, t.plan, t.active FROM api_keys k LEFT JOIN tenants t ON "
-                     "t.org_id = k.org_id WHERE k.key_prefix = ?",
-                     kColumns),
-         {prefix}});
+    auto rows =
+        co_await database_.query({fmt::format("SELECT {}, t.org_id AS tenant, t.plan, t.active "
+                                              "FROM api_keys k LEFT JOIN tenants t ON "
+                                              "t.org_id = k.org_id WHERE k.key_prefix = ?",
+                                              kColumns),
+                                  {prefix}});
     --lookups_;
     const Clock::Steady now = clock_.steady_now();
     if (!rows) {
@@ -259,17 +277,21 @@ class SqlApiKeys final : public ApiKeys {
 
  private:
   static Result<void> check(const ApiKey& key, int days) {
-    if (key.org_id.empty() || key.org_id.size() > 255) return fail_field("org_id", "org_id must have 1 to 255 characters");
+    if (key.org_id.empty() || key.org_id.size() > 255)
+      return fail_field("org_id", "org_id must have 1 to 255 characters");
     if (key.user_id.empty() || key.user_id.size() > 255) {
       return fail_field("user_id", "user_id must have 1 to 255 characters");
     }
     if (key.name.size() > 255) return fail_field("name", "name must have at most 255 characters");
     if (key.scopes.size() > 32 || !scopes_to_permissions(key.scopes)) {
-      return fail_field("scopes", "scopes may be infer, analytics, admin, all, * and the names of permissions");
+      return fail_field(
+          "scopes", "scopes may be infer, analytics, admin, all, * and the names of permissions");
     }
-    if (key.allowed_models.size() > 200) return fail_field("allowed_models", "allowed_models may name at most 200 models");
+    if (key.allowed_models.size() > 200)
+      return fail_field("allowed_models", "allowed_models may name at most 200 models");
     if (days < 1 || days > kMostDays) {
-      return fail_field("expires_in_days", fmt::format("expires_in_days is {}; it must be 1 to {}", days, kMostDays));
+      return fail_field("expires_in_days",
+                        fmt::format("expires_in_days is {}; it must be 1 to {}", days, kMostDays));
     }
     const auto limited = [](const std::optional<std::int64_t>& limit) {
       return limit && (*limit < 1 || *limit > 1'000'000'000);
@@ -277,46 +299,62 @@ class SqlApiKeys final : public ApiKeys {
     if (limited(key.requests_per_minute)) {
       return fail_field("rate_limit_per_minute", "rate_limit_per_minute must be 1 to 1000000000");
     }
-    if (limited(key.tokens_per_minute)) return fail_field("tokens_per_minute", "tokens_per_minute must be 1 to 1000000000");
+    if (limited(key.tokens_per_minute))
+      return fail_field("tokens_per_minute", "tokens_per_minute must be 1 to 1000000000");
     return {};
   }
 
   static std::unexpected<Error> no_prefix_left() {
-    return fail(Errc::kInternal, "no free key prefix was found; the organisation's first four letters have too many keys");
+    return fail(
+        Errc::kInternal,
+        "no free key prefix was found; the organisation's first four letters have too many keys");
   }
 
-  std::string hash(std::string_view text) const { return to_hex(hmac_sha256(options_.pepper.reveal(), text)); }
+  std::string hash(std::string_view text) const {
+    return to_hex(hmac_sha256(options_.pepper.reveal(), text));
+  }
 
   sql::Statement insertion(const IssuedApiKey& issued) const {
     const ApiKey& key = issued.key;
-    return {"INSERT INTO api_keys (key_prefix, key_hash, user_id, org_id, scopes, expires_at, created_at, name, "
-            "rotated_from, rate_limit_per_minute, allowed_models, tokens_per_minute) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-            "?, ?, ?) ON CONFLICT (key_prefix) DO NOTHING",
-            {key.prefix, hash(issued.value.reveal()), key.user_id, key.org_id, list_json(key.scopes),
-             format_rfc3339(key.expires_at), format_rfc3339(key.created_at), text_or_null(key.name),
-             text_or_null(key.rotated_from), value_or_null(key.requests_per_minute), list_json(key.allowed_models),
-             value_or_null(key.tokens_per_minute)}};
+    return {
+        "INSERT INTO api_keys (key_prefix, key_hash, user_id, org_id, scopes, expires_at, "
+        "created_at, name, "
+        "rotated_from, rate_limit_per_minute, allowed_models, tokens_per_minute) VALUES (?, ?, ?, "
+        "?, ?, ?, ?, ?, ?, "
+        "?, ?, ?) ON CONFLICT (key_prefix) DO NOTHING",
+        {key.prefix, hash(issued.value.reveal()), key.user_id, key.org_id, list_json(key.scopes),
+         format_rfc3339(key.expires_at), format_rfc3339(key.created_at), text_or_null(key.name),
+         text_or_null(key.rotated_from), value_or_null(key.requests_per_minute),
+         list_json(key.allowed_models), value_or_null(key.tokens_per_minute)}};
   }
 
   static sql::Statement selection(const std::string& org_id, const std::string& prefix) {
-    return {fmt::format("SELECT {} FROM api_keys k WHERE k.org_id = ? AND k.key_prefix = ?", kColumns), {org_id, prefix}};
+    return {
+        fmt::format("SELECT {} FROM api_keys k WHERE k.org_id = ? AND k.key_prefix = ?", kColumns),
+        {org_id, prefix}};
   }
 
-  Result<void> rotate_within(sql::Session& session, const std::string& org_id, const std::string& prefix, Clock::Time now,
+  Result<void> rotate_within(sql::Session& session, const std::string& org_id,
+                             const std::string& prefix, Clock::Time now,
                              IssuedApiKey& issued) const {
     ASAHI_TRY(const sql::Rows rows, session.query(selection(org_id, prefix)));
     if (rows.empty()) return not_found(prefix);
     ASAHI_TRY(const ApiKey old, read_key(rows, 0));
     if (old.status(now) != "active") {
-      return fail(Errc::kConflict, fmt::format("the key {} is {}; only active keys are rotated", prefix, old.status(now)));
+      return fail(Errc::kConflict, fmt::format("the key {} is {}; only active keys are rotated",
+                                               prefix, old.status(now)));
     }
-    const Clock::Time until = std::min(now + hours(options_.rotation_overlap_hours), old.expires_at);
+    const Clock::Time until =
+        std::min(now + hours(options_.rotation_overlap_hours), old.expires_at);
     // Of two rotations at once the second finds nothing left to change.
-    ASAHI_TRY(const sql::Rows changed,
-              session.query({"UPDATE api_keys SET valid_until = ? WHERE key_prefix = ? AND valid_until IS NULL AND "
-                             "revoked = FALSE",
-                             {format_rfc3339(until), prefix}}));
-    if (changed.affected() == 0) return fail(Errc::kConflict, fmt::format("the key {} was just rotated or revoked", prefix));
+    ASAHI_TRY(
+        const sql::Rows changed,
+        session.query(
+            {"UPDATE api_keys SET valid_until = ? WHERE key_prefix = ? AND valid_until IS NULL AND "
+             "revoked = FALSE",
+             {format_rfc3339(until), prefix}}));
+    if (changed.affected() == 0)
+      return fail(Errc::kConflict, fmt::format("the key {} was just rotated or revoked", prefix));
     issued.key = old;
     issued.key.rotated_from = prefix;
     issued.key.last_used_at.reset();
@@ -341,7 +379,8 @@ class SqlApiKeys final : public ApiKeys {
     entry->hash = rows.text(0, "key_hash");
     const auto left = end_of(key) - clock_.now();
     entry->opens = !key.revoked && left > left.zero();
-    entry->expires = now + (entry->opens ? std::min<std::chrono::nanoseconds>(kRemembered, left) : seconds(kRemembered));
+    entry->expires = now + (entry->opens ? std::min<std::chrono::nanoseconds>(kRemembered, left)
+                                         : seconds(kRemembered));
     entry->fresh_until = now + kFresh;
     Principal& principal = entry->principal;
     principal.kind = Principal::Kind::kApiKey;
@@ -349,14 +388,16 @@ class SqlApiKeys final : public ApiKeys {
     principal.user_id = std::move(key.user_id);
     principal.key_prefix = std::move(key.prefix);
     const auto permissions = scopes_to_permissions(key.scopes);
-    if (!permissions) return fail(Errc::kCorrupt, fmt::format("the key {} has unknown scopes", principal.key_prefix));
+    if (!permissions)
+      return fail(Errc::kCorrupt,
+                  fmt::format("the key {} has unknown scopes", principal.key_prefix));
     principal.permissions = *permissions;
     principal.allowed_models = std::move(key.allowed_models);
     principal.requests_per_minute = key.requests_per_minute;
     principal.tokens_per_minute = key.tokens_per_minute;
     const bool registered = !rows.is_null(0, "tenant");
     principal.org_active = !registered || rows.boolean(0, "active");
-    principal.plan = registered ? find_plan(rows.text(0, "plan")) : options_.default_plan;
+    principal.plan = registered ? find_plan(rows.text(0, "plan")).value_or(Plan{}) : options_.default_plan;
     return entry;
   }
 
@@ -373,7 +414,8 @@ class SqlApiKeys final : public ApiKeys {
   }
 
   /// The key was shown to be right: from now on its fingerprint is enough.
-  std::shared_ptr<const Principal> verified(const Entry& entry, const Digest128& fingerprint, Clock::Steady now) {
+  std::shared_ptr<const Principal> verified(const Entry& entry, const Digest128& fingerprint,
+                                            Clock::Steady now) {
     auto known = std::make_shared<Remembered>();
     known->opens = true;
     known->hash = entry->hash;
@@ -425,9 +467,11 @@ Result<std::unique_ptr<ApiKeys>> make_api_keys(ApiKeysOptions options, sql::Data
                                                Invalidation& invalidation, const Clock& clock) {
   const auto small_letter = [](char c) { return c >= 'a' && c <= 'z'; };
   if (options.prefix.size() != 3 || !std::ranges::all_of(options.prefix, small_letter)) {
-    return fail_field("governance.auth_key_prefix", "the prefix of keys must be three small letters, such as ask");
+    return fail_field("governance.auth_key_prefix",
+                      "the prefix of keys must be three small letters, such as ask");
   }
-  if (options.pepper.reveal().size() < 32) return fail(Errc::kInvalidArgument, "the key pepper is too short");
+  if (options.pepper.reveal().size() < 32)
+    return fail(Errc::kInvalidArgument, "the key pepper is too short");
   return std::make_unique<SqlApiKeys>(std::move(options), database, invalidation, clock);
 }
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/ids.h"
 #include "identity/http/testing/installation.h"
 #include "identity/keys/key_text.h"
 #include "storage/cache/redis/url.h"
@@ -44,13 +45,14 @@ TEST(KeyText, OtherTextsAreNoKeys) {
 }
 
 TEST(Pepper, IsMadeOnceAndKeptToTheOwner) {
-  const std::string folder = std::filesystem::temp_directory_path() / random_id("asahi-pepper-", 12);
+  const std::string folder =
+      std::filesystem::temp_directory_path() / random_id("asahi-pepper-", 12);
   const auto first = read_pepper({}, folder);
   ASSERT_TRUE(first) << first.error().message;
   const auto again = read_pepper({}, folder);
   ASSERT_TRUE(again);
   EXPECT_EQ(first->reveal(), again->reveal());
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat((folder + "/key_pepper").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   EXPECT_EQ(read_pepper(Secret(std::string(32, 'x')), folder)->reveal(), std::string(32, 'x'));
@@ -66,7 +68,8 @@ class ApiKeysContract : public ::testing::TestWithParam<Engine> {
     place_ = TestPlace::make(GetParam());
     if (place_ == nullptr) return;
     loops_.start();
-    auto made = make_api_keys({.pepper = Secret(std::string(32, 'p'))}, *place_->database, invalidation_, clock_);
+    auto made = make_api_keys({.pepper = Secret(std::string(32, 'p'))}, *place_->database,
+                              invalidation_, clock_);
     ASSERT_TRUE(made) << made.error().message;
     keys_ = std::move(*made);
     tenants_ = make_tenants({}, *place_->database, invalidation_, clock_);
@@ -82,7 +85,9 @@ class ApiKeysContract : public ::testing::TestWithParam<Engine> {
     EXPECT_TRUE(issued) << (issued ? "" : issued.error().message);
     return issued.value_or(IssuedApiKey{});
   }
-  NewApiKey acme() const { return {.org_id = "acme", .user_id = "u1", .name = "first", .scopes = {"infer"}}; }
+  NewApiKey acme() const {
+    return {.org_id = "acme", .user_id = "u1", .name = "first", .scopes = {"infer"}};
+  }
   Result<std::shared_ptr<const Principal>> verify(std::string text) {
     return await([&] { return keys_->verify(text); });
   }
@@ -127,10 +132,12 @@ TEST_P(ApiKeysContract, TellsWhoTheKeyBelongsTo) {
 TEST_P(ApiKeysContract, StoresNothingThatOpens) {
   if (keys_ == nullptr) return;
   const IssuedApiKey issued = issue(acme());
-  const auto rows = place_->database->query_blocking({"SELECT key_prefix, key_hash FROM api_keys", {}});
+  const auto rows =
+      place_->database->query_blocking({"SELECT key_prefix, key_hash FROM api_keys", {}});
   ASSERT_TRUE(rows);
   EXPECT_EQ(rows->text(0, "key_hash").size(), 64u);
-  EXPECT_THAT(rows->text(0, "key_hash"), ::testing::Not(::testing::HasSubstr(issued.value.reveal().substr(12))));
+  EXPECT_THAT(rows->text(0, "key_hash"),
+              ::testing::Not(::testing::HasSubstr(issued.value.reveal().substr(12))));
 }
 
 TEST_P(ApiKeysContract, VerifiedKeyNeedsNoDatabaseForAMinuteAtMost) {
@@ -201,7 +208,8 @@ TEST_P(ApiKeysContract, KeysOfOthersAreNotThere) {
   const std::string prefix = issue(acme()).key.prefix;
   EXPECT_EQ(await([&] { return keys_->get("umbrella", prefix); }).error().code, Errc::kNotFound);
   EXPECT_EQ(await([&] { return keys_->revoke("umbrella", prefix); }).error().code, Errc::kNotFound);
-  EXPECT_EQ(error_of(await([&] { return keys_->rotate("umbrella", prefix); })).code, Errc::kNotFound);
+  EXPECT_EQ(error_of(await([&] { return keys_->rotate("umbrella", prefix); })).code,
+            Errc::kNotFound);
   EXPECT_TRUE(await([&] { return keys_->list("umbrella", 10, 0); })->empty());
   EXPECT_EQ(await([&] { return keys_->list("acme", 10, 0); })->size(), 1u);
 }
@@ -219,8 +227,10 @@ TEST_P(ApiKeysContract, RotatedKeyOpensUntilTheOverlapEnds) {
   EXPECT_EQ(successor->key.requests_per_minute, 9);
   EXPECT_EQ(refusal(successor->value.reveal()), "");
   EXPECT_EQ(refusal(old.value.reveal()), "");
-  EXPECT_EQ(await([&] { return keys_->get("acme", old.key.prefix); })->status(clock_.now()), "rotated");
-  EXPECT_EQ(error_of(await([&] { return keys_->rotate("acme", old.key.prefix); })).code, Errc::kConflict);
+  EXPECT_EQ(await([&] { return keys_->get("acme", old.key.prefix); })->status(clock_.now()),
+            "rotated");
+  EXPECT_EQ(error_of(await([&] { return keys_->rotate("acme", old.key.prefix); })).code,
+            Errc::kConflict);
   clock_.advance(24h - 1s);
   EXPECT_EQ(refusal(old.value.reveal()), "");
   clock_.advance(1s);
@@ -257,13 +267,15 @@ TEST_P(ApiKeysContract, LastUseIsWrittenInBatches) {
 
 TEST_P(ApiKeysContract, OrganisationsStateComesWithTheKeyAndChangesAtOnce) {
   if (keys_ == nullptr) return;
-  ASSERT_TRUE(await([&] { return tenants_->create({.org_id = "acme", .name = "Acme", .plan = "pro"}); }));
+  ASSERT_TRUE(
+      await([&] { return tenants_->create({.org_id = "acme", .name = "Acme", .plan = "pro"}); }));
   const std::string text = issue(acme()).value.reveal();
   auto principal = verify(text);
   ASSERT_TRUE(principal);
   EXPECT_TRUE((*principal)->org_active);
   EXPECT_EQ((*principal)->plan->name, "professional");
-  ASSERT_TRUE(await([&] { return tenants_->update("acme", {.plan = "enterprise", .active = false}); }));
+  ASSERT_TRUE(
+      await([&] { return tenants_->update("acme", {.plan = "enterprise", .active = false}); }));
   principal = verify(text);
   ASSERT_TRUE(principal);
   EXPECT_FALSE((*principal)->org_active);
@@ -284,7 +296,8 @@ TEST_P(ApiKeysContract, RevokesAllKeysOfAUser) {
   EXPECT_EQ(refusal(two.value.reveal()), ApiKeys::kRefused);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ApiKeysContract, ::testing::Values(Engine::kSqliteFile, Engine::kPostgres),
+INSTANTIATE_TEST_SUITE_P(Engines, ApiKeysContract,
+                         ::testing::Values(Engine::kSqliteFile, Engine::kPostgres),
                          sql::testing::engine_name);
 
 TEST(Migrations, GoUpAndDownAndUp) {
@@ -313,22 +326,29 @@ TEST(Revocation, ReachesAnotherProcessThroughRedisWithinASecond) {
   const cache_testing::RedisServer redis;
   cache::RedisOptions options;
   options.endpoint = *cache::parse_redis_url(redis.url());
-  testing::Process one(testing::test_config(), *place->database, "/nonexistent", system_clock(), &options);
-  testing::Process two(testing::test_config(), *place->database, "/nonexistent", system_clock(), &options);
+  testing::Process one(testing::test_config(), *place->database, "/nonexistent", system_clock(),
+                       &options);
+  testing::Process two(testing::test_config(), *place->database, "/nonexistent", system_clock(),
+                       &options);
   const auto give_up = std::chrono::steady_clock::now() + 20s;
   while ((one.identity->health() != "healthy" || two.identity->health() != "healthy") &&
          std::chrono::steady_clock::now() < give_up) {
     std::this_thread::sleep_for(5ms);
   }
-  const testing::Reply created = one.post("/governance/api-keys", {{"org_id", "acme"}, {"scopes", {"infer"}}}, testing::as_operator());
+  const testing::Reply created = one.post(
+      "/governance/api-keys", {{"org_id", "acme"}, {"scopes", {"infer"}}}, testing::as_operator());
   ASSERT_EQ(created.status, 201) << created.body;
   const auto key = testing::bearer(created.text("api_key"));
   ASSERT_EQ(two.post("/infer", {}, key).status, 200);
   ASSERT_EQ(two.post("/infer", {}, key).status, 200);
   EXPECT_FALSE(two.suspended);
-  ASSERT_EQ(one.del("/governance/api-keys/" + created.text("prefix") + "?org_id=acme", testing::as_operator()).status, 200);
+  ASSERT_EQ(one.del("/governance/api-keys/" + created.text("prefix") + "?org_id=acme",
+                    testing::as_operator())
+                .status,
+            200);
   const auto revoked = std::chrono::steady_clock::now();
-  while (two.post("/infer", {}, key).status != 401 && std::chrono::steady_clock::now() < revoked + 10s) {
+  while (two.post("/infer", {}, key).status != 401 &&
+         std::chrono::steady_clock::now() < revoked + 10s) {
     std::this_thread::yield();
   }
   EXPECT_LT(std::chrono::steady_clock::now() - revoked, 1s);

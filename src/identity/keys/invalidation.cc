@@ -41,8 +41,9 @@ Aw<void> Invalidation::publish(std::string kind, std::string id) {
   const std::string payload = kind + ':' + id;
   auto sent = co_await redis_->local().run(cache::Command({"PUBLISH", kChannel, payload}));
   if (!sent) {
-    Logger("identity").warning("other processes were not told of a change; they find out within a minute",
-                               {{"change", payload}, {"error", sent.error().message}});
+    Logger("identity")
+        .warning("other processes were not told of a change; they find out within a minute",
+                 {{"change", payload}, {"error", sent.error().message}});
   }
 }
 

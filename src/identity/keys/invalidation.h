@@ -14,10 +14,11 @@
 
 namespace asahi::identity {
 
-/// Tells every process that something it may remember has changed: "key:<prefix>", "org:<org>", "role:<org>", and
-/// whatever other modules agree on ("policy:<org>"). In this process at once; in others by the Redis channel
-/// `asahi:invalidate` within milliseconds. Messages are not kept, so whenever listening (re)starts everybody drops
-/// everything. Without Redis other processes find out when what they remember expires.
+/// Tells every process that something it may remember has changed: "key:<prefix>", "org:<org>",
+/// "role:<org>", and whatever other modules agree on ("policy:<org>"). In this process at once; in
+/// others by the Redis channel `asahi:invalidate` within milliseconds. Messages are not kept, so
+/// whenever listening (re)starts everybody drops everything. Without Redis other processes find out
+/// when what they remember expires.
 class Invalidation {
  public:
   static constexpr std::string_view kChannel = "asahi:invalidate";
@@ -33,9 +34,10 @@ class Invalidation {
   void start();
   /// Ordinary thread, loops still running.
   void stop();
-  /// Tells this process before it suspends, then the others. Redis away: they learn when they reconnect.
+  /// Tells this process before it suspends, then the others. Redis away: they learn when they
+  /// reconnect.
   Aw<void> publish(std::string kind, std::string id);
-  /// True while messages of other processes arrive, or when there are none.
+  /// True once messages of other processes arrive, or when there are none to come.
   bool listening() const { return redis_ == nullptr || listening_.load(std::memory_order_relaxed); }
 
  private:

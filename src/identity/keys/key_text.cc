@@ -25,7 +25,8 @@ char org_letter(char c) {
 std::string make_key_text(std::string_view prefix, std::string_view org_id) {
   std::string text(prefix);
   text += '_';
-  for (std::size_t at = 0; at < kOrgPart; ++at) text += at < org_id.size() ? org_letter(org_id[at]) : '0';
+  for (std::size_t at = 0; at < kOrgPart; ++at)
+    text += at < org_id.size() ? org_letter(org_id[at]) : '0';
   text += '_';
   // Bytes beyond the greatest multiple of 36 are thrown away: every letter is equally likely.
   constexpr std::uint8_t kFair = 256 / 36 * 36;
@@ -41,7 +42,8 @@ std::string make_key_text(std::string_view prefix, std::string_view org_id) {
 }
 
 bool is_key_text(std::string_view prefix, std::string_view text) {
-  if (text.size() != prefix.size() + 1 + kOrgPart + 1 + kSecretPart || !text.starts_with(prefix)) return false;
+  if (text.size() != prefix.size() + 1 + kOrgPart + 1 + kSecretPart || !text.starts_with(prefix))
+    return false;
   text.remove_prefix(prefix.size());
   if (text[0] != '_' || text[1 + kOrgPart] != '_') return false;
   return std::ranges::all_of(text.substr(1, kOrgPart), in_alphabet) &&

@@ -14,9 +14,10 @@
 
 namespace asahi::identity {
 
-/// Values remembered for a while, so that a hot question needs no store. Bounded: a full shard starts over. What was
-/// read while an invalidation came in is not remembered: take `generation` before reading and give it to `put`.
-/// Thread-safe; a look-up costs a short lock and no allocation. `Value` is cheap to copy.
+/// Values remembered for a while, so that a hot question needs no store. Bounded: a full shard
+/// starts over. What was read while an invalidation came in is not remembered: take `generation`
+/// before reading and give it to `put`. Thread-safe; a look-up costs a short lock and no
+/// allocation. `Value` is cheap to copy.
 template <class Value>
 class Memo {
  public:
@@ -77,7 +78,9 @@ class Memo {
   static constexpr std::size_t kShards = 16;
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+    std::size_t operator()(std::string_view key) const {
+      return std::hash<std::string_view>{}(key);
+    }
   };
   struct Entry {
     Value value;

@@ -36,7 +36,10 @@ constexpr std::string_view kDown = "DROP TABLE tenants;";
 }  // namespace
 
 sql::Migration tenants_migration() {
-  return {.version = 201, .name = "identity_tenants", .up = {kSqlite, kPostgres}, .down = {kDown, kDown}};
+  return {.version = 201,
+          .name = "identity_tenants",
+          .up = {kSqlite, kPostgres},
+          .down = {kDown, kDown}};
 }
 
 }  // namespace asahi::identity

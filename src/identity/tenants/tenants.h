@@ -41,7 +41,8 @@ struct TenantChange {
 };
 
 struct TenantsOptions {
-  /// The plan of organisations that nobody registered: starter where authentication is required (R32), else none binds.
+  /// The plan of organisations that nobody registered: starter where authentication is required
+  /// (R32), else none binds.
   std::optional<Plan> default_plan;
 };
 
@@ -49,7 +50,8 @@ struct TenantsOptions {
 class Tenants {
  public:
   virtual ~Tenants() = default;
-  /// `only_first`: fails with forbidden when there is a tenant already. Errors: conflict (taken), invalid_argument.
+  /// `only_first`: fails with forbidden when there is a tenant already. Errors: conflict (taken),
+  /// invalid_argument.
   virtual Task<Tenant> create(Tenant tenant, bool only_first = false) = 0;
   /// Errors: not_found with reason "organization_not_found".
   virtual Task<Tenant> get(std::string org_id) = 0;
@@ -57,16 +59,18 @@ class Tenants {
   virtual Task<Tenant> update(std::string org_id, TenantChange change) = 0;
   /// Removes the row; keys and users are the caller's matter.
   virtual Task<void> remove(std::string org_id) = 0;
-  /// Remembered for up to 60 s in this process, and dropped at once when an invalidation comes; empty: use `state`.
+  /// Remembered for up to 60 s in this process, and dropped at once when an invalidation comes;
+  /// empty: use `state`.
   virtual std::optional<OrgState> try_state(std::string_view org_id) = 0;
   virtual Task<OrgState> state(std::string org_id) = 0;
 };
 
 /// `database`, `invalidation` and `clock` outlive it; listens to `invalidation`.
-std::unique_ptr<Tenants> make_tenants(TenantsOptions options, sql::Database& database, Invalidation& invalidation,
-                                      const Clock& clock);
+std::unique_ptr<Tenants> make_tenants(TenantsOptions options, sql::Database& database,
+                                      Invalidation& invalidation, const Clock& clock);
 
-/// "Acme, Inc." -> "acme-inc": an organisation's id from its name; at most 48 characters, "org" when nothing is left.
+/// "Acme, Inc." -> "acme-inc": an organisation's id from its name; at most 48 characters, "org"
+/// when nothing is left.
 std::string slug_of(std::string_view name);
 
 }  // namespace asahi::identity

@@ -39,7 +39,8 @@ Aw<std::optional<milliseconds>> Lockout::locked(std::string subject) {
   if (!until) co_return std::nullopt;
   std::int64_t end_ms = 0;
   std::from_chars((*until)->data(), (*until)->data() + (*until)->size(), end_ms);
-  const auto left = milliseconds(end_ms) - std::chrono::floor<milliseconds>(clock_.now().time_since_epoch());
+  const auto left =
+      milliseconds(end_ms) - std::chrono::floor<milliseconds>(clock_.now().time_since_epoch());
   if (left <= milliseconds::zero()) co_return std::nullopt;
   co_return left;
 }
@@ -85,7 +86,8 @@ Task<Lockout::Attempt> Lockout::begin(std::vector<std::string> subjects) {
     if (mine) continue;
     for (const std::string& subject : attempt.subjects) {
       const std::string counted = count_key(subject);
-      co_await stored<std::int64_t>([&](cache::Store& store) { return store.add(counted, -1, options_.memory); }, 0);
+      co_await stored<std::int64_t>(
+          [&](cache::Store& store) { return store.add(counted, -1, options_.memory); }, 0);
     }
     co_return refuse(time);
   }
@@ -103,7 +105,8 @@ Aw<void> Lockout::succeeded(Attempt attempt, std::string forgive) {
       co_await stored<std::uint64_t>([&](cache::Store& store) { return store.erase(gone); }, 0);
     }
     if (!clear) {
-      co_await stored<std::int64_t>([&](cache::Store& store) { return store.add(count, -1, options_.memory); }, 0);
+      co_await stored<std::int64_t>(
+          [&](cache::Store& store) { return store.add(count, -1, options_.memory); }, 0);
     }
   }
 }

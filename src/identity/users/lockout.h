@@ -13,9 +13,10 @@
 
 namespace asahi::identity {
 
-/// Slows down whoever guesses passwords (spec §9.1): after `max_failures` failed attempts each further one locks for
-/// 2^(n - max_failures) seconds, up to `longest`. Counted per address and per account, in a store that replicas share;
-/// while that is away, in this process. An attempt counts from its beginning, so that many at once gain nothing.
+/// Slows down whoever guesses passwords (spec §9.1): after `max_failures` failed attempts each
+/// further one locks for 2^(n - max_failures) seconds, up to `longest`. Counted per address and per
+/// account, in a store that replicas share; while that is away, in this process. An attempt counts
+/// from its beginning, so that many at once gain nothing.
 class Lockout {
  public:
   struct Options {
@@ -32,10 +33,11 @@ class Lockout {
   /// `store` and `clock` outlive it.
   Lockout(Options options, cache::Store& store, const Clock& clock);
 
-  /// `subjects`: whose attempts are counted together, "ip:10.0.0.1", "account:…". Errors: rate_limited with reason
-  /// "auth_locked_out" and retry_after.
+  /// `subjects`: whose attempts are counted together, "ip:10.0.0.1", "account:…". Errors:
+  /// rate_limited with reason "auth_locked_out" and retry_after.
   Task<Attempt> begin(std::vector<std::string> subjects);
-  /// Clears `forgive` (the account); an address keeps its earlier failures, or one good account would cover guesses.
+  /// Clears `forgive` (the account); an address keeps its earlier failures, or one good account
+  /// would cover guesses.
   Aw<void> succeeded(Attempt attempt, std::string forgive);
   Aw<void> failed(Attempt attempt);
 

@@ -57,7 +57,8 @@ DROP TABLE users;
 }  // namespace
 
 sql::Migration users_migration() {
-  return {.version = 202, .name = "identity_users", .up = {kSqlite, kPostgres}, .down = {kDown, kDown}};
+  return {
+      .version = 202, .name = "identity_users", .up = {kSqlite, kPostgres}, .down = {kDown, kDown}};
 }
 
 }  // namespace asahi::identity

@@ -15,8 +15,9 @@ namespace {
 
 std::optional<std::string> argon2id(const std::string& password) {
   std::array<char, crypto_pwhash_STRBYTES> out{};
-  if (crypto_pwhash_str_alg(out.data(), password.data(), password.size(), crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                            crypto_pwhash_MEMLIMIT_INTERACTIVE, crypto_pwhash_ALG_ARGON2ID13) != 0) {
+  if (crypto_pwhash_str_alg(out.data(), password.data(), password.size(),
+                            crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE,
+                            crypto_pwhash_ALG_ARGON2ID13) != 0) {
     return std::nullopt;
   }
   return std::string(out.data());
@@ -66,10 +67,12 @@ Result<Passwords::Place> Passwords::enter() {
 Task<std::string> Passwords::hash(Secret password) {
   const std::size_t size = password.reveal().size();
   if (size < kLeast || size > kMost) {
-    co_return fail_field("password", fmt::format("password must have {} to {} characters", kLeast, kMost));
+    co_return fail_field("password",
+                         fmt::format("password must have {} to {} characters", kLeast, kMost));
   }
   ASAHI_CO_TRY(const Place place, enter());
-  auto hash = co_await net::run_blocking(pool_, [&password] { return argon2id(password.reveal()); });
+  auto hash =
+      co_await net::run_blocking(pool_, [&password] { return argon2id(password.reveal()); });
   if (!hash) co_return fail(Errc::kUnavailable, "no memory for a password hash at this moment");
   co_return *std::move(hash);
 }
@@ -80,7 +83,8 @@ Task<bool> Passwords::matches(std::string hash, Secret password) {
   ASAHI_CO_TRY(const Place place, enter());
   const bool equal = co_await net::run_blocking(pool_, [this, &hash, &password] {
     const std::string& against = hash.empty() ? decoy_ : hash;
-    return crypto_pwhash_str_verify(against.c_str(), password.reveal().data(), password.reveal().size()) == 0;
+    return crypto_pwhash_str_verify(against.c_str(), password.reveal().data(),
+                                    password.reveal().size()) == 0;
   });
   co_return equal && !hash.empty();
 }

@@ -11,8 +11,9 @@
 
 namespace asahi::identity {
 
-/// Argon2id hashes of passwords (libsodium, interactive limits: 64 MiB and some 100 ms each), on threads of their own so
-/// that no loop waits. Bounded: more than `max_waiting` at a time are refused, which also bounds the memory.
+/// Argon2id hashes of passwords (libsodium, interactive limits: 64 MiB and some 100 ms each), on
+/// threads of their own so that no loop waits. Bounded: more than `max_waiting` at a time are
+/// refused, which also bounds the memory.
 class Passwords {
  public:
   static constexpr std::size_t kLeast = 8, kMost = 256;  ///< bytes of a password
@@ -22,7 +23,8 @@ class Passwords {
 
   /// Errors: invalid_argument (length), unavailable (too many at once, no memory).
   Task<std::string> hash(Secret password);
-  /// Takes as long for an empty `hash` (no such user, no password) as for a wrong password. Errors: unavailable.
+  /// Takes as long for an empty `hash` (no such user, no password) as for a wrong password. Errors:
+  /// unavailable.
   Task<bool> matches(std::string hash, Secret password);
 
  private:

@@ -23,10 +23,13 @@ std::string random_text() {
   return base64url_encode(bytes);
 }
 
-cache::Bytes shared(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
+cache::Bytes shared(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
 
-/// A session is three keys. The record never changes once written; `seen` expires an hour after the last use; the user's
-/// epoch is what ends all sessions of a user at once. No writer of one key can bring back what another has ended.
+/// A session is three keys. The record never changes once written; `seen` expires an hour after the
+/// last use; the user's epoch is what ends all sessions of a user at once. No writer of one key can
+/// bring back what another has ended.
 struct Keys {
   explicit Keys(std::string_view id) {
     const std::string hash = to_hex(sha256(id));
@@ -56,7 +59,8 @@ std::optional<Record> read_record(std::string_view text) {
   if (!parsed || !parsed->is_object()) return std::nullopt;
   const auto member = [&](std::string_view name) -> std::string {
     const json::value* value = parsed->get_object().if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+    return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                  : std::string();
   };
   Record record;
   record.session.csrf_token = member("csrf");
@@ -110,13 +114,15 @@ class StoredSessions final : public Sessions {
       co_return std::unexpected(std::move(set.error()));
     }
     record->session.id = std::move(id);
-    record->session.expires_at = std::min<Clock::Time>(record->session.expires_at, clock_.now() + kIdle);
+    record->session.expires_at =
+        std::min<Clock::Time>(record->session.expires_at, clock_.now() + kIdle);
     co_return std::move(record->session);
   }
 
   Task<void> close(std::string id) override {
     const Keys keys(id);
-    ASAHI_CO_TRY([[maybe_unused]] const std::uint64_t gone, co_await store_.erase({keys.record, keys.seen}));
+    ASAHI_CO_TRY([[maybe_unused]] const std::uint64_t gone,
+                 co_await store_.erase({keys.record, keys.seen}));
     co_return Result<void>{};
   }
 
@@ -132,7 +138,8 @@ class StoredSessions final : public Sessions {
       ASAHI_CO_TRY(const auto found, co_await store_.get(key));
       if (found) co_return **found;
       const std::string fresh = random_text();
-      ASAHI_CO_TRY(const bool mine, co_await store_.set_if_absent(key, shared(fresh), milliseconds(0)));
+      ASAHI_CO_TRY(const bool mine,
+                   co_await store_.set_if_absent(key, shared(fresh), milliseconds(0)));
       if (mine) co_return fresh;
     }
   }
@@ -152,7 +159,9 @@ std::string cookie_text(std::string_view id, seconds life, bool secure) {
 
 }  // namespace
 
-std::string Sessions::cookie(const Session& session, bool secure) { return cookie_text(session.id, kLongest, secure); }
+std::string Sessions::cookie(const Session& session, bool secure) {
+  return cookie_text(session.id, kLongest, secure);
+}
 std::string Sessions::expired_cookie(bool secure) { return cookie_text({}, seconds(0), secure); }
 
 std::string_view Sessions::id_in(const http::Request& request) {

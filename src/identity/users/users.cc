@@ -14,9 +14,12 @@ namespace asahi::identity {
 namespace {
 
 constexpr std::string_view kColumns =
-    "id, org_id, email, full_name, role, active, created_at, last_active, sso_subject, password_hash";
+    "id, org_id, email, full_name, role, active, created_at, last_active, sso_subject, "
+    "password_hash";
 
-std::unexpected<Error> no_such_user() { return fail(Errc::kNotFound, "no such user; see GET /org/users"); }
+std::unexpected<Error> no_such_user() {
+  return fail(Errc::kNotFound, "no such user; see GET /org/users");
+}
 std::unexpected<Error> wrong_credentials() {
   return fail(Errc::kUnauthenticated, "the e-mail or the password is wrong");
 }
@@ -24,13 +27,17 @@ std::unexpected<Error> wrong_credentials() {
 /// Text before and after one '@', no blanks or controls: whether it takes mail, only mail can tell.
 bool is_email(std::string_view text) {
   const std::size_t at = text.find('@');
-  if (at == 0 || at == std::string_view::npos || at + 1 == text.size() || text.size() > 320) return false;
+  if (at == 0 || at == std::string_view::npos || at + 1 == text.size() || text.size() > 320)
+    return false;
   if (text.find('@', at + 1) != std::string_view::npos) return false;
-  return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+  return std::ranges::none_of(
+      text, [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
 }
 
 std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
   return text;
 }
 
@@ -58,7 +65,8 @@ Result<StoredUser> read_user(const sql::Rows& rows, std::size_t row) {
 /// One writer of an organisation's users at a time, so that no two overrun its plan together.
 Result<void> lock_users(sql::Session& session, const std::string& org_id) {
   if (session.dialect() == sql::Dialect::kSqlite) return {};
-  auto locked = session.query({"SELECT pg_advisory_xact_lock(hashtextextended(?, 202)) IS NULL AS locked", {org_id}});
+  auto locked = session.query(
+      {"SELECT pg_advisory_xact_lock(hashtextextended(?, 202)) IS NULL AS locked", {org_id}});
   if (!locked) return std::unexpected(std::move(locked.error()));
   return {};
 }
@@ -71,7 +79,8 @@ class SqlUsers final : public Users {
     user.email = lower(std::move(user.email));
     if (user.role.empty()) user.role = "viewer";
     if (auto ok = check(user); !ok) co_return std::unexpected(std::move(ok.error()));
-    ASAHI_CO_TRY(const PermissionSet permissions, co_await parts_.roles.permissions(user.org_id, user.role));
+    ASAHI_CO_TRY(const PermissionSet permissions,
+                 co_await parts_.roles.permissions(user.org_id, user.role));
     if (permissions.empty()) {
       co_return fail_field("role", fmt::format("no role '{}'; see GET /org/roles", user.role));
     }
@@ -93,17 +102,21 @@ class SqlUsers final : public Users {
   Task<User> get(std::string org_id, std::string user_id) override {
     ASAHI_CO_TRY(const sql::Rows rows,
                  co_await parts_.database.query(
-                     {fmt::format("SELECT {} FROM users WHERE org_id = ? AND id = ?", kColumns), {org_id, user_id}}));
+                     {fmt::format("SELECT {} FROM users WHERE org_id = ? AND id = ?", kColumns),
+                      {org_id, user_id}}));
     if (rows.empty()) co_return no_such_user();
     ASAHI_CO_TRY(StoredUser stored, read_user(rows, 0));
     co_return std::move(stored.user);
   }
 
-  Task<std::vector<User>> list(std::string org_id, std::int64_t limit, std::int64_t offset) override {
-    ASAHI_CO_TRY(const sql::Rows rows,
-                 co_await parts_.database.query(
-                     {fmt::format("SELECT {} FROM users WHERE org_id = ? ORDER BY id LIMIT ? OFFSET ?", kColumns),
-                      {org_id, limit, offset}}));
+  Task<std::vector<User>> list(std::string org_id, std::int64_t limit,
+                               std::int64_t offset) override {
+    ASAHI_CO_TRY(
+        const sql::Rows rows,
+        co_await parts_.database.query(
+            {fmt::format("SELECT {} FROM users WHERE org_id = ? ORDER BY id LIMIT ? OFFSET ?",
+                         kColumns),
+             {org_id, limit, offset}}));
     std::vector<User> users;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       ASAHI_CO_TRY(StoredUser stored, read_user(rows, row));
@@ -113,17 +126,24 @@ class SqlUsers final : public Users {
   }
 
   Task<void> remove(std::string org_id, std::string user_id) override {
-    co_return co_await parts_.database.transaction([org_id, user_id](sql::Session& session) -> Result<void> {
+    co_return co_await parts_.database.transaction([org_id, user_id](
+                                                       sql::Session& session) -> Result<void> {
       if (auto ok = lock_users(session, org_id); !ok) return ok;
-      ASAHI_TRY(const sql::Rows others,
-                session.query({"SELECT count(*) AS n, COALESCE(SUM(CASE WHEN role IN ('admin', 'owner', 'operator') AND "
-                               "active THEN 1 ELSE 0 END), 0) AS admins FROM users WHERE org_id = ? AND id <> ?",
-                               {org_id, user_id}}));
+      ASAHI_TRY(
+          const sql::Rows others,
+          session.query(
+              {"SELECT count(*) AS n, COALESCE(SUM(CASE WHEN role IN ('admin', 'owner', "
+               "'operator') AND "
+               "active THEN 1 ELSE 0 END), 0) AS admins FROM users WHERE org_id = ? AND id <> ?",
+               {org_id, user_id}}));
       if (others.integer(0, "n") > 0 && others.integer(0, "admins") == 0) {
-        return fail(Errc::kConflict, "the last admin cannot be removed while there are other users; make another admin first");
+        return fail(Errc::kConflict,
+                    "the last admin cannot be removed while there are other users; make another "
+                    "admin first");
       }
-      ASAHI_TRY(const sql::Rows removed,
-                session.query({"DELETE FROM users WHERE org_id = ? AND id = ?", {org_id, user_id}}));
+      ASAHI_TRY(
+          const sql::Rows removed,
+          session.query({"DELETE FROM users WHERE org_id = ? AND id = ?", {org_id, user_id}}));
       if (removed.affected() == 0) return no_such_user();
       return {};
     });
@@ -145,13 +165,15 @@ class SqlUsers final : public Users {
 
   Task<User> sign_in(SsoIdentity identity) override {
     identity.email = lower(std::move(identity.email));
-    if (identity.subject.empty()) co_return fail(Errc::kForbidden, "the identity provider named no subject");
+    if (identity.subject.empty())
+      co_return fail(Errc::kForbidden, "the identity provider named no subject");
     if (identity.role == "operator") {
       co_return fail(Errc::kForbidden, "an identity provider cannot make somebody the operator");
     }
     ASAHI_CO_TRY(const sql::Rows rows,
                  co_await parts_.database.query(
-                     {fmt::format("SELECT {} FROM users WHERE sso_subject = ?", kColumns), {identity.subject}}));
+                     {fmt::format("SELECT {} FROM users WHERE sso_subject = ?", kColumns),
+                      {identity.subject}}));
     if (rows.empty()) co_return co_await first_sign_in(std::move(identity));
     ASAHI_CO_TRY(StoredUser stored, read_user(rows, 0));
     User user = std::move(stored.user);
@@ -159,12 +181,16 @@ class SqlUsers final : public Users {
       co_return fail(Errc::kForbidden, "this account is not active in the organisation");
     }
     if (!identity.role.empty() && identity.role != user.role) {
-      ASAHI_CO_TRY(const PermissionSet permissions, co_await parts_.roles.permissions(user.org_id, identity.role));
+      ASAHI_CO_TRY(const PermissionSet permissions,
+                   co_await parts_.roles.permissions(user.org_id, identity.role));
       if (permissions.empty()) {
-        co_return fail(Errc::kForbidden, fmt::format("the identity provider gave the unknown role '{}'", identity.role));
+        co_return fail(
+            Errc::kForbidden,
+            fmt::format("the identity provider gave the unknown role '{}'", identity.role));
       }
-      ASAHI_CO_TRY(const sql::Rows changed, co_await parts_.database.query({"UPDATE users SET role = ? WHERE id = ?",
-                                                                            {identity.role, user.id}}));
+      ASAHI_CO_TRY(const sql::Rows changed,
+                   co_await parts_.database.query(
+                       {"UPDATE users SET role = ? WHERE id = ?", {identity.role, user.id}}));
       user.role = identity.role;
     }
     co_await mark_active(user.id);
@@ -177,30 +203,41 @@ class SqlUsers final : public Users {
 
  private:
   static Result<void> check(const User& user) {
-    if (user.org_id.empty() || user.org_id.size() > 255) return fail_field("org_id", "org_id must have 1 to 255 characters");
-    if (!is_email(user.email)) return fail_field("email", "email must be an address such as name@example.com");
-    if (user.full_name.size() > 255) return fail_field("full_name", "full_name must have at most 255 bytes");
-    if (user.sso_subject.size() > 512) return fail_field("sso_subject", "the subject is longer than 512 characters");
+    if (user.org_id.empty() || user.org_id.size() > 255)
+      return fail_field("org_id", "org_id must have 1 to 255 characters");
+    if (!is_email(user.email))
+      return fail_field("email", "email must be an address such as name@example.com");
+    if (user.full_name.size() > 255)
+      return fail_field("full_name", "full_name must have at most 255 bytes");
+    if (user.sso_subject.size() > 512)
+      return fail_field("sso_subject", "the subject is longer than 512 characters");
     return {};
   }
 
-  static Result<void> insert(sql::Session& session, const User& user, const std::string& hash, std::int64_t most) {
+  static Result<void> insert(sql::Session& session, const User& user, const std::string& hash,
+                             std::int64_t most) {
     if (auto ok = lock_users(session, user.org_id); !ok) return ok;
     ASAHI_TRY(const sql::Rows count,
               session.query({"SELECT count(*) AS n FROM users WHERE org_id = ?", {user.org_id}}));
     if (count.integer(0, "n") >= most) {
-      auto full = fail(Errc::kForbidden, fmt::format("the plan of this organisation allows {} users; remove one or change "
-                                                     "the plan",
-                                                     most));
+      auto full =
+          fail(Errc::kForbidden,
+               fmt::format("the plan of this organisation allows {} users; remove one or change "
+                           "the plan",
+                           most));
       full.error().reason = "plan_limit";
       return full;
     }
-    ASAHI_TRY(const sql::Rows rows,
-              session.query({"INSERT INTO users (id, email, password_hash, full_name, org_id, role, active, created_at, "
-                             "sso_subject) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                             {user.id, user.email, text_or_null(hash), user.full_name, user.org_id, user.role,
-                              std::int64_t{user.active}, format_rfc3339(user.created_at), text_or_null(user.sso_subject)}}));
-    if (rows.affected() == 0) return fail(Errc::kConflict, "this e-mail address has an account already");
+    ASAHI_TRY(
+        const sql::Rows rows,
+        session.query({"INSERT INTO users (id, email, password_hash, full_name, org_id, role, "
+                       "active, created_at, "
+                       "sso_subject) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                       {user.id, user.email, text_or_null(hash), user.full_name, user.org_id,
+                        user.role, std::int64_t{user.active}, format_rfc3339(user.created_at),
+                        text_or_null(user.sso_subject)}}));
+    if (rows.affected() == 0)
+      return fail(Errc::kConflict, "this e-mail address has an account already");
     return {};
   }
 
@@ -212,14 +249,16 @@ class SqlUsers final : public Users {
     if (!rows.empty()) {
       ASAHI_CO_TRY(stored, read_user(rows, 0));
     }
-    ASAHI_CO_TRY(const bool right, co_await parts_.passwords.matches(stored.password_hash, std::move(password)));
+    ASAHI_CO_TRY(const bool right,
+                 co_await parts_.passwords.matches(stored.password_hash, std::move(password)));
     if (!right || !stored.user.active) co_return wrong_credentials();
     co_return std::move(stored.user);
   }
 
   Task<User> first_sign_in(SsoIdentity identity) {
     if (!identity.create_users) {
-      co_return fail(Errc::kForbidden, "this account is not known here; ask an admin of the organisation to add it");
+      co_return fail(Errc::kForbidden,
+                     "this account is not known here; ask an admin of the organisation to add it");
     }
     User user;
     user.org_id = std::move(identity.org_id);
@@ -229,16 +268,18 @@ class SqlUsers final : public Users {
     user.sso_subject = std::move(identity.subject);
     auto created = co_await create(std::move(user), std::nullopt);
     if (!created && created.error().code == Errc::kInvalidArgument) {
-      co_return fail(Errc::kForbidden, "the identity provider's data do not make a user: " + created.error().message);
+      co_return fail(Errc::kForbidden,
+                     "the identity provider's data do not make a user: " + created.error().message);
     }
     co_return created;
   }
 
   /// A hint to people; a login does not fail for it.
   Aw<void> mark_active(std::string user_id) {
-    auto done = co_await parts_.database.query(
-        {"UPDATE users SET last_active = ? WHERE id = ?", {format_rfc3339(parts_.clock.now()), user_id}});
-    if (!done) log_.warning("a user's last login was not written", {{"error", done.error().message}});
+    auto done = co_await parts_.database.query({"UPDATE users SET last_active = ? WHERE id = ?",
+                                                {format_rfc3339(parts_.clock.now()), user_id}});
+    if (!done)
+      log_.warning("a user's last login was not written", {{"error", done.error().message}});
   }
 
   const UsersParts parts_;

@@ -1,6 +1,7 @@
 // Users, roles, tenants and lock-outs on real databases; sessions in process and on Redis.
 #include "identity/users/users.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -87,14 +88,16 @@ TEST_P(UsersContract, LogsInWithTheRightPasswordOnly) {
 TEST_P(UsersContract, LocksOutAfterTooManyFailures) {
   if (users_ == nullptr) return;
   ASSERT_TRUE(add(user("ann@example.com"), "correct horse"));
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(log_in("ann@example.com", "wrong horse").error().code, Errc::kUnauthenticated);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(log_in("ann@example.com", "wrong horse").error().code, Errc::kUnauthenticated);
   const auto locked = log_in("ann@example.com", "correct horse", "9.9.9.9");
   ASSERT_FALSE(locked);
   EXPECT_EQ(locked.error().reason, "auth_locked_out");
   EXPECT_EQ(locked.error().retry_after, 1s);
   clock_.advance(1001ms);
   EXPECT_TRUE(log_in("ann@example.com", "correct horse", "9.9.9.9"));
-  EXPECT_FALSE(log_in("other@example.com", "correct horse")) << "the address that failed stays under watch";
+  EXPECT_FALSE(log_in("other@example.com", "correct horse"))
+      << "the address that failed stays under watch";
 }
 
 TEST_P(UsersContract, AnAddressHasOneAccount) {
@@ -113,7 +116,8 @@ TEST_P(UsersContract, UsersOfOthersAreNotThere) {
   const auto ann = add(user("ann@example.com"));
   ASSERT_TRUE(ann);
   EXPECT_EQ(await([&] { return users_->get("umbrella", ann->id); }).error().code, Errc::kNotFound);
-  EXPECT_EQ(await([&] { return users_->remove("umbrella", ann->id); }).error().code, Errc::kNotFound);
+  EXPECT_EQ(await([&] { return users_->remove("umbrella", ann->id); }).error().code,
+            Errc::kNotFound);
   EXPECT_TRUE(await([&] { return users_->list("umbrella", 10, 0); })->empty());
 }
 
@@ -124,7 +128,8 @@ TEST_P(UsersContract, PlanLimitsTheNumberOfUsers) {
   const auto sixth = add(user("u6@example.com"));
   ASSERT_FALSE(sixth);
   EXPECT_EQ(sixth.error().reason, "plan_limit");
-  EXPECT_TRUE(add(user("u6@example.com", "viewer", "umbrella"))) << "nobody registered that one: no plan binds";
+  EXPECT_TRUE(add(user("u6@example.com", "viewer", "umbrella")))
+      << "nobody registered that one: no plan binds";
 }
 
 TEST_P(UsersContract, LastAdminStaysWhileThereAreOthers) {
@@ -140,13 +145,15 @@ TEST_P(UsersContract, LastAdminStaysWhileThereAreOthers) {
 TEST_P(UsersContract, SsoNeverTakesOverAnAccount) {
   if (users_ == nullptr) return;
   ASSERT_TRUE(add(user("ann@example.com", "admin"), "correct horse"));
-  SsoIdentity ann{.subject = "oidc:corp:1", .org_id = "acme", .email = "ann@example.com", .create_users = true};
+  SsoIdentity ann{
+      .subject = "oidc:corp:1", .org_id = "acme", .email = "ann@example.com", .create_users = true};
   EXPECT_EQ(sign_in(ann).error().code, Errc::kConflict);
 }
 
 TEST_P(UsersContract, SsoCreatesUsersOnlyWhereAllowed) {
   if (users_ == nullptr) return;
-  SsoIdentity bob{.subject = "oidc:corp:2", .org_id = "acme", .email = "Bob@example.com", .full_name = "Bob"};
+  SsoIdentity bob{
+      .subject = "oidc:corp:2", .org_id = "acme", .email = "Bob@example.com", .full_name = "Bob"};
   EXPECT_EQ(sign_in(bob).error().code, Errc::kForbidden);
   bob.create_users = true;
   const auto first = sign_in(bob);
@@ -164,21 +171,33 @@ TEST_P(UsersContract, SsoCreatesUsersOnlyWhereAllowed) {
   EXPECT_EQ(sign_in(bob).error().code, Errc::kForbidden);
   bob.role = "";
   bob.org_id = "umbrella";
-  EXPECT_EQ(sign_in(bob).error().code, Errc::kForbidden) << "one provider's subject belongs to one organisation";
+  EXPECT_EQ(sign_in(bob).error().code, Errc::kForbidden)
+      << "one provider's subject belongs to one organisation";
   EXPECT_FALSE(log_in("bob@example.com", "")) << "who has no password cannot log in with one";
 }
 
 TEST_P(UsersContract, RolesOfAnOrganisationsOwn) {
   if (users_ == nullptr) return;
   const PermissionSet auditing{Permission::kViewAuditLog, Permission::kViewMetrics};
-  ASSERT_TRUE(await([&] { return roles_->put("acme", {.name = "auditor", .permissions = auditing}); }));
+  ASSERT_TRUE(
+      await([&] { return roles_->put("acme", {.name = "auditor", .permissions = auditing}); }));
   EXPECT_EQ(*await([&] { return users_->permissions("acme", "auditor"); }), auditing);
   EXPECT_TRUE(await([&] { return users_->permissions("umbrella", "auditor"); })->empty());
-  ASSERT_TRUE(await([&] { return roles_->put("acme", {.name = "auditor", .permissions = {Permission::kInfer}}); }));
-  EXPECT_EQ(*await([&] { return users_->permissions("acme", "auditor"); }), PermissionSet{Permission::kInfer});
-  EXPECT_EQ(await([&] { return roles_->put("acme", {.name = "admin", .permissions = auditing}); }).error().code,
+  ASSERT_TRUE(await([&] {
+    return roles_->put("acme", {.name = "auditor", .permissions = {Permission::kInfer}});
+  }));
+  EXPECT_EQ(*await([&] { return users_->permissions("acme", "auditor"); }),
+            PermissionSet{Permission::kInfer});
+  EXPECT_EQ(await([&] { return roles_->put("acme", {.name = "admin", .permissions = auditing}); })
+                .error()
+                .code,
             Errc::kConflict);
-  EXPECT_EQ(await([&] { return roles_->put("acme", {.name = "x", .permissions = {Permission::kManageTenants}}); }).error().field,
+  EXPECT_EQ(await([&] {
+              return roles_->put("acme",
+                                 {.name = "x", .permissions = {Permission::kManageTenants}});
+            })
+                .error()
+                .field,
             "permissions");
   EXPECT_EQ(await([&] { return roles_->list("acme"); })->size(), 5u);
 }
@@ -190,7 +209,8 @@ TEST_P(UsersContract, TenantsAreFoundedOnce) {
   };
   EXPECT_TRUE(create({.org_id = "acme", .name = "Acme", .settings = {{"colour", "red"}}}, true));
   EXPECT_EQ(create({.org_id = "acme", .name = "Acme"}).error().code, Errc::kConflict);
-  EXPECT_EQ(create({.org_id = "umbrella", .name = "Umbrella"}, true).error().code, Errc::kForbidden);
+  EXPECT_EQ(create({.org_id = "umbrella", .name = "Umbrella"}, true).error().code,
+            Errc::kForbidden);
   EXPECT_EQ(create({.org_id = "a b", .name = "Acme"}).error().field, "org_id");
   EXPECT_EQ(create({.org_id = "ab", .name = ""}).error().field, "name");
   EXPECT_EQ(create({.org_id = "ab", .name = "x", .plan = "gold"}).error().field, "plan");
@@ -203,7 +223,8 @@ TEST_P(UsersContract, TenantsAreFoundedOnce) {
   EXPECT_FALSE(await([&] { return tenants_->state("acme"); })->known);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, UsersContract, ::testing::Values(Engine::kSqliteFile, Engine::kPostgres),
+INSTANTIATE_TEST_SUITE_P(Engines, UsersContract,
+                         ::testing::Values(Engine::kSqliteFile, Engine::kPostgres),
                          sql::testing::engine_name);
 
 TEST(Slug, IsMadeOfLettersAndDigits) {
@@ -241,7 +262,8 @@ TEST_F(LockoutTest, DoublesFromTheTenthFailureUpToFifteenMinutes) {
   for (const std::int64_t expected : {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900}) {
     EXPECT_EQ(wait_seconds(), expected);
     clock_.advance(std::chrono::seconds(expected) + 1ms);
-    if (clock_.now().time_since_epoch() > 1'700'000'000s + 3'500s) break;  // the first failures are forgotten by then
+    if (clock_.now().time_since_epoch() > 1'700'000'000s + 3'500s)
+      break;  // the first failures are forgotten by then
     fail_once();
   }
 }
@@ -345,8 +367,11 @@ TEST_P(SessionsContract, LastsAnHourFromTheLastUseAndADayAtMost) {
   EXPECT_FALSE(find(idle.id));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, SessionsContract, ::testing::Values(Backend::kMemory, Backend::kRedis),
-                         [](const auto& info) { return info.param == Backend::kMemory ? "memory" : "redis"; });
+INSTANTIATE_TEST_SUITE_P(Backends, SessionsContract,
+                         ::testing::Values(Backend::kMemory, Backend::kRedis),
+                         [](const auto& info) {
+                           return info.param == Backend::kMemory ? "memory" : "redis";
+                         });
 
 TEST(SessionCookie, IsReadFromAmongOthers) {
   http::Request request;
@@ -360,7 +385,8 @@ TEST(SessionCookie, IsReadFromAmongOthers) {
 TEST(SessionCookie, IsOutOfReachOfScriptsAndOtherSites) {
   const std::string cookie = Sessions::cookie({.id = "abc"}, true);
   EXPECT_EQ(cookie, "asahi_session=abc; Path=/; HttpOnly; SameSite=Lax; Max-Age=86400; Secure");
-  EXPECT_EQ(Sessions::expired_cookie(false), "asahi_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+  EXPECT_EQ(Sessions::expired_cookie(false),
+            "asahi_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #pragma once
 // Stand-ins for what other folders bring, and the table that the gateway's migration 101 makes.
 
+#include <algorithm>
+#include <array>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <set>
@@ -14,7 +17,8 @@
 
 namespace asahi::identity::testing {
 
-/// Counts for ever: a window that never moves. `suspends`: answers only through `take`, as over Redis.
+/// Counts for ever: a window that never moves. `suspends`: answers only through `take`, as over
+/// Redis.
 class CountingLimiter final : public RateLimiter {
  public:
   explicit CountingLimiter(bool suspends = false) : suspends_(suspends) {}
@@ -53,7 +57,10 @@ class CountingLimiter final : public RateLimiter {
     }
     return verdict;
   }
-  static std::string name(const Limit& limit) { return std::string(to_string(limit.scope)) + '/' + limit.id; }
+  static std::string name(const Limit& limit) {
+    constexpr std::array kScopes = {"ip", "key", "user", "org", "model"};
+    return std::string(kScopes.at(static_cast<std::size_t>(limit.scope))) + '/' + limit.id;
+  }
 
   const bool suspends_;
   std::mutex mutex_;
@@ -72,7 +79,9 @@ class AuditNotes final : public AuditLog {
     (void)record(std::move(entry));
     co_return "aud_1";
   }
-  Task<std::vector<StoredAuditEntry>> query(AuditFilter) override { co_return std::vector<StoredAuditEntry>(); }
+  Task<std::vector<StoredAuditEntry>> query(AuditFilter) override {
+    co_return std::vector<StoredAuditEntry>();
+  }
   Task<AuditVerification> verify(std::string) override { co_return AuditVerification{}; }
   Task<std::int64_t> trim(std::string, Clock::Time) override { co_return 0; }
   bool flush(std::chrono::milliseconds) override { return true; }
@@ -82,7 +91,8 @@ class AuditNotes final : public AuditLog {
   std::vector<std::string> lines() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> lines;
-    for (const AuditEntry& entry : entries_) lines.push_back(entry.action + ' ' + entry.resource + ' ' + entry.result);
+    for (const AuditEntry& entry : entries_)
+      lines.push_back(entry.action + ' ' + entry.resource + ' ' + entry.result);
     return lines;
   }
   std::vector<AuditEntry> entries() const {
@@ -120,15 +130,24 @@ class PlainTokens final : public TokenIssuer {
 inline sql::Migration api_keys_table() {
   return {.version = 101,
           .name = "api_keys",
-          .up = {.sqlite = "CREATE TABLE api_keys (id INTEGER PRIMARY KEY, key_prefix TEXT NOT NULL UNIQUE, key_hash TEXT "
-                           "NOT NULL, user_id TEXT NOT NULL, org_id TEXT NOT NULL, scopes TEXT NOT NULL DEFAULT '[]', "
-                           "expires_at TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, name "
-                           "TEXT, last_used_at TEXT, rotated_from TEXT, rate_limit_per_minute INTEGER, allowed_models TEXT)",
-                 .postgres = "CREATE TABLE api_keys (id BIGSERIAL PRIMARY KEY, key_prefix VARCHAR(12) NOT NULL UNIQUE, "
-                             "key_hash VARCHAR(255) NOT NULL, user_id VARCHAR(255) NOT NULL, org_id VARCHAR(255) NOT NULL, "
-                             "scopes JSONB NOT NULL DEFAULT '[]', expires_at TIMESTAMPTZ NOT NULL, revoked BOOLEAN NOT NULL "
-                             "DEFAULT false, created_at TIMESTAMPTZ NOT NULL DEFAULT now(), name VARCHAR(255), last_used_at "
-                             "TIMESTAMPTZ, rotated_from VARCHAR(12), rate_limit_per_minute INTEGER, allowed_models JSONB)"},
+          .up = {.sqlite = "CREATE TABLE api_keys (id INTEGER PRIMARY KEY, key_prefix TEXT NOT "
+                           "NULL UNIQUE, key_hash TEXT "
+                           "NOT NULL, user_id TEXT NOT NULL, org_id TEXT NOT NULL, scopes TEXT NOT "
+                           "NULL DEFAULT '[]', "
+                           "expires_at TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0, "
+                           "created_at TEXT NOT NULL, name "
+                           "TEXT, last_used_at TEXT, rotated_from TEXT, rate_limit_per_minute "
+                           "INTEGER, allowed_models TEXT)",
+                 .postgres = "CREATE TABLE api_keys (id BIGSERIAL PRIMARY KEY, key_prefix "
+                             "VARCHAR(12) NOT NULL UNIQUE, "
+                             "key_hash VARCHAR(255) NOT NULL, user_id VARCHAR(255) NOT NULL, "
+                             "org_id VARCHAR(255) NOT NULL, "
+                             "scopes JSONB NOT NULL DEFAULT '[]', expires_at TIMESTAMPTZ NOT NULL, "
+                             "revoked BOOLEAN NOT NULL "
+                             "DEFAULT false, created_at TIMESTAMPTZ NOT NULL DEFAULT now(), name "
+                             "VARCHAR(255), last_used_at "
+                             "TIMESTAMPTZ, rotated_from VARCHAR(12), rate_limit_per_minute "
+                             "INTEGER, allowed_models JSONB)"},
           .down = {.sqlite = "DROP TABLE api_keys", .postgres = "DROP TABLE api_keys"}};
 }
 

@@ -17,7 +17,8 @@
 
 namespace asahi::identity::testing {
 
-/// A database of its own with the module's tables; null and the test marked as skipped where its program is missing.
+/// A database of its own with the module's tables; null and the test marked as skipped where its
+/// program is missing.
 class TestPlace {
  public:
   static std::unique_ptr<TestPlace> make(sql::testing::Engine engine) {
@@ -64,7 +65,8 @@ struct Reply {
   std::string text(std::string_view name) const {
     const json::object all = object();
     const json::value* value = all.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+    return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                  : std::string();
   }
 };
 
@@ -78,14 +80,20 @@ class Process {
       : config_(std::move(config)), limiter(limiter_suspends) {
     loops_.start();
     if (redis != nullptr) redis_ = cache::make_redis_clients(loops_, *redis);
-    auto made = Identity::make({config_, "development", std::move(data_dir), loops_, database, redis_, metrics_, clock, audit,
-                                limiter});
+    auto made = Identity::make({config_, "development", std::move(data_dir), loops_, database,
+                                redis_, metrics_, clock, audit, limiter});
     EXPECT_TRUE(made) << (made ? "" : made.error().message);
     identity = std::move(*made);
     identity->use_tokens(tokens);
     identity->add_routes(router);
-    router.get("/open", [](http::Context&) -> Aw<http::Response> { co_return http::Response::text(200, "open"); }, "public");
-    router.post("/infer", [](http::Context&) -> Aw<http::Response> { co_return http::Response::text(200, "answer"); }, "infer");
+    router.get(
+        "/open",
+        [](http::Context&) -> Aw<http::Response> { co_return http::Response::text(200, "open"); },
+        "public");
+    router.post(
+        "/infer",
+        [](http::Context&) -> Aw<http::Response> { co_return http::Response::text(200, "answer"); },
+        "infer");
     identity->start();
   }
   ~Process() {
@@ -104,8 +112,8 @@ class Process {
   }
 
   /// A request through gate and route, as net/http/server.h takes it.
-  Reply call(http::Method method, const std::string& path, const std::string& body = {}, const Fields& fields = {},
-             const std::string& peer = "127.0.0.1") {
+  Reply call(http::Method method, const std::string& path, const std::string& body = {},
+             const Fields& fields = {}, const std::string& peer = "127.0.0.1") {
     return wait_for([&]() -> Aw<Reply> {
       http::Request request;
       request.method = method;
@@ -146,12 +154,16 @@ class Process {
       co_return reply;
     });
   }
-  Reply get(const std::string& path, const Fields& fields = {}) { return call(http::Method::kGet, path, {}, fields); }
+  Reply get(const std::string& path, const Fields& fields = {}) {
+    return call(http::Method::kGet, path, {}, fields);
+  }
   Reply post(const std::string& path, const json::object& body, const Fields& fields = {},
              const std::string& peer = "127.0.0.1") {
     return call(http::Method::kPost, path, write_json(body), fields, peer);
   }
-  Reply del(const std::string& path, const Fields& fields = {}) { return call(http::Method::kDelete, path, {}, fields); }
+  Reply del(const std::string& path, const Fields& fields = {}) {
+    return call(http::Method::kDelete, path, {}, fields);
+  }
 
  private:
   const Config config_;
@@ -168,7 +180,9 @@ class Process {
   bool suspended = false;  ///< the last call needed more than `try_enter`
 };
 
-inline Process::Fields bearer(const std::string& key) { return {{"Authorization", "Bearer " + key}}; }
+inline Process::Fields bearer(const std::string& key) {
+  return {{"Authorization", "Bearer " + key}};
+}
 inline constexpr const char* kAdminSecret = "an admin secret of tests";
 inline Process::Fields as_operator() { return {{"X-Admin-Secret", kAdminSecret}}; }
 
