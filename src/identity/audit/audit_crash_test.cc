@@ -1,6 +1,7 @@
 // Processes that are killed at any moment, and several that write one chain.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +98,10 @@ class AuditCrash : public testing::AuditFixture {
     child.acknowledged = ends[0];
     return child;
   }
+  static void wait_for_first(const Child& child) {
+    pollfd ready{.fd = child.acknowledged, .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&ready, 1, 30'000), 1);
+  }
   static std::vector<std::string> acknowledged(const Child& child) {
     std::string text;
     char buffer[4096];
@@ -128,8 +133,9 @@ TEST_P(AuditCrash, EveryAcknowledgedEntryIsThereAndTheChainVerifies) {
   std::size_t kept = 0;
   for (int round = 0; round < rounds; ++round) {
     const Child child = start(std::to_string(round), 1'000'000);
-    // From before it has opened anything to some hundred entries.
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 250));
+    // From before it has opened anything (some rounds) to some hundred entries.
+    if (random() % 4 != 0) wait_for_first(child);
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 200));
     ASSERT_EQ(::kill(child.process, SIGKILL), 0);
     int status = 0;
     ASSERT_EQ(::waitpid(child.process, &status, 0), child.process);

@@ -11,9 +11,8 @@ UPDATE audit_entries e SET seq = n.seq
   FROM (SELECT id, row_number() OVER (PARTITION BY org_id ORDER BY id) AS seq FROM audit_entries) n
   WHERE e.id = n.id;
 ALTER TABLE audit_entries ALTER COLUMN seq SET NOT NULL;
-CREATE UNIQUE INDEX idx_audit_chain ON audit_entries (org_id, seq);
 DROP INDEX idx_audit_org_id;
-CREATE INDEX idx_audit_org_timestamp ON audit_entries (org_id, timestamp);
+CREATE UNIQUE INDEX idx_audit_org_id ON audit_entries (org_id, seq);
 CREATE TABLE audit_heads (
   org_id VARCHAR(255) PRIMARY KEY,
   seq BIGINT NOT NULL,
@@ -65,8 +64,7 @@ DROP TRIGGER audit_entries_truncate ON audit_entries;
 DROP TABLE audit_heads;
 DROP TABLE audit_anchors;
 DROP FUNCTION audit_guard();
-DROP INDEX idx_audit_org_timestamp;
-DROP INDEX idx_audit_chain;
+DROP INDEX idx_audit_org_id;
 ALTER TABLE audit_entries DROP COLUMN seq;
 CREATE INDEX idx_audit_org_id ON audit_entries (org_id);
 )sql";
@@ -75,9 +73,8 @@ constexpr std::string_view kUpSqlite = R"sql(
 ALTER TABLE audit_entries ADD COLUMN seq INTEGER;
 UPDATE audit_entries SET seq = (SELECT count(*) FROM audit_entries b
   WHERE b.org_id = audit_entries.org_id AND b.id <= audit_entries.id);
-CREATE UNIQUE INDEX idx_audit_chain ON audit_entries (org_id, seq);
 DROP INDEX idx_audit_org_id;
-CREATE INDEX idx_audit_org_timestamp ON audit_entries (org_id, timestamp);
+CREATE UNIQUE INDEX idx_audit_org_id ON audit_entries (org_id, seq);
 CREATE TABLE audit_heads (
   org_id TEXT PRIMARY KEY,
   seq INTEGER NOT NULL,
@@ -137,8 +134,7 @@ DROP TRIGGER audit_entries_no_delete;
 DROP TRIGGER audit_entries_no_replace;
 DROP TABLE audit_heads;
 DROP TABLE audit_anchors;
-DROP INDEX idx_audit_org_timestamp;
-DROP INDEX idx_audit_chain;
+DROP INDEX idx_audit_org_id;
 ALTER TABLE audit_entries DROP COLUMN seq;
 CREATE INDEX idx_audit_org_id ON audit_entries (org_id);
 )sql";
