@@ -27,14 +27,7 @@ void bind_secret(Binder& binder, const char* variable, Secret& field, std::size_
 void bind_governance(Binder& binder, Config& c) {
   // The aliases first: what the keys themselves say counts more.
   auto security = binder.section("security");
-<<<<<<< HEAD
   security.value("api_key_required", c.auth_required, {.help = "same as governance.auth_api_key_required"});
-=======
-  security.value("api_key_required", c.auth_required,
-                 {.help = "same as governance.auth_api_key_required"});
-  security.value("rate_limit_per_minute", c.rate_limit_per_minute,
-                 {.min = 0, .max = 1e9, .help = "same as api.rate_limit_per_minute"});
->>>>>>> t3-core
   security.value("brute_force_max_failures", c.max_failures,
                  {.min = 1, .max = 1000, .help = "failed logins before a lock-out"});
   security.value("brute_force_max_lockout_seconds", c.max_lockout_seconds,
@@ -51,11 +44,6 @@ void bind_governance(Binder& binder, Config& c) {
                    {.min = 3, .max = 3, .help = "first letters of API keys"});
   governance.value("rotation_overlap_hours", c.rotation_overlap_hours,
                    {.min = 0, .max = 720, .help = "how long a rotated key stays valid"});
-<<<<<<< HEAD
-=======
-  governance.value("encryption_key_env", c.encryption_key_env,
-                   {.help = "variable that holds the master key"});
->>>>>>> t3-core
   if (!std::ranges::all_of(c.key_prefix, [](char l) { return l >= 'a' && l <= 'z'; })) {
     fault(binder, "governance.auth_key_prefix", c.key_prefix, "must be three small letters");
   }
@@ -76,13 +64,8 @@ void bind_governance(Binder& binder, Config& c) {
 
 void bind_auth(Binder& binder, Config& c) {
   auto auth = binder.section("auth");
-<<<<<<< HEAD
   auth.value("signup", c.signup, {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
   auth.value("public_url", c.public_url, {.help = "where browsers reach this gateway"});
-=======
-  auth.value("signup", c.signup,
-             {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
->>>>>>> t3-core
   auth.value("jwt_issuer", c.jwt_issuer, {.min = 1, .help = "iss of tokens"});
   auth.value("jwt_audience", c.jwt_audience, {.min = 1, .help = "aud of tokens"});
   auth.value("jwt_alg", c.jwt_alg,
@@ -103,13 +86,8 @@ void bind_auth(Binder& binder, Config& c) {
     section.value("scopes", provider.scopes, {.help = "what to ask for"});
     section.value("org_id", provider.org_id, {.help = "organisation of its users"});
     section.value("role_claim", provider.role_claim, {.help = "claim that names the role"});
-<<<<<<< HEAD
     section.value("role_map", provider.role_map, {.help = "value=role of that claim, the most important first"});
     section.value("create_users", provider.create_users, {.help = "create unknown users at their first login"});
-=======
-    section.value("create_users", provider.create_users,
-                  {.help = "create unknown users at their first login"});
->>>>>>> t3-core
     const std::string path = "auth.oidc.providers." + name;
     if (provider.issuer.empty()) fault(binder, path + ".issuer", "", "must be the provider's URL");
     if (provider.client_id.empty()) fault(binder, path + ".client_id", "", "must not be empty");

@@ -25,15 +25,6 @@ std::string digits(std::int64_t value) {
   return {buffer.data(), end};
 }
 
-<<<<<<< HEAD
-=======
-/// Fills `details` of the native error body.
-template <class AnyError>
-void set_details(AnyError& error, std::string members) {
-  if constexpr (requires { error.details = std::move(members); })
-    error.details = std::move(members);
-}
-
 std::string_view subject_of(LimitScope scope) {
   switch (scope) {
     case LimitScope::kIp:
@@ -50,7 +41,6 @@ std::string_view subject_of(LimitScope scope) {
   return "model";
 }
 
->>>>>>> t3-core
 std::string user_of(const Principal* caller) {
   if (caller == nullptr) return "anonymous";
   if (caller->kind == Principal::Kind::kApiKey) return "key:" + caller->key_prefix;

@@ -14,11 +14,7 @@ namespace asahi::identity {
 /// What a login hands out (spec §2.8, §9.2).
 struct TokenPair {
   Secret access_token;                     ///< a JWT
-<<<<<<< HEAD
   Secret refresh_token;                    ///< opaque; traded once for a new pair
-=======
-  Secret refresh_token;                    ///< opaque or a JWT; traded once for a new pair
->>>>>>> t3-core
   std::chrono::seconds expires_in{3'600};  ///< of the access token
 };
 
@@ -28,12 +24,7 @@ class TokenIssuer {
   virtual ~TokenIssuer() = default;
   /// `plan`: name of the organisation's plan, empty without one. Errors: unavailable (no signing
   /// key, store away).
-<<<<<<< HEAD
   virtual Task<TokenPair> issue(User user, PermissionSet permissions, std::string plan) = 0;
-=======
-  virtual Result<TokenPair> issue(const User& user, PermissionSet permissions,
-                                  std::string plan) = 0;
->>>>>>> t3-core
   /// A new pair for a refresh token, which is spent by it. The user is looked up again: one who was
   /// removed, or whose role changed, gets nothing of before. Errors: unauthenticated (one message
   /// for every reason), unavailable.
