@@ -98,7 +98,9 @@ class LimiterFake final : public identity::RateLimiter {
     return identity::LimitVerdict{};
   }
   Aw<identity::LimitVerdict> take(std::vector<Ask> asks) override { co_return *try_take(asks); }
-  void adjust(const identity::Limit& limit, std::int64_t by) override { taken[name(limit)] += by; }
+  void adjust(const identity::Limit& limit, std::int64_t by, identity::LimitStamp) override {
+    taken[name(limit)] += by;
+  }
 
   std::map<std::string, std::int64_t> taken;
 

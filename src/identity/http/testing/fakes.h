@@ -28,7 +28,7 @@ class CountingLimiter final : public RateLimiter {
     return decide(asks);
   }
   Aw<LimitVerdict> take(std::vector<Ask> asks) override { co_return decide(asks); }
-  void adjust(const Limit&, std::int64_t) override {}
+  void adjust(const Limit&, std::int64_t, LimitStamp) override {}
 
   /// "key/ask_acme_abc" -> taken.
   std::int64_t taken(const std::string& counter) {
@@ -108,8 +108,8 @@ class AuditNotes final : public AuditLog {
 /// Tokens are "access:<user>" and "refresh:<user>".
 class PlainTokens final : public TokenIssuer {
  public:
-  Result<TokenPair> issue(const User& user, PermissionSet, std::string) override {
-    return TokenPair{Secret("access:" + user.id), Secret("refresh:" + user.id)};
+  Task<TokenPair> issue(User user, PermissionSet, std::string) override {
+    co_return TokenPair{Secret("access:" + user.id), Secret("refresh:" + user.id)};
   }
   Task<TokenPair> refresh(std::string token) override {
     if (revoked_.contains(token) || !token.starts_with("refresh:")) {
