@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/utf8.h"
 #include "identity/tokens/form.h"
 #include "net/http/ascii.h"
 #include "net/http/server.h"
@@ -13,6 +14,18 @@ namespace asahi::identity {
 namespace {
 
 constexpr std::string_view kCookie = "asahi_oidc";
+constexpr std::size_t kMaxText = 255;  // of subjects, names and addresses: what the tables hold
+
+bool has_controls(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
+}
+
+/// A person's name, without control characters and cut between characters.
+std::string shown_name(std::string name) {
+  std::erase_if(name, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
+  constexpr std::size_t kLongestCharacter = 4;
+  return mended_utf8(name, kMaxText - kLongestCharacter);
+}
 
 /// Value of a cookie; empty when it is not there.
 std::string cookie_of(const http::Request& request, std::string_view name) {
@@ -160,9 +173,14 @@ class LoginRoutes {
     identity.org_id = settings.org_id;
     identity.email = claims.text("email");
     std::ranges::transform(identity.email, identity.email.begin(), http::ascii_lower);
-    identity.full_name = claims.text("name").substr(0, 255);
+    identity.full_name = shown_name(claims.text("name"));
     identity.role = map_role(claims.all, settings.roles);
     identity.create_users = settings.create_users;
+    // What no table holds and no mail server takes.
+    if (identity.subject.size() > kMaxText || identity.email.size() > kMaxText ||
+        has_controls(identity.email)) {
+      co_return std::unexpected(failed_login());
+    }
     // An address that the provider did not check may be anybody's.
     const auto* verified = claims.all.if_contains("email_verified");
     if (verified != nullptr && *verified != true && *verified != "true") {

@@ -370,6 +370,9 @@ TEST_F(OidcTest, AnUncheckedAddressOrAnUnknownUserIsForbidden) {
   changes = {{"email_verified", false}};
   begin();
   expect_failed(come_back(), 403);
+  changes = {{"email", "jane@acme.example\r\nBcc: all"}};
+  begin();
+  expect_failed(come_back());
   changes = {};
   users.outage = fail(Errc::kForbidden, "the user is not known here").error();
   begin();

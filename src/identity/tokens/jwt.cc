@@ -39,6 +39,9 @@ bool read_text(const json::object& claims, std::string_view name, std::string& o
   if (value == nullptr) return true;
   const auto* text = value->if_string();
   if (text == nullptr || text->size() > kMaxIdentifier) return false;
+  // They end up in tables, logs and headers.
+  if (std::ranges::any_of(*text, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }))
+    return false;
   out.assign(text->data(), text->size());
   return true;
 }

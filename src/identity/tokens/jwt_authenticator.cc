@@ -7,6 +7,11 @@
 #include "net/http/ascii.h"
 
 namespace asahi::identity {
+namespace {
+
+constexpr std::size_t kMaxUserId = 255;  // what the tables hold
+
+}  // namespace
 
 std::string_view bearer_jwt(const http::Request& request) {
   constexpr std::string_view kScheme = "bearer ";
@@ -133,6 +138,7 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_external(External& iss
   auto principal = std::make_shared<Principal>();
   principal->kind = Principal::Kind::kToken;
   principal->user_id = fmt::format("jwt:{}:{}", settings.name, claims->subject);
+  if (principal->user_id.size() > kMaxUserId) co_return refuse(JwtFault::kClaims);
   principal->org_id = settings.org_id;
   if (principal->org_id.empty()) {
     const auto* org = find_claim(claims->all, settings.org_claim);

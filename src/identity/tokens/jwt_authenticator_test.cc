@@ -248,7 +248,8 @@ TEST_F(JwtAuthenticatorTest, AnExternalTokenHasTheMappedRole) {
 TEST_F(JwtAuthenticatorTest, AnExternalTokenIsHeldToItsIssuer) {
   expect_refused(idp_token({{"groups", "strangers"}}));
   expect_refused(idp_token({{"groups", 7}}));
-  expect_refused(idp_token({{"aud", "asahi-api"}}));  // for our own tokens
+  expect_refused(idp_token({{"sub", std::string(255, 'x').c_str()}}));  // too long with its prefix
+  expect_refused(idp_token({{"aud", "asahi-api"}}));                    // for our own tokens
   expect_refused(idp_token({{"exp", 1'699'999'000}}));
   expect_refused(idp_token({{"sub", "usr_1"}, {"iss", "asahi"}}));  // its key, our name
   // Our own key under the other's name, and its public key as a secret.

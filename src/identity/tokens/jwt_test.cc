@@ -306,6 +306,8 @@ TEST_F(Jwt, ClaimsMustBeThereAndOfTheirType) {
       EXPECT_EQ(fault(with(name, wrong)), JwtFault::kClaims) << name;
   }
   EXPECT_EQ(fault(with("sub", "")), JwtFault::kClaims);
+  EXPECT_EQ(fault(with("sub", "a\nb")), JwtFault::kClaims);
+  EXPECT_EQ(fault(with("sub", json::string("a\0b", 3))), JwtFault::kClaims);
   EXPECT_EQ(fault(with("aud", json::array{1})), JwtFault::kClaims);
 }
 
