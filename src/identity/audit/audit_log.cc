@@ -87,11 +87,12 @@ class SqlAuditLog final : public AuditLog {
                                                 filter.limit, AuditFilter::kMaxLimit));
     }
     if (filter.offset < 0) co_return fail_field("offset", "offset must be 0 or more");
+    const sql::Dialect dialect = database_.dialect();  // the log may be gone when the rows come
     ASAHI_CO_TRY(const auto rows, co_await database_.query(select(filter)));
     std::vector<StoredAuditEntry> entries;
     entries.reserve(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      entries.push_back(audit::stored_entry(audit::read_row(rows, i, database_.dialect())));
+      entries.push_back(audit::stored_entry(audit::read_row(rows, i, dialect)));
     }
     co_return entries;
   }
@@ -119,9 +120,12 @@ class SqlAuditLog final : public AuditLog {
       co_return fail(Errc::kUnavailable,
                      "too many verifications of audit chains at once; try again later");
     }
-    auto outcome = co_await net::run_blocking(checks_, std::move(work));
-    --waiting_checks_;
-    co_return outcome;
+    std::function<Result<T>()> counted = [this, work = std::move(work)] {
+      auto outcome = work();
+      --waiting_checks_;
+      return outcome;
+    };
+    co_return co_await net::run_blocking(checks_, std::move(counted));
   }
 
   Result<std::int64_t> trim_blocking(const std::string& org, Clock::Time before) {
