@@ -1,9 +1,11 @@
 #include "identity/limits/asks.h"
 
-#include <boost/asio/ip/address.hpp>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string>
 
 namespace asahi::identity {
@@ -38,16 +40,15 @@ void add_of_caller(Asks& asks, Limit::Unit unit, const LimitRules& rules, const 
 }
 
 std::string counted_address(std::string_view text) {
-  boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address(text, error);
-  if (error || !address.is_v6()) return std::string(text);
-  const auto v6 = address.to_v6();
-  if (v6.is_v4_mapped()) {
-    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, v6).to_string();
+  in6_addr address;
+  if (::inet_pton(AF_INET6, std::string(text).c_str(), &address) != 1) return std::string(text);
+  std::array<char, INET6_ADDRSTRLEN> out;
+  if (IN6_IS_ADDR_V4MAPPED(&address)) {
+    return ::inet_ntop(AF_INET, &address.s6_addr[12], out.data(), out.size());
   }
-  auto bytes = v6.to_bytes();
-  std::fill(bytes.begin() + kNetworkBytes, bytes.end(), std::uint8_t{0});
-  return boost::asio::ip::address_v6(bytes).to_string() + "/64";
+  std::fill(std::begin(address.s6_addr) + kNetworkBytes, std::end(address.s6_addr),
+            std::uint8_t{0});
+  return std::string(::inet_ntop(AF_INET6, &address, out.data(), out.size())) + "/64";
 }
 
 }  // namespace
