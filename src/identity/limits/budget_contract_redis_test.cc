@@ -472,7 +472,6 @@ TEST(SharedBudgetsInACluster, ReserveAcrossSlotsOrNotAtAll) {
   Node other(loops, clock, redis);
   const std::vector budgets{day_spend("org/acme", 100), day_spend("key/ask_acme_ab12", 50),
                             day_requests("user/beta/u1", 2)};
-  EXPECT_EQ(node.spend({day_spend("org/warm", 100)}, 0, 0), "");
   EXPECT_EQ(node.spend(budgets, 50, 30), "");
   EXPECT_EQ(node.spend(budgets, 21, 0), "budget_exceeded");
   EXPECT_EQ(other.spend(budgets, 21, 0), "budget_exceeded");

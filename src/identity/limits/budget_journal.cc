@@ -293,6 +293,7 @@ Result<void> BudgetJournal::room(std::size_t open, std::size_t names) {
   }
   left_.push_back(std::move(current_));
   current_ = std::move(next_);
+  due_ = true;
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,10 @@ class BudgetJournal {
 
   /// Makes the segment that comes after the current one, if there is none: `room` then only swaps.
   Result<void> prepare();
+  /// True once after each change of segments: time to `prepare` and `compact`. Any thread.
+  bool take_due() {
+    return due_.load(std::memory_order_relaxed) && due_.exchange(false, std::memory_order_relaxed);
+  }
   /// Folds the segments left behind into the checkpoint. True when there were any.
   Result<bool> compact(Clock::Time now);
 
@@ -81,6 +86,7 @@ class BudgetJournal {
   std::string node_;
   Recovered recovered_;
   std::unique_ptr<Segment> current_;
+  std::atomic<bool> due_{false};
   std::mutex swap_mutex_;                       ///< next_ and left_
   std::unique_ptr<Segment> next_;               ///< made ahead
   std::vector<std::unique_ptr<Segment>> left_;  ///< full, not yet in the checkpoint

@@ -51,6 +51,7 @@ class Ledger final : public BudgetLedger {
     if (budgets.empty()) return Result<Reservation>();
     if (shared_ && shared_->available()) return std::nullopt;
     auto id = local_->reserve(budgets, estimate, LocalBudgets::Caps::kCheck);
+    if (local_->take_tending_due()) wake_to_tend();
     if (!id) return std::unexpected(std::move(id.error()));
     if (!*id) return std::nullopt;
     return make_reservation(*this, **id);
@@ -119,6 +120,7 @@ class Ledger final : public BudgetLedger {
       }
     }
     auto id = local_->reserve(budgets, estimate, caps);
+    if (local_->take_tending_due()) wake_to_tend();
     if (token.empty()) co_return id;
     if (id && *id) {
       const std::scoped_lock lock(tokens_mutex_);
@@ -129,6 +131,14 @@ class Ledger final : public BudgetLedger {
     for (const Budget& budget : budgets) accounts.push_back(budget.account);
     shared_->release(token, estimate, accounts);
     co_return id;
+  }
+
+  void wake_to_tend() {
+    {
+      const std::scoped_lock lock(mutex_);
+      tend_ = true;
+    }
+    wake_.notify_one();
   }
 
   Error too_long(const std::vector<Budget>& budgets, NanoUsd estimate) {
@@ -175,7 +185,8 @@ class Ledger final : public BudgetLedger {
       std::uint64_t asked = 0;
       {
         std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, pause, [&] { return stop_ || asked_ != written_; });
+        wake_.wait_for(lock, pause, [&] { return stop_ || tend_ || asked_ != written_; });
+        tend_ = false;
         asked = asked_;
         last = stop_;
       }
@@ -231,6 +242,7 @@ class Ledger final : public BudgetLedger {
   std::condition_variable wake_;
   std::condition_variable done_;
   bool stop_ = false;
+  bool tend_ = false;
   std::uint64_t asked_ = 0;    ///< flushes asked for
   std::uint64_t written_ = 0;  ///< the last one that wrote all
   std::size_t batches_after_stop_ = 0;

@@ -120,6 +120,8 @@ class LocalBudgets {
 
   /// Journal upkeep, by the background thread: next segment, checkpoint. True when folded.
   Result<bool> tend_journal();
+  /// True once each time there is something to tend.
+  bool take_tending_due() { return journal_->take_due(); }
 
  private:
   struct Side {

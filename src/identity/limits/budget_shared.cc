@@ -227,6 +227,7 @@ Aw<SharedBudgets::Answer> SharedBudgets::ask(std::vector<Budget> budgets, NanoUs
   }
   wake_writer();
   const std::vector<std::string> accounts = names_of(budgets);
+  if (!asked_for_mode_.exchange(true)) (void)co_await redis_->local().primaries();
   if (!cluster_ && accounts.size() > 1) cluster_ = redis_->local().cluster();
   Answer answer;
   std::vector<std::string> reserved;

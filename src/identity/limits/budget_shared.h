@@ -114,6 +114,7 @@ class SharedBudgets : public std::enable_shared_from_this<SharedBudgets> {
   const std::string start_;  ///< tells this run of the node from those before
   Logger log_{"identity"};
   std::atomic<std::uint64_t> next_token_{1};
+  std::atomic<bool> asked_for_mode_{false};
   std::atomic<bool> cluster_{false};
   std::atomic<bool> away_{false};
   std::atomic<std::int64_t> retry_at_ns_{0};
