@@ -37,3 +37,19 @@ else()
   set(linker mold)
 endif()
 add_link_options(-pie -fuse-ld=${linker} -Wl,--as-needed -Wl,-z,now)
+
+# The release is laid out by a profile of the benchmarks' loads, which bench/profile.sh renews. A function that has changed
+# since is compiled as without one.
+set(ASAHI_PROFILE "" CACHE STRING "A profile to optimise by, or 'generate'")
+if(ASAHI_PROFILE STREQUAL "generate")
+  add_compile_options(-fprofile-generate)
+  add_link_options(-fprofile-generate)
+elseif(ASAHI_PROFILE)
+  # Under a name of its content: another profile is another command, and everything is built anew.
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ASAHI_PROFILE})
+  file(MD5 ${ASAHI_PROFILE} digest)
+  set(profile ${CMAKE_BINARY_DIR}/${digest}.profdata)
+  configure_file(${ASAHI_PROFILE} ${profile} COPYONLY)
+  add_compile_options(-fprofile-use=${profile}
+    -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date -Wno-backend-plugin)
+endif()
