@@ -53,7 +53,7 @@ TEST(ComplianceProfile, ReadsBackWhatItShows) {
        {R"({})", R"({"frameworks":["hipaa"]})",
         R"({"frameworks":["gdpr","hipaa"],"data_residency":"eu","encryption_required":true,
       "prompt_storage_allowed":false,"retention_days":30,"pii_detection_enabled":true,"pii_action":"redact",
-      "baa_signed_at":"2026-01-02T03:04:05Z","assessed_at":"2026-01-02T03:04:05.000Z","impact_assessment":"x","incident_contact":"y"})"}) {
+      "baa_signed_at":"2026-01-02T03:04:05Z","assessed_at":"2026-01-02T03:04:05.000123Z","impact_assessment":"x","incident_contact":"y"})"}) {
     const auto profile = read(text);
     ASSERT_TRUE(profile) << profile.error().message;
     const auto again = read_profile(profile_json(*profile));
@@ -73,7 +73,9 @@ TEST(ComplianceProfile, RefusesFaultsAndContradictions) {
         Wrong{R"({"pii_action":"shred"})", "pii_action"},
         Wrong{R"({"frameworks":["gdpr"],"retention_days":400})", "retention_days"},
         Wrong{R"({"frameworks":["hipaa"],"pii_action":"off"})", "pii_action"},
-        Wrong{R"({"baa_signed_at":"yesterday"})", "baa_signed_at"}, Wrong{R"({"x":1})", "x"}}) {
+        Wrong{R"({"baa_signed_at":"yesterday"})", "baa_signed_at"},
+        Wrong{R"({"baa_signed_at":"1013-01-02T03:04:05Z"})", "baa_signed_at"},
+        Wrong{R"({"x":1})", "x"}}) {
     const auto profile = read(wrong.text);
     ASSERT_FALSE(profile) << wrong.text;
     EXPECT_EQ(profile.error().field, wrong.field);

@@ -162,13 +162,20 @@ void JsonReader::time(std::string_view name, std::optional<Clock::Time>& target)
   if (value == nullptr) return;
   if (value->is_null()) return target.reset();
   const auto* text = value->if_string();
-  auto parsed = text == nullptr ? Result<Clock::Time>(fail(Errc::kInvalidArgument, ""))
-                                : parse_rfc3339(*text);
+  // Clocks count nanoseconds in 64 bits: years far away would wrap around.
+  const bool near = text != nullptr && text->size() >= 4 &&
+                    std::string_view(*text).substr(0, 4) >= "1970" &&
+                    std::string_view(*text).substr(0, 4) < "2200";
+  auto parsed = near ? parse_rfc3339(*text)
+                     : Result<Clock::Time>(fail(Errc::kInvalidArgument, "another time"));
   if (!parsed) {
-    return fault(name, fmt::format("{} is {}; it must be a time like 2026-11-21T10:00:00Z or null",
-                                   name, shown(*value)));
+    return fault(
+        name,
+        fmt::format(
+            "{} is {}; it must be a time like 2026-11-21T10:00:00Z, from 1970 to 2199, or null",
+            name, shown(*value)));
   }
-  target = *parsed;
+  target = std::chrono::floor<std::chrono::milliseconds>(*parsed);
 }
 
 }  // namespace asahi::gateway

@@ -7,6 +7,7 @@
 
 #include "gateway/events/event.h"
 #include "gateway/governance/gdpr.h"
+#include "gateway/governance/masking_audit.h"
 #include "gateway/governance/retention.h"
 #include "gateway/governance/testing/scene.h"
 #include "gateway/testing/temp_folder.h"
@@ -228,6 +229,18 @@ TEST_F(PrivacyTest, ExportsEverythingOfAUserAndNothingOfOthers) {
   EXPECT_EQ(dump.at("api_keys").as_array().size(), 1U);
   EXPECT_EQ(dump.at("audit_entries").as_array().size(), 1U);
   EXPECT_EQ(pieces.text.find("topsecret"), std::string::npos);
+}
+
+TEST_F(PrivacyTest, TheAuditLogHoldsNoPersonalDataInItsDetails) {
+  const auto log = make_masking_audit(audit_);
+  identity::AuditEntry entry{
+      .org_id = "acme", .user_id = "bob", .action = "user.create", .resource = "user/bob"};
+  entry.details = {{"email", "bob@example.com"}};
+  log->record(entry);
+  ASSERT_TRUE(loops_.wait_for([&] { return log->append(entry); }));
+  for (const identity::AuditEntry& stored : audit_.entries)
+    EXPECT_EQ(stored.details.at("email"), "[EMAIL_REDACTED]");
+  EXPECT_EQ(audit_.entries.size(), 2U);
 }
 
 TEST_F(PrivacyTest, AWithdrawnConsentIsARecordOfItsOwn) {
