@@ -7,6 +7,9 @@ namespace asahi::identity {
 Result<std::map<std::string, std::string, std::less<>>> parse_form(std::string_view text) {
   constexpr std::size_t kMaxMembers = 64;
   std::map<std::string, std::string, std::less<>> out;
+  if (text.find('\0') != std::string_view::npos) {
+    return fail(Errc::kInvalidArgument, "a parameter holds a NUL character");
+  }
   while (!text.empty()) {
     const std::size_t end = text.find('&');
     const std::string_view member = text.substr(0, end);

@@ -186,6 +186,7 @@ TEST(Form, IsReadStrictly) {
   EXPECT_FALSE(parse_form("a=1&a=2"));
   EXPECT_FALSE(parse_form("a=1&%61=2"));
   EXPECT_FALSE(parse_form("a=%00"));
+  EXPECT_FALSE(parse_form(std::string_view("a=\0", 3)));
   std::string many;
   for (int i = 0; i < 65; ++i) append_form(many, "n" + std::to_string(i), "");
   EXPECT_FALSE(parse_form(many));
