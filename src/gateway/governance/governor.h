@@ -65,6 +65,7 @@ class Reservation {
   identity::RateLimiter* limiter_ = nullptr;
   std::vector<identity::Limit> token_limits_;
   std::int64_t reserved_tokens_ = 0;
+  identity::LimitStamp taken_{};
 };
 
 /// Everything the pipeline asks of governance, in the order of its stages. Thread-safe. What can
@@ -125,7 +126,8 @@ class Governor {
   static Verdict judge(PiiAction action, Screening& screening);
   Verdict check_choice(const Terms& terms, const ModelProfile& model, NanoUsd estimate);
   Reservation make(identity::BudgetLedger::Reservation budget,
-                   std::span<const identity::RateLimiter::Ask> asks, std::int64_t tokens);
+                   std::span<const identity::RateLimiter::Ask> asks, identity::LimitStamp taken,
+                   std::int64_t tokens);
 
   Options options_;
   Parts parts_;

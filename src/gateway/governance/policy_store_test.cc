@@ -20,7 +20,6 @@ class PolicyStoreTest : public ::testing::TestWithParam<Engine> {
     engine_ = std::move(*engine);
     database_ = *sql::open_database(engine_->options());
     std::vector<sql::Migration> steps = migrations();
-    std::ranges::move(governance_migrations(), std::back_inserter(steps));
     migrator_ = std::make_unique<sql::Migrator>(*database_, std::move(steps));
     const auto done = migrator_->upgrade();
     ASSERT_TRUE(done) << done.error().message;

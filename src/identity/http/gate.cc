@@ -110,6 +110,7 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
     Limit& limit = asks[count++].limit;
     limit.scope = scope;
     limit.id.assign(id);
+    limit.org.assign(scope == LimitScope::kIp ? std::string_view() : std::string_view(caller.org_id));
     limit.max = most;
   };
   if (caller.kind == Principal::Kind::kAnonymous) {

@@ -22,7 +22,6 @@ class GovernanceScene : public ::testing::Test {
  protected:
   GovernanceScene() {
     std::vector<sql::Migration> steps = migrations();
-    std::ranges::move(governance_migrations(), std::back_inserter(steps));
     const auto done = sql::Migrator(*database_, std::move(steps)).upgrade();
     EXPECT_TRUE(done) << done.error().message;
   }
