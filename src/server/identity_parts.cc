@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "gateway/governance/masking_audit.h"
 #include "identity/audit/routes.h"
 #include "identity/limits/migrations.h"
 #include "identity/oidc/oidc_routes.h"
@@ -36,6 +37,7 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
   const gateway::GatewayConfig& config = from.config.gateway;
   ASAHI_TRY(const identity::AuditOptions auditing, audit_options(from.config));
   ASAHI_TRY(parts->audit_, identity::open_audit_log(auditing, from.database, system_clock()));
+  parts->masked_audit_ = gateway::make_masking_audit(*parts->audit_);
   auto local = identity::make_memory_limiter(system_clock());
   if (from.redis == nullptr) {
     parts->limiter_ = std::move(local);
@@ -47,7 +49,7 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
   ASAHI_TRY(parts->budgets_, identity::open_budget_ledger(budgeting, from.database, from.redis, system_clock()));
   ASAHI_TRY(parts->identity_,
             identity::Identity::make({from.config.identity, config.app.environment, config.app.data_dir, from.loops, from.database,
-                                      from.redis, from.metrics, system_clock(), *parts->audit_, *parts->limiter_}));
+                                      from.redis, from.metrics, system_clock(), parts->audit(), *parts->limiter_}));
   if (auto made = parts->make_tokens(); !made) return std::unexpected(std::move(made.error()));
   return parts;
 }
@@ -91,7 +93,7 @@ Result<void> IdentityParts::make_tokens() {
 
 Result<void> IdentityParts::add_routes(http::Router& router) {
   identity_->add_routes(router);
-  const identity::RecordAudit record = [&log = *audit_](identity::AuditEntry entry) { (void)log.record(std::move(entry)); };
+  const identity::RecordAudit record = [&log = audit()](identity::AuditEntry entry) { (void)log.record(std::move(entry)); };
   const identity::ClientIp client_ip = [&gate = identity_->gate()](const http::Request& request) { return gate.client_ip(request); };
   identity::add_token_routes(
       router, {.tokens = *access_tokens_,
@@ -99,7 +101,7 @@ Result<void> IdentityParts::add_routes(http::Router& router) {
                .find_key = [&keys = identity_->keys()](std::string key) { return keys.verify(std::move(key)); },
                .audit = record,
                .client_ip = client_ip});
-  identity::add_audit_routes(router, *audit_, system_clock());
+  identity::add_audit_routes(router, audit(), system_clock());
 
   const identity::Config& config = lent_.config.identity;
   std::vector<identity::OidcProvider> providers;

@@ -38,7 +38,8 @@ class IdentityParts {
   };
   static Result<std::unique_ptr<IdentityParts>> make(Lent lent);
 
-  identity::AuditLog& audit() { return *audit_; }
+  /// Masks personal data in what is written through it.
+  identity::AuditLog& audit() { return *masked_audit_; }
   identity::RateLimiter& limiter() { return *limiter_; }
   identity::BudgetLedger& budgets() { return *budgets_; }
   identity::Identity& identity() { return *identity_; }
@@ -57,6 +58,7 @@ class IdentityParts {
 
   const Lent lent_;
   std::unique_ptr<identity::AuditLog> audit_;
+  std::unique_ptr<identity::AuditLog> masked_audit_;
   std::unique_ptr<identity::RateLimiter> limiter_;
   std::unique_ptr<identity::BudgetLedger> budgets_;
   std::unique_ptr<identity::Identity> identity_;
