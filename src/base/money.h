@@ -25,7 +25,7 @@ struct NanoUsd {
     return {__builtin_sub_overflow(nanos, other.nanos, &difference) ? end(other.nanos < 0) : difference};
   }
   NanoUsd& operator+=(NanoUsd other) { return *this = *this + other; }
-  double dollars() const { return static_cast<double>(nanos) * 1e-9; }
+  double dollars() const { return static_cast<double>(nanos) / 1e9; }
 
  private:
   static constexpr std::int64_t end(bool upper) {

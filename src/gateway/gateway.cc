@@ -162,6 +162,13 @@ struct Gateway::Impl {
             [this] { return facts(); }, parts.clock};
   }
 
+  std::atomic<int> meeting{0};  ///< look-ups of organisations under way; bounded
+  /// Has an organisation's rules in memory from now on.
+  Aw<void> meet(std::string org) {
+    (void)co_await policies->get(std::move(org));
+    --meeting;
+  }
+
   /// The sums of GET /metrics go on where they stood when the last process ended.
   Result<void> restore_totals(Clock::Time first) {
     auto before = totals_before(parts.database, first);
@@ -376,8 +383,13 @@ const std::string& Gateway::node_id() const { return impl_->node; }
 
 void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(org); }
 
-std::optional<std::int64_t> Gateway::requests_per_minute(std::string_view org) const {
-  return impl_->governor->requests_per_minute(org);
+std::optional<std::int64_t> Gateway::requests_per_minute(std::string_view org) {
+  Impl& impl = *impl_;
+  if (impl.policies->last_known(org) == nullptr && impl.meeting < 64) {
+    ++impl.meeting;
+    net::Loop::current()->spawn("rules of an organisation", [&impl, name = std::string(org)]() -> Aw<void> { return impl.meet(name); });
+  }
+  return impl.governor->requests_per_minute(org);
 }
 
 void Gateway::reload() { impl_->reload_models(); }

@@ -64,8 +64,9 @@ class Gateway {
   const std::string& node_id() const;
   /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
   void forget_rules(std::string_view org);
-  /// Requests per minute that an organisation's policy grants; empty: it says nothing. From memory, for the gate.
-  std::optional<std::int64_t> requests_per_minute(std::string_view org) const;
+  /// Requests per minute that an organisation's policy grants; empty: it says nothing. For the gate, on a loop: from memory,
+  /// and of an organisation that is met for the first time from the next request on.
+  std::optional<std::int64_t> requests_per_minute(std::string_view org);
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();
   /// Prometheus text exposition, with the gauges as of now. Any thread.

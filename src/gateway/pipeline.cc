@@ -289,7 +289,9 @@ bool Pipeline::may_use(const Terms& terms, const std::string& model_name) const 
   return model != nullptr && Governor::allows(terms, *model);
 }
 
-Task<void> Pipeline::reserve(Call& call, const ModelProfile& model, NanoUsd estimate, std::int64_t input_tokens) {
+Task<void> Pipeline::reserve(Call& call, const ModelProfile& model, NanoUsd estimate, NanoUsd most,
+                             std::int64_t input_tokens) {
+  parts_.governor.expect(call.terms, estimate, most);
   const std::int64_t tokens = input_tokens + std::max<std::int64_t>(20, input_tokens * 6 / 10);  // spec §3.2
   auto taken = parts_.governor.try_reserve(call.terms, model, estimate, tokens);
   if (!taken) taken = co_await parts_.governor.reserve(call.terms, &model, estimate, tokens);
@@ -476,7 +478,12 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
   call->routing_ms = ms_since(routing_started);
   if (planned) {
     const ModelProfile& model = *planned->decision.model;
-    auto let = co_await reserve(*call, model, planned->decision.estimated_cost, llm::estimate_tokens(call->chat));
+    const std::int64_t input_tokens = llm::estimate_tokens(call->chat);
+    NanoUsd most;
+    for (const Attempt& attempt : planned->attempts) {
+      most = std::max(most, most_cost(*attempt.model, input_tokens, call->chat.max_tokens));
+    }
+    auto let = co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
     if (let) let = co_await audit(*call, model.name);
     if (!let) planned = std::unexpected(std::move(let.error()));
   }
@@ -730,7 +737,7 @@ Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model, llm
   for (const auto& ids : request.request.tokens) tokens += static_cast<std::int64_t>(ids.size());
   CostSum estimate;
   estimate.add(tokens, model.input);
-  if (auto let = co_await reserve(call, model, estimate.total(), tokens); !let) co_return let;
+  if (auto let = co_await reserve(call, model, estimate.total(), NanoUsd{2 * estimate.total().nanos}, tokens); !let) co_return let;
   co_return co_await audit(call, model.name);
 }
 

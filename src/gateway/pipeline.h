@@ -76,7 +76,8 @@ class Pipeline {
   Digest128 body_digest(const Endpoint& endpoint, std::string_view org, std::string_view body) const;
   /// What follows from the screened request: task, cache key.
   void derive(Call& call);
-  Task<void> reserve(Call& call, const ModelProfile& model, NanoUsd estimate, std::int64_t input_tokens);
+  /// `most`: what the call may cost at most.
+  Task<void> reserve(Call& call, const ModelProfile& model, NanoUsd estimate, NanoUsd most, std::int64_t input_tokens);
   Task<void> count_hit(Call& call);
   /// Where policy demands it: a durable entry before the answer goes out.
   Task<void> audit(const Call& call, std::string model);

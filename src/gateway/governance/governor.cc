@@ -294,6 +294,10 @@ Reservation Governor::make(BudgetLedger::Reservation budget, std::span<const Rat
   return reservation;
 }
 
+void Governor::expect(const Terms& terms, NanoUsd estimate, NanoUsd most) {
+  if (terms.governed()) parts_.budgets.expect(Budgets(terms).all(), estimate, most);
+}
+
 std::optional<Judged<Reservation>> Governor::try_reserve(const Terms& terms,
                                                          const ModelProfile& model,
                                                          NanoUsd estimate, std::int64_t tokens) {

@@ -109,6 +109,8 @@ class Governor {
 
   /// Stage 11: the whole order of §9.3 with the chosen model and the estimate, then token limits
   /// and budgets are taken together or not at all. Dropping the reservation gives it back.
+  /// Before either: what the call may cost at most, whatever model of its plan answers.
+  void expect(const Terms& terms, NanoUsd estimate, NanoUsd most);
   std::optional<Judged<Reservation>> try_reserve(const Terms& terms, const ModelProfile& model,
                                                  NanoUsd estimate, std::int64_t tokens);
   Aw<Judged<Reservation>> reserve(Terms terms, const ModelProfile* model, NanoUsd estimate,

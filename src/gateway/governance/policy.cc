@@ -92,8 +92,8 @@ std::string_view obstacle(const PolicyBounds& bounds, const identity::Principal&
 std::unexpected<Refusal> over_budget(std::string_view period, NanoUsd limit, NanoUsd spend,
                                      NanoUsd estimate) {
   auto refusal = refuse(Errc::kRateLimited, "budget_exceeded",
-                        fmt::format("the {} budget of ${} leaves no room: ${} is spent or reserved "
-                                    "and this call is estimated at ${}; "
+                        fmt::format("the {} budget of ${:.6f} leaves no room: ${:.6f} is spent or reserved "
+                                    "and this call is estimated at ${:.6f}; "
                                     "raise max_cost_per_{} or wait",
                                     period == "day" ? "daily" : "monthly", shown_dollars(limit),
                                     shown_dollars(spend), shown_dollars(estimate), period),
@@ -249,7 +249,7 @@ Verdict check_request_cost(const PolicyBounds& bounds, NanoUsd estimate) {
   if (estimate <= most) return {};
   return refuse(
       Errc::kRateLimited, "budget_exceeded",
-      fmt::format("this call is estimated at ${}; the organisation allows ${} per request. Send "
+      fmt::format("this call is estimated at ${:.6f}; the organisation allows ${:.6f} per request. Send "
                   "less text, a "
                   "lower max_tokens, or let a cheaper model answer",
                   shown_dollars(estimate), shown_dollars(most)),

@@ -34,6 +34,7 @@ class MemoryLedger final : public identity::BudgetLedger {
     open_[++last_] = std::move(open);
     return make_reservation(*this, last_);
   }
+  void expect(std::span<const identity::Budget>, NanoUsd, NanoUsd) override {}
   Task<Reservation> reserve(std::vector<identity::Budget> budgets, NanoUsd estimate) override {
     auto taken = try_reserve(budgets, estimate);
     co_return std::move(*taken);

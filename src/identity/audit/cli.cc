@@ -16,8 +16,8 @@ int run_audit_verify(sql::Database& database, std::string_view head_key, const s
         << (head_key.empty() ? ", heads are not signed" : "") << '\n';
     return 0;
   }
-  out << "audit chain of " << org_id << " is BROKEN after " << checked->checked
-      << " good entries: " << checked->problem;
+  out << "audit chain of " << org_id << " is BROKEN, found among the first " << checked->checked
+      << " entries: " << checked->problem;
   if (!checked->first_bad_entry.empty()) out << " at " << checked->first_bad_entry;
   out << '\n';
   return 1;

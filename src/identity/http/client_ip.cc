@@ -102,4 +102,18 @@ std::string client_ip(std::string_view peer, std::string_view x_forwarded_for,
   return std::string(client);
 }
 
+std::string counted_address(std::string_view text) {
+  auto address = read_address(text);
+  if (!address || address->v4) return std::string(text);
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  std::array<char, INET6_ADDRSTRLEN> shown{};
+  if (std::memcmp(address->bits.data(), kMapped.data(), kMapped.size()) == 0) {
+    ::inet_ntop(AF_INET, address->bits.data() + 12, shown.data(), shown.size());
+    return shown.data();
+  }
+  std::fill(address->bits.begin() + 8, address->bits.end(), std::uint8_t{0});
+  ::inet_ntop(AF_INET6, address->bits.data(), shown.data(), shown.size());
+  return std::string(shown.data()) + "/64";
+}
+
 }  // namespace asahi::identity

@@ -114,7 +114,7 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
     limit.max = most;
   };
   if (caller.kind == Principal::Kind::kAnonymous) {
-    ask(LimitScope::kIp, client_ip(context.request), options.anonymous_per_minute);
+    ask(LimitScope::kIp, counted_address(client_ip(context.request)), options.anonymous_per_minute);
   } else {
     const CallerLimits limits =
         parts_.limits_of

@@ -72,6 +72,10 @@ class Ledger final : public BudgetLedger {
     }
   }
 
+  void expect(std::span<const Budget> budgets, NanoUsd estimate, NanoUsd most) override {
+    local_->expect(budgets, estimate, most);
+  }
+
   BudgetUse use(const std::string& account, Budget::Period period) override {
     return local_->use(account, period);
   }

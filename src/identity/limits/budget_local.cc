@@ -15,12 +15,19 @@ using std::chrono::milliseconds;
 constexpr std::int64_t kOne = 16;
 constexpr std::int64_t kColdFactor = 4 * kOne;
 constexpr std::int64_t kMostFactor = 64 * kOne;
+constexpr std::int64_t kMostBound = 1'000'000 * kOne;
 constexpr std::uint32_t kEnoughSamples = 256;
 constexpr std::chrono::hours kDay{24};
 constexpr std::size_t kMaxAccountName = 512;
 constexpr milliseconds kSoon{1'000};
 /// One million dollars: more is a mistake in the price list, and would break sums.
 constexpr NanoUsd kMostPerCall{1'000'000'000'000'000};
+
+/// `amount` ÷ `of` in sixteenths, rounded up.
+std::int64_t ratio_of(NanoUsd amount, NanoUsd of, std::int64_t most) {
+  const auto ratio = (static_cast<__int128>(amount.nanos) * kOne + of.nanos - 1) / of.nanos;
+  return static_cast<std::int64_t>(std::min<__int128>(ratio, most));
+}
 
 NanoUsd bounded(NanoUsd amount) { return std::clamp(amount, NanoUsd{0}, kMostPerCall); }
 
@@ -41,21 +48,30 @@ bool is_plain(std::string_view name) {
 
 void EstimateTrust::learn(NanoUsd estimate, NanoUsd cost, Clock::Time now) {
   if (estimate.nanos <= 0 || cost.nanos <= 0) return;
-  if (now - since_ >= kDay) {
-    worst_before_ = now - since_ < 2 * kDay ? worst_ : 0;
-    worst_ = 0;
-    since_ = now;
-  }
+  turn(now);
   if (samples_ < kEnoughSamples) ++samples_;
-  const auto ratio =
-      (static_cast<__int128>(cost.nanos) * kOne + estimate.nanos - 1) / estimate.nanos;
-  worst_ = std::max(worst_, static_cast<std::int64_t>(std::min<__int128>(ratio, kMostFactor)));
+  worst_ = std::max(worst_, ratio_of(cost, estimate, kMostFactor));
+}
+
+void EstimateTrust::expect(NanoUsd estimate, NanoUsd most, Clock::Time now) {
+  if (estimate.nanos <= 0 || most <= estimate) return;
+  turn(now);
+  bound_ = std::max(bound_, ratio_of(most, estimate, kMostBound));
+}
+
+void EstimateTrust::turn(Clock::Time now) {
+  if (now - since_ < kDay) return;
+  const bool yesterday = now - since_ < 2 * kDay;
+  worst_before_ = yesterday ? worst_ : 0;
+  bound_before_ = yesterday ? bound_ : 0;
+  worst_ = bound_ = 0;
+  since_ = now;
 }
 
 std::int64_t EstimateTrust::factor() const {
   const std::int64_t worst = std::max(worst_, worst_before_);
   const std::int64_t least = samples_ < kEnoughSamples ? kColdFactor : kOne;
-  return std::clamp(worst + (worst + 3) / 4, least, kMostFactor);
+  return std::max({std::clamp(worst + (worst + 3) / 4, least, kMostFactor), bound_, bound_before_});
 }
 
 NanoUsd scaled(NanoUsd amount, std::int64_t sixteenths) {
@@ -225,6 +241,17 @@ milliseconds LocalBudgets::room_in(const Budget& budget, NanoUsd estimate) {
   const std::scoped_lock lock(mutex_);
   const auto number = book_.find(budget.account);
   return number ? room_in_locked(*number, budget, estimate, now) : kSoon;
+}
+
+void LocalBudgets::expect(std::span<const Budget> budgets, NanoUsd estimate, NanoUsd most) {
+  estimate = bounded(estimate);
+  most = bounded(most);
+  const Clock::Time now = clock_.now();
+  const std::scoped_lock lock(mutex_);
+  for (const Budget& budget : budgets) {
+    // An account that cannot be made is refused when it is reserved from.
+    if (const auto number = number_of(budget.account, {}, now)) sides_[*number].trust.expect(estimate, most, now);
+  }
 }
 
 Result<std::optional<std::uint64_t>> LocalBudgets::reserve(std::span<const Budget> budgets,

@@ -26,6 +26,7 @@ class LedgerFake final : public identity::BudgetLedger {
     if (suspends) return std::nullopt;
     return take(budgets, estimate);
   }
+  void expect(std::span<const identity::Budget>, NanoUsd, NanoUsd) override {}
   Task<Reservation> reserve(std::vector<identity::Budget> budgets, NanoUsd estimate) override {
     co_return take(budgets, estimate);
   }
