@@ -1,6 +1,6 @@
 import { Badge, Button, ChoiceMenu, cx, Drawer, SkeletonRows, type Tone } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router';
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
 import {
   BookOpen,
   Boxes,
@@ -20,7 +20,7 @@ import {
   TerminalSquare,
   type LucideIcon,
 } from 'lucide-react';
-import { useState, type ReactNode } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
 
 import { apiBase, useConnection } from '../api/connection';
 import { healthQuery, meQuery } from '../api/queries';
@@ -148,7 +148,12 @@ export function Shell({ children }: { children?: ReactNode }) {
   const theme = useTheme();
   const { key } = useConnection();
   const themeIcon = kThemes.find(({ value }) => value === theme)?.icon ?? Monitor;
-  if (me.data === null) return <Navigate to="/login" search={pathname === '/' ? {} : { from: pathname }} replace />;
+  const navigate = useNavigate();
+  const stranger = me.data === null;
+  useEffect(() => {
+    if (stranger && pathname !== '/login') void navigate({ to: '/login', search: pathname === '/' ? {} : { from: pathname }, replace: true });
+  }, [stranger, pathname, navigate]);
+  if (stranger) return null;
   const account = me.data && !isOpen(me.data) ? me.data : undefined;
   return (
     <div className="min-h-dvh md:pl-64">

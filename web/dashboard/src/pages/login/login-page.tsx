@@ -1,6 +1,6 @@
 import { Button, Card, CodeBlock, ErrorState, Field, Input, Notice, SkeletonRows } from '@asahi/ui';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Navigate, useSearch } from '@tanstack/react-router';
+import { useNavigate, useSearch } from '@tanstack/react-router';
 import { ExternalLink } from 'lucide-react';
 import { useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
 
@@ -58,7 +58,7 @@ function PasswordForm() {
     if (email.trim() && password && !login.isPending) login.mutate();
   };
   return (
-    <form onSubmit={submit} className="space-y-4" aria-label="E-mail and password">
+    <form onSubmit={submit} className="space-y-4" aria-label="Log in with a password">
       <Field label="E-mail">
         {(ids) => (
           <Input {...ids} type="email" required autoComplete="username" spellCheck={false} value={email} onChange={(event) => setEmail(event.target.value)} />
@@ -99,7 +99,7 @@ function KeyForm() {
     if (key.trim() && !login.isPending) login.mutate();
   };
   return (
-    <form onSubmit={submit} className="space-y-4" aria-label="API key">
+    <form onSubmit={submit} className="space-y-4" aria-label="Log in with a key">
       <Field
         label="API key"
         hint="Kept in this tab until you close it, and sent to the gateway as “Authorization: Bearer” with every call. Other tabs and later visits do not have it."
@@ -176,9 +176,14 @@ export function LoginPage() {
     document.title = 'Log in · Asahi';
     heading.current?.focus({ preventScroll: true });
   }, []);
+  const navigate = useNavigate();
+  const known = Boolean(me.data);
+  useEffect(() => {
+    if (known) void navigate({ to: from, replace: true });
+  }, [known, from, navigate]);
   // Only a key that was there before counts as refused; one just typed is answered by its form.
   if (kept && !key) setKept('');
-  if (me.data) return <Navigate to={from} replace />;
+  if (known) return null;
   // The session's cookie reaches only the gateway that served this page.
   const elsewhere = base !== '' && URL.canParse(base) && new URL(base).origin !== window.location.origin;
   return (
