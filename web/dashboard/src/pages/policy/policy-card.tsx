@@ -51,7 +51,7 @@ function Editor({ loaded }: { loaded: Policy | null }) {
         </Field>
       </div>
       <fieldset className="min-w-0">
-        <legend className="mb-2 text-sm text-ink-3">Caps and limits; an empty field limits nothing.</legend>
+        <legend className="mb-2 text-sm text-ink-3">Caps and limits; an empty field sets none.</legend>
         <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-4">
           {kCaps.map(({ name, label, hint }) => (
             <Field key={name} label={label} hint={faults[name] ? <span className="text-bad-text">{faults[name]}</span> : hint}>

@@ -50,6 +50,9 @@ export function UsageCard() {
     const value = data?.policy_limits[name];
     return typeof value === 'number' ? value : null;
   };
+  // Budgets count only where something is limited.
+  const requestLimit = limit(`max_requests_per_${period}`);
+  const costLimit = limit(`max_cost_per_${period}`);
   const plan = data?.policy_limits['plan'];
   return (
     <SectionCard
@@ -67,11 +70,11 @@ export function UsageCard() {
         <SkeletonRows rows={2} />
       ) : (
         <div className="grid gap-5 sm:grid-cols-3">
-          <Meter label="Requests" used={data.budget.requests} limit={limit(`max_requests_per_${period}`)} show={count} />
+          <Meter label="Requests" used={requestLimit === null ? data.request_count : data.budget.requests} limit={requestLimit} show={count} />
           <Meter
             label="Spend"
-            used={data.budget.spent_usd}
-            limit={limit(`max_cost_per_${period}`)}
+            used={costLimit === null ? data.total_cost_usd : data.budget.spent_usd}
+            limit={costLimit}
             show={dollars}
             {...(data.budget.reserved_usd > 0 ? { note: `${dollars(data.budget.reserved_usd)} reserved by calls under way` } : {})}
           />
