@@ -279,7 +279,11 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
     await menu().focus();
     await page.keyboard.press('Enter');
     await page.getByRole('menuitem', { name: 'Connection' }).waitFor();
-    await page.keyboard.press('End');
+    const log_out = page.getByRole('menuitem', { name: 'Log out' });
+    await until(async () => {
+      await page.keyboard.press('End');
+      return log_out.evaluate((item) => item === document.activeElement);
+    }, { what: 'the last item to have the focus', timeout_ms: kLimitMs });
     await page.keyboard.press('Enter');
     await heading('Log in to Asahi');
     only_refusals();
