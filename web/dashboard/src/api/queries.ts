@@ -102,6 +102,8 @@ export const policyQuery = queryOptions({
       throw error;
     }
   },
+  // Someone else's change would replace what is being typed; it comes when asked for.
+  refetchOnWindowFocus: false,
 });
 
 /** What GET /governance/usage answers. */

@@ -100,8 +100,7 @@ function Editor({ loaded }: { loaded: Policy | null }) {
 }
 
 export function PolicyCard() {
-  // Asked for again it would overwrite what is being typed.
-  const policy = useQuery({ ...policyQuery, refetchOnWindowFocus: false });
+  const policy = useQuery(policyQuery);
   const { data } = policy;
   return (
     <SectionCard
