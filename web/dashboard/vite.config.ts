@@ -3,7 +3,7 @@ import react from '@vitejs/plugin-react';
 import { loadEnv } from 'vite';
 import { defineConfig } from 'vitest/config';
 
-const apiPaths = '^/(infer|v1|api|metrics|analytics|models|cache|health|docs|redoc|openapi.json)(/|$|\\?)';
+const apiPaths = '^/(infer|v1|api|auth|org|governance|metrics|analytics|models|cache|health|docs|redoc|openapi.json)(/|$|\\?)';
 
 export default defineConfig(({ mode }) => {
   // The gateway that `npm run dev` talks to.

@@ -6,7 +6,8 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { worthRetrying } from './api/queries';
+import { onUnauthorized } from './api/client';
+import { meQuery, worthRetrying } from './api/queries';
 import { router } from './app/router';
 import { applyTheme } from './app/theme';
 
@@ -15,6 +16,9 @@ applyTheme();
 const queries = new QueryClient({
   defaultOptions: { queries: { retry: worthRetrying, staleTime: 2_000, refetchOnWindowFocus: true } },
 });
+
+// A call that is refused may be a login that ended: asking who we are tells, and the frame goes to the login page.
+onUnauthorized(() => void queries.invalidateQueries({ queryKey: meQuery.queryKey }, { cancelRefetch: false }));
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element #root');

@@ -9,15 +9,20 @@ interface DialogProps {
   onOpenChange: (open: boolean) => void;
   title: string;
   description: ReactNode;
+  /** A press beside the dialog leaves it open. */
+  firm?: boolean;
   children: ReactNode;
 }
 
-export function Dialog({ open, onOpenChange, title, description, children }: DialogProps) {
+export function Dialog({ open, onOpenChange, title, description, firm = false, children }: DialogProps) {
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 animate-[fade_200ms_ease-out] bg-overlay" />
-        <Radix.Content className="fixed inset-x-4 top-[12vh] z-50 mx-auto max-h-[80vh] max-w-md animate-[appear_200ms_ease-out] overflow-auto rounded-xl border border-line bg-panel p-6 shadow-xl">
+        <Radix.Content
+          onInteractOutside={(event) => firm && event.preventDefault()}
+          className="fixed inset-x-4 top-[8vh] z-50 mx-auto max-h-[84vh] max-w-md animate-[appear_200ms_ease-out] overflow-auto rounded-xl border border-line bg-panel p-6 shadow-xl"
+        >
           <Radix.Title className="pr-10 text-lg font-semibold text-ink">{title}</Radix.Title>
           <Radix.Description className="mt-1 text-sm text-ink-2">{description}</Radix.Description>
           {children}

@@ -129,3 +129,38 @@ export function Choices<T extends string>({ legend, value, options, onChange, hi
     </fieldset>
   );
 }
+
+interface CheckListProps<T extends string> {
+  legend: string;
+  values: readonly T[];
+  options: readonly { value: T; label: string; hint: string; disabled?: boolean }[];
+  onChange: (values: T[]) => void;
+  /** Said under the options. */
+  hint?: ReactNode;
+}
+
+/** Boxes of which any number may be ticked. */
+export function CheckList<T extends string>({ legend, values, options, onChange, hint }: CheckListProps<T>) {
+  return (
+    <fieldset className="min-w-0">
+      <legend className="mb-1.5 text-sm font-medium text-ink">{legend}</legend>
+      <div className="space-y-2">
+        {options.map(({ value, label, hint: meaning, disabled }) => (
+          <label key={value} className={cx('flex items-start gap-2.5 text-sm', disabled ? 'opacity-50' : 'cursor-pointer')}>
+            <input
+              type="checkbox"
+              className="mt-0.5 size-4 shrink-0 accent-accent"
+              checked={values.includes(value)}
+              disabled={disabled}
+              onChange={(event) => onChange(event.target.checked ? [...values, value] : values.filter((other) => other !== value))}
+            />
+            <span className="min-w-0">
+              <span className="text-ink">{label}</span> <span className="text-ink-3">{meaning}</span>
+            </span>
+          </label>
+        ))}
+      </div>
+      {hint && <p className="mt-1.5 text-xs text-ink-3">{hint}</p>}
+    </fieldset>
+  );
+}

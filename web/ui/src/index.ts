@@ -1,3 +1,4 @@
+export { ActionMenu } from './action-menu';
 export { Badge, Dot, type Tone } from './badge';
 export { BarList } from './bar-list';
 export { Button, type ButtonProps } from './button';
@@ -5,7 +6,7 @@ export { Card, SectionCard } from './card';
 export { CodeBlock, CodeTabs, CopyButton } from './code';
 export { cx } from './cx';
 export { Dialog, Drawer } from './dialog';
-export { Choices, Field, Input, Select, Slider, SwitchRow, Textarea } from './field';
+export { CheckList, Choices, Field, Input, Select, Slider, SwitchRow, Textarea } from './field';
 export { ChoiceMenu } from './menu';
 export { Stat } from './stat';
 export { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from './states';

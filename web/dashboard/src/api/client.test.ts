@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import { get, getHealth, remove } from './client';
+import { get, getHealth, logIn, logOut, onUnauthorized, put, remove, revokeKey, whoAmI } from './client';
 import { setConnection } from './connection';
 import { ApiError, hintFor } from './errors';
 
@@ -63,6 +63,73 @@ test("OpenAI's errors come with their code, the id from the header and the pause
 test('an error page of a proxy is not shown as a message', async () => {
   reply(502, '<html><body>Bad gateway</body></html>');
   expect(await failure(get('/models'))).toMatchObject({ status: 502, message: 'The server answered with status 502.' });
+});
+
+const headersOf = (call: number): Record<string, string> => fetched.mock.calls[call]?.[1]?.headers as Record<string, string>;
+
+test("a session's token goes along with what changes something, and ends with the session", async () => {
+  reply(200, '{"kind":"session","org_id":"acme","permissions":[],"csrf_token":"csrf-1"}');
+  expect(await whoAmI()).toMatchObject({ org_id: 'acme' });
+  reply(200, '{"entries":[],"count":0}');
+  await get('/cache/entries');
+  expect(headersOf(1)).not.toHaveProperty('x-csrf-token');
+  reply(200, '{}');
+  await put('/org/policy', { blocked_models: ['gpt-4o'] });
+  expect(fetched.mock.calls[2]?.[1]).toMatchObject({ method: 'PUT', credentials: 'same-origin', body: '{"blocked_models":["gpt-4o"]}' });
+  expect(headersOf(2)['x-csrf-token']).toBe('csrf-1');
+
+  reply(200, '{"csrf_token":"csrf-2"}');
+  await logIn('ada@example.com', 'correct horse battery');
+  reply(200, '{}');
+  await logOut();
+  expect(headersOf(4)['x-csrf-token']).toBe('csrf-2');
+  reply(200, '{}');
+  await remove('/cache/clear');
+  expect(headersOf(5)).not.toHaveProperty('x-csrf-token');
+});
+
+test('a key goes alone: it needs no token of a session', async () => {
+  reply(200, '{"csrf_token":"csrf-3"}');
+  await logIn('ada@example.com', 'correct horse battery');
+  setConnection({ base: 'http://gw:8000', key: 'ask_1' });
+  reply(200, '{}');
+  await remove('/cache/clear');
+  expect(headersOf(1)).toMatchObject({ authorization: 'Bearer ask_1' });
+  expect(headersOf(1)).not.toHaveProperty('x-csrf-token');
+});
+
+test('a refused call is reported, a refused login is not', async () => {
+  const told = vi.fn();
+  onUnauthorized(told);
+  reply(401, '{"error":"unauthorized","message":"no"}');
+  expect(await whoAmI()).toBeNull();
+  reply(401, '{"error":"unauthorized","message":"the e-mail or the password is wrong"}');
+  expect(await failure(logIn('ada@example.com', 'wrong'))).toMatchObject({ status: 401 });
+  expect(told).not.toHaveBeenCalled();
+  reply(401, '{"error":"unauthorized","message":"no"}');
+  await failure(get('/metrics'));
+  expect(told).toHaveBeenCalledOnce();
+});
+
+test('an outage is not taken for a missing login', async () => {
+  fetched.mockRejectedValueOnce(new TypeError('Failed to fetch'));
+  expect(await failure(whoAmI())).toMatchObject({ code: 'network' });
+});
+
+test('a lock-out comes with its wait', async () => {
+  reply(429, '{"error":"auth_locked_out","message":"too many failed logins","retry_after_seconds":8}');
+  expect(await failure(logIn('ada@example.com', 'wrong'))).toMatchObject({ code: 'auth_locked_out', retryAfterSeconds: 8 });
+});
+
+test('names in a path are escaped', async () => {
+  reply(200, '{}');
+  await revokeKey('ask_a/..?');
+  expect(fetched.mock.calls[0]?.[0]).toBe('http://gw:8000/governance/api-keys/ask_a%2F..%3F');
+});
+
+test('what a role does not allow is said together with whom to ask', async () => {
+  reply(403, '{"error":"forbidden","message":"needs manage_policy"}');
+  expect(hintFor(await failure(get('/cache/stats')))).toContain('admin');
 });
 
 test('a missing key is said together with where to enter it', async () => {

@@ -7,12 +7,19 @@ export type Schemas = components['schemas'];
 
 type JsonReply<Operation> = Operation extends { responses: { 200: { content: { 'application/json': infer Body } } } }
   ? Body
-  : never;
-type PathsWith<Method extends 'get' | 'delete'> = {
+  : Operation extends { responses: { 201: { content: { 'application/json': infer Body } } } }
+    ? Body
+    : never;
+type JsonBody<Operation> = Operation extends { requestBody?: { content: { 'application/json': infer Body } } } ? Body : never;
+type Method = 'get' | 'delete' | 'post' | 'put';
+type PathsWith<Method extends string> = {
   [Path in keyof paths]: paths[Path] extends Record<Method, { responses: unknown }> ? Path : never;
 }[keyof paths];
-type ReplyOf<Path extends keyof paths, Method extends 'get' | 'delete'> =
+type ReplyOf<Path extends keyof paths, Method extends string> =
   paths[Path] extends Record<Method, infer Operation> ? JsonReply<Operation> : never;
+
+type BodyOf<Path extends keyof paths, Method extends string> =
+  paths[Path] extends Record<Method, infer Operation> ? JsonBody<Operation> : never;
 
 type Query = Record<string, string | number | boolean | undefined>;
 
@@ -26,6 +33,17 @@ interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Limit until the reply's headers and body are read; streams have none of ours. */
   timeoutMs?: number;
+}
+
+/** These answer 401 as a matter of course; to every other call it means that the login has ended. */
+const kLoginPaths = new Set(['/auth/me', '/auth/login']);
+
+let csrfToken = '';
+let refused: () => void = () => undefined;
+
+/** `listener` is told whenever a call is answered 401; the last one set counts. */
+export function onUnauthorized(listener: () => void): void {
+  refused = listener;
 }
 
 function addressOf(path: string, query: Query = {}): string {
@@ -53,6 +71,8 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
   const headers: Record<string, string> = { accept: options.accept ?? 'application/json' };
   const { key } = connection();
   if (key) headers['authorization'] = `Bearer ${key}`;
+  // The session's cookie goes along by itself, so what changes something has to prove that this page sends it.
+  else if (csrfToken && options.method && options.method !== 'GET') headers['x-csrf-token'] = csrfToken;
   if (options.body !== undefined) headers['content-type'] = 'application/json';
   const signals = [
     ...(options.signal ? [options.signal] : []),
@@ -62,9 +82,11 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
     const response = await fetch(addressOf(path, options.query), {
       method: options.method ?? 'GET',
       headers,
+      credentials: 'same-origin',
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
       ...(signals.length > 0 ? { signal: AbortSignal.any(signals) } : {}),
     });
+    if (response.status === 401 && !kLoginPaths.has(path)) refused();
     if (!response.ok) throw errorOfReply(response.status, response.headers, await response.text());
     return response;
   } catch (error) {
@@ -93,6 +115,51 @@ export async function get<Path extends PathsWith<'get'>>(
 
 export async function remove<Path extends PathsWith<'delete'>>(path: Path, query?: Query): Promise<ReplyOf<Path, 'delete'>> {
   return (await readJson(await call(path, { method: 'DELETE', query, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'delete'>;
+}
+
+/** `path` with the values for its `{names}`. */
+const filled = (path: string, values: Record<string, string> = {}): string =>
+  path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
+
+async function change<Path extends keyof paths, M extends Method>(
+  method: M,
+  path: Path,
+  body?: unknown,
+  values?: Record<string, string>,
+): Promise<ReplyOf<Path, M>> {
+  const options = { method: method.toUpperCase(), body, timeoutMs: kTimeoutMs };
+  return (await readJson(await call(filled(path, values), options))) as ReplyOf<Path, M>;
+}
+
+export const post = <Path extends PathsWith<'post'>>(path: Path, body: BodyOf<Path, 'post'>) => change('post', path, body);
+
+export const put = <Path extends PathsWith<'put'>>(path: Path, body: BodyOf<Path, 'put'>) => change('put', path, body);
+
+/** Revokes an API key, or replaces it by a successor. */
+export const revokeKey = (prefix: string) => change('delete', '/governance/api-keys/{prefix}', undefined, { prefix });
+export const rotateKey = (prefix: string) => change('post', '/governance/api-keys/{prefix}/rotate', {}, { prefix });
+
+/** Who we are to the gateway; null: it wants a login first. Remembers the token that a session's changes need. */
+export async function whoAmI(signal?: AbortSignal): Promise<Schemas['Caller'] | null> {
+  try {
+    const caller = await get('/auth/me', signal ? { signal } : {});
+    csrfToken = caller.csrf_token ?? '';
+    return caller;
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 401)) throw error;
+    csrfToken = '';
+    return null;
+  }
+}
+
+export async function logIn(email: string, password: string): Promise<void> {
+  csrfToken = (await post('/auth/login', { email, password })).csrf_token;
+}
+
+/** Ends the session of the cookie; without one there is nothing to end. */
+export async function logOut(): Promise<void> {
+  await post('/auth/logout', {});
+  csrfToken = '';
 }
 
 export async function getText(path: PathsWith<'get'>, { query, signal }: { query?: Query; signal?: AbortSignal } = {}): Promise<string> {

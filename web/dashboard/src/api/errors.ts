@@ -87,7 +87,8 @@ export function errorOfReply(status: number, headers: Headers, body: string): Ap
 export function hintFor(error: unknown): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
   if (error.code === 'network') return 'Is the gateway running, and is the address under “Connection” right?';
-  if (error.status === 401) return 'Enter an API key under “Connection”, at the top right.';
+  if (error.status === 401) return 'Log in, or enter an API key under “Connection”.';
+  if (error.status === 403) return 'Your role or key does not allow this; ask an admin of your organisation.';
   if (error.retryAfterSeconds) return `Try again in ${error.retryAfterSeconds} s.`;
   return undefined;
 }

@@ -1,7 +1,7 @@
 /** What the pages read, with its cache key and refresh. Refreshing pauses while the page is hidden. */
 import { queryOptions } from '@tanstack/react-query';
 
-import { get, getHealth, getText } from './client';
+import { get, getHealth, getText, whoAmI } from './client';
 import { ApiError } from './errors';
 import { parseExposition } from './prometheus';
 
@@ -51,6 +51,74 @@ export const cacheEntriesQuery = (limit: number) =>
   queryOptions({
     queryKey: ['cache', 'entries', limit],
     queryFn: ({ signal }) => get('/cache/entries', { query: { limit }, signal }),
+    refetchInterval: kRefreshMs,
+    placeholderData: (previous) => previous,
+  });
+
+/** The caller; null: nobody yet, the gateway wants a login. */
+export const meQuery = queryOptions({
+  queryKey: ['me'],
+  queryFn: ({ signal }) => whoAmI(signal),
+  staleTime: kRefreshMs,
+});
+
+export const loginProvidersQuery = queryOptions({
+  queryKey: ['login-providers'],
+  queryFn: ({ signal }) => get('/auth/providers', { signal }),
+});
+
+/** As many as the API lists at once. */
+export const kMostKeys = 500;
+
+export const keysQuery = queryOptions({
+  queryKey: ['keys'],
+  queryFn: ({ signal }) => get('/governance/api-keys', { query: { limit: kMostKeys }, signal }),
+  refetchInterval: kRefreshMs,
+});
+
+export interface AuditFilter {
+  action?: string;
+  user_id?: string;
+  /** RFC 3339. */
+  start_time?: string;
+  end_time?: string;
+}
+
+export const auditQuery = (filter: AuditFilter, limit: number, offset: number) =>
+  queryOptions({
+    queryKey: ['audit', filter, limit, offset],
+    queryFn: ({ signal }) => get('/governance/audit', { query: { ...filter, limit, offset }, signal }),
+    placeholderData: (previous) => previous,
+  });
+
+/** The organisation's policy; null: it has none. */
+export const policyQuery = queryOptions({
+  queryKey: ['policy'],
+  queryFn: async ({ signal }) => {
+    try {
+      return await get('/org/policy', { signal });
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'policy_not_found') return null;
+      throw error;
+    }
+  },
+  // Someone else's change would replace what is being typed; it comes when asked for.
+  refetchOnWindowFocus: false,
+});
+
+/** What GET /governance/usage answers. */
+export interface Usage {
+  request_count: number;
+  total_cost_usd: number;
+  bill_estimate_usd: number;
+  budget: { requests: number; spent_usd: number; reserved_usd: number };
+  policy_limits: Record<string, number | string | null>;
+}
+
+export const usageQuery = (period: 'day' | 'month') =>
+  queryOptions({
+    queryKey: ['usage', period],
+    queryFn: async ({ signal }) => (await get('/governance/usage', { query: { period }, signal })) as unknown as Usage,
     refetchInterval: kRefreshMs,
     placeholderData: (previous) => previous,
   });

@@ -1,19 +1,10 @@
 import { Badge, Button } from '@asahi/ui';
 import { useIsFetching, useQueryClient } from '@tanstack/react-query';
 import { RefreshCw } from 'lucide-react';
-import { useEffect, useState } from 'react';
 
 import { kRefreshMs } from '../api/queries';
 import { clockTime, duration } from '../lib/format';
-
-function useNow(everyMs: number): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
-  return now;
-}
+import { useNow } from './use-now';
 
 interface RefreshProps {
   /** First parts of the query keys that the page shows. */

@@ -3,10 +3,14 @@ import { EmptyState } from '@asahi/ui';
 import { createHashHistory, createRootRoute, createRoute, createRouter, Link } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
 
+import { AccessPage } from '../pages/access/access-page';
+import { AuditPage } from '../pages/audit/audit-page';
 import { CachePage } from '../pages/cache/cache-page';
+import { LoginPage } from '../pages/login/login-page';
 import { ModelsPage } from '../pages/models/models-page';
 import { OverviewPage } from '../pages/overview/overview-page';
 import { PlaygroundPage } from '../pages/playground/playground-page';
+import { PolicyPage } from '../pages/policy/policy-page';
 import { StartPage } from '../pages/start/start-page';
 import { CrashPage } from './crash-page';
 import { PageHeader } from './page-header';
@@ -14,7 +18,7 @@ import { Shell } from './shell';
 
 function NotFoundPage() {
   return (
-    <>
+    <Shell>
       <PageHeader title="Page not found" purpose="The address names no page of this dashboard." />
       <EmptyState
         icon={Compass}
@@ -25,18 +29,30 @@ function NotFoundPage() {
           </Link>
         }
       />
-    </>
+    </Shell>
   );
 }
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage });
+const root = createRootRoute({ notFoundComponent: NotFoundPage });
+const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell });
 
 const routeTree = root.addChildren([
-  createRoute({ getParentRoute: () => root, path: '/', component: OverviewPage }),
-  createRoute({ getParentRoute: () => root, path: '/playground', component: PlaygroundPage }),
-  createRoute({ getParentRoute: () => root, path: '/models', component: ModelsPage }),
-  createRoute({ getParentRoute: () => root, path: '/cache', component: CachePage }),
-  createRoute({ getParentRoute: () => root, path: '/start', component: StartPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/login',
+    component: LoginPage,
+    validateSearch: ({ from }: Record<string, unknown>): { from?: string } => (typeof from === 'string' ? { from } : {}),
+  }),
+  shell.addChildren([
+    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage }),
+    createRoute({ getParentRoute: () => shell, path: '/playground', component: PlaygroundPage }),
+    createRoute({ getParentRoute: () => shell, path: '/models', component: ModelsPage }),
+    createRoute({ getParentRoute: () => shell, path: '/cache', component: CachePage }),
+    createRoute({ getParentRoute: () => shell, path: '/access', component: AccessPage }),
+    createRoute({ getParentRoute: () => shell, path: '/policy', component: PolicyPage }),
+    createRoute({ getParentRoute: () => shell, path: '/audit', component: AuditPage }),
+    createRoute({ getParentRoute: () => shell, path: '/start', component: StartPage }),
+  ]),
 ]);
 
 export const router = createRouter({

@@ -1,34 +1,52 @@
-import { Badge, Button, ChoiceMenu, cx, Drawer, type Tone } from '@asahi/ui';
+import { Badge, Button, ChoiceMenu, cx, Drawer, SkeletonRows, type Tone } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
 import {
   BookOpen,
   Boxes,
   Database,
   ExternalLink,
   KeyRound,
+  KeySquare,
   LayoutDashboard,
+  LockOpen,
   Menu,
   Monitor,
   Moon,
   Rocket,
+  ScrollText,
+  ShieldCheck,
   Sun,
   TerminalSquare,
+  type LucideIcon,
 } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
 
 import { apiBase, useConnection } from '../api/connection';
-import { healthQuery } from '../api/queries';
+import { healthQuery, meQuery } from '../api/queries';
+import { isOpen, may, useCaller } from './access';
+import { Account } from './account';
 import { ConnectionDialog } from './connection-dialog';
 import { setTheme, useTheme } from './theme';
+
+interface Page {
+  to: string;
+  label: string;
+  icon: LucideIcon;
+  /** Hidden from callers without this permission. */
+  needs?: string;
+}
 
 const kPages = [
   { to: '/', label: 'Overview', icon: LayoutDashboard },
   { to: '/playground', label: 'Playground', icon: TerminalSquare },
   { to: '/models', label: 'Models', icon: Boxes },
-  { to: '/cache', label: 'Cache', icon: Database },
+  { to: '/cache', label: 'Cache', icon: Database, needs: 'manage_policy' },
+  { to: '/access', label: 'Access', icon: KeySquare, needs: 'manage_policy' },
+  { to: '/policy', label: 'Policy', icon: ShieldCheck, needs: 'manage_policy' },
+  { to: '/audit', label: 'Audit', icon: ScrollText, needs: 'view_audit_log' },
   { to: '/start', label: 'Getting started', icon: Rocket },
-] as const;
+] as const satisfies readonly Page[];
 
 const kThemes = [
   { value: 'system', label: 'System', icon: Monitor },
@@ -53,10 +71,12 @@ function Brand({ narrow = false }: { narrow?: boolean }) {
 function Navigation({ onNavigate }: { onNavigate?: () => void }) {
   useConnection();
   const { data } = useQuery(healthQuery);
+  const caller = useCaller();
+  const pages = kPages.filter((page) => !('needs' in page) || may(caller, page.needs));
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto px-3 pb-4">
       <nav aria-label="Pages" className="space-y-0.5">
-        {kPages.map(({ to, label, icon: Icon }) => (
+        {pages.map(({ to, label, icon: Icon }) => (
           <Link
             key={to}
             to={to}
@@ -79,8 +99,24 @@ function Navigation({ onNavigate }: { onNavigate?: () => void }) {
           <span className="sr-only">(new tab)</span>
         </a>
       </div>
-      <p className="mt-auto min-h-5 px-3 pt-6 text-xs text-ink-3">{data && `Version ${data.version}`}</p>
+      <div className="mt-auto space-y-2 px-3 pt-6">
+        {isOpen(caller) && <OpenBadge />}
+        <p className="min-h-5 text-xs text-ink-3">{data && `Version ${data.version}`}</p>
+      </div>
     </div>
+  );
+}
+
+/** Said where anyone who reaches the gateway may do everything. */
+function OpenBadge() {
+  return (
+    <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className="inline-flex rounded-full" title="Anyone who reaches this gateway may use and change it. The reference tells how callers prove who they are.">
+      <Badge tone="warn" className="gap-1.5">
+        <LockOpen aria-hidden className="size-3.5" />
+        open: authentication is off
+        <span className="sr-only">(API reference, new tab)</span>
+      </Badge>
+    </a>
   );
 }
 
@@ -103,12 +139,22 @@ function Status() {
   );
 }
 
-export function Shell() {
+/** The frame of the pages. Whoever has to log in is sent to do so, and comes back to the same page. */
+export function Shell({ children }: { children?: ReactNode }) {
+  const me = useQuery(meQuery);
+  const { pathname } = useLocation();
   const [menu, setMenu] = useState(false);
   const [dialog, setDialog] = useState(false);
   const theme = useTheme();
   const { key } = useConnection();
   const themeIcon = kThemes.find(({ value }) => value === theme)?.icon ?? Monitor;
+  const navigate = useNavigate();
+  const stranger = me.data === null;
+  useEffect(() => {
+    if (stranger && pathname !== '/login') void navigate({ to: '/login', search: pathname === '/' ? {} : { from: pathname }, replace: true });
+  }, [stranger, pathname, navigate]);
+  if (stranger) return null;
+  const account = me.data && !isOpen(me.data) ? me.data : undefined;
   return (
     <div className="min-h-dvh md:pl-64">
       <a
@@ -143,20 +189,24 @@ export function Shell() {
         </span>
         <div className="ml-auto flex items-center gap-1 sm:gap-2">
           <Status />
-          <Button
-            look="ghost"
-            className={cx('max-sm:size-9 max-sm:p-0', key && 'text-accent-text')}
-            onClick={() => setDialog(true)}
-            aria-label={key ? 'Connection: an API key is set' : 'Connection: no API key'}
-          >
-            <KeyRound aria-hidden className="size-4" />
-            <span className="max-sm:sr-only">{key ? 'Key set' : 'Connection'}</span>
-          </Button>
+          {account ? (
+            <Account caller={account} onConnection={() => setDialog(true)} />
+          ) : (
+            <Button
+              look="ghost"
+              className={cx('max-sm:size-9 max-sm:p-0', key && 'text-accent-text')}
+              onClick={() => setDialog(true)}
+              aria-label={key ? 'Connection: an API key is set' : 'Connection: no API key'}
+            >
+              <KeyRound aria-hidden className="size-4" />
+              <span className="max-sm:sr-only">{key ? 'Key set' : 'Connection'}</span>
+            </Button>
+          )}
           <ChoiceMenu label="Theme" icon={themeIcon} value={theme} options={kThemes} onChange={setTheme} />
         </div>
       </div>
       <main id="main" tabIndex={-1} className="mx-auto max-w-[1184px] px-4 py-6 outline-none sm:px-6">
-        <Outlet />
+        {me.isPending ? <SkeletonRows /> : (children ?? <Outlet />)}
       </main>
       <ConnectionDialog open={dialog} onOpenChange={setDialog} />
     </div>

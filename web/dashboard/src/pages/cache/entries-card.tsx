@@ -75,7 +75,7 @@ function EntryTable({ entries }: { entries: readonly Entry[] }) {
       <tbody>
         {sortedBy(entries, sort, valueOf).map((entry) => (
           <tr key={entry.key} className="hover:bg-sunken/60">
-            <Td className="max-w-96 min-w-56 truncate" title={entry.query}>
+            <Td className="w-full max-w-0 min-w-56 truncate" title={entry.query}>
               {entry.query}
             </Td>
             <Td className="whitespace-nowrap text-ink-2">{entry.model}</Td>

@@ -1,0 +1,48 @@
+import { ActionMenu, useToast } from '@asahi/ui';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { CircleUser, KeyRound, LogOut } from 'lucide-react';
+
+import { logOut } from '../api/client';
+import { connection, setConnection } from '../api/connection';
+import { meQuery } from '../api/queries';
+import { nameOf, roleOf, type Caller } from './access';
+
+/** Who is logged in, with organisation and role, and the way out. */
+export function Account({ caller, onConnection }: { caller: Caller; onConnection: () => void }) {
+  const queries = useQueryClient();
+  const notify = useToast();
+  const leaving = useMutation({
+    mutationFn: async () => {
+      if (caller.kind === 'session') await logOut();
+      else setConnection({ ...connection(), key: '' });
+    },
+    onSuccess: async () => {
+      // First nobody is logged in, so that the pages go; then what they showed is forgotten.
+      queries.setQueryData(meQuery.queryKey, null);
+      queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'me' && queryKey[0] !== 'health' });
+      await queries.invalidateQueries({ queryKey: meQuery.queryKey });
+    },
+    onError: (error) => notify('bad', `You are still logged in: ${error.message}`),
+  });
+  const name = nameOf(caller);
+  const role = roleOf(caller);
+  return (
+    <ActionMenu
+      label={`Account: ${name}, ${role} in ${caller.org_id}`}
+      icon={CircleUser}
+      text={`${caller.org_id} · ${role}`}
+      heading={
+        <>
+          <span className="block font-medium break-words">{name}</span>
+          <span className="mt-0.5 block text-xs font-normal text-ink-3">
+            Organisation {caller.org_id}, role {role}
+          </span>
+        </>
+      }
+      actions={[
+        { label: 'Connection', icon: KeyRound, onSelect: onConnection },
+        { label: 'Log out', icon: LogOut, onSelect: () => leaving.mutate() },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,75 @@
+import { Button, EmptyState, Notice, SectionCard, SkeletonRows } from '@asahi/ui';
+import { useQuery } from '@tanstack/react-query';
+import { KeySquare, Plus } from 'lucide-react';
+import { useState } from 'react';
+
+import type { Schemas } from '../../api/client';
+import { keysQuery, kMostKeys } from '../../api/queries';
+import { isOpen, useCaller } from '../../app/access';
+import { Failure } from '../../app/failure';
+import { PageHeader } from '../../app/page-header';
+import { Refresh } from '../../app/refresh';
+import { count } from '../../lib/format';
+import { CreateDialog } from './create-dialog';
+import { IssuedDialog, RevokeDialog, RotateDialog } from './key-dialogs';
+import { KeyTable } from './key-table';
+
+export function AccessPage() {
+  const keys = useQuery(keysQuery);
+  const caller = useCaller();
+  const [creating, setCreating] = useState(false);
+  const [issued, setIssued] = useState<Schemas['IssuedApiKey']>();
+  const [asking, setAsking] = useState<{ what: 'rotate' | 'revoke'; key: Schemas['ApiKey'] }>();
+  const all = keys.data?.keys ?? [];
+  const active = all.filter(({ status }) => status === 'active').length;
+  const close = () => setAsking(undefined);
+  const create = (
+    <Button look="primary" onClick={() => setCreating(true)}>
+      <Plus aria-hidden className="size-4" />
+      Create key
+    </Button>
+  );
+  return (
+    <>
+      <PageHeader
+        title="Access"
+        purpose="API keys: who may call this gateway, for what, and until when."
+        actions={<Refresh keys={['keys']} updatedAt={keys.dataUpdatedAt} />}
+      />
+      {isOpen(caller) && (
+        <div className="mb-4">
+          <Notice tone="info">Authentication is off: calls without a key are let in too.</Notice>
+        </div>
+      )}
+      <SectionCard
+        title="API keys"
+        note={
+          <span role="status">
+            {!keys.data
+              ? 'Loading'
+              : all.length >= kMostKeys
+                ? `The newest ${count(all.length)} of ${keys.data.org_id}`
+                : `${count(all.length)} of ${keys.data.org_id}, ${count(active)} active`}
+          </span>
+        }
+        actions={create}
+      >
+        {keys.isError && !keys.data ? (
+          <Failure title="The keys could not be listed" error={keys.error} onRetry={() => void keys.refetch()} retrying={keys.isFetching} />
+        ) : !keys.data ? (
+          <SkeletonRows rows={5} />
+        ) : all.length === 0 ? (
+          <EmptyState icon={KeySquare} title="No keys yet">
+            A program calls the gateway with a key of its own, which can be limited, rotated and revoked.
+          </EmptyState>
+        ) : (
+          <KeyTable keys={all} onRotate={(key) => setAsking({ what: 'rotate', key })} onRevoke={(key) => setAsking({ what: 'revoke', key })} />
+        )}
+      </SectionCard>
+      <CreateDialog open={creating} onOpenChange={setCreating} onIssued={setIssued} />
+      <RotateDialog apiKey={asking?.what === 'rotate' ? asking.key : undefined} onClose={close} onIssued={setIssued} />
+      <RevokeDialog apiKey={asking?.what === 'revoke' ? asking.key : undefined} onClose={close} />
+      <IssuedDialog issued={issued} onClose={() => setIssued(undefined)} />
+    </>
+  );
+}

@@ -1,0 +1,61 @@
+/**
+ * Chromium for the tests of the dashboard. ASAHI_CHROMIUM names the browser, ASAHI_SCREENSHOTS=<folder> keeps pictures.
+ * ASAHI_PAGES=<folder> shows the pages of that folder (dashboard/dist) in place of those in the binary, under the
+ * binary's own headers; without it the binary must have been built after the dashboard.
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+
+import { find_program } from '../../tests/e2e/support/processes.mjs';
+
+export const kBrowser = process.env.ASAHI_CHROMIUM ?? find_program('chromium');
+export const kPictures = process.env.ASAHI_SCREENSHOTS;
+export const kLimitMs = 10_000 * Number(process.env.ASAHI_TIME_FACTOR ?? 1);
+export const kDesktop = { width: 1440, height: 900 };
+
+const kPages = process.env.ASAHI_PAGES;
+const kTypes = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+
+export async function launch() {
+  const { chromium } = await import('playwright-core');
+  return chromium.launch({ executablePath: kBrowser, args: ['--no-sandbox', '--disable-gpu'] });
+}
+
+async function show_pages_of_folder(context, base) {
+  const headers = Object.fromEntries((await fetch(`${base}/`)).headers);
+  delete headers['content-length'];
+  await context.route(
+    (url) => url.origin === base && (/^\/(index\.html)?$/.test(url.pathname) || url.pathname.startsWith('/assets/')),
+    (route) => {
+      const path = new URL(route.request().url()).pathname;
+      const file = path === '/' ? 'index.html' : path.slice(1);
+      return route.fulfill({ body: readFileSync(join(kPages, file)), headers: { ...headers, 'content-type': kTypes[extname(file)] } });
+    },
+  );
+}
+
+/** A page in a context of its own. Whatever it complains about, or asks of other hosts than `base`, goes to `complaints`. */
+export async function new_page(browser, base, complaints, options) {
+  const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', acceptDownloads: true, ...options });
+  context.setDefaultTimeout(kLimitMs);
+  if (kPages) await show_pages_of_folder(context, base);
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    // An organisation without a policy is told by a 404, which the browser notes.
+    if (message.location().url.endsWith('/org/policy') && message.text().includes('status of 404')) return;
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(base) && !request.url().startsWith('blob:')) complaints.push(`asks another host: ${request.url()}`);
+  });
+  return page;
+}
+
+export async function save_picture(page, name) {
+  if (!kPictures) return;
+  mkdirSync(kPictures, { recursive: true });
+  await page.mouse.move(0, 0);
+  await page.evaluate(() => document.fonts.ready);
+  await page.screenshot({ path: join(kPictures, `${name}.png`), animations: 'disabled' });
+}
