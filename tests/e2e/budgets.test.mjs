@@ -118,6 +118,19 @@ for (const [name, route] of Object.entries(kRoutes)) {
   });
 }
 
+test("a history of short answers lets no burst of long ones through", async () => {
+  const caller = await make_org(gateway, "history", { max_cost_per_day: 1 });
+  const ask = (words, label) =>
+    gateway.post("/infer", { prompt: `[[answer:${words}]] ${label}`, model: "gpt-4o-mini", max_tokens: 400 }, caller);
+  for (let i = 0; i < 40; ++i) assert.equal((await ask(3, `short ${i}`)).status, 200);
+  const before = sum(await settled("history", 40));
+  const cap = before + 2_000_000;
+  await set_policy(gateway, "history", { max_cost_per_day: cap / kNano });
+  const replies = await Promise.all(Array.from({ length: kAtOnce }, (_, i) => ask(300, `long ${i}`)));
+  const costs = await settled("history", 40 + replies.filter(({ status }) => status === 200).length);
+  assert.ok(sum(costs) <= cap + Math.max(...costs), `${sum(costs) - before} of ${cap - before} n$, one call costs ${Math.max(...costs)}`);
+});
+
 test("a hit counts as a request and costs nothing", async () => {
   const caller = await make_org(gateway, "hits", { max_cost_per_day: 1, max_requests_per_day: 12 });
   const ask = () => gateway.post("/infer", { prompt: "[[answer:300]] asked again", model: "gpt-4o-mini" }, caller);
