@@ -101,6 +101,23 @@ describe("login with an OpenID provider", { skip }, () => {
     }
   });
 
+  test("the session changes things with its CSRF token only, and ends at logout", async () => {
+    await sign_in("jane");
+    await page.waitForURL(`${gateway.url}/**`);
+    const { body } = await ask("/auth/me");
+    const send = (method, path, headers) =>
+      page.evaluate(async ([how, where, fields]) => (await fetch(where, { method: how, headers: fields })).status, [
+        method,
+        path,
+        headers,
+      ]);
+    const token = { "x-csrf-token": body.csrf_token };
+    assert.equal(await send("DELETE", "/cache/clear", {}), 403);
+    assert.equal(await send("DELETE", "/cache/clear", token), 200);
+    assert.ok([200, 204].includes(await send("POST", "/auth/logout", token)));
+    assert.equal((await ask("/auth/me")).status, 401);
+  });
+
   test("a lesser group is a lesser role", async () => {
     await sign_in("joe");
     await page.waitForURL(`${gateway.url}/**`);
