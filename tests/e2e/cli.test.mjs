@@ -10,7 +10,10 @@ import { find_program, free_port, run, stop_everything, temp_folder } from "./su
 
 after(stop_everything);
 
-const kCommands = ["serve", "api", "infer", "test", "metrics", "events", "config", "migrate", "genkey", "healthcheck", "keys", "audit"];
+const kCommands = [
+  ...["serve", "api", "infer", "test", "metrics", "events", "config", "keys", "audit", "migrate", "genkey"],
+  "healthcheck",
+];
 
 test("--help lists the commands and each command has its own help", async () => {
   const { code, stdout } = await run_asahi(["--help"]);
@@ -333,7 +336,7 @@ test(
   { skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" },
   async (t) => {
     const { asahi, sqlite } = await start_with_keys(t);
-    for (let i = 0; i < 4; ++i) assert.equal((await asahi("keys", "create", "--org", "acme", "--name", `key ${i}`)).code, 0);
+    for (let i = 0; i < 4; ++i) assert.equal((await asahi("keys", "create", "--org", "acme")).code, 0);
     const verify = () => asahi("audit", "verify", "--org", "acme");
     const good = await verify();
     assert.equal(good.code, 0, good.stdout + good.stderr);
@@ -342,8 +345,8 @@ test(
     const forgery = `UPDATE audit_entries SET user_id = 'somebody else' WHERE entry_id = '${second.entry_id}'`;
     await assert.rejects(sqlite(forgery), /only grows/);
     // Who owns the database can take the guards away, and is found out.
-    for (const { name } of await sqlite("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit_entries'"))
-      await sqlite(`DROP TRIGGER ${name}`);
+    const guards = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit_entries'";
+    for (const { name } of await sqlite(guards)) await sqlite(`DROP TRIGGER ${name}`);
     await sqlite(forgery);
     const bad = await verify();
     assert.equal(bad.code, 1);

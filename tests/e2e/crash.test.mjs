@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { start_fakes } from "./support/fakes.mjs";
 import { restart_gateway, run_asahi } from "./support/gateway.mjs";
-import { bearer, budget_use, kAdminSecret, make_key, operator, set_policy, start_governed } from "./support/governed.mjs";
+import { bearer, budget_use, kGoverned, make_key, operator, set_policy, start_governed } from "./support/governed.mjs";
 import { find_program, stop_everything } from "./support/processes.mjs";
 import { until } from "./support/wait.mjs";
 
@@ -48,7 +48,10 @@ async function worker(round, step) {
 
 test(
   `${kRounds} times kill -9 under load: no acknowledged audit entry, spend or event is lost`,
-  { timeout: kLong ? 1_500_000 : 120_000 * kTimeFactor, skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" },
+  {
+    timeout: kLong ? 1_500_000 : 120_000 * kTimeFactor,
+    skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed",
+  },
   async (t) => {
     t.diagnostic(`ASAHI_CRASH_SEED=${seed}`);
     const fakes = await start_fakes();
@@ -69,7 +72,8 @@ test(
       const target = gateway;
       const mutate = [
         async (i) => {
-          const reply = await target.post("/governance/api-keys", { org_id: kOrg, user_id: `user-${number}-${i}`, scopes: ["infer"] }, operator);
+          const wanted = { org_id: kOrg, user_id: `user-${number}-${i}`, scopes: ["infer"] };
+          const reply = await target.post("/governance/api-keys", wanted, operator);
           assert.equal(reply.status, 201, reply.text);
           entries.push(`api_key.create api_key/${reply.body.prefix}`);
           const gone = await target.delete(`/governance/api-keys/${reply.body.prefix}`, caller);
@@ -78,7 +82,8 @@ test(
         },
         async (i) => {
           const limit = 1_000_000 + number * 10_000 + i; // of no use but to tell one change from another
-          const reply = await target.call("PATCH", `/governance/policies/${kOrg}`, { max_requests_per_month: limit }, caller);
+          const change = { max_requests_per_month: limit };
+          const reply = await target.call("PATCH", `/governance/policies/${kOrg}`, change, caller);
           assert.equal(reply.status, 200, reply.text);
           entries.push(`policy.update ${limit}`);
         },
@@ -92,7 +97,10 @@ test(
         round.answered.push([reply.body.request_id, performance.now()]);
       };
       const workers = [...mutate, ...[1, 2, 3, 4].map(ask)].map((step) => worker(round, step));
-      await until(() => round.answered.length > 0 || round.fault, { what: "the first answer", timeout_ms: 20_000 * kTimeFactor });
+      await until(() => round.answered.length > 0 || round.fault, {
+        what: "the first answer",
+        timeout_ms: 20_000 * kTimeFactor,
+      });
       await pause(random() * 600 * kTimeFactor);
       const killed_at = performance.now();
       await gateway.kill();
@@ -117,7 +125,8 @@ test(
     for (let offset = 0; ; offset += kPage) {
       const rows = await gateway.sqlite(
         `SELECT action, resource, json_extract(details, '$.changes.max_requests_per_month.after') AS month
-         FROM audit_entries WHERE org_id = '${kOrg}' AND action <> 'inference' ORDER BY seq LIMIT ${kPage} OFFSET ${offset}`,
+         FROM audit_entries WHERE org_id = '${kOrg}' AND action <> 'inference'
+         ORDER BY seq LIMIT ${kPage} OFFSET ${offset}`,
       );
       for (const { action, resource, month } of rows) written.add(`${action} ${month ?? resource}`);
       if (rows.length < kPage) break;
@@ -133,10 +142,7 @@ test(
     assert.deepEqual(events.filter((id) => !logged.has(id)), [], "acknowledged and not in the event log");
 
     await gateway.stop();
-    const verified = await run_asahi(["audit", "verify", "--org", kOrg], {
-      folder: gateway.folder,
-      env: { ASAHI_ADMIN_SECRET: kAdminSecret, ASAHI_KEY_PEPPER: gateway.env.ASAHI_KEY_PEPPER, ASAHI_JWT_SECRET: gateway.env.ASAHI_JWT_SECRET },
-    });
+    const verified = await run_asahi(["audit", "verify", "--org", kOrg], { folder: gateway.folder, env: kGoverned });
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
     assert.match(verified.stdout, /is whole: \d+ entries checked/);
     t.diagnostic(`${inferences} calls, ${entries.length} mutations, ${events.length} events`);

@@ -138,12 +138,14 @@ for (const [scope, { policy = {}, key = {} }] of Object.entries(kTokenLimits)) {
 }
 
 test("a call that failed gives its tokens back", async () => {
-  const caller = await make_org(gateway, "tokens-failed", { tokens_per_minute: 60 });
+  const caller = await make_org(gateway, "tokens-failed", { tokens_per_minute: 100 });
   await fakes.script("openai", { kind: "status", status: 400, times: "forever", match: "refuse this" });
   for (let i = 0; i < 20; ++i) {
-    const reply = await gateway.post("/infer", { prompt: `refuse this ${i}`, model: "gpt-4o-mini", routing_mode: "explicit" }, caller);
-    assert.notEqual(reply.status, 429, reply.text);
+    const prompt = `refuse this ${i} ${"please ".repeat(20)}`;
+    const reply = await gateway.post("/infer", { prompt, model: "gpt-4o-mini", routing_mode: "explicit" }, caller);
+    assert.ok(![200, 429].includes(reply.status), reply.text);
   }
+  assert.equal((await fakes.requests({ contains: "refuse this" })).length, 20);
   await fakes.reset();
   const good = await gateway.post("/infer", { prompt: answer_of(5, "after failures"), model: "gpt-4o-mini" }, caller);
   assert.equal(good.status, 200, good.text);
@@ -155,7 +157,9 @@ test("requests per minute of a user and of a model hold beside those of the orga
   assert.equal(user.passed, 3);
   assert.equal(user.refused.body.details.scope, "user");
   const by_model = await make_org(gateway, "per-model", { per_model: { "gpt-4o-mini": { requests_per_minute: 3 } } });
-  const model = await until_refused((i) => gateway.post("/infer", { prompt: `model ${i}`, model: "gpt-4o-mini" }, by_model));
+  const model = await until_refused((i) =>
+    gateway.post("/infer", { prompt: `model ${i}`, model: "gpt-4o-mini" }, by_model),
+  );
   assert.equal(model.passed, 3);
   assert.equal(model.refused.body.details.scope, "model");
 });

@@ -1,4 +1,4 @@
-/** Four gateways that share one Redis limit requests as one would, in every window of a minute; the test takes that long. */
+/** Four gateways that share one Redis limit requests as one would, in every window. It takes a window: a minute. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -12,7 +12,8 @@ after(stop_everything);
 
 const kWindowMs = 60_000;
 
-test("four processes with one Redis let through what one would, in every window", { skip: redis_missing() ?? postgres_missing() ?? false }, async (t) => {
+const skip = redis_missing() ?? postgres_missing() ?? false;
+test("four processes with one Redis let through what one would, in every window", { skip }, async (t) => {
   const kLimit = 200;
   const kTolerance = 1.01;
   const [redis, database] = await Promise.all([start_redis(), start_postgres()]);

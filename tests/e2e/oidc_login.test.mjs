@@ -1,6 +1,6 @@
 /**
- * A browser logs in with a real OpenID provider and lands on the dashboard with a session. ASAHI_CHROMIUM names the browser;
- * ASAHI_SCREENSHOTS=1 writes docs/images/oidc.png.
+ * A browser logs in with a real OpenID provider and lands on the dashboard with a session. ASAHI_CHROMIUM names the
+ * browser; ASAHI_SCREENSHOTS=1 writes docs/images/oidc.png.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -62,7 +62,8 @@ describe("login with an OpenID provider", { skip }, () => {
     await page.goto(`${gateway.url}/auth/oidc/test/login?return_to=${encodeURIComponent(return_to)}`);
     assert.ok(page.url().startsWith(`${provider.issuer}/interaction/`), page.url());
     await page.getByLabel("User").fill(user);
-    const back = page.waitForResponse((response) => response.url().startsWith(`${gateway.url}/auth/oidc/test/callback`));
+    const callback = `${gateway.url}/auth/oidc/test/callback`;
+    const back = page.waitForResponse((response) => response.url().startsWith(callback));
     await page.getByRole("button", { name: "Sign in" }).click();
     return back;
   }
@@ -181,7 +182,8 @@ describe("login with an OpenID provider", { skip }, () => {
 
   test("a return address on another host is refused before the provider is asked", async () => {
     for (const elsewhere of ["https://evil.example/", "//evil.example", "/\\evil.example"]) {
-      const reply = await fetch(`${gateway.url}/auth/oidc/test/login?return_to=${encodeURIComponent(elsewhere)}`, { redirect: "manual" });
+      const where = `${gateway.url}/auth/oidc/test/login?return_to=${encodeURIComponent(elsewhere)}`;
+      const reply = await fetch(where, { redirect: "manual" });
       assert.ok(reply.status >= 400 && reply.status < 500, `${elsewhere}: ${reply.status}`);
     }
   });
