@@ -117,7 +117,7 @@ test("operations have ids, summaries, answers and no broken references", async (
   }
   const text = JSON.stringify(document);
   for (const [, reference] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
-    const target = reference
+    const target = decodeURIComponent(reference)
       .split("/")
       .reduce((node, step) => node?.[step.replace(/~1/g, "/").replace(/~0/g, "~")], document);
     assert.ok(target, `#/${reference} leads nowhere`);
