@@ -5,12 +5,15 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { start_fakes } from "./support/fakes.mjs";
-import { run_asahi, start_gateway } from "./support/gateway.mjs";
+import { restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
 import { find_program, free_port, run, stop_everything, temp_folder } from "./support/processes.mjs";
 
 after(stop_everything);
 
-const kCommands = ["serve", "api", "infer", "test", "metrics", "events", "config", "migrate", "genkey", "healthcheck"];
+const kCommands = [
+  ...["serve", "api", "infer", "test", "metrics", "events", "config", "keys", "audit", "migrate", "genkey"],
+  "healthcheck",
+];
 
 test("--help lists the commands and each command has its own help", async () => {
   const { code, stdout } = await run_asahi(["--help"]);
@@ -247,3 +250,107 @@ test("api --mock --port serves without keys, and leaves the current folder as do
   assert.ok(reply.tokens_output >= 20 && reply.cost > 0);
   assert.ok(existsSync(join(gateway.folder, "data", "asahi.db")));
 });
+
+/** A gateway that asks for keys, and `asahi` commands on its data folder. */
+async function start_with_keys(t) {
+  const env = { ASAHI_AUTH_API_KEY_REQUIRED: "true" };
+  let gateway = await start_gateway({ env: { ...env, ASAHI_MOCK: "true" } });
+  t.after(() => gateway.stop());
+  const asahi = (...args) => run_asahi(args, { folder: gateway.folder, env });
+  const works = async (key) => (await gateway.get("/models", { authorization: `Bearer ${key}` })).status === 200;
+  const restart = async () => {
+    await gateway.stop();
+    gateway = await restart_gateway(gateway);
+  };
+  return { asahi, works, restart, call: (...args) => gateway.call(...args), sqlite: (query) => gateway.sqlite(query) };
+}
+const kKey = /^ask_[a-z0-9]{4}_[A-Za-z0-9]{20,}$/;
+
+test("keys create prints a key once that opens a running gateway, with the limits it was given", async (t) => {
+  const { asahi, works, call } = await start_with_keys(t);
+  const { code, stdout, stderr } = await asahi(
+    ...["keys", "create", "--org", "acme", "--user", "ann", "--name", "for tests", "--scopes", "infer"],
+    ...["--models", "gpt-4o-mini", "--expires-in-days", "3", "--requests-per-minute", "7"],
+  );
+  assert.equal(code, 0, stderr);
+  const key = stdout.trim();
+  assert.match(key, kKey, "standard output is the key and nothing else");
+  assert.match(stderr, /shown this once/);
+  assert.ok(await works(key));
+  const bearer = { authorization: `Bearer ${key}` };
+  const said = await call("POST", "/infer", { prompt: "x", model: "gpt-4o-mini" }, bearer);
+  assert.equal(said.status, 200, said.text);
+  assert.equal(said.headers.get("x-ratelimit-limit"), "7");
+  assert.equal((await call("GET", "/governance/audit", undefined, bearer)).status, 403, "not in its scope");
+  const listed = await asahi("keys", "list", "--org", "acme");
+  assert.equal(listed.code, 0);
+  assert.match(listed.stdout, new RegExp(`^${key.slice(0, 12)}\\s+active\\s+ann\\s+infer\\s.*for tests`, "m"));
+  assert.ok(!(listed.stdout + listed.stderr).includes(key), "a list shows no key");
+  assert.equal((await asahi("keys", "list", "--org", "globex")).stdout.trim(), "");
+});
+
+test("keys rotate prints a successor and leaves the old key its overlap", async (t) => {
+  const { asahi, works } = await start_with_keys(t);
+  const old = (await asahi("keys", "create", "--org", "acme")).stdout.trim();
+  assert.ok(await works(old));
+  const { code, stdout, stderr } = await asahi("keys", "rotate", "--org", "acme", old.slice(0, 12));
+  assert.equal(code, 0, stderr);
+  assert.match(stdout.trim(), kKey);
+  assert.notEqual(stdout.trim(), old);
+  assert.ok((await works(old)) && (await works(stdout.trim())));
+});
+
+test("keys revoke ends a key, at the latest with the next start, and says when there is none", async (t) => {
+  const { asahi, works, restart } = await start_with_keys(t);
+  const key = (await asahi("keys", "create", "--org", "acme")).stdout.trim();
+  assert.ok(await works(key));
+  const foreign = await asahi("keys", "revoke", "--org", "globex", key.slice(0, 12));
+  assert.equal(foreign.code, 1, foreign.stdout);
+  assert.ok(await works(key), "another organisation's revoke does nothing");
+  const { code, stdout, stderr } = await asahi("keys", "revoke", "--org", "acme", key.slice(0, 12));
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /revoked/);
+  assert.match((await asahi("keys", "list", "--org", "acme")).stdout, /revoked/);
+  await restart();
+  assert.equal(await works(key), false);
+  assert.equal((await asahi("keys", "revoke", "--org", "acme", "ask_none_xyz")).code, 1);
+});
+
+test("keys refuses bad values with 2 and a word about them", async () => {
+  for (const args of [
+    ["keys"],
+    ["keys", "revoke"],
+    ["keys", "create", "--scopes", "everything-there-is"],
+    ["keys", "create", "--expires-in-days", "0"],
+    ["keys", "create", "--requests-per-minute", "few"],
+  ]) {
+    const { code, stdout, stderr } = await run_asahi(args);
+    assert.equal(code, 2, `${args.join(" ")}: ${stdout}${stderr}`);
+    assert.equal(stdout.match(/ask_/), null, "no key was made");
+    assert.ok((stdout + stderr).length > 10, args.join(" "));
+  }
+});
+
+test(
+  "audit verify tells a whole chain from a changed one and names the first bad entry",
+  { skip: find_program("sqlite3") ? false : "the sqlite3 program is not installed" },
+  async (t) => {
+    const { asahi, sqlite } = await start_with_keys(t);
+    for (let i = 0; i < 4; ++i) assert.equal((await asahi("keys", "create", "--org", "acme")).code, 0);
+    const verify = () => asahi("audit", "verify", "--org", "acme");
+    const good = await verify();
+    assert.equal(good.code, 0, good.stdout + good.stderr);
+    assert.match(good.stdout, /is whole: 4 entries checked/);
+    const [, second] = await sqlite("SELECT entry_id FROM audit_entries WHERE org_id = 'acme' ORDER BY seq");
+    const forgery = `UPDATE audit_entries SET user_id = 'somebody else' WHERE entry_id = '${second.entry_id}'`;
+    await assert.rejects(sqlite(forgery), /only grows/);
+    // Who owns the database can take the guards away, and is found out.
+    const guards = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit_entries'";
+    for (const { name } of await sqlite(guards)) await sqlite(`DROP TRIGGER ${name}`);
+    await sqlite(forgery);
+    const bad = await verify();
+    assert.equal(bad.code, 1);
+    assert.match(bad.stdout, /BROKEN/);
+    assert.ok(bad.stdout.includes(second.entry_id), bad.stdout);
+  },
+);
