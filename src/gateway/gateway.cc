@@ -385,7 +385,7 @@ void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(o
 
 std::optional<std::int64_t> Gateway::requests_per_minute(std::string_view org) {
   Impl& impl = *impl_;
-  if (impl.policies->last_known(org) == nullptr && impl.meeting < 64) {
+  if (impl.policies->try_get(org) == nullptr && impl.meeting < 64) {
     ++impl.meeting;
     net::Loop::current()->spawn("rules of an organisation", [&impl, name = std::string(org)]() -> Aw<void> { return impl.meet(name); });
   }

@@ -65,7 +65,7 @@ class Gateway {
   /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
   void forget_rules(std::string_view org);
   /// Requests per minute that an organisation's policy grants; empty: it says nothing. For the gate, on a loop: from memory,
-  /// and of an organisation that is met for the first time from the next request on.
+  /// what is not known there, or has changed, holds from one of the next requests on.
   std::optional<std::int64_t> requests_per_minute(std::string_view org);
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();
