@@ -338,6 +338,11 @@ void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
   impl.loader->start();
+  // The rules of callers without a credential hold from the first request on, if the database lets them.
+  ++impl.meeting;
+  impl.parts.loops.at(0).spawn("rules of an organisation", [&impl]() -> Aw<void> {
+    return impl.meet(std::string(identity::Principal::kDefaultOrg));
+  });
   impl.every("cache sweep", std::chrono::seconds(config.cache.cleanup_interval_seconds), [&impl]() -> Aw<void> {
     (void)co_await impl.parts.local_cache.sweep();
   });

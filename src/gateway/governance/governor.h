@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,7 +87,9 @@ class Governor {
   };
   Governor(Options options, Parts parts);
 
-  /// The rules for a caller; empty optional: not in the process's memory, ask `terms`.
+  /// The rules for a caller; empty optional: not in the process's memory, ask `terms`. Rules that are merely old hold while
+  /// they are read again behind the call, and callers without a credential have none until some are read: no call waits
+  /// for a database that hangs.
   std::optional<Terms> try_terms(std::shared_ptr<const identity::Principal> caller);
   /// Errors: unavailable, timeout (the database is away and nothing is remembered).
   Task<Terms> terms(std::shared_ptr<const identity::Principal> caller);
@@ -124,6 +127,8 @@ class Governor {
   std::optional<std::int64_t> requests_per_minute(std::string_view org) const;
 
  private:
+  std::shared_ptr<const OrgRules> meanwhile(const identity::Principal& caller);
+  Aw<void> read_again(std::string org);
   Verdict judge(std::optional<InjectionGroup> found, Screening& screening) const;
   static Verdict judge(PiiAction action, Screening& screening);
   Verdict check_choice(const Terms& terms, const ModelProfile& model, NanoUsd estimate);
@@ -133,6 +138,7 @@ class Governor {
 
   Options options_;
   Parts parts_;
+  std::atomic<int> reading_{0};  ///< look-ups behind calls; bounded
 };
 
 }  // namespace asahi::gateway

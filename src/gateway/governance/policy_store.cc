@@ -254,6 +254,13 @@ std::shared_ptr<const OrgRules> PolicyStore::try_get(std::string_view org) const
   return entry.rules;
 }
 
+std::shared_ptr<const OrgRules> PolicyStore::unless_changed(std::string_view org) const {
+  Shard& part = shard(org);
+  const std::scoped_lock lock(part.mutex);
+  const auto found = part.entries.find(org);
+  return found == part.entries.end() || found->second.stale ? nullptr : found->second.rules;
+}
+
 std::shared_ptr<const OrgRules> PolicyStore::last_known(std::string_view org) const {
   Shard& part = shard(org);
   const std::scoped_lock lock(part.mutex);

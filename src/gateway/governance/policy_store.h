@@ -51,6 +51,8 @@ class PolicyStore {
 
   /// From memory; null: not known or too old, use `get`. Takes one short lock.
   std::shared_ptr<const OrgRules> try_get(std::string_view org) const;
+  /// What was read last, however old, unless it is known to have changed since.
+  std::shared_ptr<const OrgRules> unless_changed(std::string_view org) const;
   /// What was read last, however old; null: nothing was.
   std::shared_ptr<const OrgRules> last_known(std::string_view org) const;
   /// From memory or the database. While the database is away the last known rules hold on.

@@ -318,7 +318,7 @@ TEST_P(AuditContract, TheCommandTellsWhetherAChainIsWhole) {
   EXPECT_EQ(run_audit_verify(*db_, kKey, "acme", out), 0);
   EXPECT_THAT(out.str(), HasSubstr("is whole: 3 entries"));
   EXPECT_EQ(run_audit_verify(*db_, "another key", "acme", out), 1);
-  EXPECT_THAT(out.str(), HasSubstr("BROKEN after 3 good entries: head forged"));
+  EXPECT_THAT(out.str(), HasSubstr("BROKEN, found among the first 3 entries: head forged"));
 }
 
 TEST_P(AuditContract, TheMigrationGoesDownAndUpAgain) {
