@@ -162,12 +162,7 @@ struct Gateway::Impl {
             [this] { return facts(); }, parts.clock};
   }
 
-  std::atomic<int> meeting{0};  ///< look-ups of organisations under way; bounded
-  /// Has an organisation's rules in memory from now on.
-  Aw<void> meet(std::string org) {
-    (void)co_await policies->get(std::move(org));
-    --meeting;
-  }
+  Aw<void> read_rules(std::string org) { (void)co_await policies->get(std::move(org)); }
 
   /// The sums of GET /metrics go on where they stood when the last process ended.
   Result<void> restore_totals(Clock::Time first) {
@@ -339,9 +334,8 @@ void Gateway::start() {
   const GatewayConfig& config = impl.parts.config;
   impl.loader->start();
   // The rules of callers without a credential hold from the first request on, if the database lets them.
-  ++impl.meeting;
   impl.parts.loops.at(0).spawn("rules of an organisation", [&impl]() -> Aw<void> {
-    return impl.meet(std::string(identity::Principal::kDefaultOrg));
+    return impl.read_rules(std::string(identity::Principal::kDefaultOrg));
   });
   impl.every("cache sweep", std::chrono::seconds(config.cache.cleanup_interval_seconds), [&impl]() -> Aw<void> {
     (void)co_await impl.parts.local_cache.sweep();
@@ -388,13 +382,16 @@ const std::string& Gateway::node_id() const { return impl_->node; }
 
 void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(org); }
 
-std::optional<std::int64_t> Gateway::requests_per_minute(std::string_view org) {
-  Impl& impl = *impl_;
-  if (impl.policies->try_get(org) == nullptr && impl.meeting < 64) {
-    ++impl.meeting;
-    net::Loop::current()->spawn("rules of an organisation", [&impl, name = std::string(org)]() -> Aw<void> { return impl.meet(name); });
-  }
-  return impl.governor->requests_per_minute(org);
+std::optional<std::optional<std::int64_t>> Gateway::try_requests_per_minute(const identity::Principal& caller) {
+  Governor& governor = *impl_->governor;
+  if (!governor.knows(caller)) return std::nullopt;
+  return governor.requests_per_minute(caller.org_id);
+}
+
+Aw<std::optional<std::int64_t>> Gateway::requests_per_minute(std::string org) {
+  // Without an answer the default holds: whoever cannot be looked up cannot be let off either.
+  (void)co_await impl_->policies->get(org);
+  co_return impl_->governor->requests_per_minute(org);
 }
 
 void Gateway::reload() { impl_->reload_models(); }

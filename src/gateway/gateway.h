@@ -13,6 +13,7 @@
 #include "identity/audit/audit.h"
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
+#include "identity/principal.h"
 #include "net/http/client.h"
 #include "net/http/router.h"
 #include "net/loop.h"
@@ -64,9 +65,10 @@ class Gateway {
   const std::string& node_id() const;
   /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
   void forget_rules(std::string_view org);
-  /// Requests per minute that an organisation's policy grants; empty: it says nothing. For the gate, on a loop: from memory,
-  /// what is not known there, or has changed, holds from one of the next requests on.
-  std::optional<std::int64_t> requests_per_minute(std::string_view org);
+  /// Requests per minute that the policy of a caller's organisation grants; empty inside: it says nothing. For the gate, on
+  /// a loop. Empty outside: not in memory, ask the other.
+  std::optional<std::optional<std::int64_t>> try_requests_per_minute(const identity::Principal& caller);
+  Aw<std::optional<std::int64_t>> requests_per_minute(std::string org);
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();
   /// Prometheus text exposition, with the gauges as of now. Any thread.

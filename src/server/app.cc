@@ -293,10 +293,20 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);
   });
-  identity.use_limits([&gateway, fallback = settings.identity.rate_limit_per_minute](const identity::Principal& caller) {
-    const auto granted = gateway.requests_per_minute(caller.org_id);
-    return identity::CallerLimits{caller.requests_per_minute.value_or(fallback), granted.value_or(fallback)};
-  });
+  const auto limits = [usual = settings.identity.rate_limit_per_minute](const identity::Principal& caller,
+                                                                        std::optional<std::int64_t> granted) {
+    return identity::CallerLimits{caller.requests_per_minute.value_or(usual), granted.value_or(usual)};
+  };
+  using Caller = identity::Principal;
+  identity.use_limits({.known = [&gateway, limits](const Caller& caller) -> std::optional<identity::CallerLimits> {
+                         const auto granted = gateway.try_requests_per_minute(caller);
+                         if (!granted) return std::nullopt;
+                         return limits(caller, *granted);
+                       },
+                       .found = [&gateway, limits](std::shared_ptr<const Caller> caller) -> Aw<identity::CallerLimits> {
+                         const auto granted = co_await gateway.requests_per_minute(caller->org_id);
+                         co_return limits(*caller, granted);
+                       }});
 
   http::Router router;
   impl->gateway->add_routes(router);

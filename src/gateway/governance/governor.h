@@ -122,6 +122,10 @@ class Governor {
   std::optional<Verdict> try_count_hit(const Terms& terms);
   Aw<Verdict> count_hit(Terms terms);
 
+  /// True when the rules for a caller are in memory, as in `try_terms`.
+  bool knows(const identity::Principal& caller) {
+    return parts_.policies.try_get(caller.org_id) != nullptr || meanwhile(caller) != nullptr;
+  }
   /// Requests per minute that the policy of an organisation gives it; empty: the plan's or the
   /// installation's default. From memory, for the gate's limits.
   std::optional<std::int64_t> requests_per_minute(std::string_view org) const;

@@ -99,7 +99,14 @@ Result<void> IdentityGate::check_access(const Principal& caller, const http::Rou
   return lacking;
 }
 
-void IdentityGate::collect_asks(const http::Context& context, const Principal& caller,
+std::optional<CallerLimits> IdentityGate::known_limits(const Principal& caller) const {
+  if (caller.kind == Principal::Kind::kAnonymous) return CallerLimits{};  // an address has no others
+  if (parts_.limits_of.known) return parts_.limits_of.known(caller);
+  const std::int64_t usual = parts_.options.requests_per_minute;
+  return CallerLimits{caller.requests_per_minute.value_or(usual), usual};
+}
+
+void IdentityGate::collect_asks(const http::Context& context, const Principal& caller, const CallerLimits& limits,
                                 std::vector<RateLimiter::Ask>& asks) const {
   const GateOptions& options = parts_.options;
   std::size_t count = 0;
@@ -116,11 +123,6 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
   if (caller.kind == Principal::Kind::kAnonymous) {
     ask(LimitScope::kIp, counted_address(client_ip(context.request)), options.anonymous_per_minute);
   } else {
-    const CallerLimits limits =
-        parts_.limits_of
-            ? parts_.limits_of(caller)
-            : CallerLimits{caller.requests_per_minute.value_or(options.requests_per_minute),
-                           options.requests_per_minute};
     if (caller.key_prefix.empty()) {
       ask(LimitScope::kUser, caller.user_id, limits.key_per_minute);
     } else {
@@ -191,7 +193,9 @@ std::optional<Result<void>> IdentityGate::try_enter(http::Context& context,
   const bool free = route.access == kPublic && is_read(context.request.method);
   if (!free) {
     thread_local std::vector<RateLimiter::Ask> asks;
-    collect_asks(context, *caller, asks);
+    const auto limits = known_limits(*caller);
+    if (!limits) return std::nullopt;
+    collect_asks(context, *caller, *limits, asks);
     if (!asks.empty()) {
       const auto verdict = parts_.limiter.try_take(asks);
       if (!verdict) return std::nullopt;
@@ -231,7 +235,9 @@ Task<void> IdentityGate::enter(http::Context& context, const http::Route& route)
   const bool free = route.access == kPublic && is_read(context.request.method);
   if (!free) {
     std::vector<RateLimiter::Ask> asks;
-    collect_asks(context, *caller, asks);
+    std::optional<CallerLimits> limits = known_limits(*caller);
+    if (!limits) limits = co_await parts_.limits_of.found(caller);
+    collect_asks(context, *caller, *limits, asks);
     if (!asks.empty()) {
       const LimitVerdict verdict = co_await parts_.limiter.take(std::move(asks));
       if (auto ok = apply(context, verdict); !ok) co_return ok;

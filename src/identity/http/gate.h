@@ -46,9 +46,12 @@ struct GateOptions {
 /// limited per address. Thread-safe, for loop threads.
 class IdentityGate final : public http::Gate {
  public:
-  /// Limits of a caller; without it the key's own and else the defaults of the options. On the hot
-  /// path.
-  using LimitsOf = std::function<CallerLimits(const Principal&)>;
+  /// Limits of a caller; without it the key's own and else the defaults of the options.
+  struct LimitsOf {
+    /// From memory, on the hot path; empty: ask `found`.
+    std::function<std::optional<CallerLimits>(const Principal&)> known;
+    std::function<Aw<CallerLimits>(std::shared_ptr<const Principal>)> found;
+  };
 
   struct Parts {
     GateOptions options;
@@ -76,7 +79,9 @@ class IdentityGate final : public http::Gate {
   Caller without_credential(const http::Route& route) const;
   Result<void> check_access(const Principal& caller, const http::Route& route) const;
   /// What the request takes of which limits; none: it is free.
-  void collect_asks(const http::Context& context, const Principal& caller,
+  /// What the limiter is asked; the caller's limits empty: not known yet, and nothing is collected.
+  std::optional<CallerLimits> known_limits(const Principal& caller) const;
+  void collect_asks(const http::Context& context, const Principal& caller, const CallerLimits& limits,
                     std::vector<RateLimiter::Ask>& asks) const;
   Result<void> apply(http::Context& context, const LimitVerdict& verdict) const;
   /// Records the refusal and returns it.

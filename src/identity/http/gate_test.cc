@@ -212,7 +212,7 @@ TEST_F(GateTest, ReadsOfPublicRoutesAreFreeAndChangesAreLimitedPerAddress) {
 }
 
 TEST_F(GateTest, AsksTheLimitsOfPlanAndKey) {
-  limits_of_ = [](const Principal& caller) {
+  limits_of_.known = [](const Principal& caller) {
     EXPECT_EQ(caller.org_id, "acme");
     return CallerLimits{.key_per_minute = 2, .tenant_per_minute = 0};
   };

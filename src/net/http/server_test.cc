@@ -595,7 +595,7 @@ TEST_F(GateTest, RefusesBeforeTheHandlerRuns) {
   for (const char* more : {"", "X-Late: 1\r\n"}) {
     RawSocket socket = connect();
     socket.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + std::string(more) + "\r\nhi" + get("/who"));
-    const std::string replies = socket.receive_until("guest");
+    const std::string replies = socket.receive_until("\r\n\r\nguest");
     EXPECT_THAT(replies, StartsWith("HTTP/1.1 403"));
     EXPECT_THAT(replies, HasSubstr(R"("details":{"required_permission":"echo"})"));
     EXPECT_THAT(replies, HasSubstr("HTTP/1.1 200"));
