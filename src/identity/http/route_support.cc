@@ -141,6 +141,10 @@ Aw<void> audit(const RouteParts& parts, const http::Context& context, std::strin
   AuditEntry entry;
   entry.org_id = std::move(org_id);
   entry.user_id = actor(principal_of(context));
+  // Public routes, whose callers may nothing, learn who it was on the way: a login is its user's.
+  if (principal_of(context).permissions.empty()) {
+    if (const json::value* user = details.if_contains("user_id"); user != nullptr && user->is_string()) entry.user_id = user->get_string();
+  }
   entry.action = std::move(action);
   entry.resource = std::move(resource);
   entry.details = std::move(details);

@@ -249,7 +249,7 @@ Result<std::unique_ptr<BudgetJournal::Segment>> BudgetJournal::make_segment(std:
   {
     const File file(fresh, O_RDWR | O_CREAT | O_TRUNC);
     if (!file) return cannot("extend", fresh);
-    // Real blocks: a full disk is an error here, not a SIGBUS later.
+    // Real blocks of zeros: a full disk is an error here, not a SIGBUS later. Pages come into memory as they are written to.
     if (const int error =
             ::posix_fallocate(file.get(), 0, static_cast<off_t>(options_.segment_bytes));
         error != 0) {
@@ -264,8 +264,6 @@ Result<std::unique_ptr<BudgetJournal::Segment>> BudgetJournal::make_segment(std:
     segment->data = static_cast<char*>(data);
     segment->size = options_.segment_bytes;
   }
-  // Touches every page now, so that no record pays for it.
-  std::memset(segment->data, 0, segment->size);
   records::write_header(segment->data, {records::FileKind::kSegment, number, node_});
   if (::rename(fresh.c_str(), name.c_str()) != 0) return cannot("extend", name);
   return segment;
