@@ -128,7 +128,11 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   if (!stored || !*stored || known->bytes.lock() != **stored) return std::nullopt;
   const auto terms = parts_.governor.try_terms(identity::shared_principal_of(context));
   // The rules have changed, or want more than can be done here: the long way finds out.
-  if (!terms || terms->rules != known->rules || terms->audit_required()) return std::nullopt;
+  if (!terms || terms->audit_required()) return std::nullopt;
+  if (terms->rules != known->rules) {
+    if (!same_rules(*terms->rules, *known->rules)) return std::nullopt;
+    known->rules = terms->rules;  // read again, and the same as before
+  }
   if (!may_use(*terms, known->answer->model)) return std::nullopt;
   if (auto refused = parts_.governor.admit(*terms, nullptr); !refused) return std::nullopt;
   const auto counted = parts_.governor.try_count_hit(*terms);

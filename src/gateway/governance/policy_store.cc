@@ -238,6 +238,11 @@ std::shared_ptr<const OrgRules> make_rules(std::string org, std::optional<OrgPol
 PolicyStore::PolicyStore(Options options, sql::Database& database, const Clock& clock)
     : options_(std::move(options)), database_(database), clock_(clock) {}
 
+bool same_rules(const OrgRules& one, const OrgRules& other) {
+  return one.has_policy == other.has_policy && one.policy == other.policy && one.has_profile == other.has_profile &&
+         one.profile == other.profile;
+}
+
 std::shared_ptr<const OrgRules> PolicyStore::try_get(std::string_view org) const {
   Shard& part = shard(org);
   const auto now = clock_.steady_now();
@@ -311,9 +316,7 @@ Task<std::shared_ptr<const OrgRules>> PolicyStore::get(std::string org) {
     }
     Entry& entry = part.entries[org];
     // The same rules stay the same object: what others derived from them stays good.
-    if (entry.rules && entry.rules->has_policy == rules->has_policy &&
-        entry.rules->policy == rules->policy && entry.rules->has_profile == rules->has_profile &&
-        entry.rules->profile == rules->profile) {
+    if (entry.rules && same_rules(*entry.rules, *rules)) {
       rules = entry.rules;
     }
     entry = {.rules = rules, .read_at = now, .refresh_at = now + options_.max_age * 9 / 10};

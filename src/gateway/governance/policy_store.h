@@ -31,6 +31,8 @@ struct OrgRules {
   bool audit_required = false;  ///< policy or frameworks
   std::string account;          ///< of the budgets: "org/<id>"
 };
+/// Made from the same policy and profile.
+bool same_rules(const OrgRules& one, const OrgRules& other);
 std::shared_ptr<const OrgRules> make_rules(std::string org, std::optional<OrgPolicy> policy,
                                            std::optional<ComplianceProfile> profile);
 
