@@ -33,6 +33,12 @@ LoadedConfig load_config(const CommonOptions& options) {
   return loaded;
 }
 
+void write_aside(gateway::GatewayConfig& config) {
+  config.app.data_dir += "/cli";
+  config.tracking.log_dir = config.app.data_dir + "/logs";
+  config.governance.audit_storage_dir = config.app.data_dir + "/audit";
+}
+
 int print_faults(const std::vector<config::Fault>& faults) {
   fmt::print(stderr, "the configuration has {} fault{}:\n", faults.size(), faults.size() == 1 ? "" : "s");
   for (const config::Fault& fault : faults) {

@@ -35,6 +35,10 @@ struct LoadedConfig : ServerConfig {
 };
 LoadedConfig load_config(const CommonOptions& options);
 
+/// Moves everything that a process writes to a folder of its own below the configured one: a command must not touch the
+/// files of a server that runs.
+void write_aside(gateway::GatewayConfig& config);
+
 /// Prints every fault with path, value, rule and origin to stderr; the exit code for a bad configuration.
 int print_faults(const std::vector<config::Fault>& faults);
 

@@ -45,10 +45,8 @@ Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOption
   gateway::GatewayConfig& config = loaded.gateway;
   config.observability.prometheus_port = 0;
   config.api.workers = 1;
-  // A measuring run must not meet the limits that protect a server, nor the files of one that runs.
-  config.app.data_dir += "/cli";
-  config.tracking.log_dir = config.app.data_dir + "/logs";
-  config.governance.audit_storage_dir = config.app.data_dir + "/audit";
+  write_aside(config);
+  // A measuring run must not meet the limits that protect a server.
   loaded.identity.auth_required = false;
   loaded.identity.rate_limit_per_minute = 0;
   impl->log_dir = config.tracking.log_dir;

@@ -31,9 +31,7 @@ int list_routes(const CommonOptions& common) {
   LoadedConfig loaded = load_config(common);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
   loaded.gateway.app.mock = true;
-  loaded.gateway.app.data_dir += "/cli";
-  loaded.gateway.tracking.log_dir = loaded.gateway.app.data_dir + "/logs";
-  loaded.gateway.governance.audit_storage_dir = loaded.gateway.app.data_dir + "/audit";
+  write_aside(loaded.gateway);
   auto app = App::start(loaded, App::Listeners::kLoopbackOnly);
   if (!app) {
     fmt::print(stderr, "asahi routes: {}\n", app.error().message);
