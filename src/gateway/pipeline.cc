@@ -246,12 +246,17 @@ Result<void> Pipeline::take_organisation(Call& call) {
   return {};
 }
 
-Task<void> Pipeline::govern(Call& call) {
+Task<void> Pipeline::take_terms(Call& call) {
   if (auto terms = parts_.governor.try_terms(call.caller)) {
     call.terms = *std::move(terms);
   } else {
     ASAHI_CO_TRY(call.terms, co_await parts_.governor.terms(call.caller));
   }
+  co_return Result<void>{};
+}
+
+Task<void> Pipeline::govern(Call& call) {
+  if (auto known = co_await take_terms(call); !known) co_return known;
   const std::shared_ptr<const Registry> registry = parts_.registry.get();
   const bool named = call.options.mode == RoutingMode::kExplicit && !call.options.model.empty();
   if (auto admitted = parts_.governor.admit(call.terms, named ? registry->get(call.options.model) : nullptr); !admitted) {
@@ -725,11 +730,7 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
 // ---- embeddings -----------------------------------------------------------------------------------------------------
 
 Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model, llm::wire::EmbeddingCall& request) {
-  if (auto terms = parts_.governor.try_terms(call.caller)) {
-    call.terms = *std::move(terms);
-  } else {
-    ASAHI_CO_TRY(call.terms, co_await parts_.governor.terms(call.caller));
-  }
+  if (auto known = co_await take_terms(call); !known) co_return known;
   call.options.user_id = call.caller->user_id;
   if (auto admitted = parts_.governor.admit(call.terms, &model); !admitted) {
     co_return std::unexpected(error_of(std::move(admitted.error())));

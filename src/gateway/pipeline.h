@@ -68,6 +68,8 @@ class Pipeline {
  private:
   struct Call;
   Result<std::shared_ptr<Call>> read(http::Context& context, const Endpoint& endpoint);
+  /// The rules that hold for the whole call.
+  Task<void> take_terms(Call& call);
   /// The caller's rules, the checks before the cache, and the screening of what the request says.
   Task<void> govern(Call& call);
   Task<void> govern_embedding(Call& call, const ModelProfile& model, llm::wire::EmbeddingCall& request);
