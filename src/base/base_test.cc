@@ -27,8 +27,10 @@ TEST(Clock, WritesAndReadsRfc3339) {
   auto time = parse_rfc3339("2026-11-21T10:00:00.123Z");
   ASSERT_TRUE(time);
   EXPECT_EQ(format_rfc3339(*time), "2026-11-21T10:00:00.123Z");
-  EXPECT_EQ(format_rfc3339(parse_rfc3339("2026-11-21T12:30:00+02:30").value()), "2026-11-21T10:00:00.000Z");
-  for (const char* bad : {"", "2026-11-21", "2026-13-01T00:00:00Z", "2026-11-21T10:00:00", "2026-11-21T10:00:00Zx"}) {
+  EXPECT_EQ(format_rfc3339(parse_rfc3339("2026-11-21T12:30:00+02:30").value()),
+            "2026-11-21T10:00:00.000Z");
+  for (const char* bad :
+       {"", "2026-11-21", "2026-13-01T00:00:00Z", "2026-11-21T10:00:00", "2026-11-21T10:00:00Zx"}) {
     EXPECT_FALSE(parse_rfc3339(bad)) << bad;
   }
 }
@@ -43,7 +45,8 @@ TEST(Money, SumsExactlyAndRoundsOnceWhenShown) {
   EXPECT_EQ(parse_nano_usd("0.0000000015").value().nanos, 2);
   EXPECT_EQ(parse_nano_usd("12.5").value().nanos, 12'500'000'000);
   EXPECT_EQ(parse_nano_usd("-3").value().nanos, -3'000'000'000);
-  for (const char* bad : {"", ".", "1e3", "1.2.3", "abc", "NaN"}) EXPECT_FALSE(parse_nano_usd(bad)) << bad;
+  for (const char* bad : {"", ".", "1e3", "1.2.3", "abc", "NaN"})
+    EXPECT_FALSE(parse_nano_usd(bad)) << bad;
 }
 
 TEST(Ids, HaveTheirPublishedShapesAndDiffer) {
@@ -63,7 +66,8 @@ TEST(Ids, HaveTheirPublishedShapesAndDiffer) {
 }
 
 TEST(Hash, AgreesWithPublishedVectors) {
-  EXPECT_EQ(to_hex(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(to_hex(sha256("abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(to_hex(md5("abc")), "900150983cd24fb0d6963f7d28e17f72");
   EXPECT_EQ(base64_encode("hello"), "aGVsbG8=");
 }
@@ -81,7 +85,9 @@ TEST(CancelSource, RunsSubscribersOnceAndForgetsDroppedOnes) {
   CancelSource source;
   int kept = 0, dropped = 0;
   auto one = source.on_cancel([&] { ++kept; });
-  { auto two = source.on_cancel([&] { ++dropped; }); }
+  {
+    auto two = source.on_cancel([&] { ++dropped; });
+  }
   source.cancel();
   source.cancel();
   EXPECT_EQ(kept, 1);
@@ -130,7 +136,8 @@ TEST(Try, ReturnsTheFirstError) {
 }
 
 TEST(Money, SumsBeyondItsRangeStayAtItsEnd) {
-  const NanoUsd most{std::numeric_limits<std::int64_t>::max()}, least{std::numeric_limits<std::int64_t>::min()};
+  const NanoUsd most{std::numeric_limits<std::int64_t>::max()},
+      least{std::numeric_limits<std::int64_t>::min()};
   EXPECT_EQ(most + NanoUsd{1}, most);
   EXPECT_EQ(least - NanoUsd{1}, least);
   EXPECT_EQ(NanoUsd{1} - least, most);

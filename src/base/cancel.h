@@ -60,8 +60,8 @@ class CancelSource {
   /// Runs every subscribed callback once, in order of subscription. Later calls do nothing.
   void cancel() {
     if (std::exchange(cancelled_, true)) return;
-    // A callback may drop its own or a neighbour's subscription, so look the list up anew each time. It may also bring
-    // the request to its end, and this source with it.
+    // A callback may drop its own or a neighbour's subscription, so look the list up anew each
+    // time. It may also bring the request to its end, and this source with it.
     bool gone = false;
     gone_ = &gone;
     for (;;) {

@@ -30,7 +30,9 @@ const Clock& system_clock() {
 }
 
 ManualClock::ManualClock(Time start) : start_(start) {}
-Clock::Time ManualClock::now() const { return start_ + std::chrono::nanoseconds(elapsed_ns_.load()); }
+Clock::Time ManualClock::now() const {
+  return start_ + std::chrono::nanoseconds(elapsed_ns_.load());
+}
 Clock::Steady ManualClock::steady_now() const {
   return Steady{} + std::chrono::hours(1) + std::chrono::nanoseconds(elapsed_ns_.load());
 }
@@ -67,8 +69,8 @@ Result<Clock::Time> parse_rfc3339(std::string_view text) {
   if (!read_number(text, 0, 4, year) || !read_number(text, 5, 2, month) ||
       !read_number(text, 8, 2, day) || !read_number(text, 11, 2, hour) ||
       !read_number(text, 14, 2, minute) || !read_number(text, 17, 2, second) || text[4] != '-' ||
-      text[7] != '-' || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') || text[13] != ':' ||
-      text[16] != ':') {
+      text[7] != '-' || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') ||
+      text[13] != ':' || text[16] != ':') {
     return bad();
   }
   const std::chrono::year_month_day date{std::chrono::year(year),
@@ -76,7 +78,8 @@ Result<Clock::Time> parse_rfc3339(std::string_view text) {
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok() || hour > 23 || minute > 59 || second > 60) return bad();
   if (year < 1678 || year > 2261) {
-    return fail(Errc::kInvalidArgument, fmt::format("'{}' is out of range: the year must be 1678 to 2261", text));
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' is out of range: the year must be 1678 to 2261", text));
   }
   std::size_t at = 19;
   std::int64_t fraction_ns = 0;
@@ -90,7 +93,8 @@ Result<Clock::Time> parse_rfc3339(std::string_view text) {
   if (at < text.size() && (text[at] == '+' || text[at] == '-')) {
     int offset_hours{}, offset_minutes{};
     const std::size_t minutes_at = at + 3 < text.size() && text[at + 3] == ':' ? at + 4 : at + 3;
-    if (!read_number(text, at + 1, 2, offset_hours) || !read_number(text, minutes_at, 2, offset_minutes)) {
+    if (!read_number(text, at + 1, 2, offset_hours) ||
+        !read_number(text, minutes_at, 2, offset_minutes)) {
       return bad();
     }
     offset = std::chrono::hours(offset_hours) + std::chrono::minutes(offset_minutes);

@@ -10,8 +10,8 @@
 
 namespace asahi {
 
-/// Time since the Unix epoch in UTC, and time that only moves forward. Injected, so that tests own it.
-/// Implementations are thread-safe.
+/// Time since the Unix epoch in UTC, and time that only moves forward. Injected, so that tests own
+/// it. Implementations are thread-safe.
 class Clock {
  public:
   using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
@@ -42,8 +42,8 @@ class ManualClock final : public Clock {
 std::string format_rfc3339(Clock::Time time);
 /// "2026-11-21" in UTC.
 std::string format_date(Clock::Time time);
-/// Reads what `format_rfc3339` writes, with any number of fraction digits and any offset. Years 1678 to 2261: what
-/// nanoseconds in 64 bits reach.
+/// Reads what `format_rfc3339` writes, with any number of fraction digits and any offset. Years
+/// 1678 to 2261: what nanoseconds in 64 bits reach.
 Result<Clock::Time> parse_rfc3339(std::string_view text);
 
 }  // namespace asahi

@@ -29,12 +29,13 @@ enum class Errc {
 /// "invalid_argument", "timeout", …
 std::string_view to_string(Errc code);
 
-/// An expected failure, as a value. `message` says what was wrong, what was expected and how to mend
-/// it; never a secret, never a raw upstream body.
+/// An expected failure, as a value. `message` says what was wrong, what was expected and how to
+/// mend it; never a secret, never a raw upstream body.
 struct Error {
   Errc code = Errc::kInternal;
   std::string message;
-  /// Machine-readable refinement that clients see, e.g. "model_not_found". Empty: derived from `code`.
+  /// Machine-readable refinement that clients see, e.g. "model_not_found". Empty: derived from
+  /// `code`.
   std::string reason;
   /// Path of the offending input field, e.g. "messages[2].content". Empty: none.
   std::string field;

@@ -8,16 +8,17 @@
 
 namespace asahi {
 
-/// Fills with random bytes; cryptographic quality (OpenSSL), buffered per thread so that an id costs
-/// well under a microsecond.
+/// Fills with random bytes; cryptographic quality (OpenSSL), buffered per thread so that an id
+/// costs well under a microsecond.
 void random_bytes(void* out, std::size_t size);
 std::uint64_t random_u64();
 
-/// `prefix` + `digits` random lower-case hex digits: "req_" + 12 for requests, "resp_" + 12, "chatcmpl-" + 24.
+/// `prefix` + `digits` random lower-case hex digits: "req_" + 12 for requests, "resp_" + 12,
+/// "chatcmpl-" + 24.
 std::string random_id(std::string_view prefix, std::size_t digits);
 
-/// 26-character ULID (Crockford base 32): 48-bit milliseconds, 80 random bits. Ids made on one thread in
-/// one millisecond are increasing. https://github.com/ulid/spec
+/// 26-character ULID (Crockford base 32): 48-bit milliseconds, 80 random bits. Ids made on one
+/// thread in one millisecond are increasing. https://github.com/ulid/spec
 std::string make_ulid(Clock::Time now);
 
 /// `prefix` + a 128-bit time-ordered id, for entities.

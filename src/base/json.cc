@@ -20,8 +20,9 @@ json::parse_options options(std::size_t max_depth) {
 }
 
 Error syntax_error(const json::error_code& error, std::size_t offset) {
-  return Error{.code = Errc::kInvalidArgument,
-               .message = fmt::format("the text is not valid JSON: {} at byte {}", error.message(), offset)};
+  return Error{
+      .code = Errc::kInvalidArgument,
+      .message = fmt::format("the text is not valid JSON: {} at byte {}", error.message(), offset)};
 }
 
 void append_integer(std::string& out, auto number) {
@@ -32,10 +33,18 @@ void append_integer(std::string& out, auto number) {
 /// Null, a boolean or an integer.
 void append_plain(std::string& out, const json::value& value) {
   switch (value.kind()) {
-    case json::kind::bool_: out += value.get_bool() ? "true" : "false"; return;
-    case json::kind::int64: append_integer(out, value.get_int64()); return;
-    case json::kind::uint64: append_integer(out, value.get_uint64()); return;
-    default: out += "null"; return;
+    case json::kind::bool_:
+      out += value.get_bool() ? "true" : "false";
+      return;
+    case json::kind::int64:
+      append_integer(out, value.get_int64());
+      return;
+    case json::kind::uint64:
+      append_integer(out, value.get_uint64());
+      return;
+    default:
+      out += "null";
+      return;
   }
 }
 
@@ -50,7 +59,8 @@ void append_canonical(std::string& out, const json::value& value) {
       if (object.size() > kFew) many.resize(object.size());
       const std::span members(object.size() > kFew ? many.data() : few.data(), object.size());
       std::ranges::transform(object, members.begin(), [](const auto& member) { return &member; });
-      std::ranges::sort(members, {}, [](const auto* member) { return std::string_view(member->key()); });
+      std::ranges::sort(members, {},
+                        [](const auto* member) { return std::string_view(member->key()); });
       out += '{';
       bool first = true;
       for (const auto* member : members) {
@@ -74,18 +84,23 @@ void append_canonical(std::string& out, const json::value& value) {
       out += ']';
       return;
     }
-    case json::kind::string: append_json_string(out, value.get_string()); return;
+    case json::kind::string:
+      append_json_string(out, value.get_string());
+      return;
     case json::kind::double_: {
       // 1.0 and 1 are the same JSON number; clients differ in how they print it.
       const double number = value.get_double();
-      if (std::abs(number) < 1e15 && number == static_cast<double>(static_cast<std::int64_t>(number))) {
+      if (std::abs(number) < 1e15 &&
+          number == static_cast<double>(static_cast<std::int64_t>(number))) {
         append_integer(out, static_cast<std::int64_t>(number));
       } else {
         out += fmt::format("{}", number);
       }
       return;
     }
-    default: append_plain(out, value); return;
+    default:
+      append_plain(out, value);
+      return;
   }
 }
 
@@ -115,14 +130,21 @@ void append_value(std::string& out, const json::value& value) {
       out += ']';
       return;
     }
-    case json::kind::string: append_json_string(out, value.get_string()); return;
-    case json::kind::double_: append_json_number(out, value.get_double()); return;
-    default: append_plain(out, value); return;
+    case json::kind::string:
+      append_json_string(out, value.get_string());
+      return;
+    case json::kind::double_:
+      append_json_number(out, value.get_double());
+      return;
+    default:
+      append_plain(out, value);
+      return;
   }
 }
 
-/// Length of the part at the front of `text` that stands in a JSON string as it is: most text needs no escape at all, so
-/// sixteen bytes are looked at together, or eight ("Bit Twiddling Hacks", determine if a word has a byte less than n).
+/// Length of the part at the front of `text` that stands in a JSON string as it is: most text needs
+/// no escape at all, so sixteen bytes are looked at together, or eight ("Bit Twiddling Hacks",
+/// determine if a word has a byte less than n).
 std::size_t clean_prefix(std::string_view text) {
   using Bytes = unsigned char __attribute__((vector_size(16)));
   using Halves = std::uint64_t __attribute__((vector_size(16)));
@@ -135,8 +157,11 @@ std::size_t clean_prefix(std::string_view text) {
   const auto clean = [](std::uint64_t word) {
     constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
     constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
-    const auto below = [](std::uint64_t x, std::uint64_t limit) { return (x - kOnes * limit) & ~x & kHighs; };
-    return (below(word, 0x20) | below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1)) == 0;
+    const auto below = [](std::uint64_t x, std::uint64_t limit) {
+      return (x - kOnes * limit) & ~x & kHighs;
+    };
+    return (below(word, 0x20) | below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1)) ==
+           0;
   };
   const auto load = [&](std::size_t at, auto word) {
     std::memcpy(&word, text.data() + at, sizeof word);
@@ -169,7 +194,8 @@ struct DocumentHandler {
   static constexpr std::size_t max_string_size = json::string::max_size();
   static constexpr std::size_t kMostKeys = 4'096;
 
-  DocumentHandler(std::span<unsigned char> scratch, std::vector<std::string_view>& key_stack, std::string_view text)
+  DocumentHandler(std::span<unsigned char> scratch, std::vector<std::string_view>& key_stack,
+                  std::string_view text)
       : stack(json::storage_ptr(), scratch.data(), scratch.size()), keys(key_stack), source(text) {}
 
   bool on_document_begin(json::error_code&) { return true; }
@@ -204,7 +230,8 @@ struct DocumentHandler {
   }
   bool on_key(json::string_view key, std::size_t, json::error_code&) {
     stack.push_key(key);
-    // One with escapes is put together elsewhere; as many as cannot be kept belong to objects that are too large.
+    // One with escapes is put together elsewhere; as many as cannot be kept belong to objects that
+    // are too large.
     plain = plain && keys.size() < kMostKeys && is_part_of_source(key);
     if (plain) keys.emplace_back(key);
     return true;
@@ -252,7 +279,8 @@ struct DocumentHandler {
 
   bool is_part_of_source(std::string_view key) const {
     const std::less_equal<const char*> not_after;
-    return not_after(source.data(), key.data()) && not_after(key.data() + key.size(), source.data() + source.size());
+    return not_after(source.data(), key.data()) &&
+           not_after(key.data() + key.size(), source.data() + source.size());
   }
 
   json::value_stack stack;
@@ -275,7 +303,8 @@ const char* value_end_before(const char* at) {
 
 }  // namespace
 
-Result<std::shared_ptr<const JsonDocument>> JsonDocument::parse(std::string_view text, std::size_t max_depth) {
+Result<std::shared_ptr<const JsonDocument>> JsonDocument::parse(std::string_view text,
+                                                                std::size_t max_depth) {
   // Enough for the text and its tree in most cases.
   constexpr std::size_t kMostAtOnce = 64 * 1024;
   auto document = std::make_shared<JsonDocument>(std::min(kMostAtOnce, 1024 + 4 * text.size()));
@@ -287,7 +316,8 @@ Result<std::shared_ptr<const JsonDocument>> JsonDocument::parse(std::string_view
   keys.clear();
   unsigned char scratch[4096];
   json::error_code error;
-  json::basic_parser<DocumentHandler> parser(options(max_depth), std::span<unsigned char>(scratch), keys, source);
+  json::basic_parser<DocumentHandler> parser(options(max_depth), std::span<unsigned char>(scratch),
+                                             keys, source);
   DocumentHandler& handler = parser.handler();
   handler.stack.reset(&document->arena_);
   const std::size_t offset = parser.write_some(false, source.data(), source.size(), error);
@@ -297,8 +327,8 @@ Result<std::shared_ptr<const JsonDocument>> JsonDocument::parse(std::string_view
   document->root_ = new (place) json::value(handler.stack.release());
 
   if (handler.plain && document->root_->is_object() && !keys.empty()) {
-    auto* const members = static_cast<std::string_view*>(
-        document->arena_.allocate(keys.size() * sizeof(std::string_view), alignof(std::string_view)));
+    auto* const members = static_cast<std::string_view*>(document->arena_.allocate(
+        keys.size() * sizeof(std::string_view), alignof(std::string_view)));
     const char* end = source.data() + source.size();
     while (is_blank(end[-1])) --end;
     for (std::size_t i = keys.size(); i-- > 0;) {
@@ -316,7 +346,8 @@ const json::value* find_member(const json::object& object, std::string_view key)
   if (object.size() > kSmall) return object.if_contains(key);
   for (const auto& member : object) {
     const std::string_view own = member.key();
-    if (own.size() == key.size() && (key.empty() || (own.front() == key.front() && own == key))) return &member.value();
+    if (own.size() == key.size() && (key.empty() || (own.front() == key.front() && own == key)))
+      return &member.value();
   }
   return nullptr;
 }
@@ -351,12 +382,23 @@ void append_json_string(std::string& out, std::string_view text) {
     if (clean == text.size()) break;
     const unsigned char c = static_cast<unsigned char>(text[clean]);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
     }
     text.remove_prefix(clean + 1);
   }
@@ -368,8 +410,9 @@ void append_json_number(std::string& out, double value) {
   const double size = std::abs(value);
   const bool plain = size == 0 || (size >= 1e-7 && size < 1e21);
   char text[64];
-  const auto written = std::to_chars(text, text + sizeof text, value,
-                                     plain ? std::chars_format::fixed : std::chars_format::scientific);
+  const auto written =
+      std::to_chars(text, text + sizeof text, value,
+                    plain ? std::chars_format::fixed : std::chars_format::scientific);
   out.append(text, written.ptr);
 }
 
@@ -379,7 +422,9 @@ std::string write_json(const json::value& value) {
   return out;
 }
 
-void append_canonical_json(std::string& out, const json::value& value) { append_canonical(out, value); }
+void append_canonical_json(std::string& out, const json::value& value) {
+  append_canonical(out, value);
+}
 
 std::string canonical_json(const json::value& value) {
   std::string out;

@@ -22,14 +22,16 @@ class JsonDocument {
 
   /// Parses strict JSON (RFC 8259) with valid UTF-8, at most `max_depth` levels deep.
   /// Errors: invalid_argument with the byte offset.
-  static Result<std::shared_ptr<const JsonDocument>> parse(std::string_view text, std::size_t max_depth = 64);
+  static Result<std::shared_ptr<const JsonDocument>> parse(std::string_view text,
+                                                           std::size_t max_depth = 64);
 
   const json::value& root() const { return *root_; }
   /// What was parsed.
   std::string_view text() const { return text_; }
-  /// The text of each member of the root object (`"key": value`), in the order of `root()`: for copying what stays as it
-  /// is. Empty where the source may mean something else to another reader, or cutting it up is not worth the while: a key
-  /// stands twice in an object or is written with escapes, an object is very large, the root is no object.
+  /// The text of each member of the root object (`"key": value`), in the order of `root()`: for
+  /// copying what stays as it is. Empty where the source may mean something else to another reader,
+  /// or cutting it up is not worth the while: a key stands twice in an object or is written with
+  /// escapes, an object is very large, the root is no object.
   std::span<const std::string_view> members() const { return members_; }
   /// The text of `member`, one of the root object's; empty when `members` is.
   std::string_view text_of(const json::key_value_pair& member) const {
@@ -48,8 +50,8 @@ class JsonDocument {
   std::span<const std::string_view> members_;
 };
 
-/// Tells of most keys at once that they are not among a set, say an object's: requests are asked for dozens of fields and
-/// have four. Later changes of the object are not seen.
+/// Tells of most keys at once that they are not among a set, say an object's: requests are asked
+/// for dozens of fields and have four. Later changes of the object are not seen.
 class JsonKeys {
  public:
   explicit JsonKeys(const json::object& object) {
@@ -64,7 +66,8 @@ class JsonKeys {
   static constexpr std::uint64_t bit(std::string_view key) {
     if (key.empty()) return 1;
     // Weights that keep the fields of most chat requests apart from the rare ones.
-    const std::size_t ends = static_cast<unsigned char>(key.front()) + 21U * static_cast<unsigned char>(key.back());
+    const std::size_t ends =
+        static_cast<unsigned char>(key.front()) + 21U * static_cast<unsigned char>(key.back());
     return std::uint64_t{1} << ((ends + 15 * key.size()) % 64);
   }
   std::uint64_t seen_ = 0;
@@ -79,12 +82,13 @@ Result<json::value> parse_json(std::string_view text, std::size_t max_depth = 64
 /// Writes `text` as a JSON string with quotes, escaping what RFC 8259 demands.
 void append_json_string(std::string& out, std::string_view text);
 
-/// Writes a number as JSON in the shortest plain form that reads back to it: 0.00005, 1.5, 12; with an exponent only
-/// below 1e-7 and from 1e21 on, as JavaScript does. JSON has no infinities: what is not finite becomes 0.
+/// Writes a number as JSON in the shortest plain form that reads back to it: 0.00005, 1.5, 12; with
+/// an exponent only below 1e-7 and from 1e21 on, as JavaScript does. JSON has no infinities: what
+/// is not finite becomes 0.
 void append_json_number(std::string& out, double value);
 
-/// Writes a value without blanks, members in their order. What replies are written with: unlike the library's own writer
-/// it gives numbers as people write them (1.371, not 1.371E0).
+/// Writes a value without blanks, members in their order. What replies are written with: unlike the
+/// library's own writer it gives numbers as people write them (1.371, not 1.371E0).
 std::string write_json(const json::value& value);
 
 /// Sorted-key, whitespace-free form: equal values give equal bytes (digests, audit).

@@ -28,12 +28,14 @@ TEST(JsonDocument, RefusesBadUtf8AndDeepNestingAndTrailingText) {
 }
 
 TEST(JsonDocument, KeepsTheTextOfTheRootsMembers) {
-  const std::string text = " { \"a\" : 1.50 ,\n\t\"b\":{\"a\":[ true,{\"a\":\"x,}\"} ] },\"\":\"\\u00e9\" }\r\n";
+  const std::string text =
+      " { \"a\" : 1.50 ,\n\t\"b\":{\"a\":[ true,{\"a\":\"x,}\"} ] },\"\":\"\\u00e9\" }\r\n";
   auto document = JsonDocument::parse(text);
   ASSERT_TRUE(document);
   EXPECT_EQ((*document)->text(), text);
   const json::object& root = (*document)->root().as_object();
-  const std::vector<std::string_view> expected = {"\"a\" : 1.50", R"("b":{"a":[ true,{"a":"x,}"} ] })", R"("":"\u00e9")"};
+  const std::vector<std::string_view> expected = {
+      "\"a\" : 1.50", R"("b":{"a":[ true,{"a":"x,}"} ] })", R"("":"\u00e9")"};
   EXPECT_TRUE(std::ranges::equal((*document)->members(), expected));
   EXPECT_EQ((*document)->text_of(*root.find("b")), expected[1]);
   auto one = JsonDocument::parse("{\"a\":1}");
@@ -45,13 +47,15 @@ TEST(JsonDocument, KeepsTheTextOfTheRootsMembers) {
 // Another reader may take the other one of two values for what was meant.
 TEST(JsonDocument, DoesNotCutUpWhatCanBeReadInTwoWays) {
   std::string large = "{\"a\":{";
-  for (std::size_t i = 0; i <= JsonDocument::kMaxSplicedKeys; ++i) large += "\"k" + std::to_string(i) + "\":0,";
+  for (std::size_t i = 0; i <= JsonDocument::kMaxSplicedKeys; ++i)
+    large += "\"k" + std::to_string(i) + "\":0,";
   large.back() = '}';
   large += '}';
   for (const std::string& text :
-       {std::string(R"({"a":1,"b":2,"a":3})"), std::string(R"({"m":[{"c":"x","d":0,"c":"y"}],"b":2})"),
-        std::string(R"({"a":1,"\u0061":2})"), std::string(R"({"a":{"\u0063":"x","c":"y"}})"), std::string("{}"),
-        std::string("[{\"a\":1}]"), std::string("1"), large}) {
+       {std::string(R"({"a":1,"b":2,"a":3})"),
+        std::string(R"({"m":[{"c":"x","d":0,"c":"y"}],"b":2})"),
+        std::string(R"({"a":1,"\u0061":2})"), std::string(R"({"a":{"\u0063":"x","c":"y"}})"),
+        std::string("{}"), std::string("[{\"a\":1}]"), std::string("1"), large}) {
     auto document = JsonDocument::parse(text);
     ASSERT_TRUE(document) << text;
     EXPECT_TRUE((*document)->members().empty()) << text;
@@ -64,10 +68,12 @@ TEST(JsonDocument, DoesNotCutUpWhatCanBeReadInTwoWays) {
 TEST(JsonString, EscapesWhereverTheByteStands) {
   for (const std::size_t size : {1U, 3U, 4U, 7U, 8U, 15U, 16U, 17U, 31U, 33U, 50U}) {
     for (std::size_t at = 0; at < size; ++at) {
-      for (const auto& [byte, written] : {std::pair('"', "\\\""), {'\\', "\\\\"}, {'\n', "\\n"}, {'\x1f', "\\u001f"}}) {
+      for (const auto& [byte, written] :
+           {std::pair('"', "\\\""), {'\\', "\\\\"}, {'\n', "\\n"}, {'\x1f', "\\u001f"}}) {
         std::string text(size, '\xc3');
         text[at] = byte;
-        std::string out, expected = '"' + std::string(at, '\xc3') + written + std::string(size - at - 1, '\xc3') + '"';
+        std::string out, expected = '"' + std::string(at, '\xc3') + written +
+                                    std::string(size - at - 1, '\xc3') + '"';
         append_json_string(out, text);
         EXPECT_EQ(out, expected);
       }
@@ -88,10 +94,19 @@ TEST(CanonicalJson, IsTheSameForEqualValues) {
 
 TEST(JsonNumber, IsWrittenPlainlyAndReadsBackToItself) {
   const std::pair<double, const char*> cases[] = {
-      {0, "0"},         {-0.0, "0"},          {1, "1"},         {1.371, "1.371"},
-      {-2.5, "-2.5"},   {0.1 + 0.2, "0.30000000000000004"},     {0.00005, "0.00005"},
-      {1e-6, "0.000001"}, {123456789.25, "123456789.25"},       {1e20, "100000000000000000000"},
-      {1e21, "1e+21"},  {5e-324, "5e-324"},   {1.7976931348623157e308, "1.7976931348623157e+308"},
+      {0, "0"},
+      {-0.0, "0"},
+      {1, "1"},
+      {1.371, "1.371"},
+      {-2.5, "-2.5"},
+      {0.1 + 0.2, "0.30000000000000004"},
+      {0.00005, "0.00005"},
+      {1e-6, "0.000001"},
+      {123456789.25, "123456789.25"},
+      {1e20, "100000000000000000000"},
+      {1e21, "1e+21"},
+      {5e-324, "5e-324"},
+      {1.7976931348623157e308, "1.7976931348623157e+308"},
   };
   for (const auto& [number, text] : cases) {
     std::string out;
@@ -125,7 +140,8 @@ TEST(JsonString, EscapesWhatTheRfcDemands) {
 
 TEST(JsonString, FindsWhatNeedsAnEscapeAtEveryPlaceOfAWord) {
   for (std::size_t at = 0; at < 20; ++at) {
-    for (const auto& [raw, escaped] : {std::pair("\"", "\\\""), {"\\", "\\\\"}, {"\n", "\\n"}, {"\x1f", "\\u001f"}}) {
+    for (const auto& [raw, escaped] :
+         {std::pair("\"", "\\\""), {"\\", "\\\\"}, {"\n", "\\n"}, {"\x1f", "\\u001f"}}) {
       std::string text(20, 'a'), expected(20, 'a'), out;
       text.replace(at, 1, raw);
       expected.replace(at, 1, escaped);

@@ -8,8 +8,10 @@ namespace asahi {
 
 namespace {
 
-/// `magnitude` over 10^`digits`, with all its fraction digits. By hand: each request writes several.
-void append_fixed(std::string& out, bool negative, std::uint64_t magnitude, int digits, std::uint64_t unit) {
+/// `magnitude` over 10^`digits`, with all its fraction digits. By hand: each request writes
+/// several.
+void append_fixed(std::string& out, bool negative, std::uint64_t magnitude, int digits,
+                  std::uint64_t unit) {
   if (negative) out += '-';
   const fmt::format_int dollars(magnitude / unit);
   out.append(dollars.data(), dollars.size());

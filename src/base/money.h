@@ -22,14 +22,16 @@ struct NanoUsd {
   }
   NanoUsd operator-(NanoUsd other) const {
     std::int64_t difference;
-    return {__builtin_sub_overflow(nanos, other.nanos, &difference) ? end(other.nanos < 0) : difference};
+    return {__builtin_sub_overflow(nanos, other.nanos, &difference) ? end(other.nanos < 0)
+                                                                    : difference};
   }
   NanoUsd& operator+=(NanoUsd other) { return *this = *this + other; }
   double dollars() const { return static_cast<double>(nanos) / 1e9; }
 
  private:
   static constexpr std::int64_t end(bool upper) {
-    return upper ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
+    return upper ? std::numeric_limits<std::int64_t>::max()
+                 : std::numeric_limits<std::int64_t>::min();
   }
 };
 
@@ -41,13 +43,14 @@ void append_decimal(std::string& out, NanoUsd amount);
 double shown_dollars(NanoUsd amount);
 /// The same as text with six digits behind the point: "-0.000042".
 void append_shown(std::string& out, NanoUsd amount);
-/// Reads a decimal number of dollars with at most nine fraction digits that matter; more are rounded.
+/// Reads a decimal number of dollars with at most nine fraction digits that matter; more are
+/// rounded.
 Result<NanoUsd> parse_nano_usd(std::string_view text);
 /// Rounds to the nearest nano-dollar.
 NanoUsd nano_usd_from_dollars(double dollars);
 
-/// The price of one token in pico-dollars (1e-12 USD): a price per 1,000 tokens of $0.000075 with a 75 %
-/// cache discount is 18,750 — still an integer.
+/// The price of one token in pico-dollars (1e-12 USD): a price per 1,000 tokens of $0.000075 with a
+/// 75 % cache discount is 18,750 — still an integer.
 struct TokenPrice {
   std::int64_t pico_per_token = 0;
 

@@ -5,7 +5,8 @@
 
 namespace asahi {
 
-/// A value that must never reach a log, an error or a metric: it prints as "***". Reading it is spelled out.
+/// A value that must never reach a log, an error or a metric: it prints as "***". Reading it is
+/// spelled out.
 class Secret {
  public:
   Secret() = default;

@@ -13,13 +13,13 @@ namespace asahi::gateway {
 /// An answer with what it cost: made by a vendor call, kept by the cache.
 struct Answer {
   llm::ChatResponse response;
-  std::string model;     ///< registry name
+  std::string model;  ///< registry name
   std::string provider;
   std::string task_type;
-  std::string query;     ///< the last user text, cut: for people who look at the cache
-  NanoUsd cost;          ///< what the vendor call cost
-  NanoUsd baseline;      ///< what the baseline model would have cost for the same tokens
-  double quality = 0;    ///< the model's profile quality, 0–5
+  std::string query;   ///< the last user text, cut: for people who look at the cache
+  NanoUsd cost;        ///< what the vendor call cost
+  NanoUsd baseline;    ///< what the baseline model would have cost for the same tokens
+  double quality = 0;  ///< the model's profile quality, 0–5
   Clock::Time created{};
   Clock::Time expires{};
 };

@@ -82,9 +82,11 @@ void bind(Binder& binder, ApiConfig& c) {
             {.min = 1, .max = 1e6, .help = "more requests at once get 503"});
   api.value("tls_certificate_file", c.tls_certificate_file,
             {.help = "PEM chain; with the private key the listener speaks HTTPS"});
-  api.value("tls_private_key_file", c.tls_private_key_file, {.help = "PEM private key of the chain"});
+  api.value("tls_private_key_file", c.tls_private_key_file,
+            {.help = "PEM private key of the chain"});
   if (c.tls_certificate_file.empty() != c.tls_private_key_file.empty()) {
-    fault(binder, "api.tls_private_key_file", c.tls_private_key_file, "certificate and private key go together: set both or none");
+    fault(binder, "api.tls_private_key_file", c.tls_private_key_file,
+          "certificate and private key go together: set both or none");
   }
   if (c.host.empty())
     fault(binder, "api.host", "", "must not be empty; 0.0.0.0 listens everywhere");
@@ -343,27 +345,35 @@ void bind(Binder& binder, GovernanceConfig& c) {
   auto governance = binder.section("governance");
   governance.value("encryption_key_env", c.encryption_key_env,
                    {.min = 1, .max = 128, .help = "variable with the key of encryption at rest"});
-  for (auto [name, key] : {std::pair{c.encryption_key_env, &c.encryption_key},
-                           std::pair{c.encryption_key_env + "_PREVIOUS", &c.encryption_keys_previous}}) {
+  for (auto [name, key] :
+       {std::pair{c.encryption_key_env, &c.encryption_key},
+        std::pair{c.encryption_key_env + "_PREVIOUS", &c.encryption_keys_previous}}) {
     if (auto value = binder.environment(name)) *key = Secret(*std::move(value));
   }
   governance.value("pbkdf2_iterations", c.pbkdf2_iterations,
                    {.min = 100'000, .max = 1e7, .help = "rounds of key derivation"});
-  governance.value("salt_length", c.salt_length, {.min = 16, .max = 64, .help = "bytes of salt of key derivation"});
-  governance.value("audit_storage_dir", c.audit_storage_dir, {.min = 1, .help = "spool of the audit log"});
+  governance.value("salt_length", c.salt_length,
+                   {.min = 16, .max = 64, .help = "bytes of salt of key derivation"});
+  governance.value("audit_storage_dir", c.audit_storage_dir,
+                   {.min = 1, .help = "spool of the audit log"});
   governance.value("audit_max_entries", c.audit_max_entries,
                    {.min = 100, .max = 1e6, .help = "audit entries waiting to be written"});
-  governance.value("compliance_default_retention_days", c.compliance_default_retention_days,
-                   {.min = 1, .max = 3650, .help = "days that events are kept where no profile says otherwise"});
+  governance.value(
+      "compliance_default_retention_days", c.compliance_default_retention_days,
+      {.min = 1, .max = 3650, .help = "days that events are kept where no profile says otherwise"});
 }
 
 void bind(Binder& binder, SecurityConfig& c) {
   auto security = binder.section("security");
   security.value("injection_action", c.injection_action,
-                 {.one_of = {"block", "flag", "off"}, .help = "what happens to prompts that try to take over the model"});
-  security.value("injection_patterns", c.injection_patterns, {.max = 200, .help = "further phrases of such prompts"});
-  security.value("max_prompt_chars", c.max_prompt_chars, {.min = 1, .max = 1e7, .help = "longest prompt of POST /infer"});
-  security.value("encryption_at_rest", c.encryption_at_rest, {.help = "refuse to start without an encryption key"});
+                 {.one_of = {"block", "flag", "off"},
+                  .help = "what happens to prompts that try to take over the model"});
+  security.value("injection_patterns", c.injection_patterns,
+                 {.max = 200, .help = "further phrases of such prompts"});
+  security.value("max_prompt_chars", c.max_prompt_chars,
+                 {.min = 1, .max = 1e7, .help = "longest prompt of POST /infer"});
+  security.value("encryption_at_rest", c.encryption_at_rest,
+                 {.help = "refuse to start without an encryption key"});
 }
 
 void bind(Binder& binder, LoggingConfig& c) {
@@ -430,7 +440,8 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.governance);
   bind(binder, c.security);
   if (c.security.encryption_at_rest && c.governance.encryption_key.empty()) {
-    fault(binder, "security.encryption_at_rest", "true", "needs a key: set " + c.governance.encryption_key_env + " (`asahi genkey` makes one)");
+    fault(binder, "security.encryption_at_rest", "true",
+          "needs a key: set " + c.governance.encryption_key_env + " (`asahi genkey` makes one)");
   }
   if (c.cache.tier1.backend == "redis" && c.redis.url.empty()) {
     fault(binder, "cache.tier1.backend", "redis", "needs redis.url (or REDIS_URL)");

@@ -20,10 +20,10 @@ struct AppConfig {
   std::string name = "asahi";               ///< in logs and metrics
   std::string version = ASAHI_VERSION;      ///< reported by /health
   std::string environment = "development";  ///< development, staging or production
-  bool debug = false;                       ///< logs at DEBUG whatever logging.level says; never secrets
-  bool mock = false;                        ///< answer from the built-in mock vendor (ASAHI_MOCK)
-  std::int64_t mock_seed = 42;              ///< same seed, same answers, 0 and up (ASAHI_MOCK_SEED)
-  std::string data_dir = "data";            ///< where files are written (ASAHI_DATA_DIR)
+  bool debug = false;             ///< logs at DEBUG whatever logging.level says; never secrets
+  bool mock = false;              ///< answer from the built-in mock vendor (ASAHI_MOCK)
+  std::int64_t mock_seed = 42;    ///< same seed, same answers, 0 and up (ASAHI_MOCK_SEED)
+  std::string data_dir = "data";  ///< where files are written (ASAHI_DATA_DIR)
   std::string models_file = "config/models.yaml";  ///< empty or absent: the built-in models
 };
 
@@ -42,8 +42,9 @@ struct ApiConfig {
   std::int64_t hsts_seconds = 31'536'000;   ///< Strict-Transport-Security max-age, 0: no header
   int shutdown_grace_seconds = 30;          ///< time to finish requests at SIGTERM, 0 to 3600
   std::size_t max_active_requests = 1'000;  ///< more: 503; 1 to 1000000
-  std::string tls_certificate_file;         ///< PEM chain; with the key: this listener speaks HTTPS. Read again on change
-  std::string tls_private_key_file;         ///< PEM
+  std::string tls_certificate_file;  ///< PEM chain; with the key: this listener speaks HTTPS. Read
+                                     ///< again on change
+  std::string tls_private_key_file;  ///< PEM
 };
 
 /// `cache.tier1`: exact matches.
@@ -201,24 +202,31 @@ struct StreamingConfig {
   bool restart_partial = true;
 };
 
-/// `governance`: rules of organisations, encryption at rest, audit. Keys of `governance.auth_*` belong to identity.
+/// `governance`: rules of organisations, encryption at rest, audit. Keys of `governance.auth_*`
+/// belong to identity.
 struct GovernanceConfig {
-  std::string encryption_key_env = "ASAHI_ENCRYPTION_KEY";  ///< variable with the key of encryption at rest
-  /// That variable's key, 64 hex digits, and `<variable>_PREVIOUS`: keys that may still read, comma separated.
+  std::string encryption_key_env =
+      "ASAHI_ENCRYPTION_KEY";  ///< variable with the key of encryption at rest
+  /// That variable's key, 64 hex digits, and `<variable>_PREVIOUS`: keys that may still read, comma
+  /// separated.
   Secret encryption_key, encryption_keys_previous;
-  int pbkdf2_iterations = 480'000;            ///< 100000 to 10000000
-  int salt_length = 16;                       ///< bytes, 16 to 64
-  std::string audit_storage_dir = "data/audit";  ///< spool of the audit log; below data_dir when that was set
-  std::size_t audit_max_entries = 10'000;     ///< waiting to be written; more are dropped and counted, 100 to 1000000
-  int compliance_default_retention_days = 365;  ///< events and audit entries of organisations without a profile, 1 to 3650
+  int pbkdf2_iterations = 480'000;  ///< 100000 to 10000000
+  int salt_length = 16;             ///< bytes, 16 to 64
+  std::string audit_storage_dir =
+      "data/audit";  ///< spool of the audit log; below data_dir when that was set
+  std::size_t audit_max_entries =
+      10'000;  ///< waiting to be written; more are dropped and counted, 100 to 1000000
+  int compliance_default_retention_days =
+      365;  ///< events and audit entries of organisations without a profile, 1 to 3650
 };
 
 /// `security`: what requests may say.
 struct SecurityConfig {
-  std::string injection_action = "block";       ///< block, flag (a warning in the reply) or off
-  std::vector<std::string> injection_patterns;  ///< further phrases, `*` for up to 64 characters between words
-  std::int64_t max_prompt_chars = 100'000;      ///< of POST /infer, 1 to 10000000 (R54)
-  bool encryption_at_rest = false;              ///< refuse to start without an encryption key
+  std::string injection_action = "block";  ///< block, flag (a warning in the reply) or off
+  std::vector<std::string>
+      injection_patterns;  ///< further phrases, `*` for up to 64 characters between words
+  std::int64_t max_prompt_chars = 100'000;  ///< of POST /infer, 1 to 10000000 (R54)
+  bool encryption_at_rest = false;          ///< refuse to start without an encryption key
 };
 
 struct GatewayConfig {

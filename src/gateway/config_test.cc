@@ -57,7 +57,8 @@ std::vector<std::string> fault_paths(const Loaded& loaded) {
 TEST(GatewayConfig, GivesTier1TheTimeOfTheCacheUnlessItHasItsOwn) {
   EXPECT_EQ(good("").cache.tier1.ttl_seconds, 86'400);
   EXPECT_EQ(good("cache: {ttl_seconds: 600}").cache.tier1.ttl_seconds, 600);
-  EXPECT_EQ(good("cache: {ttl_seconds: 600, tier1: {ttl_seconds: 60}}").cache.tier1.ttl_seconds, 60);
+  EXPECT_EQ(good("cache: {ttl_seconds: 600, tier1: {ttl_seconds: 60}}").cache.tier1.ttl_seconds,
+            60);
   EXPECT_EQ(good("", {{"ASAHI_CACHE_TTL_SECONDS", "600"}}).cache.tier1.ttl_seconds, 600);
 }
 
@@ -84,7 +85,8 @@ TEST(SampleConfig, HoldsEveryKeyWithItsDefault) {
   EXPECT_THAT(fault_paths(sample), IsEmpty());
   ASSERT_EQ(sample.effective.size(), defaults.effective.size());
   // These follow from other keys while they are not set, so the sample shows them as comments.
-  const std::vector<std::string> derived{"database.url", "tracking.log_dir",
+  const std::vector<std::string> derived{"database.url",
+                                         "tracking.log_dir",
                                          "governance.audit_storage_dir",
                                          "api.rate_limit_per_minute",
                                          "security.rate_limit_per_minute",

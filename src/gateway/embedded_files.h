@@ -4,7 +4,8 @@
 
 namespace asahi::gateway {
 
-/// Files compiled into the program by scripts/embed_files.py: the dashboard, the API document, the default models.
+/// Files compiled into the program by scripts/embed_files.py: the dashboard, the API document, the
+/// default models.
 struct EmbeddedFile {
   std::string_view name;  ///< "dashboard/index.html"
   std::string_view bytes;

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "gateway/events/loader.h"
 #include "gateway/events/past_totals.h"
-#include "gateway/http/admin_routes.h"
 #include "gateway/governance/retention.h"
 #include "gateway/governance/routes.h"
+#include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
 #include "gateway/pipeline.h"
@@ -23,7 +23,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-milliseconds ms_of_seconds(double seconds) { return milliseconds(static_cast<std::int64_t>(seconds * 1000)); }
+milliseconds ms_of_seconds(double seconds) {
+  return milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
 
 /// This node's name among those that share a database: made once, kept in the data folder.
 Result<std::string> read_node_id(const std::string& data_dir) {
@@ -66,7 +68,8 @@ Dispatcher::Options dispatch_options(const GatewayConfig& config) {
 std::string faults_text(const std::vector<config::Fault>& faults) {
   std::string text;
   for (const config::Fault& fault : faults) {
-    text += fmt::format("{}{}: {} {}", text.empty() ? "" : "; ", fault.origin, fault.path, fault.rule);
+    text +=
+        fmt::format("{}{}: {} {}", text.empty() ? "" : "; ", fault.origin, fault.path, fault.rule);
   }
   return text;
 }
@@ -119,9 +122,12 @@ struct Gateway::Impl {
   std::unique_ptr<llm::ClientCodec> messages = llm::make_anthropic_client();
   Pipeline::Endpoint infer_endpoint{nullptr, llm::Shape::kNative, native_error};
   Pipeline::Endpoint chat_endpoint{chat.get(), llm::Shape::kOpenAiChat, vendor_errors(*chat)};
-  Pipeline::Endpoint completions_endpoint{completions.get(), llm::Shape::kOpenAiCompletions, vendor_errors(*completions)};
-  Pipeline::Endpoint responses_endpoint{responses.get(), llm::Shape::kOpenAiResponses, vendor_errors(*responses)};
-  Pipeline::Endpoint messages_endpoint{messages.get(), llm::Shape::kAnthropic, vendor_errors(*messages)};
+  Pipeline::Endpoint completions_endpoint{completions.get(), llm::Shape::kOpenAiCompletions,
+                                          vendor_errors(*completions)};
+  Pipeline::Endpoint responses_endpoint{responses.get(), llm::Shape::kOpenAiResponses,
+                                        vendor_errors(*responses)};
+  Pipeline::Endpoint messages_endpoint{messages.get(), llm::Shape::kAnthropic,
+                                       vendor_errors(*messages)};
 
   /// Fired by stop(): every background coroutine ends. One per loop-0 life; touched on loop 0 only.
   CancelSource stopping;
@@ -130,8 +136,13 @@ struct Gateway::Impl {
   telemetry::Gauge* queue_depth = nullptr;
 
   ServiceParts service_parts() {
-    return {parts.config, *registry, *vendors, *dispatcher, *cache, *events, *loader, totals, parts.database,
-            [this] { return exposition(); }, parts.clock, draining, started, parts.governance_healthy};
+    return {parts.config,   *registry,
+            *vendors,       *dispatcher,
+            *cache,         *events,
+            *loader,        totals,
+            parts.database, [this] { return exposition(); },
+            parts.clock,    draining,
+            started,        parts.governance_healthy};
   }
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.
@@ -139,7 +150,9 @@ struct Gateway::Impl {
     queue_depth->set(static_cast<double>(events->backlog()));
     for (const VendorStatus& vendor : vendors->statuses()) {
       const auto state = dispatcher->breaker(vendor.name).state(parts.clock.steady_now());
-      parts.metrics.gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open", {{"provider", vendor.name}})
+      parts.metrics
+          .gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open",
+                 {{"provider", vendor.name}})
           .set(static_cast<double>(state));
     }
     return parts.metrics.expose();
@@ -150,16 +163,22 @@ struct Gateway::Impl {
   }
   InstallationFacts facts() const {
     const ApiConfig& api = parts.config.api;
-    const bool edge = api.https_redirect == "on" || (api.https_redirect == "auto" && parts.config.app.environment != "development");
+    const bool edge = api.https_redirect == "on" || (api.https_redirect == "auto" &&
+                                                     parts.config.app.environment != "development");
     return {.installation = installation(),
             .tls_on = edge || !api.tls_certificate_file.empty(),
             .encryption_detail = installation().encryption_on ? "AES-256-GCM" : "",
             .running_since = running_since};
   }
   GovernanceParts governance_parts() {
-    return {*policies, parts.database, parts.audit, parts.budgets, *registry,
+    return {*policies,
+            parts.database,
+            parts.audit,
+            parts.budgets,
+            *registry,
             {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock},
-            [this] { return facts(); }, parts.clock};
+            [this] { return facts(); },
+            parts.clock};
   }
 
   Aw<void> read_rules(std::string org) { (void)co_await policies->get(std::move(org)); }
@@ -168,20 +187,26 @@ struct Gateway::Impl {
   Result<void> restore_totals(Clock::Time first) {
     auto before = totals_before(parts.database, first);
     if (before) totals.restore(*before);
-    if (!before && before.error().code == Errc::kUnavailable) return std::unexpected(std::move(before.error()));
-    if (!before) logger.warning("GET /metrics counts from now on: the sums of before cannot be read", {{"error", before.error().message}});
+    if (!before && before.error().code == Errc::kUnavailable)
+      return std::unexpected(std::move(before.error()));
+    if (!before)
+      logger.warning("GET /metrics counts from now on: the sums of before cannot be read",
+                     {{"error", before.error().message}});
     totals.complete();
     return {};
   }
 
-  /// Counts a request in `asahi_active_requests` until its reply is composed or its stream has ended.
+  /// Counts a request in `asahi_active_requests` until its reply is composed or its stream has
+  /// ended.
   http::Handler counted(http::Handler handler) {
     return [this, handler = std::move(handler)](http::Context& context) -> Aw<http::Response> {
       InFlight request(*active);
       http::Response response = co_await handler(context);
       if (response.stream) {
         response.stream = [request = std::move(request), stream = std::move(response.stream)](
-                              http::BodyWriter& writer) mutable -> Task<void> { return stream(writer); };
+                              http::BodyWriter& writer) mutable -> Task<void> {
+          return stream(writer);
+        };
       }
       co_return response;
     };
@@ -190,7 +215,8 @@ struct Gateway::Impl {
   /// Repeats `work` on loop 0 until the gateway stops.
   void every(std::string what, milliseconds pause, std::function<Aw<void>()> work) {
     ++background;
-    parts.loops.at(0).spawn(what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
+    parts.loops.at(0).spawn(
+        what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
   }
   Aw<void> repeat(milliseconds pause, std::function<Aw<void>()> work) {
     net::Loop& loop = parts.loops.at(0);
@@ -205,7 +231,8 @@ struct Gateway::Impl {
     const RegistryLoad load = registry->reload();
     for (const std::string& warning : load.warnings) logger.warning(warning);
     if (load.registry == nullptr) {
-      logger.error("the models file has faults; the models in use stay", {{"faults", faults_text(load.faults)}});
+      logger.error("the models file has faults; the models in use stay",
+                   {{"faults", faults_text(load.faults)}});
     } else {
       logger.info("models read", {{"models", load.registry->size()}});
     }
@@ -220,15 +247,21 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   const GatewayConfig& config = parts.config;
   impl->started = parts.clock.steady_now();
   impl->running_since = parts.clock.now();
-  impl->active = &parts.metrics.gauge("asahi_active_requests", "Model calls being answered now, streams included");
-  impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth", "Answered requests whose event waits to be written");
-  parts.metrics.gauge("asahi_build_info", "Always 1; the version is in the label", {{"version", config.app.version}}).set(1);
+  impl->active = &parts.metrics.gauge("asahi_active_requests",
+                                      "Model calls being answered now, streams included");
+  impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth",
+                                           "Answered requests whose event waits to be written");
+  parts.metrics
+      .gauge("asahi_build_info", "Always 1; the version is in the label",
+             {{"version", config.app.version}})
+      .set(1);
 
   if (!config.app.models_file.empty() && std::filesystem::exists(config.app.models_file)) {
     RegistryLoad load = load_registry(config.app.models_file);
     if (load.registry == nullptr) return fail(Errc::kInvalidArgument, faults_text(load.faults));
     for (const std::string& warning : load.warnings) impl->logger.warning(warning);
-    impl->registry = std::make_unique<RegistryHolder>(std::move(load.registry), config.app.models_file);
+    impl->registry =
+        std::make_unique<RegistryHolder>(std::move(load.registry), config.app.models_file);
   } else {
     impl->registry = std::make_unique<RegistryHolder>(default_registry());
   }
@@ -236,63 +269,79 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
     return fail(Errc::kInvalidArgument, faults_text(faults));
   }
   impl->router = std::make_unique<Router>(config.routing, config.tasks);
-  ASAHI_TRY(impl->vendors, VendorSet::make({.vendors = vendor_settings(config.providers),
-                                            .mock = config.app.mock,
-                                            .mock_seed = static_cast<std::uint64_t>(config.app.mock_seed)},
-                                           parts.clients, parts.clock));
+  ASAHI_TRY(impl->vendors,
+            VendorSet::make({.vendors = vendor_settings(config.providers),
+                             .mock = config.app.mock,
+                             .mock_seed = static_cast<std::uint64_t>(config.app.mock_seed)},
+                            parts.clients, parts.clock));
   telemetry::Registry& metrics = parts.metrics;
   const auto count = [&metrics](std::string name, std::string help, std::string label) {
-    return [&metrics, name = std::move(name), help = std::move(help), label = std::move(label)](const std::string& value) {
-      metrics.counter(name, help, {{label, value}}).add();
-    };
+    return [&metrics, name = std::move(name), help = std::move(help), label = std::move(label)](
+               const std::string& value) { metrics.counter(name, help, {{label, value}}).add(); };
   };
   Dispatcher::Observer observer;
-  observer.failed = count("asahi_circuit_breaker_failures_total", "Vendor calls that failed", "provider");
+  observer.failed =
+      count("asahi_circuit_breaker_failures_total", "Vendor calls that failed", "provider");
   observer.retried = count("asahi_provider_retries_total", "Vendor calls made again", "provider");
   observer.fell_back = [&metrics](const std::string& from, const std::string& to) {
-    metrics.counter("asahi_fallbacks_total", "Requests that went on to another model", {{"from", from}, {"to", to}}).add();
+    metrics
+        .counter("asahi_fallbacks_total", "Requests that went on to another model",
+                 {{"from", from}, {"to", to}})
+        .add();
   };
-  impl->dispatcher = std::make_unique<Dispatcher>(dispatch_options(config), *impl->vendors, parts.clock, std::move(observer));
+  impl->dispatcher = std::make_unique<Dispatcher>(dispatch_options(config), *impl->vendors,
+                                                  parts.clock, std::move(observer));
   ExactCache::Options cache_options;
   cache_options.enabled = config.cache.tier1.enabled;
   cache_options.prefix = config.redis.cache_prefix;
-  impl->cache = std::make_unique<ExactCache>(cache_options, parts.cache, parts.local_cache, parts.clock);
+  impl->cache =
+      std::make_unique<ExactCache>(cache_options, parts.cache, parts.local_cache, parts.clock);
 
   const std::string log_dir = config.tracking.log_dir;
   ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
                                                {[raw = impl.get()](const InferenceEvent& event) {
                                                   raw->totals.add(event);
                                                 },
-                                                [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); }}));
+                                                [raw = impl.get()](const InferenceEvent& event) {
+                                                  raw->event_metrics.observe(event);
+                                                }}));
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
-  impl->loader = std::make_unique<EventLoader>(EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
-                                               [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
+  impl->loader = std::make_unique<EventLoader>(
+      EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
+      [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
-  impl->policies = std::make_unique<PolicyStore>(PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
+  impl->policies = std::make_unique<PolicyStore>(
+      PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
   ASAHI_TRY(impl->injections, InjectionScreen::make(config.security.injection_patterns));
   Governor::Options governing;
   // One of the words that config.cc lets pass.
-  governing.injection_action = parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
+  governing.injection_action =
+      parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
   governing.installation = impl->installation();
-  impl->governor = std::make_unique<Governor>(governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
-  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher,
-                                                              *impl->cache, parts.cache, *impl->events, *impl->router,
-                                                              parts.clock, parts.loops, *impl->governor,
-                                                              parts.audit});
+  impl->governor = std::make_unique<Governor>(
+      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
+  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{
+      config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache, parts.cache,
+      *impl->events, *impl->router, parts.clock, parts.loops, *impl->governor, parts.audit});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
 void Gateway::add_routes(http::Router& router) {
   Impl& impl = *impl_;
   const auto shaped = [&](const std::string& pattern, const Pipeline::Endpoint& endpoint) {
-    router.add({.method = http::Method::kPost,
-                .pattern = pattern,
-                .handler = impl.counted([&impl, &endpoint](http::Context& context) { return impl.pipeline->answer(context, endpoint); }),
-                .fast = [&impl, &endpoint](http::Context& context) { return impl.pipeline->repeat(context, endpoint); },
-                .errors = endpoint.errors,
-                .access = "infer"});
+    router.add(
+        {.method = http::Method::kPost,
+         .pattern = pattern,
+         .handler = impl.counted([&impl, &endpoint](http::Context& context) {
+           return impl.pipeline->answer(context, endpoint);
+         }),
+         .fast = [&impl, &endpoint](
+                     http::Context& context) { return impl.pipeline->repeat(context, endpoint); },
+         .errors = endpoint.errors,
+         .access = "infer"});
   };
-  for (const char* path : {"/infer", "/api/v1/infer", "/api/v2/infer"}) shaped(path, impl.infer_endpoint);
+  for (const char* path : {"/infer", "/api/v1/infer", "/api/v2/infer"})
+    shaped(path, impl.infer_endpoint);
   shaped("/v1/chat/completions", impl.chat_endpoint);
   shaped("/v1/completions", impl.completions_endpoint);
   shaped("/v1/responses", impl.responses_endpoint);
@@ -333,15 +382,16 @@ void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
   impl.loader->start();
-  // The rules of callers without a credential hold from the first request on, if the database lets them.
+  // The rules of callers without a credential hold from the first request on, if the database lets
+  // them.
   impl.parts.loops.at(0).spawn("rules of an organisation", [&impl]() -> Aw<void> {
     return impl.read_rules(std::string(identity::Principal::kDefaultOrg));
   });
-  impl.every("cache sweep", std::chrono::seconds(config.cache.cleanup_interval_seconds), [&impl]() -> Aw<void> {
-    (void)co_await impl.parts.local_cache.sweep();
-  });
+  impl.every("cache sweep", std::chrono::seconds(config.cache.cleanup_interval_seconds),
+             [&impl]() -> Aw<void> { (void)co_await impl.parts.local_cache.sweep(); });
   if (impl.cache->backend() == "redis") {
-    impl.every("cache probe", std::chrono::seconds(1), [&impl]() -> Aw<void> { return impl.cache->probe(); });
+    impl.every("cache probe", std::chrono::seconds(1),
+               [&impl]() -> Aw<void> { return impl.cache->probe(); });
   }
   if (config.providers.health_poll_seconds > 0 && !impl.vendors->mock()) {
     impl.every("vendor health", std::chrono::seconds(config.providers.health_poll_seconds),
@@ -372,9 +422,10 @@ Task<json::object> Gateway::run_retention() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
   ASAHI_CO_TRY(const RetentionReport report,
-               co_await gateway::run_retention({*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache, impl.parts.audit,
-                                                impl.files, impl.parts.clock, config.tracking.log_dir, impl.node,
-                                                config.governance.compliance_default_retention_days}));
+               co_await gateway::run_retention(
+                   {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache,
+                    impl.parts.audit, impl.files, impl.parts.clock, config.tracking.log_dir,
+                    impl.node, config.governance.compliance_default_retention_days}));
   co_return report_json(report);
 }
 
@@ -382,7 +433,8 @@ const std::string& Gateway::node_id() const { return impl_->node; }
 
 void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(org); }
 
-std::optional<std::optional<std::int64_t>> Gateway::try_requests_per_minute(const identity::Principal& caller) {
+std::optional<std::optional<std::int64_t>> Gateway::try_requests_per_minute(
+    const identity::Principal& caller) {
   Governor& governor = *impl_->governor;
   if (!governor.knows(caller)) return std::nullopt;
   return governor.requests_per_minute(caller.org_id);
@@ -406,7 +458,9 @@ void Gateway::on_complete(const http::Context& context, int status, std::size_t 
                        {"path", context.request.path},
                        {"status", status},
                        {"bytes", bytes},
-                       {"latency_ms", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - context.received).count()}});
+                       {"latency_ms", std::chrono::duration<double, std::milli>(
+                                          std::chrono::steady_clock::now() - context.received)
+                                          .count()}});
 }
 
 }  // namespace asahi::gateway

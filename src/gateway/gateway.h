@@ -42,22 +42,26 @@ class Gateway {
     Accounts& accounts;
     /// Tells the other replicas that an organisation's policy or profile has changed; may be null.
     std::function<void(const std::string& org)> rules_changed;
-    /// False while credentials, limits or the audit log work with less than they should have; may be null.
+    /// False while credentials, limits or the audit log work with less than they should have; may
+    /// be null.
     std::function<bool()> governance_healthy;
   };
 
-  /// Errors: invalid_argument with all faults of the models file, unavailable for folders that cannot be written.
+  /// Errors: invalid_argument with all faults of the models file, unavailable for folders that
+  /// cannot be written.
   static Result<std::unique_ptr<Gateway>> make(Parts parts);
   ~Gateway();
 
   void add_routes(http::Router& router);
   /// Writes an error that belongs to no route, in the shape of the path it was asked for.
   http::ErrorWriter errors_by_path() const;
-  /// Starts the background work: event loading, cache sweep, health polls, reload of the models file.
+  /// Starts the background work: event loading, cache sweep, health polls, reload of the models
+  /// file.
   void start();
   /// Readiness off; called before the server drains.
   void begin_drain();
-  /// Ends the background work and writes out what is queued. After the server has drained. Ordinary thread.
+  /// Ends the background work and writes out what is queued. After the server has drained. Ordinary
+  /// thread.
   void stop();
   /// The daily deletion of what is older than organisations keep it, on this node; what it deleted.
   Task<json::object> run_retention();
@@ -65,9 +69,10 @@ class Gateway {
   const std::string& node_id() const;
   /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
   void forget_rules(std::string_view org);
-  /// Requests per minute that the policy of a caller's organisation grants; empty inside: it says nothing. For the gate, on
-  /// a loop. Empty outside: not in memory, ask the other.
-  std::optional<std::optional<std::int64_t>> try_requests_per_minute(const identity::Principal& caller);
+  /// Requests per minute that the policy of a caller's organisation grants; empty inside: it says
+  /// nothing. For the gate, on a loop. Empty outside: not in memory, ask the other.
+  std::optional<std::optional<std::int64_t>> try_requests_per_minute(
+      const identity::Principal& caller);
   Aw<std::optional<std::int64_t>> requests_per_minute(std::string org);
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();

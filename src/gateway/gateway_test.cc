@@ -29,9 +29,20 @@ class GatewayTest : public ::testing::Test {
       EXPECT_TRUE(opened);
       database = std::move(*opened);
       EXPECT_TRUE(sql::Migrator(*database, migrations()).upgrade());
-      auto made = Gateway::make(
-          {config, loops.pool(), clients, *database, store, store, metrics, system_clock(), borrowed.budgets,
-           *borrowed.limiter, borrowed.audit, borrowed.accounts, {}, {}});
+      auto made = Gateway::make({config,
+                                 loops.pool(),
+                                 clients,
+                                 *database,
+                                 store,
+                                 store,
+                                 metrics,
+                                 system_clock(),
+                                 borrowed.budgets,
+                                 *borrowed.limiter,
+                                 borrowed.audit,
+                                 borrowed.accounts,
+                                 {},
+                                 {}});
       EXPECT_TRUE(made) << made.error().message;
       gateway = std::move(*made);
       gateway->add_routes(router);

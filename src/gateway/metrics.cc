@@ -5,7 +5,8 @@
 namespace asahi::gateway {
 namespace {
 
-const std::vector<double> kRequestSeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+const std::vector<double> kRequestSeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                             0.5,   1,    2.5,   5,    10};
 const std::vector<double> kMilliseconds = {5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000};
 const std::vector<double> kLookupSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1};
 const std::vector<double> kTokens = {10, 50, 100, 500, 1000, 5000, 10000};
@@ -14,42 +15,63 @@ const std::vector<double> kTokens = {10, 50, 100, 500, 1000, 5000, 10000};
 
 EventMetrics::EventMetrics(telemetry::Registry& registry)
     : registry_(registry),
-      misses_(registry.counter("asahi_cache_misses_total", "Lookups that a cache tier could not answer", {{"tier", "1"}})),
-      hit_rate_(registry.gauge("asahi_cache_hit_rate", "Share of lookups answered since start", {{"tier", "1"}})),
-      lookup_(registry.histogram("asahi_cache_lookup_latency_seconds", "Time of one cache lookup", kLookupSeconds, {{"tier", "1"}})),
-      tokens_in_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens, {{"direction", "input"}})),
-      tokens_out_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens, {{"direction", "output"}})) {
-  // Series that alerts look at exist from the start: an absent series and a zero are different things to Prometheus.
+      misses_(registry.counter("asahi_cache_misses_total",
+                               "Lookups that a cache tier could not answer", {{"tier", "1"}})),
+      hit_rate_(registry.gauge("asahi_cache_hit_rate", "Share of lookups answered since start",
+                               {{"tier", "1"}})),
+      lookup_(registry.histogram("asahi_cache_lookup_latency_seconds", "Time of one cache lookup",
+                                 kLookupSeconds, {{"tier", "1"}})),
+      tokens_in_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens,
+                                    {{"direction", "input"}})),
+      tokens_out_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens,
+                                     {{"direction", "output"}})) {
+  // Series that alerts look at exist from the start: an absent series and a zero are different
+  // things to Prometheus.
   for (const char* tier : {"1", "2", "3"}) {
-    registry.counter("asahi_cache_hits_total", "Requests answered from a cache tier", {{"tier", tier}});
+    registry.counter("asahi_cache_hits_total", "Requests answered from a cache tier",
+                     {{"tier", tier}});
   }
 }
 
 EventMetrics::Series& EventMetrics::series(const InferenceEvent& event) {
   const bool failed = !event.error_code.empty();
-  std::string key = fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}", event.model_selected, event.task_type, event.cache_tier,
-                                failed, event.org_id, event.route);
+  std::string key =
+      fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}", event.model_selected, event.task_type,
+                  event.cache_tier, failed, event.org_id, event.route);
   const auto found = series_.find(key);
   if (found != series_.end()) return found->second;
-  // Bounded like the registry itself: with ever new labels the map starts over, the registry folds them into "other".
+  // Bounded like the registry itself: with ever new labels the map starts over, the registry folds
+  // them into "other".
   if (series_.size() > 4'096) series_.clear();
   const std::string tier = std::to_string(event.cache_tier);
   const std::string& model = event.model_selected;
   Series made{};
   made.requests = &registry_.counter("asahi_requests_total", "Model calls answered or failed",
-                                     {{"model", model}, {"task_type", event.task_type}, {"cache_tier", tier},
+                                     {{"model", model},
+                                      {"task_type", event.task_type},
+                                      {"cache_tier", tier},
                                       {"status", failed ? "error" : "success"}});
-  made.cost = &registry_.counter("asahi_cost_dollars_total", "Money paid to vendors", {{"model", model}});
-  made.tenant_requests = &registry_.counter("asahi_tenant_requests_total", "Model calls per organisation", {{"org_id", event.org_id}});
-  made.latency_ms = &registry_.histogram("asahi_latency_ms", "Time of one model call in milliseconds", kMilliseconds,
-                                         {{"model", model}, {"cache_tier", tier}});
-  made.latency_seconds = &registry_.histogram("asahi_request_latency_seconds", "Time of one request", kRequestSeconds,
-                                              {{"route", event.route}, {"cache_tier", tier}});
-  made.model_latency = &registry_.histogram("asahi_model_latency_seconds", "Time spent in vendor calls", kRequestSeconds, {{"model", model}});
-  if (event.cache_hit) made.hits = &registry_.counter("asahi_cache_hits_total", "Requests answered from a cache tier", {{"tier", tier}});
-  made.savings = &registry_.counter("asahi_savings_dollars_total", "Money saved against the baseline model",
-                                    {{"phase", event.cache_hit ? fmt::format("cache_t{}", event.cache_tier) : "routing"}});
-  made.quality = &registry_.gauge("asahi_quality_score", "Profile quality of the model that answered last", {{"model", model}});
+  made.cost =
+      &registry_.counter("asahi_cost_dollars_total", "Money paid to vendors", {{"model", model}});
+  made.tenant_requests = &registry_.counter(
+      "asahi_tenant_requests_total", "Model calls per organisation", {{"org_id", event.org_id}});
+  made.latency_ms =
+      &registry_.histogram("asahi_latency_ms", "Time of one model call in milliseconds",
+                           kMilliseconds, {{"model", model}, {"cache_tier", tier}});
+  made.latency_seconds =
+      &registry_.histogram("asahi_request_latency_seconds", "Time of one request", kRequestSeconds,
+                           {{"route", event.route}, {"cache_tier", tier}});
+  made.model_latency =
+      &registry_.histogram("asahi_model_latency_seconds", "Time spent in vendor calls",
+                           kRequestSeconds, {{"model", model}});
+  if (event.cache_hit)
+    made.hits = &registry_.counter("asahi_cache_hits_total", "Requests answered from a cache tier",
+                                   {{"tier", tier}});
+  made.savings = &registry_.counter(
+      "asahi_savings_dollars_total", "Money saved against the baseline model",
+      {{"phase", event.cache_hit ? fmt::format("cache_t{}", event.cache_tier) : "routing"}});
+  made.quality = &registry_.gauge(
+      "asahi_quality_score", "Profile quality of the model that answered last", {{"model", model}});
   return series_.emplace(std::move(key), made).first->second;
 }
 
@@ -61,7 +83,11 @@ void EventMetrics::observe(const InferenceEvent& event) {
   now.latency_ms->observe(event.latency_ms);
   now.latency_seconds->observe(event.latency_ms / 1000);
   if (!event.error_code.empty()) {
-    registry_.counter("asahi_errors_total", "Failures by kind", {{"type", event.error_code}, {"component", event.provider.empty() ? "gateway" : "vendor"}}).add();
+    registry_
+        .counter("asahi_errors_total", "Failures by kind",
+                 {{"type", event.error_code},
+                  {"component", event.provider.empty() ? "gateway" : "vendor"}})
+        .add();
     return;
   }
   if (event.event_type != "inference") return;

@@ -9,7 +9,8 @@
 
 namespace asahi::gateway {
 
-/// The series of spec §7.1 that follow from events. Fed by the event writer's thread only: requests pay nothing for them.
+/// The series of spec §7.1 that follow from events. Fed by the event writer's thread only: requests
+/// pay nothing for them.
 class EventMetrics {
  public:
   explicit EventMetrics(telemetry::Registry& registry);
@@ -24,7 +25,7 @@ class EventMetrics {
     telemetry::Histogram* latency_ms;
     telemetry::Histogram* latency_seconds;
     telemetry::Histogram* model_latency;
-    telemetry::Counter* hits;      ///< null on misses
+    telemetry::Counter* hits;  ///< null on misses
     telemetry::Counter* savings;
     telemetry::Gauge* quality;
   };

@@ -15,7 +15,8 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 double ms_since(SteadyTime start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 std::string cut(std::string_view text, std::size_t bytes) {
@@ -34,7 +35,8 @@ std::string last_user_text(const llm::ChatRequest& request) {
 Capabilities needs_of(const llm::ChatRequest& request) {
   Capabilities needs{Capability::kChat};
   if (!request.tools.empty()) needs.add(Capability::kTools);
-  if (request.format.kind == llm::ResponseFormat::Kind::kJsonSchema) needs.add(Capability::kStructured);
+  if (request.format.kind == llm::ResponseFormat::Kind::kJsonSchema)
+    needs.add(Capability::kStructured);
   if (request.stream) needs.add(Capability::kStreaming);
   for (const llm::Message& message : request.messages) {
     for (const llm::Part& part : message.parts) {
@@ -48,12 +50,15 @@ Capabilities needs_of(const llm::ChatRequest& request) {
 
 /// Fields that change what a streamed and an unstreamed answer carry beyond their common meaning.
 bool depends_on_delivery(const json::object& body) {
-  return std::ranges::any_of(std::initializer_list<std::string_view>{"logprobs", "top_logprobs", "audio", "modalities"},
-                             [&](std::string_view key) { return body.if_contains(key) != nullptr; });
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"logprobs", "top_logprobs", "audio", "modalities"},
+      [&](std::string_view key) { return body.if_contains(key) != nullptr; });
 }
 
 bool worth_keeping(const llm::ChatResponse& response) {
-  if (response.finish != llm::FinishReason::kStop && response.finish != llm::FinishReason::kToolCalls) return false;
+  if (response.finish != llm::FinishReason::kStop &&
+      response.finish != llm::FinishReason::kToolCalls)
+    return false;
   return std::ranges::any_of(response.parts, [](const llm::Part& part) {
     if (const auto* text = std::get_if<llm::TextPart>(&part)) return !text->text.empty();
     return std::holds_alternative<llm::ToolCallPart>(part);
@@ -62,13 +67,15 @@ bool worth_keeping(const llm::ChatResponse& response) {
 
 bool is_valid_org(std::string_view org) {
   return !org.empty() && org.size() <= 64 && std::ranges::all_of(org, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
   });
 }
 
 }  // namespace
 
-/// One request's state from its arrival to its event; shared with a stream that outlives the handler's frame.
+/// One request's state from its arrival to its event; shared with a stream that outlives the
+/// handler's frame.
 struct Pipeline::Call {
   Call(const http::Context& context, const Endpoint* shape)
       : endpoint(shape),
@@ -97,7 +104,7 @@ struct Pipeline::Call {
   TaskDetection task;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
-  bool gone = false;  ///< its client left while the vendor call went on for others
+  bool gone = false;       ///< its client left while the vendor call went on for others
   bool memorable = false;  ///< an identical body will always mean the same
   double lookup_ms = 0, routing_ms = 0;
   std::vector<std::string> warnings;
@@ -108,14 +115,16 @@ Pipeline::Pipeline(Parts parts)
       baseline_{TokenPrice::per_1k(parts.config.tracking.baseline_input_rate),
                 TokenPrice::per_1k(parts.config.tracking.baseline_output_rate)},
       // The settings were checked when they were read.
-      default_mode_(parse_routing_mode(parts.config.routing.default_mode).value_or(RoutingMode::kAutopilot)),
-      memos_(parts.loops, [](net::Loop&) { return std::make_unique<RequestMemo>(RequestMemo::Limits{}); }) {
+      default_mode_(
+          parse_routing_mode(parts.config.routing.default_mode).value_or(RoutingMode::kAutopilot)),
+      memos_(parts.loops,
+             [](net::Loop&) { return std::make_unique<RequestMemo>(RequestMemo::Limits{}); }) {
   random_bytes(memo_key_.data(), memo_key_.size());
 }
 
 Pipeline::~Pipeline() = default;
 
-// ---- the fast path --------------------------------------------------------------------------------------------------
+// ---- the fast path
 
 std::optional<http::Response> Pipeline::repeat(http::Context& context, const Endpoint& endpoint) {
   if (context.request.body.empty()) return std::nullopt;
@@ -152,11 +161,12 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   outcome.total_ms = outcome.lookup_ms = ms_since(context.received);
   std::string body;
   if (endpoint.codec == nullptr) {
-    body = native_body(outcome, context.request_id, response_id(endpoint.shape), format_rfc3339(parts_.clock.now()),
-                       known->reply.middle);
+    body = native_body(outcome, context.request_id, response_id(endpoint.shape),
+                       format_rfc3339(parts_.clock.now()), known->reply.middle);
   } else {
     const std::string extras = asahi_object(outcome, context.request_id);
-    body.reserve(known->reply.head.size() + known->reply.middle.size() + known->reply.tail.size() + extras.size() + 40);
+    body.reserve(known->reply.head.size() + known->reply.middle.size() + known->reply.tail.size() +
+                 extras.size() + 40);
     body += known->reply.head;
     body += response_id(endpoint.shape);
     body += known->reply.middle;
@@ -167,7 +177,8 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   return http::Response::json(200, std::move(body));
 }
 
-void Pipeline::remember(const Call& call, std::string_view body, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
+void Pipeline::remember(const Call& call, std::string_view body,
+                        const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes) {
   if (!call.memorable) return;
   KnownRequest known;
   known.body_bytes = body.size();
@@ -182,30 +193,36 @@ void Pipeline::remember(const Call& call, std::string_view body, const std::shar
   if (call.endpoint->codec == nullptr) {
     append_json_string(known.reply.middle, answer->response.text());
   } else {
-    const auto created = std::chrono::duration_cast<std::chrono::seconds>(answer->created.time_since_epoch()).count();
+    const auto created =
+        std::chrono::duration_cast<std::chrono::seconds>(answer->created.time_since_epoch())
+            .count();
     known.reply = make_template(*call.endpoint->codec, call.chat, *answer, created);
     if (known.reply.head.empty()) return;
   }
   memos_.local().put(body_digest(*call.endpoint, call.org, body), std::move(known));
 }
 
-// ---- reading --------------------------------------------------------------------------------------------------------
+// ---- reading
 
-Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, const Endpoint& endpoint) {
+Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context,
+                                                       const Endpoint& endpoint) {
   auto call = std::make_shared<Call>(context, &endpoint);
   const std::string_view type = context.request.headers.get("content-type");
   if (!type.empty() && !type.starts_with("application/json")) {
-    auto wrong = fail(Errc::kInvalidArgument,
-                      fmt::format("the content type is '{}'; send application/json", cut(type, 80)));
+    auto wrong =
+        fail(Errc::kInvalidArgument,
+             fmt::format("the content type is '{}'; send application/json", cut(type, 80)));
     wrong.error().reason = "unsupported_media_type";
     wrong.error().field = "content-type";
     return wrong;
   }
   ASAHI_TRY(auto document, JsonDocument::parse(context.request.body));
-  if (!document->root().is_object()) return fail(Errc::kInvalidArgument, "the body must be a JSON object");
+  if (!document->root().is_object())
+    return fail(Errc::kInvalidArgument, "the body must be a JSON object");
   const json::object& body = document->root().get_object();
   if (endpoint.codec == nullptr) {
-    ASAHI_TRY(NativeRequest native, read_native(document, default_mode_, parts_.config.security.max_prompt_chars));
+    ASAHI_TRY(NativeRequest native,
+              read_native(document, default_mode_, parts_.config.security.max_prompt_chars));
     call->chat = std::move(native.chat);
     call->options = std::move(native.options);
   } else {
@@ -216,11 +233,13 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context, c
     if (call->options.user_id.empty()) call->options.user_id = call->chat.user;
     if (strip_control_characters(call->chat)) call->chat.messages_changed = true;
   }
-  if (auto named = take_organisation(*call); !named) return std::unexpected(std::move(named.error()));
+  if (auto named = take_organisation(*call); !named)
+    return std::unexpected(std::move(named.error()));
   if (call->options.user_id.empty()) call->options.user_id = call->caller->user_id;
   call->document = std::move(document);
   call->idempotency_key = call->options.request_id;
-  if (call->idempotency_key.empty()) call->idempotency_key = std::string(context.request.headers.get("idempotency-key"));
+  if (call->idempotency_key.empty())
+    call->idempotency_key = std::string(context.request.headers.get("idempotency-key"));
   if (call->idempotency_key.size() > 255) {
     return fail_field("Idempotency-Key", "an idempotency key has at most 255 characters");
   }
@@ -232,10 +251,12 @@ Result<void> Pipeline::take_organisation(Call& call) {
   const std::string& named = call.options.organization_id;
   if (named.empty() || named == call.org) return {};
   if (!is_valid_org(named)) {
-    return fail_field("organization_id", "organization_id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
+    return fail_field("organization_id",
+                      "organization_id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
   }
   if (call.caller->kind != identity::Principal::Kind::kAnonymous) {
-    auto foreign = fail(Errc::kNotFound, fmt::format("there is no organisation '{}' for this credential", named));
+    auto foreign = fail(Errc::kNotFound,
+                        fmt::format("there is no organisation '{}' for this credential", named));
     foreign.error().reason = "organization_not_found";
     foreign.error().field = "organization_id";
     return foreign;
@@ -259,7 +280,9 @@ Task<void> Pipeline::govern(Call& call) {
   if (auto known = co_await take_terms(call); !known) co_return known;
   const std::shared_ptr<const Registry> registry = parts_.registry.get();
   const bool named = call.options.mode == RoutingMode::kExplicit && !call.options.model.empty();
-  if (auto admitted = parts_.governor.admit(call.terms, named ? registry->get(call.options.model) : nullptr); !admitted) {
+  if (auto admitted =
+          parts_.governor.admit(call.terms, named ? registry->get(call.options.model) : nullptr);
+      !admitted) {
     co_return std::unexpected(error_of(std::move(admitted.error())));
   }
   auto screened = parts_.governor.screen(call.terms, call.chat);
@@ -273,20 +296,24 @@ Task<void> Pipeline::govern(Call& call) {
 
 void Pipeline::derive(Call& call) {
   call.query = last_user_text(call.chat);
-  const std::string_view hint = parts_.router.task_hint(call.options.task_type, call.options.task_id);
+  const std::string_view hint =
+      parts_.router.task_hint(call.options.task_type, call.options.task_id);
   call.task = hint.empty() ? detect_task(call.query) : hinted_task(hint, call.query);
   const bool nondeterministic = !call.chat.temperature || *call.chat.temperature > 0;
-  if (!call.store_allowed || call.options.bypass_cache || !call.options.provider_api_key.empty()) return;
+  if (!call.store_allowed || call.options.bypass_cache || !call.options.provider_api_key.empty())
+    return;
   if (!parts_.config.cache.cache_nondeterministic && nondeterministic) return;
   const json::object& body = call.document->root().get_object();
   std::string canonical = canonical_request(body);
   if (call.chat.stream && depends_on_delivery(body)) canonical += "+stream";
   call.cache_key = parts_.cache.key(call.org, to_string(call.endpoint->shape), canonical);
   // What a warning says belongs to this request, and a memo has no place for it.
-  call.memorable = !call.chat.stream && call.idempotency_key.empty() && call.options.organization_id.empty() && call.warnings.empty();
+  call.memorable = !call.chat.stream && call.idempotency_key.empty() &&
+                   call.options.organization_id.empty() && call.warnings.empty();
 }
 
-Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org, std::string_view body) const {
+Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org,
+                                std::string_view body) const {
   const char shape = static_cast<char>(endpoint.shape);
   return keyed_digest(memo_key_, {std::string_view(&shape, 1), org, body});
 }
@@ -301,7 +328,8 @@ bool Pipeline::may_use(const Terms& terms, const std::string& model_name) const 
 Task<void> Pipeline::reserve(Call& call, const ModelProfile& model, NanoUsd estimate, NanoUsd most,
                              std::int64_t input_tokens) {
   parts_.governor.expect(call.terms, estimate, most);
-  const std::int64_t tokens = input_tokens + std::max<std::int64_t>(20, input_tokens * 6 / 10);  // spec §3.2
+  const std::int64_t tokens =
+      input_tokens + std::max<std::int64_t>(20, input_tokens * 6 / 10);  // spec §3.2
   auto taken = parts_.governor.try_reserve(call.terms, model, estimate, tokens);
   if (!taken) taken = co_await parts_.governor.reserve(call.terms, &model, estimate, tokens);
   if (!*taken) co_return std::unexpected(error_of(std::move(taken->error())));
@@ -320,18 +348,22 @@ Task<void> Pipeline::audit(const Call& call, std::string model) {
   if (!call.terms.audit_required()) co_return Result<void>{};
   identity::AuditEntry entry;
   entry.org_id = call.org;
-  entry.user_id = call.caller->key_prefix.empty() ? call.caller->user_id : "key:" + call.caller->key_prefix;
+  entry.user_id =
+      call.caller->key_prefix.empty() ? call.caller->user_id : "key:" + call.caller->key_prefix;
   entry.action = "inference";
   entry.resource = "model/" + model;
-  entry.details = {{"request_id", call.request_id}, {"route", call.route}, {"task_type", call.task.task_type}};
+  entry.details = {
+      {"request_id", call.request_id}, {"route", call.route}, {"task_type", call.task.task_type}};
   auto stored = co_await parts_.audit.append(std::move(entry));
   if (!stored) {
-    co_return fail(Errc::kUnavailable, "this organisation's policy wants every call in the audit log, which cannot be written now");
+    co_return fail(Errc::kUnavailable,
+                   "this organisation's policy wants every call in the audit log, which cannot be "
+                   "written now");
   }
   co_return Result<void>{};
 }
 
-// ---- the whole way --------------------------------------------------------------------------------------------------
+// ---- the whole way
 
 Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endpoint) {
   auto call = read(context, endpoint);
@@ -354,21 +386,26 @@ Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endp
   if (!(*call)->idempotency_key.empty() && response->status == 200 && !response->stream) {
     const Digest256 digest = sha256(context.request.body);
     auto stored = std::make_shared<const std::string>(to_hex(digest) + response->body);
-    (void)co_await parts_.idempotency.set(fmt::format("asahi:idem:{}:{}", (*call)->org, (*call)->idempotency_key),
-                                          std::move(stored), std::chrono::hours(24));
+    (void)co_await parts_.idempotency.set(
+        fmt::format("asahi:idem:{}:{}", (*call)->org, (*call)->idempotency_key), std::move(stored),
+        std::chrono::hours(24));
   }
   co_return std::move(*response);
 }
 
 Aw<std::optional<http::Response>> Pipeline::replayed(http::Context& context, const Call& call) {
-  auto stored = co_await parts_.idempotency.get(fmt::format("asahi:idem:{}:{}", call.org, call.idempotency_key));
+  auto stored = co_await parts_.idempotency.get(
+      fmt::format("asahi:idem:{}:{}", call.org, call.idempotency_key));
   if (!stored || !*stored) co_return std::nullopt;
   constexpr std::size_t kDigestSize = 64;
   const std::string& entry = ***stored;
   if (entry.size() < kDigestSize) co_return std::nullopt;
   if (std::string_view(entry).substr(0, kDigestSize) != to_hex(sha256(context.request.body))) {
-    auto conflict = fail(Errc::kConflict, fmt::format("'{}' was used for another request within 24 hours; a new request "
-                                                      "needs a new key", cut(call.idempotency_key, 64)));
+    auto conflict =
+        fail(Errc::kConflict,
+             fmt::format("'{}' was used for another request within 24 hours; a new request "
+                         "needs a new key",
+                         cut(call.idempotency_key, 64)));
     conflict.error().field = call.options.request_id.empty() ? "Idempotency-Key" : "request_id";
     co_return call.endpoint->errors(conflict.error(), context);
   }
@@ -382,7 +419,8 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   if (!call->cache_key.empty()) {
     auto hit = co_await parts_.cache.get(call->cache_key);
     call->lookup_ms = ms_since(lookup_started);
-    if (hit && (!call->chat.stream || is_streamable(hit->answer->response)) && may_use(call->terms, hit->answer->model)) {
+    if (hit && (!call->chat.stream || is_streamable(hit->answer->response)) &&
+        may_use(call->terms, hit->answer->model)) {
       auto let = co_await count_hit(*call);
       if (let) let = co_await audit(*call, hit->answer->model);
       if (!let) {
@@ -409,12 +447,14 @@ HealthView Pipeline::health(bool heed_polls) const {
   return [this, heed_polls](std::string_view name) {
     const std::string provider(name);
     if (!parts_.vendors.usable(provider)) return VendorHealth::kNoKey;
-    if (parts_.dispatcher.breaker(provider).state(parts_.clock.steady_now()) == Breaker::State::kOpen) {
+    if (parts_.dispatcher.breaker(provider).state(parts_.clock.steady_now()) ==
+        Breaker::State::kOpen) {
       return VendorHealth::kBreakerOpen;
     }
     if (!heed_polls) return VendorHealth::kHealthy;
     // An old verdict says nothing about now (spec §3.13).
-    const bool away = parts_.vendors.unreachable_since(provider, parts_.clock.now() - std::chrono::seconds(300));
+    const bool away =
+        parts_.vendors.unreachable_since(provider, parts_.clock.now() - std::chrono::seconds(300));
     return away ? VendorHealth::kUnreachable : VendorHealth::kHealthy;
   };
 }
@@ -441,19 +481,22 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.allow_fallback = call.options.allow_fallback;
   request.fallback_models = call.options.fallback_models;
   request.caller_has_key = !call.options.provider_api_key.empty();
-  request.list_alternatives = call.endpoint->codec == nullptr;  // vendors' shapes have no place for them
+  request.list_alternatives =
+      call.endpoint->codec == nullptr;  // vendors' shapes have no place for them
   auto planned = parts_.router.plan(parts_.registry.get(), request, health(true));
   if (planned || planned.error().code != Errc::kUnavailable) return planned;
   // A failed poll says who is worth asking first, not that the last one left may not be asked.
   return parts_.router.plan(parts_.registry.get(), request, health(false));
 }
 
-std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response, const DispatchReport& report,
-                                              const Plan& plan, llm::Usage& consumed, NanoUsd& cost) const {
+std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response,
+                                              const DispatchReport& report, const Plan& plan,
+                                              llm::Usage& consumed, NanoUsd& cost) const {
   auto answer = std::make_shared<Answer>();
   if (!response.usage.reported) {
     response.usage.input = llm::estimate_tokens(call.chat);
-    response.usage.output = std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
+    response.usage.output =
+        std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
   }
   const ModelProfile& model = *(report.model != nullptr ? report.model : plan.decision.model);
   consumed = response.usage;
@@ -478,7 +521,8 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
 void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
   if (call.cache_key.empty() || !worth_keeping(answer->response)) return;
   const auto ttl = ttl_of(call.task.task_type);
-  net::Loop::current()->spawn("cache write", parts_.cache.put(call.cache_key, std::move(answer), ttl));
+  net::Loop::current()->spawn("cache write",
+                              parts_.cache.put(call.cache_key, std::move(answer), ttl));
 }
 
 Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
@@ -492,7 +536,8 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     for (const Attempt& attempt : planned->attempts) {
       most = std::max(most, most_cost(*attempt.model, input_tokens, call->chat.max_tokens));
     }
-    auto let = co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
+    auto let =
+        co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
     if (let) let = co_await audit(*call, model.name);
     if (!let) planned = std::unexpected(std::move(let.error()));
   }
@@ -501,10 +546,12 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
 }
 
 Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_ptr<Call> call) {
-  // Planned and reserved before it joins others: what one caller may not do must not be another's refusal.
+  // Planned and reserved before it joins others: what one caller may not do must not be another's
+  // refusal.
   ASAHI_CO_TRY(Plan own_plan, co_await plan_and_reserve(call));
   const auto planned = std::make_shared<const Plan>(std::move(own_plan));
-  const auto fly = [this, call, planned](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
+  const auto fly = [this, call,
+                    planned](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
     DispatchCall dispatch{.request = call->chat, .plan = *planned, .context = {}};
     dispatch.context.deadline = call->deadline;
     dispatch.context.cancel = &cancel;
@@ -531,10 +578,12 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     if (report.fallback) {
       for (const std::string& hop : report.hops) outcome.warnings.push_back("fallback: " + hop);
     }
-    outcome.answer = price(*call, std::move(*response), report, *planned, outcome.consumed, outcome.cost);
+    outcome.answer =
+        price(*call, std::move(*response), report, *planned, outcome.consumed, outcome.cost);
     outcome.baseline = outcome.answer->baseline;
     keep(*call, outcome.answer);
-    // The call was made and paid for in the name of a client that has left: its event must not be lost with it.
+    // The call was made and paid for in the name of a client that has left: its event must not be
+    // lost with it.
     if (call->gone) record(*call, outcome);
     co_return flown;
   };
@@ -555,7 +604,8 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     }
     outcome = (*shared.outcome)->outcome;
     if (!shared.leader) {
-      // Paid for once, by the call that went out first: the others are hits on an answer that was still on its way.
+      // Paid for once, by the call that went out first: the others are hits on an answer that was
+      // still on its way.
       outcome.hit = outcome.shared = true;
       outcome.tier = 1;
       outcome.consumed = {};
@@ -571,25 +621,29 @@ http::Response Pipeline::write_reply(http::Context& context, Call& call, Outcome
   outcome.lookup_ms = call.lookup_ms;
   outcome.warnings.insert(outcome.warnings.end(), call.warnings.begin(), call.warnings.end());
   outcome.total_ms = ms_since(context.received);
-  outcome.post_ms = std::max(0.0, outcome.total_ms - outcome.lookup_ms - outcome.routing_ms - outcome.vendor_ms);
+  outcome.post_ms =
+      std::max(0.0, outcome.total_ms - outcome.lookup_ms - outcome.routing_ms - outcome.vendor_ms);
   std::string body;
   const Clock::Time now = parts_.clock.now();
   if (call.endpoint->codec == nullptr) {
     std::string text;
     append_json_string(text, outcome.answer->response.text());
-    body = native_body(outcome, context.request_id, response_id(call.endpoint->shape), format_rfc3339(now), text);
+    body = native_body(outcome, context.request_id, response_id(call.endpoint->shape),
+                       format_rfc3339(now), text);
   } else {
     llm::ChatResponse response = outcome.answer->response;
     response.id = response_id(call.endpoint->shape);
     response.model = outcome.answer->model;
-    const auto created = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-    body = call.endpoint->codec->encode(call.chat, response, asahi_object(outcome, context.request_id), created);
+    const auto created =
+        std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+    body = call.endpoint->codec->encode(call.chat, response,
+                                        asahi_object(outcome, context.request_id), created);
   }
   record(call, outcome);
   return http::Response::json(200, std::move(body));
 }
 
-// ---- streams --------------------------------------------------------------------------------------------------------
+// ---- streams
 
 namespace {
 
@@ -602,23 +656,28 @@ http::Response event_stream(http::BodyStream stream) {
   return response;
 }
 
-std::unique_ptr<llm::StreamEncoder> encoder_for(const Pipeline::Endpoint& endpoint, const llm::ChatRequest& request,
+std::unique_ptr<llm::StreamEncoder> encoder_for(const Pipeline::Endpoint& endpoint,
+                                                const llm::ChatRequest& request,
                                                 const std::string& model, Clock::Time now) {
   if (endpoint.codec == nullptr) return make_native_stream_encoder();
-  const auto created = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  const auto created =
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   return endpoint.codec->stream_encoder(request, response_id(endpoint.shape), model, created);
 }
 
 }  // namespace
 
-http::Response Pipeline::write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome) {
+http::Response Pipeline::write_cached(http::Context& context, const std::shared_ptr<Call>& call,
+                                      Outcome outcome) {
   if (!call->chat.stream) return write_reply(context, *call, outcome);
   outcome.lookup_ms = call->lookup_ms;
   auto shared = std::make_shared<Outcome>(std::move(outcome));
   return event_stream([this, call, shared](http::BodyWriter& writer) -> Task<void> {
-    auto encoder = encoder_for(*call->endpoint, call->chat, shared->answer->model, parts_.clock.now());
+    auto encoder =
+        encoder_for(*call->endpoint, call->chat, shared->answer->model, parts_.clock.now());
     std::string bytes;
-    for (const llm::StreamEvent& event : as_events(shared->answer->response)) encoder->encode(event, bytes);
+    for (const llm::StreamEvent& event : as_events(shared->answer->response))
+      encoder->encode(event, bytes);
     shared->total_ms = ms_since(call->received);
     const std::string extras =
         call->endpoint->codec != nullptr
@@ -656,7 +715,8 @@ Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_
 
 Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream,
                            std::shared_ptr<const Plan> plan, http::BodyWriter& writer) {
-  auto encoder = encoder_for(*call->endpoint, call->chat, stream->report().model->name, parts_.clock.now());
+  auto encoder =
+      encoder_for(*call->endpoint, call->chat, stream->report().model->name, parts_.clock.now());
   llm::StreamCollector collector;
   for (;;) {
     auto events = co_await stream->next();
@@ -665,8 +725,8 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
       Error error = std::move(events.error());
       record_failure(*call, error, &stream->report());
       if (error.code == Errc::kCancelled) co_return std::unexpected(std::move(error));
-      // The status line is long gone; an error event is what the shape's SDKs raise. Then the body ends properly, so
-      // that the event is not lost in a connection error.
+      // The status line is long gone; an error event is what the shape's SDKs raise. Then the body
+      // ends properly, so that the event is not lost in a connection error.
       encoder->fail(error, call->request_id, bytes);
       co_return co_await writer.write(std::move(bytes));
     }
@@ -696,15 +756,17 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   if (report.fallback || report.retries > 0) {
     for (const std::string& hop : report.hops) outcome.warnings.push_back("fallback: " + hop);
   }
-  outcome.answer = price(*call, collector.response(), report, *plan, outcome.consumed, outcome.cost);
+  outcome.answer =
+      price(*call, collector.response(), report, *plan, outcome.consumed, outcome.cost);
   outcome.baseline = outcome.answer->baseline;
   outcome.total_ms = ms_since(call->received);
   outcome.vendor_ms = outcome.total_ms - outcome.lookup_ms - outcome.routing_ms;
   keep(*call, outcome.answer);
-  const std::string extras = call->endpoint->codec != nullptr
-                                 ? asahi_object(outcome, call->request_id)
-                                 : native_body(outcome, call->request_id, response_id(call->endpoint->shape),
-                                               format_rfc3339(parts_.clock.now()), "null");
+  const std::string extras =
+      call->endpoint->codec != nullptr
+          ? asahi_object(outcome, call->request_id)
+          : native_body(outcome, call->request_id, response_id(call->endpoint->shape),
+                        format_rfc3339(parts_.clock.now()), "null");
   std::string bytes;
   llm::ChatResponse whole = outcome.answer->response;
   whole.model = outcome.answer->model;
@@ -718,18 +780,21 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
   if (!document) co_return endpoint.errors(document.error(), context);
   // Counting needs no max_tokens, which a call does: it is put in for the reading.
   json::value body = (*document)->root();
-  if (json::object* object = body.if_object(); object != nullptr && !object->contains("max_tokens")) {
+  if (json::object* object = body.if_object();
+      object != nullptr && !object->contains("max_tokens")) {
     (*object)["max_tokens"] = 1;
     document = JsonDocument::parse(json::serialize(body));
   }
   auto request = endpoint.codec->decode(*document);
   if (!request) co_return endpoint.errors(request.error(), context);
-  co_return http::Response::json(200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
+  co_return http::Response::json(
+      200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
 }
 
-// ---- embeddings -----------------------------------------------------------------------------------------------------
+// ---- embeddings
 
-Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model, llm::wire::EmbeddingCall& request) {
+Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model,
+                                      llm::wire::EmbeddingCall& request) {
   if (auto known = co_await take_terms(call); !known) co_return known;
   call.options.user_id = call.caller->user_id;
   if (auto admitted = parts_.governor.admit(call.terms, &model); !admitted) {
@@ -742,7 +807,10 @@ Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model, llm
   for (const auto& ids : request.request.tokens) tokens += static_cast<std::int64_t>(ids.size());
   CostSum estimate;
   estimate.add(tokens, model.input);
-  if (auto let = co_await reserve(call, model, estimate.total(), NanoUsd{2 * estimate.total().nanos}, tokens); !let) co_return let;
+  if (auto let = co_await reserve(call, model, estimate.total(),
+                                  NanoUsd{2 * estimate.total().nanos}, tokens);
+      !let)
+    co_return let;
   co_return co_await audit(call, model.name);
 }
 
@@ -760,18 +828,22 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
   const auto registry = parts_.registry.get();
   const ModelProfile* model = registry->get(request->request.model);
   if (model == nullptr || !model->supports.has(Capability::kEmbeddings)) {
-    auto unknown = fail_field("model", fmt::format("'{}' is no embedding model of this gateway; see GET /v1/models", cut(request->request.model, 100)));
+    auto unknown = fail_field(
+        "model", fmt::format("'{}' is no embedding model of this gateway; see GET /v1/models",
+                             cut(request->request.model, 100)));
     unknown.error().code = Errc::kNotFound;
     unknown.error().reason = "model_not_found";
     co_return refuse(unknown.error());
   }
   llm::Embedder* vendor = parts_.vendors.embedder(model->provider);
   if (vendor == nullptr || !parts_.vendors.usable(model->provider)) {
-    auto missing = fail(Errc::kUnavailable, fmt::format("no key is configured for {}", model->provider));
+    auto missing =
+        fail(Errc::kUnavailable, fmt::format("no key is configured for {}", model->provider));
     missing.error().reason = "service_unavailable";
     co_return refuse(missing.error());
   }
-  if (auto let = co_await govern_embedding(call, *model, *request); !let) co_return refuse(let.error());
+  if (auto let = co_await govern_embedding(call, *model, *request); !let)
+    co_return refuse(let.error());
   // Vendors take at most 96 texts at a time (Cohere's limit, the smallest).
   constexpr std::size_t kChunk = 96;
   llm::EmbeddingResponse whole;
@@ -784,12 +856,14 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
     const auto slice = [&](auto& items) {
       using List = std::decay_t<decltype(items)>;
       if (items.empty()) return List{};
-      return List(items.begin() + static_cast<std::ptrdiff_t>(begin),
-                  items.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kChunk, items.size())));
+      return List(
+          items.begin() + static_cast<std::ptrdiff_t>(begin),
+          items.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kChunk, items.size())));
     };
     part.input = slice(request->request.input);
     part.tokens = slice(request->request.tokens);
-    auto done = co_await parts_.dispatcher.embed(*vendor, model->provider, std::move(part), context.deadline, context.cancel);
+    auto done = co_await parts_.dispatcher.embed(*vendor, model->provider, std::move(part),
+                                                 context.deadline, context.cancel);
     if (!done) co_return refuse(done.error());
     std::ranges::move(done->vectors, std::back_inserter(whole.vectors));
     whole.usage.input += done->usage.input;
@@ -809,10 +883,12 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
   outcome.baseline = outcome.cost;
   outcome.total_ms = outcome.vendor_ms = ms_since(context.received);
   record(call, outcome);
-  co_return http::Response::json(200, llm::wire::encode_embedding_reply(whole, request->encoding, asahi_object(outcome, context.request_id)));
+  co_return http::Response::json(
+      200, llm::wire::encode_embedding_reply(whole, request->encoding,
+                                             asahi_object(outcome, context.request_id)));
 }
 
-// ---- accounts -------------------------------------------------------------------------------------------------------
+// ---- accounts
 
 std::chrono::milliseconds Pipeline::ttl_of(const std::string& task_type) const {
   const auto row = parts_.config.tasks.find(task_type);
@@ -890,7 +966,8 @@ void Pipeline::record_failure(Call& call, const Error& error, const DispatchRepo
     }
     event.baseline_cost = event.cost;
   }
-  if (call.reservation) call.reservation.settle(event.cost, event.input_tokens + event.output_tokens);
+  if (call.reservation)
+    call.reservation.settle(event.cost, event.input_tokens + event.output_tokens);
   parts_.events.record(std::move(event));
 }
 

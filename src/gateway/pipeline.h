@@ -26,9 +26,9 @@
 
 namespace asahi::gateway {
 
-/// The way of one model call through the gateway (spec §3.1): parse, govern, cache, route, reserve, call, price, settle,
-/// record, cache. One pipeline
-/// serves every API shape; a shape is a ClientCodec and a way to write errors. Callable from any loop.
+/// The way of one model call through the gateway (spec §3.1): parse, govern, cache, route, reserve,
+/// call, price, settle, record, cache. One pipeline serves every API shape; a shape is a
+/// ClientCodec and a way to write errors. Callable from any loop.
 class Pipeline {
  public:
   /// What the pipeline works with; all outlive it.
@@ -72,30 +72,36 @@ class Pipeline {
   Task<void> take_terms(Call& call);
   /// The caller's rules, the checks before the cache, and the screening of what the request says.
   Task<void> govern(Call& call);
-  Task<void> govern_embedding(Call& call, const ModelProfile& model, llm::wire::EmbeddingCall& request);
+  Task<void> govern_embedding(Call& call, const ModelProfile& model,
+                              llm::wire::EmbeddingCall& request);
   static Result<void> take_organisation(Call& call);
   bool may_use(const Terms& terms, const std::string& model_name) const;
-  Digest128 body_digest(const Endpoint& endpoint, std::string_view org, std::string_view body) const;
+  Digest128 body_digest(const Endpoint& endpoint, std::string_view org,
+                        std::string_view body) const;
   /// What follows from the screened request: task, cache key.
   void derive(Call& call);
   /// `most`: what the call may cost at most.
-  Task<void> reserve(Call& call, const ModelProfile& model, NanoUsd estimate, NanoUsd most, std::int64_t input_tokens);
+  Task<void> reserve(Call& call, const ModelProfile& model, NanoUsd estimate, NanoUsd most,
+                     std::int64_t input_tokens);
   Task<void> count_hit(Call& call);
   /// Where policy demands it: a durable entry before the answer goes out.
   Task<void> audit(const Call& call, std::string model);
   Task<http::Response> serve(http::Context& context, std::shared_ptr<Call> call);
   Task<http::Response> serve_miss(http::Context& context, std::shared_ptr<Call> call);
   Task<http::Response> serve_stream(http::Context& context, std::shared_ptr<Call> call);
-  Task<void> relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream, std::shared_ptr<const Plan> plan,
-                   http::BodyWriter& writer);
+  Task<void> relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream,
+                   std::shared_ptr<const Plan> plan, http::BodyWriter& writer);
   Result<Plan> plan(const Call& call) const;
   Task<Plan> plan_and_reserve(std::shared_ptr<Call> call);
-  std::shared_ptr<const Answer> price(const Call& call, llm::ChatResponse response, const DispatchReport& report,
-                                      const Plan& plan, llm::Usage& consumed, NanoUsd& cost) const;
+  std::shared_ptr<const Answer> price(const Call& call, llm::ChatResponse response,
+                                      const DispatchReport& report, const Plan& plan,
+                                      llm::Usage& consumed, NanoUsd& cost) const;
   void keep(const Call& call, std::shared_ptr<const Answer> answer);
   http::Response write_reply(http::Context& context, Call& call, Outcome& outcome);
-  http::Response write_cached(http::Context& context, const std::shared_ptr<Call>& call, Outcome outcome);
-  void remember(const Call& call, std::string_view body, const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
+  http::Response write_cached(http::Context& context, const std::shared_ptr<Call>& call,
+                              Outcome outcome);
+  void remember(const Call& call, std::string_view body,
+                const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
   /// Also settles what the call has reserved.
   void record(Call& call, const Outcome& outcome);
   void record_failure(Call& call, const Error& error, const DispatchReport* report);

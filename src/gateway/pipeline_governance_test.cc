@@ -7,10 +7,10 @@
 namespace asahi::gateway {
 namespace {
 
-using testing::Reply;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::Reply;
 
 class GovernedPipelineTest : public testing::PipelineTest {
  protected:
@@ -44,7 +44,9 @@ class GovernedPipelineTest : public testing::PipelineTest {
     append_json_string(body, text);
     return body + more + "}";
   }
-  static std::string code(const Reply& reply) { return std::string(reply.object()["error"].as_string()); }
+  static std::string code(const Reply& reply) {
+    return std::string(reply.object()["error"].as_string());
+  }
 };
 
 TEST_F(GovernedPipelineTest, EventsNameTheOrganisationTheUserAndTheKey) {
@@ -80,7 +82,8 @@ TEST_F(GovernedPipelineTest, ABlockedModelIsRefusedByNameAndNeverChosen) {
   for (int i = 0; i < 5; ++i) {
     const Reply routed = ask(prompt("question " + std::to_string(i)));
     ASSERT_EQ(routed.status, 200);
-    EXPECT_THAT(std::string(routed.object()["model_used"].as_string()), Not(::testing::AnyOf("mid", "big")));
+    EXPECT_THAT(std::string(routed.object()["model_used"].as_string()),
+                Not(::testing::AnyOf("mid", "big")));
   }
 }
 
@@ -124,7 +127,8 @@ TEST_F(GovernedPipelineTest, StreamsAreSettledWhenTheyEnd) {
   give(rules);
   const Reply reply = ask(prompt("x", R"(,"stream":true)"));
   ASSERT_EQ(reply.status, 200) << reply.body;
-  EXPECT_EQ(borrowed_.budgets.use("org/acme", identity::Budget::Period::kDay).spent, last_event().cost);
+  EXPECT_EQ(borrowed_.budgets.use("org/acme", identity::Budget::Period::kDay).spent,
+            last_event().cost);
   EXPECT_EQ(borrowed_.budgets.open(), 0U);
 }
 

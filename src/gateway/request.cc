@@ -12,22 +12,32 @@ namespace {
 constexpr std::int64_t kMaxSystemChars = 50'000;
 
 constexpr std::array<std::string_view, 26> kNativeFields = {
-    "allow_batching", "allow_fallback", "bypass_cache", "cost_budget", "cost_sensitivity", "document_id",
-    "enrich_with_features", "examples", "fallback_models", "history", "latency_budget_ms", "latency_preference",
-    "max_tokens", "model", "model_override", "optimize_tokens", "organization_id", "prompt", "provider_api_key",
-    "quality_preference", "quality_threshold", "request_id", "routing_mode", "stream", "system_prompt", "task_id"};
-constexpr std::array<std::string_view, 3> kNativeFieldsMore = {"task_type", "temperature", "user_id"};
+    "allow_batching",    "allow_fallback", "bypass_cache",         "cost_budget",
+    "cost_sensitivity",  "document_id",    "enrich_with_features", "examples",
+    "fallback_models",   "history",        "latency_budget_ms",    "latency_preference",
+    "max_tokens",        "model",          "model_override",       "optimize_tokens",
+    "organization_id",   "prompt",         "provider_api_key",     "quality_preference",
+    "quality_threshold", "request_id",     "routing_mode",         "stream",
+    "system_prompt",     "task_id"};
+constexpr std::array<std::string_view, 3> kNativeFieldsMore = {"task_type", "temperature",
+                                                               "user_id"};
 
 std::string kind_of(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::bool_: return "a boolean";
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return "a boolean";
     case json::kind::int64:
     case json::kind::uint64:
-    case json::kind::double_: return "a number";
-    case json::kind::string: return "a string";
-    case json::kind::array: return "an array";
-    case json::kind::object: return "an object";
+    case json::kind::double_:
+      return "a number";
+    case json::kind::string:
+      return "a string";
+    case json::kind::array:
+      return "an array";
+    case json::kind::object:
+      return "an object";
   }
   return "a value";
 }
@@ -38,46 +48,58 @@ const json::value* member(const json::object& body, std::string_view key) {
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
-Result<void> read_text(const json::object& body, const char* key, std::string& out, std::size_t max_bytes = 255) {
+Result<void> read_text(const json::object& body, const char* key, std::string& out,
+                       std::size_t max_bytes = 255) {
   const json::value* value = member(body, key);
   if (value == nullptr) return {};
-  if (!value->is_string()) return fail_field(key, fmt::format("{} must be a string, not {}", key, kind_of(*value)));
+  if (!value->is_string())
+    return fail_field(key, fmt::format("{} must be a string, not {}", key, kind_of(*value)));
   if (value->get_string().size() > max_bytes) {
-    return fail_field(key, fmt::format("{} has {} bytes; at most {} are allowed", key, value->get_string().size(), max_bytes));
+    return fail_field(key, fmt::format("{} has {} bytes; at most {} are allowed", key,
+                                       value->get_string().size(), max_bytes));
   }
   out = std::string(value->get_string());
   return {};
 }
 
-Result<void> read_word(const json::object& body, const char* key, std::initializer_list<std::string_view> words, std::string& out) {
+Result<void> read_word(const json::object& body, const char* key,
+                       std::initializer_list<std::string_view> words, std::string& out) {
   if (auto read = read_text(body, key, out); !read) return read;
   if (out.empty() && member(body, key) == nullptr) return {};
   if (std::ranges::find(words, out) == words.end()) {
-    return fail_field(key, fmt::format("{} is '{}'; it must be one of {}", key, out, fmt::join(words, ", ")));
+    return fail_field(
+        key, fmt::format("{} is '{}'; it must be one of {}", key, out, fmt::join(words, ", ")));
   }
   return {};
 }
 
-Result<void> read_number(const json::object& body, const char* key, double min, double max, std::optional<double>& out) {
+Result<void> read_number(const json::object& body, const char* key, double min, double max,
+                         std::optional<double>& out) {
   const json::value* value = member(body, key);
   if (value == nullptr) return {};
-  if (!value->is_number()) return fail_field(key, fmt::format("{} must be a number, not {}", key, kind_of(*value)));
+  if (!value->is_number())
+    return fail_field(key, fmt::format("{} must be a number, not {}", key, kind_of(*value)));
   const double number = value->to_number<double>();
   if (!std::isfinite(number) || number < min || number > max) {
-    return fail_field(key, fmt::format("{} is {}; it must be from {} to {}", key, number, min, max));
+    return fail_field(key,
+                      fmt::format("{} is {}; it must be from {} to {}", key, number, min, max));
   }
   out = number;
   return {};
 }
 
-Result<void> read_integer(const json::object& body, const char* key, std::int64_t min, std::int64_t max,
-                          std::optional<std::int64_t>& out) {
+Result<void> read_integer(const json::object& body, const char* key, std::int64_t min,
+                          std::int64_t max, std::optional<std::int64_t>& out) {
   const json::value* value = member(body, key);
   if (value == nullptr) return {};
   std::optional<double> number;
-  if (auto read = read_number(body, key, static_cast<double>(min), static_cast<double>(max), number); !read) return read;
+  if (auto read =
+          read_number(body, key, static_cast<double>(min), static_cast<double>(max), number);
+      !read)
+    return read;
   if (*number != std::floor(*number)) {
-    return fail_field(key, fmt::format("{} is {}; it must be a whole number from {} to {}", key, *number, min, max));
+    return fail_field(key, fmt::format("{} is {}; it must be a whole number from {} to {}", key,
+                                       *number, min, max));
   }
   out = static_cast<std::int64_t>(*number);
   return {};
@@ -86,14 +108,16 @@ Result<void> read_integer(const json::object& body, const char* key, std::int64_
 Result<void> read_flag(const json::object& body, const char* key, bool& out) {
   const json::value* value = member(body, key);
   if (value == nullptr) return {};
-  if (!value->is_bool()) return fail_field(key, fmt::format("{} must be true or false, not {}", key, kind_of(*value)));
+  if (!value->is_bool())
+    return fail_field(key, fmt::format("{} must be true or false, not {}", key, kind_of(*value)));
   out = value->get_bool();
   return {};
 }
 
 /// Code points, so that limits in characters mean the same for every script.
 std::int64_t characters(std::string_view text) {
-  return std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+  return std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -112,11 +136,13 @@ llm::Message text_message(llm::Role role, std::string text) {
 Result<void> read_history(const json::object& body, std::vector<llm::Message>& out) {
   const json::value* value = member(body, "history");
   if (value == nullptr) return {};
-  if (!value->is_array()) return fail_field("history", fmt::format("history must be an array, not {}", kind_of(*value)));
+  if (!value->is_array())
+    return fail_field("history", fmt::format("history must be an array, not {}", kind_of(*value)));
   const json::array& turns = value->get_array();
   for (std::size_t i = 0; i < turns.size(); ++i) {
     const std::string path = fmt::format("history[{}]", i);
-    if (!turns[i].is_object()) return fail_field(path, fmt::format("{} must be an object with role and content", path));
+    if (!turns[i].is_object())
+      return fail_field(path, fmt::format("{} must be an object with role and content", path));
     const json::value* role = member(turns[i].get_object(), "role");
     const json::value* content = member(turns[i].get_object(), "content");
     if (role == nullptr || !role->is_string() || content == nullptr || !content->is_string()) {
@@ -124,9 +150,13 @@ Result<void> read_history(const json::object& body, std::vector<llm::Message>& o
     }
     const std::string_view word = role->get_string();
     if (word != "user" && word != "assistant" && word != "system") {
-      return fail_field(path + ".role", fmt::format("{}.role is '{}'; it must be one of user, assistant, system", path, word));
+      return fail_field(
+          path + ".role",
+          fmt::format("{}.role is '{}'; it must be one of user, assistant, system", path, word));
     }
-    const llm::Role who = word == "user" ? llm::Role::kUser : word == "assistant" ? llm::Role::kAssistant : llm::Role::kSystem;
+    const llm::Role who = word == "user"        ? llm::Role::kUser
+                          : word == "assistant" ? llm::Role::kAssistant
+                                                : llm::Role::kSystem;
     out.push_back(text_message(who, std::string(content->get_string())));
   }
   return {};
@@ -135,7 +165,9 @@ Result<void> read_history(const json::object& body, std::vector<llm::Message>& o
 Result<void> read_examples(const json::object& body, std::vector<llm::Message>& out) {
   const json::value* value = member(body, "examples");
   if (value == nullptr) return {};
-  if (!value->is_array()) return fail_field("examples", fmt::format("examples must be an array, not {}", kind_of(*value)));
+  if (!value->is_array())
+    return fail_field("examples",
+                      fmt::format("examples must be an array, not {}", kind_of(*value)));
   const json::array& examples = value->get_array();
   for (std::size_t i = 0; i < examples.size(); ++i) {
     const std::string path = fmt::format("examples[{}]", i);
@@ -171,18 +203,35 @@ bool strip(std::string& text) {
 }  // namespace
 
 /// All that read_options looks at: what is missing here is not read.
-constexpr auto kOptionFields = std::to_array<std::string_view>(
-    {"allow_batching", "allow_fallback", "bypass_cache", "cost_budget", "cost_sensitivity", "document_id",
-     "enrich_with_features", "fallback_models", "latency_budget_ms", "latency_preference", "optimize_tokens",
-     "organization_id", "provider_api_key", "quality_preference", "quality_threshold", "request_id", "routing_mode",
-     "task_id", "task_type", "user_id"});
+constexpr auto kOptionFields = std::to_array<std::string_view>({"allow_batching",
+                                                                "allow_fallback",
+                                                                "bypass_cache",
+                                                                "cost_budget",
+                                                                "cost_sensitivity",
+                                                                "document_id",
+                                                                "enrich_with_features",
+                                                                "fallback_models",
+                                                                "latency_budget_ms",
+                                                                "latency_preference",
+                                                                "optimize_tokens",
+                                                                "organization_id",
+                                                                "provider_api_key",
+                                                                "quality_preference",
+                                                                "quality_threshold",
+                                                                "request_id",
+                                                                "routing_mode",
+                                                                "task_id",
+                                                                "task_type",
+                                                                "user_id"});
 
 Result<RequestOptions> read_options(const json::object& body, RoutingMode default_mode) {
   RequestOptions options;
   options.mode = default_mode;
   // Most requests carry none of them.
   const JsonKeys keys(body);
-  if (std::ranges::none_of(kOptionFields, [&](std::string_view key) { return keys.may_contain(key); })) return options;
+  if (std::ranges::none_of(kOptionFields,
+                           [&](std::string_view key) { return keys.may_contain(key); }))
+    return options;
   std::string mode, quality, latency;
   std::optional<std::int64_t> latency_budget;
   std::optional<double> cost_budget;
@@ -221,10 +270,12 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
   options.provider_api_key = Secret(std::move(api_key));
   if (const json::value* models = member(body, "fallback_models")) {
     if (!models->is_array() || models->get_array().size() > 3) {
-      return fail_field("fallback_models", "fallback_models must be an array of at most 3 model names");
+      return fail_field("fallback_models",
+                        "fallback_models must be an array of at most 3 model names");
     }
     for (const json::value& model : models->get_array()) {
-      if (!model.is_string()) return fail_field("fallback_models", "fallback_models must hold model names");
+      if (!model.is_string())
+        return fail_field("fallback_models", "fallback_models must hold model names");
       options.fallback_models.emplace_back(model.get_string());
     }
   }
@@ -241,13 +292,18 @@ void apply_model_field(RequestOptions& options, std::string_view model, bool mod
   if (!mode_given) options.mode = RoutingMode::kExplicit;
 }
 
-Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document, RoutingMode default_mode, std::int64_t max_prompt_chars) {
-  if (!document->root().is_object()) return fail_field("", "the body must be a JSON object with the field prompt");
+Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document,
+                                  RoutingMode default_mode, std::int64_t max_prompt_chars) {
+  if (!document->root().is_object())
+    return fail_field("", "the body must be a JSON object with the field prompt");
   const json::object& body = document->root().get_object();
   for (const auto& field : body) {
     const std::string_view key = field.key();
-    if (!std::ranges::binary_search(kNativeFields, key) && std::ranges::find(kNativeFieldsMore, key) == kNativeFieldsMore.end()) {
-      return fail_field(std::string(key), fmt::format("{} is not a field of POST /infer; see /docs for the list", key));
+    if (!std::ranges::binary_search(kNativeFields, key) &&
+        std::ranges::find(kNativeFieldsMore, key) == kNativeFieldsMore.end()) {
+      return fail_field(
+          std::string(key),
+          fmt::format("{} is not a field of POST /infer; see /docs for the list", key));
     }
   }
   NativeRequest native;
@@ -256,32 +312,47 @@ Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document, 
   llm::ChatRequest& chat = native.chat;
 
   const json::value* prompt = body.if_contains("prompt");
-  if (prompt == nullptr) return fail_field("prompt", fmt::format("prompt is missing; it must be a string of 1 to {} characters", max_prompt_chars));
-  if (!prompt->is_string()) return fail_field("prompt", fmt::format("prompt must be a string, not {}", kind_of(*prompt)));
+  if (prompt == nullptr)
+    return fail_field("prompt",
+                      fmt::format("prompt is missing; it must be a string of 1 to {} characters",
+                                  max_prompt_chars));
+  if (!prompt->is_string())
+    return fail_field("prompt", fmt::format("prompt must be a string, not {}", kind_of(*prompt)));
   std::string text(trimmed(prompt->get_string()));
   strip(text);
   if (const std::int64_t size = characters(text); size < 1 || size > max_prompt_chars) {
-    return fail_field("prompt", fmt::format("prompt has {} characters after trimming; it must have 1 to {}", size, max_prompt_chars));
+    return fail_field(
+        "prompt", fmt::format("prompt has {} characters after trimming; it must have 1 to {}", size,
+                              max_prompt_chars));
   }
 
   std::string system, model, model_override;
   bool stream = false;
-  for (auto&& read : {read_text(body, "system_prompt", system, static_cast<std::size_t>(kMaxSystemChars) * 4),
-                      read_text(body, "model", model), read_text(body, "model_override", model_override),
-                      read_integer(body, "max_tokens", 1, 128'000, chat.max_tokens),
-                      read_number(body, "temperature", 0, 2, chat.temperature), read_flag(body, "stream", stream)}) {
+  for (auto&& read :
+       {read_text(body, "system_prompt", system, static_cast<std::size_t>(kMaxSystemChars) * 4),
+        read_text(body, "model", model), read_text(body, "model_override", model_override),
+        read_integer(body, "max_tokens", 1, 128'000, chat.max_tokens),
+        read_number(body, "temperature", 0, 2, chat.temperature),
+        read_flag(body, "stream", stream)}) {
     if (!read) return std::unexpected(read.error());
   }
   if (characters(system) > kMaxSystemChars) {
-    return fail_field("system_prompt", fmt::format("system_prompt has {} characters; at most {} are allowed", characters(system), kMaxSystemChars));
+    return fail_field("system_prompt",
+                      fmt::format("system_prompt has {} characters; at most {} are allowed",
+                                  characters(system), kMaxSystemChars));
   }
   if (!model.empty() && !model_override.empty() && model != model_override) {
-    return fail_field("model_override", fmt::format("model is '{}' and model_override is '{}'; they are the same field, give one", model, model_override));
+    return fail_field(
+        "model_override",
+        fmt::format("model is '{}' and model_override is '{}'; they are the same field, give one",
+                    model, model_override));
   }
   if (model_override.empty()) model_override = model;
   apply_model_field(options, model_override, member(body, "routing_mode") != nullptr);
   if (options.mode == RoutingMode::kExplicit && options.model.empty()) {
-    return fail_field("model_override", "routing_mode explicit needs model_override (or model); see GET /models for names");
+    return fail_field(
+        "model_override",
+        "routing_mode explicit needs model_override (or model); see GET /models for names");
   }
 
   if (!system.empty()) chat.messages.push_back(text_message(llm::Role::kSystem, std::move(system)));

@@ -19,8 +19,8 @@ struct RequestOptions {
   std::string model;  ///< explicit mode
   std::optional<QualityPreference> quality_preference;
   std::optional<LatencyPreference> latency_preference;
-  std::optional<double> quality_threshold;    ///< 0–5
-  std::optional<int> latency_budget_ms;       ///< 50–30,000
+  std::optional<double> quality_threshold;  ///< 0–5
+  std::optional<int> latency_budget_ms;     ///< 50–30,000
   std::optional<NanoUsd> cost_budget;
   std::string task_type;  ///< hint; skips detection
   std::string task_id;    ///< opaque
@@ -34,16 +34,19 @@ struct RequestOptions {
   Secret provider_api_key;
 };
 
-/// Reads the gateway's own fields from a request body of any shape. `body` is the whole object; fields of other meaning
-/// are not looked at. `default_mode`: of requests that name none (`routing.default_mode`).
-/// Errors: invalid_argument with the field.
-Result<RequestOptions> read_options(const json::object& body, RoutingMode default_mode = RoutingMode::kAutopilot);
+/// Reads the gateway's own fields from a request body of any shape. `body` is the whole object;
+/// fields of other meaning are not looked at. `default_mode`: of requests that name none
+/// (`routing.default_mode`). Errors: invalid_argument with the field.
+Result<RequestOptions> read_options(const json::object& body,
+                                    RoutingMode default_mode = RoutingMode::kAutopilot);
 
-/// The routing mode that a `model` field asks for (spec §2.2): missing, "asahi", "auto" → the default mode, which
-/// `options` holds already; "asahi-guided" → guided; anything else → explicit. An explicit `routing_mode` in the body wins.
+/// The routing mode that a `model` field asks for (spec §2.2): missing, "asahi", "auto" → the
+/// default mode, which `options` holds already; "asahi-guided" → guided; anything else → explicit.
+/// An explicit `routing_mode` in the body wins.
 void apply_model_field(RequestOptions& options, std::string_view model, bool mode_given);
 
-/// POST /infer: the body as a model call. Checks every field of spec §2.1; unknown fields are refused.
+/// POST /infer: the body as a model call. Checks every field of spec §2.1; unknown fields are
+/// refused.
 struct NativeRequest {
   llm::ChatRequest chat;
   RequestOptions options;
@@ -52,8 +55,8 @@ Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> body,
                                   RoutingMode default_mode = RoutingMode::kAutopilot,
                                   std::int64_t max_prompt_chars = 100'000);
 
-/// Takes NUL and the C0 controls except tab, newline and carriage return out of every text the model would see (GW-048).
-/// True when something was taken out.
+/// Takes NUL and the C0 controls except tab, newline and carriage return out of every text the
+/// model would see (GW-048). True when something was taken out.
 bool strip_control_characters(llm::ChatRequest& request);
 
 }  // namespace asahi::gateway

@@ -29,7 +29,8 @@ TEST(RequestOptions, TakeTheDefaultModeWhereTheCallerNamesNone) {
     apply_model_field(*options, model, value->get_object().contains("routing_mode"));
     return options->mode;
   };
-  for (const char* model : {"", "auto", "asahi"}) EXPECT_EQ(mode_of("{}", model), RoutingMode::kGuided) << model;
+  for (const char* model : {"", "auto", "asahi"})
+    EXPECT_EQ(mode_of("{}", model), RoutingMode::kGuided) << model;
   EXPECT_EQ(mode_of(R"({"routing_mode":"autopilot"})", "auto"), RoutingMode::kAutopilot);
   EXPECT_EQ(mode_of("{}", "gpt-4o"), RoutingMode::kExplicit);
 }
@@ -68,7 +69,8 @@ TEST(NativeRequest, NamesTheFieldOfEveryBrokenRule) {
     ASSERT_FALSE(native) << body;
     EXPECT_EQ(native.error().field, field) << body;
     EXPECT_EQ(native.error().code, Errc::kInvalidArgument) << body;
-    EXPECT_NE(native.error().message.find(std::string(field).substr(0, 4)), std::string::npos) << native.error().message;
+    EXPECT_NE(native.error().message.find(std::string(field).substr(0, 4)), std::string::npos)
+        << native.error().message;
   }
 }
 
@@ -86,11 +88,13 @@ TEST(NativeRequest, TakesControlCharactersOut) {
 }
 
 TEST(NativeRequest, PutsSystemExamplesHistoryAndPromptInOrder) {
-  const auto native = read(R"({"prompt": "now", "system_prompt": "rules", "examples": [{"input": "in", "output": "out"}],
+  const auto native = read(
+      R"({"prompt": "now", "system_prompt": "rules", "examples": [{"input": "in", "output": "out"}],
                                "history": [{"role": "user", "content": "before"}, {"role": "assistant", "content": "yes"}]})");
   ASSERT_TRUE(native);
   std::string order;
-  for (const auto& message : native->chat.messages) order += std::string(to_string(message.role)) + ":" + message.text() + " ";
+  for (const auto& message : native->chat.messages)
+    order += std::string(to_string(message.role)) + ":" + message.text() + " ";
   EXPECT_EQ(order, "system:rules user:in assistant:out user:before assistant:yes user:now ");
 }
 

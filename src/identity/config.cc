@@ -27,7 +27,8 @@ void bind_secret(Binder& binder, const char* variable, Secret& field, std::size_
 void bind_governance(Binder& binder, Config& c) {
   // The aliases first: what the keys themselves say counts more.
   auto security = binder.section("security");
-  security.value("api_key_required", c.auth_required, {.help = "same as governance.auth_api_key_required"});
+  security.value("api_key_required", c.auth_required,
+                 {.help = "same as governance.auth_api_key_required"});
   security.value("brute_force_max_failures", c.max_failures,
                  {.min = 1, .max = 1000, .help = "failed logins before a lock-out"});
   security.value("brute_force_max_lockout_seconds", c.max_lockout_seconds,
@@ -64,7 +65,8 @@ void bind_governance(Binder& binder, Config& c) {
 
 void bind_auth(Binder& binder, Config& c) {
   auto auth = binder.section("auth");
-  auth.value("signup", c.signup, {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
+  auth.value("signup", c.signup,
+             {.one_of = {"auto", "open", "first", "off"}, .help = "who may found an organisation"});
   auth.value("public_url", c.public_url, {.help = "where browsers reach this gateway"});
   auth.value("jwt_issuer", c.jwt_issuer, {.min = 1, .help = "iss of tokens"});
   auth.value("jwt_audience", c.jwt_audience, {.min = 1, .help = "aud of tokens"});
@@ -86,8 +88,10 @@ void bind_auth(Binder& binder, Config& c) {
     section.value("scopes", provider.scopes, {.help = "what to ask for"});
     section.value("org_id", provider.org_id, {.help = "organisation of its users"});
     section.value("role_claim", provider.role_claim, {.help = "claim that names the role"});
-    section.value("role_map", provider.role_map, {.help = "value=role of that claim, the most important first"});
-    section.value("create_users", provider.create_users, {.help = "create unknown users at their first login"});
+    section.value("role_map", provider.role_map,
+                  {.help = "value=role of that claim, the most important first"});
+    section.value("create_users", provider.create_users,
+                  {.help = "create unknown users at their first login"});
     const std::string path = "auth.oidc.providers." + name;
     if (provider.issuer.empty()) fault(binder, path + ".issuer", "", "must be the provider's URL");
     if (provider.client_id.empty()) fault(binder, path + ".client_id", "", "must not be empty");
@@ -115,8 +119,10 @@ void bind(Binder& binder, Config& config, std::string_view environment) {
   bind_secret(binder, "ASAHI_ADMIN_SECRET", config.admin_secret, 16);
   bind_secret(binder, "ASAHI_KEY_PEPPER", config.key_pepper, 32);
   bind_secret(binder, "ASAHI_JWT_SECRET", config.jwt_secret, 32);
-  // A variable that says false is the word of whoever starts the process; a line of YAML may be a copied sample.
-  for (const char* variable : {"ASAHI_AUTH_API_KEY_REQUIRED", "ASAHI_GOVERNANCE_AUTH_API_KEY_REQUIRED"}) {
+  // A variable that says false is the word of whoever starts the process; a line of YAML may be a
+  // copied sample.
+  for (const char* variable :
+       {"ASAHI_AUTH_API_KEY_REQUIRED", "ASAHI_GOVERNANCE_AUTH_API_KEY_REQUIRED"}) {
     const auto said = binder.environment(variable);
     config.allow_open = config.allow_open || (said && !said->empty());
   }

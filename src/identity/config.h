@@ -20,7 +20,8 @@ struct OidcProviderConfig {
   std::vector<std::string> scopes = {"openid", "email", "profile"};
   std::string org_id = "default";  ///< organisation of its users
   std::string role_claim = "role";
-  std::vector<std::string> role_map;  ///< "value=role", the most important first; empty: the claim is the role
+  std::vector<std::string>
+      role_map;  ///< "value=role", the most important first; empty: the claim is the role
   bool create_users = false;  ///< unknown users are created at their first login
 };
 
@@ -40,19 +41,21 @@ struct Config {
   bool auth_required = false;
   /// governance.auth_allow_open: staging and production start with authentication off all the same.
   bool allow_open = false;
-  int key_expiry_days = 90;          ///< governance.auth_key_expiry_days: life of new keys, 1 to 3650
-  std::string key_prefix = "ask";    ///< governance.auth_key_prefix: three small letters
-  int rotation_overlap_hours = 24;   ///< governance.rotation_overlap_hours: a rotated key stays valid, 0 to 720
-  Secret admin_secret;               ///< ASAHI_ADMIN_SECRET, at least 16 bytes; empty: X-Admin-Secret opens nothing
-  Secret key_pepper;                 ///< ASAHI_KEY_PEPPER, at least 32 bytes; empty: kept in <data>/key_pepper
+  int key_expiry_days = 90;        ///< governance.auth_key_expiry_days: life of new keys, 1 to 3650
+  std::string key_prefix = "ask";  ///< governance.auth_key_prefix: three small letters
+  int rotation_overlap_hours =
+      24;  ///< governance.rotation_overlap_hours: a rotated key stays valid, 0 to 720
+  Secret
+      admin_secret;  ///< ASAHI_ADMIN_SECRET, at least 16 bytes; empty: X-Admin-Secret opens nothing
+  Secret key_pepper;  ///< ASAHI_KEY_PEPPER, at least 32 bytes; empty: kept in <data>/key_pepper
 
   int max_failures =
       10;  ///< security.brute_force_max_failures: then logins are locked out, 1 to 1000
   int max_lockout_seconds = 900;  ///< security.brute_force_max_lockout_seconds, 1 to 86400
 
-  /// api.rate_limit_per_minute, security.rate_limit_per_minute: per key, per tenant, and per address for callers without
-  /// a credential (R27); 0: no limit. Where nobody needs a credential the default is 0: a first hour at the command line is
-  /// no attack.
+  /// api.rate_limit_per_minute, security.rate_limit_per_minute: per key, per tenant, and per
+  /// address for callers without a credential (R27); 0: no limit. Where nobody needs a credential
+  /// the default is 0: a first hour at the command line is no attack.
   std::int64_t rate_limit_per_minute = 100;
   std::vector<std::string>
       trusted_proxies;  ///< api.trusted_proxies: networks whose X-Forwarded-For is believed
@@ -60,7 +63,8 @@ struct Config {
   /// auth.signup: who may found an organisation at POST /signup. open: anybody; first: whoever
   /// comes first to an empty installation; off; auto: open in development, first elsewhere.
   std::string signup = "auto";
-  /// auth.public_url: where browsers reach this gateway, as identity providers know it; empty: this machine only.
+  /// auth.public_url: where browsers reach this gateway, as identity providers know it; empty: this
+  /// machine only.
   std::string public_url;
   std::string jwt_issuer = "asahi";        ///< auth.jwt_issuer
   std::string jwt_audience = "asahi-api";  ///< auth.jwt_audience

@@ -13,7 +13,9 @@ constexpr std::array<std::string_view, kPermissions> kNames = {
 
 }  // namespace
 
-std::string_view to_string(Permission permission) { return kNames.at(static_cast<std::size_t>(permission)); }
+std::string_view to_string(Permission permission) {
+  return kNames.at(static_cast<std::size_t>(permission));
+}
 
 std::optional<Permission> parse_permission(std::string_view name) {
   for (std::size_t at = 0; at < kNames.size(); ++at) {
@@ -33,7 +35,9 @@ std::vector<std::string> PermissionSet::names() const {
 PermissionSet PermissionSet::organisation() {
   PermissionSet all;
   for (std::size_t at = 0; at < kPermissions; ++at) {
-    if (const auto permission = static_cast<Permission>(at); permission != Permission::kManageTenants) all.add(permission);
+    if (const auto permission = static_cast<Permission>(at);
+        permission != Permission::kManageTenants)
+      all.add(permission);
   }
   return all;
 }
@@ -42,9 +46,11 @@ std::optional<PermissionSet> builtin_role(std::string_view role) {
   using enum Permission;
   if (role == "admin" || role == "owner") return PermissionSet::organisation();
   if (role == "operator") return PermissionSet::organisation() | PermissionSet{kManageTenants};
-  if (role == "developer" || role == "member") return PermissionSet{kInfer, kViewMetrics, kViewCost};
+  if (role == "developer" || role == "member")
+    return PermissionSet{kInfer, kViewMetrics, kViewCost};
   if (role == "viewer") return PermissionSet{kViewMetrics};
-  if (role == "billing") return PermissionSet{kViewMetrics, kViewCost, kViewAuditLog, kManageBilling};
+  if (role == "billing")
+    return PermissionSet{kViewMetrics, kViewCost, kViewAuditLog, kManageBilling};
   return std::nullopt;
 }
 
@@ -56,7 +62,8 @@ std::optional<PermissionSet> scopes_to_permissions(const std::vector<std::string
       permissions = permissions | PermissionSet::organisation();
     } else if (scope == "analytics") {
       permissions = permissions | PermissionSet{Permission::kViewMetrics, Permission::kViewCost};
-    } else if (const auto permission = parse_permission(scope); permission && *permission != Permission::kManageTenants) {
+    } else if (const auto permission = parse_permission(scope);
+               permission && *permission != Permission::kManageTenants) {
       permissions.add(*permission);
     } else {
       return std::nullopt;

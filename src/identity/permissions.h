@@ -10,8 +10,8 @@
 
 namespace asahi::identity {
 
-/// What a caller may do. Routes name one (http::Route::access), roles and key scopes are sets of them.
-/// Gateway spec §9.4, with `manage_tenants` for the operator of the whole installation.
+/// What a caller may do. Routes name one (http::Route::access), roles and key scopes are sets of
+/// them. Gateway spec §9.4, with `manage_tenants` for the operator of the whole installation.
 enum class Permission : std::uint8_t {
   kInfer,
   kViewMetrics,
@@ -61,12 +61,14 @@ class PermissionSet {
   std::bitset<static_cast<std::size_t>(Permission::kCount)> bits_;
 };
 
-/// The built-in roles of spec §9.4: admin, developer, viewer, billing; `owner` as admin, `member` as developer, `operator`
-/// as admin plus manage_tenants. Nothing for other names (custom roles live in the table `roles`).
+/// The built-in roles of spec §9.4: admin, developer, viewer, billing; `owner` as admin, `member`
+/// as developer, `operator` as admin plus manage_tenants. Nothing for other names (custom roles
+/// live in the table `roles`).
 std::optional<PermissionSet> builtin_role(std::string_view role);
 
-/// Key scopes of spec §2.0: infer, analytics (metrics and cost), admin, all, "*"; a permission's own name is a scope too.
-/// An empty list is a key of before scopes existed: full access. Nothing when a scope is unknown.
+/// Key scopes of spec §2.0: infer, analytics (metrics and cost), admin, all, "*"; a permission's
+/// own name is a scope too. An empty list is a key of before scopes existed: full access. Nothing
+/// when a scope is unknown.
 std::optional<PermissionSet> scopes_to_permissions(const std::vector<std::string>& scopes);
 
 }  // namespace asahi::identity

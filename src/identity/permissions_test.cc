@@ -18,7 +18,8 @@ TEST(Permissions, HaveTheNamesOfTheSpecification) {
 TEST(Permissions, RolesFollowTheTable) {
   EXPECT_EQ(builtin_role("developer"), (PermissionSet{kInfer, kViewMetrics, kViewCost}));
   EXPECT_EQ(builtin_role("viewer"), PermissionSet{kViewMetrics});
-  EXPECT_EQ(builtin_role("billing"), (PermissionSet{kViewMetrics, kViewCost, kViewAuditLog, kManageBilling}));
+  EXPECT_EQ(builtin_role("billing"),
+            (PermissionSet{kViewMetrics, kViewCost, kViewAuditLog, kManageBilling}));
   EXPECT_EQ(builtin_role("member"), builtin_role("developer"));
   EXPECT_EQ(builtin_role("owner"), builtin_role("admin"));
   EXPECT_EQ(builtin_role("root"), std::nullopt);
@@ -32,8 +33,10 @@ TEST(Permissions, AnAdminRulesItsOrganisationButNotTheInstallation) {
 TEST(Permissions, ScopesOpenWhatTheyName) {
   EXPECT_EQ(scopes_to_permissions({"infer"}), PermissionSet{kInfer});
   EXPECT_EQ(scopes_to_permissions({"analytics"}), (PermissionSet{kViewMetrics, kViewCost}));
-  EXPECT_EQ(scopes_to_permissions({"infer", "view_audit_log"}), (PermissionSet{kInfer, kViewAuditLog}));
-  for (const char* all : {"admin", "all", "*"}) EXPECT_EQ(scopes_to_permissions({all}), PermissionSet::organisation());
+  EXPECT_EQ(scopes_to_permissions({"infer", "view_audit_log"}),
+            (PermissionSet{kInfer, kViewAuditLog}));
+  for (const char* all : {"admin", "all", "*"})
+    EXPECT_EQ(scopes_to_permissions({all}), PermissionSet::organisation());
   EXPECT_EQ(scopes_to_permissions({}), PermissionSet::organisation());
 }
 
@@ -43,7 +46,8 @@ TEST(Permissions, NoScopeReachesBeyondItsOrganisation) {
 }
 
 TEST(Permissions, ATokenGivesNoMoreThanItsOwnerHas) {
-  EXPECT_EQ((*builtin_role("viewer") & *scopes_to_permissions({"all"})), PermissionSet{kViewMetrics});
+  EXPECT_EQ((*builtin_role("viewer") & *scopes_to_permissions({"all"})),
+            PermissionSet{kViewMetrics});
 }
 
 }  // namespace

@@ -4,7 +4,8 @@ namespace asahi::identity {
 
 std::optional<Plan> find_plan(std::string_view name) {
   if (name == "starter" || name == "free" || name == "startup") return Plan{};
-  if (name == "professional" || name == "business" || name == "pro") return Plan{"professional", 10'000, 10, 50};
+  if (name == "professional" || name == "business" || name == "pro")
+    return Plan{"professional", 10'000, 10, 50};
   if (name == "enterprise") return Plan{"enterprise", 100'000, 100, 1'000};
   return std::nullopt;
 }
@@ -23,7 +24,8 @@ const std::shared_ptr<const Principal>& everybody() {
 }  // namespace
 
 std::shared_ptr<const Principal> shared_principal_of(const http::Context& context) {
-  return context.caller == nullptr ? everybody() : std::static_pointer_cast<const Principal>(context.caller);
+  return context.caller == nullptr ? everybody()
+                                   : std::static_pointer_cast<const Principal>(context.caller);
 }
 
 const Principal& principal_of(const http::Context& context) {

@@ -20,11 +20,13 @@ struct Plan {
   std::int64_t models = 3;
   std::int64_t users = 5;
 };
-/// starter, professional, enterprise and the aliases of R31 (free, startup, pro, business); nothing for other names.
+/// starter, professional, enterprise and the aliases of R31 (free, startup, pro, business); nothing
+/// for other names.
 std::optional<Plan> find_plan(std::string_view name);
 
-/// Who sends a request, as found out by the gate (identity/http/gate.h) before any handler runs. Immutable and shared:
-/// all requests of one key point to one object until the key is checked again.
+/// Who sends a request, as found out by the gate (identity/http/gate.h) before any handler runs.
+/// Immutable and shared: all requests of one key point to one object until the key is checked
+/// again.
 struct Principal final : http::Caller {
   enum class Kind : std::uint8_t {
     kAnonymous,  ///< authentication is off, or the route is public
@@ -54,8 +56,8 @@ struct Principal final : http::Caller {
   bool may(Permission permission) const { return permissions.has(permission); }
 };
 
-/// Who sent this request. The gate has set it for every route. Without a gate everything is open: then it is an anonymous
-/// principal with every permission.
+/// Who sent this request. The gate has set it for every route. Without a gate everything is open:
+/// then it is an anonymous principal with every permission.
 const Principal& principal_of(const http::Context& context);
 std::shared_ptr<const Principal> shared_principal_of(const http::Context& context);
 

@@ -35,14 +35,20 @@ class FolderLock {
   static Result<FolderLock> take(const std::string& dir) {
     std::error_code error;
     std::filesystem::create_directories(dir, error);
-    if (error) return fail(Errc::kUnavailable, fmt::format("cannot create the data folder {}: {}", dir, error.message()));
+    if (error)
+      return fail(Errc::kUnavailable,
+                  fmt::format("cannot create the data folder {}: {}", dir, error.message()));
     const std::string path = dir + "/asahi.lock";
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (file < 0) return fail(Errc::kUnavailable, fmt::format("cannot write below the data folder {}", dir));
+    if (file < 0)
+      return fail(Errc::kUnavailable, fmt::format("cannot write below the data folder {}", dir));
     if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
       ::close(file);
-      return fail(Errc::kUnavailable,
-                  fmt::format("another asahi process uses the data folder {}; set ASAHI_DATA_DIR to another one", dir));
+      return fail(
+          Errc::kUnavailable,
+          fmt::format(
+              "another asahi process uses the data folder {}; set ASAHI_DATA_DIR to another one",
+              dir));
     }
     return FolderLock(file);
   }
@@ -63,9 +69,11 @@ http::Headers security_headers(const gateway::GatewayConfig& config) {
   headers.add("X-Frame-Options", "DENY");
   headers.add("Referrer-Policy", "strict-origin-when-cross-origin");
   headers.add("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
-  const bool https = config.app.environment != "development" || !config.api.tls_certificate_file.empty();
+  const bool https =
+      config.app.environment != "development" || !config.api.tls_certificate_file.empty();
   if (https && config.api.hsts_seconds > 0) {
-    headers.add("Strict-Transport-Security", fmt::format("max-age={}; includeSubDomains", config.api.hsts_seconds));
+    headers.add("Strict-Transport-Security",
+                fmt::format("max-age={}; includeSubDomains", config.api.hsts_seconds));
   }
   return headers;
 }
@@ -75,14 +83,16 @@ bool redirects_to_https(const gateway::GatewayConfig& config) {
          (config.api.https_redirect == "auto" && config.app.environment != "development");
 }
 
-/// Sends a client that a TLS proxy let in over plain HTTP to the same address over HTTPS. Health checks come from
-/// inside and are answered as they are.
+/// Sends a client that a TLS proxy let in over plain HTTP to the same address over HTTPS. Health
+/// checks come from inside and are answered as they are.
 std::optional<http::Response> https_redirect(const http::Context& context) {
   const http::Request& request = context.request;
-  if (request.headers.get("x-forwarded-proto") != "http" || request.path.starts_with("/health")) return std::nullopt;
+  if (request.headers.get("x-forwarded-proto") != "http" || request.path.starts_with("/health"))
+    return std::nullopt;
   http::Response response;
   response.status = 308;
-  response.headers.add("Location", fmt::format("https://{}{}", request.headers.get("host"), request.target));
+  response.headers.add("Location",
+                       fmt::format("https://{}{}", request.headers.get("host"), request.target));
   return response;
 }
 
@@ -94,11 +104,15 @@ http::ServerLimits limits_of(const gateway::ApiConfig& api) {
   return limits;
 }
 
-/// Reads the listener's certificate again when its files change, so that a renewed one is served without a restart.
+/// Reads the listener's certificate again when its files change, so that a renewed one is served
+/// without a restart.
 class CertificateKeeper {
  public:
   CertificateKeeper(net::Loop& loop, http::Server& server, const gateway::ApiConfig& api)
-      : loop_(loop), server_(server), files_{api.tls_certificate_file, api.tls_private_key_file}, seen_(times()) {
+      : loop_(loop),
+        server_(server),
+        files_{api.tls_certificate_file, api.tls_private_key_file},
+        seen_(times()) {
     loop_.spawn("certificate files", [this]() -> Aw<void> { return watch(); });
   }
   /// Ordinary thread, while the loop runs.
@@ -112,7 +126,8 @@ class CertificateKeeper {
   Times times() const {
     Times found;
     std::error_code ignored;
-    for (std::size_t i = 0; i < found.size(); ++i) found[i] = std::filesystem::last_write_time(files_[i], ignored);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      found[i] = std::filesystem::last_write_time(files_[i], ignored);
     return found;
   }
   Aw<void> watch() {
@@ -120,8 +135,10 @@ class CertificateKeeper {
       const Times now = times();
       if (now == seen_) continue;
       if (auto loaded = server_.reload_tls(); !loaded) {
-        // Half written, or a pair that does not match yet: the one in use stays, and the next look may find it whole.
-        logger_.warning("the new certificate cannot be used; the old one stays", {{"error", loaded.error().message}});
+        // Half written, or a pair that does not match yet: the one in use stays, and the next look
+        // may find it whole.
+        logger_.warning("the new certificate cannot be used; the old one stays",
+                        {{"error", loaded.error().message}});
         continue;
       }
       seen_ = now;
@@ -159,10 +176,13 @@ class SchemaKeeper {
     sql::Migrator migrator(database_, all_migrations());
     auto applied = migrator.upgrade();
     if (!applied) {
-      logger_.error("the schema cannot be brought up to date; trying again", {{"error", applied.error().message}});
+      logger_.error("the schema cannot be brought up to date; trying again",
+                    {{"error", applied.error().message}});
       return false;
     }
-    if (!applied->empty()) logger_.info("schema upgraded", {{"migrations", applied->size()}, {"version", applied->back()}});
+    if (!applied->empty())
+      logger_.info("schema upgraded",
+                   {{"migrations", applied->size()}, {"version", applied->back()}});
     return true;
   }
   void run() {
@@ -187,24 +207,29 @@ class SchemaKeeper {
 
 std::vector<sql::Migration> all_migrations() {
   std::vector<sql::Migration> all;
-  for (auto part : {jobs::migrations(), gateway::migrations(), identity_migrations()}) all.insert(all.end(), part.begin(), part.end());
+  for (auto part : {jobs::migrations(), gateway::migrations(), identity_migrations()})
+    all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
-Result<std::unique_ptr<sql::Database>> open_configured_database(const gateway::GatewayConfig& config) {
+Result<std::unique_ptr<sql::Database>> open_configured_database(
+    const gateway::GatewayConfig& config) {
   std::error_code ignored;
   std::filesystem::create_directories(config.app.data_dir, ignored);
-  return sql::open_database({.url = config.database.url,
-                             .data_dir = config.app.data_dir,
-                             .pool_size = static_cast<std::size_t>(config.database.pool_size),
-                             .statement_timeout = std::chrono::milliseconds(config.database.statement_timeout_ms)});
+  return sql::open_database(
+      {.url = config.database.url,
+       .data_dir = config.app.data_dir,
+       .pool_size = static_cast<std::size_t>(config.database.pool_size),
+       .statement_timeout = std::chrono::milliseconds(config.database.statement_timeout_ms)});
 }
 
-Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(const gateway::GatewayConfig& config, net::LoopPool& loops) {
+Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(
+    const gateway::GatewayConfig& config, net::LoopPool& loops) {
   if (config.redis.url.empty()) return nullptr;
   cache::RedisOptions redis;
   redis.timeout = std::chrono::milliseconds(config.redis.timeout_ms);
-  redis.cluster = config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
+  redis.cluster =
+      config.redis.cluster == "off" ? cache::ClusterMode::kOff : cache::ClusterMode::kAuto;
   ASAHI_TRY(redis.endpoint, cache::parse_redis_url(config.redis.url));
   return cache::make_redis_clients(loops, redis);
 }
@@ -212,7 +237,9 @@ Result<std::shared_ptr<cache::RedisClients>> open_configured_redis(const gateway
 /// Members stand in the order they are built; they go in reverse.
 struct App::Impl {
   explicit Impl(const ServerConfig& given, FolderLock held)
-      : settings(given), lock(std::move(held)), loops(static_cast<std::size_t>(given.gateway.api.workers)) {}
+      : settings(given),
+        lock(std::move(held)),
+        loops(static_cast<std::size_t>(given.gateway.api.workers)) {}
 
   const ServerConfig settings;
   const gateway::GatewayConfig& config = settings.gateway;
@@ -237,12 +264,14 @@ struct App::Impl {
   std::unique_ptr<http::Server> metrics_server;
   bool stopped = false;
 
-  /// Work that is due at certain times, once over all replicas unless it is about this node's files.
+  /// Work that is due at certain times, once over all replicas unless it is about this node's
+  /// files.
   void add_jobs() {
     queue = std::make_unique<jobs::Queue>(*database, system_clock());
     // Nothing here is in a hurry, and an idle database shall sleep.
-    worker = std::make_unique<jobs::Worker>(*queue, loops.at(0), system_clock(),
-                                            jobs::Worker::Options{.concurrency = 1, .poll = std::chrono::seconds(10)});
+    worker = std::make_unique<jobs::Worker>(
+        *queue, loops.at(0), system_clock(),
+        jobs::Worker::Options{.concurrency = 1, .poll = std::chrono::seconds(10)});
     const std::string retention = "gateway.retention." + gateway->node_id();
     worker->handle(retention, [this](const jobs::Job&) -> Task<void> {
       ASAHI_CO_TRY(const json::object report, co_await gateway->run_retention());
@@ -250,10 +279,10 @@ struct App::Impl {
       co_return Result<void>{};
     });
     worker->cron("17 3 * * *", retention, {});
-    worker->handle("identity.tokens", [this](const jobs::Job&) -> Task<void> { return identity->prune_tokens(); });
+    worker->handle("identity.tokens",
+                   [this](const jobs::Job&) -> Task<void> { return identity->prune_tokens(); });
     worker->cron("7 * * * *", "identity.tokens", {});
   }
-
 };
 
 App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -264,55 +293,64 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   const gateway::GatewayConfig& config = settings.gateway;
   ASAHI_TRY(FolderLock lock, FolderLock::take(config.app.data_dir));
   auto impl = std::make_unique<Impl>(settings, std::move(lock));
-  impl->clients = std::make_unique<net::PerLoop<http::Client>>(
-      impl->loops, [](net::Loop& loop) { return std::make_unique<http::Client>(loop, http::ClientOptions{}); });
+  impl->clients = std::make_unique<net::PerLoop<http::Client>>(impl->loops, [](net::Loop& loop) {
+    return std::make_unique<http::Client>(loop, http::ClientOptions{});
+  });
   impl->loops.start();
   ASAHI_TRY(impl->database, open_configured_database(impl->config));
   impl->schema = std::make_unique<SchemaKeeper>(*impl->database, config.database.auto_migrate);
 
-  impl->local_cache = std::make_unique<cache::MemoryStore>(cache::MemoryOptions{.max_entries = config.cache.max_entries}, system_clock());
+  impl->local_cache = std::make_unique<cache::MemoryStore>(
+      cache::MemoryOptions{.max_entries = config.cache.max_entries}, system_clock());
   ASAHI_TRY(impl->redis, open_configured_redis(config, impl->loops));
   if (impl->redis != nullptr && config.cache.tier1.backend != "memory") {
     impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
   }
-  ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database, impl->redis, impl->metrics,
-                                                  *impl->clients}));
+  ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database,
+                                                 impl->redis, impl->metrics, *impl->clients}));
   identity::Identity& identity = impl->identity->identity();
   identity::Invalidation& invalidation = identity.invalidation();
   impl->accounts = std::make_unique<IdentityAccounts>(identity);
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;
   ASAHI_TRY(impl->gateway,
-            gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database, store, *impl->local_cache,
-                                    impl->metrics, system_clock(), impl->identity->budgets(), impl->identity->limiter(),
+            gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database,
+                                    store, *impl->local_cache, impl->metrics, system_clock(),
+                                    impl->identity->budgets(), impl->identity->limiter(),
                                     impl->identity->audit(), *impl->accounts,
                                     [&invalidation](const std::string& org) {
-                                      net::Loop::current()->spawn("rules changed", invalidation.publish("policy", org));
+                                      net::Loop::current()->spawn(
+                                          "rules changed", invalidation.publish("policy", org));
                                     },
                                     [&identity] { return identity.health() == "healthy"; }}));
   gateway::Gateway& gateway = *impl->gateway;
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);
   });
-  const auto limits = [usual = settings.identity.rate_limit_per_minute](const identity::Principal& caller,
-                                                                        std::optional<std::int64_t> granted) {
-    return identity::CallerLimits{caller.requests_per_minute.value_or(usual), granted.value_or(usual)};
+  const auto limits = [usual = settings.identity.rate_limit_per_minute](
+                          const identity::Principal& caller, std::optional<std::int64_t> granted) {
+    return identity::CallerLimits{caller.requests_per_minute.value_or(usual),
+                                  granted.value_or(usual)};
   };
   using Caller = identity::Principal;
-  identity.use_limits({.known = [&gateway, limits](const Caller& caller) -> std::optional<identity::CallerLimits> {
-                         const auto granted = gateway.try_requests_per_minute(caller);
-                         if (!granted) return std::nullopt;
-                         return limits(caller, *granted);
-                       },
-                       .found = [&gateway, limits](std::shared_ptr<const Caller> caller) -> Aw<identity::CallerLimits> {
-                         const auto granted = co_await gateway.requests_per_minute(caller->org_id);
-                         co_return limits(*caller, granted);
-                       }});
+  identity.use_limits(
+      {.known = [&gateway, limits](const Caller& caller) -> std::optional<identity::CallerLimits> {
+         const auto granted = gateway.try_requests_per_minute(caller);
+         if (!granted) return std::nullopt;
+         return limits(caller, *granted);
+       },
+       .found = [&gateway,
+                 limits](std::shared_ptr<const Caller> caller) -> Aw<identity::CallerLimits> {
+         const auto granted = co_await gateway.requests_per_minute(caller->org_id);
+         co_return limits(*caller, granted);
+       }});
 
   http::Router router;
   impl->gateway->add_routes(router);
-  if (auto added = impl->identity->add_routes(router); !added) return std::unexpected(std::move(added.error()));
+  if (auto added = impl->identity->add_routes(router); !added)
+    return std::unexpected(std::move(added.error()));
   for (const http::Route* route : router.routes()) {
-    impl->routes.push_back(fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
+    impl->routes.push_back(
+        fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
   }
   http::ServerOptions options;
   options.host = listeners == Listeners::kLoopbackOnly ? "127.0.0.1" : config.api.host;
@@ -321,7 +359,8 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   options.default_headers = security_headers(config);
   options.cors_origins = config.api.cors_origins;
   options.errors = impl->gateway->errors_by_path();
-  if (!config.api.tls_certificate_file.empty()) options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
+  if (!config.api.tls_certificate_file.empty())
+    options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
   if (redirects_to_https(config)) options.before = https_redirect;
   options.gate = &identity.gate();
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
@@ -329,26 +368,32 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   };
   const Logger logger("server");
   options.on_exception = [logger](const http::Context& context, std::string_view what) {
-    logger.error("a handler failed", {{"request_id", context.request_id}, {"path", context.request.path}, {"error", what}});
+    logger.error(
+        "a handler failed",
+        {{"request_id", context.request_id}, {"path", context.request.path}, {"error", what}});
   };
   ASAHI_TRY(impl->server, http::Server::bind(impl->loops, std::move(options), std::move(router)));
 
   if (listeners == Listeners::kAsConfigured && config.observability.prometheus_port != 0) {
     http::Router metrics_router;
     metrics_router.get("/metrics", [&gateway](http::Context&) -> Aw<http::Response> {
-      co_return http::Response::text(200, gateway.expose_metrics(), "text/plain; version=0.0.4; charset=utf-8");
+      co_return http::Response::text(200, gateway.expose_metrics(),
+                                     "text/plain; version=0.0.4; charset=utf-8");
     });
     http::ServerOptions metrics_options;
     metrics_options.host = config.api.host;
     metrics_options.port = config.observability.prometheus_port;
     metrics_options.errors = http::native_error;
-    auto bound = http::Server::bind(impl->loops, std::move(metrics_options), std::move(metrics_router));
+    auto bound =
+        http::Server::bind(impl->loops, std::move(metrics_options), std::move(metrics_router));
     if (bound) {
       impl->metrics_server = std::move(*bound);
       impl->metrics_server->start();
     } else {
       // Scraping is not what the product is for: /metrics on the main port answers too.
-      impl->logger.warning("the metrics listener is off", {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
+      impl->logger.warning(
+          "the metrics listener is off",
+          {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
     }
   }
   impl->add_jobs();
@@ -357,7 +402,8 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   impl->gateway->start();
   impl->server->start();
   if (!config.api.tls_certificate_file.empty()) {
-    impl->certificate = std::make_unique<CertificateKeeper>(impl->loops.at(0), *impl->server, impl->config.api);
+    impl->certificate =
+        std::make_unique<CertificateKeeper>(impl->loops.at(0), *impl->server, impl->config.api);
   }
   return std::unique_ptr<App>(new App(std::move(impl)));
 }

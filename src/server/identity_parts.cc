@@ -14,8 +14,9 @@ namespace asahi::server {
 
 std::vector<sql::Migration> identity_migrations() {
   std::vector<sql::Migration> all;
-  for (auto part : {identity::core_migrations(), identity::token_migrations(), identity::limits_migrations(),
-                    identity::audit_migrations(), identity::secrets_migrations()}) {
+  for (auto part :
+       {identity::core_migrations(), identity::token_migrations(), identity::limits_migrations(),
+        identity::audit_migrations(), identity::secrets_migrations()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -25,8 +26,10 @@ Result<identity::AuditOptions> audit_options(const ServerConfig& config) {
   identity::AuditOptions options;
   options.spool_dir = config.gateway.governance.audit_storage_dir;
   options.max_queued = config.gateway.governance.audit_max_entries;
-  // The pepper is the one secret that is always there and never rotated; what signs the heads opens no key.
-  ASAHI_TRY(const Secret pepper, identity::read_pepper(config.identity.key_pepper, config.gateway.app.data_dir));
+  // The pepper is the one secret that is always there and never rotated; what signs the heads opens
+  // no key.
+  ASAHI_TRY(const Secret pepper,
+            identity::read_pepper(config.identity.key_pepper, config.gateway.app.data_dir));
   options.head_key = to_hex(hmac_sha256(pepper.reveal(), "asahi audit heads"));
   return options;
 }
@@ -42,14 +45,18 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
   if (from.redis == nullptr) {
     parts->limiter_ = std::move(local);
   } else {
-    parts->limiter_ = identity::make_redis_limiter(from.redis, config.redis.rate_limit_prefix, std::move(local), system_clock());
+    parts->limiter_ = identity::make_redis_limiter(from.redis, config.redis.rate_limit_prefix,
+                                                   std::move(local), system_clock());
   }
   identity::BudgetLedgerOptions budgeting;
   budgeting.journal_file = config.app.data_dir + "/budgets.journal";
-  ASAHI_TRY(parts->budgets_, identity::open_budget_ledger(budgeting, from.database, from.redis, system_clock()));
-  ASAHI_TRY(parts->identity_,
-            identity::Identity::make({from.config.identity, config.app.environment, config.app.data_dir, from.loops, from.database,
-                                      from.redis, from.metrics, system_clock(), parts->audit(), *parts->limiter_}));
+  ASAHI_TRY(parts->budgets_,
+            identity::open_budget_ledger(budgeting, from.database, from.redis, system_clock()));
+  ASAHI_TRY(
+      parts->identity_,
+      identity::Identity::make({from.config.identity, config.app.environment, config.app.data_dir,
+                                from.loops, from.database, from.redis, from.metrics, system_clock(),
+                                parts->audit(), *parts->limiter_}));
   if (auto made = parts->make_tokens(); !made) return std::unexpected(std::move(made.error()));
   return parts;
 }
@@ -66,39 +73,51 @@ Result<void> IdentityParts::make_tokens() {
   signing.overlap = life + std::chrono::seconds(60);
   ASAHI_TRY(signing_keys_, identity::SigningKeys::open(signing, system_clock()));
   access_tokens_ = std::make_unique<identity::AccessTokens>(
-      identity::AccessTokens::Options{config.jwt_issuer, config.jwt_audience, life}, *signing_keys_, system_clock());
+      identity::AccessTokens::Options{config.jwt_issuer, config.jwt_audience, life}, *signing_keys_,
+      system_clock());
   refresh_tokens_ = std::make_unique<identity::RefreshTokens>(
-      identity::RefreshTokens::Options{.life = std::chrono::seconds(config.refresh_ttl_seconds)}, lent_.database, system_clock());
-  const identity::FindOrg find_org = [&tenants = identity_->tenants()](std::string org) -> Task<identity::OrgStanding> {
+      identity::RefreshTokens::Options{.life = std::chrono::seconds(config.refresh_ttl_seconds)},
+      lent_.database, system_clock());
+  const identity::FindOrg find_org =
+      [&tenants = identity_->tenants()](std::string org) -> Task<identity::OrgStanding> {
     ASAHI_CO_TRY(const identity::OrgState state, co_await tenants.state(std::move(org)));
     co_return identity::OrgStanding{state.active, state.plan ? state.plan->name : ""};
   };
-  token_issuer_ = identity::make_token_issuer(*access_tokens_, *refresh_tokens_, identity_->users(), find_org);
+  token_issuer_ =
+      identity::make_token_issuer(*access_tokens_, *refresh_tokens_, identity_->users(), find_org);
   identity_->use_tokens(*token_issuer_);
-  identity::JwtAuthenticator::Parts parts{.own = *access_tokens_,
-                                          .users = identity_->users(),
-                                          .find_org = find_org,
-                                          .key_opens = [&keys = identity_->keys()](std::string org, std::string prefix) -> Task<bool> {
-                                            ASAHI_CO_TRY(const identity::ApiKey key, co_await keys.get(std::move(org), std::move(prefix)));
-                                            const std::string_view status = key.status(system_clock().now());
-                                            co_return status == "active" || status == "rotated";
-                                          },
-                                          .clock = system_clock()};
+  identity::JwtAuthenticator::Parts parts{
+      .own = *access_tokens_,
+      .users = identity_->users(),
+      .find_org = find_org,
+      .key_opens = [&keys = identity_->keys()](std::string org, std::string prefix) -> Task<bool> {
+        ASAHI_CO_TRY(const identity::ApiKey key,
+                     co_await keys.get(std::move(org), std::move(prefix)));
+        const std::string_view status = key.status(system_clock().now());
+        co_return status == "active" || status == "rotated";
+      },
+      .clock = system_clock()};
   ASAHI_TRY(auto authenticator, identity::JwtAuthenticator::make(std::move(parts)));
   // Who was removed or revoked is out at once, not when the memo forgets.
-  identity_->invalidation().listen([authenticator](std::string_view, std::string_view) { authenticator->forget(); });
+  identity_->invalidation().listen(
+      [authenticator](std::string_view, std::string_view) { authenticator->forget(); });
   identity_->add_authenticator(authenticator);
   return {};
 }
 
 Result<void> IdentityParts::add_routes(http::Router& router) {
   identity_->add_routes(router);
-  const identity::RecordAudit record = [&log = audit()](identity::AuditEntry entry) { (void)log.record(std::move(entry)); };
-  const identity::ClientIp client_ip = [&gate = identity_->gate()](const http::Request& request) { return gate.client_ip(request); };
+  const identity::RecordAudit record = [&log = audit()](identity::AuditEntry entry) {
+    (void)log.record(std::move(entry));
+  };
+  const identity::ClientIp client_ip = [&gate = identity_->gate()](const http::Request& request) {
+    return gate.client_ip(request);
+  };
   identity::add_token_routes(
       router, {.tokens = *access_tokens_,
                .keys = *signing_keys_,
-               .find_key = [&keys = identity_->keys()](std::string key) { return keys.verify(std::move(key)); },
+               .find_key = [&keys = identity_->keys()](
+                               std::string key) { return keys.verify(std::move(key)); },
                .audit = record,
                .client_ip = client_ip});
   identity::add_audit_routes(router, audit(), system_clock());
@@ -120,23 +139,26 @@ Result<void> IdentityParts::add_routes(http::Router& router) {
   }
   login_states_ = std::make_unique<identity::LoginStates>(identity_->store());
   return identity::add_oidc_routes(
-      router, {.providers = std::move(providers),
-               .fetch = [&clients = lent_.clients](http::ClientRequest request, http::CallOptions options) {
-                 return clients.local().send(std::move(request), options);
-               },
-               .states = *login_states_,
-               .users = identity_->users(),
-               .sessions = identity_->sessions(),
-               .session_cookie = identity::Sessions::cookie,
-               .public_url = config.public_url,
-               .audit = record,
-               .client_ip = client_ip,
-               .more_options = {},
-               .clock = system_clock()});
+      router,
+      {.providers = std::move(providers),
+       .fetch =
+           [&clients = lent_.clients](http::ClientRequest request, http::CallOptions options) {
+             return clients.local().send(std::move(request), options);
+           },
+       .states = *login_states_,
+       .users = identity_->users(),
+       .sessions = identity_->sessions(),
+       .session_cookie = identity::Sessions::cookie,
+       .public_url = config.public_url,
+       .audit = record,
+       .client_ip = client_ip,
+       .more_options = {},
+       .clock = system_clock()});
 }
 
 Task<void> IdentityParts::prune_tokens() {
-  ASAHI_CO_TRY([[maybe_unused]] const std::int64_t removed, co_await refresh_tokens_->remove_ended());
+  ASAHI_CO_TRY([[maybe_unused]] const std::int64_t removed,
+               co_await refresh_tokens_->remove_ended());
   // A few small files, once an hour.
   co_return signing_keys_->reload();
 }

@@ -23,8 +23,8 @@
 
 namespace asahi::server {
 
-/// Everything of the identity module, put together: who calls, what they may, what they have used, and the log of it.
-/// Members stand in the order they are built; they go in reverse.
+/// Everything of the identity module, put together: who calls, what they may, what they have used,
+/// and the log of it. Members stand in the order they are built; they go in reverse.
 class IdentityParts {
  public:
   /// What the process lends; all outlive the parts.
@@ -47,7 +47,8 @@ class IdentityParts {
   /// Errors: invalid_argument (the settings of an identity provider).
   Result<void> add_routes(http::Router& router);
   void start() { identity_->start(); }
-  /// Removes what is left of logins that have ended, and takes up signing keys that another process made.
+  /// Removes what is left of logins that have ended, and takes up signing keys that another process
+  /// made.
   Task<void> prune_tokens();
   /// Ordinary thread, loops still running, no more requests.
   void stop();

@@ -5,15 +5,19 @@
 
 int main(int argc, char** argv) {
   using namespace asahi::server;
-  CLI::App app{"Asahi: one server between your applications and the AI world. It caches, routes and prices LLM calls\n"
-               "behind OpenAI- and Anthropic-compatible APIs.\n\n"
-               "  asahi serve --mock              start without any key at http://localhost:8000\n"
-               "  asahi infer --mock --prompt Hi  one call, as JSON\n"
-               "  asahi config --validate         check config/config.yaml, .env and the environment",
-               "asahi"};
+  CLI::App app{
+      "Asahi: one server between your applications and the AI world. It caches, routes and prices "
+      "LLM calls\n"
+      "behind OpenAI- and Anthropic-compatible APIs.\n\n"
+      "  asahi serve --mock              start without any key at http://localhost:8000\n"
+      "  asahi infer --mock --prompt Hi  one call, as JSON\n"
+      "  asahi config --validate         check config/config.yaml, .env and the environment",
+      "asahi"};
   app.set_version_flag("--version", std::string("asahi ") + ASAHI_VERSION);
   app.require_subcommand(1);
-  app.footer("asahi COMMAND --help explains a command. Exit codes: 0 good, 1 failed, 2 bad usage or configuration.");
+  app.footer(
+      "asahi COMMAND --help explains a command. Exit codes: 0 good, 1 failed, 2 bad usage or "
+      "configuration.");
   CommonOptions common;
   Command chosen;
   add_serve(app, common, chosen);

@@ -10,11 +10,16 @@ LoadedConfig load_config(const CommonOptions& options) {
   LoadedConfig loaded;
   auto sources = config::read_sources(options.config_path, options.env_path);
   if (!sources) {
-    loaded.faults.push_back({.path = options.config_path, .value = "", .rule = sources.error().message, .origin = "file"});
+    loaded.faults.push_back({.path = options.config_path,
+                             .value = "",
+                             .rule = sources.error().message,
+                             .origin = "file"});
     return loaded;
   }
   // The command line is the nearest word: it goes in where the environment stands.
-  const auto override_with = [&](const char* name, const std::string& value) { sources->environment[name] = value; };
+  const auto override_with = [&](const char* name, const std::string& value) {
+    sources->environment[name] = value;
+  };
   if (options.mock) override_with("ASAHI_MOCK", "true");
   if (!options.host.empty()) override_with("ASAHI_HOST", options.host);
   if (options.port) {
@@ -40,7 +45,8 @@ void write_aside(gateway::GatewayConfig& config) {
 }
 
 int print_faults(const std::vector<config::Fault>& faults) {
-  fmt::print(stderr, "the configuration has {} fault{}:\n", faults.size(), faults.size() == 1 ? "" : "s");
+  fmt::print(stderr, "the configuration has {} fault{}:\n", faults.size(),
+             faults.size() == 1 ? "" : "s");
   for (const config::Fault& fault : faults) {
     fmt::print(stderr, "  {} = '{}' {} ({})\n", fault.path, fault.value, fault.rule, fault.origin);
   }

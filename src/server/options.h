@@ -15,7 +15,7 @@ struct CommonOptions {
   std::string config_path = "config/config.yaml";
   std::string env_path = ".env";
   bool mock = false;
-  std::string host;            ///< empty: as configured
+  std::string host;  ///< empty: as configured
   std::optional<int> port;
   std::optional<int> workers;
   std::string log_level;
@@ -35,11 +35,12 @@ struct LoadedConfig : ServerConfig {
 };
 LoadedConfig load_config(const CommonOptions& options);
 
-/// Moves everything that a process writes to a folder of its own below the configured one: a command must not touch the
-/// files of a server that runs.
+/// Moves everything that a process writes to a folder of its own below the configured one: a
+/// command must not touch the files of a server that runs.
 void write_aside(gateway::GatewayConfig& config);
 
-/// Prints every fault with path, value, rule and origin to stderr; the exit code for a bad configuration.
+/// Prints every fault with path, value, rule and origin to stderr; the exit code for a bad
+/// configuration.
 int print_faults(const std::vector<config::Fault>& faults);
 
 inline constexpr int kExitOk = 0;

@@ -6,24 +6,33 @@
 namespace asahi::server {
 namespace {
 
-// 14 summarization, 14 classification, 14 reasoning, 13 questions, 12 creative, 11 code, 11 extraction, 11 translation.
+// 14 summarization, 14 classification, 14 reasoning, 13 questions, 12 creative, 11 code, 11
+// extraction, 11 translation.
 constexpr std::array<std::string_view, 100> kQueries = {
-    "Summarize: The harbour froze for six weeks, so the fishing fleet stayed in port and prices doubled at the market.",
-    "Give a brief summary of a meeting where three teams agreed to move the release from May to June because of testing.",
+    "Summarize: The harbour froze for six weeks, so the fishing fleet stayed in port and prices "
+    "doubled at the market.",
+    "Give a brief summary of a meeting where three teams agreed to move the release from May to "
+    "June because of testing.",
     "TLDR: our office moves to the fourth floor on Monday, badges change, parking stays the same.",
-    "Recap the plot of a story in which a lighthouse keeper finds a letter and sails to its sender.",
+    "Recap the plot of a story in which a lighthouse keeper finds a letter and sails to its "
+    "sender.",
     "Summarize the advantages of public libraries in two sentences.",
     "Write an overview of how a bill becomes a law for a ten-year-old.",
-    "Summarize this review: the hotel was clean, the staff friendly, but the street was loud until three in the morning.",
+    "Summarize this review: the hotel was clean, the staff friendly, but the street was loud until "
+    "three in the morning.",
     "Give me the summary of a report that says sales rose 12 % in spring and fell 4 % in summer.",
     "Recap what photosynthesis does in one line.",
-    "Summarize: The committee met twice, rejected the first draft, accepted the second, and asked for a budget by Friday.",
+    "Summarize: The committee met twice, rejected the first draft, accepted the second, and asked "
+    "for a budget by Friday.",
     "Write a brief overview of the water cycle.",
     "Summarize the rules of chess for somebody who knows draughts.",
-    "TLDR of this message: the pump failed at noon, spare parts arrive tomorrow, production runs at half speed until then.",
-    "Summarize why the old bridge was closed: rust in the main cables, found during the yearly inspection.",
+    "TLDR of this message: the pump failed at noon, spare parts arrive tomorrow, production runs "
+    "at half speed until then.",
+    "Summarize why the old bridge was closed: rust in the main cables, found during the yearly "
+    "inspection.",
     "Classify the sentiment: 'I waited an hour and nobody came.'",
-    "Classify this ticket as billing, technical or other: 'My invoice shows two charges for March.'",
+    "Classify this ticket as billing, technical or other: 'My invoice shows two charges for "
+    "March.'",
     "Label the language of this sentence: 'Wo ist der Bahnhof?'",
     "Categorize these items as fruit or vegetable: carrot, plum, leek, fig.",
     "Tag this headline with one topic: 'Central bank holds rates for a third month'.",
@@ -38,7 +47,8 @@ constexpr std::array<std::string_view, 100> kQueries = {
     "Classify the number 51 as prime or composite.",
     "Explain why the sky is blue.",
     "Why does ice float on water?",
-    "If all bloops are razzies and some razzies are lazzies, are some bloops lazzies? Explain your reasoning.",
+    "If all bloops are razzies and some razzies are lazzies, are some bloops lazzies? Explain your "
+    "reasoning.",
     "Explain the cause of the seasons.",
     "A train leaves at 9:40 and arrives at 13:05. Reason out how long the journey takes.",
     "Why do prices rise when supply falls?",

@@ -7,12 +7,34 @@
 namespace asahi::gateway {
 namespace {
 
-/// Members that leave the answer as it is: how it is delivered, who asked, how long it may take, what it may cost.
-constexpr std::array<std::string_view, 26> kNotPartOfTheAnswer = {
-    "allow_batching", "allow_fallback", "asahi", "bypass_cache", "chain_id", "cost_budget", "cost_sensitivity",
-    "enrich_with_features", "fallback_models", "latency_budget_ms", "latency_preference", "metadata", "optimize_tokens",
-    "organization_id", "prompt_cache_key", "prompt_cache_retention", "provider_api_key", "request_id", "safety_identifier",
-    "service_tier", "session_id", "store", "stream", "stream_options", "task_id", "user"};
+/// Members that leave the answer as it is: how it is delivered, who asked, how long it may take,
+/// what it may cost.
+constexpr std::array<std::string_view, 26> kNotPartOfTheAnswer = {"allow_batching",
+                                                                  "allow_fallback",
+                                                                  "asahi",
+                                                                  "bypass_cache",
+                                                                  "chain_id",
+                                                                  "cost_budget",
+                                                                  "cost_sensitivity",
+                                                                  "enrich_with_features",
+                                                                  "fallback_models",
+                                                                  "latency_budget_ms",
+                                                                  "latency_preference",
+                                                                  "metadata",
+                                                                  "optimize_tokens",
+                                                                  "organization_id",
+                                                                  "prompt_cache_key",
+                                                                  "prompt_cache_retention",
+                                                                  "provider_api_key",
+                                                                  "request_id",
+                                                                  "safety_identifier",
+                                                                  "service_tier",
+                                                                  "session_id",
+                                                                  "store",
+                                                                  "stream",
+                                                                  "stream_options",
+                                                                  "task_id",
+                                                                  "user"};
 static_assert(std::ranges::is_sorted(kNotPartOfTheAnswer));
 
 }  // namespace
@@ -25,7 +47,8 @@ std::string canonical_request(const json::object& body) {
     if (std::ranges::binary_search(kNotPartOfTheAnswer, key) || key == "user_id") continue;
     members.push_back(&member);
   }
-  std::ranges::sort(members, {}, [](const auto* member) { return std::string_view(member->key()); });
+  std::ranges::sort(members, {},
+                    [](const auto* member) { return std::string_view(member->key()); });
   std::string out;
   out.reserve(2'048);
   out += '{';
@@ -39,10 +62,12 @@ std::string canonical_request(const json::object& body) {
   return out;
 }
 
-ExactCache::ExactCache(Options options, cache::Store& primary, cache::Store& local, const Clock& clock)
+ExactCache::ExactCache(Options options, cache::Store& primary, cache::Store& local,
+                       const Clock& clock)
     : options_(std::move(options)), primary_(primary), local_(local), clock_(clock) {}
 
-std::string ExactCache::key(std::string_view org, std::string_view shape, std::string_view canonical) const {
+std::string ExactCache::key(std::string_view org, std::string_view shape,
+                            std::string_view canonical) const {
   const Digest128 digest = keyed_digest(options_.digest_key, {org, shape, canonical});
   std::string out;
   out.reserve(options_.prefix.size() + org.size() + 40);
@@ -88,7 +113,8 @@ Aw<std::optional<ExactCache::Hit>> ExactCache::get(std::string key) {
   if (!stored) co_return std::nullopt;
   auto answer = parse_answer(**stored);
   if (!answer) {
-    logger_.warning("a cache entry cannot be read and is dropped", {{"error", answer.error().message}});
+    logger_.warning("a cache entry cannot be read and is dropped",
+                    {{"error", answer.error().message}});
     std::vector<std::string> unreadable;
     unreadable.push_back(std::move(key));
     (void)co_await reachable().erase(std::move(unreadable));
@@ -97,7 +123,8 @@ Aw<std::optional<ExactCache::Hit>> ExactCache::get(std::string key) {
   co_return Hit{std::make_shared<const Answer>(std::move(*answer)), std::move(*stored)};
 }
 
-Aw<void> ExactCache::put(std::string key, std::shared_ptr<const Answer> answer, std::chrono::milliseconds ttl) {
+Aw<void> ExactCache::put(std::string key, std::shared_ptr<const Answer> answer,
+                         std::chrono::milliseconds ttl) {
   if (!options_.enabled) co_return;
   const Clock::Time now = clock_.now();
   auto bytes = std::make_shared<const std::string>(serialize_answer(*answer, now, now + ttl));
@@ -133,9 +160,11 @@ Task<ExactCache::Removed> ExactCache::clear_expired() {
   co_return Removed{removed};
 }
 
-Task<void> ExactCache::each(std::string org, std::function<bool(const cache::Entry&, const Answer&)> visit) {
+Task<void> ExactCache::each(std::string org,
+                            std::function<bool(const cache::Entry&, const Answer&)> visit) {
   co_return co_await reachable().scan(
-      fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org), [visit](std::vector<cache::Entry> batch) {
+      fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org),
+      [visit](std::vector<cache::Entry> batch) {
         for (const cache::Entry& entry : batch) {
           auto answer = parse_answer(*entry.value);
           if (answer && !visit(entry, *answer)) return false;

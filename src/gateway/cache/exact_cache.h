@@ -17,8 +17,9 @@
 namespace asahi::gateway {
 
 /// Tier 1: the same request of the same organisation gives the same answer, until its time is over.
-/// Entries live in a Store (memory or Redis). When that store is away, lookups and writes go to a small local store and
-/// `degraded` turns true: the cache never fails a request. Callable from any loop.
+/// Entries live in a Store (memory or Redis). When that store is away, lookups and writes go to a
+/// small local store and `degraded` turns true: the cache never fails a request. Callable from any
+/// loop.
 class ExactCache {
  public:
   struct Options {
@@ -34,14 +35,17 @@ class ExactCache {
   /// `primary` may be the same object as `local`. Both outlive the cache.
   ExactCache(Options options, cache::Store& primary, cache::Store& local, const Clock& clock);
 
-  /// The storage key of a request: a 128-bit keyed digest of its shape and canonical JSON, under its organisation.
+  /// The storage key of a request: a 128-bit keyed digest of its shape and canonical JSON, under
+  /// its organisation.
   std::string key(std::string_view org, std::string_view shape, std::string_view canonical) const;
 
-  /// The entry's stored form when the store answers without waiting; empty outer optional: use `get`.
+  /// The entry's stored form when the store answers without waiting; empty outer optional: use
+  /// `get`.
   std::optional<std::optional<cache::Bytes>> peek(std::string_view key);
   /// A miss is an empty optional; so is a store that is away.
   Aw<std::optional<Hit>> get(std::string key);
-  Aw<void> put(std::string key, std::shared_ptr<const Answer> answer, std::chrono::milliseconds ttl);
+  Aw<void> put(std::string key, std::shared_ptr<const Answer> answer,
+               std::chrono::milliseconds ttl);
 
   struct Removed {
     std::uint64_t tier_1 = 0;
@@ -73,8 +77,8 @@ class ExactCache {
   std::atomic<bool> degraded_{false};
 };
 
-/// The request as its cache key sees it: canonical JSON without what cannot change the answer (stream, user, tracking
-/// ids, gateway switches).
+/// The request as its cache key sees it: canonical JSON without what cannot change the answer
+/// (stream, user, tracking ids, gateway switches).
 std::string canonical_request(const json::object& body);
 
 }  // namespace asahi::gateway

@@ -22,19 +22,22 @@ struct ReplyTemplate {
   std::string tail;    ///< after it
 };
 
-/// What is known about a request body that was seen before: its cache key and the answer last found there, with the reply
-/// already written. Spares an exact repeat the parsing; whether the entry still stands is asked of the cache every time.
+/// What is known about a request body that was seen before: its cache key and the answer last found
+/// there, with the reply already written. Spares an exact repeat the parsing; whether the entry
+/// still stands is asked of the cache every time.
 struct KnownRequest {
   std::size_t body_bytes = 0;
   std::string cache_key;
   std::string user_id, task_id, task_type;
   RoutingMode routing_mode = RoutingMode::kAutopilot;
-  std::shared_ptr<const OrgRules> rules;  ///< that the body was screened under
+  std::shared_ptr<const OrgRules> rules;   ///< that the body was screened under
   std::weak_ptr<const std::string> bytes;  ///< stored form that `answer` and `reply` were made from
   std::shared_ptr<const Answer> answer;
   ReplyTemplate reply;
 
-  std::size_t size() const { return cache_key.size() + reply.head.size() + reply.middle.size() + reply.tail.size() + 1'024; }
+  std::size_t size() const {
+    return cache_key.size() + reply.head.size() + reply.middle.size() + reply.tail.size() + 1'024;
+  }
 };
 
 /// Body digest -> KnownRequest, least recently used out first, bounded in entries and bytes.
@@ -63,7 +66,8 @@ class RequestMemo {
     ++lengths_[known.body_bytes % kLengths];
     items_.emplace_front(digest, std::move(known));
     index_[digest] = items_.begin();
-    while (items_.size() > limits_.entries || (bytes_ > limits_.bytes && items_.size() > 1)) forget(items_.back().first);
+    while (items_.size() > limits_.entries || (bytes_ > limits_.bytes && items_.size() > 1))
+      forget(items_.back().first);
   }
 
   void forget(Digest128 digest) {
@@ -89,9 +93,11 @@ class RequestMemo {
   static constexpr std::size_t kLengths = 4'096;
   Limits limits_;
   std::size_t bytes_ = 0;
-  std::vector<std::uint32_t> lengths_ = std::vector<std::uint32_t>(kLengths);  ///< bodies known, by length
+  std::vector<std::uint32_t> lengths_ =
+      std::vector<std::uint32_t>(kLengths);  ///< bodies known, by length
   std::list<std::pair<Digest128, KnownRequest>> items_;
-  std::unordered_map<Digest128, std::list<std::pair<Digest128, KnownRequest>>::iterator, Hash> index_;
+  std::unordered_map<Digest128, std::list<std::pair<Digest128, KnownRequest>>::iterator, Hash>
+      index_;
 };
 
 }  // namespace asahi::gateway

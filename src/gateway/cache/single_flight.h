@@ -15,8 +15,9 @@
 
 namespace asahi::gateway {
 
-/// Collapses concurrent identical calls into one (GW-027), across all loops of the process. The call runs detached from
-/// whoever asked first: it ends when it is done, or is cancelled when the last of those waiting has gone.
+/// Collapses concurrent identical calls into one (GW-027), across all loops of the process. The
+/// call runs detached from whoever asked first: it ends when it is done, or is cancelled when the
+/// last of those waiting has gone.
 template <class Value>
 class SingleFlight {
  public:
@@ -76,7 +77,7 @@ class SingleFlight {
   struct Flight {
     explicit Flight(net::Loop& loop) : home(loop) {}
     net::Loop& home;
-    CancelSource cancel;  // touched on `home`'s thread only
+    CancelSource cancel;                           // touched on `home`'s thread only
     std::vector<std::shared_ptr<Waiter>> waiters;  // guarded by mutex_
   };
 
@@ -115,7 +116,8 @@ class SingleFlight {
     }
   }
 
-  void leave(const std::string& key, const std::shared_ptr<Flight>& flight, const std::shared_ptr<Waiter>& waiter) {
+  void leave(const std::string& key, const std::shared_ptr<Flight>& flight,
+             const std::shared_ptr<Waiter>& waiter) {
     bool last = false;
     {
       const std::scoped_lock lock(mutex_);

@@ -19,15 +19,17 @@ bool is_callers_fault(const Error& error) {
     case Errc::kTooLarge:
     case Errc::kCancelled:
     case Errc::kForbidden:
-    case Errc::kNotFound: return true;
-    default: return false;
+    case Errc::kNotFound:
+      return true;
+    default:
+      return false;
   }
 }
 
 /// Refused credentials or limits say nothing about the vendor's health.
 bool counts_against_vendor(const Error& error) {
-  return error.reason != "vendor_auth" && error.reason != "no_vendor_key" && error.code != Errc::kRateLimited &&
-         !is_callers_fault(error);
+  return error.reason != "vendor_auth" && error.reason != "no_vendor_key" &&
+         error.code != Errc::kRateLimited && !is_callers_fault(error);
 }
 
 /// The attempt that a failure of `hop` leads to; past the end when none does.
@@ -39,7 +41,8 @@ std::size_t next_hop(const Plan& plan, std::size_t hop, const Error& error) {
   return plan.attempts.size();
 }
 
-/// Batches of events that are held back while they only open the stream: a vendor's keep-alives must get through in time.
+/// Batches of events that are held back while they only open the stream: a vendor's keep-alives
+/// must get through in time.
 constexpr int kHeldBatches = 4;
 
 bool says_nothing_yet(const std::vector<llm::StreamEvent>& events) {
@@ -51,20 +54,25 @@ bool says_nothing_yet(const std::vector<llm::StreamEvent>& events) {
 
 double jitter() { return static_cast<double>(random_u64() >> 11) * 0x1.0p-53; }
 
-milliseconds until(std::chrono::steady_clock::time_point deadline, std::chrono::steady_clock::time_point now) {
+milliseconds until(std::chrono::steady_clock::time_point deadline,
+                   std::chrono::steady_clock::time_point now) {
   if (deadline == std::chrono::steady_clock::time_point::max()) return milliseconds::max();
   return std::chrono::duration_cast<milliseconds>(deadline - now);
 }
 
 Error nobody_answered(const std::vector<Error>& errors, const DispatchReport& report) {
   std::string hops;
-  for (const std::string& hop : report.hops) hops += fmt::format("{}{}", hops.empty() ? "" : "; ", hop);
-  const bool all_limited =
-      !errors.empty() && std::ranges::all_of(errors, [](const Error& e) { return e.code == Errc::kRateLimited; });
-  const bool all_open =
-      !errors.empty() && std::ranges::all_of(errors, [](const Error& e) { return e.reason == "circuit_open"; });
-  const bool no_key =
-      !errors.empty() && std::ranges::all_of(errors, [](const Error& e) { return e.reason == "no_vendor_key"; });
+  for (const std::string& hop : report.hops)
+    hops += fmt::format("{}{}", hops.empty() ? "" : "; ", hop);
+  const bool all_limited = !errors.empty() && std::ranges::all_of(errors, [](const Error& e) {
+    return e.code == Errc::kRateLimited;
+  });
+  const bool all_open = !errors.empty() && std::ranges::all_of(errors, [](const Error& e) {
+    return e.reason == "circuit_open";
+  });
+  const bool no_key = !errors.empty() && std::ranges::all_of(errors, [](const Error& e) {
+    return e.reason == "no_vendor_key";
+  });
   Error error;
   error.where = std::source_location::current();
   if (all_limited) {
@@ -72,13 +80,17 @@ Error nobody_answered(const std::vector<Error>& errors, const DispatchReport& re
     error.reason = "rate_limited";
     error.message = fmt::format("every vendor refused for its rate limit ({}); retry later", hops);
     for (const Error& one : errors) {
-      if (one.retry_after && (!error.retry_after || *one.retry_after < *error.retry_after)) error.retry_after = one.retry_after;
+      if (one.retry_after && (!error.retry_after || *one.retry_after < *error.retry_after))
+        error.retry_after = one.retry_after;
     }
   } else {
     error.code = Errc::kUnavailable;
     error.reason = all_open ? "circuit_open" : "service_unavailable";
-    error.message = no_key ? fmt::format("no vendor key is configured for this model ({}); set it in the environment, send "
-                                         "provider_api_key, or start with --mock", hops)
+    error.message = no_key ? fmt::format(
+                                 "no vendor key is configured for this model ({}); set it in the "
+                                 "environment, send "
+                                 "provider_api_key, or start with --mock",
+                                 hops)
                            : fmt::format("no vendor answered ({}); retry later", hops);
     error.retry_after = std::chrono::seconds(30);
   }
@@ -87,8 +99,12 @@ Error nobody_answered(const std::vector<Error>& errors, const DispatchReport& re
 
 }  // namespace
 
-Dispatcher::Dispatcher(Options options, VendorDirectory& vendors, const Clock& clock, Observer observer)
-    : options_(std::move(options)), vendors_(vendors), clock_(clock), observer_(std::move(observer)) {}
+Dispatcher::Dispatcher(Options options, VendorDirectory& vendors, const Clock& clock,
+                       Observer observer)
+    : options_(std::move(options)),
+      vendors_(vendors),
+      clock_(clock),
+      observer_(std::move(observer)) {}
 
 Dispatcher::~Dispatcher() = default;
 
@@ -102,12 +118,15 @@ Breaker& Dispatcher::breaker(const std::string& provider) {
 template <class Value>
 Task<Value> Dispatcher::along_plan(
     DispatchCall& call, std::size_t& hop, DispatchReport& report,
-    std::function<Task<Value>(llm::ChatModel&, const llm::ChatRequest&, const llm::CallContext&)> attempt) {
+    std::function<Task<Value>(llm::ChatModel&, const llm::ChatRequest&, const llm::CallContext&)>
+        attempt) {
   const auto started = std::chrono::steady_clock::now();
   std::vector<Error> errors;
   for (; hop < call.plan.attempts.size(); hop = next_hop(call.plan, hop, errors.back())) {
     const ModelProfile& model = *call.plan.attempts[hop].model;
-    const auto label = [&](std::string_view what) { return fmt::format("{}/{}: {}", model.provider, model.name, what); };
+    const auto label = [&](std::string_view what) {
+      return fmt::format("{}/{}: {}", model.provider, model.name, what);
+    };
     llm::ChatModel* vendor = vendors_.chat(model.provider, call.request.shape);
     if (vendor == nullptr || (!vendors_.usable(model.provider) && call.context.api_key.empty())) {
       report.hops.push_back(label("no key configured"));
@@ -135,12 +154,14 @@ Task<Value> Dispatcher::along_plan(
       llm::CallContext context = call.context;
       // A stream may take as long as the request; what it may not do is fall silent.
       if (!call.request.stream) {
-        context.deadline = std::min(call.context.deadline, clock_.steady_now() + options_.attempt_timeout);
+        context.deadline =
+            std::min(call.context.deadline, clock_.steady_now() + options_.attempt_timeout);
       }
       context.idle_timeout = options_.attempt_timeout;
       auto outcome = co_await attempt(*vendor, call.request, context);
       report.vendor_ms =
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count();
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started)
+              .count();
       if (outcome) {
         guard.succeeded();
         co_return std::move(outcome);
@@ -160,7 +181,8 @@ Task<Value> Dispatcher::along_plan(
       if (is_callers_fault(error)) co_return std::unexpected(std::move(error));
       const milliseconds left = until(call.context.deadline, clock_.steady_now());
       if (left <= milliseconds(0)) {
-        co_return fail(Errc::kTimeout, fmt::format("the request's time is over ({})", report.hops.back()));
+        co_return fail(Errc::kTimeout,
+                       fmt::format("the request's time is over ({})", report.hops.back()));
       }
       auto pause = retry_delay(options_.retry, number, error, jitter(), left);
       if (pause && !last && *pause > options_.max_pause_before_failover) pause.reset();
@@ -175,7 +197,8 @@ Task<Value> Dispatcher::along_plan(
     if (!last) ++report.retries;
   }
   Error error = nobody_answered(errors, report);
-  logger_.warning("no vendor answered", {{"request_id", call.context.request_id}, {"error", error.message}});
+  logger_.warning("no vendor answered",
+                  {{"request_id", call.context.request_id}, {"error", error.message}});
   co_return std::unexpected(std::move(error));
 }
 
@@ -190,29 +213,36 @@ Task<llm::ChatResponse> Dispatcher::chat(DispatchCall call, DispatchReport& repo
   co_return answer;
 }
 
-Task<Dispatcher::Opened> Dispatcher::open_from(DispatchCall& call, std::size_t& hop, DispatchReport& report) {
+Task<Dispatcher::Opened> Dispatcher::open_from(DispatchCall& call, std::size_t& hop,
+                                               DispatchReport& report) {
   call.request.stream = true;
   auto opened = co_await along_plan<Opened>(
       call, hop, report,
-      [](llm::ChatModel& vendor, const llm::ChatRequest& request, const llm::CallContext& context) -> Task<Opened> {
+      [](llm::ChatModel& vendor, const llm::ChatRequest& request,
+         const llm::CallContext& context) -> Task<Opened> {
         ASAHI_CO_TRY(auto stream, co_await vendor.stream(request, context));
         ASAHI_CO_TRY(auto first, co_await stream->next());
-        // A vendor that fails right after its opening frames fails like one that never began: with a status, elsewhere.
+        // A vendor that fails right after its opening frames fails like one that never began: with
+        // a status, elsewhere.
         for (int held = 1; held < kHeldBatches && says_nothing_yet(first); ++held) {
           ASAHI_CO_TRY(auto more, co_await stream->next());
-          first.insert(first.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+          first.insert(first.end(), std::make_move_iterator(more.begin()),
+                       std::make_move_iterator(more.end()));
         }
         co_return Opened{std::move(stream), std::move(first)};
       });
   co_return opened;
 }
 
-Task<llm::EmbeddingResponse> Dispatcher::embed(llm::Embedder& vendor, std::string provider, llm::EmbeddingRequest request,
-                                               std::chrono::steady_clock::time_point deadline, CancelSource& cancel) {
+Task<llm::EmbeddingResponse> Dispatcher::embed(llm::Embedder& vendor, std::string provider,
+                                               llm::EmbeddingRequest request,
+                                               std::chrono::steady_clock::time_point deadline,
+                                               CancelSource& cancel) {
   Breaker& guard = breaker(provider);
   for (int number = 1;; ++number) {
     if (!guard.allow(clock_.steady_now())) {
-      auto open = fail(Errc::kUnavailable, fmt::format("the circuit breaker of {} is open; retry later", provider));
+      auto open = fail(Errc::kUnavailable,
+                       fmt::format("the circuit breaker of {} is open; retry later", provider));
       open.error().reason = "circuit_open";
       open.error().retry_after = options_.breaker.open_for;
       co_return open;
@@ -236,15 +266,16 @@ Task<llm::EmbeddingResponse> Dispatcher::embed(llm::Embedder& vendor, std::strin
     const auto pause = retry_delay(options_.retry, number, outcome.error(), jitter(), left);
     if (is_callers_fault(outcome.error()) || !pause) co_return outcome;
     if (observer_.retried) observer_.retried(provider);
-    if (!co_await net::Loop::current()->sleep_for(*pause, &cancel)) co_return fail(Errc::kCancelled, "the client went away");
+    if (!co_await net::Loop::current()->sleep_for(*pause, &cancel))
+      co_return fail(Errc::kCancelled, "the client went away");
   }
 }
 
 /// See DispatchedStream.
 class ResumingStream final : public DispatchedStream {
  public:
-  ResumingStream(Dispatcher& dispatcher, DispatchCall call, std::size_t hop, Dispatcher::Opened opened,
-                 DispatchReport report)
+  ResumingStream(Dispatcher& dispatcher, DispatchCall call, std::size_t hop,
+                 Dispatcher::Opened opened, DispatchReport report)
       : dispatcher_(dispatcher),
         call_(std::move(call)),
         hop_(hop),
@@ -289,7 +320,8 @@ class ResumingStream final : public DispatchedStream {
     using Kind = llm::StreamEvent::Kind;
     for (llm::StreamEvent& event : events) {
       if (restarts_ > 0) {
-        // Frames of the second vendor do not continue the first one's: the client gets frames built from their meaning.
+        // Frames of the second vendor do not continue the first one's: the client gets frames built
+        // from their meaning.
         event.has_raw = event.frame_follows = false;
         event.raw.clear();
         event.raw_event.clear();
@@ -311,7 +343,8 @@ class ResumingStream final : public DispatchedStream {
       }
       if (event.kind == Kind::kText) sent_ += event.text;
       if (event.kind == Kind::kReasoning || event.kind == Kind::kRefusal) other_output_ = true;
-      if (event.kind == Kind::kToolCallStart || event.kind == Kind::kToolCallDelta) tool_call_ = true;
+      if (event.kind == Kind::kToolCallStart || event.kind == Kind::kToolCallDelta)
+        tool_call_ = true;
       if (event.kind == Kind::kUsage) usage_ = event.usage;
       out.push_back(std::move(event));
     }
@@ -320,7 +353,8 @@ class ResumingStream final : public DispatchedStream {
   /// Goes on with the next model, or says why that cannot be: `error` then.
   Task<bool> restart(Error error) {
     const ModelProfile& broken = *call_.plan.attempts[hop_].model;
-    report_.hops.push_back(fmt::format("{}/{}: {} (mid-stream)", broken.provider, broken.name, error.message));
+    report_.hops.push_back(
+        fmt::format("{}/{}: {} (mid-stream)", broken.provider, broken.name, error.message));
     if (counts_against_vendor(error)) {
       dispatcher_.breaker(broken.provider).failed(dispatcher_.clock_.steady_now());
       if (dispatcher_.observer_.failed) dispatcher_.observer_.failed(broken.provider);
@@ -329,10 +363,12 @@ class ResumingStream final : public DispatchedStream {
     // Paid for, whether somebody replaces it or not.
     note_waste(broken);
     const bool partial = !sent_.empty();
-    // A vendor that broke off may be asked again only when nothing else is left and nothing was shown yet.
+    // A vendor that broke off may be asked again only when nothing else is left and nothing was
+    // shown yet.
     const bool another = hop_ + 1 < call_.plan.attempts.size();
-    if (is_callers_fault(error) || tool_call_ || (partial && !dispatcher_.options_.restart_partial) || (!another && (partial || other_output_)) ||
-        restarts_ >= kMaxRestarts) {
+    if (is_callers_fault(error) || tool_call_ ||
+        (partial && !dispatcher_.options_.restart_partial) ||
+        (!another && (partial || other_output_)) || restarts_ >= kMaxRestarts) {
       co_return std::unexpected(std::move(error));
     }
     if (another) ++hop_;
@@ -363,10 +399,11 @@ class ResumingStream final : public DispatchedStream {
     llm::Message partial{.role = llm::Role::kAssistant};
     partial.parts.emplace_back(llm::TextPart{.text = sent_, .cache_control = {}});
     llm::Message please{.role = llm::Role::kUser};
-    please.parts.emplace_back(llm::TextPart{
-        .text = "Your previous answer was cut off. Continue it exactly where it stops, without repeating any of it and "
-                "without any introduction.",
-        .cache_control = {}});
+    please.parts.emplace_back(
+        llm::TextPart{.text = "Your previous answer was cut off. Continue it exactly where it "
+                              "stops, without repeating any of it and "
+                              "without any introduction.",
+                      .cache_control = {}});
     call_.request.messages.push_back(std::move(partial));
     call_.request.messages.push_back(std::move(please));
     call_.request.messages_changed = true;
@@ -380,14 +417,15 @@ class ResumingStream final : public DispatchedStream {
   Dispatcher::Opened current_;
   DispatchReport report_;
   TextResume resume_{""};
-  std::string sent_;            // text the client has
+  std::string sent_;             // text the client has
   std::size_t wasted_text_ = 0;  // part of it already counted as waste
   llm::Usage usage_;
   bool tool_call_ = false, other_output_ = false, continuation_ = false, ended_ = false;
   int restarts_ = 0;
 };
 
-Task<std::unique_ptr<DispatchedStream>> Dispatcher::open(DispatchCall call, DispatchReport& report) {
+Task<std::unique_ptr<DispatchedStream>> Dispatcher::open(DispatchCall call,
+                                                         DispatchReport& report) {
   std::size_t hop = 0;
   auto opened = co_await open_from(call, hop, report);
   if (!opened) co_return std::unexpected(std::move(opened.error()));

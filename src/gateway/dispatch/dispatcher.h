@@ -35,9 +35,10 @@ struct DispatchReport {
   std::vector<std::pair<const ModelProfile*, llm::Usage>> wasted;
 };
 
-/// A stream that goes on over a vendor's failure (issue "streams that tell the truth"): until the first piece of text it
-/// simply starts again on the next model; later it asks the next model to continue and joins the texts without repetition.
-/// What cannot be continued (a tool call begun, no model left) ends in the vendor's error: never in a silent end.
+/// A stream that goes on over a vendor's failure (issue "streams that tell the truth"): until the
+/// first piece of text it simply starts again on the next model; later it asks the next model to
+/// continue and joins the texts without repetition. What cannot be continued (a tool call begun, no
+/// model left) ends in the vendor's error: never in a silent end.
 class DispatchedStream {
  public:
   virtual ~DispatchedStream() = default;
@@ -52,15 +53,15 @@ class DispatchedStream {
 class VendorDirectory {
  public:
   virtual ~VendorDirectory() = default;
-  /// Null when no such provider is configured. `shape`: the client's, so that a vendor with several formats of its own
-  /// (OpenAI: chat, responses) is called in the one that loses nothing.
+  /// Null when no such provider is configured. `shape`: the client's, so that a vendor with several
+  /// formats of its own (OpenAI: chat, responses) is called in the one that loses nothing.
   virtual llm::ChatModel* chat(const std::string& provider, llm::Shape shape) = 0;
   /// Has a key, needs none, or is the mock.
   virtual bool usable(const std::string& provider) const = 0;
 };
 
-/// Calls vendors: retry with back-off, one breaker per vendor, failover along the plan (spec §3.13, R24–R26).
-/// Callable from any loop.
+/// Calls vendors: retry with back-off, one breaker per vendor, failover along the plan (spec §3.13,
+/// R24–R26). Callable from any loop.
 class Dispatcher {
  public:
   struct Options {
@@ -81,17 +82,19 @@ class Dispatcher {
   Dispatcher(Options options, VendorDirectory& vendors, const Clock& clock, Observer observer);
   ~Dispatcher();
 
-  /// Errors: what the vendor said (invalid_argument …) when retrying cannot help; rate_limited when every vendor refused
-  /// for its limits; unavailable (reason "service_unavailable", "circuit_open") otherwise; timeout; cancelled.
-  /// `report` is filled in either case.
+  /// Errors: what the vendor said (invalid_argument …) when retrying cannot help; rate_limited when
+  /// every vendor refused for its limits; unavailable (reason "service_unavailable",
+  /// "circuit_open") otherwise; timeout; cancelled. `report` is filled in either case.
   Task<llm::ChatResponse> chat(DispatchCall call, DispatchReport& report);
   /// Resumes when the first events are there, so that an early failure still has its HTTP status.
   /// On success the stream carries the report on; on failure `report` holds it.
   Task<std::unique_ptr<DispatchedStream>> open(DispatchCall call, DispatchReport& report);
 
   /// One vendor, with retries: vectors of different models never stand in for each other.
-  Task<llm::EmbeddingResponse> embed(llm::Embedder& vendor, std::string provider, llm::EmbeddingRequest request,
-                                     std::chrono::steady_clock::time_point deadline, CancelSource& cancel);
+  Task<llm::EmbeddingResponse> embed(llm::Embedder& vendor, std::string provider,
+                                     llm::EmbeddingRequest request,
+                                     std::chrono::steady_clock::time_point deadline,
+                                     CancelSource& cancel);
 
   Breaker& breaker(const std::string& provider);
 
@@ -106,8 +109,10 @@ class Dispatcher {
 
   /// Runs `attempt` on the models from `hop` on until one succeeds; `hop` is then where it did.
   template <class Value>
-  Task<Value> along_plan(DispatchCall& call, std::size_t& hop, DispatchReport& report,
-                         std::function<Task<Value>(llm::ChatModel&, const llm::ChatRequest&, const llm::CallContext&)> attempt);
+  Task<Value> along_plan(
+      DispatchCall& call, std::size_t& hop, DispatchReport& report,
+      std::function<Task<Value>(llm::ChatModel&, const llm::ChatRequest&, const llm::CallContext&)>
+          attempt);
 
   Options options_;
   VendorDirectory& vendors_;

@@ -261,7 +261,8 @@ TEST_F(DispatcherStreamTest, FailsBeforeItBeginsWhenOnlyOpeningFramesCame) {
   }
   const Seen seen = stream({"small"});
   ASSERT_TRUE(seen.error);
-  EXPECT_EQ(seen.error->reason, "service_unavailable") << "so that the client gets a status instead of a broken stream";
+  EXPECT_EQ(seen.error->reason, "service_unavailable")
+      << "so that the client gets a status instead of a broken stream";
 }
 
 TEST_F(DispatcherStreamTest, StartsAgainThreeTimesAtMost) {

@@ -13,7 +13,8 @@ std::string TextResume::feed(std::string_view piece) {
     deciding_ = false;
     return held_.substr(sent.size());
   }
-  // Not a repetition from the start. While it repeats a place near the end, it may yet reach that end.
+  // Not a repetition from the start. While it repeats a place near the end, it may yet reach that
+  // end.
   const std::string_view tail = sent.substr(sent.size() - std::min(sent.size(), kMaxStepBack));
   if (tail.find(held_) != std::string_view::npos) return {};
   return settle();
@@ -23,7 +24,8 @@ std::string TextResume::settle() {
   deciding_ = false;
   const std::string_view sent = sent_;
   const std::string_view held = held_;
-  for (std::size_t overlap = std::min(sent.size(), held.size()); overlap >= kMinOverlap; --overlap) {
+  for (std::size_t overlap = std::min(sent.size(), held.size()); overlap >= kMinOverlap;
+       --overlap) {
     if (sent.ends_with(held.substr(0, overlap))) return held_.substr(overlap);
   }
   return held_;

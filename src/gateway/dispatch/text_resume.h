@@ -7,9 +7,10 @@ namespace asahi::gateway {
 
 /// Joins a restarted answer to the text a client already has, without repeating any of it. Pure.
 ///
-/// A restarted vendor may begin anew (its text starts with what was sent: that part is swallowed), go on where the first one
-/// stopped (passed as it is), or step back a little (the overlap of at least `kMinOverlap` characters is swallowed).
-/// Until it is clear which, text is held back; it never exceeds what was sent before.
+/// A restarted vendor may begin anew (its text starts with what was sent: that part is swallowed),
+/// go on where the first one stopped (passed as it is), or step back a little (the overlap of at
+/// least `kMinOverlap` characters is swallowed). Until it is clear which, text is held back; it
+/// never exceeds what was sent before.
 class TextResume {
  public:
   static constexpr std::size_t kMinOverlap = 8;

@@ -9,25 +9,31 @@ namespace {
 std::string joined(const std::string& sent, std::string_view second, std::size_t size) {
   TextResume resume(sent);
   std::string all = sent;
-  for (std::size_t at = 0; at < second.size(); at += size) all += resume.feed(second.substr(at, size));
+  for (std::size_t at = 0; at < second.size(); at += size)
+    all += resume.feed(second.substr(at, size));
   return all + resume.finish();
 }
 
 TEST(TextResume, SwallowsARepetitionFromTheStart) {
   for (std::size_t size = 1; size < 30; ++size) {
-    EXPECT_EQ(joined("The capital of", "The capital of France is Paris.", size), "The capital of France is Paris.") << size;
+    EXPECT_EQ(joined("The capital of", "The capital of France is Paris.", size),
+              "The capital of France is Paris.")
+        << size;
   }
 }
 
 TEST(TextResume, PassesAContinuationOn) {
   for (std::size_t size = 1; size < 20; ++size) {
-    EXPECT_EQ(joined("The capital of", " France is Paris.", size), "The capital of France is Paris.") << size;
+    EXPECT_EQ(joined("The capital of", " France is Paris.", size),
+              "The capital of France is Paris.")
+        << size;
   }
 }
 
 TEST(TextResume, SwallowsAStepBackOfSeveralWords) {
   for (std::size_t size = 1; size < 20; ++size) {
-    EXPECT_EQ(joined("one two three four", "three four five", size), "one two three four five") << size;
+    EXPECT_EQ(joined("one two three four", "three four five", size), "one two three four five")
+        << size;
   }
 }
 

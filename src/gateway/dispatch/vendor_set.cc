@@ -15,13 +15,16 @@ Result<std::unique_ptr<llm::VendorCodec>> codec_of(const VendorSettings& setting
   if (settings.kind == "google") return llm::make_google_codec();
   if (settings.kind == "ollama") return llm::make_ollama_codec();
   if (settings.kind == "cohere") return llm::make_cohere_codec();
-  return fail_field(fmt::format("providers.{}.kind", settings.name),
-                    fmt::format("'{}' is no wire format; use openai, anthropic, google, ollama or cohere", settings.kind));
+  return fail_field(
+      fmt::format("providers.{}.kind", settings.name),
+      fmt::format("'{}' is no wire format; use openai, anthropic, google, ollama or cohere",
+                  settings.kind));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options, net::PerLoop<http::Client>& clients,
+Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options,
+                                                   net::PerLoop<http::Client>& clients,
                                                    const Clock& clock) {
   std::unique_ptr<VendorSet> set(new VendorSet(std::move(options), clock));
   if (set->options_.mock) {
@@ -31,18 +34,25 @@ Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options, net::PerLoop
   }
   for (const VendorSettings& settings : set->options_.vendors) {
     auto origin = http::Origin::parse(settings.base_url);
-    if (!origin) return fail_field(fmt::format("providers.{}.base_url", settings.name), origin.error().message);
+    if (!origin)
+      return fail_field(fmt::format("providers.{}.base_url", settings.name),
+                        origin.error().message);
     ASAHI_TRY(auto codec, codec_of(settings));
-    llm::VendorOptions vendor{.name = settings.name, .origin = *origin, .api_key = settings.api_key, .needs_key = settings.needs_key};
+    llm::VendorOptions vendor{.name = settings.name,
+                              .origin = *origin,
+                              .api_key = settings.api_key,
+                              .needs_key = settings.needs_key};
     Wired wired;
     wired.chat = std::make_unique<llm::Vendor>(vendor, std::move(codec), clients);
     // The Responses API is OpenAI's own; others that copy the chat format do not serve it.
     if (settings.name == "openai") {
-      wired.responses = std::make_unique<llm::Vendor>(vendor, llm::make_openai_responses_codec(), clients);
+      wired.responses =
+          std::make_unique<llm::Vendor>(vendor, llm::make_openai_responses_codec(), clients);
     }
     set->wired_.emplace(settings.name, std::move(wired));
     VendorStatus status{.name = settings.name};
-    if (settings.needs_key && settings.api_key.empty()) status.state = VendorStatus::State::kNotConfigured;
+    if (settings.needs_key && settings.api_key.empty())
+      status.state = VendorStatus::State::kNotConfigured;
     set->statuses_.emplace(settings.name, std::move(status));
   }
   return set;
@@ -52,7 +62,8 @@ llm::ChatModel* VendorSet::chat(const std::string& provider, llm::Shape shape) {
   if (options_.mock) return mock_chat_.get();
   const auto found = wired_.find(provider);
   if (found == wired_.end()) return nullptr;
-  if (shape == llm::Shape::kOpenAiResponses && found->second.responses != nullptr) return found->second.responses.get();
+  if (shape == llm::Shape::kOpenAiResponses && found->second.responses != nullptr)
+    return found->second.responses.get();
   return found->second.chat.get();
 }
 

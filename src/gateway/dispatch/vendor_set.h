@@ -32,7 +32,8 @@ struct VendorStatus {
   bool seen = false;  ///< a poll has reached it since the start
 };
 
-/// The vendors of this process by provider name. In mock mode every name leads to the built-in vendor.
+/// The vendors of this process by provider name. In mock mode every name leads to the built-in
+/// vendor.
 class VendorSet final : public VendorDirectory {
  public:
   struct Options {
@@ -41,7 +42,9 @@ class VendorSet final : public VendorDirectory {
     std::uint64_t mock_seed = 42;
   };
   /// Errors: invalid_argument for a base URL that cannot be used.
-  static Result<std::unique_ptr<VendorSet>> make(Options options, net::PerLoop<http::Client>& clients, const Clock& clock);
+  static Result<std::unique_ptr<VendorSet>> make(Options options,
+                                                 net::PerLoop<http::Client>& clients,
+                                                 const Clock& clock);
 
   llm::ChatModel* chat(const std::string& provider, llm::Shape shape) override;
   llm::Embedder* embedder(const std::string& provider);
@@ -58,7 +61,8 @@ class VendorSet final : public VendorDirectory {
   bool unreachable_since(const std::string& provider, Clock::Time since) const;
 
  private:
-  explicit VendorSet(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  explicit VendorSet(Options options, const Clock& clock)
+      : options_(std::move(options)), clock_(clock) {}
   struct Wired {
     std::unique_ptr<llm::Vendor> chat, responses;
   };

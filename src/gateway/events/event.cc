@@ -38,7 +38,8 @@ class ObjectWriter {
     out_.append(whole.data(), whole.size());
     const auto rest = static_cast<unsigned>(number % 1000);
     if (rest == 0) return;
-    const char digits[] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
+    const char digits[] = {'.', static_cast<char>('0' + rest / 100),
+                           static_cast<char>('0' + rest / 10 % 10),
                            static_cast<char>('0' + rest % 10)};
     out_.append(digits, rest % 10 != 0 ? 4 : rest % 100 != 0 ? 3 : 2);
   }
@@ -82,7 +83,8 @@ bool boolean_of(const json::object& object, std::string_view key) {
 
 void append_csv_field(std::string& out, std::string_view text) {
   // A leading =, +, - or @ would be run as a formula by spreadsheets.
-  const bool formula = !text.empty() && std::string_view("=+-@").find(text.front()) != std::string_view::npos;
+  const bool formula =
+      !text.empty() && std::string_view("=+-@").find(text.front()) != std::string_view::npos;
   if (!formula && text.find_first_of(",\"\r\n") == std::string_view::npos) {
     out += text;
     return;
@@ -138,7 +140,8 @@ void append_json(std::string& out, const InferenceEvent& event) {
 
 Result<InferenceEvent> event_from_json(std::string_view line) {
   auto parsed = parse_json(line);
-  if (!parsed || !parsed->is_object()) return fail(Errc::kCorrupt, "the event line is not a JSON object");
+  if (!parsed || !parsed->is_object())
+    return fail(Errc::kCorrupt, "the event line is not a JSON object");
   const json::object& object = parsed->get_object();
   InferenceEvent event;
   event.event_id = text_of(object, "event_id");
@@ -183,8 +186,10 @@ Result<InferenceEvent> event_from_json(std::string_view line) {
 }
 
 std::string csv_header() {
-  return "timestamp,request_id,event_type,org_id,user_id,task_type,model,provider,routing_mode,cache_hit,"
-         "cache_tier,input_tokens,output_tokens,latency_ms,cost,baseline_cost,savings,fallback_used,streamed,"
+  return "timestamp,request_id,event_type,org_id,user_id,task_type,model,provider,routing_mode,"
+         "cache_hit,"
+         "cache_tier,input_tokens,output_tokens,latency_ms,cost,baseline_cost,savings,fallback_"
+         "used,streamed,"
          "error\r\n";
 }
 
@@ -202,9 +207,10 @@ void append_csv(std::string& out, const InferenceEvent& event) {
   text(event.model_selected);
   text(event.provider);
   text(event.routing_mode);
-  fmt::format_to(std::back_inserter(out), "{},{},{},{},{:.3f},{},{},{},{},{},", event.cache_hit, event.cache_tier,
-                 event.input_tokens, event.output_tokens, event.latency_ms, to_decimal(event.cost),
-                 to_decimal(event.baseline_cost), to_decimal(event.savings()), event.fallback_used, event.streamed);
+  fmt::format_to(std::back_inserter(out), "{},{},{},{},{:.3f},{},{},{},{},{},", event.cache_hit,
+                 event.cache_tier, event.input_tokens, event.output_tokens, event.latency_ms,
+                 to_decimal(event.cost), to_decimal(event.baseline_cost),
+                 to_decimal(event.savings()), event.fallback_used, event.streamed);
   append_csv_field(out, event.error_code);
   out += "\r\n";
 }

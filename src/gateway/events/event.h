@@ -31,8 +31,8 @@ struct InferenceEvent {
   std::int64_t answer_input_tokens = 0, answer_output_tokens = 0;
   std::int64_t tokens_saved = 0;
   double latency_ms = 0;
-  double lookup_ms = 0;     ///< time in the cache tiers
-  double vendor_ms = 0;     ///< time waiting for vendors
+  double lookup_ms = 0;  ///< time in the cache tiers
+  double vendor_ms = 0;  ///< time waiting for vendors
   NanoUsd cost, baseline_cost;
   double quality_score = 0;  ///< 0 when unknown
   bool fallback_used = false;

@@ -36,7 +36,8 @@ Result<EventLog> EventLog::open(std::string dir, const Clock& clock) {
   std::error_code error;
   std::filesystem::create_directories(dir, error);
   if (error) {
-    return fail(Errc::kUnavailable, fmt::format("cannot create the event folder {}: {}", dir, error.message()));
+    return fail(Errc::kUnavailable,
+                fmt::format("cannot create the event folder {}: {}", dir, error.message()));
   }
   EventLog log(std::move(dir), clock);
   if (auto rolled = log.roll(); !rolled) return std::unexpected(rolled.error());
@@ -63,9 +64,11 @@ Result<void> EventLog::roll() {
   if (file_ >= 0) ::close(file_);
   file_ = file;
   day_ = std::move(day);
-  struct stat info {};
+  struct stat info{};
   char last = '\n';
-  if (::fstat(file_, &info) == 0 && info.st_size > 0 && ::pread(file_, &last, 1, info.st_size - 1) != 1) last = '\n';
+  if (::fstat(file_, &info) == 0 && info.st_size > 0 &&
+      ::pread(file_, &last, 1, info.st_size - 1) != 1)
+    last = '\n';
   torn_ = last != '\n';
   return {};
 }
@@ -73,7 +76,8 @@ Result<void> EventLog::roll() {
 Result<void> EventLog::append(std::string_view lines) {
   if (auto rolled = roll(); !rolled) return rolled;
   if (torn_) {
-    if (::write(file_, "\n", 1) != 1) return fail(Errc::kUnavailable, fmt::format("cannot write events: {}", reason()));
+    if (::write(file_, "\n", 1) != 1)
+      return fail(Errc::kUnavailable, fmt::format("cannot write events: {}", reason()));
     torn_ = false;
   }
   while (!lines.empty()) {
@@ -100,7 +104,8 @@ std::vector<std::string> log_files(const std::string& dir) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
     std::string name = entry.path().filename().string();
-    if (name.size() == std::strlen("events_2026-11-21.jsonl") && name.starts_with("events_") && name.ends_with(".jsonl")) {
+    if (name.size() == std::strlen("events_2026-11-21.jsonl") && name.starts_with("events_") &&
+        name.ends_with(".jsonl")) {
       files.push_back(std::move(name));
     }
   }
@@ -116,17 +121,21 @@ Result<LogBatch> read_log(const std::string& dir, const LogPosition& from, std::
     const std::int64_t offset = *file == from.file ? from.offset : 0;
     const std::string path = dir + "/" + *file;
     const File in(path);
-    if (in.fd() < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
-    struct stat info {};
-    if (::fstat(in.fd(), &info) != 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
-    // Mostly little is new: a buffer for the most there may be would be cleared at each call for nothing.
+    if (in.fd() < 0)
+      return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
+    struct stat info{};
+    if (::fstat(in.fd(), &info) != 0)
+      return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
+    // Mostly little is new: a buffer for the most there may be would be cleared at each call for
+    // nothing.
     const std::int64_t left = std::max<std::int64_t>(0, info.st_size - offset);
     std::string bytes(std::min(max_bytes, static_cast<std::size_t>(left)), '\0');
     const ssize_t got = ::pread(in.fd(), bytes.data(), bytes.size(), offset);
     if (got < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
     bytes.resize(static_cast<std::size_t>(got));
     std::size_t begin = 0;
-    for (std::size_t end = bytes.find('\n'); end != std::string::npos; end = bytes.find('\n', begin)) {
+    for (std::size_t end = bytes.find('\n'); end != std::string::npos;
+         end = bytes.find('\n', begin)) {
       if (end > begin) batch.lines.push_back(bytes.substr(begin, end - begin));
       begin = end + 1;
     }

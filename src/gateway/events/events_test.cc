@@ -75,20 +75,23 @@ TEST(InferenceEvent, SurvivesItsJsonLine) {
 }
 
 TEST(InferenceEvent, WritesMillisecondsWithUpToThreeDecimals) {
-  const std::pair<double, const char*> cases[] = {{0, "0"},         {5, "5"},         {1.2344, "1.234"}, {1.2345678, "1.235"},
-                                                  {0.05, "0.05"},   {0.0004, "0"},    {10.1, "10.1"},    {-2.25, "-2.25"},
-                                                  {1e6, "1000000"}, {NAN, "0"},       {0.999, "0.999"},  {99.9996, "100"}};
+  const std::pair<double, const char*> cases[] = {
+      {0, "0"},         {5, "5"},      {1.2344, "1.234"}, {1.2345678, "1.235"},
+      {0.05, "0.05"},   {0.0004, "0"}, {10.1, "10.1"},    {-2.25, "-2.25"},
+      {1e6, "1000000"}, {NAN, "0"},    {0.999, "0.999"},  {99.9996, "100"}};
   for (const auto& [number, written] : cases) {
     InferenceEvent event = sample();
     event.latency_ms = number;
     std::string line;
     append_json(line, event);
-    EXPECT_NE(line.find(std::string("\"latency_ms\":") + written + ','), std::string::npos) << number << ": " << line;
+    EXPECT_NE(line.find(std::string("\"latency_ms\":") + written + ','), std::string::npos)
+        << number << ": " << line;
   }
 }
 
 TEST(InferenceEvent, RefusesLinesThatAreNoEvents) {
-  for (const char* line : {"", "{", "[]", "{}", R"({"event_id":"x","request_id":"r","timestamp":"yesterday"})"}) {
+  for (const char* line :
+       {"", "{", "[]", "{}", R"({"event_id":"x","request_id":"r","timestamp":"yesterday"})"}) {
     const auto read = event_from_json(line);
     ASSERT_FALSE(read) << line;
     EXPECT_EQ(read.error().code, Errc::kCorrupt);
@@ -138,7 +141,8 @@ TEST_F(EventLogTest, LeavesAnUnfinishedLineForLater) {
 TEST_F(EventLogTest, RecorderWritesAndShowsEveryEventOnce) {
   Totals totals;
   {
-    auto recorder = EventRecorder::start({.dir = dir_}, clock_, {[&](const InferenceEvent& event) { totals.add(event); }});
+    auto recorder = EventRecorder::start({.dir = dir_}, clock_,
+                                         {[&](const InferenceEvent& event) { totals.add(event); }});
     ASSERT_TRUE(recorder);
     std::vector<std::thread> writers;
     for (int t = 0; t < 4; ++t) {
@@ -157,8 +161,8 @@ TEST_F(EventLogTest, RecorderWritesAndShowsEveryEventOnce) {
 
 TEST_F(EventLogTest, RecorderTellsItsBacklog) {
   std::latch seen(1), go_on(1);
-  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_,
-                                       {[&](const InferenceEvent& event) {
+  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)},
+                                       clock_, {[&](const InferenceEvent& event) {
                                          if (event.request_id != "first") return;
                                          seen.count_down();
                                          go_on.wait();
@@ -179,7 +183,8 @@ TEST_F(EventLogTest, RecorderTellsItsBacklog) {
 
 TEST_F(EventLogTest, RecorderHasFlushedOnlyWhenItsCallbackRan) {
   std::latch called(1), go_on(1);
-  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
+  auto recorder =
+      EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
   ASSERT_TRUE(recorder);
   (*recorder)->on_written([&] {
     called.count_down();
@@ -187,14 +192,16 @@ TEST_F(EventLogTest, RecorderHasFlushedOnlyWhenItsCallbackRan) {
   });
   (*recorder)->record(sample());
   called.wait();
-  EXPECT_FALSE((*recorder)->flush(std::chrono::milliseconds(1))) << "what the callback uses is still in use";
+  EXPECT_FALSE((*recorder)->flush(std::chrono::milliseconds(1)))
+      << "what the callback uses is still in use";
   go_on.count_down();
   EXPECT_TRUE((*recorder)->flush(std::chrono::seconds(10)));
 }
 
 TEST_F(EventLogTest, RecorderGoesOnInTheLogOfTheProcessBefore) {
   for (int process = 0; process < 2; ++process) {
-    auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
+    auto recorder =
+        EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
     ASSERT_TRUE(recorder);
     (*recorder)->record(sample());
   }
@@ -211,11 +218,13 @@ TEST_F(EventLogTest, StartsANewFileAtMidnightUtcOnly) {
   EXPECT_EQ(log_files(dir_).size(), 1U);
   clock_.advance(std::chrono::seconds(1));
   ASSERT_TRUE(log->append("first of the next\n"));
-  EXPECT_EQ(log_files(dir_), (std::vector<std::string>{"events_2026-11-18.jsonl", "events_2026-11-19.jsonl"}));
+  EXPECT_EQ(log_files(dir_),
+            (std::vector<std::string>{"events_2026-11-18.jsonl", "events_2026-11-19.jsonl"}));
 }
 
 TEST_F(EventLogTest, KeepsEventsInMemoryWhileTheDiskRefusesAndWritesThemLater) {
-  auto recorder = EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
+  auto recorder =
+      EventRecorder::start({.dir = dir_, .batch_wait = std::chrono::milliseconds(0)}, clock_, {});
   ASSERT_TRUE(recorder);
   std::filesystem::remove_all(dir_);
   clock_.advance(std::chrono::hours(24));  // the next write needs a new file
@@ -245,7 +254,8 @@ TEST_F(EventLogTest, ReadsPastALineLongerThanAnyEvent) {
 }
 
 TEST_F(EventLogTest, RecorderCountsWhatDoesNotFit) {
-  auto recorder = EventRecorder::start({.dir = dir_, .max_queued = 10, .batch_wait = std::chrono::milliseconds(50)}, clock_, {});
+  auto recorder = EventRecorder::start(
+      {.dir = dir_, .max_queued = 10, .batch_wait = std::chrono::milliseconds(50)}, clock_, {});
   ASSERT_TRUE(recorder);
   for (int i = 0; i < 1'000; ++i) (*recorder)->record(sample());
   EXPECT_GT((*recorder)->dropped(), 0U);

@@ -14,10 +14,12 @@ namespace asahi::gateway {
 namespace {
 
 constexpr std::string_view kColumns[] = {
-    "event_id",     "request_id",   "timestamp",   "user_id",       "org_id",         "task_type",      "model_selected",
-    "cache_hit",    "cache_tier",   "input_tokens", "output_tokens", "total_tokens",   "latency_ms",     "cost",
-    "routing_reason", "quality_score", "event_type", "routing_mode", "provider",       "baseline_cost",  "savings",
-    "cache_similarity", "tokens_saved", "fallback_used", "error_code", "api_key_prefix", "streamed",    "retries"};
+    "event_id",       "request_id",       "timestamp",    "user_id",       "org_id",
+    "task_type",      "model_selected",   "cache_hit",    "cache_tier",    "input_tokens",
+    "output_tokens",  "total_tokens",     "latency_ms",   "cost",          "routing_reason",
+    "quality_score",  "event_type",       "routing_mode", "provider",      "baseline_cost",
+    "savings",        "cache_similarity", "tokens_saved", "fallback_used", "error_code",
+    "api_key_prefix", "streamed",         "retries"};
 constexpr std::size_t kRowsPerInsert = 50;
 
 std::string insert_sql(std::size_t rows) {
@@ -36,8 +38,8 @@ std::string insert_sql(std::size_t rows) {
   return sql + " ON CONFLICT (event_id) DO NOTHING";
 }
 
-/// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row would hold up all that
-/// come after it.
+/// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
+/// would hold up all that come after it.
 std::string storable(std::string text, std::size_t limit) {
   std::erase(text, '\0');
   if (text.size() <= limit) return text;
@@ -76,13 +78,16 @@ void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
   params.push_back(count(static_cast<std::int64_t>(std::clamp(event.latency_ms, 0.0, 1e9) + 0.5)));
   params.push_back(money(event.cost));
   params.push_back(text_or_null(event.routing_reason, 2'000));
-  params.push_back(event.quality_score > 0 ? sql::Value(fmt::format("{:.2f}", event.quality_score)) : sql::Value{});
+  params.push_back(event.quality_score > 0 ? sql::Value(fmt::format("{:.2f}", event.quality_score))
+                                           : sql::Value{});
   params.push_back(text_or_null(event.event_type, 30));
   params.push_back(text_or_null(event.routing_mode, 20));
   params.push_back(text_or_null(event.provider, 50));
   params.push_back(money(event.baseline_cost));
   params.push_back(money(event.savings()));
-  params.push_back(event.cache_similarity > 0 ? sql::Value(fmt::format("{:.4f}", event.cache_similarity)) : sql::Value{});
+  params.push_back(event.cache_similarity > 0
+                       ? sql::Value(fmt::format("{:.4f}", event.cache_similarity))
+                       : sql::Value{});
   params.push_back(count(event.tokens_saved));
   params.emplace_back(std::int64_t{event.fallback_used});
   params.push_back(text_or_null(event.error_code, 50));
@@ -93,8 +98,11 @@ void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
 
 }  // namespace
 
-EventLoader::EventLoader(Options options, sql::Database& database, std::function<Result<void>()> first_caught_up)
-    : options_(std::move(options)), database_(database), first_caught_up_(std::move(first_caught_up)) {}
+EventLoader::EventLoader(Options options, sql::Database& database,
+                         std::function<Result<void>()> first_caught_up)
+    : options_(std::move(options)),
+      database_(database),
+      first_caught_up_(std::move(first_caught_up)) {}
 
 EventLoader::~EventLoader() {
   {
@@ -146,7 +154,8 @@ void EventLoader::run() {
       }
       if (!loaded) {
         if (healthy_.exchange(false)) {
-          logger_.error("events wait in the log: the database refuses them", {{"error", loaded.error().message}});
+          logger_.error("events wait in the log: the database refuses them",
+                        {{"error", loaded.error().message}});
         }
         position_known_ = false;
         std::unique_lock lock(mutex_);
@@ -168,9 +177,12 @@ void EventLoader::run() {
 
 Result<bool> EventLoader::load_batch() {
   if (!position_known_) {
-    ASAHI_TRY(const sql::Rows rows, database_.query_blocking(
-        {"SELECT file, byte_offset FROM event_log_positions WHERE node_id = ?", {options_.node_id}}));
-    position_ = rows.empty() ? LogPosition{} : LogPosition{rows.text(0, "file"), rows.integer(0, "byte_offset")};
+    ASAHI_TRY(const sql::Rows rows,
+              database_.query_blocking(
+                  {"SELECT file, byte_offset FROM event_log_positions WHERE node_id = ?",
+                   {options_.node_id}}));
+    position_ = rows.empty() ? LogPosition{}
+                             : LogPosition{rows.text(0, "file"), rows.integer(0, "byte_offset")};
     position_known_ = true;
   }
   ASAHI_TRY(const LogBatch batch, read_log(options_.dir, position_, options_.batch_bytes));
@@ -184,7 +196,8 @@ Result<bool> EventLoader::load_batch() {
       events.push_back(std::move(*event));
     } else {
       skipped_.fetch_add(1, std::memory_order_relaxed);
-      logger_.warning("skipped a corrupt event line", {{"file", batch.next.file}, {"before_offset", batch.next.offset}});
+      logger_.warning("skipped a corrupt event line",
+                      {{"file", batch.next.file}, {"before_offset", batch.next.offset}});
     }
   }
   auto stored = database_.transaction_blocking([&](sql::Session& session) -> Result<void> {
@@ -193,11 +206,13 @@ Result<bool> EventLoader::load_batch() {
       sql::Statement insert{insert_sql(rows), {}};
       insert.params.reserve(rows * std::size(kColumns));
       for (std::size_t i = 0; i < rows; ++i) append_row(insert.params, events[begin + i]);
-      if (auto inserted = session.query(insert); !inserted) return std::unexpected(inserted.error());
+      if (auto inserted = session.query(insert); !inserted)
+        return std::unexpected(inserted.error());
     }
     auto moved_on = session.query(
         {"INSERT INTO event_log_positions (node_id, file, byte_offset) VALUES (?, ?, ?) "
-         "ON CONFLICT (node_id) DO UPDATE SET file = excluded.file, byte_offset = excluded.byte_offset",
+         "ON CONFLICT (node_id) DO UPDATE SET file = excluded.file, byte_offset = "
+         "excluded.byte_offset",
          {options_.node_id, batch.next.file, batch.next.offset}});
     if (!moved_on) return std::unexpected(moved_on.error());
     return {};

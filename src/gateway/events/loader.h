@@ -15,21 +15,24 @@
 
 namespace asahi::gateway {
 
-/// Carries the event log into `inference_events`. The log is the truth: a batch's rows and the position behind them are
-/// committed in one transaction, so a crash or an absent database neither loses an event nor stores one twice. While the
-/// database is away the log grows on disk and is read on from the stored position afterwards.
-/// Runs on a low-priority thread: under saturation rows lag behind, requests do not.
+/// Carries the event log into `inference_events`. The log is the truth: a batch's rows and the
+/// position behind them are committed in one transaction, so a crash or an absent database neither
+/// loses an event nor stores one twice. While the database is away the log grows on disk and is
+/// read on from the stored position afterwards. Runs on a low-priority thread: under saturation
+/// rows lag behind, requests do not.
 class EventLoader {
  public:
   struct Options {
     std::string dir = "data/logs";
-    std::string node_id;  ///< several nodes may share one database; each has its own log and position
+    std::string
+        node_id;  ///< several nodes may share one database; each has its own log and position
     std::size_t batch_bytes = 256 * 1024;
     std::chrono::milliseconds retry{1'000};
   };
-  /// `first_caught_up` runs once on the loader's thread, when all that the log held at the start is in the table; again
-  /// after `retry` as long as it fails. May be null.
-  EventLoader(Options options, sql::Database& database, std::function<Result<void>()> first_caught_up = nullptr);
+  /// `first_caught_up` runs once on the loader's thread, when all that the log held at the start is
+  /// in the table; again after `retry` as long as it fails. May be null.
+  EventLoader(Options options, sql::Database& database,
+              std::function<Result<void>()> first_caught_up = nullptr);
   ~EventLoader();
 
   void start();

@@ -8,7 +8,8 @@
 
 namespace asahi::gateway {
 
-Result<void> each_event(const std::string& dir, const std::function<void(const InferenceEvent&)>& visit,
+Result<void> each_event(const std::string& dir,
+                        const std::function<void(const InferenceEvent&)>& visit,
                         const std::function<void(const UnreadableLine&)>& unreadable) {
   for (const std::string& file : log_files(dir)) {
     std::ifstream in(dir + '/' + file);

@@ -14,9 +14,10 @@ struct UnreadableLine {
   std::size_t line = 0;  ///< from 1
 };
 
-/// Visits the events of `<dir>/events_*.jsonl`, oldest first; a process may be writing meanwhile. Blocking.
-/// Errors: unavailable when a file cannot be read.
-Result<void> each_event(const std::string& dir, const std::function<void(const InferenceEvent&)>& visit,
+/// Visits the events of `<dir>/events_*.jsonl`, oldest first; a process may be writing meanwhile.
+/// Blocking. Errors: unavailable when a file cannot be read.
+Result<void> each_event(const std::string& dir,
+                        const std::function<void(const InferenceEvent&)>& visit,
                         const std::function<void(const UnreadableLine&)>& unreadable);
 
 }  // namespace asahi::gateway

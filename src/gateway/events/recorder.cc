@@ -11,11 +11,15 @@ constexpr std::chrono::milliseconds kConsiderateTime{2};
 Result<std::unique_ptr<EventRecorder>> EventRecorder::start(Options options, const Clock& clock,
                                                             std::vector<Observer> observers) {
   ASAHI_TRY(EventLog log, EventLog::open(options.dir, clock));
-  return std::unique_ptr<EventRecorder>(new EventRecorder(std::move(options), std::move(log), std::move(observers)));
+  return std::unique_ptr<EventRecorder>(
+      new EventRecorder(std::move(options), std::move(log), std::move(observers)));
 }
 
 EventRecorder::EventRecorder(Options options, EventLog log, std::vector<Observer> observers)
-    : options_(std::move(options)), log_(std::move(log)), observers_(std::move(observers)), thread_([this] { run(); }) {}
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      observers_(std::move(observers)),
+      thread_([this] { run(); }) {}
 
 EventRecorder::~EventRecorder() {
   {
@@ -73,10 +77,12 @@ void EventRecorder::run() {
       stopping = stop_;
     }
     if (!batch.empty()) {
-      // An event loop may wait for this core: it gets it after one event, not after the whole batch. Where others want
-      // the core as well, or it is never free, that would keep the events waiting instead: no more of it then.
-      const auto patience = batch.size() <= kConsiderateBatch ? std::chrono::steady_clock::now() + kConsiderateTime
-                                                              : std::chrono::steady_clock::time_point::min();
+      // An event loop may wait for this core: it gets it after one event, not after the whole
+      // batch. Where others want the core as well, or it is never free, that would keep the events
+      // waiting instead: no more of it then.
+      const auto patience = batch.size() <= kConsiderateBatch
+                                ? std::chrono::steady_clock::now() + kConsiderateTime
+                                : std::chrono::steady_clock::time_point::min();
       const auto step_back = [patience] {
         if (std::chrono::steady_clock::now() < patience) std::this_thread::yield();
       };
@@ -88,17 +94,22 @@ void EventRecorder::run() {
       }
       auto appended = log_.append(lines);
       while (!appended) {
-        // Disk full or gone: requests go on; the events wait here and further ones in the bounded queue.
-        if (healthy_.exchange(false)) logger_.error("events cannot be written; they are kept in memory", {{"error", appended.error().message}});
+        // Disk full or gone: requests go on; the events wait here and further ones in the bounded
+        // queue.
+        if (healthy_.exchange(false))
+          logger_.error("events cannot be written; they are kept in memory",
+                        {{"error", appended.error().message}});
         {
           std::unique_lock lock(mutex_);
           if (wake_.wait_for(lock, std::chrono::seconds(1), [&] { return stop_; })) {
             dropped_.fetch_add(batch.size(), std::memory_order_relaxed);
-            logger_.critical("events were lost at shutdown: the log cannot be written", {{"events", batch.size()}});
+            logger_.critical("events were lost at shutdown: the log cannot be written",
+                             {{"events", batch.size()}});
             return;
           }
         }
-        // A part may have been written: the lines then stand twice, and the loader keeps one row per event id.
+        // A part may have been written: the lines then stand twice, and the loader keeps one row
+        // per event id.
         appended = log_.append(lines);
       }
       if (!healthy_.exchange(true)) logger_.info("events are written again");
@@ -107,7 +118,8 @@ void EventRecorder::run() {
         for (const Observer& observer : observers_) observer(event);
         step_back();
       }
-      // Before anybody hears that the batch is through: who waited for that may end what the callback needs.
+      // Before anybody hears that the batch is through: who waited for that may end what the
+      // callback needs.
       if (on_written_) on_written_();
       {
         const std::scoped_lock lock(mutex_);
@@ -120,7 +132,8 @@ void EventRecorder::run() {
     }
     const auto now = std::chrono::steady_clock::now();
     if (unsynced && (stopping || now - last_sync >= options_.sync_interval)) {
-      if (auto synced = log_.sync(); !synced) logger_.warning("event log sync failed", {{"error", synced.error().message}});
+      if (auto synced = log_.sync(); !synced)
+        logger_.warning("event log sync failed", {{"error", synced.error().message}});
       last_sync = now;
       unsynced = false;
     }

@@ -16,26 +16,28 @@
 
 namespace asahi::gateway {
 
-/// Takes events off the request path: a bounded queue, one writer thread that appends them in batches to the daily log and
-/// shows each to the observers (metrics, totals). `record` costs a lock and a move and never waits; when the queue is full
-/// the event is counted as dropped. When the disk refuses, events wait in the queue and `healthy` turns false.
+/// Takes events off the request path: a bounded queue, one writer thread that appends them in
+/// batches to the daily log and shows each to the observers (metrics, totals). `record` costs a
+/// lock and a move and never waits; when the queue is full the event is counted as dropped. When
+/// the disk refuses, events wait in the queue and `healthy` turns false.
 class EventRecorder {
  public:
   using Observer = std::function<void(const InferenceEvent&)>;
   struct Options {
     std::string dir = "data/logs";
     std::size_t max_queued = 262'144;
-    std::chrono::milliseconds batch_wait{2};       ///< gathered before one write
+    std::chrono::milliseconds batch_wait{2};         ///< gathered before one write
     std::chrono::milliseconds sync_interval{1'000};  ///< fsync at most this late
   };
 
-  static Result<std::unique_ptr<EventRecorder>> start(Options options, const Clock& clock, std::vector<Observer> observers);
+  static Result<std::unique_ptr<EventRecorder>> start(Options options, const Clock& clock,
+                                                      std::vector<Observer> observers);
   /// Writes what is queued, syncs, joins.
   ~EventRecorder();
 
   void record(InferenceEvent event);
-  /// Returns when everything recorded before the call is in the log and seen by the observers and the callback, or after
-  /// `limit`.
+  /// Returns when everything recorded before the call is in the log and seen by the observers and
+  /// the callback, or after `limit`.
   bool flush(std::chrono::milliseconds limit);
 
   /// Events recorded that the log and the observers have not seen yet.
@@ -47,7 +49,8 @@ class EventRecorder {
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
   std::uint64_t recorded() const { return recorded_.load(std::memory_order_relaxed); }
   bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
-  /// Called on the writer's thread after each batch reached the log (wakes the loader). Set before the first event.
+  /// Called on the writer's thread after each batch reached the log (wakes the loader). Set before
+  /// the first event.
   void on_written(std::function<void()> callback) { on_written_ = std::move(callback); }
 
  private:

@@ -11,7 +11,8 @@ OrgTotals& OrgTotals::operator+=(const OrgTotals& other) {
   latency_ms_sum += other.latency_ms_sum;
   quality_sum += other.quality_sum;
   quality_count += other.quality_count;
-  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier) hits_by_tier[tier] += other.hits_by_tier[tier];
+  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier)
+    hits_by_tier[tier] += other.hits_by_tier[tier];
   lookups += other.lookups;
   for (const auto& [model, spent] : other.cost_by_model) cost_by_model[model] += spent;
   for (const auto& [model, count] : other.requests_by_model) requests_by_model[model] += count;

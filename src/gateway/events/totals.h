@@ -16,7 +16,7 @@ struct OrgTotals {
   std::int64_t requests = 0;
   std::int64_t errors = 0;
   NanoUsd cost, baseline_cost, cache_saved;
-  double latency_ms_sum = 0;                   ///< of answered requests
+  double latency_ms_sum = 0;  ///< of answered requests
   double quality_sum = 0;
   std::int64_t quality_count = 0;
   std::array<std::int64_t, 4> hits_by_tier{};  ///< index 1–3

@@ -66,8 +66,10 @@ std::vector<RateLimiter::Ask> asks_of(const Terms& terms, const ModelProfile& mo
   const auto add = [&](LimitScope scope, Limit::Unit unit, std::string id,
                        std::optional<std::int64_t> most) {
     if (!most) return;
-    asks.push_back({.limit = {.scope = scope, .unit = unit, .id = std::move(id), .max = *most, .org = caller_org},
-                    .amount = unit == Limit::Unit::kTokens ? tokens : 1});
+    asks.push_back(
+        {.limit =
+             {.scope = scope, .unit = unit, .id = std::move(id), .max = *most, .org = caller_org},
+         .amount = unit == Limit::Unit::kTokens ? tokens : 1});
   };
   using enum Limit::Unit;
   const identity::Principal& caller = *terms.caller;
@@ -122,14 +124,14 @@ std::unexpected<Refusal> over_budget(BudgetLedger& ledger, const Terms& terms, E
   return std::unexpected(std::move(refusal));
 }
 
-void give_back(RateLimiter& limiter, std::span<const RateLimiter::Ask> asks, identity::LimitStamp taken) {
+void give_back(RateLimiter& limiter, std::span<const RateLimiter::Ask> asks,
+               identity::LimitStamp taken) {
   for (const RateLimiter::Ask& ask : asks) limiter.adjust(ask.limit, -ask.amount, taken);
 }
 
 }  // namespace
 
 // ---- Reservation
-// ----------------------------------------------------------------------------------------------------
 
 Reservation::Reservation(Reservation&& other) noexcept
     : budget_(std::move(other.budget_)),
@@ -170,7 +172,6 @@ void Reservation::settle(NanoUsd cost, std::int64_t tokens) {
 }
 
 // ---- Governor
-// -------------------------------------------------------------------------------------------------------
 
 Governor::Governor(Options options, Parts parts) : options_(options), parts_(parts) {}
 
@@ -191,7 +192,9 @@ std::shared_ptr<const OrgRules> Governor::meanwhile(const identity::Principal& c
   }
   if (!rules) return nullptr;
   ++reading_;
-  net::Loop::current()->spawn("rules of an organisation", [this, org = caller.org_id]() -> Aw<void> { return read_again(org); });
+  net::Loop::current()->spawn(
+      "rules of an organisation",
+      [this, org = caller.org_id]() -> Aw<void> { return read_again(org); });
   return rules;
 }
 

@@ -87,9 +87,9 @@ class Governor {
   };
   Governor(Options options, Parts parts);
 
-  /// The rules for a caller; empty optional: not in the process's memory, ask `terms`. Rules that are merely old hold while
-  /// they are read again behind the call, and callers without a credential have none until some are read: no call waits
-  /// for a database that hangs.
+  /// The rules for a caller; empty optional: not in the process's memory, ask `terms`. Rules that
+  /// are merely old hold while they are read again behind the call, and callers without a
+  /// credential have none until some are read: no call waits for a database that hangs.
   std::optional<Terms> try_terms(std::shared_ptr<const identity::Principal> caller);
   /// Errors: unavailable, timeout (the database is away and nothing is remembered).
   Task<Terms> terms(std::shared_ptr<const identity::Principal> caller);

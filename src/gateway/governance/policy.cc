@@ -91,16 +91,17 @@ std::string_view obstacle(const PolicyBounds& bounds, const identity::Principal&
 
 std::unexpected<Refusal> over_budget(std::string_view period, NanoUsd limit, NanoUsd spend,
                                      NanoUsd estimate) {
-  auto refusal = refuse(Errc::kRateLimited, "budget_exceeded",
-                        fmt::format("the {} budget of ${:.6f} leaves no room: ${:.6f} is spent or reserved "
-                                    "and this call is estimated at ${:.6f}; "
-                                    "raise max_cost_per_{} or wait",
-                                    period == "day" ? "daily" : "monthly", shown_dollars(limit),
-                                    shown_dollars(spend), shown_dollars(estimate), period),
-                        {{period == "day" ? "daily_limit" : "monthly_limit", shown_dollars(limit)},
-                         {"current_spend", shown_dollars(spend)},
-                         {"estimated_cost", shown_dollars(estimate)},
-                         {"period", period}});
+  auto refusal =
+      refuse(Errc::kRateLimited, "budget_exceeded",
+             fmt::format("the {} budget of ${:.6f} leaves no room: ${:.6f} is spent or reserved "
+                         "and this call is estimated at ${:.6f}; "
+                         "raise max_cost_per_{} or wait",
+                         period == "day" ? "daily" : "monthly", shown_dollars(limit),
+                         shown_dollars(spend), shown_dollars(estimate), period),
+             {{period == "day" ? "daily_limit" : "monthly_limit", shown_dollars(limit)},
+              {"current_spend", shown_dollars(spend)},
+              {"estimated_cost", shown_dollars(estimate)},
+              {"period", period}});
   refusal.error().error.retry_after =
       period == "day" ? std::chrono::minutes(1) : std::chrono::hours(1);
   return refusal;
@@ -249,10 +250,11 @@ Verdict check_request_cost(const PolicyBounds& bounds, NanoUsd estimate) {
   if (estimate <= most) return {};
   return refuse(
       Errc::kRateLimited, "budget_exceeded",
-      fmt::format("this call is estimated at ${:.6f}; the organisation allows ${:.6f} per request. Send "
-                  "less text, a "
-                  "lower max_tokens, or let a cheaper model answer",
-                  shown_dollars(estimate), shown_dollars(most)),
+      fmt::format(
+          "this call is estimated at ${:.6f}; the organisation allows ${:.6f} per request. Send "
+          "less text, a "
+          "lower max_tokens, or let a cheaper model answer",
+          shown_dollars(estimate), shown_dollars(most)),
       {{"max_cost_per_request", shown_dollars(most)}, {"estimated_cost", shown_dollars(estimate)}});
 }
 

@@ -239,8 +239,8 @@ PolicyStore::PolicyStore(Options options, sql::Database& database, const Clock& 
     : options_(std::move(options)), database_(database), clock_(clock) {}
 
 bool same_rules(const OrgRules& one, const OrgRules& other) {
-  return one.has_policy == other.has_policy && one.policy == other.policy && one.has_profile == other.has_profile &&
-         one.profile == other.profile;
+  return one.has_policy == other.has_policy && one.policy == other.policy &&
+         one.has_profile == other.has_profile && one.profile == other.profile;
 }
 
 std::shared_ptr<const OrgRules> PolicyStore::try_get(std::string_view org) const {

@@ -101,7 +101,6 @@ Result<json::value> read_body(const http::Context& context) {
 }
 
 // ---- Policies
-// -------------------------------------------------------------------------------------------------------
 
 std::unexpected<Error> no_policy(const std::string& org) {
   return missing(
@@ -209,7 +208,6 @@ Task<http::Response> put_own_policy(const GovernanceParts& parts, http::Context&
 }
 
 // ---- Compliance
-// -----------------------------------------------------------------------------------------------------
 
 Task<http::Response> get_profile(const GovernanceParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const std::string org,
@@ -292,7 +290,6 @@ Task<http::Response> get_own_report(const GovernanceParts& parts, http::Context&
 }
 
 // ---- Usage
-// ----------------------------------------------------------------------------------------------------------
 
 template <class T>
 json::value or_null(const std::optional<T>& value) {
@@ -361,7 +358,6 @@ Task<http::Response> get_usage(const GovernanceParts& parts, http::Context& cont
 }
 
 // ---- Rights of data subjects
-// ----------------------------------------------------------------------------------------
 
 Result<std::string> subject(const http::Context& context) {
   const std::string user = context.request.query_param("user_id").value_or("");

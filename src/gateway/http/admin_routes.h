@@ -35,17 +35,20 @@ struct ServiceParts {
   std::function<bool()> governance_healthy;  ///< may be null
 };
 
-/// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*, /analytics/prometheus.
+/// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*,
+/// /analytics/prometheus.
 void add_service_routes(http::Router& router, ServiceParts parts);
-/// DELETE /cache, /cache/clear, /cache/expired, GET /cache/export, /cache/entries, /cache/stats (spec §2.5).
+/// DELETE /cache, /cache/clear, /cache/expired, GET /cache/export, /cache/entries, /cache/stats
+/// (spec §2.5).
 void add_cache_routes(http::Router& router, ServiceParts parts);
 /// GET /openapi.json, /docs, /redoc.
 void add_docs_routes(http::Router& router);
-/// The dashboard: / and its assets. It keeps its pages behind '#', so that they never stand in the way of API paths.
+/// The dashboard: / and its assets. It keeps its pages behind '#', so that they never stand in the
+/// way of API paths.
 void add_dashboard_routes(http::Router& router);
 
 /// Adds a handler under its bare path and under /api/v1 (spec §2.0). `access`: as in http::Route.
-void add_both(http::Router& router, http::Method method, const std::string& pattern, std::string_view access,
-              http::Handler handler);
+void add_both(http::Router& router, http::Method method, const std::string& pattern,
+              std::string_view access, http::Handler handler);
 
 }  // namespace asahi::gateway

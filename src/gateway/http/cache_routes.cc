@@ -9,10 +9,13 @@
 namespace asahi::gateway {
 namespace {
 
-const std::string& org_of(const http::Context& context) { return identity::principal_of(context).org_id; }
+const std::string& org_of(const http::Context& context) {
+  return identity::principal_of(context).org_id;
+}
 
 std::string removed_body(std::uint64_t tier_1) {
-  return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":0,"tier_3":0}},"total":{}}})", tier_1, tier_1);
+  return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":0,"tier_3":0}},"total":{}}})", tier_1,
+                     tier_1);
 }
 
 /// `tier` of the query: empty, 1, 2 or 3.
@@ -25,13 +28,15 @@ Result<std::optional<int>> tier_param(const http::Context& context) {
   return (*tier)[0] - '0';
 }
 
-Result<std::size_t> limit_param(const http::Context& context, std::size_t fallback, std::size_t most) {
+Result<std::size_t> limit_param(const http::Context& context, std::size_t fallback,
+                                std::size_t most) {
   const auto text = context.request.query_param("limit");
   if (!text) return fallback;
   std::size_t limit = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
   if (error != std::errc{} || end != text->data() + text->size() || limit < 1 || limit > most) {
-    return fail_field("limit", fmt::format("limit is '{}'; it must be a whole number from 1 to {}", *text, most));
+    return fail_field(
+        "limit", fmt::format("limit is '{}'; it must be a whole number from 1 to {}", *text, most));
   }
   return limit;
 }
@@ -65,76 +70,94 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
   };
   add_both(router, http::Method::kDelete, "/cache/clear", "manage_policy", clear);
   add_both(router, http::Method::kDelete, "/cache", "manage_policy", clear);
-  add_both(router, http::Method::kDelete, "/cache/expired", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
-    auto removed = co_await parts.cache.clear_expired();
-    if (!removed) co_return native_error(removed.error(), context);
-    co_return http::Response::json(200, removed_body(removed->tier_1));
-  });
-  add_both(router, http::Method::kGet, "/cache/stats", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
-    auto stats = co_await parts.cache.stats();
-    if (!stats) co_return native_error(stats.error(), context);
-    const OrgTotals totals = parts.totals.of(org_of(context));
-    const std::int64_t hits = totals.hits_by_tier[1];
-    co_return http::Response::json(
-        200, write_json(json::object{
-                 {"backend", parts.cache.backend()},
-                 {"degraded", parts.cache.degraded()},
-                 {"entries", stats->entries},
-                 {"bytes", stats->bytes},
-                 {"evictions", stats->evictions},
-                 {"exact", {{"hits", hits}, {"misses", totals.lookups - hits}}},
-                 {"hit_rate", totals.lookups == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(totals.lookups)}}));
-  });
-  add_both(router, http::Method::kGet, "/cache/entries", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
-    auto tier = tier_param(context);
-    if (!tier) co_return native_error(tier.error(), context);
-    auto limit = limit_param(context, 50, 500);
-    if (!limit) co_return native_error(limit.error(), context);
-    json::array entries;
-    if (!*tier || **tier == 1) {
-      auto listed = co_await parts.cache.each(org_of(context), [&](const cache::Entry& entry, const Answer& answer) {
-        json::object row = entry_json(entry, answer, false);
-        row["ttl_seconds_left"] = entry.ttl_left ? std::chrono::duration_cast<std::chrono::seconds>(*entry.ttl_left).count() : -1;
-        entries.push_back(std::move(row));
-        return entries.size() < *limit;
+  add_both(router, http::Method::kDelete, "/cache/expired", "manage_policy",
+           [parts](http::Context& context) -> Aw<http::Response> {
+             auto removed = co_await parts.cache.clear_expired();
+             if (!removed) co_return native_error(removed.error(), context);
+             co_return http::Response::json(200, removed_body(removed->tier_1));
+           });
+  add_both(router, http::Method::kGet, "/cache/stats", "manage_policy",
+           [parts](http::Context& context) -> Aw<http::Response> {
+             auto stats = co_await parts.cache.stats();
+             if (!stats) co_return native_error(stats.error(), context);
+             const OrgTotals totals = parts.totals.of(org_of(context));
+             const std::int64_t hits = totals.hits_by_tier[1];
+             co_return http::Response::json(
+                 200,
+                 write_json(json::object{
+                     {"backend", parts.cache.backend()},
+                     {"degraded", parts.cache.degraded()},
+                     {"entries", stats->entries},
+                     {"bytes", stats->bytes},
+                     {"evictions", stats->evictions},
+                     {"exact", {{"hits", hits}, {"misses", totals.lookups - hits}}},
+                     {"hit_rate", totals.lookups == 0 ? 0.0
+                                                      : static_cast<double>(hits) /
+                                                            static_cast<double>(totals.lookups)}}));
+           });
+  add_both(
+      router, http::Method::kGet, "/cache/entries", "manage_policy",
+      [parts](http::Context& context) -> Aw<http::Response> {
+        auto tier = tier_param(context);
+        if (!tier) co_return native_error(tier.error(), context);
+        auto limit = limit_param(context, 50, 500);
+        if (!limit) co_return native_error(limit.error(), context);
+        json::array entries;
+        if (!*tier || **tier == 1) {
+          auto listed = co_await parts.cache.each(
+              org_of(context), [&](const cache::Entry& entry, const Answer& answer) {
+                json::object row = entry_json(entry, answer, false);
+                row["ttl_seconds_left"] =
+                    entry.ttl_left
+                        ? std::chrono::duration_cast<std::chrono::seconds>(*entry.ttl_left).count()
+                        : -1;
+                entries.push_back(std::move(row));
+                return entries.size() < *limit;
+              });
+          if (!listed) co_return native_error(listed.error(), context);
+        }
+        const std::size_t count = entries.size();
+        co_return http::Response::json(
+            200, write_json(json::object{{"entries", std::move(entries)}, {"count", count}}));
       });
-      if (!listed) co_return native_error(listed.error(), context);
-    }
-    const std::size_t count = entries.size();
-    co_return http::Response::json(200, write_json(json::object{{"entries", std::move(entries)}, {"count", count}}));
-  });
-  add_both(router, http::Method::kGet, "/cache/export", "manage_policy", [parts](http::Context& context) -> Aw<http::Response> {
-    const bool with_response = context.request.query_param("include_response") == "true";
-    const auto format = context.request.query_param("format").value_or("json");
-    if (format != "json" && format != "ndjson") {
-      const auto wrong = fail_field("format", fmt::format("format is '{}'; it must be json or ndjson", format));
-      co_return native_error(wrong.error(), context);
-    }
-    const std::string org = org_of(context);
-    http::Response response;
-    response.headers.add("Content-Type", format == "ndjson" ? "application/x-ndjson" : "application/json");
-    response.headers.add("Content-Disposition", fmt::format("attachment; filename=\"asahi-cache.{}\"", format));
-    response.stream = [parts, org, with_response, lines = format == "ndjson"](http::BodyWriter& writer) -> Task<void> {
-      std::string chunk = lines ? "" : R"({"entries":[)";
-      std::size_t count = 0;
-      auto listed = co_await parts.cache.each(org, [&](const cache::Entry& entry, const Answer& answer) {
-        if (!lines && count > 0) chunk += ',';
-        chunk += write_json(entry_json(entry, answer, with_response));
-        if (lines) chunk += '\n';
-        ++count;
-        return true;
-      });
-      if (!listed) co_return std::unexpected(std::move(listed.error()));
-      if (!lines) chunk += fmt::format("],\"count\":{}}}", count);
-      constexpr std::size_t kPiece = 256 * 1024;
-      for (std::size_t at = 0; at < chunk.size(); at += kPiece) {
-        auto written = co_await writer.write(chunk.substr(at, kPiece));
-        if (!written) co_return std::unexpected(std::move(written.error()));
-      }
-      co_return Result<void>{};
-    };
-    co_return response;
-  });
+  add_both(router, http::Method::kGet, "/cache/export", "manage_policy",
+           [parts](http::Context& context) -> Aw<http::Response> {
+             const bool with_response = context.request.query_param("include_response") == "true";
+             const auto format = context.request.query_param("format").value_or("json");
+             if (format != "json" && format != "ndjson") {
+               const auto wrong = fail_field(
+                   "format", fmt::format("format is '{}'; it must be json or ndjson", format));
+               co_return native_error(wrong.error(), context);
+             }
+             const std::string org = org_of(context);
+             http::Response response;
+             response.headers.add("Content-Type",
+                                  format == "ndjson" ? "application/x-ndjson" : "application/json");
+             response.headers.add("Content-Disposition",
+                                  fmt::format("attachment; filename=\"asahi-cache.{}\"", format));
+             response.stream = [parts, org, with_response, lines = format == "ndjson"](
+                                   http::BodyWriter& writer) -> Task<void> {
+               std::string chunk = lines ? "" : R"({"entries":[)";
+               std::size_t count = 0;
+               auto listed = co_await parts.cache.each(
+                   org, [&](const cache::Entry& entry, const Answer& answer) {
+                     if (!lines && count > 0) chunk += ',';
+                     chunk += write_json(entry_json(entry, answer, with_response));
+                     if (lines) chunk += '\n';
+                     ++count;
+                     return true;
+                   });
+               if (!listed) co_return std::unexpected(std::move(listed.error()));
+               if (!lines) chunk += fmt::format("],\"count\":{}}}", count);
+               constexpr std::size_t kPiece = 256 * 1024;
+               for (std::size_t at = 0; at < chunk.size(); at += kPiece) {
+                 auto written = co_await writer.write(chunk.substr(at, kPiece));
+                 if (!written) co_return std::unexpected(std::move(written.error()));
+               }
+               co_return Result<void>{};
+             };
+             co_return response;
+           });
 }
 
 }  // namespace asahi::gateway

@@ -23,11 +23,14 @@ http::Response file_response(const EmbeddedFile& file, std::string_view path) {
   http::Response response;
   response.headers.add("Content-Type", std::string(content_type(path)));
   // Names of built assets carry a digest of their content; the pages do not.
-  response.headers.add("Cache-Control", path.starts_with("dashboard/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
+  response.headers.add("Cache-Control", path.starts_with("dashboard/assets/")
+                                            ? "public, max-age=31536000, immutable"
+                                            : "no-cache");
   // Dialogs set inline styles; a dashboard may be pointed at another gateway.
   if (path == "dashboard/index.html") {
     response.headers.add("Content-Security-Policy",
-                         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; "
+                         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' "
+                         "data:; connect-src *; "
                          "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
   }
   response.body = std::string(file.bytes);
@@ -36,24 +39,37 @@ http::Response file_response(const EmbeddedFile& file, std::string_view path) {
 
 http::Response page(std::string_view name) {
   const EmbeddedFile* file = embedded_file(name);
-  return file == nullptr ? http::Response::text(404, "not built into this program\n") : file_response(*file, name);
+  return file == nullptr ? http::Response::text(404, "not built into this program\n")
+                         : file_response(*file, name);
 }
 
 }  // namespace
 
 void add_docs_routes(http::Router& router) {
-  router.get("/openapi.json", [](http::Context&) -> Aw<http::Response> { co_return page("api/openapi.json"); }, "public");
+  router.get(
+      "/openapi.json",
+      [](http::Context&) -> Aw<http::Response> { co_return page("api/openapi.json"); }, "public");
   for (const char* path : {"/docs", "/redoc"}) {
-    router.get(path, [](http::Context&) -> Aw<http::Response> { co_return page("api/docs.html"); }, "public");
+    router.get(
+        path, [](http::Context&) -> Aw<http::Response> { co_return page("api/docs.html"); },
+        "public");
   }
 }
 
 void add_dashboard_routes(http::Router& router) {
-  router.get("/", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/index.html"); }, "public");
-  router.get("/favicon.svg", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/favicon.svg"); }, "public");
-  router.get("/assets/{path...}", [](http::Context& context) -> Aw<http::Response> {
-    co_return page(fmt::format("dashboard/assets/{}", context.path_param("path")));
-  }, "public");
+  router.get(
+      "/", [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/index.html"); },
+      "public");
+  router.get(
+      "/favicon.svg",
+      [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/favicon.svg"); },
+      "public");
+  router.get(
+      "/assets/{path...}",
+      [](http::Context& context) -> Aw<http::Response> {
+        co_return page(fmt::format("dashboard/assets/{}", context.path_param("path")));
+      },
+      "public");
 }
 
 }  // namespace asahi::gateway

@@ -33,7 +33,8 @@ http::ErrorWriter vendor_errors(const llm::ClientCodec& codec) {
     const int status = error.reason == "unsupported_media_type" ? 415
                        : error.reason == "model_not_found"      ? 404
                                                                 : http::http_status(error.code);
-    http::Response response = http::Response::json(status, codec.encode_error(error, status, context.request_id));
+    http::Response response =
+        http::Response::json(status, codec.encode_error(error, status, context.request_id));
     add_retry_after(response, error);
     return response;
   };

@@ -47,7 +47,9 @@ double shown_ms(double ms) { return std::round(ms * 1000) / 1000; }
 
 std::string techniques(const Outcome& outcome) {
   std::string out = "[";
-  const auto add = [&](std::string_view name) { out += fmt::format("{}\"{}\"", out.size() > 1 ? "," : "", name); };
+  const auto add = [&](std::string_view name) {
+    out += fmt::format("{}\"{}\"", out.size() > 1 ? "," : "", name);
+  };
   if (outcome.hit) {
     add(outcome.tier == 2 ? "semantic_cache" : outcome.tier == 3 ? "cache_tier_3" : "cache_tier_1");
     if (outcome.shared) add("single_flight");
@@ -72,7 +74,8 @@ class NativeStreamEncoder final : public llm::StreamEncoder {
   }
   void fail(const Error& error, std::string_view request_id, std::string& out) override {
     std::string data = R"({"type":"error","error":)";
-    append_json_string(data, error.reason.empty() ? to_string(error.code) : std::string_view(error.reason));
+    append_json_string(
+        data, error.reason.empty() ? to_string(error.code) : std::string_view(error.reason));
     append_member(data, "message", error.message);
     append_member(data, "request_id", request_id);
     data += '}';
@@ -114,8 +117,9 @@ std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
   return out;
 }
 
-std::string native_body(const Outcome& outcome, std::string_view request_id, std::string_view reply_id,
-                        std::string_view timestamp, std::string_view escaped_text) {
+std::string native_body(const Outcome& outcome, std::string_view request_id,
+                        std::string_view reply_id, std::string_view timestamp,
+                        std::string_view escaped_text) {
   const Answer& answer = *outcome.answer;
   std::string out;
   out.reserve(escaped_text.size() + 1'200);
@@ -126,25 +130,31 @@ std::string native_body(const Outcome& outcome, std::string_view request_id, std
   out += ",\"response\":";
   out += escaped_text;
   append_member(out, "finish_reason", to_string(answer.response.finish));
-  append_member(out, "model_used", answer.model.empty() ? std::string_view("cached") : std::string_view(answer.model));
+  append_member(out, "model_used",
+                answer.model.empty() ? std::string_view("cached") : std::string_view(answer.model));
   append_member(out, "provider", answer.provider);
   append_member(out, "routing_mode", to_string(outcome.mode));
   append_member(out, "routing_reason", outcome.routing_reason);
   append_member(out, "task_type_detected", outcome.task_type);
-  fmt::format_to(std::back_inserter(out),
-                 ",\"fallback_used\":{},\"tokens_input\":{},\"tokens_output\":{},\"tokens_total\":{}",
-                 outcome.fallback_used, outcome.consumed.input, outcome.consumed.output, outcome.consumed.total());
+  fmt::format_to(
+      std::back_inserter(out),
+      ",\"fallback_used\":{},\"tokens_input\":{},\"tokens_output\":{},\"tokens_total\":{}",
+      outcome.fallback_used, outcome.consumed.input, outcome.consumed.output,
+      outcome.consumed.total());
   append_money(out, "cost", outcome.cost);
   append_money(out, "cost_original", outcome.baseline);
   append_money(out, "cost_savings_vs_baseline", outcome.savings());
-  fmt::format_to(std::back_inserter(out),
-                 ",\"cost_savings_percent\":{:.1f},\"latency_ms\":{},\"latency_breakdown\":{{\"cache_lookup_ms\":{},"
-                 "\"routing_ms\":{},\"inference_ms\":{},\"post_processing_ms\":{},\"total_ms\":{}}},\"cache_hit\":{},"
-                 "\"cache_tier\":{},\"cache\":{{\"hit\":{},\"tier\":{},\"similarity\":{},\"cached_query\":",
-                 percent_saved(outcome.baseline, outcome.cost), shown_ms(outcome.total_ms), shown_ms(outcome.lookup_ms),
-                 shown_ms(outcome.routing_ms), shown_ms(outcome.vendor_ms), shown_ms(outcome.post_ms),
-                 shown_ms(outcome.total_ms), outcome.hit, outcome.tier, outcome.hit, outcome.tier,
-                 outcome.hit ? "1.0" : "null");
+  fmt::format_to(
+      std::back_inserter(out),
+      ",\"cost_savings_percent\":{:.1f},\"latency_ms\":{},\"latency_breakdown\":{{\"cache_lookup_"
+      "ms\":{},"
+      "\"routing_ms\":{},\"inference_ms\":{},\"post_processing_ms\":{},\"total_ms\":{}}},\"cache_"
+      "hit\":{},"
+      "\"cache_tier\":{},\"cache\":{{\"hit\":{},\"tier\":{},\"similarity\":{},\"cached_query\":",
+      percent_saved(outcome.baseline, outcome.cost), shown_ms(outcome.total_ms),
+      shown_ms(outcome.lookup_ms), shown_ms(outcome.routing_ms), shown_ms(outcome.vendor_ms),
+      shown_ms(outcome.post_ms), shown_ms(outcome.total_ms), outcome.hit, outcome.tier, outcome.hit,
+      outcome.tier, outcome.hit ? "1.0" : "null");
   if (outcome.hit) {
     append_json_string(out, answer.query);
   } else {
@@ -152,14 +162,16 @@ std::string native_body(const Outcome& outcome, std::string_view request_id, std
   }
   out += "},\"optimization_techniques\":";
   out += techniques(outcome);
-  fmt::format_to(std::back_inserter(out), ",\"predicted_quality\":{:.2f},\"quality_score\":null,\"alternatives\":[",
+  fmt::format_to(std::back_inserter(out),
+                 ",\"predicted_quality\":{:.2f},\"quality_score\":null,\"alternatives\":[",
                  answer.quality);
   for (std::size_t i = 0; i < outcome.alternatives.size(); ++i) {
     const Alternative& other = outcome.alternatives[i];
     out += i == 0 ? "{\"model\":" : ",{\"model\":";
     append_json_string(out, other.model->name);
     append_money(out, "estimated_cost", other.estimated_cost);
-    fmt::format_to(std::back_inserter(out), ",\"estimated_quality\":{:.2f},\"savings_percent\":{:.1f}}}",
+    fmt::format_to(std::back_inserter(out),
+                   ",\"estimated_quality\":{:.2f},\"savings_percent\":{:.1f}}}",
                    other.model->quality, other.savings_percent);
   }
   out += "],\"warnings\":[";
@@ -173,16 +185,21 @@ std::string native_body(const Outcome& outcome, std::string_view request_id, std
 
 std::string response_id(llm::Shape shape) {
   switch (shape) {
-    case llm::Shape::kOpenAiChat: return random_id("chatcmpl-", 24);
-    case llm::Shape::kOpenAiCompletions: return random_id("cmpl-", 24);
-    case llm::Shape::kOpenAiResponses: return random_id("resp_", 32);
-    case llm::Shape::kAnthropic: return random_id("msg_", 24);
-    default: return random_id("resp_", 12);
+    case llm::Shape::kOpenAiChat:
+      return random_id("chatcmpl-", 24);
+    case llm::Shape::kOpenAiCompletions:
+      return random_id("cmpl-", 24);
+    case llm::Shape::kOpenAiResponses:
+      return random_id("resp_", 32);
+    case llm::Shape::kAnthropic:
+      return random_id("msg_", 24);
+    default:
+      return random_id("resp_", 12);
   }
 }
 
-ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatRequest& request, const Answer& answer,
-                            std::int64_t created) {
+ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatRequest& request,
+                            const Answer& answer, std::int64_t created) {
   // Marks that no answer contains by chance: random, made for this one writing.
   const std::string id_mark = random_id("id", 32);
   const std::string extras_mark = "{\"" + random_id("x", 32) + "\":0}";
@@ -193,7 +210,8 @@ ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatReques
   const std::size_t id_at = whole.find(id_mark);
   const std::size_t extras_at = whole.find(extras_mark);
   ReplyTemplate reply;
-  if (id_at == std::string::npos || extras_at == std::string::npos || extras_at < id_at) return reply;
+  if (id_at == std::string::npos || extras_at == std::string::npos || extras_at < id_at)
+    return reply;
   reply.head = whole.substr(0, id_at);
   reply.middle = whole.substr(id_at + id_mark.size(), extras_at - id_at - id_mark.size());
   reply.tail = whole.substr(extras_at + extras_mark.size());
@@ -202,8 +220,10 @@ ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatReques
 
 bool is_streamable(const llm::ChatResponse& response) {
   return std::ranges::all_of(response.parts, [](const llm::Part& part) {
-    return std::holds_alternative<llm::TextPart>(part) || std::holds_alternative<llm::ReasoningPart>(part) ||
-           std::holds_alternative<llm::RefusalPart>(part) || std::holds_alternative<llm::ToolCallPart>(part);
+    return std::holds_alternative<llm::TextPart>(part) ||
+           std::holds_alternative<llm::ReasoningPart>(part) ||
+           std::holds_alternative<llm::RefusalPart>(part) ||
+           std::holds_alternative<llm::ToolCallPart>(part);
   });
 }
 
@@ -232,7 +252,8 @@ std::vector<llm::StreamEvent> as_events(const llm::ChatResponse& response) {
   };
   for (const llm::Part& part : response.parts) {
     if (const auto* text = std::get_if<llm::TextPart>(&part)) words(text->text, Kind::kText);
-    if (const auto* refusal = std::get_if<llm::RefusalPart>(&part)) words(refusal->text, Kind::kRefusal);
+    if (const auto* refusal = std::get_if<llm::RefusalPart>(&part))
+      words(refusal->text, Kind::kRefusal);
     if (const auto* reasoning = std::get_if<llm::ReasoningPart>(&part)) {
       words(reasoning->text, Kind::kReasoning);
       if (!reasoning->signature.empty() || !reasoning->encrypted.empty()) {
@@ -272,6 +293,8 @@ std::vector<llm::StreamEvent> as_events(const llm::ChatResponse& response) {
   return events;
 }
 
-std::unique_ptr<llm::StreamEncoder> make_native_stream_encoder() { return std::make_unique<NativeStreamEncoder>(); }
+std::unique_ptr<llm::StreamEncoder> make_native_stream_encoder() {
+  return std::make_unique<NativeStreamEncoder>();
+}
 
 }  // namespace asahi::gateway

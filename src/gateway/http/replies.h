@@ -16,14 +16,14 @@ namespace asahi::gateway {
 struct Outcome {
   std::shared_ptr<const Answer> answer;
   bool hit = false;
-  int tier = 0;          ///< 1–3 on hits
-  bool shared = false;   ///< joined the vendor call of an identical request (single flight)
+  int tier = 0;         ///< 1–3 on hits
+  bool shared = false;  ///< joined the vendor call of an identical request (single flight)
   RoutingMode mode = RoutingMode::kAutopilot;
   std::string routing_reason;
   std::string task_type;
   bool fallback_used = false;
   std::vector<Alternative> alternatives;
-  llm::Usage consumed;   ///< now: zero on hits
+  llm::Usage consumed;  ///< now: zero on hits
   NanoUsd cost, baseline;
   double lookup_ms = 0, routing_ms = 0, vendor_ms = 0, post_ms = 0, total_ms = 0;
   int retries = 0;
@@ -34,23 +34,26 @@ struct Outcome {
 
 /// The `asahi` object of vendor-shaped replies.
 std::string asahi_object(const Outcome& outcome, std::string_view request_id);
-/// The whole body of POST /infer (spec §2.1). `escaped_text`: the answer as a JSON string with quotes.
-std::string native_body(const Outcome& outcome, std::string_view request_id, std::string_view response_id,
-                        std::string_view timestamp, std::string_view escaped_text);
+/// The whole body of POST /infer (spec §2.1). `escaped_text`: the answer as a JSON string with
+/// quotes.
+std::string native_body(const Outcome& outcome, std::string_view request_id,
+                        std::string_view response_id, std::string_view timestamp,
+                        std::string_view escaped_text);
 
 /// An id of the kind that a shape's clients know: "chatcmpl-…", "msg_…", "resp_…".
 std::string response_id(llm::Shape shape);
 
 /// Writes a cached answer for a shape once, and cuts it where each hit differs: id and `asahi`.
-ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatRequest& request, const Answer& answer,
-                            std::int64_t created);
+ReplyTemplate make_template(const llm::ClientCodec& codec, const llm::ChatRequest& request,
+                            const Answer& answer, std::int64_t created);
 
 /// Every part of the answer has events that say the same; vendors' own blocks and media have none.
 bool is_streamable(const llm::ChatResponse& response);
 /// The answer as the events of a stream: words one by one, tool calls whole.
 std::vector<llm::StreamEvent> as_events(const llm::ChatResponse& response);
 
-/// The native streaming shape: `data: {"type":"token","text":…}`, then `{"type":"done", …the body of /infer…}` and
+/// The native streaming shape: `data: {"type":"token","text":…}`, then `{"type":"done", …the body
+/// of /infer…}` and
 /// `[DONE]`; a failure is `event: error`.
 std::unique_ptr<llm::StreamEncoder> make_native_stream_encoder();
 

@@ -5,8 +5,9 @@
 namespace asahi::gateway {
 namespace {
 
-// Money columns hold nine decimals (design §3), so that sums of nano-dollars are exact. In SQLite they are TEXT holding
-// the same decimals: its NUMERIC affinity would turn them into binary floating point.
+// Money columns hold nine decimals (design §3), so that sums of nano-dollars are exact. In SQLite
+// they are TEXT holding the same decimals: its NUMERIC affinity would turn them into binary
+// floating point.
 constexpr std::string_view kEventsPostgres = R"sql(
 CREATE TABLE inference_events (
   id BIGSERIAL PRIMARY KEY,

@@ -64,10 +64,12 @@ NanoUsd estimate_cost(const ModelProfile& model, std::int64_t input_tokens) {
   return sum.total();
 }
 
-NanoUsd most_cost(const ModelProfile& model, std::int64_t input_tokens, std::optional<std::int64_t> max_tokens) {
+NanoUsd most_cost(const ModelProfile& model, std::int64_t input_tokens,
+                  std::optional<std::int64_t> max_tokens) {
   CostSum sum;
   sum.add(2 * input_tokens, std::max(model.input, model.cache_write));
-  sum.add(std::min(max_tokens.value_or(model.max_output_tokens), model.max_output_tokens), model.output);
+  sum.add(std::min(max_tokens.value_or(model.max_output_tokens), model.max_output_tokens),
+          model.output);
   return sum.total();
 }
 

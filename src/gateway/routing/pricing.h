@@ -37,9 +37,10 @@ std::int64_t estimate_output_tokens(std::int64_t input_tokens);
 /// The cost of a call of `input_tokens` before it is made, without any vendor cache discount.
 NanoUsd estimate_cost(const ModelProfile& model, std::int64_t input_tokens);
 
-/// The most that a call may cost: its answer as long as it may get, and twice the tokens that its input was estimated at.
-/// `max_tokens` empty: whatever the model can write.
-NanoUsd most_cost(const ModelProfile& model, std::int64_t input_tokens, std::optional<std::int64_t> max_tokens);
+/// The most that a call may cost: its answer as long as it may get, and twice the tokens that its
+/// input was estimated at. `max_tokens` empty: whatever the model can write.
+NanoUsd most_cost(const ModelProfile& model, std::int64_t input_tokens,
+                  std::optional<std::int64_t> max_tokens);
 
 /// How much less `now` is than `before`, in percent of `before`, rounded to one decimal; 0 when
 /// `before` is 0.

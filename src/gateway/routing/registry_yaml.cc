@@ -344,7 +344,8 @@ RegistryLoad load_registry(const std::string& path) {
 }
 
 std::shared_ptr<const Registry> default_registry() {
-  auto load = parse_registry(std::string(embedded_file("config/models.yaml")->bytes), "built-in models.yaml");
+  auto load = parse_registry(std::string(embedded_file("config/models.yaml")->bytes),
+                             "built-in models.yaml");
   if (!load.registry) {
     const auto& first = load.faults.front();
     throw std::logic_error(fmt::format("{}: {} {}", first.origin, first.path, first.rule));

@@ -46,7 +46,8 @@ using HealthView = std::function<VendorHealth(std::string_view provider)>;
 /// A listed model is a name, an alias or a prefix with a final "*" ("gpt-*").
 struct RouteFilter {
   std::span<const std::string> allowed_models;  ///< empty: all
-  std::span<const std::string> key_models;      ///< a second list that must name the model too: the API key's
+  std::span<const std::string>
+      key_models;  ///< a second list that must name the model too: the API key's
   std::span<const std::string> blocked_models;  ///< wins over allowed
   std::string_view region;                      ///< residency requirement; empty: none
   Capabilities required{Capability::kChat};     ///< what the request needs: tools, images …

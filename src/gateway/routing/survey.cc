@@ -73,7 +73,9 @@ Survey survey_models(const Registry& registry, const RouteRequest& request,
     const ModelProfile& m = registry.all()[i];
     unsigned found = vendor[registry.provider_of(i)];
     if (!m.supports.includes(filter.required)) found |= kLacksCapability;
-    if ((!allowed.empty() && !allowed[i]) || (!of_key.empty() && !of_key[i]) || (!blocked.empty() && blocked[i])) found |= kBlocked;
+    if ((!allowed.empty() && !allowed[i]) || (!of_key.empty() && !of_key[i]) ||
+        (!blocked.empty() && blocked[i]))
+      found |= kBlocked;
     if (!filter.region.empty() && !same_region(m.region, filter.region)) found |= kWrongRegion;
     if (m.availability == Availability::kUnavailable) found |= kUnavailable;
     if (chat && context_shortfall(m, request) > 0) found |= kContextTooSmall;

@@ -1,5 +1,6 @@
 #pragma once
-// What the gateway borrows from identity, in memory: real limits, a ledger and an audit log that remember.
+// What the gateway borrows from identity, in memory: real limits, a ledger and an audit log that
+// remember.
 
 #include <mutex>
 #include <unordered_map>
@@ -17,12 +18,15 @@ namespace asahi::gateway::testing {
 /// Budgets without periods or persistence: what was reserved and settled since the start.
 class MemoryLedger final : public identity::BudgetLedger {
  public:
-  std::optional<Result<Reservation>> try_reserve(std::span<const identity::Budget> budgets, NanoUsd estimate) override {
+  std::optional<Result<Reservation>> try_reserve(std::span<const identity::Budget> budgets,
+                                                 NanoUsd estimate) override {
     const std::scoped_lock lock(mutex_);
     for (const identity::Budget& budget : budgets) {
       const identity::BudgetUse& use = use_[budget.account];
-      if (budget.max_requests && use.requests >= *budget.max_requests) return refusal("request_limit_exceeded", budget);
-      if (budget.max_spend && use.spent + use.reserved + estimate > *budget.max_spend) return refusal("budget_exceeded", budget);
+      if (budget.max_requests && use.requests >= *budget.max_requests)
+        return refusal("request_limit_exceeded", budget);
+      if (budget.max_spend && use.spent + use.reserved + estimate > *budget.max_spend)
+        return refusal("budget_exceeded", budget);
     }
     Open open{{}, estimate};
     for (const identity::Budget& budget : budgets) {
@@ -93,7 +97,9 @@ class MemoryAudit final : public identity::AuditLog {
   Task<std::vector<identity::StoredAuditEntry>> query(identity::AuditFilter) override {
     co_return std::vector<identity::StoredAuditEntry>();
   }
-  Task<identity::AuditVerification> verify(std::string) override { co_return identity::AuditVerification(); }
+  Task<identity::AuditVerification> verify(std::string) override {
+    co_return identity::AuditVerification();
+  }
   Task<std::int64_t> trim(std::string, Clock::Time) override { co_return 0; }
   bool flush(std::chrono::milliseconds) override { return true; }
   std::uint64_t dropped() const override { return 0; }

@@ -102,7 +102,8 @@ class PipelineTest : public ::testing::Test {
   /// Policy or profile of an organisation. Before its first request.
   void give(OrgPolicy policy) {
     const auto saved = loops_.wait_for([&] {
-      return policies_.change(policy.org_id, "test", [policy](const OrgPolicy*) -> Result<OrgPolicy> { return policy; });
+      return policies_.change(policy.org_id, "test",
+                              [policy](const OrgPolicy*) -> Result<OrgPolicy> { return policy; });
     });
     ASSERT_TRUE(saved) << saved.error().message;
   }

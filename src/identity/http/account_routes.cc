@@ -122,7 +122,8 @@ Task<http::Response> logged_in(const RouteParts& parts, const http::Context& con
                co_await parts.users.permissions(user.org_id, user.role));
   json::object body;
   if (parts.tokens != nullptr) {
-    ASAHI_CO_TRY(const TokenPair pair, co_await parts.tokens->issue(user, permissions, org.plan ? org.plan->name : ""));
+    ASAHI_CO_TRY(const TokenPair pair,
+                 co_await parts.tokens->issue(user, permissions, org.plan ? org.plan->name : ""));
     body = tokens_json(pair);
   }
   ASAHI_CO_TRY(const Session session, co_await parts.sessions.open(user));

@@ -34,7 +34,8 @@ class Networks {
 std::string client_ip(std::string_view peer, std::string_view x_forwarded_for,
                       const Networks& trusted);
 
-/// What is counted for an address: itself, or of an IPv6 address its /64, which one caller owns as a whole.
+/// What is counted for an address: itself, or of an IPv6 address its /64, which one caller owns as
+/// a whole.
 std::string counted_address(std::string_view address);
 
 }  // namespace asahi::identity

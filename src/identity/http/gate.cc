@@ -100,13 +100,15 @@ Result<void> IdentityGate::check_access(const Principal& caller, const http::Rou
 }
 
 std::optional<CallerLimits> IdentityGate::known_limits(const Principal& caller) const {
-  if (caller.kind == Principal::Kind::kAnonymous) return CallerLimits{};  // an address has no others
+  if (caller.kind == Principal::Kind::kAnonymous)
+    return CallerLimits{};  // an address has no others
   if (parts_.limits_of.known) return parts_.limits_of.known(caller);
   const std::int64_t usual = parts_.options.requests_per_minute;
   return CallerLimits{caller.requests_per_minute.value_or(usual), usual};
 }
 
-void IdentityGate::collect_asks(const http::Context& context, const Principal& caller, const CallerLimits& limits,
+void IdentityGate::collect_asks(const http::Context& context, const Principal& caller,
+                                const CallerLimits& limits,
                                 std::vector<RateLimiter::Ask>& asks) const {
   const GateOptions& options = parts_.options;
   std::size_t count = 0;
@@ -117,7 +119,8 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
     Limit& limit = asks[count++].limit;
     limit.scope = scope;
     limit.id.assign(id);
-    limit.org.assign(scope == LimitScope::kIp ? std::string_view() : std::string_view(caller.org_id));
+    limit.org.assign(scope == LimitScope::kIp ? std::string_view()
+                                              : std::string_view(caller.org_id));
     limit.max = most;
   };
   if (caller.kind == Principal::Kind::kAnonymous) {

@@ -81,8 +81,8 @@ class IdentityGate final : public http::Gate {
   /// What the request takes of which limits; none: it is free.
   /// What the limiter is asked; the caller's limits empty: not known yet, and nothing is collected.
   std::optional<CallerLimits> known_limits(const Principal& caller) const;
-  void collect_asks(const http::Context& context, const Principal& caller, const CallerLimits& limits,
-                    std::vector<RateLimiter::Ask>& asks) const;
+  void collect_asks(const http::Context& context, const Principal& caller,
+                    const CallerLimits& limits, std::vector<RateLimiter::Ask>& asks) const;
   Result<void> apply(http::Context& context, const LimitVerdict& verdict) const;
   /// Records the refusal and returns it.
   std::unexpected<Error> refuse(http::Context& context, const http::Route& route,

@@ -143,7 +143,9 @@ Aw<void> audit(const RouteParts& parts, const http::Context& context, std::strin
   entry.user_id = actor(principal_of(context));
   // Public routes, whose callers may nothing, learn who it was on the way: a login is its user's.
   if (principal_of(context).permissions.empty()) {
-    if (const json::value* user = details.if_contains("user_id"); user != nullptr && user->is_string()) entry.user_id = user->get_string();
+    if (const json::value* user = details.if_contains("user_id");
+        user != nullptr && user->is_string())
+      entry.user_id = user->get_string();
   }
   entry.action = std::move(action);
   entry.resource = std::move(resource);

@@ -465,7 +465,8 @@ TEST_F(RoutesTest, EveryRouteSaysWhoMayCallIt) {
   http::Router router;
   process().identity->add_routes(router);
   EXPECT_EQ(router.routes().size(), 2u * 23);
-  for (const http::Route* route : router.routes()) EXPECT_FALSE(route->access.empty()) << route->pattern;
+  for (const http::Route* route : router.routes())
+    EXPECT_FALSE(route->access.empty()) << route->pattern;
 }
 
 TEST_F(RoutesTest, HotKeysPassWithoutSuspending) {
@@ -499,8 +500,7 @@ TEST_F(RoutesTest, HotKeyCostsLessThanTwoMicroseconds) {
       request.headers.add(name, "some ordinary value");
     }
     request.headers.add("Authorization", "Bearer " + text);
-    const http::Route route{
-        .method = http::Method::kPost, .pattern = "/infer", .access = "infer"};
+    const http::Route route{.method = http::Method::kPost, .pattern = "/infer", .access = "infer"};
     CancelSource cancel;
     http::Context context{.request = request,
                           .loop = process().loops().at(0),
@@ -518,8 +518,8 @@ TEST_F(RoutesTest, HotKeyCostsLessThanTwoMicroseconds) {
         const auto entered = process().identity->gate().try_enter(context, route);
         EXPECT_TRUE(entered && *entered);
       }
-      least = std::min<std::chrono::nanoseconds>(
-          least, (std::chrono::steady_clock::now() - begin) / 100);
+      least = std::min<std::chrono::nanoseconds>(least,
+                                                 (std::chrono::steady_clock::now() - begin) / 100);
     }
     co_return least;
   });

@@ -397,7 +397,8 @@ class SqlApiKeys final : public ApiKeys {
     principal.tokens_per_minute = key.tokens_per_minute;
     const bool registered = !rows.is_null(0, "tenant");
     principal.org_active = !registered || rows.boolean(0, "active");
-    principal.plan = registered ? find_plan(rows.text(0, "plan")).value_or(Plan{}) : options_.default_plan;
+    principal.plan =
+        registered ? find_plan(rows.text(0, "plan")).value_or(Plan{}) : options_.default_plan;
     return entry;
   }
 

@@ -249,7 +249,8 @@ Result<std::unique_ptr<BudgetJournal::Segment>> BudgetJournal::make_segment(std:
   {
     const File file(fresh, O_RDWR | O_CREAT | O_TRUNC);
     if (!file) return cannot("extend", fresh);
-    // Real blocks of zeros: a full disk is an error here, not a SIGBUS later. Pages come into memory as they are written to.
+    // Real blocks of zeros: a full disk is an error here, not a SIGBUS later. Pages come into
+    // memory as they are written to.
     if (const int error =
             ::posix_fallocate(file.get(), 0, static_cast<off_t>(options_.segment_bytes));
         error != 0) {

@@ -91,8 +91,9 @@ class BudgetLedger {
   /// The same, on a loop; waits up to 5 s for open calls and at most the client's timeout for
   /// Redis.
   virtual Task<Reservation> reserve(std::vector<Budget> budgets, NanoUsd estimate) = 0;
-  /// Tells, before a call of these budgets is reserved, what it may cost at most: further calls then wait for open ones
-  /// rather than pass on the strength of estimates that the truth may leave far behind. Never blocks.
+  /// Tells, before a call of these budgets is reserved, what it may cost at most: further calls
+  /// then wait for open ones rather than pass on the strength of estimates that the truth may leave
+  /// far behind. Never blocks.
   virtual void expect(std::span<const Budget> budgets, NanoUsd estimate, NanoUsd most) = 0;
   /// What an account used in the period that runs now. In process, from memory.
   virtual BudgetUse use(const std::string& account, Budget::Period period) = 0;

@@ -250,7 +250,8 @@ void LocalBudgets::expect(std::span<const Budget> budgets, NanoUsd estimate, Nan
   const std::scoped_lock lock(mutex_);
   for (const Budget& budget : budgets) {
     // An account that cannot be made is refused when it is reserved from.
-    if (const auto number = number_of(budget.account, {}, now)) sides_[*number].trust.expect(estimate, most, now);
+    if (const auto number = number_of(budget.account, {}, now))
+      sides_[*number].trust.expect(estimate, most, now);
   }
 }
 

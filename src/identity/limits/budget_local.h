@@ -20,12 +20,13 @@ namespace asahi::identity {
 
 /// How far the estimates of an account's calls can be believed: the factor by which calls that are
 /// still open are assumed to exceed their estimates. 4 until 256 calls have been settled; then a
-/// quarter above the worst of the last one to two days, at least 1; and never less than what calls were
-/// said to cost at most. Calls that cost nothing say nothing.
+/// quarter above the worst of the last one to two days, at least 1; and never less than what calls
+/// were said to cost at most. Calls that cost nothing say nothing.
 class EstimateTrust {
  public:
   void learn(NanoUsd estimate, NanoUsd cost, Clock::Time now);
-  /// A call of this estimate may cost up to `most`: the factor is at least that for one to two days.
+  /// A call of this estimate may cost up to `most`: the factor is at least that for one to two
+  /// days.
   void expect(NanoUsd estimate, NanoUsd most, Clock::Time now);
   /// In sixteenths, so that sums stay whole numbers; at least 16.
   std::int64_t factor() const;
@@ -34,8 +35,8 @@ class EstimateTrust {
   void turn(Clock::Time now);
   std::uint32_t samples_ = 0;
   std::int64_t bound_ = 0, bound_before_ = 0;  ///< most over estimate, as `worst_`
-  std::int64_t worst_ = 0;         ///< since `since_`, in sixteenths
-  std::int64_t worst_before_ = 0;  ///< in the day before
+  std::int64_t worst_ = 0;                     ///< since `since_`, in sixteenths
+  std::int64_t worst_before_ = 0;              ///< in the day before
   Clock::Time since_{};
 };
 /// `amount` × `sixteenths` / 16, rounded up.

@@ -22,9 +22,11 @@ Principal caller(std::size_t i) {
 /// One request of key, user and organisation.
 std::vector<RateLimiter::Ask> asks_of_caller(std::int64_t per_minute, const Principal& caller) {
   const auto ask = [&](LimitScope scope, const std::string& id) {
-    return RateLimiter::Ask{.limit = {.scope = scope, .id = id, .max = per_minute, .org = caller.org_id}};
+    return RateLimiter::Ask{
+        .limit = {.scope = scope, .id = id, .max = per_minute, .org = caller.org_id}};
   };
-  return {ask(LimitScope::kKey, caller.key_prefix), ask(LimitScope::kUser, caller.user_id), ask(LimitScope::kOrg, caller.org_id)};
+  return {ask(LimitScope::kKey, caller.key_prefix), ask(LimitScope::kUser, caller.user_id),
+          ask(LimitScope::kOrg, caller.org_id)};
 }
 
 /// One request of key, user and organisation, allowed; counters in their steady state.

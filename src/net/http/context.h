@@ -13,7 +13,8 @@
 
 namespace asahi::http {
 
-/// Who sends a request, as the gate found out (net/http/gate.h). What it holds is the gate's matter.
+/// Who sends a request, as the gate found out (net/http/gate.h). What it holds is the gate's
+/// matter.
 struct Caller {
   virtual ~Caller() = default;
 };

@@ -193,7 +193,8 @@ void ResponseHeadWriter::append(std::string& out, const Response& response, cons
   }
   if (frame.extra != nullptr) {
     for (const auto& [name, value] : *frame.extra) {
-      if (!is_owned_by_server(name) && is_name(name) && is_line_safe(value)) append_field(out, name, value);
+      if (!is_owned_by_server(name) && is_name(name) && is_line_safe(value))
+        append_field(out, name, value);
     }
   }
   if (!overrides_default) {

@@ -24,7 +24,7 @@ struct ReplyFrame {
   bool keep_alive = true;
   bool http_1_1 = true;
   std::string_view request_id;
-  std::string_view date_field;  ///< "Date: …\r\n"
+  std::string_view date_field;     ///< "Date: …\r\n"
   const Headers* extra = nullptr;  ///< fields beside the handler's; null: none
 };
 

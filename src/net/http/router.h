@@ -30,8 +30,8 @@ struct Route {
   FastHandler fast;
   WebSocketHandler websocket;
   ErrorWriter errors;  ///< null: the native error body
-  /// Who may call it: "public", "authenticated" (any valid credential) or the name of a permission. A server with a gate
-  /// refuses to start with a route that says nothing.
+  /// Who may call it: "public", "authenticated" (any valid credential) or the name of a permission.
+  /// A server with a gate refuses to start with a route that says nothing.
   std::string_view access = {};
   /// Body limit for this route; 0: the server's.
   std::size_t max_body_bytes = 0;
@@ -43,16 +43,28 @@ class Router {
  public:
   void add(Route route);
   void get(std::string pattern, Handler handler, std::string_view access = {}) {
-    add({.method = Method::kGet, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
+    add({.method = Method::kGet,
+         .pattern = std::move(pattern),
+         .handler = std::move(handler),
+         .access = access});
   }
   void post(std::string pattern, Handler handler, std::string_view access = {}) {
-    add({.method = Method::kPost, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
+    add({.method = Method::kPost,
+         .pattern = std::move(pattern),
+         .handler = std::move(handler),
+         .access = access});
   }
   void put(std::string pattern, Handler handler, std::string_view access = {}) {
-    add({.method = Method::kPut, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
+    add({.method = Method::kPut,
+         .pattern = std::move(pattern),
+         .handler = std::move(handler),
+         .access = access});
   }
   void del(std::string pattern, Handler handler, std::string_view access = {}) {
-    add({.method = Method::kDelete, .pattern = std::move(pattern), .handler = std::move(handler), .access = access});
+    add({.method = Method::kDelete,
+         .pattern = std::move(pattern),
+         .handler = std::move(handler),
+         .access = access});
   }
 
   struct Match {

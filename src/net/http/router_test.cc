@@ -79,7 +79,8 @@ TEST(Router, ListsRoutesInOrder) {
   router.post("/b", nullptr);
   router.get("/a/{id}", nullptr);
   std::vector<std::string> patterns;
-  for (const Route* route : router.routes()) patterns.push_back(std::string(to_string(route->method)) + ' ' + route->pattern);
+  for (const Route* route : router.routes())
+    patterns.push_back(std::string(to_string(route->method)) + ' ' + route->pattern);
   EXPECT_THAT(patterns, ElementsAre("POST /b", "GET /a/{id}"));
 }
 

@@ -193,8 +193,9 @@ Result<std::unique_ptr<Server>> Server::bind(net::LoopPool& loops, ServerOptions
   if (options.gate != nullptr) {
     for (const Route* route : router.routes()) {
       if (!route->access.empty()) continue;
-      return fail(Errc::kInvalidArgument, fmt::format("route {} {} does not say who may call it (Route::access)",
-                                                      to_string(route->method), route->pattern));
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("route {} {} does not say who may call it (Route::access)",
+                              to_string(route->method), route->pattern));
     }
   }
   const std::uint16_t port = options.port;

@@ -523,7 +523,8 @@ TEST_F(ServerTest, DefaultFieldsAndCorsReachTheClient) {
   EXPECT_THAT(socket.receive_until("\r\n\r\n"), StartsWith("HTTP/1.1 204"));
 }
 
-/// Lets /fast and /slow pass, refuses the rest; at once or after a while, as its caller's header asks.
+/// Lets /fast and /slow pass, refuses the rest; at once or after a while, as its caller's header
+/// asks.
 struct TestGate final : Gate {
   struct Guest final : Caller {
     std::string name;
@@ -594,7 +595,8 @@ TEST_F(GateTest, RefusesBeforeTheHandlerRuns) {
   serve_gated();
   for (const char* more : {"", "X-Late: 1\r\n"}) {
     RawSocket socket = connect();
-    socket.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + std::string(more) + "\r\nhi" + get("/who"));
+    socket.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + std::string(more) +
+                "\r\nhi" + get("/who"));
     const std::string replies = socket.receive_until("\r\n\r\nguest");
     EXPECT_THAT(replies, StartsWith("HTTP/1.1 403"));
     EXPECT_THAT(replies, HasSubstr(R"("details":{"required_permission":"echo"})"));

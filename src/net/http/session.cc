@@ -410,7 +410,8 @@ std::optional<Response> Session::fast_answer(Context& context, const Route& rout
   return exception_reply(context, route, what);
 }
 
-bool Session::try_gate(Context& context, const Route& route, std::optional<Response>& refusal) const {
+bool Session::try_gate(Context& context, const Route& route,
+                       std::optional<Response>& refusal) const {
   Gate* const gate = state_.options.gate;
   if (gate == nullptr) return true;
   std::string what;

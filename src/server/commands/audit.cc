@@ -13,7 +13,8 @@ namespace asahi::server {
 namespace {
 
 /// Opens what `work` needs: the database and the secret that heads are signed with.
-int with_database(const CommonOptions& common, const std::function<int(sql::Database&, const std::string& head_key)>& work) {
+int with_database(const CommonOptions& common,
+                  const std::function<int(sql::Database&, const std::string& head_key)>& work) {
   const LoadedConfig loaded = load_config(common);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
   configure_logging({.level = LogLevel::kWarning, .format = LogFormat::kText, .descriptor = 2});
@@ -36,7 +37,8 @@ void add_audit(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto org = std::make_shared<std::string>(identity::Principal::kDefaultOrg);
   CLI::App* command = app.add_subcommand("audit", "Prove that the audit log is whole");
   command->require_subcommand(1);
-  CLI::App* verify = command->add_subcommand("verify", "Follow an organisation's hash chain; exit code 1 names the first bad entry");
+  CLI::App* verify = command->add_subcommand(
+      "verify", "Follow an organisation's hash chain; exit code 1 names the first bad entry");
   add_common(*verify, common);
   verify->add_option("--org", *org, "Organisation")->capture_default_str();
   verify->callback([&common, &chosen, org] {

@@ -27,7 +27,8 @@ GatewayClient::~GatewayClient() {
   if (impl_->loops != nullptr) impl_->loops->stop();
 }
 
-Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOptions& common, const std::string& url) {
+Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOptions& common,
+                                                              const std::string& url) {
   auto impl = std::make_unique<Impl>();
   if (!url.empty()) {
     ASAHI_TRY(impl->origin, http::Origin::parse(url));
@@ -51,15 +52,21 @@ Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOption
   loaded.identity.rate_limit_per_minute = 0;
   impl->log_dir = config.tracking.log_dir;
   ASAHI_TRY(impl->app, App::start(loaded, App::Listeners::kLoopbackOnly));
-  ASAHI_TRY(impl->origin, http::Origin::parse(fmt::format("http://127.0.0.1:{}", impl->app->port())));
+  ASAHI_TRY(impl->origin,
+            http::Origin::parse(fmt::format("http://127.0.0.1:{}", impl->app->port())));
   return std::unique_ptr<GatewayClient>(new GatewayClient(std::move(impl)));
 }
 
 std::string GatewayClient::event_log_dir() const { return impl_->log_dir; }
 
-Result<http::ClientResponse> GatewayClient::call(http::Method method, const std::string& target, std::string body) {
+Result<http::ClientResponse> GatewayClient::call(http::Method method, const std::string& target,
+                                                 std::string body) {
   using Answer = Result<http::ClientResponse>;
-  http::ClientRequest request{.method = method, .origin = impl_->origin, .target = target, .headers = {}, .body = std::move(body)};
+  http::ClientRequest request{.method = method,
+                              .origin = impl_->origin,
+                              .target = target,
+                              .headers = {},
+                              .body = std::move(body)};
   request.headers.add("Content-Type", "application/json");
   request.headers.add("Accept", "application/json");
   http::CallOptions options;
@@ -71,15 +78,20 @@ Result<http::ClientResponse> GatewayClient::call(http::Method method, const std:
   });
 }
 
-Result<json::value> GatewayClient::call_json(http::Method method, const std::string& target, std::string body) {
+Result<json::value> GatewayClient::call_json(http::Method method, const std::string& target,
+                                             std::string body) {
   ASAHI_TRY(const http::ClientResponse response, call(method, target, std::move(body)));
   auto parsed = parse_json(response.body);
-  if (!parsed) return fail(Errc::kUpstream, fmt::format("{} answered {} without JSON", target, response.status));
+  if (!parsed)
+    return fail(Errc::kUpstream,
+                fmt::format("{} answered {} without JSON", target, response.status));
   if (response.status >= 400) {
     const json::object* object = parsed->if_object();
     const json::value* message = object != nullptr ? object->if_contains("message") : nullptr;
     return fail(Errc::kUpstream, fmt::format("{} answered {}: {}", target, response.status,
-                                             message != nullptr && message->is_string() ? std::string(message->get_string()) : response.body));
+                                             message != nullptr && message->is_string()
+                                                 ? std::string(message->get_string())
+                                                 : response.body));
   }
   return std::move(*parsed);
 }

@@ -23,12 +23,16 @@ int check(const CommonOptions& common, bool print) {
 void add_config(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto print = std::make_shared<bool>(false);
   auto validate = std::make_shared<bool>(false);
-  CLI::App* command = app.add_subcommand("config", "Check the configuration; every fault is listed with path, value and rule");
+  CLI::App* command = app.add_subcommand(
+      "config", "Check the configuration; every fault is listed with path, value and rule");
   add_common(*command, common);
   command->add_flag("--validate", *validate, "Check (the default)");
-  command->add_flag("--print", *print, "Also print every effective value and where it came from; secrets hidden");
+  command->add_flag("--print", *print,
+                    "Also print every effective value and where it came from; secrets hidden");
   command->footer("Exit code 2 when there are faults.");
-  command->callback([&common, &chosen, print, validate] { chosen = [&common, print] { return check(common, *print); }; });
+  command->callback([&common, &chosen, print, validate] {
+    chosen = [&common, print] { return check(common, *print); };
+  });
 }
 
 }  // namespace asahi::server

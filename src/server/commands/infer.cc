@@ -40,14 +40,20 @@ void add_infer(CLI::App& app, CommonOptions& common, Command& chosen) {
   CLI::App* command = app.add_subcommand("infer", "Send one prompt and print the reply as JSON");
   add_common(*command, common);
   command->add_option("--prompt", options->prompt, "What to ask")->required();
-  command->add_option("--quality", options->quality, "Least quality, 0 to 5")->check(CLI::Range(0.0, 5.0));
-  command->add_option("--latency", options->latency, "Latency budget in ms, 50 to 30000")->check(CLI::Range(50, 30'000));
-  command->add_option("--max-tokens", options->max_tokens, "Longest answer")->check(CLI::Range(1, 128'000));
+  command->add_option("--quality", options->quality, "Least quality, 0 to 5")
+      ->check(CLI::Range(0.0, 5.0));
+  command->add_option("--latency", options->latency, "Latency budget in ms, 50 to 30000")
+      ->check(CLI::Range(50, 30'000));
+  command->add_option("--max-tokens", options->max_tokens, "Longest answer")
+      ->check(CLI::Range(1, 128'000));
   command->add_option("--mode", options->mode, "autopilot, guided or explicit");
   command->add_option("--model", options->model, "Model to use (explicit mode)");
-  command->add_option("--url", options->url, "A running gateway; without it one is started for this call");
+  command->add_option("--url", options->url,
+                      "A running gateway; without it one is started for this call");
   command->footer("Example: asahi infer --mock --prompt 'What is a cache?' --quality 4");
-  command->callback([&common, &chosen, options] { chosen = [&common, options] { return infer(common, *options); }; });
+  command->callback([&common, &chosen, options] {
+    chosen = [&common, options] { return infer(common, *options); };
+  });
 }
 
 }  // namespace asahi::server

@@ -18,26 +18,29 @@ struct KeyOptions {
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
 };
 
-/// The keys of the configured database, reached without a server. A running one hears of changes by Redis at once, else
-/// within a minute.
+/// The keys of the configured database, reached without a server. A running one hears of changes by
+/// Redis at once, else within a minute.
 class KeyDesk {
  public:
   static Result<std::unique_ptr<KeyDesk>> open(const LoadedConfig& config) {
     auto desk = std::unique_ptr<KeyDesk>(new KeyDesk);
     ASAHI_TRY(desk->database_, open_configured_database(config.gateway));
     if (config.gateway.database.auto_migrate) {
-      ASAHI_TRY([[maybe_unused]] auto applied, sql::Migrator(*desk->database_, all_migrations()).upgrade());
+      ASAHI_TRY([[maybe_unused]] auto applied,
+                sql::Migrator(*desk->database_, all_migrations()).upgrade());
     }
     ASAHI_TRY(auto redis, open_configured_redis(config.gateway, desk->loops_));
     ASAHI_TRY(const identity::AuditOptions auditing, audit_options(config));
     ASAHI_TRY(desk->audit_, identity::open_audit_log(auditing, *desk->database_, system_clock()));
     desk->invalidation_ = std::make_unique<identity::Invalidation>(desk->loops_, std::move(redis));
-    ASAHI_TRY(Secret pepper, identity::read_pepper(config.identity.key_pepper, config.gateway.app.data_dir));
-    ASAHI_TRY(desk->keys_, identity::make_api_keys({.prefix = config.identity.key_prefix,
-                                                    .expiry_days = config.identity.key_expiry_days,
-                                                    .rotation_overlap_hours = config.identity.rotation_overlap_hours,
-                                                    .pepper = std::move(pepper)},
-                                                   *desk->database_, *desk->invalidation_, system_clock()));
+    ASAHI_TRY(Secret pepper,
+              identity::read_pepper(config.identity.key_pepper, config.gateway.app.data_dir));
+    ASAHI_TRY(desk->keys_, identity::make_api_keys(
+                               {.prefix = config.identity.key_prefix,
+                                .expiry_days = config.identity.key_expiry_days,
+                                .rotation_overlap_hours = config.identity.rotation_overlap_hours,
+                                .pepper = std::move(pepper)},
+                               *desk->database_, *desk->invalidation_, system_clock()));
     desk->loops_.start();
     return desk;
   }
@@ -48,7 +51,8 @@ class KeyDesk {
 
   template <class T>
   Result<T> wait_for(std::function<Task<T>(identity::ApiKeys&)> work) {
-    return net::run_sync<Result<T>>(loops_.at(0), [&]() -> Aw<Result<T>> { co_return co_await work(*keys_); });
+    return net::run_sync<Result<T>>(loops_.at(0),
+                                    [&]() -> Aw<Result<T>> { co_return co_await work(*keys_); });
   }
   /// What was done at the command line is in the log like everything else.
   Result<void> note(std::string action, const std::string& org, const std::string& prefix) {
@@ -59,9 +63,9 @@ class KeyDesk {
     entry.resource = "api_key/" + prefix;
     entry.details = {{"from", "command line"}};
     entry.data_classification = identity::classification_of(entry.action, false, false);
-    auto stored = net::run_sync<Result<std::string>>(loops_.at(0), [&]() -> Aw<Result<std::string>> {
-      co_return co_await audit_->append(std::move(entry));
-    });
+    auto stored = net::run_sync<Result<std::string>>(
+        loops_.at(0),
+        [&]() -> Aw<Result<std::string>> { co_return co_await audit_->append(std::move(entry)); });
     if (!stored) return std::unexpected(std::move(stored.error()));
     return {};
   }
@@ -82,8 +86,10 @@ int failed(const Error& error) {
 
 void print_issued(const identity::IssuedApiKey& issued) {
   fmt::print("{}\n", issued.value.reveal());
-  fmt::print(stderr, "key {} of {} for {}, valid until {}; it is shown this once and stored nowhere\n", issued.key.prefix,
-             issued.key.org_id, issued.key.user_id, format_rfc3339(issued.key.expires_at));
+  fmt::print(stderr,
+             "key {} of {} for {}, valid until {}; it is shown this once and stored nowhere\n",
+             issued.key.prefix, issued.key.org_id, issued.key.user_id,
+             format_rfc3339(issued.key.expires_at));
 }
 
 using KeyCommand = std::function<Result<void>(KeyDesk&, const KeyOptions&)>;
@@ -108,33 +114,38 @@ Result<void> create(KeyDesk& desk, const KeyOptions& options) {
                              .requests_per_minute = options.requests_per_minute,
                              .tokens_per_minute = options.tokens_per_minute};
   ASAHI_TRY(const identity::IssuedApiKey issued,
-            desk.wait_for<identity::IssuedApiKey>([&](identity::ApiKeys& keys) { return keys.create(wanted); }));
+            desk.wait_for<identity::IssuedApiKey>(
+                [&](identity::ApiKeys& keys) { return keys.create(wanted); }));
   print_issued(issued);
   return desk.note("api_key.create", options.org, issued.key.prefix);
 }
 
 Result<void> list(KeyDesk& desk, const KeyOptions& options) {
-  ASAHI_TRY(const auto keys, desk.wait_for<std::vector<identity::ApiKey>>(
-                                 [&](identity::ApiKeys& all) { return all.list(options.org, 500, 0); }));
+  ASAHI_TRY(const auto keys,
+            desk.wait_for<std::vector<identity::ApiKey>>(
+                [&](identity::ApiKeys& all) { return all.list(options.org, 500, 0); }));
   const Clock::Time now = system_clock().now();
   for (const identity::ApiKey& key : keys) {
-    fmt::print("{:12}  {:8}  {:20}  {:24}  until {}  {}\n", key.prefix, key.status(now), key.user_id,
-               key.scopes.empty() ? "(all)" : fmt::format("{}", fmt::join(key.scopes, ",")), format_date(key.expires_at), key.name);
+    fmt::print("{:12}  {:8}  {:20}  {:24}  until {}  {}\n", key.prefix, key.status(now),
+               key.user_id,
+               key.scopes.empty() ? "(all)" : fmt::format("{}", fmt::join(key.scopes, ",")),
+               format_date(key.expires_at), key.name);
   }
   return {};
 }
 
 Result<void> revoke(KeyDesk& desk, const KeyOptions& options) {
-  auto done = desk.wait_for<void>([&](identity::ApiKeys& keys) { return keys.revoke(options.org, options.prefix); });
+  auto done = desk.wait_for<void>(
+      [&](identity::ApiKeys& keys) { return keys.revoke(options.org, options.prefix); });
   if (!done) return done;
   fmt::print("{} is revoked\n", options.prefix);
   return desk.note("api_key.revoke", options.org, options.prefix);
 }
 
 Result<void> rotate(KeyDesk& desk, const KeyOptions& options) {
-  ASAHI_TRY(const identity::IssuedApiKey issued, desk.wait_for<identity::IssuedApiKey>([&](identity::ApiKeys& keys) {
-    return keys.rotate(options.org, options.prefix);
-  }));
+  ASAHI_TRY(const identity::IssuedApiKey issued,
+            desk.wait_for<identity::IssuedApiKey>(
+                [&](identity::ApiKeys& keys) { return keys.rotate(options.org, options.prefix); }));
   print_issued(issued);
   return desk.note("api_key.rotate", options.org, issued.key.prefix);
 }
@@ -145,7 +156,9 @@ void add_keys(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto options = std::make_shared<KeyOptions>();
   CLI::App* command = app.add_subcommand("keys", "Create, list, revoke and rotate API keys");
   command->require_subcommand(1);
-  command->footer("Works on the configured database; a server may be running. The first key: asahi keys create --org acme");
+  command->footer(
+      "Works on the configured database; a server may be running. The first key: asahi keys create "
+      "--org acme");
   const auto add = [&](const char* name, const char* about, KeyCommand work) {
     CLI::App* found = command->add_subcommand(name, about);
     add_common(*found, common);
@@ -158,15 +171,22 @@ void add_keys(CLI::App& app, CommonOptions& common, Command& chosen) {
   CLI::App* created = add("create", "Print a new key; it is shown this once", create);
   created->add_option("--user", options->user, "Whose key it is")->capture_default_str();
   created->add_option("--name", options->name, "What it is for");
-  created->add_option("--scopes", options->scopes, "infer, analytics, admin, all, or permissions; none: full access")->delimiter(',');
+  created
+      ->add_option("--scopes", options->scopes,
+                   "infer, analytics, admin, all, or permissions; none: full access")
+      ->delimiter(',');
   created->add_option("--models", options->models, "Only these models")->delimiter(',');
-  created->add_option("--expires-in-days", options->days, "1 to 3650 (default: governance.auth_key_expiry_days)");
+  created->add_option("--expires-in-days", options->days,
+                      "1 to 3650 (default: governance.auth_key_expiry_days)");
   created->add_option("--requests-per-minute", options->requests_per_minute, "Limit of this key");
   created->add_option("--tokens-per-minute", options->tokens_per_minute, "Limit of this key");
   add("list", "One line a key", list);
-  add("revoke", "End a key now", revoke)->add_option("prefix", options->prefix, "Its first 12 characters")->required();
+  add("revoke", "End a key now", revoke)
+      ->add_option("prefix", options->prefix, "Its first 12 characters")
+      ->required();
   add("rotate", "Print a successor; the old key stays valid for the overlap", rotate)
-      ->add_option("prefix", options->prefix, "Its first 12 characters")->required();
+      ->add_option("prefix", options->prefix, "Its first 12 characters")
+      ->required();
 }
 
 }  // namespace asahi::server

@@ -25,7 +25,8 @@ int migrate(const CommonOptions& common, const std::string& action, const std::s
     auto status = migrator.status();
     if (!status) return failed(status.error());
     for (const sql::MigrationStatus& row : *status) {
-      fmt::print("{:4}  {:32}  {}{}\n", row.version, row.name, row.applied ? "applied " + row.applied_at : "pending",
+      fmt::print("{:4}  {:32}  {}{}\n", row.version, row.name,
+                 row.applied ? "applied " + row.applied_at : "pending",
                  row.changed ? "  CHANGED since it was applied" : "");
     }
     return kExitOk;
@@ -42,7 +43,8 @@ int migrate(const CommonOptions& common, const std::string& action, const std::s
   int steps = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), steps);
   if (error != std::errc{} || end != digits.data() + digits.size() || steps < 1) {
-    fmt::print(stderr, "asahi migrate downgrade: '{}' is not a number of steps such as -1\n", steps_text);
+    fmt::print(stderr, "asahi migrate downgrade: '{}' is not a number of steps such as -1\n",
+               steps_text);
     return kExitUsage;
   }
   auto reverted = migrator.downgrade(steps);
@@ -55,14 +57,18 @@ int migrate(const CommonOptions& common, const std::string& action, const std::s
 
 void add_migrate(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto argument = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("migrate", "Bring the database schema up to date, back, or show where it stands");
+  CLI::App* command = app.add_subcommand(
+      "migrate", "Bring the database schema up to date, back, or show where it stands");
   command->require_subcommand(1);
-  command->footer("The database is database.url (DATABASE_URL). Replicas may run this at the same time.");
+  command->footer(
+      "The database is database.url (DATABASE_URL). Replicas may run this at the same time.");
   const auto add = [&](const char* name, const char* about, bool steps) {
     CLI::App* action = command->add_subcommand(name, about);
     add_common(*action, common);
-    if (steps) action->allow_extras();
-    else action->add_option("target", *argument, "head");
+    if (steps)
+      action->allow_extras();
+    else
+      action->add_option("target", *argument, "head");
     action->callback([&common, &chosen, argument, action, steps, name = std::string(name)] {
       if (steps) *argument = action->remaining().empty() ? "-1" : action->remaining().front();
       chosen = [&common, argument, name] { return migrate(common, name, *argument); };

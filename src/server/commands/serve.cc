@@ -21,15 +21,18 @@ LogLevel level_of(std::string_view word) {
 
 /// Where a newcomer goes next; on stderr, so that stdout stays one JSON object a line.
 void greet(const gateway::GatewayConfig& config, std::uint16_t port) {
-  fmt::print(stderr,
-             "\n  Asahi {} is ready{}\n\n"
-             "    dashboard   http://localhost:{}/\n"
-             "    API docs    http://localhost:{}/docs\n"
-             "    metrics     http://localhost:{}/metrics\n\n"
-             "    curl http://localhost:{}/v1/chat/completions -H 'content-type: application/json' \\\n"
-             "      -d '{{\"model\":\"auto\",\"messages\":[{{\"role\":\"user\",\"content\":\"What is a cache?\"}}]}}'\n\n",
-             config.app.version, config.app.mock ? " (mock vendor: no key needed, answers are made up)" : "", port, port,
-             port, port);
+  fmt::print(
+      stderr,
+      "\n  Asahi {} is ready{}\n\n"
+      "    dashboard   http://localhost:{}/\n"
+      "    API docs    http://localhost:{}/docs\n"
+      "    metrics     http://localhost:{}/metrics\n\n"
+      "    curl http://localhost:{}/v1/chat/completions -H 'content-type: application/json' \\\n"
+      "      -d '{{\"model\":\"auto\",\"messages\":[{{\"role\":\"user\",\"content\":\"What is a "
+      "cache?\"}}]}}'\n\n",
+      config.app.version,
+      config.app.mock ? " (mock vendor: no key needed, answers are made up)" : "", port, port, port,
+      port);
 }
 
 int serve(const CommonOptions& common) {
@@ -43,8 +46,9 @@ int serve(const CommonOptions& common) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  configure_logging({.level = level_of(config.logging.level),
-                     .format = config.logging.format == "text" ? LogFormat::kText : LogFormat::kJson});
+  configure_logging(
+      {.level = level_of(config.logging.level),
+       .format = config.logging.format == "text" ? LogFormat::kText : LogFormat::kJson});
   const Logger logger("server");
   for (const std::string& warning : loaded.warnings) logger.warning(warning);
 
@@ -81,22 +85,27 @@ int serve(const CommonOptions& common) {
 
 void add_common(CLI::App& command, CommonOptions& common) {
   command.add_option("--config", common.config_path, "Configuration file")->capture_default_str();
-  command.add_option("--env-file", common.env_path, "File of environment variables")->capture_default_str();
+  command.add_option("--env-file", common.env_path, "File of environment variables")
+      ->capture_default_str();
   command.add_flag("--mock", common.mock, "Answer from the built-in vendor: no key, no network");
   command.add_option("--log-level", common.log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL");
 }
 
 void add_serve(CLI::App& app, CommonOptions& common, Command& chosen) {
-  for (const auto& [name, about] : {std::pair{"serve", "Start every module: gateway, API and dashboard"},
-                                    std::pair{"gateway", "Start the gateway alone"},
-                                    std::pair{"api", "The same as gateway"}}) {
+  for (const auto& [name, about] :
+       {std::pair{"serve", "Start every module: gateway, API and dashboard"},
+        std::pair{"gateway", "Start the gateway alone"}, std::pair{"api", "The same as gateway"}}) {
     CLI::App* command = app.add_subcommand(name, about);
     add_common(*command, common);
     command->add_option("--host", common.host, "Address to listen on (default 0.0.0.0)");
-    command->add_option("--port", common.port, "Port, 0 for any free one (default 8000)")->check(CLI::Range(0, 65535));
-    command->add_option("--workers", common.workers, "Event loops, 0 for one per CPU")->check(CLI::Range(0, 1024));
-    command->footer("Settings: environment over .env over the configuration file; see docs/operate/configuration.md.\n"
-                    "SIGTERM finishes the requests in flight and stops; SIGHUP reads the models file again.");
+    command->add_option("--port", common.port, "Port, 0 for any free one (default 8000)")
+        ->check(CLI::Range(0, 65535));
+    command->add_option("--workers", common.workers, "Event loops, 0 for one per CPU")
+        ->check(CLI::Range(0, 1024));
+    command->footer(
+        "Settings: environment over .env over the configuration file; see "
+        "docs/operate/configuration.md.\n"
+        "SIGTERM finishes the requests in flight and stops; SIGHUP reads the models file again.");
     command->callback([&] { chosen = [&common] { return serve(common); }; });
   }
 }

@@ -11,7 +11,8 @@ namespace {
 int health(const CommonOptions& common, std::string url) {
   if (url.empty()) url = fmt::format("http://127.0.0.1:{}", load_config(common).gateway.api.port);
   auto gateway = GatewayClient::connect(common, url);
-  auto ready = gateway ? (*gateway)->call(http::Method::kGet, "/health/ready", "") : std::unexpected(gateway.error());
+  auto ready = gateway ? (*gateway)->call(http::Method::kGet, "/health/ready", "")
+                       : std::unexpected(gateway.error());
   if (!ready || ready->status != 200) {
     fmt::print(stderr, "not ready: {}\n", ready ? ready->body : ready.error().message);
     return kExitFailure;
@@ -45,15 +46,19 @@ int list_routes(const CommonOptions& common) {
 
 void add_small(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto url = std::make_shared<std::string>();
-  CLI::App* check = app.add_subcommand("healthcheck", "Exit 0 when a gateway is ready, 1 when not (for containers)");
+  CLI::App* check = app.add_subcommand(
+      "healthcheck", "Exit 0 when a gateway is ready, 1 when not (for containers)");
   add_common(*check, common);
   check->add_option("--url", *url, "The gateway (default: the configured port on this machine)");
-  check->callback([&common, &chosen, url] { chosen = [&common, url] { return health(common, *url); }; });
+  check->callback(
+      [&common, &chosen, url] { chosen = [&common, url] { return health(common, *url); }; });
 
-  CLI::App* key = app.add_subcommand("genkey", "Print 32 random bytes as hex, e.g. for ASAHI_ENCRYPTION_KEY");
+  CLI::App* key =
+      app.add_subcommand("genkey", "Print 32 random bytes as hex, e.g. for ASAHI_ENCRYPTION_KEY");
   key->callback([&chosen] { chosen = generate_key; });
 
-  CLI::App* routes = app.add_subcommand("routes", "List every HTTP route, as the OpenAPI check reads them");
+  CLI::App* routes =
+      app.add_subcommand("routes", "List every HTTP route, as the OpenAPI check reads them");
   add_common(*routes, common);
   routes->callback([&common, &chosen] { chosen = [&common] { return list_routes(common); }; });
 }

@@ -19,7 +19,8 @@ struct Entry {
   std::string key;
   Bytes value;
   std::optional<std::chrono::milliseconds> ttl_left;  ///< empty: never expires
-  std::optional<std::uint64_t> hits;  ///< reads since it was stored; empty where nobody counts (Redis)
+  std::optional<std::uint64_t>
+      hits;  ///< reads since it was stored; empty where nobody counts (Redis)
 };
 
 struct Stats {
@@ -35,8 +36,8 @@ class Store {
   virtual ~Store() = default;
   virtual std::string_view backend() const = 0;  ///< "memory" or "redis"
 
-  /// Answers without suspending when the backend can (memory); empty when the caller must use `get`.
-  /// Inner optional: hit or miss.
+  /// Answers without suspending when the backend can (memory); empty when the caller must use
+  /// `get`. Inner optional: hit or miss.
   virtual std::optional<std::optional<Bytes>> try_get(std::string_view key) = 0;
   virtual Task<std::optional<Bytes>> get(std::string key) = 0;
   /// ttl zero: never expires.
@@ -46,7 +47,8 @@ class Store {
   /// How many existed.
   virtual Task<std::uint64_t> erase(std::vector<std::string> keys) = 0;
   /// Adds and returns the sum; a missing key counts as 0 and then gets `ttl` (zero: none).
-  virtual Task<std::int64_t> add(std::string key, std::int64_t by, std::chrono::milliseconds ttl) = 0;
+  virtual Task<std::int64_t> add(std::string key, std::int64_t by,
+                                 std::chrono::milliseconds ttl) = 0;
   /// Hands over entries whose key begins with `prefix` in batches until `visit` returns false.
   /// Entries written meanwhile may or may not be seen; none is seen twice in process.
   virtual Task<void> scan(std::string prefix, std::function<bool(std::vector<Entry>)> visit) = 0;

@@ -109,7 +109,9 @@ class LimiterFake final : public identity::RateLimiter {
   static std::string name(const identity::Limit& limit) {
     constexpr std::string_view kScopes[] = {"ip", "key", "user", "org", "model"};
     return std::string(kScopes[static_cast<std::size_t>(limit.scope)]) +
-           (limit.unit == identity::Limit::Unit::kTokens ? "/tokens/" : "/requests/") + (limit.scope == identity::LimitScope::kUser || limit.scope == identity::LimitScope::kModel
+           (limit.unit == identity::Limit::Unit::kTokens ? "/tokens/" : "/requests/") +
+           (limit.scope == identity::LimitScope::kUser ||
+                    limit.scope == identity::LimitScope::kModel
                 ? limit.org + "/"
                 : std::string()) +
            limit.id;
