@@ -214,9 +214,9 @@ TEST_F(PrivacyTest, ExportsEverythingOfAUserAndNothingOfOthers) {
                                  "expires_at) VALUES ('ask_acme_abc', 'topsecret', 'bob', "
                                  "'acme', '2030-01-01T00:00:00.000Z')",
                                  {}}));
-  audit_.entries.push_back(
+  audit_.record(
       {.org_id = "acme", .user_id = "bob", .action = "policy.update", .resource = "policy/acme"});
-  audit_.entries.push_back(
+  audit_.record(
       {.org_id = "acme", .user_id = "eve", .action = "policy.update", .resource = "policy/acme"});
   Pieces pieces;
   const auto done = loops_.wait_for([&] { return export_user(gdpr(), "acme", "bob", pieces); });
@@ -238,9 +238,9 @@ TEST_F(PrivacyTest, TheAuditLogHoldsNoPersonalDataInItsDetails) {
   entry.details = {{"email", "bob@example.com"}};
   log->record(entry);
   ASSERT_TRUE(loops_.wait_for([&] { return log->append(entry); }));
-  for (const identity::AuditEntry& stored : audit_.entries)
+  for (const identity::AuditEntry& stored : audit_.entries())
     EXPECT_EQ(stored.details.at("email"), "[EMAIL_REDACTED]");
-  EXPECT_EQ(audit_.entries.size(), 2U);
+  EXPECT_EQ(audit_.entries().size(), 2U);
 }
 
 TEST_F(PrivacyTest, AWithdrawnConsentIsARecordOfItsOwn) {
