@@ -9,6 +9,7 @@ import { machine, sleep, stop_all, use_realtime } from "./lib/system.mjs";
 const kUsage = `bench/run.sh [measure …] [options]     all measures unless some are named
 
   miss      requests/s, every prompt new, 64 connections: asahi, nginx proxy_pass, portkey, direct
+  governed  requests/s with keys, limits, budgets, policy and screens on ÷ without any; once more with audit
   latency   added µs, one request at a time
   open      added µs at 5,000 requests/s, open loop
   hit       requests/s of exact cache hits, 64 connections
@@ -17,7 +18,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   idle      memory without work
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
-  micro     cache key, reading and writing of requests, routing (Google Benchmark)
+  micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
 
   --rounds N    rounds of interleaved runs (default 5)
   --seconds S   length of one run (default 2)
@@ -73,7 +74,7 @@ function micro() {
 /** Starts only what the wanted measures need: idle neighbours take memory bandwidth, not time, but starts do. */
 async function contestants() {
   const upstream = await start_upstream();
-  const compared = wanted.some((name) => ["miss", "latency", "open", "hit", "ttft"].includes(name));
+  const compared = wanted.some((name) => ["miss", "governed", "latency", "open", "hit", "ttft"].includes(name));
   if (!compared) return { upstream };
   const nginx = await start_nginx(upstream);
   const asahi = await start_asahi(upstream);

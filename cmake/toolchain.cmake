@@ -37,6 +37,12 @@ else()
   set(linker mold)
 endif()
 add_link_options(-pie -fuse-ld=${linker} -Wl,--as-needed -Wl,-z,now)
+if(ASAHI_LTO)
+  # What the profile calls hot, unlikely or needed at the start stays together, and what never runs is never in memory.
+  add_link_options(-Wl,-z,keep-text-section-prefix)
+  # Linking again optimises again only what has changed.
+  add_link_options(-Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/thinlto -Wl,--thinlto-cache-policy=cache_size_bytes=1g)
+endif()
 
 # The release is laid out by a profile of the benchmarks' loads, which bench/profile.sh renews. A function that has changed
 # since is compiled as without one.

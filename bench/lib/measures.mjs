@@ -3,7 +3,7 @@
  * {name, target, value, unit, met, detail}. Peers are measured in the same round, one after the other, and compared
  * within it; the median over the rounds is reported.
  */
-import { asahi_command, start_asahi } from "./contestants.mjs";
+import { asahi_command, start_asahi, start_governed_asahi } from "./contestants.mjs";
 import { cpu_of, free_port, load, memory, move, pinned, reset_peak, sleep, stop } from "./system.mjs";
 
 const kChat = { path: "/v1/chat/completions" };
@@ -15,7 +15,8 @@ export function median(values) {
 }
 
 function chat_load(contestant, options, cpu = cpu_of.load) {
-  return load({ port: contestant.port, ...kChat, "watch-pid": contestant.pid, ...options }, { headers: contestant.headers, cpu });
+  const key = contestant.key ? { key: contestant.key } : {};
+  return load({ port: contestant.port, ...kChat, "watch-pid": contestant.pid, ...key, ...options }, { headers: contestant.headers, cpu });
 }
 
 /**
@@ -31,14 +32,22 @@ async function beside(upstream, body) {
   }
 }
 
+/** Rules that cost nothing because they did nothing would be no result. */
+function check_counted({ name }, report, { requests, spent_usd }) {
+  if (requests >= report.requests && spent_usd > 0) return;
+  throw new Error(`${name}: ${report.requests} requests were answered, its budget counted ${requests} and $${spent_usd}`);
+}
+
 /** Runs `options` against each contestant, round by round: {name: [report, …]}. The order turns with the rounds. */
 async function interleaved(contestants, rounds, options, cpu = cpu_of.load) {
   const reports = Object.fromEntries(contestants.map((c) => [c.name, []]));
   for (let round = 0; round < rounds; ++round) {
     for (let i = 0; i < contestants.length; ++i) {
       const contestant = contestants[(i + round) % contestants.length];
-      const report = await chat_load(contestant, options, cpu);
+      const visitor = (await contestant.visit?.()) ?? contestant;
+      const report = await chat_load(visitor, options, cpu);
       if (report.errors > 0) throw new Error(`${contestant.name}: ${report.errors} errors, the first: ${report.first_error}`);
+      if (visitor.used) check_counted(contestant, report, await visitor.used());
       reports[contestant.name].push(report);
     }
   }
@@ -56,15 +65,18 @@ function against(reports, peer, value, combine) {
 const ratio = (a, b) => a / b;
 const difference = (a, b) => a - b;
 
+function throughput_row(what, name, runs) {
+  const detail = `${Math.round(median(runs.map((r) => r.cpu)) * 100)} % of its CPU, p99 ${thousands(median(runs.map((r) => r.latency_us.p99)))} µs`;
+  return { name: `${what}, ${name}`, value: rps(runs), unit: "requests/s", detail };
+}
+
 function throughput_rows(what, target, reports) {
   const rows = [];
   if (reports.nginx) {
     const value = against(reports, "nginx", (r) => r.rps, ratio);
     rows.push({ name: `${what} ÷ nginx`, target: `≥ ${target}`, value, unit: "×", met: value >= target });
   }
-  for (const [name, runs] of Object.entries(reports)) {
-    rows.push({ name: `${what}, ${name}`, value: rps(runs), unit: "requests/s", detail: `${Math.round(median(runs.map((r) => r.cpu)) * 100)} % of its CPU, p99 ${thousands(median(runs.map((r) => r.latency_us.p99)))} µs` });
-  }
+  for (const [name, runs] of Object.entries(reports)) rows.push(throughput_row(what, name, runs));
   if (reports.portkey) rows.push({ name: `${what} ÷ portkey`, value: against(reports, "portkey", (r) => r.rps, ratio), unit: "×" });
   return rows;
 }
@@ -91,6 +103,22 @@ async function miss({ all, asahi }, { rounds, seconds }) {
   const reports = await interleaved(all, rounds, { connections: 64, seconds });
   const dropped = await dropped_events(asahi);
   return [...throughput_rows("miss, 64 connections", 0.4, reports), { name: "records lost meanwhile", target: "0", value: dropped, unit: "events", met: dropped === 0 }];
+}
+
+/** What keys, limits, budgets, policies and screens cost: the same new prompts with all of them and without, in the same rounds. */
+async function governed({ asahi, upstream }, { rounds, seconds }) {
+  const strict = await start_governed_asahi(upstream);
+  const audited = await start_governed_asahi(upstream, { audited: true });
+  const reports = await interleaved([asahi, strict, audited], rounds, { connections: 64, seconds });
+  await stop(strict.server);
+  await stop(audited.server);
+  const against_plain = ({ name }) => median(reports[name].map((run, round) => run.rps / reports.asahi[round].rps));
+  const value = against_plain(strict);
+  return [
+    { name: "governed ÷ plain", target: "≥ 0.90", value, unit: "×", met: value >= 0.9 },
+    { name: "governed and audited ÷ plain", value: against_plain(audited), unit: "×" },
+    ...Object.entries(reports).map(([name, runs]) => throughput_row("miss, 64 connections", name, runs)),
+  ];
 }
 
 /** Nothing runs at the same time here, so that vendor and client share the gateway's CPU. */
@@ -191,4 +219,4 @@ async function growth({ upstream }, { long }) {
   ];
 }
 
-export const measures = { miss, latency, open: open_loop, hit, ttft: first_token, streams, idle, ready, growth };
+export const measures = { miss, governed, latency, open: open_loop, hit, ttft: first_token, streams, idle, ready, growth };

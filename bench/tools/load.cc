@@ -128,9 +128,8 @@ class Load {
     const std::size_t size = body_head_.size() + 24 + body_tail_.size();
     head_ = fmt::format(
         "POST {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUser-Agent: bench\r\nAccept: */*\r\n"
-        "Authorization: Bearer sk-bench\r\nContent-Type: application/json\r\nContent-Length: "
-        "{}\r\n",
-        options_.path, options_.port, size);
+        "Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        options_.path, options_.port, options_.key, size);
     for (const std::string& header : options_.headers) head_ += header + "\r\n";
     head_ += "\r\n";
   }

@@ -10,6 +10,7 @@ namespace asahi::bench {
 struct LoadOptions {
   std::uint16_t port = 0;
   std::string path = "/v1/chat/completions";
+  std::string key = "sk-bench";      ///< bearer credential
   std::vector<std::string> headers;  ///< "Name: value"
   std::string model = "gpt-4o-mini";
   unsigned connections = 1;

@@ -66,6 +66,7 @@ int main_checked(int argc, char** argv) {
   app.add_option("--port", load.port, "port on 127.0.0.1")->required();
   app.add_option("--path", load.path, "path that takes OpenAI chat requests")
       ->capture_default_str();
+  app.add_option("--key", load.key, "credential, sent as bearer")->capture_default_str();
   app.add_option("--header", load.headers, "\"Name: value\", repeatable");
   app.add_option("--model", load.model, "model asked for")->capture_default_str();
   app.add_option("--connections", load.connections, "connections, each with one request at a time")

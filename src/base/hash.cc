@@ -53,16 +53,24 @@ class SipHash128 {
 
   void update(const char* data, std::size_t size) {
     length_ += size;
-    while (size > 0 && fill_ > 0) {
-      take_byte(*data++);
-      --size;
+    if (fill_ == 0) {
+      for (; size >= 8; data += 8, size -= 8) compress(load(data, 8));
+    } else {
+      // Behind a piece that ended within a word, each word is put together from two.
+      for (; size >= 8; data += 8, size -= 8) {
+        const std::uint64_t word = load(data, 8);
+        compress(tail_ | word << (8 * fill_));
+        tail_ = word >> (64 - 8 * fill_);
+      }
     }
-    for (; size >= 8; data += 8, size -= 8) {
-      std::uint64_t word;
-      std::memcpy(&word, data, 8);
-      compress(word);
+    if (size == 0) return;
+    const std::uint64_t rest = load(data, size);
+    tail_ |= rest << (8 * fill_);
+    if (fill_ + size >= 8) {
+      compress(tail_);
+      tail_ = fill_ + size > 8 ? rest >> (64 - 8 * fill_) : 0;
     }
-    for (; size > 0; --size) take_byte(*data++);
+    fill_ = (fill_ + size) % 8;
   }
 
   Digest128 finish() {
@@ -80,14 +88,22 @@ class SipHash128 {
   }
 
  private:
-  void take_byte(char byte) {
-    tail_ |= static_cast<std::uint64_t>(static_cast<unsigned char>(byte)) << (8 * fill_);
-    if (++fill_ == 8) {
-      const std::uint64_t word = tail_;
-      tail_ = 0;
-      fill_ = 0;
-      compress(word);
+  /// Up to eight bytes, the first lowest.
+  static std::uint64_t load(const char* data, std::size_t size) {
+    std::uint64_t word = 0;
+    if (size == 8) {
+      std::memcpy(&word, data, 8);
+    } else if (size >= 4) {
+      // Two halves that overlap, and say the same where they do.
+      std::uint32_t low, high;
+      std::memcpy(&low, data, 4);
+      std::memcpy(&high, data + size - 4, 4);
+      word = low | std::uint64_t{high} << (8 * (size - 4));
+    } else {
+      for (std::size_t i = 0; i < size; ++i)
+        word |= std::uint64_t{static_cast<unsigned char>(data[i])} << (8 * i);
     }
+    return word;
   }
   void compress(std::uint64_t word) {
     v3_ ^= word;
@@ -111,7 +127,7 @@ class SipHash128 {
   std::uint64_t v0_, v1_, v2_, v3_;
   std::uint64_t tail_ = 0;
   std::size_t length_ = 0;
-  int fill_ = 0;
+  std::size_t fill_ = 0;  ///< bytes of tail_
 };
 
 enum class Padding { kRequired, kNone };

@@ -7,6 +7,7 @@
 #include "net/http/ascii.h"
 #include "net/http/connection_pool.h"
 #include "net/http/response_parser.h"
+#include "net/turn.h"
 
 namespace asahi::http {
 
@@ -142,6 +143,7 @@ class Exchange final : public ClientStream {
   bool sent_whole() const { return sent_whole_; }
 
   Task<void> start(const std::string& head, const std::string& body) {
+    co_await net::after_the_ready();
     // Too large for the head's buffer: goes out behind it in the same call.
     const bool separate = body.size() > kJoinedBody;
     net::Gather pieces{asio::buffer(head), separate ? asio::buffer(body) : asio::const_buffer()};

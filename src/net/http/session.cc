@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "net/http/ascii.h"
+#include "net/turn.h"
 #include "net/websocket/connection.h"
 
 namespace asahi::http {
@@ -221,6 +222,7 @@ Aw<void> Session::run() {
       response = exception_reply(
           context, *route, fmt::format("{} is no status of a final answer", response->status));
     }
+    if (slot && !response->stream) co_await net::after_the_ready();
     if (answered_early_) {
       completed(context, 504, 0);
       break;

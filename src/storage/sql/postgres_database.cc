@@ -6,6 +6,7 @@
 #include "base/ids.h"
 #include "storage/sql/completion.h"
 #include "storage/sql/lane.h"
+#include "storage/sql/pg_library.h"
 #include "storage/sql/pg_pool.h"
 #include "storage/sql/pg_session.h"
 
@@ -130,6 +131,7 @@ class PostgresDatabase final : public Database {
 
 Result<std::unique_ptr<Database>> open_postgres(const std::string& url,
                                                 const DatabaseOptions& options) {
+  if (auto loaded = load_libpq(); !loaded) return std::unexpected(std::move(loaded.error()));
   ASAHI_TRY(auto target, PgTarget::parse(url, options.connect_timeout));
   return std::make_unique<PostgresDatabase>(std::move(target), options);
 }

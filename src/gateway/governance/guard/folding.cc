@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -81,6 +82,28 @@ char folded(char32_t c) {
   return found != std::end(kLookAlikes) && found->first == c ? found->second : '\0';
 }
 
+constexpr std::size_t kBlock = 16;
+
+/// Folds the sixteen characters at `text` to `to` when they are what most text is: printable ASCII
+/// without two blanks in a row. `before` is the character in front of them.
+bool fold_block(const char* text, char before, char* to) {
+  using Bytes = signed char __attribute__((vector_size(kBlock)));
+  using Halves = std::uint64_t __attribute__((vector_size(kBlock)));
+  Bytes bytes;
+  std::memcpy(&bytes, text, kBlock);
+  std::array<char, kBlock> shifted;
+  shifted[0] = before == kNewline ? kBlank : before;
+  std::memcpy(shifted.data() + 1, text, kBlock - 1);
+  Bytes previous;
+  std::memcpy(&previous, shifted.data(), kBlock);
+  const auto special =
+      (Halves)((bytes < kBlank) | (bytes == 127) | ((bytes == kBlank) & (previous == kBlank)));
+  if ((special[0] | special[1]) != 0) return false;
+  bytes += (Bytes)((bytes >= 'A') & (bytes <= 'Z')) & ('a' - 'A');
+  std::memcpy(to, &bytes, kBlock);
+  return true;
+}
+
 char32_t code_point(std::string_view bytes) {
   const auto tail = [&](std::size_t i) { return static_cast<char32_t>(bytes[i]) & 0x3FU; };
   const auto head = static_cast<char32_t>(static_cast<unsigned char>(bytes[0]));
@@ -110,7 +133,16 @@ void append_folded(std::string& out, std::string_view text) {
     }
     *to++ = c;
   };
+  std::size_t next_block = 0;  // what is no such text mostly goes on like that
   for (std::size_t i = 0; i < text.size();) {
+    if (i >= next_block && i + kBlock <= text.size()) {
+      if (fold_block(text.data() + i, to > begin ? to[-1] : '\0', to)) {
+        i += kBlock;
+        to += kBlock;
+        continue;
+      }
+      next_block = i + kBlock;
+    }
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x80) {
       const char c = kAscii[byte];

@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <bitset>
+#include <cstring>
 #include <utility>
 
 #include "gateway/governance/guard/folding.h"
@@ -30,6 +31,53 @@ constexpr auto kWordByte = [] {
   return table;
 }();
 bool is_word_byte(char c) { return kWordByte[static_cast<unsigned char>(c)]; }
+
+/// Where the words of a text stand, as one bit for each byte: most of the way from word to word is
+/// then counting zeros.
+class WordBits {
+ public:
+  void read(std::string_view text) {
+    size_ = text.size();
+    bits_.assign(size_ / 64 + 1, 0);
+    std::size_t i = 0;
+    for (; i + 8 <= size_; i += 8) bits_[i / 64] |= eight(text.data() + i) << (i % 64);
+    for (; i < size_; ++i) bits_[i / 64] |= std::uint64_t{is_word_byte(text[i])} << (i % 64);
+  }
+  /// The first place at or behind `at` that belongs to a word, or that does not; else the end.
+  std::size_t next_word(std::size_t at) const { return next(at, 0); }
+  std::size_t word_end(std::size_t at) const { return next(at, ~std::uint64_t{0}); }
+  std::size_t capacity() const { return bits_.capacity(); }
+  void give_back() { bits_ = {}; }
+
+ private:
+  std::size_t next(std::size_t at, std::uint64_t flip) const {
+    if (at >= size_) return size_;
+    std::size_t word = at / 64;
+    std::uint64_t rest = (bits_[word] ^ flip) & (~std::uint64_t{0} << (at % 64));
+    while (rest == 0) {
+      if (++word == bits_.size()) return size_;
+      rest = bits_[word] ^ flip;
+    }
+    return std::min(word * 64 + static_cast<std::size_t>(std::countr_zero(rest)), size_);
+  }
+
+  /// kWordByte of eight bytes: in the highest bit of each, then gathered (Bit Twiddling Hacks).
+  static std::uint64_t eight(const char* text) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    constexpr std::uint64_t kHighs = 0x8080808080808080U;
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text, sizeof bytes);
+    const std::uint64_t low = bytes & ~kHighs;
+    const auto from = [low](char c) { return low + kOnes * static_cast<std::uint64_t>(0x80 - c); };
+    const std::uint64_t letters = from('a') & ~from('z' + 1);
+    const std::uint64_t digits = from('0') & ~from('9' + 1);
+    return (((letters | digits | bytes) & kHighs) >> 7) * 0x0102040810204080U >> 56;
+  }
+  static_assert(std::endian::native == std::endian::little);
+
+  std::vector<std::uint64_t> bits_;
+  std::size_t size_ = 0;
+};
 
 struct Phrase {
   InjectionGroup group;
@@ -121,6 +169,7 @@ bool has_role_line(std::string_view text) {
 /// Buffers of one thread; a huge text's are not kept.
 struct Scratch {
   std::string folded;
+  WordBits bits;
   std::vector<WordId> words;
   void clear() {
     constexpr std::size_t kKept = 256 * 1024;
@@ -128,6 +177,7 @@ struct Scratch {
     words.clear();
     if (folded.capacity() > kKept) folded.shrink_to_fit();
     if (words.capacity() > kKept) words.shrink_to_fit();
+    if (bits.capacity() > kKept / 64) bits.give_back();
   }
 };
 
@@ -199,6 +249,12 @@ struct InjectionScreen::Impl {
     }
     return head;
   }
+  /// The same of a word behind which there are bytes enough to read eight at once.
+  static std::uint64_t head_within(std::string_view word) {
+    std::uint64_t head = 0;
+    std::memcpy(&head, word.data(), sizeof head);
+    return word.size() >= sizeof head ? head : head & ~(~std::uint64_t{0} << (8 * word.size()));
+  }
   /// The word's slot, or the free one where it belongs. There are always free ones.
   const Slot& find_slot(std::uint64_t head, std::string_view word) const {
     std::size_t at = ((head + word.size()) * 0x9E3779B97F4A7C15U) >> 52U;
@@ -218,20 +274,12 @@ struct InjectionScreen::Impl {
   }
 
   /// The text's words as ids; an apostrophe within a word is left out ("don't" is "dont").
-  void read_words(std::string_view text, std::vector<WordId>& out) const {
+  void read_words(std::string_view text, WordBits& bits, std::vector<WordId>& out) const {
     std::array<char, kMaxWordSize> joined{};
-    for (std::size_t i = 0; i < text.size();) {
-      if (!kWordByte[static_cast<unsigned char>(text[i])]) {
-        ++i;
-        continue;
-      }
-      std::uint64_t head = 0;
-      std::size_t end = i;
-      for (; end < text.size() && kWordByte[static_cast<unsigned char>(text[end])]; ++end) {
-        if (end - i < sizeof(head)) {
-          head |= std::uint64_t{static_cast<unsigned char>(text[end])} << (8 * (end - i));
-        }
-      }
+    bits.read(text);
+    std::size_t end = 0;
+    for (std::size_t i = bits.next_word(0); i < text.size(); i = bits.next_word(end)) {
+      end = bits.word_end(i);
       if (end + 1 < text.size() && text[end] == '\'' && is_word_byte(text[end + 1])) {
         std::size_t size = 0;
         for (end = i; end < text.size() && (is_word_byte(text[end]) || text[end] == '\''); ++end) {
@@ -240,9 +288,9 @@ struct InjectionScreen::Impl {
         const std::string_view word(joined.data(), size);
         out.push_back(id_of(head_of(word), word));
       } else {
-        out.push_back(id_of(head, text.substr(i, end - i)));
+        const std::string_view word = text.substr(i, end - i);
+        out.push_back(id_of(i + 8 <= text.size() ? head_within(word) : head_of(word), word));
       }
-      i = end;
     }
   }
 
@@ -341,7 +389,7 @@ std::optional<InjectionGroup> InjectionScreen::find(std::string_view text) const
   if (has_role_line(scratch.folded)) return InjectionGroup::kRole;
   std::ranges::replace(scratch.folded, '\n', ' ');
   if (const auto group = impl_->find_token(scratch.folded)) return group;
-  impl_->read_words(scratch.folded, scratch.words);
+  impl_->read_words(scratch.folded, scratch.bits, scratch.words);
   if (const auto group = impl_->find_phrase(scratch.words)) return group;
   for (const auto& pieces : impl_->custom) {
     if (has_pieces(scratch.folded, pieces)) return InjectionGroup::kCustom;
