@@ -87,6 +87,10 @@ class AuditNotes final : public AuditLog {
   bool flush(std::chrono::milliseconds) override { return true; }
   std::uint64_t dropped() const override { return 0; }
 
+  std::vector<AuditEntry> entries() const {
+    const std::lock_guard lock(mutex_);
+    return entries_;
+  }
   /// "api_key.create api_key/ask_acme_abc success" of everything so far.
   std::vector<std::string> lines() const {
     const std::lock_guard lock(mutex_);
