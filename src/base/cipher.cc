@@ -284,9 +284,9 @@ Result<KeyRing> KeyRing::parse(const Secret& current, const Secret& previous, Op
   return make(keys, options);
 }
 
-void KeyRing::derive_ahead() const {
+void KeyRing::derive_ahead(std::stop_token stop) const {
   for (const auto& key : impl_->keys) {
-    for (std::uint8_t number = 0; number < kSalts; ++number) {
+    for (std::uint8_t number = 0; number < kSalts && !stop.stop_requested(); ++number) {
       impl_->derive(*key, key->salt(number, impl_->options.salt_length));
     }
   }

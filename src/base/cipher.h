@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,8 +53,8 @@ class KeyRing {
   KeyRing& operator=(KeyRing&&) noexcept;
 
   /// Derives the keys for all salts that any ring of these keys writes with, so that no later call
-  /// has to: seconds of CPU, for a thread of its own at the start.
-  void derive_ahead() const;
+  /// has to: seconds of CPU, for a thread of its own at the start. Ends early when `stop` asks.
+  void derive_ahead(std::stop_token stop = {}) const;
 
   /// `context` is authenticated and must be given again to decrypt ("provider_keys/acme/openai"): a
   /// value cannot be moved to another row.

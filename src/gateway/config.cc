@@ -353,7 +353,7 @@ void bind(Binder& binder, GovernanceConfig& c) {
   governance.value("pbkdf2_iterations", c.pbkdf2_iterations,
                    {.min = 100'000, .max = 1e7, .help = "rounds of key derivation"});
   governance.value("salt_length", c.salt_length,
-                   {.min = 16, .max = 64, .help = "bytes of salt of key derivation"});
+                   {.min = 16, .max = 32, .help = "bytes of salt of key derivation"});
   governance.value("audit_storage_dir", c.audit_storage_dir,
                    {.min = 1, .help = "spool of the audit log"});
   governance.value("audit_max_entries", c.audit_max_entries,

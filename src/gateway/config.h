@@ -211,7 +211,7 @@ struct GovernanceConfig {
   /// separated.
   Secret encryption_key, encryption_keys_previous;
   int pbkdf2_iterations = 480'000;  ///< 100000 to 10000000
-  int salt_length = 16;             ///< bytes, 16 to 64
+  int salt_length = 16;             ///< bytes, 16 to 32
   std::string audit_storage_dir =
       "data/audit";  ///< spool of the audit log; below data_dir when that was set
   std::size_t audit_max_entries =

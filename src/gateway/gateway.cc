@@ -142,7 +142,8 @@ struct Gateway::Impl {
             *loader,        totals,
             parts.database, [this] { return exposition(); },
             parts.clock,    draining,
-            started,        parts.governance_healthy};
+            started,        parts.governance_healthy,
+            parts.own_keys};
   }
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.
@@ -294,6 +295,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   ExactCache::Options cache_options;
   cache_options.enabled = config.cache.tier1.enabled;
   cache_options.prefix = config.redis.cache_prefix;
+  cache_options.ring = parts.ring;
   impl->cache =
       std::make_unique<ExactCache>(cache_options, parts.cache, parts.local_cache, parts.clock);
 
@@ -320,9 +322,10 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
       governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
-  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{
-      config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache, parts.cache,
-      *impl->events, *impl->router, parts.clock, parts.loops, *impl->governor, parts.audit});
+  impl->pipeline = std::make_unique<Pipeline>(
+      Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache,
+                      parts.cache, *impl->events, *impl->router, parts.clock, parts.loops,
+                      *impl->governor, parts.audit, parts.own_keys});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
@@ -444,6 +447,12 @@ Aw<std::optional<std::int64_t>> Gateway::requests_per_minute(std::string org) {
   // Without an answer the default holds: whoever cannot be looked up cannot be let off either.
   (void)co_await impl_->policies->get(org);
   co_return impl_->governor->requests_per_minute(org);
+}
+
+void Gateway::use_vendor_key(std::string_view name, const Secret& key) {
+  for (const auto& [vendor, settings] : impl_->parts.config.providers.vendors) {
+    if (settings.api_key_env == name) impl_->vendors->use_key(vendor, key);
+  }
 }
 
 void Gateway::reload() { impl_->reload_models(); }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cipher.h"
 #include "base/clock.h"
 #include "gateway/config.h"
 #include "gateway/governance/gdpr.h"
@@ -14,6 +15,8 @@
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
 #include "identity/principal.h"
+#include "identity/secrets/live.h"
+#include "identity/secrets/own_keys.h"
 #include "net/http/client.h"
 #include "net/http/router.h"
 #include "net/loop.h"
@@ -45,6 +48,10 @@ class Gateway {
     /// False while credentials, limits or the audit log work with less than they should have; may
     /// be null.
     std::function<bool()> governance_healthy;
+    /// The organisations' own keys at vendors; null: nobody has any.
+    identity::OwnKeys* own_keys = nullptr;
+    /// Encrypts what may only be stored so; null, or null inside: such things are not stored.
+    const identity::Live<KeyRing>* ring = nullptr;
   };
 
   /// Errors: invalid_argument with all faults of the models file, unavailable for folders that
@@ -74,6 +81,8 @@ class Gateway {
   std::optional<std::optional<std::int64_t>> try_requests_per_minute(
       const identity::Principal& caller);
   Aw<std::optional<std::int64_t>> requests_per_minute(std::string org);
+  /// Calls the vendors whose key comes from the variable `name` with `key` from now on. Any thread.
+  void use_vendor_key(std::string_view name, const Secret& key);
   /// Reads the models file again (SIGHUP). Ordinary thread.
   void reload();
   /// Prometheus text exposition, with the gauges as of now. Any thread.

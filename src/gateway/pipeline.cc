@@ -205,7 +205,8 @@ void Pipeline::derive(Call& call) {
   call.cache_key = parts_.cache.key(call.org, to_string(call.endpoint->shape), canonical);
   // What a warning says belongs to this request, and a memo has no place for it.
   call.memorable = !call.chat.stream && call.idempotency_key.empty() &&
-                   call.options.organization_id.empty() && call.warnings.empty();
+                   call.options.organization_id.empty() && call.warnings.empty() &&
+                   !call.encrypt_stored;  // a memo holds plain text
 }
 
 Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org,
@@ -234,22 +235,33 @@ Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endp
   }
   auto response = co_await serve(context, *call);
   if (!response) co_return endpoint.errors(response.error(), context);
-  if (!(*call)->idempotency_key.empty() && response->status == 200 && !response->stream) {
-    const Digest256 digest = sha256(context.request.body);
-    auto stored = std::make_shared<const std::string>(to_hex(digest) + response->body);
-    (void)co_await parts_.idempotency.set(
-        fmt::format("asahi:idem:{}:{}", (*call)->org, (*call)->idempotency_key), std::move(stored),
-        std::chrono::hours(24));
-  }
+  if (!(*call)->idempotency_key.empty() && response->status == 200 && !response->stream)
+    co_await keep_reply(context, **call, response->body);
   co_return std::move(*response);
 }
 
+Aw<void> Pipeline::keep_reply(const http::Context& context, const Call& call,
+                              const std::string& reply) {
+  if (!call.store_allowed) co_return;
+  std::string key = fmt::format("asahi:idem:{}:{}", call.org, call.idempotency_key);
+  std::string entry = to_hex(sha256(context.request.body)) + reply;
+  if (call.encrypt_stored) {
+    auto closed = parts_.cache.seal().close(entry, key);
+    if (!closed) co_return;
+    entry = *std::move(closed);
+  }
+  (void)co_await parts_.idempotency.set(std::move(key),
+                                        std::make_shared<const std::string>(std::move(entry)),
+                                        std::chrono::hours(24));
+}
+
 Aw<std::optional<http::Response>> Pipeline::replayed(http::Context& context, const Call& call) {
-  auto stored = co_await parts_.idempotency.get(
-      fmt::format("asahi:idem:{}:{}", call.org, call.idempotency_key));
+  const std::string key = fmt::format("asahi:idem:{}:{}", call.org, call.idempotency_key);
+  auto stored = co_await parts_.idempotency.get(key);
   if (!stored || !*stored) co_return std::nullopt;
   constexpr std::size_t kDigestSize = 64;
-  const std::string& entry = ***stored;
+  std::string entry = ***stored;
+  if (Seal::is_sealed(entry)) entry = parts_.cache.seal().open(entry, key).value_or("");
   if (entry.size() < kDigestSize) co_return std::nullopt;
   if (std::string_view(entry).substr(0, kDigestSize) != to_hex(sha256(context.request.body))) {
     auto conflict =
@@ -294,10 +306,11 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   co_return co_await serve_miss(context, std::move(call));
 }
 
-HealthView Pipeline::health(bool heed_polls) const {
-  return [this, heed_polls](std::string_view name) {
+HealthView Pipeline::health(const Call& call, bool heed_polls) const {
+  return [this, keys = call.own_keys, heed_polls](std::string_view name) {
     const std::string provider(name);
-    if (!parts_.vendors.usable(provider)) return VendorHealth::kNoKey;
+    if (!parts_.vendors.usable(provider) && own_key(keys.get(), provider) == nullptr)
+      return VendorHealth::kNoKey;
     if (parts_.dispatcher.breaker(provider).state(parts_.clock.steady_now()) ==
         Breaker::State::kOpen) {
       return VendorHealth::kBreakerOpen;
@@ -334,10 +347,10 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.caller_has_key = !call.options.provider_api_key.empty();
   request.list_alternatives =
       call.endpoint->codec == nullptr;  // vendors' shapes have no place for them
-  auto planned = parts_.router.plan(parts_.registry.get(), request, health(true));
+  auto planned = parts_.router.plan(parts_.registry.get(), request, health(call, true));
   if (planned || planned.error().code != Errc::kUnavailable) return planned;
   // A failed poll says who is worth asking first, not that the last one left may not be asked.
-  return parts_.router.plan(parts_.registry.get(), request, health(false));
+  return parts_.router.plan(parts_.registry.get(), request, health(call, false));
 }
 
 std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response,
@@ -372,8 +385,8 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
 void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
   if (call.cache_key.empty() || !worth_keeping(answer->response)) return;
   const auto ttl = ttl_of(call.task.task_type);
-  net::Loop::current()->spawn("cache write",
-                              parts_.cache.put(call.cache_key, std::move(answer), ttl));
+  net::Loop::current()->spawn(
+      "cache write", parts_.cache.put(call.cache_key, std::move(answer), ttl, call.encrypt_stored));
 }
 
 Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_ptr<Call> call) {
@@ -389,6 +402,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     dispatch.context.request_id = call->request_id;
     dispatch.context.traceparent = call->traceparent;
     dispatch.context.api_key = call->options.provider_api_key;
+    dispatch.own_keys = call->own_keys;
     DispatchReport report;
     auto response = co_await parts_.dispatcher.chat(std::move(dispatch), report);
     if (!response) {

@@ -45,6 +45,7 @@ class Pipeline {
     net::LoopPool& loops;
     Governor& governor;
     identity::AuditLog& audit;
+    identity::OwnKeys* own_keys = nullptr;  ///< null: no organisation has keys at vendors
   };
   explicit Pipeline(Parts parts);
   ~Pipeline();
@@ -75,6 +76,9 @@ class Pipeline {
   Task<void> govern_embedding(Call& call, const ModelProfile& model,
                               llm::wire::EmbeddingCall& request);
   static Result<void> take_organisation(Call& call);
+  /// The caller's organisation's keys, before a vendor is chosen; false: ask the other.
+  bool try_take_own_keys(Call& call) const;
+  Task<void> take_own_keys(Call& call) const;
   bool may_use(const Terms& terms, const std::string& model_name) const;
   Digest128 body_digest(const Endpoint& endpoint, std::string_view org,
                         std::string_view body) const;
@@ -106,8 +110,9 @@ class Pipeline {
   void record(Call& call, const Outcome& outcome);
   void record_failure(Call& call, const Error& error, const DispatchReport* report);
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
+  Aw<void> keep_reply(const http::Context& context, const Call& call, const std::string& reply);
   std::chrono::milliseconds ttl_of(const std::string& task_type) const;
-  HealthView health(bool heed_polls) const;
+  HealthView health(const Call& call, bool heed_polls) const;
 
   Parts parts_;
   Logger logger_{"gateway"};

@@ -49,7 +49,10 @@ struct Pipeline::Call {
   std::shared_ptr<const identity::Principal> caller;
   Terms terms;
   Reservation reservation;
-  bool store_allowed = true;  ///< the answer may be cached
+  bool store_allowed = true;    ///< the answer may be cached
+  bool encrypt_stored = false;  ///< … but encrypted only
+  /// The organisation's keys at vendors; null: none, or the call brings its own.
+  std::shared_ptr<const identity::OwnKeys::Keys> own_keys;
   std::string org;
   std::string query;
   TaskDetection task;

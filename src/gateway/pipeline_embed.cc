@@ -50,8 +50,12 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
     unknown.error().reason = "model_not_found";
     co_return refuse(unknown.error());
   }
+  if (!try_take_own_keys(call)) {
+    if (auto taken = co_await take_own_keys(call); !taken) co_return refuse(taken.error());
+  }
+  const Secret* own = own_key(call.own_keys.get(), model->provider);
   llm::Embedder* vendor = parts_.vendors.embedder(model->provider);
-  if (vendor == nullptr || !parts_.vendors.usable(model->provider)) {
+  if (vendor == nullptr || (own == nullptr && !parts_.vendors.usable(model->provider))) {
     auto missing =
         fail(Errc::kUnavailable, fmt::format("no key is configured for {}", model->provider));
     missing.error().reason = "service_unavailable";
@@ -78,7 +82,8 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
     part.input = slice(request->request.input);
     part.tokens = slice(request->request.tokens);
     auto done = co_await parts_.dispatcher.embed(*vendor, model->provider, std::move(part),
-                                                 context.deadline, context.cancel);
+                                                 context.deadline, context.cancel,
+                                                 own == nullptr ? Secret() : *own);
     if (!done) co_return refuse(done.error());
     std::ranges::move(done->vectors, std::back_inserter(whole.vectors));
     whole.usage.input += done->usage.input;

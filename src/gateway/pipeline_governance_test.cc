@@ -57,6 +57,66 @@ TEST_F(GovernedPipelineTest, EventsNameTheOrganisationTheUserAndTheKey) {
   EXPECT_EQ(event.api_key_prefix, "ask_acme_abc");
 }
 
+// ---- encryption at rest
+
+class EncryptedPipelineTest : public GovernedPipelineTest {
+ protected:
+  EncryptedPipelineTest() {
+    installation_.encryption_on = true;
+    ring_.set(KeyRing::make({Secret(std::string(64, 'a'))}, {.pbkdf2_iterations = 1'000}).value());
+    ComplianceProfile profile;
+    profile.org_id = "acme";
+    profile.encryption_required = true;
+    give(profile);
+  }
+  /// Everything that the store holds, as one text.
+  std::string stored() {
+    std::string all;
+    loops_.wait_for([&]() -> Aw<int> {
+      (void)co_await store_.scan("", [&all](std::vector<cache::Entry> batch) {
+        for (const cache::Entry& entry : batch) all += entry.key + "=" + *entry.value + "\n";
+        return true;
+      });
+      co_return 0;
+    });
+    return all;
+  }
+};
+
+TEST_F(EncryptedPipelineTest, AnswersAreCachedEncryptedAndComeBack) {
+  EXPECT_EQ(ask(prompt("a private question")).status, 200);
+  EXPECT_THAT(stored(), HasSubstr("=sealed:"));
+  EXPECT_THAT(stored(), Not(HasSubstr("An answer.")));
+  EXPECT_THAT(stored(), Not(HasSubstr("private")));
+  for (int i = 0; i < 3; ++i) {
+    const Reply again = ask(prompt("a private question"));
+    EXPECT_THAT(again.body, HasSubstr("An answer."));
+    EXPECT_THAT(again.body, HasSubstr(R"("cache_hit":true)"));
+  }
+}
+
+TEST_F(EncryptedPipelineTest, RepliesKeptForRepeatsAreEncryptedToo) {
+  const std::string body = prompt("once", R"(,"request_id":"job-1")");
+  const Reply first = ask(body);
+  EXPECT_EQ(first.status, 200);
+  EXPECT_THAT(stored(), HasSubstr("asahi:idem:acme:job-1=sealed:"));
+  EXPECT_THAT(stored(), Not(HasSubstr("An answer.")));
+  EXPECT_EQ(ask(body).body, first.body);
+}
+
+TEST_F(EncryptedPipelineTest, AnEntryOfALostKeyIsAMiss) {
+  EXPECT_EQ(ask(prompt("a private question")).status, 200);
+  ring_.set(KeyRing::make({Secret(std::string(64, 'b'))}, {.pbkdf2_iterations = 1'000}).value());
+  const Reply again = ask(prompt("a private question"));
+  EXPECT_EQ(again.status, 200);
+  EXPECT_THAT(again.body, HasSubstr(R"("cache_hit":false)"));
+}
+
+TEST_F(EncryptedPipelineTest, OtherOrganisationsAreStoredAsBefore) {
+  EXPECT_EQ(ask(prompt("a plain question"), caller("globex")).status, 200);
+  EXPECT_THAT(stored(), HasSubstr("a plain question"));
+}
+
 TEST_F(GovernedPipelineTest, AnswersOfOneOrganisationAreNeverHitsOfAnother) {
   EXPECT_EQ(ask(prompt("shared words")).status, 200);
   const Reply other = ask(prompt("shared words"), caller("globex"));

@@ -62,8 +62,9 @@ Task<void> Pipeline::govern(Call& call) {
   auto screened = parts_.governor.screen(call.terms, call.chat);
   if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
   if (screened->masked) call.chat.messages_changed = true;
-  // Caches hold plain text: what may only be stored encrypted is not stored.
-  call.store_allowed = screened->store_allowed && !screened->encrypt_stored;
+  call.encrypt_stored = screened->encrypt_stored;
+  call.store_allowed =
+      screened->store_allowed && (!call.encrypt_stored || parts_.cache.seal().ready());
   call.warnings = std::move(screened->warnings);
   co_return Result<void>{};
 }
@@ -112,7 +113,35 @@ Task<void> Pipeline::audit(const Call& call, std::string model) {
   co_return Result<void>{};
 }
 
+bool Pipeline::try_take_own_keys(Call& call) const {
+  if (parts_.own_keys == nullptr || !call.options.provider_api_key.empty()) return true;
+  auto known = parts_.own_keys->try_get(*call.caller);
+  if (!known) return false;
+  call.own_keys = *std::move(known);
+  return true;
+}
+
+Task<void> Pipeline::take_own_keys(Call& call) const {
+  auto found = co_await parts_.own_keys->get(call.org);
+  if (!found) {
+    logger_.error("an organisation's own vendor keys cannot be read",
+                  {{"org_id", call.org}, {"error", found.error().message}});
+    // What is wrong with the stored key is the operator's business.
+    co_return fail(Errc::kUnavailable,
+                   "your organisation's own vendor keys cannot be read now; retry later, or ask "
+                   "the operator of the installation");
+  }
+  call.own_keys = *std::move(found);
+  co_return Result<void>{};
+}
+
 Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
+  if (!try_take_own_keys(*call)) {
+    if (auto taken = co_await take_own_keys(*call); !taken) {
+      record_failure(*call, taken.error(), nullptr);
+      co_return std::unexpected(std::move(taken.error()));
+    }
+  }
   const auto routing_started = std::chrono::steady_clock::now();
   auto planned = plan(*call);
   call->routing_ms = ms_since(routing_started);

@@ -58,6 +58,7 @@ Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_
   dispatch.context.request_id = context.request_id;
   dispatch.context.traceparent = call->traceparent;
   dispatch.context.api_key = call->options.provider_api_key;
+  dispatch.own_keys = call->own_keys;
   auto kept_plan = std::make_shared<const Plan>(dispatch.plan);
   DispatchReport report;
   auto opened = co_await parts_.dispatcher.open(std::move(dispatch), report);

@@ -119,6 +119,7 @@ void bind(Binder& binder, Config& config, std::string_view environment) {
   bind_secret(binder, "ASAHI_ADMIN_SECRET", config.admin_secret, 16);
   bind_secret(binder, "ASAHI_KEY_PEPPER", config.key_pepper, 32);
   bind_secret(binder, "ASAHI_JWT_SECRET", config.jwt_secret, 32);
+  bind_secret(binder, "ASAHI_JWT_SECRET_PREVIOUS", config.jwt_secrets_previous, 32);
   // A variable that says false is the word of whoever starts the process; a line of YAML may be a
   // copied sample.
   for (const char* variable :

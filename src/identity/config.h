@@ -69,7 +69,9 @@ struct Config {
   std::string jwt_issuer = "asahi";        ///< auth.jwt_issuer
   std::string jwt_audience = "asahi-api";  ///< auth.jwt_audience
   std::string jwt_alg = "HS256";           ///< auth.jwt_alg: HS256, RS256 or ES256
-  Secret jwt_secret;         ///< ASAHI_JWT_SECRET: HMAC key of HS256, at least 32 bytes
+  Secret jwt_secret;  ///< ASAHI_JWT_SECRET: HMAC key of HS256, at least 32 bytes
+  /// ASAHI_JWT_SECRET_PREVIOUS: comma separated; what they signed stays good until it expires.
+  Secret jwt_secrets_previous;
   std::string jwt_key_file;  ///< auth.jwt_key_file: PEM private key of RS256 and ES256
   std::int64_t access_ttl_seconds = 3'600;    ///< auth.access_ttl_seconds, 60 to 86400
   std::int64_t refresh_ttl_seconds = 86'400;  ///< auth.refresh_ttl_seconds, 60 to 31536000

@@ -49,6 +49,7 @@ struct Identity::Impl {
   Denials denials;
   std::vector<std::shared_ptr<Authenticator>> added;
   TokenIssuer* tokens = nullptr;
+  std::shared_ptr<const ProviderKeyParts> provider_keys;
   IdentityGate::LimitsOf limits_of;
   Networks trusted_proxies;
   std::unique_ptr<IdentityGate> gate;
@@ -128,6 +129,10 @@ void Identity::add_authenticator(std::shared_ptr<Authenticator> authenticator) {
   impl_->added.push_back(std::move(authenticator));
 }
 void Identity::use_tokens(TokenIssuer& tokens) { impl_->tokens = &tokens; }
+void Identity::use_provider_keys(ProviderKeys& keys, OwnKeys& own,
+                                 std::vector<std::string> providers) {
+  impl_->provider_keys = std::make_shared<const ProviderKeyParts>(keys, own, std::move(providers));
+}
 void Identity::use_limits(IdentityGate::LimitsOf limits_of) {
   impl_->limits_of = std::move(limits_of);
 }
@@ -138,7 +143,10 @@ IdentityGate& Identity::gate() {
   const Config& config = impl.parts.config;
   std::vector<std::shared_ptr<Authenticator>> authenticators;
   authenticators.push_back(make_admin_authenticator(
-      config.admin_secret, *impl.lockout,
+      [&secrets = impl.parts.secrets](std::string_view given) {
+        return secrets.matches("ASAHI_ADMIN_SECRET", given);
+      },
+      *impl.lockout,
       [&impl](const http::Request& request) { return impl.gate->client_ip(request); }));
   authenticators.push_back(make_key_authenticator(*impl.keys));
   authenticators.insert(authenticators.end(), impl.added.begin(), impl.added.end());
@@ -161,11 +169,12 @@ void Identity::add_routes(http::Router& router) {
   const auto parts = std::make_shared<const RouteParts>(
       RouteParts{*impl.keys, *impl.tenants, *impl.users, *impl.roles, *impl.sessions,
                  impl.parts.audit, impl.denials, gate(), impl.tokens, impl.parts.clock,
-                 signup_rule(impl.parts.config, impl.parts.environment)});
+                 signup_rule(impl.parts.config, impl.parts.environment), impl.provider_keys});
   add_key_routes(router, parts);
   add_account_routes(router, parts);
   add_org_routes(router, parts);
   add_tenant_routes(router, parts);
+  if (impl.provider_keys != nullptr) add_provider_key_routes(router, parts);
 }
 
 void Identity::start() {

@@ -13,6 +13,9 @@
 #include "identity/keys/api_keys.h"
 #include "identity/keys/invalidation.h"
 #include "identity/limits/rate_limiter.h"
+#include "identity/secrets/own_keys.h"
+#include "identity/secrets/provider_keys.h"
+#include "identity/secrets/secret_source.h"
 #include "identity/tenants/tenants.h"
 #include "identity/tokens/token_issuer.h"
 #include "identity/users/roles.h"
@@ -49,6 +52,7 @@ class Identity {
     const Clock& clock;
     AuditLog& audit;
     RateLimiter& limiter;
+    const SecretSource& secrets;  ///< asked for ASAHI_ADMIN_SECRET
   };
   /// Errors: invalid_argument (settings), unavailable (the pepper's file).
   static Result<std::unique_ptr<Identity>> make(Parts parts);
@@ -69,6 +73,9 @@ class Identity {
   /// Where logins get their tokens; without one they get a session only. Before `add_routes`;
   /// outlives the module.
   void use_tokens(TokenIssuer& tokens);
+  /// Adds the routes of organisations' vendor keys; `providers`: that one may be set for. Before
+  /// `add_routes`; the first two outlive the module.
+  void use_provider_keys(ProviderKeys& keys, OwnKeys& own, std::vector<std::string> providers);
   /// Limits of plan, policy and key; without it the defaults of `api.rate_limit_per_minute`. Before
   /// `gate` is first used.
   void use_limits(IdentityGate::LimitsOf limits_of);

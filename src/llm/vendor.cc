@@ -38,18 +38,6 @@ bool is_json(const http::Headers& headers) {
   return headers.get("content-type").starts_with("application/json");
 }
 
-Result<std::string> key_of(const VendorOptions& options, const CallContext& context) {
-  if (!context.api_key.empty()) return context.api_key.reveal();
-  if (!options.api_key.empty() || !options.needs_key) return options.api_key.reveal();
-  auto failure =
-      fail(Errc::kUnauthenticated,
-           fmt::format(
-               "no API key for the vendor '{}': configure one, or send your own with the request",
-               options.name));
-  failure.error().reason = "no_vendor_key";
-  return failure;
-}
-
 http::ClientRequest make_call(const VendorOptions& options, const VendorCodec& codec,
                               const CallContext& context, WireRequest wire,
                               const std::string& key) {
@@ -226,12 +214,40 @@ Result<WireRequest> encode_as(const VendorCodec& codec, const ChatRequest& reque
 
 Vendor::Vendor(VendorOptions options, std::unique_ptr<VendorCodec> codec,
                net::PerLoop<http::Client>& clients)
-    : options_(std::move(options)), codec_(std::move(codec)), clients_(clients) {}
+    : options_(std::move(options)),
+      codec_(std::move(codec)),
+      clients_(clients),
+      key_(options_.api_key),
+      has_key_(!key_.empty()) {}
 
 Vendor::~Vendor() = default;
 
+void Vendor::use_key(Secret key) {
+  const std::scoped_lock lock(mutex_);
+  has_key_.store(!key.empty(), std::memory_order_relaxed);
+  key_ = std::move(key);
+}
+
+Secret Vendor::platform_key() const {
+  const std::scoped_lock lock(mutex_);
+  return key_;
+}
+
+Result<std::string> Vendor::key_of(const CallContext& context) const {
+  if (!context.api_key.empty()) return context.api_key.reveal();
+  Secret key = platform_key();
+  if (!key.empty() || !options_.needs_key) return key.reveal();
+  auto failure =
+      fail(Errc::kUnauthenticated,
+           fmt::format(
+               "no API key for the vendor '{}': configure one, or send your own with the request",
+               options_.name));
+  failure.error().reason = "no_vendor_key";
+  return failure;
+}
+
 Task<ChatResponse> Vendor::chat(const ChatRequest& request, const CallContext& context) {
-  ASAHI_CO_TRY(const std::string key, key_of(options_, context));
+  ASAHI_CO_TRY(const std::string key, key_of(context));
   ASAHI_CO_TRY(WireRequest wire, encode_as(*codec_, request, false));
   http::ClientRequest call = make_call(options_, *codec_, context, std::move(wire), key);
   ASAHI_CO_TRY(const http::ClientResponse answer,
@@ -246,7 +262,7 @@ Task<ChatResponse> Vendor::chat(const ChatRequest& request, const CallContext& c
 
 Task<std::unique_ptr<ChatStream>> Vendor::stream(const ChatRequest& request,
                                                  const CallContext& context) {
-  ASAHI_CO_TRY(const std::string key, key_of(options_, context));
+  ASAHI_CO_TRY(const std::string key, key_of(context));
   ASAHI_CO_TRY(WireRequest wire, encode_as(*codec_, request, true));
   http::ClientRequest call = make_call(options_, *codec_, context, std::move(wire), key);
   auto stream = std::make_unique<VendorStream>(options_.name, context.cancel);
@@ -271,7 +287,7 @@ Task<std::unique_ptr<ChatStream>> Vendor::stream(const ChatRequest& request,
 }
 
 Task<EmbeddingResponse> Vendor::embed(const EmbeddingRequest& request, const CallContext& context) {
-  ASAHI_CO_TRY(const std::string key, key_of(options_, context));
+  ASAHI_CO_TRY(const std::string key, key_of(context));
   ASAHI_CO_TRY(WireRequest wire, codec_->encode_embedding(request, request.model));
   http::ClientRequest call = make_call(options_, *codec_, context, std::move(wire), key);
   ASAHI_CO_TRY(const http::ClientResponse answer,
@@ -294,7 +310,7 @@ Task<EmbeddingResponse> Vendor::embed(const EmbeddingRequest& request, const Cal
 Task<void> Vendor::probe(const CallContext& context) {
   WireRequest wire{.target = std::string(models_target(codec_->shape()))};
   const std::string key =
-      context.api_key.empty() ? options_.api_key.reveal() : context.api_key.reveal();
+      context.api_key.empty() ? platform_key().reveal() : context.api_key.reveal();
   http::ClientRequest call = make_call(options_, *codec_, context, std::move(wire), key);
   call.method = http::Method::kGet;
   ASAHI_CO_TRY(const http::ClientResponse answer,

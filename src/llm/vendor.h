@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/clock.h"
@@ -16,7 +18,7 @@ namespace asahi::llm {
 struct VendorOptions {
   std::string name;     ///< "openai"
   http::Origin origin;  ///< base URL; the codec's targets go below it
-  Secret api_key;       ///< empty: none (Ollama), or the caller must bring one
+  Secret api_key;       ///< at the start; empty: none (Ollama), or the caller must bring one
   bool needs_key = true;
 };
 
@@ -30,6 +32,9 @@ class Vendor final : public ChatModel, public Embedder {
 
   const VendorOptions& options() const { return options_; }
   const VendorCodec& codec() const { return *codec_; }
+  /// Replaces the platform's key: calls from now on use it. Any thread.
+  void use_key(Secret key);
+  bool has_key() const { return has_key_.load(std::memory_order_relaxed); }
 
   /// `request.model` is the vendor's model name. One attempt: retry, breaker and failover are the
   /// caller's.
@@ -42,9 +47,15 @@ class Vendor final : public ChatModel, public Embedder {
   Task<void> probe(const CallContext& context);
 
  private:
-  VendorOptions options_;
+  Secret platform_key() const;
+  Result<std::string> key_of(const CallContext& context) const;
+
+  const VendorOptions options_;
   std::unique_ptr<VendorCodec> codec_;
   net::PerLoop<http::Client>& clients_;
+  mutable std::mutex mutex_;  // guards the key
+  Secret key_;
+  std::atomic<bool> has_key_;
 };
 
 /// The vendor inside (gateway spec §3.2): latency ~ avg × U(0.8, 1.2) slept at 1 %, output tokens

@@ -22,6 +22,7 @@
 #include "net/http/server.h"
 #include "server/accounts.h"
 #include "server/identity_parts.h"
+#include "server/secret_parts.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
@@ -248,6 +249,7 @@ struct App::Impl {
   telemetry::Registry metrics;
   net::LoopPool loops;
   std::unique_ptr<net::PerLoop<http::Client>> clients;
+  std::unique_ptr<SecretParts> secrets;
   std::unique_ptr<sql::Database> database;
   std::unique_ptr<SchemaKeeper> schema;
   std::shared_ptr<cache::RedisClients> redis;
@@ -282,6 +284,28 @@ struct App::Impl {
     worker->handle("identity.tokens",
                    [this](const jobs::Job&) -> Task<void> { return identity->prune_tokens(); });
     worker->cron("7 * * * *", "identity.tokens", {});
+    worker->handle(std::string(kReencrypt),
+                   [this](const jobs::Job&) -> Task<void> { return identity->reencrypt(); });
+    worker->cron("37 * * * *", std::string(kReencrypt), {});
+  }
+
+  static constexpr std::string_view kReencrypt = "identity.reencrypt";
+
+  /// On the thread of secrets.
+  void exchange(const identity::SecretSource::Names& changed) {
+    for (const std::string& name : changed) {
+      gateway->use_vendor_key(name, secrets->source().get(name));
+      if (name != kEncryptionKey) continue;
+      // Other processes shall have the new key before they meet values written with it.
+      const auto wait =
+          2 * (settings.vault ? settings.vault->read_every : std::chrono::seconds(30));
+      auto queued = net::run_sync<Result<std::string>>(loops.at(0), [this, wait] {
+        return queue->enqueue(std::string(kReencrypt), {},
+                              {.delay = wait, .unique_key = "new key"});
+      });
+      if (!queued)
+        logger.warning("re-encryption waits for its hour", {{"error", queued.error().message}});
+    }
   }
 };
 
@@ -297,6 +321,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
     return std::make_unique<http::Client>(loop, http::ClientOptions{});
   });
   impl->loops.start();
+  ASAHI_TRY(impl->secrets, SecretParts::make({impl->settings, impl->loops, impl->metrics}));
   ASAHI_TRY(impl->database, open_configured_database(impl->config));
   impl->schema = std::make_unique<SchemaKeeper>(*impl->database, config.database.auto_migrate);
 
@@ -306,8 +331,9 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   if (impl->redis != nullptr && config.cache.tier1.backend != "memory") {
     impl->shared_cache = std::make_unique<cache::RedisStore>(impl->redis);
   }
-  ASAHI_TRY(impl->identity, IdentityParts::make({impl->settings, impl->loops, *impl->database,
-                                                 impl->redis, impl->metrics, *impl->clients}));
+  ASAHI_TRY(impl->identity,
+            IdentityParts::make({impl->settings, impl->loops, *impl->database, impl->redis,
+                                 impl->metrics, *impl->clients, *impl->secrets}));
   identity::Identity& identity = impl->identity->identity();
   identity::Invalidation& invalidation = identity.invalidation();
   impl->accounts = std::make_unique<IdentityAccounts>(identity);
@@ -321,8 +347,11 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
                                       net::Loop::current()->spawn(
                                           "rules changed", invalidation.publish("policy", org));
                                     },
-                                    [&identity] { return identity.health() == "healthy"; }}));
+                                    [&identity] { return identity.health() == "healthy"; },
+                                    &impl->identity->own_keys(), &impl->secrets->ring()}));
   gateway::Gateway& gateway = *impl->gateway;
+  impl->secrets->on_change(
+      [raw = impl.get()](const identity::SecretSource::Names& changed) { raw->exchange(changed); });
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);
   });
@@ -397,6 +426,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
     }
   }
   impl->add_jobs();
+  impl->secrets->start();
   impl->identity->start();
   impl->worker->start();
   impl->gateway->start();
@@ -412,7 +442,10 @@ std::uint16_t App::port() const { return impl_->server->port(); }
 net::Loop& App::loop() { return impl_->loops.at(0); }
 http::Client& App::client() { return impl_->clients->at(0); }
 std::vector<std::string> App::routes() const { return impl_->routes; }
-void App::reload() { impl_->gateway->reload(); }
+void App::reload(const ServerConfig* fresh) {
+  impl_->gateway->reload();
+  if (fresh != nullptr) impl_->secrets->reload(fresh->own_secrets);
+}
 
 void App::stop() {
   Impl& impl = *impl_;
@@ -421,6 +454,7 @@ void App::stop() {
   impl.certificate.reset();
   impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
+  impl.secrets->stop();
   impl.worker->stop(std::chrono::seconds(2));
   impl.gateway->stop();
   impl.identity->stop();

@@ -31,8 +31,9 @@ class App {
   /// Readiness off, requests in flight finished within the grace time, queues written out,
   /// everything stopped.
   void stop();
-  /// SIGHUP: the models file is read again.
-  void reload();
+  /// SIGHUP: the models file is read again, and the secrets of `fresh` are taken up; null: the
+  /// settings cannot be read now.
+  void reload(const ServerConfig* fresh);
   /// "METHOD /pattern access" of every route.
   std::vector<std::string> routes() const;
 

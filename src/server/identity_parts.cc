@@ -1,7 +1,10 @@
 #include "server/identity_parts.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "gateway/governance/masking_audit.h"
 #include "identity/audit/routes.h"
 #include "identity/limits/migrations.h"
@@ -9,8 +12,15 @@
 #include "identity/secrets/migrations.h"
 #include "identity/tokens/migrations.h"
 #include "identity/tokens/token_routes.h"
+#include "net/blocking.h"
 
 namespace asahi::server {
+namespace {
+
+/// How late a process learns of an organisation's vendor key when the notice got lost.
+constexpr std::chrono::seconds kOwnKeysEvery{30};
+
+}  // namespace
 
 std::vector<sql::Migration> identity_migrations() {
   std::vector<sql::Migration> all;
@@ -56,9 +66,95 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
       parts->identity_,
       identity::Identity::make({from.config.identity, config.app.environment, config.app.data_dir,
                                 from.loops, from.database, from.redis, from.metrics, system_clock(),
-                                parts->audit(), *parts->limiter_}));
+                                parts->audit(), *parts->limiter_, from.secrets.source()}));
   if (auto made = parts->make_tokens(); !made) return std::unexpected(std::move(made.error()));
+  parts->make_provider_keys();
   return parts;
+}
+
+void IdentityParts::make_provider_keys() {
+  identity::Invalidation& invalidation = identity_->invalidation();
+  provider_keys_ = std::make_unique<identity::ProviderKeys>(
+      lent_.database, lent_.secrets.ring(), system_clock(),
+      [&invalidation](std::string org, const std::string&) {
+        net::Loop::current()->spawn(
+            "vendor key changed",
+            invalidation.publish(std::string(identity::OwnKeys::kKind), std::move(org)));
+      },
+      identity::ProviderKeys::Options{});
+  own_keys_ = std::make_unique<identity::OwnKeys>(lent_.database, *provider_keys_);
+  invalidation.listen([this](std::string_view kind, std::string_view id) {
+    if (!kind.empty() && kind != identity::OwnKeys::kKind) return;
+    own_keys_->forget(id);
+    lent_.loops.at(0).spawn("vendor keys of organisations",
+                            [this]() -> Aw<void> { return read_own_keys(); });
+  });
+  std::vector<std::string> providers;
+  for (const auto& [name, vendor] : lent_.config.gateway.providers.vendors) {
+    if (!vendor.api_key_env.empty()) providers.push_back(name);
+  }
+  identity_->use_provider_keys(*provider_keys_, *own_keys_, std::move(providers));
+  reencryptor_ = std::make_unique<identity::Reencryptor>(
+      lent_.database, lent_.secrets.ring(),
+      std::vector<identity::EncryptedColumn>{identity::provider_keys_column()});
+}
+
+Aw<void> IdentityParts::read_own_keys() {
+  // An outage is the database's to report; who had keys before has them still.
+  (void)co_await own_keys_->refresh();
+}
+
+void IdentityParts::start() {
+  net::Loop& loop = lent_.loops.at(0);
+  // Read before the first call, if the database lets us.
+  (void)net::run_sync<bool>(loop, [this]() -> Aw<bool> {
+    co_await read_own_keys();
+    co_return true;
+  });
+  identity_->start();
+  started_ = true;
+  loop.spawn("vendor keys of organisations", [this, &loop]() -> Aw<void> {
+    while (co_await loop.sleep_for(kOwnKeysEvery, &stopping_)) co_await read_own_keys();
+    own_keys_ended_.set_value();
+  });
+}
+
+Task<void> IdentityParts::reencrypt() {
+  constexpr std::size_t kBatch = 200;
+  ASAHI_CO_TRY(const identity::Reencryptor::Count done,
+               co_await reencryptor_->run(*net::Loop::current(), kBatch,
+                                          std::chrono::milliseconds(50), &stopping_));
+  for (const auto& [result, number] :
+       {std::pair{"renewed", done.renewed}, std::pair{"changed", done.changed},
+        std::pair{"unreadable", done.unreadable}}) {
+    lent_.metrics
+        .counter("asahi_reencrypted_values_total",
+                 "Stored values met while they were written under the newest encryption key",
+                 {{"result", result}})
+        .add(static_cast<double>(number));
+  }
+  if (done.renewed + done.changed + done.unreadable > 0) {
+    static const Logger logger("secrets");
+    logger.info("stored values written under the newest encryption key",
+                {{"renewed", done.renewed},
+                 {"changed_meanwhile", done.changed},
+                 {"unreadable", done.unreadable}});
+  }
+  co_return Result<void>{};
+}
+
+/// The secret of now is the settings' or Vault's; what it replaced is accepted for the overlap.
+std::vector<Secret> IdentityParts::previous_jwt_secrets() const {
+  std::vector<Secret> previous = lent_.secrets.source().accepted(kJwtSecret);
+  if (!previous.empty()) previous.erase(previous.begin());
+  for (Secret& listed :
+       identity::secret_list(lent_.secrets.source().get(kJwtSecretPrevious).reveal()))
+    previous.push_back(std::move(listed));
+  return previous;
+}
+
+Result<void> IdentityParts::use_jwt_secrets() {
+  return signing_keys_->use_secrets(lent_.secrets.source().get(kJwtSecret), previous_jwt_secrets());
 }
 
 /// Logins get tokens, and tokens log in.
@@ -67,11 +163,23 @@ Result<void> IdentityParts::make_tokens() {
   const std::chrono::seconds life(config.access_ttl_seconds);
   identity::SigningKeysOptions signing;
   signing.alg = identity::parse_jwt_alg(config.jwt_alg).value_or(identity::JwtAlg::kHs256);
-  signing.secret = config.jwt_secret;
+  signing.secret = lent_.secrets.source().get(kJwtSecret);
+  signing.previous_secrets = previous_jwt_secrets();
   signing.key_file = config.jwt_key_file;
   signing.folder = lent_.config.gateway.app.data_dir + "/jwt_keys";
   signing.overlap = life + std::chrono::seconds(60);
   ASAHI_TRY(signing_keys_, identity::SigningKeys::open(signing, system_clock()));
+  lent_.secrets.on_change([this](const identity::SecretSource::Names& changed) {
+    if (std::ranges::none_of(changed, [](const std::string& name) {
+          return name == kJwtSecret || name == kJwtSecretPrevious;
+        })) {
+      return;
+    }
+    if (auto taken = use_jwt_secrets(); !taken) {
+      Logger("secrets").error("the secret that signs tokens is not taken up; the one before stays",
+                              {{"error", taken.error().message}});
+    }
+  });
   access_tokens_ = std::make_unique<identity::AccessTokens>(
       identity::AccessTokens::Options{config.jwt_issuer, config.jwt_audience, life}, *signing_keys_,
       system_clock());
@@ -159,11 +267,15 @@ Result<void> IdentityParts::add_routes(http::Router& router) {
 Task<void> IdentityParts::prune_tokens() {
   ASAHI_CO_TRY([[maybe_unused]] const std::int64_t removed,
                co_await refresh_tokens_->remove_ended());
-  // A few small files, once an hour.
-  co_return signing_keys_->reload();
+  // A few small files, once an hour. Secrets of before end when their overlap does.
+  co_return use_jwt_secrets();
 }
 
 void IdentityParts::stop() {
+  if (std::exchange(started_, false)) {
+    lent_.loops.at(0).post([this] { stopping_.cancel(); });
+    own_keys_ended_.get_future().wait();
+  }
   identity_->stop();
   // What does not get through in time is on disk, and goes on at the next start.
   (void)budgets_->flush(std::chrono::seconds(2));

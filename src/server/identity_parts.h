@@ -1,13 +1,19 @@
 #pragma once
 
+#include <future>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/cancel.h"
 #include "identity/audit/audit.h"
 #include "identity/identity.h"
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
 #include "identity/oidc/login_states.h"
+#include "identity/secrets/own_keys.h"
+#include "identity/secrets/provider_keys.h"
+#include "identity/secrets/reencryptor.h"
 #include "identity/tokens/access_tokens.h"
 #include "identity/tokens/issuer.h"
 #include "identity/tokens/jwt_authenticator.h"
@@ -17,6 +23,7 @@
 #include "net/http/router.h"
 #include "net/loop.h"
 #include "server/options.h"
+#include "server/secret_parts.h"
 #include "storage/cache/redis_client.h"
 #include "storage/sql/database.h"
 #include "telemetry/metrics.h"
@@ -35,6 +42,7 @@ class IdentityParts {
     std::shared_ptr<cache::RedisClients> redis;  ///< null: this process is alone
     telemetry::Registry& metrics;
     net::PerLoop<http::Client>& clients;
+    SecretParts& secrets;
   };
   static Result<std::unique_ptr<IdentityParts>> make(Lent lent);
 
@@ -43,10 +51,14 @@ class IdentityParts {
   identity::RateLimiter& limiter() { return *limiter_; }
   identity::BudgetLedger& budgets() { return *budgets_; }
   identity::Identity& identity() { return *identity_; }
+  /// The organisations' own keys at vendors.
+  identity::OwnKeys& own_keys() { return *own_keys_; }
 
   /// Errors: invalid_argument (the settings of an identity provider).
   Result<void> add_routes(http::Router& router);
-  void start() { identity_->start(); }
+  void start();
+  /// Writes what was encrypted with previous keys under the newest one.
+  Task<void> reencrypt();
   /// Removes what is left of logins that have ended, and takes up signing keys that another process
   /// made.
   Task<void> prune_tokens();
@@ -56,6 +68,10 @@ class IdentityParts {
  private:
   explicit IdentityParts(Lent lent) : lent_(std::move(lent)) {}
   Result<void> make_tokens();
+  void make_provider_keys();
+  std::vector<Secret> previous_jwt_secrets() const;
+  Result<void> use_jwt_secrets();
+  Aw<void> read_own_keys();
 
   const Lent lent_;
   std::unique_ptr<identity::AuditLog> audit_;
@@ -68,6 +84,13 @@ class IdentityParts {
   std::unique_ptr<identity::RefreshTokens> refresh_tokens_;
   std::unique_ptr<identity::TokenIssuer> token_issuer_;
   std::unique_ptr<identity::LoginStates> login_states_;
+  std::unique_ptr<identity::ProviderKeys> provider_keys_;
+  std::unique_ptr<identity::OwnKeys> own_keys_;
+  std::unique_ptr<identity::Reencryptor> reencryptor_;
+  // Of loop 0.
+  CancelSource stopping_;
+  std::promise<void> own_keys_ended_;
+  bool started_ = false;
 };
 
 /// The identity module's schema.

@@ -4,9 +4,44 @@
 
 #include <cstdio>
 
-namespace asahi::server {
+#include "server/secret_parts.h"
 
-LoadedConfig load_config(const CommonOptions& options) {
+namespace asahi::server {
+namespace {
+
+using Variables = std::map<std::string, std::string, std::less<>>;
+
+/// A variable of the process or of .env; an empty one counts as not set.
+std::optional<std::string> own_variable(const config::Sources& sources, std::string_view name) {
+  for (const Variables* variables : {&sources.environment, &sources.dotenv}) {
+    const auto found = variables->find(name);
+    if (found != variables->end() && !found->second.empty()) return found->second;
+  }
+  return std::nullopt;
+}
+
+/// Reads Vault where it is configured, so that any variable may stand there.
+void take_vault(config::Sources& sources, LoadedConfig& loaded) {
+  auto options = identity::VaultOptions::from(
+      [&sources](std::string_view name) { return own_variable(sources, name); });
+  const auto refuse = [&](const Error& error) {
+    loaded.faults.push_back(
+        {.path = error.field.empty() ? "VAULT_ADDR" : error.field,
+         .value = error.field.empty() ? own_variable(sources, "VAULT_ADDR").value_or("") : "",
+         .rule = error.message,
+         .origin = "environment"});
+  };
+  if (!options) return refuse(options.error());
+  if (!*options) return;
+  auto values = read_vault(**options);
+  if (!values) return refuse(values.error());
+  for (const auto& [name, value] : *values) sources.vault[name] = value.reveal();
+  loaded.vault = std::move(*options);
+}
+
+}  // namespace
+
+LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   LoadedConfig loaded;
   auto sources = config::read_sources(options.config_path, options.env_path);
   if (!sources) {
@@ -16,22 +51,34 @@ LoadedConfig load_config(const CommonOptions& options) {
                              .origin = "file"});
     return loaded;
   }
+  if (use == VaultUse::kRead) take_vault(*sources, loaded);
+  if (!loaded.faults.empty()) return loaded;
   // The command line is the nearest word: it goes in where the environment stands.
   const auto override_with = [&](const char* name, const std::string& value) {
+    sources->vault.erase(name);
     sources->environment[name] = value;
   };
   if (options.mock) override_with("ASAHI_MOCK", "true");
   if (!options.host.empty()) override_with("ASAHI_HOST", options.host);
   if (options.port) {
+    sources->vault.erase("PORT");
     sources->environment.erase("PORT");
     sources->dotenv.erase("PORT");
     override_with("ASAHI_PORT", std::to_string(*options.port));
   }
   if (options.workers) override_with("ASAHI_WORKERS", std::to_string(*options.workers));
   if (!options.log_level.empty()) override_with("LOG_LEVEL", options.log_level);
-  config::Binder binder(std::move(*sources));
+  config::Binder binder(*sources);
   gateway::bind(binder, loaded.gateway);
   identity::bind(binder, loaded.identity, loaded.gateway.app.environment);
+  for (const std::string& name : live_secrets(loaded))
+    loaded.own_secrets[name] = Secret(own_variable(*sources, name).value_or(""));
+  for (const char* name :
+       {"VAULT_ADDR", "VAULT_PATH", "VAULT_TOKEN", "VAULT_ROLE", "VAULT_NAMESPACE", "VAULT_CACERT",
+        "ASAHI_VAULT_KUBERNETES_MOUNT", "ASAHI_VAULT_JWT_FILE", "ASAHI_VAULT_REFRESH_SECONDS"}) {
+    // Read above; here they become known.
+    (void)binder.environment(name);
+  }
   loaded.faults = binder.finish();
   loaded.warnings = binder.warnings();
   loaded.effective = binder.effective();

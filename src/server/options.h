@@ -7,6 +7,8 @@
 #include "base/config/loader.h"
 #include "gateway/config.h"
 #include "identity/config.h"
+#include "identity/secrets/secret_source.h"
+#include "identity/secrets/vault.h"
 
 namespace asahi::server {
 
@@ -25,6 +27,11 @@ struct CommonOptions {
 struct ServerConfig {
   gateway::GatewayConfig gateway;
   identity::Config identity;
+  /// Where further secrets come from while the process runs; empty: nowhere.
+  std::optional<identity::VaultOptions> vault;
+  /// What environment and .env say of the secrets that may change while the process runs, by the
+  /// name of their variable; empty: not set. The settings above have Vault's where it has any.
+  identity::SecretSource::Values own_secrets;
 };
 
 /// The configuration as this process will use it, with what is wrong with it.
@@ -33,7 +40,11 @@ struct LoadedConfig : ServerConfig {
   std::vector<std::string> warnings;
   std::vector<config::Binder::Effective> effective;
 };
-LoadedConfig load_config(const CommonOptions& options);
+enum class VaultUse {
+  kRead,   ///< what Vault holds counts more than environment and .env
+  kLeave,  ///< for commands that use none of its secrets
+};
+LoadedConfig load_config(const CommonOptions& options, VaultUse use = VaultUse::kRead);
 
 /// Moves everything that a process writes to a folder of its own below the configured one: a
 /// command must not touch the files of a server that runs.

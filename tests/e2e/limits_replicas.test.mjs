@@ -54,12 +54,18 @@ test("four processes with one Redis let through what one would, in every window"
   await pause(4000);
   const rest = await hammer(600, 4);
   assert.ok(Math.abs(120 + rest - kLimit) <= kLimit * (kTolerance - 1), `${120 + rest} of ${kLimit}`);
-  // Until the first of them leave the window nothing passes; then as many as left, and no more.
+  // Until the first of them leave the window nothing passes; then as many as left, and no more. On a slow machine the
+  // second wave leaves while the third arrives: as many as have surely left must pass, and no more than may have.
   await pause(Math.max(0, kWindowMs - 3000 - (performance.now() - begin)));
-  assert.equal(await hammer(40, 1), 0);
+  const early = await hammer(40, 1);
+  assert.ok(early <= passed.filter(({ start }) => start <= performance.now() - kWindowMs).length, `${early} too early`);
   await pause(Math.max(0, kWindowMs + 200 - (performance.now() - first_end)));
-  const again = await hammer(500, 4);
-  assert.ok(Math.abs(again - 120) <= kLimit * (kTolerance - 1), `${again} of 120 that left the window`);
+  const earlier = [...passed];
+  const surely = earlier.filter(({ end }) => end <= performance.now() - kWindowMs).length;
+  const again = early + (await hammer(500, 4));
+  const perhaps = earlier.filter(({ start }) => start <= performance.now() - kWindowMs).length;
+  const tolerance = kLimit * (kTolerance - 1);
+  assert.ok(again >= surely - tolerance && again <= perhaps + tolerance, `${again} of ${surely} to ${perhaps}`);
   for (const { start } of passed) {
     const within = passed.filter((other) => other.start >= start && other.end <= start + kWindowMs).length;
     assert.ok(within <= kLimit * kTolerance, `${within} in one window`);

@@ -16,7 +16,9 @@ export class Recorder {
     const headers = Object.fromEntries(
       Object.entries(request.headers).map(([name, value]) => [name, kSecretHeaders.has(name) ? "***" : value]),
     );
+    const key = Object.entries(request.headers).find(([name]) => kSecretHeaders.has(name))?.[1];
     const entry = {
+      key_hint: key?.slice(-4) ?? null, // whose key it was, without the key
       seq: ++this.#seq,
       vendor,
       method: request.method,

@@ -18,7 +18,13 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
 
   before(async () => {
     gateway = await start_gateway({
-      env: { ASAHI_MOCK: 'true', ASAHI_AUTH_API_KEY_REQUIRED: 'true', ASAHI_ADMIN_SECRET: kOperator['x-admin-secret'] },
+      env: {
+        ASAHI_MOCK: 'true',
+        ASAHI_AUTH_API_KEY_REQUIRED: 'true',
+        ASAHI_ADMIN_SECRET: kOperator['x-admin-secret'],
+        ASAHI_ENCRYPTION_KEY: '5a'.repeat(32),
+        ASAHI_GOVERNANCE_PBKDF2_ITERATIONS: '100000',
+      },
     });
     const founded = await gateway.post('/signup', { org_name: 'Acme', ...kAdmin }, kOperator);
     assert.equal(founded.status, 201, founded.text);
@@ -126,6 +132,29 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
     assert.equal((await gateway.get('/models', { authorization: `Bearer ${successor}` })).status, 401);
     await accessible();
     only_refusals();
+  });
+
+  test("the organisation's own key at a provider is set, shown by its hint, and removed after asking", async () => {
+    await page.getByText('No keys of your own').waitFor();
+    await page.getByRole('button', { name: 'Set provider key' }).click();
+    await dialog().getByLabel('Provider', { exact: true }).selectOption('openai');
+    await dialog().getByLabel('Key', { exact: true }).fill('short');
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await dialog().getByText(/8 to 1024 characters/).waitFor();
+    await dialog().getByLabel('Key', { exact: true }).fill('sk-own-of-acme-7788');
+    await accessible();
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Calls to openai use the new key.').waitFor();
+    const row = rows('Provider keys').filter({ hasText: 'openai' });
+    await row.waitFor();
+    assert.match(await row.innerText(), /…7788/);
+    assert.equal((await page.content()).includes('sk-own-of-acme-7788'), false, 'the key is still in the page');
+    await accessible();
+    await page.getByRole('button', { name: 'Remove the key for openai' }).click();
+    await dialog().getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByText('No keys of your own').waitFor();
+    assert.deepEqual(complaints.filter((text) => !/status of 40[013]|status of 429/.test(text)), []);
+    complaints.splice(0);
   });
 
   test('the audit log has it all: filtered, in detail, verified, exported', async () => {

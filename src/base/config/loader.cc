@@ -323,6 +323,7 @@ struct Binder::Impl {
       }
       return std::nullopt;
     };
+    if (auto given = look(sources.vault, "Vault")) return given;
     if (auto given = look(sources.environment, "environment")) return given;
     return look(sources.dotenv, ".env");
   }
@@ -420,6 +421,7 @@ struct Binder::Impl {
                                     meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
       }
     };
+    look(sources.vault, "Vault");
     look(sources.environment, "environment");
     look(sources.dotenv, ".env");
     return found;

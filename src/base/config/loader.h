@@ -21,9 +21,11 @@ struct Fault {
   std::string origin;  ///< "config/config.yaml:12", "environment", ".env", "default"
 };
 
-/// Where settings come from, highest first: process environment, `.env`, YAML, the defaults of the
-/// structs.
+/// Where settings come from, highest first: Vault, process environment, `.env`, YAML, the defaults
+/// of the structs.
 struct Sources {
+  std::map<std::string, std::string, std::less<>> vault =
+      {};  ///< by the names of environment variables; filled by who asks Vault
   std::map<std::string, std::string, std::less<>> environment;
   std::map<std::string, std::string, std::less<>> dotenv;
   std::string yaml_path;  ///< empty or absent file: no YAML layer

@@ -64,7 +64,11 @@ std::string canonical_request(const json::object& body) {
 
 ExactCache::ExactCache(Options options, cache::Store& primary, cache::Store& local,
                        const Clock& clock)
-    : options_(std::move(options)), primary_(primary), local_(local), clock_(clock) {}
+    : options_(std::move(options)),
+      primary_(primary),
+      local_(local),
+      clock_(clock),
+      seal_(options_.ring) {}
 
 std::string ExactCache::key(std::string_view org, std::string_view shape,
                             std::string_view canonical) const {
@@ -90,6 +94,14 @@ void ExactCache::note(const Error* error) {
   }
 }
 
+std::optional<Result<Answer>> ExactCache::read(std::string_view key,
+                                               const std::string& stored) const {
+  if (!Seal::is_sealed(stored)) return parse_answer(stored);
+  const auto plain = seal_.open(stored, key);
+  if (!plain) return std::nullopt;
+  return parse_answer(*plain);
+}
+
 std::optional<std::optional<cache::Bytes>> ExactCache::peek(std::string_view key) {
   if (!options_.enabled) return std::optional<cache::Bytes>{};
   return reachable().try_get(key);
@@ -111,7 +123,10 @@ Aw<std::optional<ExactCache::Hit>> ExactCache::get(std::string key) {
     if (found) stored = std::move(*found);
   }
   if (!stored) co_return std::nullopt;
-  auto answer = parse_answer(**stored);
+  auto read_back = read(key, **stored);
+  // Another process may have the key: the entry stays until it is over.
+  if (!read_back) co_return std::nullopt;
+  Result<Answer>& answer = *read_back;
   if (!answer) {
     logger_.warning("a cache entry cannot be read and is dropped",
                     {{"error", answer.error().message}});
@@ -124,10 +139,16 @@ Aw<std::optional<ExactCache::Hit>> ExactCache::get(std::string key) {
 }
 
 Aw<void> ExactCache::put(std::string key, std::shared_ptr<const Answer> answer,
-                         std::chrono::milliseconds ttl) {
+                         std::chrono::milliseconds ttl, bool sealed) {
   if (!options_.enabled) co_return;
   const Clock::Time now = clock_.now();
-  auto bytes = std::make_shared<const std::string>(serialize_answer(*answer, now, now + ttl));
+  std::string text = serialize_answer(*answer, now, now + ttl);
+  if (sealed) {
+    auto closed = seal_.close(text, key);
+    if (!closed) co_return;
+    text = *std::move(closed);
+  }
+  auto bytes = std::make_shared<const std::string>(std::move(text));
   if (!degraded()) {
     auto stored = co_await primary_.set(key, bytes, ttl);
     if (stored) co_return;
@@ -164,10 +185,10 @@ Task<void> ExactCache::each(std::string org,
                             std::function<bool(const cache::Entry&, const Answer&)> visit) {
   co_return co_await reachable().scan(
       fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org),
-      [visit](std::vector<cache::Entry> batch) {
+      [this, visit](std::vector<cache::Entry> batch) {
         for (const cache::Entry& entry : batch) {
-          auto answer = parse_answer(*entry.value);
-          if (answer && !visit(entry, *answer)) return false;
+          const auto answer = read(entry.key, *entry.value);
+          if (answer && *answer && !visit(entry, **answer)) return false;
         }
         return true;
       });

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "gateway/answer.h"
+#include "gateway/cache/seal.h"
 #include "storage/cache/store.h"
 
 namespace asahi::gateway {
@@ -26,6 +27,7 @@ class ExactCache {
     bool enabled = true;
     std::string prefix = "asahi:cache";  ///< keys are `{prefix}:t1:{org}:{digest}`
     Digest128 digest_key{};              ///< the same on every replica that shares the store
+    const identity::Live<KeyRing>* ring = nullptr;  ///< for sealed entries; see Seal
   };
   struct Hit {
     std::shared_ptr<const Answer> answer;
@@ -44,8 +46,10 @@ class ExactCache {
   std::optional<std::optional<cache::Bytes>> peek(std::string_view key);
   /// A miss is an empty optional; so is a store that is away.
   Aw<std::optional<Hit>> get(std::string key);
-  Aw<void> put(std::string key, std::shared_ptr<const Answer> answer,
-               std::chrono::milliseconds ttl);
+  /// `sealed`: encrypted wherever it is stored, in process too; without a key it is not stored.
+  Aw<void> put(std::string key, std::shared_ptr<const Answer> answer, std::chrono::milliseconds ttl,
+               bool sealed = false);
+  const Seal& seal() const { return seal_; }
 
   struct Removed {
     std::uint64_t tier_1 = 0;
@@ -68,6 +72,8 @@ class ExactCache {
  private:
   cache::Store& reachable() { return degraded() ? local_ : primary_; }
   void note(const Error* error);
+  /// The answer of a stored form; empty: sealed, and not to be opened.
+  std::optional<Result<Answer>> read(std::string_view key, const std::string& stored) const;
 
   Options options_;
   cache::Store& primary_;
@@ -75,6 +81,7 @@ class ExactCache {
   const Clock& clock_;
   Logger logger_{"cache"};
   std::atomic<bool> degraded_{false};
+  Seal seal_;
 };
 
 /// The request as its cache key sees it: canonical JSON without what cannot change the answer

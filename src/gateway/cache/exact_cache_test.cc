@@ -238,6 +238,78 @@ TEST_F(ExactCacheTest, TellsOrganisationsShapesAndRequestsApartInTheDigestItself
       << "nobody guesses keys without the key";
 }
 
+// ---- sealed entries
+
+KeyRing keys_of(std::string_view digits) {
+  std::vector<Secret> keys;
+  for (const char digit : digits) keys.emplace_back(std::string(64, digit));
+  return KeyRing::make(keys, {.pbkdf2_iterations = 1'000}).value();
+}
+
+class SealedCacheTest : public ExactCacheTest {
+ protected:
+  SealedCacheTest() { options_.ring = &ring_; }
+  void put_sealed(const std::string& key, Answer value) {
+    loops_.wait_for([&]() -> Aw<int> {
+      co_await cache_->put(key, std::make_shared<const Answer>(value), 1h, true);
+      co_return 0;
+    });
+  }
+  std::string stored_at(const std::string& key) {
+    const auto bytes = cache_->peek(key);
+    return bytes && *bytes ? ***bytes : "";
+  }
+  identity::Live<KeyRing> ring_;
+};
+
+TEST_F(SealedCacheTest, AreUnreadableWhereTheyLieAndHitsForWhoHasTheKey) {
+  ring_.set(keys_of("1"));
+  only_local();
+  put_sealed(key("acme"), answer("a private answer"));
+  EXPECT_THAT(stored_at(key("acme")), StartsWith("sealed:"));
+  EXPECT_EQ(stored_at(key("acme")).find("private"), std::string::npos);
+  EXPECT_EQ(text_at(key("acme")), "a private answer");
+  EXPECT_THAT(queries("acme"), ::testing::SizeIs(1)) << "and are listed and erased like others";
+}
+
+TEST_F(SealedCacheTest, StayReadableWhenTheKeyIsReplaced) {
+  ring_.set(keys_of("1"));
+  only_local();
+  put_sealed(key("acme"), answer("hello"));
+  ring_.set(keys_of("21"));
+  EXPECT_EQ(text_at(key("acme")), "hello");
+}
+
+TEST_F(SealedCacheTest, AreAMissWithoutTheRightKeyAndStayForWhoHasIt) {
+  ring_.set(keys_of("1"));
+  only_local();
+  put_sealed(key("acme"), answer("hello"));
+  ring_.set(keys_of("3"));
+  EXPECT_FALSE(text_at(key("acme")));
+  EXPECT_THAT(queries("acme"), ::testing::IsEmpty());
+  ring_.set(keys_of("1"));
+  EXPECT_EQ(text_at(key("acme")), "hello");
+}
+
+TEST_F(SealedCacheTest, AreAMissUnderAnotherKeyOfTheCache) {
+  ring_.set(keys_of("1"));
+  only_local();
+  put_sealed(key("acme"), answer("hello"));
+  const std::string moved = key("globex");
+  loops_.wait_for([&]() -> Aw<int> {
+    (void)co_await local_.set(moved, **cache_->peek(key("acme")), 1h);
+    co_return 0;
+  });
+  EXPECT_FALSE(text_at(moved));
+}
+
+TEST_F(SealedCacheTest, AreNotStoredWithoutAKey) {
+  only_local();
+  put_sealed(key("acme"), answer("hello"));
+  EXPECT_FALSE(cache_->seal().ready());
+  EXPECT_EQ(stored_at(key("acme")), "");
+}
+
 TEST_F(ExactCacheTest, GivesBackWhatWasPutUntilItsTimeIsOver) {
   only_local();
   const std::string at = key("acme");

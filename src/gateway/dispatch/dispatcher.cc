@@ -97,7 +97,26 @@ Error nobody_answered(const std::vector<Error>& errors, const DispatchReport& re
   return error;
 }
 
+/// Nobody but the organisation can mend this, so it hears of it instead of getting the answer of
+/// another vendor on another account.
+std::unexpected<Error> refused_own_key(const std::string& provider) {
+  auto refused = fail(
+      Errc::kInvalidArgument,
+      fmt::format("{} refused the key that your organisation has set for it; set a valid one with "
+                  "POST /providers/keys, or remove it with DELETE /providers/keys/{} to use the "
+                  "platform's",
+                  provider, provider));
+  refused.error().reason = "configuration_error";
+  return refused;
+}
+
 }  // namespace
+
+const Secret* own_key(const identity::OwnKeys::Keys* keys, std::string_view provider) {
+  if (keys == nullptr) return nullptr;
+  const auto found = keys->find(provider);
+  return found == keys->end() ? nullptr : &found->second;
+}
 
 Dispatcher::Dispatcher(Options options, VendorDirectory& vendors, const Clock& clock,
                        Observer observer)
@@ -128,7 +147,10 @@ Task<Value> Dispatcher::along_plan(
       return fmt::format("{}/{}: {}", model.provider, model.name, what);
     };
     llm::ChatModel* vendor = vendors_.chat(model.provider, call.request.shape);
-    if (vendor == nullptr || (!vendors_.usable(model.provider) && call.context.api_key.empty())) {
+    const Secret* own =
+        call.context.api_key.empty() ? own_key(call.own_keys.get(), model.provider) : nullptr;
+    if (vendor == nullptr ||
+        (!vendors_.usable(model.provider) && call.context.api_key.empty() && own == nullptr)) {
       report.hops.push_back(label("no key configured"));
       auto missing = fail(Errc::kUnavailable, "no vendor key");
       missing.error().reason = "no_vendor_key";
@@ -152,6 +174,7 @@ Task<Value> Dispatcher::along_plan(
       }
       call.request.model = model.vendor_model;
       llm::CallContext context = call.context;
+      if (own != nullptr) context.api_key = *own;
       // A stream may take as long as the request; what it may not do is fall silent.
       if (!call.request.stream) {
         context.deadline =
@@ -179,6 +202,8 @@ Task<Value> Dispatcher::along_plan(
         guard.released();
       }
       if (is_callers_fault(error)) co_return std::unexpected(std::move(error));
+      if (own != nullptr && error.reason == "vendor_auth")
+        co_return refused_own_key(model.provider);
       const milliseconds left = until(call.context.deadline, clock_.steady_now());
       if (left <= milliseconds(0)) {
         co_return fail(Errc::kTimeout,
@@ -237,7 +262,7 @@ Task<Dispatcher::Opened> Dispatcher::open_from(DispatchCall& call, std::size_t& 
 Task<llm::EmbeddingResponse> Dispatcher::embed(llm::Embedder& vendor, std::string provider,
                                                llm::EmbeddingRequest request,
                                                std::chrono::steady_clock::time_point deadline,
-                                               CancelSource& cancel) {
+                                               CancelSource& cancel, Secret own_key) {
   Breaker& guard = breaker(provider);
   for (int number = 1;; ++number) {
     if (!guard.allow(clock_.steady_now())) {
@@ -251,6 +276,7 @@ Task<llm::EmbeddingResponse> Dispatcher::embed(llm::Embedder& vendor, std::strin
     context.deadline = std::min(deadline, clock_.steady_now() + options_.attempt_timeout);
     context.idle_timeout = options_.attempt_timeout;
     context.cancel = &cancel;
+    context.api_key = own_key;
     auto outcome = co_await vendor.embed(request, context);
     if (outcome) {
       guard.succeeded();
@@ -262,6 +288,8 @@ Task<llm::EmbeddingResponse> Dispatcher::embed(llm::Embedder& vendor, std::strin
     } else {
       guard.released();
     }
+    if (!own_key.empty() && outcome.error().reason == "vendor_auth")
+      co_return refused_own_key(provider);
     const milliseconds left = until(deadline, clock_.steady_now());
     const auto pause = retry_delay(options_.retry, number, outcome.error(), jitter(), left);
     if (is_callers_fault(outcome.error()) || !pause) co_return outcome;

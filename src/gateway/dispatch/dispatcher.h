@@ -13,6 +13,7 @@
 #include "base/policy/retry.h"
 #include "gateway/dispatch/text_resume.h"
 #include "gateway/routing/route.h"
+#include "identity/secrets/own_keys.h"
 #include "llm/chat_model.h"
 
 namespace asahi::gateway {
@@ -22,7 +23,13 @@ struct DispatchCall {
   llm::ChatRequest request;
   Plan plan;
   llm::CallContext context;
+  /// Keys of the caller's organisation, used where the call brings none (`context.api_key`); null:
+  /// the platform's are.
+  std::shared_ptr<const identity::OwnKeys::Keys> own_keys = {};
 };
+
+/// The organisation's own key at a vendor; null: the platform's is used.
+const Secret* own_key(const identity::OwnKeys::Keys* keys, std::string_view provider);
 
 /// What happened on the way to an answer: for the event, the reply's warnings and the logs.
 struct DispatchReport {
@@ -84,17 +91,20 @@ class Dispatcher {
 
   /// Errors: what the vendor said (invalid_argument …) when retrying cannot help; rate_limited when
   /// every vendor refused for its limits; unavailable (reason "service_unavailable",
-  /// "circuit_open") otherwise; timeout; cancelled. `report` is filled in either case.
+  /// "circuit_open") otherwise; timeout; cancelled; invalid_argument with reason
+  /// "configuration_error" when a vendor refuses the organisation's own key: another model would
+  /// hide that, at the platform's cost. `report` is filled in either case.
   Task<llm::ChatResponse> chat(DispatchCall call, DispatchReport& report);
   /// Resumes when the first events are there, so that an early failure still has its HTTP status.
   /// On success the stream carries the report on; on failure `report` holds it.
   Task<std::unique_ptr<DispatchedStream>> open(DispatchCall call, DispatchReport& report);
 
   /// One vendor, with retries: vectors of different models never stand in for each other.
+  /// `own_key`: of the organisation; empty: the platform's is used.
   Task<llm::EmbeddingResponse> embed(llm::Embedder& vendor, std::string provider,
                                      llm::EmbeddingRequest request,
                                      std::chrono::steady_clock::time_point deadline,
-                                     CancelSource& cancel);
+                                     CancelSource& cancel, Secret own_key = {});
 
   Breaker& breaker(const std::string& provider);
 

@@ -37,6 +37,59 @@ TEST_F(DispatcherTest, AnswersFromTheFirstModelUnderTheVendorsOwnName) {
   EXPECT_EQ(vendors_["north"].calls()[0].request_id, "req_test");
 }
 
+// ---- an organisation's own keys
+
+std::shared_ptr<const identity::OwnKeys::Keys> own_keys_of(const std::string& vendor) {
+  return std::make_shared<const identity::OwnKeys::Keys>(
+      identity::OwnKeys::Keys{{vendor, Secret("sk-own-of-" + vendor)}});
+}
+
+TEST_F(DispatcherTest, AnOrganisationsKeyGoesToItsVendorAndToNoOther) {
+  vendors_["north"].fail(server_error());
+  vendors_["north"].fail(server_error());
+  vendors_["north"].fail(server_error());
+  vendors_["east"].answer("from the east");
+  own_keys_ = own_keys_of("north");
+  ASSERT_TRUE(chat().outcome);
+  EXPECT_EQ(vendors_["north"].calls()[0].api_key.reveal(), "sk-own-of-north");
+  EXPECT_TRUE(vendors_["east"].calls()[0].api_key.empty());
+}
+
+TEST_F(DispatcherTest, TheCallsOwnKeyCountsMoreThanItsOrganisations) {
+  vendors_["north"].answer("hello");
+  own_keys_ = own_keys_of("north");
+  context_.api_key = Secret("sk-of-the-call");
+  ASSERT_TRUE(chat().outcome);
+  EXPECT_EQ(vendors_["north"].calls()[0].api_key.reveal(), "sk-of-the-call");
+}
+
+TEST_F(DispatcherTest, AnOrganisationsKeyMakesUpForAMissingOneOfThePlatform) {
+  vendors_.take_key("north");
+  vendors_["north"].answer("hello");
+  own_keys_ = own_keys_of("north");
+  EXPECT_TRUE(chat().outcome);
+}
+
+TEST_F(DispatcherTest, ARefusedKeyOfAnOrganisationIsItsOwnAffair) {
+  breaker_failures(1);
+  own_keys_ = own_keys_of("north");
+  for (int i = 0; i < 3; ++i) {
+    vendors_["north"].fail(refused_key());
+    const auto done = chat();
+    ASSERT_FALSE(done.outcome);
+    EXPECT_EQ(done.outcome.error().code, Errc::kInvalidArgument);
+    EXPECT_EQ(done.outcome.error().reason, "configuration_error");
+    EXPECT_THAT(done.outcome.error().message, HasSubstr("north refused the key"));
+    EXPECT_THAT(done.outcome.error().message, HasSubstr("/providers/keys"));
+    EXPECT_EQ(done.outcome.error().message.find("sk-own"), std::string::npos);
+  }
+  EXPECT_EQ(calls_of("east"), 0U) << "another vendor would be paid by the platform";
+  EXPECT_EQ(state("north"), Breaker::State::kClosed);
+  own_keys_ = nullptr;
+  vendors_["north"].answer("on the platform's key");
+  EXPECT_TRUE(chat().outcome);
+}
+
 TEST_F(DispatcherTest, AsksTheSameVendorAgainAfterALimitOrAServerFault) {
   for (const Error& passing : {rate_limit(), server_error(), timeout_error()}) {
     SCOPED_TRACE(passing.message);

@@ -77,8 +77,22 @@ bool VendorSet::usable(const std::string& provider) const {
   if (options_.mock) return true;
   const auto found = wired_.find(provider);
   if (found == wired_.end()) return false;
-  const llm::VendorOptions& vendor = found->second.chat->options();
-  return !vendor.needs_key || !vendor.api_key.empty();
+  const llm::Vendor& vendor = *found->second.chat;
+  return !vendor.options().needs_key || vendor.has_key();
+}
+
+void VendorSet::use_key(const std::string& provider, const Secret& key) {
+  const auto found = wired_.find(provider);
+  if (found == wired_.end()) return;
+  found->second.chat->use_key(key);
+  if (found->second.responses != nullptr) found->second.responses->use_key(key);
+  const std::scoped_lock lock(mutex_);
+  VendorStatus& status = statuses_[provider];
+  if (key.empty() && needs_key(provider)) {
+    status.state = VendorStatus::State::kNotConfigured;
+  } else if (status.state == VendorStatus::State::kNotConfigured) {
+    status.state = VendorStatus::State::kUnknown;
+  }
 }
 
 bool VendorSet::needs_key(const std::string& provider) const {

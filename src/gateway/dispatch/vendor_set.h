@@ -50,6 +50,8 @@ class VendorSet final : public VendorDirectory {
   llm::Embedder* embedder(const std::string& provider);
   bool usable(const std::string& provider) const override;
   bool needs_key(const std::string& provider) const;
+  /// Calls this vendor with `key` from now on; calls in flight go on with theirs. Any thread.
+  void use_key(const std::string& provider, const Secret& key);
   bool mock() const { return options_.mock; }
   std::vector<std::string> names() const;
 

@@ -33,6 +33,7 @@ struct ServiceParts {
   const std::atomic<bool>& draining;
   Clock::Steady started;
   std::function<bool()> governance_healthy;  ///< may be null
+  identity::OwnKeys* own_keys;               ///< may be null
 };
 
 /// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*,

@@ -9,11 +9,26 @@
 namespace asahi::gateway {
 namespace {
 
-json::object models_json(const ServiceParts& parts, const Registry& registry) {
+using OwnKeys = std::shared_ptr<const identity::OwnKeys::Keys>;
+
+/// The keys that the caller's organisation has at vendors; null: none, or none that can be read.
+Aw<OwnKeys> own_keys_of(const ServiceParts& parts, const http::Context& context) {
+  if (parts.own_keys == nullptr) co_return nullptr;
+  const auto caller = identity::shared_principal_of(context);
+  if (auto known = parts.own_keys->try_get(*caller)) co_return *std::move(known);
+  auto found = co_await parts.own_keys->get(caller->org_id);
+  co_return found ? *std::move(found) : nullptr;
+}
+
+bool has_key(const ServiceParts& parts, const OwnKeys& own, const std::string& provider) {
+  return parts.vendors.usable(provider) || own_key(own.get(), provider) != nullptr;
+}
+
+json::object models_json(const ServiceParts& parts, const Registry& registry, const OwnKeys& own) {
   json::array models;
   for (const ModelProfile& model : registry.all()) {
     const bool usable =
-        parts.vendors.usable(model.provider) &&
+        has_key(parts, own, model.provider) &&
         parts.vendors.status(model.provider).state != VendorStatus::State::kUnreachable;
     const bool open = parts.dispatcher.breaker(model.provider).state(parts.clock.steady_now()) ==
                       Breaker::State::kOpen;
@@ -254,17 +269,19 @@ void add_service_routes(http::Router& router, ServiceParts parts) {
   add_both(router, http::Method::kGet, "/analytics/prometheus", "view_metrics",
            [parts](http::Context&) -> Aw<http::Response> { co_return exposition(parts); });
   add_both(router, http::Method::kGet, "/models", "authenticated",
-           [parts](http::Context&) -> Aw<http::Response> {
-             co_return http::Response::json(200,
-                                            write_json(models_json(parts, *parts.registry.get())));
+           [parts](http::Context& context) -> Aw<http::Response> {
+             const OwnKeys own = co_await own_keys_of(parts, context);
+             co_return http::Response::json(
+                 200, write_json(models_json(parts, *parts.registry.get(), own)));
            });
   router.get(
       "/v1/models",
-      [parts](http::Context&) -> Aw<http::Response> {
+      [parts](http::Context& context) -> Aw<http::Response> {
+        const OwnKeys own = co_await own_keys_of(parts, context);
         json::array data;
         const auto registry = parts.registry.get();
         for (const ModelProfile& model : registry->all()) {
-          if (parts.vendors.usable(model.provider)) data.push_back(openai_model(model));
+          if (has_key(parts, own, model.provider)) data.push_back(openai_model(model));
         }
         const std::size_t count = data.size();
         json::object body{{"object", "list"}};

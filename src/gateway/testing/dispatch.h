@@ -72,6 +72,7 @@ class DispatchTest : public ::testing::Test {
   DispatchCall call(Plan plan, CancelSource* cancel = nullptr) const {
     DispatchCall made{.request = request_, .plan = std::move(plan), .context = context_};
     made.context.cancel = cancel;
+    made.own_keys = own_keys_;
     return made;
   }
   std::unique_ptr<Pending<Done>> start_chat(Plan plan) {
@@ -101,6 +102,7 @@ class DispatchTest : public ::testing::Test {
   std::shared_ptr<const Registry> registry_ = testing_models::four_vendors();
   Dispatcher::Options options_;
   llm::CallContext context_;
+  std::shared_ptr<const identity::OwnKeys::Keys> own_keys_;
   llm::ChatRequest request_;
   /// What the dispatcher told its observer; touched on the loop.
   std::vector<std::string> failed_, retried_, fell_back_;

@@ -117,6 +117,7 @@ class PipelineTest : public ::testing::Test {
     if (pipeline_ != nullptr) return *pipeline_;
     router_ = std::make_unique<Router>(config_.routing, config_.tasks);
     Governor::Options governing;
+    governing.installation = installation_;
     governing.injection_action = *parse_injection_action(config_.security.injection_action);
     governor_ = std::make_unique<Governor>(
         governing, Governor::Parts{policies_, *injections_, borrowed_.budgets, *borrowed_.limiter});
@@ -128,6 +129,7 @@ class PipelineTest : public ::testing::Test {
     dispatcher_ = std::make_unique<Dispatcher>(dispatch, vendors_, clock_, Dispatcher::Observer{});
     ExactCache::Options cache;
     cache.enabled = config_.cache.tier1.enabled;
+    cache.ring = &ring_;
     cache_ = std::make_unique<ExactCache>(cache, store_, store_, clock_);
     auto recorder =
         EventRecorder::start({.dir = folder_.path(), .batch_wait = std::chrono::milliseconds(0)},
@@ -227,6 +229,8 @@ class PipelineTest : public ::testing::Test {
   GatewayConfig config_;
   ScriptedVendors vendors_;
   cache::MemoryStore store_{{}, clock_};
+  Installation installation_;     ///< before the first call
+  identity::Live<KeyRing> ring_;  ///< of encryption at rest; none yet
   Borrowed borrowed_{clock_};
   Totals totals_;
   telemetry::Registry telemetry_;

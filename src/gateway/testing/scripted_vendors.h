@@ -91,6 +91,7 @@ class ScriptedVendor final : public llm::ChatModel {
     std::chrono::milliseconds idle_timeout;
     std::string request_id;
     bool own_key = false;
+    Secret api_key;          ///< what the call was made with; empty: the platform's
     bool cancelled = false;  ///< its client left while it was held
   };
 
@@ -206,7 +207,8 @@ class ScriptedVendor final : public llm::ChatModel {
                       .deadline = context.deadline,
                       .idle_timeout = context.idle_timeout,
                       .request_id = context.request_id,
-                      .own_key = !context.api_key.empty()});
+                      .own_key = !context.api_key.empty(),
+                      .api_key = context.api_key});
     if (on_call) on_call();
     if (steps_.empty()) return asahi::fail(Errc::kInternal, "the script has no step for this call");
     Step step = std::move(steps_.front());

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/clock.h"
-#include "base/secret.h"
 #include "identity/http/authenticator.h"
 #include "identity/keys/api_keys.h"
 #include "identity/tenants/tenants.h"
@@ -19,10 +18,11 @@ namespace asahi::identity {
 std::shared_ptr<Authenticator> make_key_authenticator(ApiKeys& keys);
 
 /// `X-Admin-Secret` for the operator of the installation, who may do everything in every
-/// organisation. Guessing is slowed down per address. With an empty `secret` every value is wrong.
-/// The others outlive it; `client_ip` names the sender.
+/// organisation. Guessing is slowed down per address. `is_secret` says whether a value is right and
+/// takes the same time for every wrong one; `client_ip` names the sender. `lockout` outlives it.
 std::shared_ptr<Authenticator> make_admin_authenticator(
-    Secret secret, Lockout& lockout, std::function<std::string(const http::Request&)> client_ip);
+    std::function<bool(std::string_view)> is_secret, Lockout& lockout,
+    std::function<std::string(const http::Request&)> client_ip);
 
 /// The dashboard's cookie. What changes something must bring the session's token in X-CSRF-Token,
 /// else: forbidden. A session that is over takes its cookie away. All outlive it.

@@ -2,12 +2,15 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "identity/audit/audit.h"
 #include "identity/http/denials.h"
 #include "identity/http/gate.h"
 #include "identity/keys/api_keys.h"
+#include "identity/secrets/own_keys.h"
+#include "identity/secrets/provider_keys.h"
 #include "identity/tenants/tenants.h"
 #include "identity/tokens/token_issuer.h"
 #include "identity/users/roles.h"
@@ -16,6 +19,13 @@
 #include "net/http/router.h"
 
 namespace asahi::identity {
+
+/// What the routes of organisations' vendor keys work with.
+struct ProviderKeyParts {
+  ProviderKeys& keys;
+  OwnKeys& own;
+  std::vector<std::string> providers;  ///< that a key may be set for
+};
 
 /// What the module's routes work with; all outlive them.
 struct RouteParts {
@@ -29,7 +39,8 @@ struct RouteParts {
   const IdentityGate& gate;
   TokenIssuer* tokens;  ///< null: logins get a session only
   const Clock& clock;
-  std::string signup;  ///< open, first or off
+  std::string signup;                                          ///< open, first or off
+  std::shared_ptr<const ProviderKeyParts> provider_keys = {};  ///< null: no such routes
 };
 using SharedRouteParts = std::shared_ptr<const RouteParts>;
 
@@ -43,5 +54,7 @@ void add_account_routes(http::Router& router, const SharedRouteParts& parts);
 void add_org_routes(http::Router& router, const SharedRouteParts& parts);
 /// GET/POST /tenants, GET/PATCH /tenants/{org}.
 void add_tenant_routes(http::Router& router, const SharedRouteParts& parts);
+/// POST/GET/DELETE /providers/keys, DELETE /providers/keys/{provider}.
+void add_provider_key_routes(http::Router& router, const SharedRouteParts& parts);
 
 }  // namespace asahi::identity

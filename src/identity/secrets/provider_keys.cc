@@ -80,16 +80,12 @@ struct ProviderKeys::Impl {
   /// Counts forgetting: what was read before must not be remembered after.
   std::uint64_t generation = 0;
 
-  std::optional<std::optional<Secret>> recall(const Place& place) {
+  /// `outdated`: also what should have been read again by now.
+  std::optional<std::optional<Secret>> recall(const Place& place, bool outdated) {
     const auto now = clock.steady_now();
     const std::lock_guard lock(mutex);
     const auto at = by_place.find(place);
-    if (at == by_place.end()) return std::nullopt;
-    if (now >= at->second->until) {
-      known.erase(at->second);
-      by_place.erase(at);
-      return std::nullopt;
-    }
+    if (at == by_place.end() || (now >= at->second->until && !outdated)) return std::nullopt;
     known.splice(known.begin(), known, at->second);
     return at->second->key;
   }
@@ -169,12 +165,18 @@ Task<ProviderKey> ProviderKeys::put(std::string org_id, std::string vendor, Secr
 
 Task<std::optional<Secret>> ProviderKeys::get(std::string org_id, std::string vendor) {
   const Impl::Place place{org_id, vendor};
-  if (auto known = impl_->recall(place)) co_return std::move(*known);
+  if (auto known = impl_->recall(place, false)) co_return std::move(*known);
   const auto read_at = impl_->current_generation();
-  ASAHI_CO_TRY(const auto rows,
-               co_await impl_->db.query({"SELECT ciphertext FROM provider_keys"
-                                         " WHERE org_id = ? AND vendor = ? AND active",
-                                         {org_id, vendor}}));
+  auto found =
+      co_await impl_->db.query({"SELECT ciphertext FROM provider_keys"
+                                " WHERE org_id = ? AND vendor = ? AND active",
+                                {org_id, vendor}});
+  if (!found) {
+    // While the database is away the key of before goes on.
+    if (auto known = impl_->recall(place, true)) co_return std::move(*known);
+    co_return std::unexpected(std::move(found.error()));
+  }
+  const sql::Rows& rows = *found;
   std::optional<Secret> key;
   if (!rows.empty()) {
     const auto ring = impl_->ring.get();

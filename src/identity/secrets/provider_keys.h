@@ -53,8 +53,8 @@ class ProviderKeys {
   /// (set by others at the same time).
   Task<ProviderKey> put(std::string org_id, std::string vendor, Secret key, std::string user_id);
   /// The organisation's key, to call the vendor with; empty when it has none and the platform's
-  /// applies. Errors: unavailable (there is one, but no encryption key), corrupt (wrong key,
-  /// damaged).
+  /// applies. What is remembered goes on while the database is away. Errors: unavailable (there is
+  /// one, but no encryption key), corrupt (wrong key, damaged), those of the database.
   Task<std::optional<Secret>> get(std::string org_id, std::string vendor);
   /// Active keys by vendor, without the secrets.
   Task<std::vector<ProviderKey>> list(std::string org_id);

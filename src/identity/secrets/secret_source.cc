@@ -84,6 +84,18 @@ void SecretSource::on_change(Listener listener) {
   listeners_.push_back(std::move(listener));
 }
 
+std::vector<Secret> secret_list(std::string_view text) {
+  std::vector<Secret> items;
+  while (!text.empty()) {
+    std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (!item.empty()) items.emplace_back(std::string(item));
+  }
+  return items;
+}
+
 Result<KeyRing> encryption_ring(const SecretSource& secrets, KeyRing::Options options) {
   const auto keys = secrets.accepted("ASAHI_ENCRYPTION_KEY");
   std::string previous;

@@ -64,6 +64,10 @@ class SecretSource {
   std::vector<Listener> listeners_;
 };
 
+/// The items of a comma-separated list of secrets (ASAHI_JWT_SECRET_PREVIOUS), without the blanks
+/// around them and without empty ones.
+std::vector<Secret> secret_list(std::string_view text);
+
 /// The key ring of ASAHI_ENCRYPTION_KEY, of the values it replaced at run time and of
 /// ASAHI_ENCRYPTION_KEY_PREVIOUS: a key that Vault exchanges stays readable without being listed as
 /// previous. Takes the time of a derivation. Errors: as KeyRing::parse.

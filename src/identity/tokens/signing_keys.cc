@@ -151,43 +151,44 @@ SigningKeys::SigningKeys(SigningKeysOptions options, const Clock& clock)
 Result<std::unique_ptr<SigningKeys>> SigningKeys::open(SigningKeysOptions options,
                                                        const Clock& clock) {
   std::unique_ptr<SigningKeys> made(new SigningKeys(std::move(options), clock));
-  ASAHI_TRY(made->ring_, made->load(false));
+  ASAHI_TRY(made->ring_, load(made->options_, clock, false));
   return made;
 }
 
-Result<std::shared_ptr<const SigningKeys::Ring>> SigningKeys::load(bool make_new) const {
+Result<std::shared_ptr<const SigningKeys::Ring>> SigningKeys::load(
+    const SigningKeysOptions& options, const Clock& clock, bool make_new) {
   std::vector<JwtKey> keys;
   const auto add = [&](const JwtKey& key) {
     const bool known =
         std::ranges::any_of(keys, [&](const JwtKey& other) { return other.kid() == key.kid(); });
     if (!known) keys.push_back(key);
   };
-  if (from_settings(options_)) {
+  if (from_settings(options)) {
     if (make_new) {
       return fail(Errc::kInvalidArgument,
                   "the signing key comes from the settings; change it there and keep the old one "
                   "as previous");
     }
-    if (options_.alg == JwtAlg::kHs256) {
-      ASAHI_TRY(const JwtKey key, named(options_.secret, true));
+    if (options.alg == JwtAlg::kHs256) {
+      ASAHI_TRY(const JwtKey key, named(options.secret, true));
       add(key);
     } else {
-      ASAHI_TRY(const Secret pem, read_private_file(options_.key_file));
+      ASAHI_TRY(const Secret pem, read_private_file(options.key_file));
       ASAHI_TRY(const JwtKey key, named(pem, false));
-      if (key.alg() != options_.alg) {
+      if (key.alg() != options.alg) {
         return fail(Errc::kInvalidArgument,
                     fmt::format("{} holds a key for {}, but the settings ask for {}",
-                                options_.key_file, to_string(key.alg()), to_string(options_.alg)));
+                                options.key_file, to_string(key.alg()), to_string(options.alg)));
       }
       add(key);
     }
   }
-  for (const Secret& secret : options_.previous_secrets) {
+  for (const Secret& secret : options.previous_secrets) {
     ASAHI_TRY(const JwtKey key, named(secret, true));
     add(key);
   }
-  if (options_.folder.empty()) {
-    if (keys.empty() || !from_settings(options_)) {
+  if (options.folder.empty()) {
+    if (keys.empty() || !from_settings(options)) {
       return fail(Errc::kInvalidArgument,
                   "there is no signing key and no folder to keep one in; set ASAHI_JWT_SECRET");
     }
@@ -195,24 +196,24 @@ Result<std::shared_ptr<const SigningKeys::Ring>> SigningKeys::load(bool make_new
   }
 
   // Keys of the folder count even when the settings have one: they signed before it was set.
-  ::mkdir(options_.folder.c_str(), 0700);
-  const std::string lock_path = options_.folder + "/.lock";
+  ::mkdir(options.folder.c_str(), 0700);
+  const std::string lock_path = options.folder + "/.lock";
   const File lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.get() < 0 || ::flock(lock.get(), LOCK_EX) != 0) return io_error(lock_path, "lock");
-  const Clock::Time now = clock_.now();
-  auto files = list(options_.folder);
+  const Clock::Time now = clock.now();
+  auto files = list(options.folder);
   const auto fits = [&](const Stored& file) {
-    return file.secret == (options_.alg == JwtAlg::kHs256);
+    return file.secret == (options.alg == JwtAlg::kHs256);
   };
-  if (make_new || (!from_settings(options_) && std::ranges::none_of(files, fits))) {
-    if (auto made = make_file(options_, now); !made) return std::unexpected(made.error());
-    files = list(options_.folder);
+  if (make_new || (!from_settings(options) && std::ranges::none_of(files, fits))) {
+    if (auto made = make_file(options, now); !made) return std::unexpected(made.error());
+    files = list(options.folder);
   }
   std::optional<JwtKey> signer;
-  if (from_settings(options_)) signer = keys.front();
+  if (from_settings(options)) signer = keys.front();
   std::optional<Clock::Time> replaced;  // when the key after this one was made
   for (const Stored& file : files) {
-    if (replaced && *replaced + options_.overlap < now) {
+    if (replaced && *replaced + options.overlap < now) {
       ::unlink(file.path.c_str());
       continue;
     }
@@ -220,12 +221,12 @@ Result<std::shared_ptr<const SigningKeys::Ring>> SigningKeys::load(bool make_new
     ASAHI_TRY(const Secret content, read_private_file(file.path));
     ASAHI_TRY(const JwtKey key, named(content, file.secret));
     add(key);
-    if (!signer && key.alg() == options_.alg) signer = key;
+    if (!signer && key.alg() == options.alg) signer = key;
   }
   if (!signer) {
     return fail(Errc::kInvalidArgument,
                 fmt::format("{} has no key for {}; remove its files so that one is made",
-                            options_.folder, to_string(options_.alg)));
+                            options.folder, to_string(options.alg)));
   }
   return std::make_shared<const Ring>(std::move(*signer),
                                       std::make_shared<const JwtKeySet>(std::move(keys)));
@@ -239,18 +240,31 @@ std::shared_ptr<const SigningKeys::Ring> SigningKeys::ring() const {
 JwtKey SigningKeys::signer() const { return ring()->signer; }
 std::shared_ptr<const JwtKeySet> SigningKeys::verifiers() const { return ring()->verifiers; }
 
-Result<void> SigningKeys::rotate() {
-  ASAHI_TRY(auto loaded, load(true));
+Result<void> SigningKeys::take(bool make_new) {
+  ASAHI_TRY(auto loaded, load(options_, clock_, make_new));
   const std::scoped_lock lock(mutex_);
   ring_ = std::move(loaded);
   return {};
 }
 
+Result<void> SigningKeys::rotate() {
+  const std::scoped_lock lock(loading_);
+  return take(true);
+}
+
+Result<void> SigningKeys::use_secrets(Secret secret, std::vector<Secret> previous) {
+  const std::scoped_lock lock(loading_);
+  SigningKeysOptions before = options_;
+  options_.secret = std::move(secret);
+  options_.previous_secrets = std::move(previous);
+  auto taken = take(false);
+  if (!taken) options_ = std::move(before);
+  return taken;
+}
+
 Result<void> SigningKeys::reload() {
-  ASAHI_TRY(auto loaded, load(false));
-  const std::scoped_lock lock(mutex_);
-  ring_ = std::move(loaded);
-  return {};
+  const std::scoped_lock lock(loading_);
+  return take(false);
 }
 
 }  // namespace asahi::identity

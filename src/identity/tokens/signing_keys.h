@@ -43,6 +43,9 @@ class SigningKeys {
   /// Makes a new key in `folder` and signs with it from now on. Errors: invalid_argument (the key
   /// comes from the settings: rotate it there), unavailable. Blocking, as `open`.
   Result<void> rotate();
+  /// Signs with `secret` from now on (HS256; empty: with the folder's key) and still verifies what
+  /// `previous` signed. Errors: as `open`; the keys of before stay. Blocking, as `open`.
+  Result<void> use_secrets(Secret secret, std::vector<Secret> previous);
   /// Takes up keys that another process made and drops those whose time is over; once a minute is
   /// often enough. Blocking.
   Result<void> reload();
@@ -50,10 +53,13 @@ class SigningKeys {
  private:
   struct Ring;
   SigningKeys(SigningKeysOptions options, const Clock& clock);
-  Result<std::shared_ptr<const Ring>> load(bool make_new) const;
+  static Result<std::shared_ptr<const Ring>> load(const SigningKeysOptions& options,
+                                                  const Clock& clock, bool make_new);
+  Result<void> take(bool make_new);
   std::shared_ptr<const Ring> ring() const;
 
-  const SigningKeysOptions options_;
+  std::mutex loading_;  // one at a time; guards options_
+  SigningKeysOptions options_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Ring> ring_;

@@ -109,6 +109,25 @@ TEST_F(SigningKeysTest, ASecretOfTheSettingsSignsAndPreviousOnesVerify) {
   EXPECT_EQ(keys->rotate().error().code, Errc::kInvalidArgument);
 }
 
+TEST_F(SigningKeysTest, ASecretExchangedWhileRunningSignsAndThePreviousOnesVerify) {
+  SigningKeysOptions made = options(JwtAlg::kHs256);
+  made.secret = Secret(std::string(32, 'a'));
+  const auto keys = open(made);
+  const std::string first = keys->signer().kid();
+  ASSERT_TRUE(keys->use_secrets(Secret(std::string(32, 'b')), {made.secret}));
+  EXPECT_NE(keys->signer().kid(), first);
+  EXPECT_TRUE(keys->verifiers()->has_kid(first));
+  const std::string second = keys->signer().kid();
+  EXPECT_FALSE(keys->use_secrets(Secret("too short"), {})) << "and what was in use stays";
+  ASSERT_TRUE(keys->reload());
+  EXPECT_EQ(keys->signer().kid(), second);
+  ASSERT_TRUE(keys->use_secrets(Secret(std::string(32, 'b')), {}));
+  EXPECT_FALSE(keys->verifiers()->has_kid(first)) << "the overlap is over";
+  ASSERT_TRUE(keys->use_secrets(Secret(), {Secret(std::string(32, 'b'))}));
+  EXPECT_NE(keys->signer().kid(), second) << "without a secret the folder's key signs";
+  EXPECT_TRUE(keys->verifiers()->has_kid(second));
+}
+
 TEST_F(SigningKeysTest, AChangeOfAlgorithmKeepsOldTokensGood) {
   const auto old = open(options(JwtAlg::kHs256));
   const std::string signature = old->signer().sign("text");

@@ -70,8 +70,13 @@ int serve(const CommonOptions& common) {
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal == SIGHUP) {
-      logger.info("reading models again");
-      (*app)->reload();
+      logger.info("reading models and secrets again");
+      // What Vault says it says by itself.
+      const LoadedConfig fresh = load_config(common, VaultUse::kLeave);
+      const bool good =
+          !fresh.own_secrets.empty() && (loaded.vault.has_value() || fresh.faults.empty());
+      if (!good) logger.error("the settings have faults; the secrets in use stay");
+      (*app)->reload(good ? &fresh : nullptr);
       continue;
     }
     logger.info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
@@ -105,7 +110,8 @@ void add_serve(CLI::App& app, CommonOptions& common, Command& chosen) {
     command->footer(
         "Settings: environment over .env over the configuration file; see "
         "docs/operate/configuration.md.\n"
-        "SIGTERM finishes the requests in flight and stops; SIGHUP reads the models file again.");
+        "SIGTERM finishes the requests in flight and stops; SIGHUP reads the models file and the "
+        "secrets of .env again.");
     command->callback([&] { chosen = [&common] { return serve(common); }; });
   }
 }

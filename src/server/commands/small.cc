@@ -9,7 +9,10 @@ namespace asahi::server {
 namespace {
 
 int health(const CommonOptions& common, std::string url) {
-  if (url.empty()) url = fmt::format("http://127.0.0.1:{}", load_config(common).gateway.api.port);
+  if (url.empty()) {
+    url =
+        fmt::format("http://127.0.0.1:{}", load_config(common, VaultUse::kLeave).gateway.api.port);
+  }
   auto gateway = GatewayClient::connect(common, url);
   auto ready = gateway ? (*gateway)->call(http::Method::kGet, "/health/ready", "")
                        : std::unexpected(gateway.error());

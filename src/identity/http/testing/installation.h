@@ -11,6 +11,7 @@
 
 #include "identity/http/testing/fakes.h"
 #include "identity/identity.h"
+#include "identity/secrets/migrations.h"
 #include "identity/testing/fakes.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
@@ -36,6 +37,7 @@ class TestPlace {
     place->database = place->open();
     std::vector<sql::Migration> migrations = core_migrations();
     migrations.push_back(api_keys_table());
+    for (sql::Migration& migration : secrets_migrations()) migrations.push_back(migration);
     auto done = sql::Migrator(*place->database, migrations).upgrade();
     EXPECT_TRUE(done) << (done ? "" : done.error().message);
     return place;
@@ -78,14 +80,23 @@ class Process {
 
   Process(Config config, sql::Database& database, std::string data_dir, const Clock& clock,
           const cache::RedisOptions* redis = nullptr, bool limiter_suspends = false)
-      : config_(std::move(config)), limiter(limiter_suspends) {
+      : config_(std::move(config)),
+        ring_(KeyRing::make({Secret(std::string(64, 'e'))}, {.pbkdf2_iterations = 1'000}).value()),
+        provider_keys_(
+            database, ring_, clock,
+            [this](std::string org, std::string vendor) { notices.push_back(org + "/" + vendor); },
+            {}),
+        own_keys(database, provider_keys_),
+        secrets_(clock, std::chrono::hours(24), {{"ASAHI_ADMIN_SECRET", config_.admin_secret}}),
+        limiter(limiter_suspends) {
     loops_.start();
     if (redis != nullptr) redis_ = cache::make_redis_clients(loops_, *redis);
     auto made = Identity::make({config_, "development", std::move(data_dir), loops_, database,
-                                redis_, metrics_, clock, audit, limiter});
+                                redis_, metrics_, clock, audit, limiter, secrets_});
     EXPECT_TRUE(made) << (made ? "" : made.error().message);
     identity = std::move(*made);
     identity->use_tokens(tokens);
+    identity->use_provider_keys(provider_keys_, own_keys, {"anthropic", "openai"});
     identity->add_routes(router);
     router.get(
         "/open",
@@ -168,6 +179,15 @@ class Process {
 
  private:
   const Config config_;
+  Live<KeyRing> ring_;
+  ProviderKeys provider_keys_;
+
+ public:
+  std::vector<std::string> notices;  ///< changed vendor keys, "organisation/vendor"
+  OwnKeys own_keys;
+
+ private:
+  const SecretSource secrets_;
   net::LoopPool loops_{2};
   std::shared_ptr<cache::RedisClients> redis_;
   telemetry::Registry metrics_;

@@ -139,6 +139,9 @@ export const put = <Path extends PathsWith<'put'>>(path: Path, body: BodyOf<Path
 export const revokeKey = (prefix: string) => change('delete', '/governance/api-keys/{prefix}', undefined, { prefix });
 export const rotateKey = (prefix: string) => change('post', '/governance/api-keys/{prefix}/rotate', {}, { prefix });
 
+/** Removes the organisation's own key at a provider. */
+export const removeProviderKey = (provider: string) => change('delete', '/providers/keys/{provider}', undefined, { provider });
+
 /** Who we are to the gateway; null: it wants a login first. Remembers the token that a session's changes need. */
 export async function whoAmI(signal?: AbortSignal): Promise<Schemas['Caller'] | null> {
   try {

@@ -76,6 +76,12 @@ export const keysQuery = queryOptions({
   refetchInterval: kRefreshMs,
 });
 
+export const providerKeysQuery = queryOptions({
+  queryKey: ['provider-keys'],
+  queryFn: ({ signal }) => get('/providers/keys', { signal }),
+  refetchInterval: 2 * kRefreshMs,
+});
+
 export interface AuditFilter {
   action?: string;
   user_id?: string;

@@ -837,6 +837,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/providers/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the organisation's own keys */
+        get: operations["listProviderKeys"];
+        put?: never;
+        /**
+         * Set the organisation's own key at a provider
+         * @description From then on the organisation's calls to that provider go out with this key instead of the platform's, and models of
+         *     a provider that the platform has no key for can be used. It replaces the key of before; it is stored encrypted
+         *     (`ASAHI_ENCRYPTION_KEY` must be set) and never shown again. Other processes take it up within a second with Redis,
+         *     within half a minute without.
+         */
+        post: operations["setProviderKey"];
+        /** Remove the organisation's own key (named in the query) */
+        delete: operations["removeProviderKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/keys": paths["/providers/keys"];
+    "/providers/keys/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove the organisation's own key */
+        delete: operations["removeProviderKeyByName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/keys/{provider}": paths["/providers/keys/{provider}"];
     "/org/users": {
         parameters: {
             query?: never;
@@ -1228,6 +1272,34 @@ export interface components {
             org_id: string;
             count: number;
             keys: components["schemas"]["ApiKey"][];
+        };
+        NewProviderKey: {
+            /**
+             * @description As in GET /models.
+             * @example openai
+             */
+            provider: string;
+            /** @description The key as the provider gave it. */
+            api_key: string;
+            /** @description Another organisation than the caller's own: for the operator only. */
+            org_id?: string;
+        };
+        ProviderKey: {
+            id: string;
+            org_id?: string;
+            provider: string;
+            /** @description Its last four characters. */
+            hint: string;
+            created_by: string | null;
+            /** Format: date-time */
+            created_at: string;
+        };
+        ProviderKeyList: {
+            org_id: string;
+            count: number;
+            keys: components["schemas"]["ProviderKey"][];
+            /** @description That a key may be set for. */
+            providers: string[];
         };
         SignUp: {
             org_name: string;
@@ -3580,6 +3652,118 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+        };
+    };
+    listProviderKeys: {
+        parameters: {
+            query?: {
+                /** @description Another organisation than the caller's own: for the operator only. */
+                org_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most one per provider, with the last four characters of each as a hint. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderKeyList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    setProviderKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProviderKey"];
+            };
+        };
+        responses: {
+            /** @description The key without its secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderKey"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+        };
+    };
+    removeProviderKey: {
+        parameters: {
+            query: {
+                /** @description Whose. */
+                provider: string;
+                /** @description Another organisation than the caller's own: for the operator only. */
+                org_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; the platform's key is used again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    removeProviderKeyByName: {
+        parameters: {
+            query?: {
+                /** @description Another organisation than the caller's own: for the operator only. */
+                org_id?: string;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; the platform's key is used again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
         };
     };
     listUsers: {

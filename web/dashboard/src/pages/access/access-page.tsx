@@ -13,6 +13,7 @@ import { count } from '../../lib/format';
 import { CreateDialog } from './create-dialog';
 import { IssuedDialog, RevokeDialog, RotateDialog } from './key-dialogs';
 import { KeyTable } from './key-table';
+import { ProviderKeys } from './provider-keys';
 
 export function AccessPage() {
   const keys = useQuery(keysQuery);
@@ -33,8 +34,8 @@ export function AccessPage() {
     <>
       <PageHeader
         title="Access"
-        purpose="API keys: who may call this gateway, for what, and until when."
-        actions={<Refresh keys={['keys']} updatedAt={keys.dataUpdatedAt} />}
+        purpose="API keys: who may call this gateway, for what, and until when. And your own keys at providers."
+        actions={<Refresh keys={['keys', 'provider-keys']} updatedAt={keys.dataUpdatedAt} />}
       />
       {isOpen(caller) && (
         <div className="mb-4">
@@ -66,6 +67,9 @@ export function AccessPage() {
           <KeyTable keys={all} onRotate={(key) => setAsking({ what: 'rotate', key })} onRevoke={(key) => setAsking({ what: 'revoke', key })} />
         )}
       </SectionCard>
+      <div className="mt-6">
+        <ProviderKeys />
+      </div>
       <CreateDialog open={creating} onOpenChange={setCreating} onIssued={setIssued} />
       <RotateDialog apiKey={asking?.what === 'rotate' ? asking.key : undefined} onClose={close} onIssued={setIssued} />
       <RevokeDialog apiKey={asking?.what === 'revoke' ? asking.key : undefined} onClose={close} />
