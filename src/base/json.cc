@@ -10,6 +10,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/json_out.h"
+
 namespace asahi {
 namespace {
 
@@ -98,44 +100,6 @@ void append_canonical(std::string& out, const json::value& value) {
       }
       return;
     }
-    default:
-      append_plain(out, value);
-      return;
-  }
-}
-
-void append_value(std::string& out, const json::value& value) {
-  switch (value.kind()) {
-    case json::kind::object: {
-      out += '{';
-      bool first = true;
-      for (const auto& member : value.get_object()) {
-        if (!first) out += ',';
-        first = false;
-        append_json_string(out, member.key());
-        out += ':';
-        append_value(out, member.value());
-      }
-      out += '}';
-      return;
-    }
-    case json::kind::array: {
-      out += '[';
-      bool first = true;
-      for (const auto& element : value.get_array()) {
-        if (!first) out += ',';
-        first = false;
-        append_value(out, element);
-      }
-      out += ']';
-      return;
-    }
-    case json::kind::string:
-      append_json_string(out, value.get_string());
-      return;
-    case json::kind::double_:
-      append_json_number(out, value.get_double());
-      return;
     default:
       append_plain(out, value);
       return;
@@ -418,7 +382,7 @@ void append_json_number(std::string& out, double value) {
 
 std::string write_json(const json::value& value) {
   std::string out;
-  append_value(out, value);
+  JsonOut(out).value(value);
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json_out.h"
 #include "llm/wire/common.h"
 
 namespace asahi::gateway {
@@ -20,7 +21,7 @@ std::int64_t integer_at(const json::object& object, std::string_view key) {
 
 /// Writes the members of a part into an object that is open.
 struct PartWriter {
-  llm::wire::JsonOut& out;
+  JsonOut& out;
 
   void operator()(const llm::TextPart& part) const {
     out.member("t", "text").member("text", part.text);
@@ -129,7 +130,7 @@ Result<llm::Part> part_from_json(const json::object& object) {
   return fail(Errc::kCorrupt, fmt::format("a stored answer has a part of unknown type '{}'", type));
 }
 
-void write_usage(llm::wire::JsonOut& out, const llm::Usage& usage) {
+void write_usage(JsonOut& out, const llm::Usage& usage) {
   out.open_object().member("input", usage.input).member("cached_input", usage.cached_input);
   out.member("cache_write_input", usage.cache_write_input)
       .member("cache_write_1h_input", usage.cache_write_1h_input);
@@ -153,7 +154,7 @@ llm::Usage usage_from_json(const json::object& object) {
   return usage;
 }
 
-void write_parts(llm::wire::JsonOut& out, const std::vector<llm::Part>& parts) {
+void write_parts(JsonOut& out, const std::vector<llm::Part>& parts) {
   out.open_array();
   for (const llm::Part& part : parts) {
     out.open_object();
@@ -167,7 +168,7 @@ void write_parts(llm::wire::JsonOut& out, const std::vector<llm::Part>& parts) {
 
 json::array parts_to_json(const std::vector<llm::Part>& parts) {
   std::string text;
-  llm::wire::JsonOut out(text);
+  JsonOut out(text);
   write_parts(out, parts);
   return parse_json(text).value().get_array();
 }
@@ -193,7 +194,7 @@ std::string serialize_answer(const Answer& answer, Clock::Time created, Clock::T
   std::string text;
   text.reserve(2'048 + answer.query.size() +
                (response.original != nullptr ? response.original->text().size() : 0));
-  llm::wire::JsonOut out(text);
+  JsonOut out(text);
   out.open_object()
       .member("v", kVersion)
       .member("query", answer.query)

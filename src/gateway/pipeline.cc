@@ -1,4 +1,4 @@
-#include "gateway/pipeline.h"
+#include "gateway/pipeline_call.h"
 
 #include <fmt/format.h>
 
@@ -11,19 +11,6 @@
 
 namespace asahi::gateway {
 namespace {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-double ms_since(SteadyTime start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-std::string cut(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) return std::string(text);
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return std::string(text.substr(0, bytes));
-}
 
 std::string last_user_text(const llm::ChatRequest& request) {
   for (auto message = request.messages.rbegin(); message != request.messages.rend(); ++message) {
@@ -65,50 +52,7 @@ bool worth_keeping(const llm::ChatResponse& response) {
   });
 }
 
-bool is_valid_org(std::string_view org) {
-  return !org.empty() && org.size() <= 64 && std::ranges::all_of(org, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  });
-}
-
 }  // namespace
-
-/// One request's state from its arrival to its event; shared with a stream that outlives the
-/// handler's frame.
-struct Pipeline::Call {
-  Call(const http::Context& context, const Endpoint* shape)
-      : endpoint(shape),
-        request_id(context.request_id),
-        route(context.route),
-        traceparent(context.request.headers.get("traceparent")),
-        received(context.received),
-        deadline(context.deadline),
-        caller(identity::shared_principal_of(context)),
-        org(caller->org_id) {}
-
-  const Endpoint* endpoint;  ///< null: embeddings
-  std::string request_id;
-  std::string_view route;  ///< of the route table
-  std::string traceparent;
-  SteadyTime received, deadline;
-  llm::ChatRequest chat;
-  std::shared_ptr<const JsonDocument> document;  ///< the body, read
-  RequestOptions options;
-  std::shared_ptr<const identity::Principal> caller;
-  Terms terms;
-  Reservation reservation;
-  bool store_allowed = true;  ///< the answer may be cached
-  std::string org;
-  std::string query;
-  TaskDetection task;
-  std::string cache_key;  ///< empty: not cacheable
-  std::string idempotency_key;
-  bool gone = false;       ///< its client left while the vendor call went on for others
-  bool memorable = false;  ///< an identical body will always mean the same
-  double lookup_ms = 0, routing_ms = 0;
-  std::vector<std::string> warnings;
-};
 
 Pipeline::Pipeline(Parts parts)
     : parts_(parts),
@@ -246,54 +190,6 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context,
   return call;
 }
 
-/// The organisation that a body names: the caller's own. While authentication is off, any.
-Result<void> Pipeline::take_organisation(Call& call) {
-  const std::string& named = call.options.organization_id;
-  if (named.empty() || named == call.org) return {};
-  if (!is_valid_org(named)) {
-    return fail_field("organization_id",
-                      "organization_id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
-  }
-  if (call.caller->kind != identity::Principal::Kind::kAnonymous) {
-    auto foreign = fail(Errc::kNotFound,
-                        fmt::format("there is no organisation '{}' for this credential", named));
-    foreign.error().reason = "organization_not_found";
-    foreign.error().field = "organization_id";
-    return foreign;
-  }
-  auto as_named = std::make_shared<identity::Principal>(*call.caller);
-  as_named->org_id = call.org = named;
-  call.caller = std::move(as_named);
-  return {};
-}
-
-Task<void> Pipeline::take_terms(Call& call) {
-  if (auto terms = parts_.governor.try_terms(call.caller)) {
-    call.terms = *std::move(terms);
-  } else {
-    ASAHI_CO_TRY(call.terms, co_await parts_.governor.terms(call.caller));
-  }
-  co_return Result<void>{};
-}
-
-Task<void> Pipeline::govern(Call& call) {
-  if (auto known = co_await take_terms(call); !known) co_return known;
-  const std::shared_ptr<const Registry> registry = parts_.registry.get();
-  const bool named = call.options.mode == RoutingMode::kExplicit && !call.options.model.empty();
-  if (auto admitted =
-          parts_.governor.admit(call.terms, named ? registry->get(call.options.model) : nullptr);
-      !admitted) {
-    co_return std::unexpected(error_of(std::move(admitted.error())));
-  }
-  auto screened = parts_.governor.screen(call.terms, call.chat);
-  if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
-  if (screened->masked) call.chat.messages_changed = true;
-  // Caches hold plain text: what may only be stored encrypted is not stored.
-  call.store_allowed = screened->store_allowed && !screened->encrypt_stored;
-  call.warnings = std::move(screened->warnings);
-  co_return Result<void>{};
-}
-
 void Pipeline::derive(Call& call) {
   call.query = last_user_text(call.chat);
   const std::string_view hint =
@@ -316,51 +212,6 @@ Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org,
                                 std::string_view body) const {
   const char shape = static_cast<char>(endpoint.shape);
   return keyed_digest(memo_key_, {std::string_view(&shape, 1), org, body});
-}
-
-bool Pipeline::may_use(const Terms& terms, const std::string& model_name) const {
-  if (!terms.governed() && terms.caller->allowed_models.empty()) return true;
-  const std::shared_ptr<const Registry> registry = parts_.registry.get();
-  const ModelProfile* model = registry->get(model_name);
-  return model != nullptr && Governor::allows(terms, *model);
-}
-
-Task<void> Pipeline::reserve(Call& call, const ModelProfile& model, NanoUsd estimate, NanoUsd most,
-                             std::int64_t input_tokens) {
-  parts_.governor.expect(call.terms, estimate, most);
-  const std::int64_t tokens =
-      input_tokens + std::max<std::int64_t>(20, input_tokens * 6 / 10);  // spec §3.2
-  auto taken = parts_.governor.try_reserve(call.terms, model, estimate, tokens);
-  if (!taken) taken = co_await parts_.governor.reserve(call.terms, &model, estimate, tokens);
-  if (!*taken) co_return std::unexpected(error_of(std::move(taken->error())));
-  call.reservation = std::move(**taken);
-  co_return Result<void>{};
-}
-
-Task<void> Pipeline::count_hit(Call& call) {
-  auto counted = parts_.governor.try_count_hit(call.terms);
-  if (!counted) counted = co_await parts_.governor.count_hit(call.terms);
-  if (!*counted) co_return std::unexpected(error_of(std::move(counted->error())));
-  co_return Result<void>{};
-}
-
-Task<void> Pipeline::audit(const Call& call, std::string model) {
-  if (!call.terms.audit_required()) co_return Result<void>{};
-  identity::AuditEntry entry;
-  entry.org_id = call.org;
-  entry.user_id =
-      call.caller->key_prefix.empty() ? call.caller->user_id : "key:" + call.caller->key_prefix;
-  entry.action = "inference";
-  entry.resource = "model/" + model;
-  entry.details = {
-      {"request_id", call.request_id}, {"route", call.route}, {"task_type", call.task.task_type}};
-  auto stored = co_await parts_.audit.append(std::move(entry));
-  if (!stored) {
-    co_return fail(Errc::kUnavailable,
-                   "this organisation's policy wants every call in the audit log, which cannot be "
-                   "written now");
-  }
-  co_return Result<void>{};
 }
 
 // ---- the whole way
@@ -525,26 +376,6 @@ void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
                               parts_.cache.put(call.cache_key, std::move(answer), ttl));
 }
 
-Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
-  const auto routing_started = std::chrono::steady_clock::now();
-  auto planned = plan(*call);
-  call->routing_ms = ms_since(routing_started);
-  if (planned) {
-    const ModelProfile& model = *planned->decision.model;
-    const std::int64_t input_tokens = llm::estimate_tokens(call->chat);
-    NanoUsd most;
-    for (const Attempt& attempt : planned->attempts) {
-      most = std::max(most, most_cost(*attempt.model, input_tokens, call->chat.max_tokens));
-    }
-    auto let =
-        co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
-    if (let) let = co_await audit(*call, model.name);
-    if (!let) planned = std::unexpected(std::move(let.error()));
-  }
-  if (!planned) record_failure(*call, planned.error(), nullptr);
-  co_return planned;
-}
-
 Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_ptr<Call> call) {
   // Planned and reserved before it joins others: what one caller may not do must not be another's
   // refusal.
@@ -643,138 +474,6 @@ http::Response Pipeline::write_reply(http::Context& context, Call& call, Outcome
   return http::Response::json(200, std::move(body));
 }
 
-// ---- streams
-
-namespace {
-
-http::Response event_stream(http::BodyStream stream) {
-  http::Response response;
-  response.headers.add("Content-Type", "text/event-stream; charset=utf-8");
-  response.headers.add("Cache-Control", "no-cache");
-  response.headers.add("X-Accel-Buffering", "no");
-  response.stream = std::move(stream);
-  return response;
-}
-
-std::unique_ptr<llm::StreamEncoder> encoder_for(const Pipeline::Endpoint& endpoint,
-                                                const llm::ChatRequest& request,
-                                                const std::string& model, Clock::Time now) {
-  if (endpoint.codec == nullptr) return make_native_stream_encoder();
-  const auto created =
-      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-  return endpoint.codec->stream_encoder(request, response_id(endpoint.shape), model, created);
-}
-
-}  // namespace
-
-http::Response Pipeline::write_cached(http::Context& context, const std::shared_ptr<Call>& call,
-                                      Outcome outcome) {
-  if (!call->chat.stream) return write_reply(context, *call, outcome);
-  outcome.lookup_ms = call->lookup_ms;
-  auto shared = std::make_shared<Outcome>(std::move(outcome));
-  return event_stream([this, call, shared](http::BodyWriter& writer) -> Task<void> {
-    auto encoder =
-        encoder_for(*call->endpoint, call->chat, shared->answer->model, parts_.clock.now());
-    std::string bytes;
-    for (const llm::StreamEvent& event : as_events(shared->answer->response))
-      encoder->encode(event, bytes);
-    shared->total_ms = ms_since(call->received);
-    const std::string extras =
-        call->endpoint->codec != nullptr
-            ? asahi_object(*shared, call->request_id)
-            : native_body(*shared, call->request_id, response_id(call->endpoint->shape),
-                          format_rfc3339(parts_.clock.now()), "null");
-    llm::ChatResponse whole = shared->answer->response;
-    whole.model = shared->answer->model;
-    encoder->finish(whole, extras, bytes);
-    record(*call, *shared);
-    co_return co_await writer.write(std::move(bytes));
-  });
-}
-
-Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_ptr<Call> call) {
-  ASAHI_CO_TRY(Plan planned, co_await plan_and_reserve(call));
-  DispatchCall dispatch{.request = call->chat, .plan = std::move(planned), .context = {}};
-  dispatch.context.deadline = context.deadline;
-  dispatch.context.cancel = &context.cancel;
-  dispatch.context.request_id = context.request_id;
-  dispatch.context.traceparent = call->traceparent;
-  dispatch.context.api_key = call->options.provider_api_key;
-  auto kept_plan = std::make_shared<const Plan>(dispatch.plan);
-  DispatchReport report;
-  auto opened = co_await parts_.dispatcher.open(std::move(dispatch), report);
-  if (!opened) {
-    record_failure(*call, opened.error(), &report);
-    co_return std::unexpected(std::move(opened.error()));
-  }
-  std::shared_ptr<DispatchedStream> stream = std::move(*opened);
-  co_return event_stream([this, call, stream, kept_plan](http::BodyWriter& writer) -> Task<void> {
-    return relay(call, stream, kept_plan, writer);
-  });
-}
-
-Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream,
-                           std::shared_ptr<const Plan> plan, http::BodyWriter& writer) {
-  auto encoder =
-      encoder_for(*call->endpoint, call->chat, stream->report().model->name, parts_.clock.now());
-  llm::StreamCollector collector;
-  for (;;) {
-    auto events = co_await stream->next();
-    std::string bytes;
-    if (!events) {
-      Error error = std::move(events.error());
-      record_failure(*call, error, &stream->report());
-      if (error.code == Errc::kCancelled) co_return std::unexpected(std::move(error));
-      // The status line is long gone; an error event is what the shape's SDKs raise. Then the body
-      // ends properly, so that the event is not lost in a connection error.
-      encoder->fail(error, call->request_id, bytes);
-      co_return co_await writer.write(std::move(bytes));
-    }
-    if (events->empty()) break;
-    for (const llm::StreamEvent& event : *events) {
-      collector.add(event);
-      encoder->encode(event, bytes);
-    }
-    if (bytes.empty()) continue;
-    auto written = co_await writer.write(std::move(bytes));
-    if (!written) {
-      stream->abandon();
-      record_failure(*call, written.error(), &stream->report());
-      co_return std::unexpected(std::move(written.error()));
-    }
-  }
-  const DispatchReport& report = stream->report();
-  Outcome outcome;
-  outcome.mode = plan->decision.mode;
-  outcome.routing_reason = plan->decision.reason;
-  outcome.task_type = plan->decision.task_type_detected;
-  outcome.fallback_used = plan->decision.fallback_used || report.fallback;
-  outcome.alternatives = plan->decision.alternatives;
-  outcome.lookup_ms = call->lookup_ms;
-  outcome.routing_ms = call->routing_ms;
-  outcome.retries = report.retries;
-  if (report.fallback || report.retries > 0) {
-    for (const std::string& hop : report.hops) outcome.warnings.push_back("fallback: " + hop);
-  }
-  outcome.answer =
-      price(*call, collector.response(), report, *plan, outcome.consumed, outcome.cost);
-  outcome.baseline = outcome.answer->baseline;
-  outcome.total_ms = ms_since(call->received);
-  outcome.vendor_ms = outcome.total_ms - outcome.lookup_ms - outcome.routing_ms;
-  keep(*call, outcome.answer);
-  const std::string extras =
-      call->endpoint->codec != nullptr
-          ? asahi_object(outcome, call->request_id)
-          : native_body(outcome, call->request_id, response_id(call->endpoint->shape),
-                        format_rfc3339(parts_.clock.now()), "null");
-  std::string bytes;
-  llm::ChatResponse whole = outcome.answer->response;
-  whole.model = outcome.answer->model;
-  encoder->finish(whole, extras, bytes);
-  record(*call, outcome);
-  co_return co_await writer.write(std::move(bytes));
-}
-
 Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint& endpoint) {
   auto document = JsonDocument::parse(context.request.body);
   if (!document) co_return endpoint.errors(document.error(), context);
@@ -789,103 +488,6 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
   if (!request) co_return endpoint.errors(request.error(), context);
   co_return http::Response::json(
       200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
-}
-
-// ---- embeddings
-
-Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model,
-                                      llm::wire::EmbeddingCall& request) {
-  if (auto known = co_await take_terms(call); !known) co_return known;
-  call.options.user_id = call.caller->user_id;
-  if (auto admitted = parts_.governor.admit(call.terms, &model); !admitted) {
-    co_return std::unexpected(error_of(std::move(admitted.error())));
-  }
-  auto screened = parts_.governor.screen(call.terms, request.request.input);
-  if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
-  std::int64_t tokens = 0;
-  for (const std::string& text : request.request.input) tokens += llm::estimate_tokens(text);
-  for (const auto& ids : request.request.tokens) tokens += static_cast<std::int64_t>(ids.size());
-  CostSum estimate;
-  estimate.add(tokens, model.input);
-  if (auto let = co_await reserve(call, model, estimate.total(),
-                                  NanoUsd{2 * estimate.total().nanos}, tokens);
-      !let)
-    co_return let;
-  co_return co_await audit(call, model.name);
-}
-
-Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWriter& errors) {
-  Call call(context, nullptr);
-  call.task.task_type = "embedding";
-  const auto refuse = [&](const Error& error) {
-    record_failure(call, error, nullptr);
-    return errors(error, context);
-  };
-  auto document = JsonDocument::parse(context.request.body);
-  if (!document) co_return refuse(document.error());
-  auto request = llm::wire::decode_embedding_call(**document);
-  if (!request) co_return refuse(request.error());
-  const auto registry = parts_.registry.get();
-  const ModelProfile* model = registry->get(request->request.model);
-  if (model == nullptr || !model->supports.has(Capability::kEmbeddings)) {
-    auto unknown = fail_field(
-        "model", fmt::format("'{}' is no embedding model of this gateway; see GET /v1/models",
-                             cut(request->request.model, 100)));
-    unknown.error().code = Errc::kNotFound;
-    unknown.error().reason = "model_not_found";
-    co_return refuse(unknown.error());
-  }
-  llm::Embedder* vendor = parts_.vendors.embedder(model->provider);
-  if (vendor == nullptr || !parts_.vendors.usable(model->provider)) {
-    auto missing =
-        fail(Errc::kUnavailable, fmt::format("no key is configured for {}", model->provider));
-    missing.error().reason = "service_unavailable";
-    co_return refuse(missing.error());
-  }
-  if (auto let = co_await govern_embedding(call, *model, *request); !let)
-    co_return refuse(let.error());
-  // Vendors take at most 96 texts at a time (Cohere's limit, the smallest).
-  constexpr std::size_t kChunk = 96;
-  llm::EmbeddingResponse whole;
-  whole.model = model->name;
-  whole.usage.reported = true;
-  const std::size_t count = std::max(request->request.input.size(), request->request.tokens.size());
-  for (std::size_t begin = 0; begin < count; begin += kChunk) {
-    llm::EmbeddingRequest part = request->request;
-    part.model = model->vendor_model;
-    const auto slice = [&](auto& items) {
-      using List = std::decay_t<decltype(items)>;
-      if (items.empty()) return List{};
-      return List(
-          items.begin() + static_cast<std::ptrdiff_t>(begin),
-          items.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kChunk, items.size())));
-    };
-    part.input = slice(request->request.input);
-    part.tokens = slice(request->request.tokens);
-    auto done = co_await parts_.dispatcher.embed(*vendor, model->provider, std::move(part),
-                                                 context.deadline, context.cancel);
-    if (!done) co_return refuse(done.error());
-    std::ranges::move(done->vectors, std::back_inserter(whole.vectors));
-    whole.usage.input += done->usage.input;
-    whole.usage.reported = whole.usage.reported && done->usage.reported;
-  }
-  Outcome outcome;
-  auto answer = std::make_shared<Answer>();
-  answer->model = model->name;
-  answer->provider = model->provider;
-  outcome.answer = answer;
-  outcome.mode = RoutingMode::kExplicit;
-  outcome.routing_reason = "named by the caller";
-  outcome.task_type = "embedding";
-  outcome.consumed = whole.usage;
-  outcome.cost = cost_of(whole.usage, *model);
-  // An embedding has no dearer twin in the baseline: nothing is saved and nothing lost.
-  outcome.baseline = outcome.cost;
-  outcome.total_ms = outcome.vendor_ms = ms_since(context.received);
-  record(call, outcome);
-  co_return http::Response::json(
-      200, llm::wire::encode_embedding_reply(whole, request->encoding,
-                                             asahi_object(outcome, context.request_id)));
 }
 
 // ---- accounts

@@ -218,7 +218,7 @@ TEST_F(GovernedPipelineTest, WherePolicyWantsItEveryCallIsAuditedOrRefused) {
     EXPECT_EQ(entry.org_id, "acme");
     EXPECT_THAT(write_json(entry.details), Not(HasSubstr("audited")));
   }
-  borrowed_.audit.broken = true;
+  borrowed_.audit.away = true;
   const Reply refused = ask(prompt("not audited"));
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(borrowed_.budgets.open(), 0U);

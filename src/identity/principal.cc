@@ -32,4 +32,10 @@ const Principal& principal_of(const http::Context& context) {
   return context.caller == nullptr ? *everybody() : static_cast<const Principal&>(*context.caller);
 }
 
+std::string actor_of(const Principal& caller) {
+  if (!caller.key_prefix.empty()) return "key:" + caller.key_prefix;
+  if (!caller.user_id.empty()) return caller.user_id;
+  return caller.kind == Principal::Kind::kOperator ? "operator" : "anonymous";
+}
+
 }  // namespace asahi::identity

@@ -61,4 +61,8 @@ struct Principal final : http::Caller {
 const Principal& principal_of(const http::Context& context);
 std::shared_ptr<const Principal> shared_principal_of(const http::Context& context);
 
+/// Who acted, as logs and audit entries name him: "key:<prefix>" for an API key, else the user's
+/// id, else "operator" (X-Admin-Secret) or "anonymous".
+std::string actor_of(const Principal& caller);
+
 }  // namespace asahi::identity

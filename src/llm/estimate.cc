@@ -55,7 +55,7 @@ std::int64_t words_of(const Part& part) {
 }
 
 std::int64_t words_of(const json::value& schema) {
-  return schema.is_null() ? 0 : words_of_json(wire::to_json(schema));
+  return schema.is_null() ? 0 : words_of_json(write_json(schema));
 }
 
 std::int64_t tokens_of(std::int64_t words) {

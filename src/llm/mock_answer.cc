@@ -97,15 +97,15 @@ ToolCallPart call_of(const ChatRequest& request, std::string_view name, Random& 
                     .arguments = "{}"};
   for (const Tool& tool : request.tools) {
     if (tool.name == name && tool.parameters.is_object())
-      call.arguments = wire::to_json(sample_of(tool.parameters));
+      call.arguments = write_json(sample_of(tool.parameters));
   }
   return call;
 }
 
 std::string structured(const ChatRequest& request, std::int64_t input) {
   if (request.format.kind == ResponseFormat::Kind::kJsonSchema)
-    return wire::to_json(sample_of(request.format.schema));
-  return wire::to_json(json::object{{"model", request.model}, {"input_tokens", input}});
+    return write_json(sample_of(request.format.schema));
+  return write_json(json::object{{"model", request.model}, {"input_tokens", input}});
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/ids.h"
 #include "gateway/governance/retention.h"
 
@@ -10,16 +13,22 @@ namespace {
 
 constexpr std::int64_t kPage = 500;
 
-json::value to_json(const sql::Value& value) {
+json::value cell_json(const sql::Rows& rows, std::size_t row, const std::string& column) {
+  // SQLite knows neither of these types.
+  constexpr auto kBooleans = std::to_array<std::string_view>({"cache_hit", "granted", "revoked"});
+  if (std::ranges::find(kBooleans, column) != kBooleans.end()) return rows.boolean(row, column);
+  const sql::Value& value = rows.at(row, column);
   if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
   if (const auto* real = std::get_if<double>(&value)) return *real;
-  if (const auto* text = std::get_if<std::string>(&value)) return json::value(*text);
-  return nullptr;
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr) return nullptr;
+  if (column == "scopes") return parse_json(*text).value_or(json::array());
+  return json::value(*text);
 }
 
 json::object row_json(const sql::Rows& rows, std::size_t row) {
   json::object out;
-  for (const std::string& column : rows.columns()) out[column] = to_json(rows.at(row, column));
+  for (const std::string& column : rows.columns()) out[column] = cell_json(rows, row, column);
   return out;
 }
 

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "gateway/governance/migrations.h"
-#include "gateway/governance/testing/fakes.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
+#include "identity/testing/fakes.h"
 
 namespace asahi::gateway {
 namespace {
@@ -38,14 +38,14 @@ class GovernorTest : public ::testing::Test {
         {.role = role, .parts = {llm::TextPart{std::move(text), {}}}, .name = {}});
     return request;
   }
-  identity::BudgetUse day() { return ledger_.uses[{"org/acme", Period::kDay}]; }
+  identity::BudgetUse day() { return ledger_.use("org/acme", Period::kDay); }
 
   ManualClock clock_;
   std::unique_ptr<sql::Database> database_ = *sql::open_database({.url = "sqlite://:memory:"});
   PolicyStore policies_{{}, *database_, clock_};
   std::unique_ptr<InjectionScreen> injections_ = *InjectionScreen::make({});
-  testing::LedgerFake ledger_;
-  testing::LimiterFake limiter_;
+  identity::testing::LedgerFake ledger_;
+  identity::testing::LimiterFake limiter_;
   Governor governor_{{.injection_action = InjectionAction::kBlock,
                       .installation = {.encryption_on = true, .audit_on = true}},
                      {policies_, *injections_, ledger_, limiter_}};
@@ -59,7 +59,7 @@ TEST_F(GovernorTest, LeavesCallersWithoutRulesAloneAndUncounted) {
   EXPECT_TRUE(governor_.admit(terms(), &model_));
   EXPECT_TRUE(reserve(1'000).has_value());
   EXPECT_TRUE(*governor_.try_count_hit(terms()));
-  EXPECT_EQ(ledger_.asked, 0);
+  EXPECT_EQ(ledger_.asked(), 0);
 }
 
 TEST_F(GovernorTest, ReservesAndSettlesWhatACallReallyCost) {
@@ -86,12 +86,12 @@ TEST_F(GovernorTest, ADroppedReservationGivesEverythingBack) {
     auto held = reserve(0.6, 80);
     ASSERT_TRUE(held);
     Reservation moved = std::move(*held);
-    EXPECT_EQ(limiter_.taken["org/tokens/acme"], 80);
+    EXPECT_EQ(limiter_.taken("org/tokens/acme"), 80);
     EXPECT_FALSE(reserve(0.1, 30));
   }
-  EXPECT_EQ(limiter_.taken["org/tokens/acme"], 0);
+  EXPECT_EQ(limiter_.taken("org/tokens/acme"), 0);
   EXPECT_EQ(day().reserved, usd(0));
-  EXPECT_EQ(ledger_.open, 0);
+  EXPECT_EQ(ledger_.open(), 0U);
 }
 
 TEST_F(GovernorTest, CountsTokensPerKeyUserOrganisationAndModel) {
@@ -108,7 +108,7 @@ TEST_F(GovernorTest, CountsTokensPerKeyUserOrganisationAndModel) {
   ASSERT_TRUE(held);
   held->settle(usd(0.1), 130);
   EXPECT_THAT(
-      limiter_.taken,
+      limiter_.counts(),
       ElementsAre(std::pair("key/tokens/ask_acme_abc", 130),
                   std::pair("model/tokens/acme/gpt-4o", 130), std::pair("org/tokens/acme", 130),
                   std::pair("user/requests/acme/u1", 1), std::pair("user/tokens/acme/u1", 130)));
@@ -124,7 +124,7 @@ TEST_F(GovernorTest, ARefusedBudgetReturnsTheTokensTaken) {
   policy_->tokens_per_minute = 100;
   policy_->max_cost_per_day = usd(0.1);
   EXPECT_FALSE(reserve(0.2, 50));
-  EXPECT_EQ(limiter_.taken["org/tokens/acme"], 0);
+  EXPECT_EQ(limiter_.taken("org/tokens/acme"), 0);
 }
 
 TEST_F(GovernorTest, HitsCountAsRequestsWithoutSpend) {
@@ -151,7 +151,7 @@ TEST_F(GovernorTest, SpendAndCountComeBeforeResidency) {
   EXPECT_EQ(reserve(0.1).error().error.reason, "compliance_violation");
   policy_->max_cost_per_day = usd(0.05);
   EXPECT_EQ(reserve(0.1).error().error.reason, "budget_exceeded");
-  EXPECT_EQ(ledger_.open, 0);
+  EXPECT_EQ(ledger_.open(), 0U);
   EXPECT_FALSE(Governor::allows(terms(), model_));
 }
 
@@ -161,7 +161,7 @@ TEST_F(GovernorTest, SaysWhenItMustWait) {
   ledger_.suspends = true;
   EXPECT_FALSE(governor_.try_reserve(terms(), model_, usd(1), 10).has_value());
   EXPECT_FALSE(governor_.try_count_hit(terms()).has_value());
-  EXPECT_EQ(limiter_.taken["org/tokens/acme"], 0);
+  EXPECT_EQ(limiter_.taken("org/tokens/acme"), 0);
   testing::Loops loops;
   const auto held = loops.wait_for([&] { return governor_.reserve(terms(), &model_, usd(1), 10); });
   EXPECT_TRUE(held);

@@ -57,17 +57,11 @@ Result<std::string> org_for(const http::Context& context, std::string_view wante
       fmt::format("there is nothing of this kind for organisation '{}'", wanted.substr(0, 64)));
 }
 
-std::string actor(const Principal& caller) {
-  if (!caller.user_id.empty()) return caller.user_id;
-  if (!caller.key_prefix.empty()) return "key:" + caller.key_prefix;
-  return caller.kind == Principal::Kind::kOperator ? "operator" : "anonymous";
-}
-
 identity::AuditEntry entry_for(const http::Context& context, std::string org, std::string action,
                                std::string resource, json::object details) {
   identity::AuditEntry entry;
   entry.org_id = std::move(org);
-  entry.user_id = actor(identity::principal_of(context));
+  entry.user_id = actor_of(identity::principal_of(context));
   entry.action = std::move(action);
   entry.resource = std::move(resource);
   entry.details = std::move(details);
@@ -171,7 +165,7 @@ Task<http::Response> write_policy(const GovernanceParts& parts, http::Context& c
     }
     return policy;
   };
-  ASAHI_CO_TRY(const auto saved, co_await parts.policies.change(org, actor(caller), change));
+  ASAHI_CO_TRY(const auto saved, co_await parts.policies.change(org, actor_of(caller), change));
   const json::object now = policy_json(saved.policy);
   const json::object before = saved.before ? policy_json(*saved.before) : json::object();
   co_await note(parts, entry_for(context, org, saved.before ? "policy.update" : "policy.create",
@@ -414,7 +408,7 @@ Task<http::Response> add_consent(const GovernanceParts& parts, http::Context& co
     reader.fault("purpose", "purpose is missing; say what the consent is for");
   if (auto read = reader.result(); !read) co_return std::unexpected(std::move(read.error()));
   ASAHI_CO_TRY(consent.org_id, org_for(context, org, "organization_not_found"));
-  consent.recorded_by = actor(identity::principal_of(context));
+  consent.recorded_by = actor_of(identity::principal_of(context));
   ASAHI_CO_TRY(const Consent stored, co_await record_consent(parts.gdpr, std::move(consent)));
   co_await note(parts, entry_for(context, stored.org_id, "gdpr.consent", "user/" + stored.user_id,
                                  {{"consent_id", stored.consent_id},

@@ -155,11 +155,11 @@ TEST_F(GovernanceRoutesTest, PoliciesAreMadeChangedAndAudited) {
   const Reply shown = call(Method::kGet, "/org/policy");
   EXPECT_EQ(shown.object().at("max_cost_per_day").to_number<double>(), 7);
   EXPECT_EQ(shown.object().at("updated_by"), "root");
-  ASSERT_EQ(audit_.entries.size(), 2U);
-  EXPECT_EQ(audit_.entries[0].action, "policy.create");
-  EXPECT_EQ(audit_.entries[1].action, "policy.update");
-  EXPECT_EQ(audit_.entries[1].resource, "policy/acme");
-  EXPECT_EQ(write_json(audit_.entries[1].details),
+  ASSERT_EQ(audit_.entries().size(), 2U);
+  EXPECT_EQ(audit_.entries()[0].action, "policy.create");
+  EXPECT_EQ(audit_.entries()[1].action, "policy.update");
+  EXPECT_EQ(audit_.entries()[1].resource, "policy/acme");
+  EXPECT_EQ(write_json(audit_.entries()[1].details),
             R"({"changes":{"max_cost_per_day":{"before":5,"after":7}},"request_id":"req_1"})");
 }
 
@@ -171,7 +171,7 @@ TEST_F(GovernanceRoutesTest, WrongPoliciesAreRefusedAndNotAudited) {
   const Reply beyond = call(Method::kPut, "/org/policy", R"({"allowed_models":["a","b","c","d"]})");
   EXPECT_EQ(beyond.status, 400);
   EXPECT_EQ(beyond.field(), "allowed_models");
-  EXPECT_TRUE(audit_.entries.empty());
+  EXPECT_TRUE(audit_.entries().empty());
 }
 
 TEST_F(GovernanceRoutesTest, AMisspeltModelIsWarnedOf) {
@@ -208,11 +208,11 @@ TEST_F(GovernanceRoutesTest, AForeignOrganisationIsNotFoundButForTheOperator) {
     EXPECT_EQ(reply.status, 404) << row.target;
     EXPECT_EQ(reply.error(), row.error) << row.target;
   }
-  EXPECT_TRUE(audit_.entries.empty());
+  EXPECT_TRUE(audit_.entries().empty());
   caller_->permissions.add(Permission::kManageTenants);
   EXPECT_EQ(call(Method::kPut, "/governance/policies/other", "{}").status, 201);
   EXPECT_EQ(call(Method::kGet, "/governance/compliance/profile/other").status, 200);
-  EXPECT_EQ(audit_.entries.at(0).org_id, "other");
+  EXPECT_EQ(audit_.entries().at(0).org_id, "other");
 }
 
 TEST_F(GovernanceRoutesTest, ReportsNeedAProfileAndShowTheRealState) {
@@ -276,9 +276,9 @@ TEST_F(GovernanceRoutesTest, NothingIsExportedUnrecorded) {
   EXPECT_EQ(call(Method::kGet, "/governance/gdpr/export").field(), "user_id");
   const Reply reply = call(Method::kGet, "/governance/gdpr/export?user_id=bob");
   EXPECT_EQ(reply.object().at("events").as_array().size(), 1U);
-  ASSERT_EQ(audit_.entries.size(), 1U);
-  EXPECT_EQ(audit_.entries[0].action, "gdpr.export");
-  EXPECT_EQ(audit_.entries[0].ip_address, "10.1.2.3");
+  ASSERT_EQ(audit_.entries().size(), 1U);
+  EXPECT_EQ(audit_.entries()[0].action, "gdpr.export");
+  EXPECT_EQ(audit_.entries()[0].ip_address, "10.1.2.3");
   audit_.away = true;
   EXPECT_EQ(call(Method::kGet, "/governance/gdpr/export?user_id=bob").status, 503);
 }
@@ -294,9 +294,9 @@ TEST_F(GovernanceRoutesTest, ErasureAndConsentAreAudited) {
   const Reply erased = call(Method::kDelete, "/governance/gdpr/data?user_id=bob");
   EXPECT_EQ(erased.status, 200);
   EXPECT_EQ(erased.object().at("deleted").at("events"), 1);
-  ASSERT_EQ(audit_.entries.size(), 2U);
-  EXPECT_EQ(audit_.entries[0].details.at("purpose"), "mail [EMAIL_REDACTED]");
-  EXPECT_EQ(audit_.entries[1].action, "gdpr.erase");
+  ASSERT_EQ(audit_.entries().size(), 2U);
+  EXPECT_EQ(audit_.entries()[0].details.at("purpose"), "mail [EMAIL_REDACTED]");
+  EXPECT_EQ(audit_.entries()[1].action, "gdpr.erase");
 }
 
 TEST_F(GovernanceRoutesTest, AChangeStandsWhenOnlyTheAuditLogIsAway) {

@@ -111,10 +111,6 @@ Result<std::unique_ptr<AuditLog>> open_audit_log(AuditOptions options, sql::Data
 Result<AuditVerification> verify_audit_chain(sql::Database& database, std::string_view head_key,
                                              const std::string& org_id,
                                              const std::atomic<bool>* stop = nullptr);
-/// Signs the heads of before there was a head_key, each after its chain has been verified; returns
-/// how many. Heads that were forged stay so. Ordinary threads only. Errors: corrupt, naming the
-/// first organisation that does not verify.
-Result<std::int64_t> sign_audit_heads(sql::Database& database, const std::string& head_key);
 
 /// Export formats of GET /governance/audit/export: an array with one entry a line; RFC 4180 with a
 /// header line, where a cell that a spreadsheet would run as a formula begins with an apostrophe.

@@ -23,14 +23,4 @@ int run_audit_verify(sql::Database& database, std::string_view head_key, const s
   return 1;
 }
 
-int run_audit_sign_heads(sql::Database& database, const std::string& head_key, std::ostream& out) {
-  const auto count = sign_audit_heads(database, head_key);
-  if (!count) {
-    out << "heads could not be signed: " << count.error().message << '\n';
-    return 1;
-  }
-  out << *count << " heads signed\n";
-  return 0;
-}
-
 }  // namespace asahi::identity

@@ -12,8 +12,5 @@ namespace asahi::identity {
 /// Returns the exit code: 0 whole, 1 broken or not readable. Blocking.
 int run_audit_verify(sql::Database& database, std::string_view head_key, const std::string& org_id,
                      std::ostream& out);
-/// `asahi audit sign-heads`: after a head_key was set for the first time. Exit code 0 or 1.
-/// Blocking.
-int run_audit_sign_heads(sql::Database& database, const std::string& head_key, std::ostream& out);
 
 }  // namespace asahi::identity

@@ -132,10 +132,7 @@ AuditEntry export_entry(const http::Context& context, const AuditFilter& filter,
   const Principal& caller = principal_of(context);
   AuditEntry entry;
   entry.org_id = filter.org_id;
-  entry.user_id = !caller.user_id.empty()                     ? caller.user_id
-                  : !caller.key_prefix.empty()                ? "key:" + caller.key_prefix
-                  : caller.kind == Principal::Kind::kOperator ? "operator"
-                                                              : "anonymous";
+  entry.user_id = actor_of(caller);
   entry.action = "audit.export";
   entry.resource = "audit/" + filter.org_id;
   entry.details = {{"format", format}};

@@ -249,38 +249,4 @@ Result<AuditVerification> verify_audit_chain(sql::Database& database, std::strin
   return audit::Walk(database, head_key, org_id, stop).run(std::nullopt);
 }
 
-Result<std::int64_t> sign_audit_heads(sql::Database& database, const std::string& head_key) {
-  if (head_key.empty()) return fail(Errc::kInvalidArgument, "there is no head_key to sign with");
-  ASAHI_TRY(const auto unsigned_heads,
-            database.query_blocking(
-                {"SELECT org_id FROM audit_heads WHERE mac IS NULL ORDER BY org_id", {}}));
-  std::int64_t count = 0;
-  for (std::size_t i = 0; i < unsigned_heads.size(); ++i) {
-    const std::string org = unsigned_heads.text(i, "org_id");
-    ASAHI_TRY(const auto checked, verify_audit_chain(database, head_key, org));
-    if (!checked.valid && checked.problem != "head unsigned") {
-      return fail(Errc::kCorrupt, fmt::format("the audit chain of '{}' does not verify ({}, {}); "
-                                              "its head is not signed",
-                                              org, checked.problem, checked.first_bad_entry));
-    }
-    auto done = database.transaction_blocking([&](sql::Session& session) -> Result<void> {
-      if (auto ok = audit::read_committed(session); !ok) return ok;
-      const bool postgres = session.dialect() == sql::Dialect::kPostgres;
-      ASAHI_TRY(const auto head, session.query({std::string("SELECT seq, hash FROM audit_heads"
-                                                            " WHERE org_id = ?") +
-                                                    (postgres ? " FOR UPDATE" : ""),
-                                                {org}}));
-      if (head.empty()) return {};
-      const auto mac = audit::head_mac(head_key, org, head.integer(0, "seq"), head.text(0, "hash"));
-      ASAHI_TRY([[maybe_unused]] const auto updated,
-                session.query({"UPDATE audit_heads SET mac = ? WHERE org_id = ? AND mac IS NULL",
-                               {*mac, org}}));
-      return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    ++count;
-  }
-  return count;
-}
-
 }  // namespace asahi::identity

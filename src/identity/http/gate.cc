@@ -42,9 +42,7 @@ std::string_view subject_of(LimitScope scope) {
 }
 
 std::string user_of(const Principal* caller) {
-  if (caller == nullptr) return "anonymous";
-  if (caller->kind == Principal::Kind::kApiKey) return "key:" + caller->key_prefix;
-  return caller->user_id.empty() ? "anonymous" : caller->user_id;
+  return caller == nullptr ? "anonymous" : actor_of(*caller);
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "identity/http/testing/fakes.h"
 #include "identity/keys/api_keys.h"
+#include "identity/testing/fakes.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 
@@ -121,7 +121,7 @@ class GateTest : public ::testing::Test {
   ManualClock clock_;
   GateOptions options_;
   std::shared_ptr<NamedCallers> callers_ = std::make_shared<NamedCallers>();
-  std::unique_ptr<testing::CountingLimiter> limiter_ = std::make_unique<testing::CountingLimiter>();
+  std::unique_ptr<testing::LimiterFake> limiter_ = std::make_unique<testing::LimiterFake>();
   std::vector<AuditEntry> audited_;
   Denials denials_{
       {.per_ip = 3}, [this](AuditEntry entry) { audited_.push_back(std::move(entry)); }, clock_};
@@ -137,8 +137,8 @@ TEST_F(GateTest, LetsInWhoMay) {
   EXPECT_EQ(outcome.headers.get("X-RateLimit-Limit"), "100");
   EXPECT_EQ(outcome.headers.get("X-RateLimit-Remaining"), "99");
   EXPECT_EQ(outcome.headers.get("X-RateLimit-Reset"), "1700000060");
-  EXPECT_EQ(limiter_->taken("key/ask_acme_abc"), 1);
-  EXPECT_EQ(limiter_->taken("org/acme"), 1);
+  EXPECT_EQ(limiter_->taken("key/requests/ask_acme_abc"), 1);
+  EXPECT_EQ(limiter_->taken("org/requests/acme"), 1);
   EXPECT_TRUE(audited_.empty());
 }
 
@@ -159,7 +159,7 @@ TEST_F(GateTest, KeysLackScopesAndUsersLackPermissions) {
   EXPECT_EQ(audited_[0].result, "denied");
   EXPECT_EQ(audited_[0].user_agent, "curl\xEF\xBF\xBD");
   EXPECT_EQ(audited_[1].user_id, "usr_1");
-  EXPECT_EQ(limiter_->taken("org/acme"), 0) << "a refused request takes nothing";
+  EXPECT_EQ(limiter_->taken("org/requests/acme"), 0) << "a refused request takes nothing";
 }
 
 TEST_F(GateTest, AuthenticatedMeansAnyValidCredential) {
@@ -219,11 +219,11 @@ TEST_F(GateTest, AsksTheLimitsOfPlanAndKey) {
   EXPECT_TRUE(enter("infer", "key").result);
   EXPECT_TRUE(enter("infer", "key").result);
   EXPECT_EQ(enter("infer", "key").status, 429);
-  EXPECT_EQ(limiter_->taken("org/acme"), 0) << "0: no limit";
+  EXPECT_EQ(limiter_->taken("org/requests/acme"), 0) << "0: no limit";
 }
 
 TEST_F(GateTest, SuspendsWhereStoreOrLimiterMust) {
-  limiter_ = std::make_unique<testing::CountingLimiter>(true);
+  limiter_ = std::make_unique<testing::LimiterFake>(true);
   const Outcome limited = enter("infer", "key");
   EXPECT_TRUE(limited.suspended);
   EXPECT_TRUE(limited.result);
@@ -251,9 +251,9 @@ TEST_F(GateTest, FloodOfWrongCredentialsReachesNeitherStoreNorAudit) {
 TEST_F(GateTest, CountsTheClientBehindATrustedProxy) {
   options_.trusted_proxies = *Networks::parse({"10.0.0.0/8"});
   EXPECT_TRUE(enter("public", "", http::Method::kPost, "10.0.0.1", "6.6.6.6, 9.9.9.9").result);
-  EXPECT_EQ(limiter_->taken("ip/9.9.9.9"), 1);
+  EXPECT_EQ(limiter_->taken("ip/requests/9.9.9.9"), 1);
   EXPECT_TRUE(enter("public", "", http::Method::kPost, "8.8.8.8", "9.9.9.9").result);
-  EXPECT_EQ(limiter_->taken("ip/8.8.8.8"), 1);
+  EXPECT_EQ(limiter_->taken("ip/requests/8.8.8.8"), 1);
 }
 
 TEST_F(GateTest, RouteWithAnUnknownRuleIsClosed) {

@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::size_t kShownAgent = 256;
 
-std::string actor(const Principal& caller) {
-  if (caller.kind == Principal::Kind::kApiKey) return "key:" + caller.key_prefix;
-  return caller.user_id.empty() ? "anonymous" : caller.user_id;
-}
-
 Result<std::optional<std::int64_t>> query_integer(const http::Request& request,
                                                   std::string_view name, std::int64_t least,
                                                   std::int64_t most) {
@@ -140,7 +135,7 @@ Aw<void> audit(const RouteParts& parts, const http::Context& context, std::strin
                std::string action, std::string resource, json::object details) {
   AuditEntry entry;
   entry.org_id = std::move(org_id);
-  entry.user_id = actor(principal_of(context));
+  entry.user_id = actor_of(principal_of(context));
   // Public routes, whose callers may nothing, learn who it was on the way: a login is its user's.
   if (principal_of(context).permissions.empty()) {
     if (const json::value* user = details.if_contains("user_id");

@@ -129,14 +129,17 @@ class SqlUsers final : public Users {
     co_return co_await parts_.database.transaction([org_id, user_id](
                                                        sql::Session& session) -> Result<void> {
       if (auto ok = lock_users(session, org_id); !ok) return ok;
-      ASAHI_TRY(
-          const sql::Rows others,
-          session.query(
-              {"SELECT count(*) AS n, COALESCE(SUM(CASE WHEN role IN ('admin', 'owner', "
-               "'operator') AND "
-               "active THEN 1 ELSE 0 END), 0) AS admins FROM users WHERE org_id = ? AND id <> ?",
-               {org_id, user_id}}));
-      if (others.integer(0, "n") > 0 && others.integer(0, "admins") == 0) {
+      // Who administrates: the one to be removed, and the others.
+      ASAHI_TRY(const sql::Rows counts,
+                session.query(
+                    {"SELECT COALESCE(SUM(CASE WHEN id <> ? THEN 1 ELSE 0 END), 0) AS others, "
+                     "COALESCE(SUM(CASE WHEN id = ? AND admin THEN 1 ELSE 0 END), 0) AS own, "
+                     "COALESCE(SUM(CASE WHEN id <> ? AND admin THEN 1 ELSE 0 END), 0) AS admins "
+                     "FROM (SELECT id, active AND role IN ('admin', 'owner', 'operator') "
+                     "AS admin FROM users WHERE org_id = ?) AS people",
+                     {user_id, user_id, user_id, org_id}}));
+      if (counts.integer(0, "own") > 0 && counts.integer(0, "others") > 0 &&
+          counts.integer(0, "admins") == 0) {
         return fail(Errc::kConflict,
                     "the last admin cannot be removed while there are other users; make another "
                     "admin first");

@@ -142,6 +142,15 @@ TEST_P(UsersContract, LastAdminStaysWhileThereAreOthers) {
   EXPECT_TRUE(await([&] { return users_->remove("acme", admin->id); }));
 }
 
+TEST_P(UsersContract, WhoIsNoAdminMayGoWhereNobodyIs) {
+  if (users_ == nullptr) return;
+  const auto one = add(user("one@example.com"));
+  ASSERT_TRUE(one && add(user("two@example.com")));
+  EXPECT_EQ(await([&] { return users_->remove("acme", "usr_nobody"); }).error().code,
+            Errc::kNotFound);
+  EXPECT_TRUE(await([&] { return users_->remove("acme", one->id); }));
+}
+
 TEST_P(UsersContract, SsoNeverTakesOverAnAccount) {
   if (users_ == nullptr) return;
   ASSERT_TRUE(add(user("ann@example.com", "admin"), "correct horse"));

@@ -175,7 +175,7 @@ void read_tool_result(const FieldReader& block, std::vector<Part>& out) {
       } else if (type == "image") {
         if (auto image = read_image(inner)) result.images.push_back(std::move(*image));
       } else {
-        result.text += to_json(json::value(*object));
+        result.text += write_json(json::value(*object));
       }
     }
   } else {
@@ -229,7 +229,7 @@ void read_block(const FieldReader& block, ChatRequest& request, std::vector<Part
     call.id = block.need_string("id");
     call.name = block.need_string("name");
     const auto* input = block.need_object("input");
-    if (input != nullptr) call.arguments = to_json(json::value(*input));
+    if (input != nullptr) call.arguments = write_json(json::value(*input));
     out.emplace_back(std::move(call));
   } else if (type == "tool_result") {
     read_tool_result(block, out);

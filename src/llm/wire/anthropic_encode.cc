@@ -127,7 +127,7 @@ AnswerFormat answer_format(const ResponseFormat& format, const AnthropicTraits& 
   result.instruction = fmt::format(
       "Answer with one JSON value and nothing else: no code fence, no words around it. It must fit "
       "this JSON Schema:\n{}",
-      format.schema.is_null() ? "{}" : to_json(format.schema));
+      format.schema.is_null() ? "{}" : write_json(format.schema));
   return result;
 }
 

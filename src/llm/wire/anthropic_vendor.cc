@@ -33,7 +33,7 @@ void read_block(const json::object& block, ChatResponse& response, bool& answere
     parts.emplace_back(ReasoningPart{{}, {}, std::string(string_at(block, "data"))});
   } else if (type == "tool_use") {
     const json::value* input = find(block, "input");
-    std::string arguments = input == nullptr ? "{}" : to_json(*input);
+    std::string arguments = input == nullptr ? "{}" : write_json(*input);
     const std::string_view name = string_at(block, "name");
     if (name.starts_with(kAnswerToolPrefix)) {
       answered_by_tool = true;

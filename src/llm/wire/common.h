@@ -7,12 +7,12 @@
 #include <string>
 #include <string_view>
 
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/result.h"
 #include "llm/message.h"
 #include "net/http/message.h"
 
-/// What the wire formats share: reading JSON fields, writing JSON text, usage, vendor errors.
+/// What the wire formats share: reading JSON fields, usage, vendor errors.
 namespace asahi::llm::wire {
 
 /// ---- Reading answers of vendors: lenient, a field of the wrong type counts as absent
@@ -122,53 +122,8 @@ bool is_gateway_field(std::string_view key);
 /// invalid_argument when the request asks for something that only vendors of its own shape can do.
 Result<void> refuse_vendor_only(const ChatRequest& request, Shape vendor);
 
-/// ---- Writing JSON
+/// ---- Tool arguments, images
 
-/// Appends JSON to a string. Commas come by looking at the last byte written, so that a writer
-/// costs nothing to make and pieces of text can be mixed in.
-class JsonOut {
- public:
-  explicit JsonOut(std::string& out) : out_(out) {}
-
-  JsonOut& open_object();
-  JsonOut& close_object();
-  JsonOut& open_array();
-  JsonOut& close_array();
-  JsonOut& key(std::string_view name);
-  /// A literal needs no look for what must be escaped.
-  template <std::size_t N>
-  JsonOut& key(const char (&name)[N]) {
-    return clean_key(std::string_view(name, N - 1));
-  }
-  JsonOut& string(std::string_view text);
-  JsonOut& integer(std::int64_t number);
-  JsonOut& number(double number);
-  JsonOut& boolean(bool value);
-  JsonOut& null();
-  JsonOut& value(const json::value& value);
-  /// Text that is JSON already.
-  JsonOut& raw(std::string_view json_text);
-  /// A member of `document`'s root object as it is: its very text where that can be had.
-  JsonOut& same(const JsonDocument& document, const json::key_value_pair& member);
-
-  JsonOut& member(const auto& name, std::string_view text) { return key(name).string(text); }
-  JsonOut& member(const auto& name, const char* text) { return key(name).string(text); }
-  JsonOut& member(const auto& name, const std::string& text) { return key(name).string(text); }
-  JsonOut& member(const auto& name, std::int64_t n) { return key(name).integer(n); }
-  JsonOut& member(const auto& name, double n) { return key(name).number(n); }
-  JsonOut& member(const auto& name, bool b) { return key(name).boolean(b); }
-  JsonOut& member(const auto& name, const json::value& v) { return key(name).value(v); }
-
- private:
-  JsonOut& clean_key(std::string_view name);
-  void comma();
-  std::string& out_;
-};
-
-/// Appends `value`; doubles in their shortest form ("0.7", not "7E-1"), which some vendors insist
-/// on.
-void append_json(std::string& out, const json::value& value);
-std::string to_json(const json::value& value);
 /// A JSON text as an object: "{}" for blank text, and {"arguments": text} for what is not a JSON
 /// object, because Anthropic and Google take tool arguments as objects only.
 std::string arguments_object(std::string_view text);

@@ -157,7 +157,7 @@ class FrameReader {
     const auto* call = object_at(part, "functionCall");
     if (call == nullptr) return;
     const auto* args = object_at(*call, "args");
-    const std::string arguments = args == nullptr ? "{}" : to_json(*args);
+    const std::string arguments = args == nullptr ? "{}" : write_json(*args);
     StreamEvent start;
     start.kind = Kind::kToolCallStart;
     start.tool_index = tool_calls_;

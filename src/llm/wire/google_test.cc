@@ -48,7 +48,7 @@ TEST(GoogleEncode, MovesSystemTextsOutAndCallsTheAssistantModel) {
   request.top_k = 3;
   request.stop = {"END"};
   EXPECT_EQ(
-      wire::to_json(body_of(request)),
+      write_json(body_of(request)),
       R"({"contents":[{"role":"user","parts":[{"text":"Hi"}]},{"role":"model","parts":[{"text":"Hello"}]},)"
       R"({"role":"user","parts":[{"text":"And?"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]},)"
       R"("generationConfig":{"maxOutputTokens":100,"temperature":0.5,"topK":3,"stopSequences":["END"]}})");
@@ -78,7 +78,7 @@ TEST(GoogleEncode, GathersTheResultsOfOneTurn) {
       {.role = Role::kTool,
        .parts = {ToolResultPart{.tool_call_id = "b", .text = "noon", .is_error = true}}}};
   EXPECT_EQ(
-      wire::to_json(body_of(request).at("contents")),
+      write_json(body_of(request).at("contents")),
       R"([{"role":"user","parts":[{"text":"Weather?"}]},)"
       R"({"role":"model","parts":[{"functionCall":{"name":"weather","args":{"city":"Paris"}}},)"
       R"({"functionCall":{"name":"time","args":{}}}]},)"
@@ -137,7 +137,7 @@ TEST(GoogleEncode, SendsPicturesInline) {
   request.messages = {{.role = Role::kUser,
                        .parts = {ImagePart{.media_type = "image/png", .data = "AAAA"},
                                  ImagePart{.url = "https://x.example/a.jpg?s=1"}}}};
-  EXPECT_EQ(wire::to_json(body_of(request).at("contents").at(0).at("parts")),
+  EXPECT_EQ(write_json(body_of(request).at("contents").at(0).at("parts")),
             R"([{"inlineData":{"mimeType":"image/png","data":"AAAA"}},)"
             R"({"fileData":{"mimeType":"image/jpeg","fileUri":"https://x.example/a.jpg?s=1"}}])");
 }
@@ -155,10 +155,10 @@ TEST(GoogleEncode, MapsToolsAndTheirChoice) {
   request.tool_choice = {.mode = ToolChoice::Mode::kNamed, .name = "f"};
   const auto body = body_of(request);
   EXPECT_EQ(
-      wire::to_json(body.at("tools")),
+      write_json(body.at("tools")),
       R"([{"functionDeclarations":[{"name":"f","description":"does","parameters":{"type":"object",)"
       R"("properties":{"a":{"type":"string","nullable":true}}}},{"name":"none"}]}])");
-  EXPECT_EQ(wire::to_json(body.at("toolConfig")),
+  EXPECT_EQ(write_json(body.at("toolConfig")),
             R"({"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}})");
 }
 
@@ -181,13 +181,13 @@ TEST(GoogleEncode, TurnsEffortIntoABudget) {
   ChatRequest request;
   request.messages = {user("go")};
   request.reasoning = {.effort = "medium", .include_summary = true};
-  EXPECT_EQ(wire::to_json(body_of(request).at("generationConfig").at("thinkingConfig")),
+  EXPECT_EQ(write_json(body_of(request).at("generationConfig").at("thinkingConfig")),
             R"({"thinkingBudget":8192,"includeThoughts":true})");
   EXPECT_EQ(
-      wire::to_json(body_of(request, "gemini-3-pro").at("generationConfig").at("thinkingConfig")),
+      write_json(body_of(request, "gemini-3-pro").at("generationConfig").at("thinkingConfig")),
       R"({"thinkingLevel":"high","includeThoughts":true})");
   request.reasoning = {.effort = "none"};
-  EXPECT_EQ(wire::to_json(body_of(request).at("generationConfig").at("thinkingConfig")),
+  EXPECT_EQ(write_json(body_of(request).at("generationConfig").at("thinkingConfig")),
             R"({"thinkingBudget":0})");
 }
 
@@ -203,7 +203,7 @@ TEST(GoogleSchema, RefusesWhatTheSubsetLacks) {
 TEST(GoogleSchema, RewritesNullBranchesAndConstants) {
   const auto schema =
       parse_json(R"({"anyOf":[{"const":"a"},{"type":"null"}],"$comment":"x"})").value();
-  EXPECT_EQ(wire::to_json(*wire::to_google_schema(schema)),
+  EXPECT_EQ(write_json(*wire::to_google_schema(schema)),
             R"({"nullable":true,"anyOf":[{"enum":["a"],"type":"string"}]})");
 }
 

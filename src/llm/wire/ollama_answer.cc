@@ -54,7 +54,7 @@ class LineReader {
     const json::value* given = find(function, "arguments");
     std::string arguments = "{}";
     if (given != nullptr)
-      arguments = given->is_string() ? std::string(given->get_string()) : to_json(*given);
+      arguments = given->is_string() ? std::string(given->get_string()) : write_json(*given);
     StreamEvent start;
     start.kind = Kind::kToolCallStart;
     start.tool_index = tool_calls_;

@@ -37,7 +37,7 @@ TEST(OllamaEncode, PutsSamplingIntoOptions) {
   request.format.kind = ResponseFormat::Kind::kJsonObject;
   request.reasoning.effort = "low";
   EXPECT_EQ(
-      wire::to_json(body_of(request)),
+      write_json(body_of(request)),
       R"({"model":"llama3.2","stream":false,"messages":[{"role":"system","content":"Be brief."},)"
       R"({"role":"user","content":"Hi"}],"format":"json","think":"low",)"
       R"("options":{"num_predict":10,"temperature":0.7,"seed":5,"stop":["x"]}})");
@@ -52,7 +52,7 @@ TEST(OllamaEncode, SendsPicturesCallsAndResults) {
        .parts = {ToolCallPart{.id = "1", .name = "f", .arguments = R"({"a":1})"}}},
       {.role = Role::kTool, .parts = {ToolResultPart{.tool_call_id = "1", .text = "ok"}}}};
   EXPECT_EQ(
-      wire::to_json(body_of(request).at("messages")),
+      write_json(body_of(request).at("messages")),
       R"([{"role":"user","content":"See","images":["AAAA"]},)"
       R"({"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]},)"
       R"({"role":"tool","content":"ok","tool_name":"f"}])");

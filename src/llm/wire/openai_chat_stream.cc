@@ -69,7 +69,7 @@ class OpenAiChatStreamEncoder final : public StreamEncoder {
     const auto parsed = parse_json(event.raw);
     const auto* frame = parsed ? parsed->if_object() : nullptr;
     if (frame == nullptr) return;
-    if (const auto* usage = openai_usage_object(*frame)) held_usage_ = to_json(*usage);
+    if (const auto* usage = openai_usage_object(*frame)) held_usage_ = write_json(*usage);
     const auto* choices = array_at(*frame, "choices");
     if (choices == nullptr || choices->empty()) return;
     const auto* choice = choices->front().if_object();

@@ -523,7 +523,7 @@ void read_calls(const json::object& message, std::vector<Part>& parts) {
     // Ollama and others send the arguments as an object.
     const auto* object = object_at(function, "arguments");
     call.arguments =
-        object != nullptr ? to_json(*object) : std::string(string_at(function, "arguments"));
+        object != nullptr ? write_json(*object) : std::string(string_at(function, "arguments"));
     parts.emplace_back(std::move(call));
   };
   if (const auto* calls = array_at(message, "tool_calls")) {
@@ -655,7 +655,7 @@ std::optional<Error> openai_embedded_error(const json::object& answer) {
   const json::value* code = find(*error, "code");
   const std::string code_text =
       code == nullptr ? std::string()
-                      : (code->is_string() ? std::string(code->get_string()) : to_json(*code));
+                      : (code->is_string() ? std::string(code->get_string()) : write_json(*code));
   return vendor_error_of_type(string_at(*error, "type"), string_at(*error, "message"), code_text);
 }
 

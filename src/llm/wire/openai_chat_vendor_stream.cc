@@ -206,7 +206,7 @@ class OpenAiChatStreamDecoder final : public StreamDecoder {
     auto& event = out.emplace_back();
     event.kind = Kind::kToolCallDelta;
     event.tool_index = static_cast<std::size_t>(calls_.rend() - known - 1);
-    event.text = object != nullptr ? to_json(*object) : std::string(piece);
+    event.text = object != nullptr ? write_json(*object) : std::string(piece);
   }
 
   sse::Parser parser_;

@@ -118,7 +118,7 @@ TEST(ResponsesStream, TakesWholeItemsFromServersWithoutDeltas) {
       sse({R"({"type":"response.created","response":{"id":"resp_1","model":"gpt-5"}})"});
   for (std::size_t i = 0; i < output.size(); ++i) {
     stream += sse({R"({"type":"response.output_item.done","output_index":)" + std::to_string(i) +
-                   R"(,"item":)" + wire::to_json(output[i]) + "}"});
+                   R"(,"item":)" + write_json(output[i]) + "}"});
   }
   stream += sse({R"({"type":"response.completed","response":)" + whole + "}"});
   const auto fed = feed(*kVendor->stream_decoder(), stream + "data: [DONE]\n\n");

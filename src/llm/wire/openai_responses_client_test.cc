@@ -73,15 +73,15 @@ TEST(ResponsesClient, WritesAWholeResponse) {
   EXPECT_EQ(body.at("status").as_string(), "completed");
   EXPECT_TRUE(body.at("error").is_null());
   EXPECT_EQ(
-      wire::to_json(body.at("output")),
+      write_json(body.at("output")),
       R"([{"id":"rs_abc_0","type":"reasoning","summary":[{"type":"summary_text","text":"Hm."}]},)"
       R"({"id":"msg_abc_1","type":"message","status":"completed","role":"assistant","content":)"
       R"([{"type":"output_text","text":"Hi \"you\"","annotations":[],"logprobs":[]}]},)"
       R"({"id":"fc_abc_2","type":"function_call","status":"completed","call_id":"c1","name":"f","arguments":"{}"}])");
-  EXPECT_EQ(wire::to_json(body.at("usage")),
+  EXPECT_EQ(write_json(body.at("usage")),
             R"({"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":6,)"
             R"("output_tokens_details":{"reasoning_tokens":2},"total_tokens":16})");
-  EXPECT_EQ(wire::to_json(body.at("asahi")), R"({"cost":0.1})");
+  EXPECT_EQ(write_json(body.at("asahi")), R"({"cost":0.1})");
 }
 
 TEST(ResponsesClient, RepeatsTheRequestsSettings) {
@@ -89,9 +89,9 @@ TEST(ResponsesClient, RepeatsTheRequestsSettings) {
       request_of(R"({"input":"x","temperature":0.3,"tools":[{"type":"function","name":"f"}],
       "metadata":{"k":"v"},"instructions":"i","tool_choice":"required","max_output_tokens":9,"store":true})");
   const auto body = parse_json(kClient->encode(request, totals(), "", 0)).value();
-  EXPECT_EQ(wire::to_json(body.at("temperature")), "0.3");
-  EXPECT_EQ(wire::to_json(body.at("tools")), R"([{"type":"function","name":"f"}])");
-  EXPECT_EQ(wire::to_json(body.at("metadata")), R"({"k":"v"})");
+  EXPECT_EQ(write_json(body.at("temperature")), "0.3");
+  EXPECT_EQ(write_json(body.at("tools")), R"([{"type":"function","name":"f"}])");
+  EXPECT_EQ(write_json(body.at("metadata")), R"({"k":"v"})");
   EXPECT_EQ(body.at("tool_choice").as_string(), "required");
   EXPECT_EQ(body.at("max_output_tokens").as_int64(), 9);
   EXPECT_EQ(body.at("store").as_bool(), false);
@@ -171,11 +171,11 @@ TEST(ResponsesClientStream, WritesOpenAisEventsInOrder) {
     EXPECT_EQ(events[i].at("sequence_number").as_int64(), static_cast<std::int64_t>(i));
   }
   EXPECT_EQ(
-      wire::to_json(events[11]),
+      write_json(events[11]),
       R"({"type":"response.output_text.delta","sequence_number":11,"item_id":"msg_abc_1","output_index":1,)"
       R"("content_index":0,"delta":"Hel","logprobs":[]})");
-  EXPECT_EQ(wire::to_json(events.back().at("response").at("usage").at("total_tokens")), "16");
-  EXPECT_EQ(wire::to_json(events.back().at("response").at("asahi")), R"({"cost":1})");
+  EXPECT_EQ(write_json(events.back().at("response").at("usage").at("total_tokens")), "16");
+  EXPECT_EQ(write_json(events.back().at("response").at("asahi")), R"({"cost":1})");
   EXPECT_TRUE(out.starts_with("event: response.created\ndata: {"));
 }
 
@@ -203,7 +203,7 @@ TEST(ResponsesClientStream, AmountsToWhatItWasGiven) {
             "call c1 f {}\ncall c2 g []\nfinish tool_calls\n"
             "usage in=10 cached=4 written=0/0 audio=0 out=6 reasoning=2 audio=0 reported=true\n");
   const auto completed = sse_objects(out).back().at("response");
-  EXPECT_EQ(describe(kVendor->decode(wire::to_json(completed)).value()), describe(fed.response));
+  EXPECT_EQ(describe(kVendor->decode(write_json(completed)).value()), describe(fed.response));
 }
 
 TEST(ResponsesClientStream, ACutAnswerIsIncomplete) {

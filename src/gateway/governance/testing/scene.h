@@ -9,9 +9,10 @@
 #include "gateway/cache/exact_cache.h"
 #include "gateway/governance/migrations.h"
 #include "gateway/governance/policy_store.h"
-#include "gateway/governance/testing/fakes.h"
+#include "gateway/governance/testing/accounts_fake.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
+#include "identity/testing/fakes.h"
 #include "storage/cache/memory_store.h"
 #include "storage/sql/database.h"
 #include "storage/sql/migrations.h"
@@ -80,9 +81,9 @@ class GovernanceScene : public ::testing::Test {
   PolicyStore policies_{{}, *database_, clock_};
   cache::MemoryStore store_{{}, clock_};
   ExactCache cache_{{}, store_, store_, clock_};
-  AuditFake audit_;
+  identity::testing::AuditFake audit_;
   AccountsFake accounts_;
-  LedgerFake ledger_;
+  identity::testing::LedgerFake ledger_;
   Loops loops_;
 
  private:

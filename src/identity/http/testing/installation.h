@@ -11,6 +11,7 @@
 
 #include "identity/http/testing/fakes.h"
 #include "identity/identity.h"
+#include "identity/testing/fakes.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "storage/sql/testing/test_database.h"
@@ -172,8 +173,8 @@ class Process {
   telemetry::Registry metrics_;
 
  public:
-  AuditNotes audit;
-  CountingLimiter limiter;
+  AuditFake audit;
+  LimiterFake limiter;
   PlainTokens tokens;
   std::unique_ptr<Identity> identity;
   http::Router router;

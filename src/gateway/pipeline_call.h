@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/pipeline.h"
+
+namespace asahi::gateway {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// Milliseconds since `start`.
+inline double ms_since(SteadyTime start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+/// The first `bytes` of the text, or a few fewer, so that no character is cut in two.
+inline std::string cut(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return std::string(text);
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return std::string(text.substr(0, bytes));
+}
+
+/// One request's state from its arrival to its event; shared with a stream that outlives the
+/// handler's frame.
+struct Pipeline::Call {
+  Call(const http::Context& context, const Endpoint* shape)
+      : endpoint(shape),
+        request_id(context.request_id),
+        route(context.route),
+        traceparent(context.request.headers.get("traceparent")),
+        received(context.received),
+        deadline(context.deadline),
+        caller(identity::shared_principal_of(context)),
+        org(caller->org_id) {}
+
+  const Endpoint* endpoint;  ///< null: embeddings
+  std::string request_id;
+  std::string_view route;  ///< of the route table
+  std::string traceparent;
+  SteadyTime received, deadline;
+  llm::ChatRequest chat;
+  std::shared_ptr<const JsonDocument> document;  ///< the body, read
+  RequestOptions options;
+  std::shared_ptr<const identity::Principal> caller;
+  Terms terms;
+  Reservation reservation;
+  bool store_allowed = true;  ///< the answer may be cached
+  std::string org;
+  std::string query;
+  TaskDetection task;
+  std::string cache_key;  ///< empty: not cacheable
+  std::string idempotency_key;
+  bool gone = false;       ///< its client left while the vendor call went on for others
+  bool memorable = false;  ///< an identical body will always mean the same
+  double lookup_ms = 0, routing_ms = 0;
+  std::vector<std::string> warnings;
+};
+
+}  // namespace asahi::gateway
