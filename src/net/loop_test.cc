@@ -7,6 +7,7 @@
 
 #include "net/blocking.h"
 #include "net/event.h"
+#include "net/turn.h"
 
 namespace asahi::net {
 namespace {
@@ -100,6 +101,31 @@ TEST_F(LoopTest, AnEventSetBeforeTheWaitIsNotLost) {
     co_await event.wait();
     co_return 0;
   });
+}
+
+TEST_F(LoopTest, AfterTheReadyGoesOnBehindAllThatWasReadyBefore) {
+  Loop& loop = pool.at(0);
+  const auto order = run_sync<std::string>(loop, [&loop]() -> Aw<std::string> {
+    std::string steps;
+    Event done(loop);
+    int writers = 2;
+    const auto writer = [&](char read, char write) {
+      return [&steps, &done, &writers, read, write]() -> Aw<void> {
+        steps += read;
+        co_await after_the_ready();
+        steps += write;
+        if (--writers == 0) done.set();
+      };
+    };
+    // Both are ready in one round: both read before either writes.
+    const auto one = writer('a', 'A');
+    const auto two = writer('b', 'B');
+    loop.post([&] { loop.spawn("one", one); });
+    loop.post([&] { loop.spawn("two", two); });
+    co_await done.wait();
+    co_return steps;
+  });
+  EXPECT_EQ(order, "abAB");
 }
 
 TEST_F(LoopTest, RunBlockingResumesOnTheCallersLoop) {

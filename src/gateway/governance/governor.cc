@@ -66,6 +66,7 @@ std::vector<RateLimiter::Ask> asks_of(const Terms& terms, const ModelProfile& mo
   const auto add = [&](LimitScope scope, Limit::Unit unit, std::string id,
                        std::optional<std::int64_t> most) {
     if (!most) return;
+    if (asks.empty()) asks.reserve(6);
     asks.push_back(
         {.limit =
              {.scope = scope, .unit = unit, .id = std::move(id), .max = *most, .org = caller_org},
@@ -313,6 +314,7 @@ Reservation Governor::make(BudgetLedger::Reservation budget, std::span<const Rat
   reservation.limiter_ = &parts_.limiter;
   reservation.reserved_tokens_ = tokens;
   reservation.taken_ = taken;
+  reservation.token_limits_.reserve(asks.size());
   for (const RateLimiter::Ask& ask : asks) {
     if (ask.limit.unit == Limit::Unit::kTokens) reservation.token_limits_.push_back(ask.limit);
   }

@@ -113,12 +113,13 @@ class MemoryLimiter final : public InProcessLimiter {
   };
 
   Name name_of(const Limit& limit) const {
-    const std::int64_t window_ms = bounded_window(limit).count();
-    std::array<char, sizeof window_ms + 2> head;
-    std::memcpy(head.data(), &window_ms, sizeof window_ms);
-    head[sizeof window_ms] = static_cast<char>(limit.scope);
-    head[sizeof window_ms + 1] = static_cast<char>(limit.unit);
-    return keyed_digest(secret_, {std::string_view(head.data(), head.size()), limit.org, limit.id});
+    static_assert(kLongestWindow.count() < std::int64_t{1} << 40);
+    const std::uint64_t head = static_cast<std::uint64_t>(bounded_window(limit).count()) |
+                               static_cast<std::uint64_t>(limit.scope) << 48 |
+                               static_cast<std::uint64_t>(limit.unit) << 56;
+    std::array<char, sizeof head> bytes;
+    std::memcpy(bytes.data(), &head, sizeof head);
+    return keyed_digest(secret_, {{bytes.data(), bytes.size()}, limit.org, limit.id});
   }
   std::size_t shard_of(const Name& name) const { return name[15] & (shard_count_ - 1); }
 

@@ -131,7 +131,12 @@ Result<std::vector<int>> Migrator::upgrade() {
       const auto next = std::ranges::find_if(migrations_, [&](const Migration& migration) {
         return !applied.contains(migration.version);
       });
-      if (next == migrations_.end()) return {};
+      if (next == migrations_.end()) {
+        // What the changes of the schema have filled SQLite's page cache with is not asked for
+        // again.
+        const bool filled = session.dialect() == Dialect::kSqlite && !versions.empty();
+        return filled ? session.script("PRAGMA shrink_memory") : Result<void>{};
+      }
       if (auto ok = session.script(pick(next->up, session.dialect())); !ok) {
         return failed(*next, "up", std::move(ok).error());
       }
