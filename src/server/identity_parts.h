@@ -4,10 +4,10 @@
 #include <string>
 
 #include "identity/audit/audit.h"
+#include "identity/http/login_states.h"
 #include "identity/identity.h"
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
-#include "identity/oidc/login_states.h"
 #include "identity/tokens/access_tokens.h"
 #include "identity/tokens/issuer.h"
 #include "identity/tokens/jwt_authenticator.h"
