@@ -8,6 +8,8 @@ find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(XMLSEC REQUIRED xmlsec1-openssl>=1.2.37)
 find_package(GTest REQUIRED)
 # Sanitizers bring an allocator of their own.
 if(NOT ASAHI_SANITIZE AND NOT ASAHI_FUZZ)

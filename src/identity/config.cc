@@ -96,13 +96,22 @@ void bind_auth(Binder& binder, Config& c) {
     if (provider.issuer.empty()) fault(binder, path + ".issuer", "", "must be the provider's URL");
     if (provider.client_id.empty()) fault(binder, path + ".client_id", "", "must not be empty");
   });
+  auth.section("saml").value("key_file", c.saml_key_file,
+                             {.help = "PEM key and certificate that sign SAML requests"});
   auth.section("saml.orgs").each([&](const std::string& org, Binder::Section section) {
     SamlOrgConfig& saml = c.saml_orgs[org];
+    section.value("name", saml.name, {.help = "on the login page"});
     section.value("idp_metadata_file", saml.idp_metadata_file,
                   {.help = "metadata of the identity provider"});
     section.value("entity_id", saml.entity_id,
                   {.help = "this gateway's entity id; empty: its metadata URL"});
+    section.value("email_attribute", saml.email_attribute,
+                  {.help = "attribute with the e-mail address; empty: the usual names"});
+    section.value("name_attribute", saml.name_attribute,
+                  {.help = "attribute with the user's name; empty: the usual names"});
     section.value("role_attribute", saml.role_attribute, {.help = "attribute that names the role"});
+    section.value("role_map", saml.role_map,
+                  {.help = "value=role of that attribute, the most important first"});
     section.value("create_users", saml.create_users,
                   {.help = "create unknown users at their first login"});
     if (saml.idp_metadata_file.empty()) {

@@ -27,10 +27,14 @@ struct OidcProviderConfig {
 
 /// `auth.saml.orgs.<org>`: an organisation's SAML identity provider.
 struct SamlOrgConfig {
-  std::string idp_metadata_file;  ///< the provider's metadata, PEM certificates included
-  std::string entity_id;          ///< of this gateway; empty: its metadata URL
+  std::string name;                             ///< on the login page; empty: the organisation's id
+  std::string idp_metadata_file;                ///< the provider's metadata, certificates included
+  std::string entity_id;                        ///< of this gateway; empty: its metadata URL
+  std::string email_attribute, name_attribute;  ///< empty: the names in common use
   std::string role_attribute = "role";
-  bool create_users = false;
+  std::vector<std::string>
+      role_map;  ///< "value=role", the most important first; empty: the attribute is the role
+  bool create_users = false;  ///< unknown users are created at their first login
 };
 
 /// The identity module's settings: keys `governance.auth_*`, `auth.*`, `security.*` and some of
@@ -77,7 +81,9 @@ struct Config {
   std::int64_t refresh_ttl_seconds = 86'400;  ///< auth.refresh_ttl_seconds, 60 to 31536000
   std::int64_t jwks_cache_seconds = 3'600;    ///< auth.jwks_cache_seconds, 10 to 86400
   std::map<std::string, OidcProviderConfig, std::less<>> oidc_providers;  ///< auth.oidc.providers
-  std::map<std::string, SamlOrgConfig, std::less<>> saml_orgs;            ///< auth.saml.orgs
+  std::string saml_key_file;  ///< auth.saml.key_file: PEM key and certificate that sign requests;
+                              ///< empty: made and kept in <data>/saml_keys
+  std::map<std::string, SamlOrgConfig, std::less<>> saml_orgs;  ///< auth.saml.orgs
 };
 
 /// Declares every key above. `environment`: app.environment, for the rule of R30.

@@ -32,6 +32,9 @@ api: {rate_limit_per_minute: 7, trusted_proxies: [10.0.0.0/8]}
 auth:
   jwt_alg: RS256
   oidc: {providers: {corp: {issuer: "https://id.example.com", client_id: asahi}}}
+  saml:
+    key_file: sp.pem
+    orgs: {acme: {idp_metadata_file: idp.xml, role_map: [admins=admin], create_users: true}}
 )",
                              {{"ASAHI_ADMIN_SECRET", "0123456789abcdef"}});
   EXPECT_TRUE(loaded.faults.empty());
@@ -42,6 +45,18 @@ auth:
   EXPECT_EQ(loaded.config.rate_limit_per_minute, 7);
   EXPECT_EQ(loaded.config.admin_secret.reveal(), "0123456789abcdef");
   EXPECT_EQ(loaded.config.oidc_providers.at("corp").issuer, "https://id.example.com");
+  EXPECT_EQ(loaded.config.saml_key_file, "sp.pem");
+  const SamlOrgConfig& saml = loaded.config.saml_orgs.at("acme");
+  EXPECT_EQ(saml.idp_metadata_file, "idp.xml");
+  EXPECT_EQ(saml.role_attribute, "role");
+  EXPECT_THAT(saml.role_map, ::testing::ElementsAre("admins=admin"));
+  EXPECT_TRUE(saml.create_users);
+}
+
+TEST(IdentityConfig, ASamlLoginNeedsItsProvidersMetadata) {
+  const Loaded loaded = load("auth: {saml: {orgs: {acme: {name: Acme}}}}");
+  ASSERT_EQ(loaded.faults.size(), 1u);
+  EXPECT_EQ(loaded.faults[0].path, "auth.saml.orgs.acme.idp_metadata_file");
 }
 
 TEST(IdentityConfig, AliasesCountUnlessTheKeyItselfIsSet) {

@@ -8,11 +8,11 @@
 #include "gateway/governance/masking_audit.h"
 #include "identity/audit/routes.h"
 #include "identity/limits/migrations.h"
-#include "identity/oidc/oidc_routes.h"
 #include "identity/secrets/migrations.h"
 #include "identity/tokens/migrations.h"
 #include "identity/tokens/token_routes.h"
 #include "net/blocking.h"
+#include "server/browser_logins.h"
 
 namespace asahi::server {
 namespace {
@@ -230,38 +230,14 @@ Result<void> IdentityParts::add_routes(http::Router& router) {
                .client_ip = client_ip});
   identity::add_audit_routes(router, audit(), system_clock());
 
-  const identity::Config& config = lent_.config.identity;
-  std::vector<identity::OidcProvider> providers;
-  for (const auto& [id, settings] : config.oidc_providers) {
-    identity::OidcProvider& provider = providers.emplace_back();
-    provider.id = id;
-    provider.name = settings.name;
-    provider.issuer = settings.issuer;
-    provider.client_id = settings.client_id;
-    provider.client_secret = settings.client_secret;
-    provider.scopes = settings.scopes;
-    provider.org_id = settings.org_id;
-    provider.roles.claim = settings.role_claim;
-    ASAHI_TRY(provider.roles.map, identity::parse_role_map(settings.role_map));
-    provider.create_users = settings.create_users;
-  }
   login_states_ = std::make_unique<identity::LoginStates>(identity_->store());
-  return identity::add_oidc_routes(
-      router,
-      {.providers = std::move(providers),
-       .fetch =
-           [&clients = lent_.clients](http::ClientRequest request, http::CallOptions options) {
-             return clients.local().send(std::move(request), options);
-           },
-       .states = *login_states_,
-       .users = identity_->users(),
-       .sessions = identity_->sessions(),
-       .session_cookie = identity::Sessions::cookie,
-       .public_url = config.public_url,
-       .audit = record,
-       .client_ip = client_ip,
-       .more_options = {},
-       .clock = system_clock()});
+  return add_browser_logins(router, {.config = lent_.config.identity,
+                                     .data_dir = lent_.config.gateway.app.data_dir,
+                                     .identity = *identity_,
+                                     .states = *login_states_,
+                                     .clients = lent_.clients,
+                                     .audit = record,
+                                     .client_ip = client_ip});
 }
 
 Task<void> IdentityParts::prune_tokens() {

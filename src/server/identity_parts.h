@@ -7,10 +7,10 @@
 
 #include "base/cancel.h"
 #include "identity/audit/audit.h"
+#include "identity/http/login_states.h"
 #include "identity/identity.h"
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/rate_limiter.h"
-#include "identity/oidc/login_states.h"
 #include "identity/secrets/own_keys.h"
 #include "identity/secrets/provider_keys.h"
 #include "identity/secrets/reencryptor.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "identity/http/browser_login.h"
 #include "identity/oidc/id_token.h"
 #include "identity/tokens/form.h"
 #include "identity/tokens/strict_json.h"
@@ -20,12 +21,6 @@ std::string text_of(const json::object& object, std::string_view name) {
 }
 
 }  // namespace
-
-Error failed_login() {
-  return fail(Errc::kUnauthenticated,
-              "the login could not be completed; start it again from the login page")
-      .error();
-}
 
 OidcClient::OidcClient(OidcProvider provider, HttpFetch fetch, const Clock& clock)
     : provider_(std::move(provider)), fetch_(std::move(fetch)), clock_(clock) {}

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "identity/oidc/login_states.h"
+#include "identity/http/login_states.h"
 #include "identity/oidc/provider.h"
 #include "identity/tokens/http_fetch.h"
 #include "identity/tokens/jwks.h"
@@ -53,8 +53,5 @@ class OidcClient {
   Clock::Steady fetched_at_{};
   std::optional<Clock::Steady> failed_at_;
 };
-
-/// The one answer to a login that did not come to its end.
-Error failed_login();
 
 }  // namespace asahi::identity

@@ -51,21 +51,21 @@ class RealProvider : public ::testing::TestWithParam<const char*> {
     std::vector<OidcProvider> providers{provider_};
     http::Router router;
     auto added = add_oidc_routes(
-        router, {.providers = providers,
-                 .fetch = [this](http::ClientRequest request,
-                                 http::CallOptions options) -> Task<http::ClientResponse> {
-                   return client().send(std::move(request), options);
-                 },
-                 .states = states_,
-                 .users = users_,
-                 .sessions = sessions_,
-                 .session_cookie = [](const Session& session,
-                                      bool) { return "asahi_session=" + session.id + "; Path=/"; },
-                 .public_url = "",
-                 .audit = [](AuditEntry) {},
-                 .client_ip = [](const http::Request& request) { return request.remote_address; },
-                 .more_options = {},
-                 .clock = system_clock()});
+        router,
+        {.providers = providers,
+         .fetch = [this](http::ClientRequest request, http::CallOptions options)
+             -> Task<http::ClientResponse> { return client().send(std::move(request), options); },
+         .states = states_,
+         .browser = {
+             .users = users_,
+             .sessions = sessions_,
+             .session_cookie = [](const Session& session,
+                                  bool) { return "asahi_session=" + session.id + "; Path=/"; },
+             .public_url = "",
+             .audit = [](AuditEntry) {},
+             .client_ip = [](const http::Request& request) { return request.remote_address; }},
+         .more_options = {},
+         .clock = system_clock()});
     ASSERT_TRUE(added) << added.error().message;
     http::ServerOptions options;
     options.host = "127.0.0.1";

@@ -5,6 +5,7 @@
 #include "identity/oidc/id_token.h"
 #include "identity/oidc/oidc_routes.h"
 #include "identity/tokens/form.h"
+#include "identity/tokens/testing/fake_sessions.h"
 #include "identity/tokens/testing/fake_users.h"
 #include "net/blocking.h"
 #include "storage/cache/memory_store.h"
@@ -17,21 +18,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 using Form = std::map<std::string, std::string, std::less<>>;
-
-class FakeSessions final : public Sessions {
- public:
-  int opened = 0;
-  Task<Session> open(const User& user) override {
-    ++opened;
-    co_return Session{.id = "session-of-" + user.id,
-                      .org_id = user.org_id,
-                      .user_id = user.id,
-                      .role = user.role};
-  }
-  Task<std::optional<Session>> find(std::string) override { co_return std::nullopt; }
-  Task<void> close(std::string) override { co_return Result<void>{}; }
-  Task<void> close_all(std::string) override { co_return Result<void>{}; }
-};
 
 /// A gateway with two providers, which a function plays, and a browser that keeps one cookie.
 struct OidcTest : ::testing::Test {
@@ -145,7 +131,7 @@ struct OidcTest : ::testing::Test {
   cache::MemoryStore store{{}, clock};
   LoginStates states{store};
   testing::FakeUsers users;
-  FakeSessions sessions;
+  testing::FakeSessions sessions;
   std::vector<AuditEntry> audit;
   JwtKey signer = JwtKey::generate("k1", JwtAlg::kEs256).value();
   JwtKey published = signer;
@@ -161,15 +147,15 @@ struct OidcTest : ::testing::Test {
       .fetch = [this](http::ClientRequest request,
                       http::CallOptions) { return serve(std::move(request)); },
       .states = states,
-      .users = users,
-      .sessions = sessions,
-      .session_cookie =
-          [](const Session& session, bool secure) {
-            return "asahi_session=" + session.id + (secure ? "; Secure" : "");
-          },
-      .public_url = "https://gw.example.com",
-      .audit = [this](AuditEntry entry) { audit.push_back(std::move(entry)); },
-      .client_ip = [](const http::Request&) { return std::string("192.0.2.1"); },
+      .browser = {.users = users,
+                  .sessions = sessions,
+                  .session_cookie =
+                      [](const Session& session, bool secure) {
+                        return "asahi_session=" + session.id + (secure ? "; Secure" : "");
+                      },
+                  .public_url = "https://gw.example.com",
+                  .audit = [this](AuditEntry entry) { audit.push_back(std::move(entry)); },
+                  .client_ip = [](const http::Request&) { return std::string("192.0.2.1"); }},
       .more_options =
           [] {
             return std::vector<LoginOption>{{"acme", "Acme", "saml", "/auth/saml/acme/login"}};
@@ -439,7 +425,7 @@ TEST_F(OidcTest, TheLoginPageIsToldAllWays) {
 }
 
 TEST_F(OidcTest, WithoutAPublicUrlOnlyThisMachineCanLogIn) {
-  parts.public_url.clear();
+  parts.browser.public_url.clear();
   router = {};
   ASSERT_TRUE(add_oidc_routes(router, parts));
   const auto response = begin();

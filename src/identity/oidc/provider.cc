@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "identity/http/browser_login.h"
 #include "identity/tokens/http_fetch.h"
 #include "identity/tokens/strict_json.h"
 
@@ -21,12 +22,6 @@ bool is_safe_url(std::string_view url, bool local) {
 }
 
 }  // namespace
-
-bool is_local_http(std::string_view url) {
-  const auto origin = http::Origin::parse(url.substr(0, url.find('?')));
-  return origin && !origin->tls &&
-         (origin->host == "127.0.0.1" || origin->host == "::1" || origin->host == "localhost");
-}
 
 Result<void> check(const OidcProvider& provider) {
   const auto wrong = [&](std::string_view what) {

@@ -39,7 +39,4 @@ struct OidcMetadata {
 /// issuer is).
 Result<OidcMetadata> parse_oidc_metadata(std::string_view text, const std::string& issuer);
 
-/// True for http://127.0.0.1, http://[::1] and http://localhost.
-bool is_local_http(std::string_view url);
-
 }  // namespace asahi::identity

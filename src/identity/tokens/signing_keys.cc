@@ -14,13 +14,13 @@
 
 #include "base/hash.h"
 #include "base/ids.h"
+#include "identity/tokens/private_file.h"
 
 namespace asahi::identity {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxFileBytes = 16 * 1024;
 constexpr std::string_view kPem = ".pem";
 constexpr std::string_view kSecretFile = ".secret";
 
@@ -41,38 +41,6 @@ class File {
 std::unexpected<Error> io_error(const std::string& path, std::string_view what) {
   return fail(Errc::kUnavailable,
               fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno)));
-}
-
-Result<Secret> read_private_file(const std::string& path) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat about{};
-  if (file.get() < 0 || ::fstat(file.get(), &about) != 0) return io_error(path, "read");
-  if (!S_ISREG(about.st_mode) || (about.st_mode & 077) != 0) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("{} holds a private key and must be a file that only its owner can "
-                            "read; run chmod 600 on it",
-                            path));
-  }
-  std::string text(kMaxFileBytes, '\0');
-  const ssize_t size = ::read(file.get(), text.data(), text.size());
-  if (size < 0) return io_error(path, "read");
-  text.resize(static_cast<std::size_t>(size));
-  return Secret(std::move(text));
-}
-
-/// Whole or not at all: a crash leaves at most a temporary file.
-Result<void> write_private_file(const std::string& path, const Secret& content) {
-  const std::string temporary = path + ".tmp";
-  ::unlink(temporary.c_str());
-  const File file(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  const std::string& text = content.reveal();
-  if (file.get() < 0 ||
-      ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-      ::fsync(file.get()) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    return io_error(path, "write");
-  }
-  return {};
 }
 
 std::string thumbprint(const json::object& jwk) {

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "identity/http/cookies.h"
 
 namespace asahi::identity {
 namespace {
@@ -165,18 +166,7 @@ std::string Sessions::cookie(const Session& session, bool secure) {
 std::string Sessions::expired_cookie(bool secure) { return cookie_text({}, seconds(0), secure); }
 
 std::string_view Sessions::id_in(const http::Request& request) {
-  std::string_view rest = request.headers.get("Cookie");
-  while (!rest.empty()) {
-    const std::size_t end = rest.find(';');
-    std::string_view pair = rest.substr(0, end);
-    while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
-    if (pair.starts_with(kCookie) && pair.size() > kCookie.size() && pair[kCookie.size()] == '=') {
-      return pair.substr(kCookie.size() + 1);
-    }
-    if (end == std::string_view::npos) break;
-    rest.remove_prefix(end + 1);
-  }
-  return {};
+  return cookie_value(request, kCookie);
 }
 
 std::unique_ptr<Sessions> make_sessions(cache::Store& store, const Clock& clock) {

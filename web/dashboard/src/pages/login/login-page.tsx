@@ -125,8 +125,8 @@ function Providers({ from }: { from: string }) {
   return (
     <>
       <div className="space-y-2">
-        {data.providers.map(({ id, name, login_url }) => (
-          <Button key={id} asChild className="w-full">
+        {data.providers.map(({ name, login_url }) => (
+          <Button key={login_url} asChild className="w-full">
             <a href={`${apiBase()}${login_url}?return_to=${encodeURIComponent(back)}`}>
               <ExternalLink aria-hidden className="size-4" />
               Log in with {name}

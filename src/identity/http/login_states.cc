@@ -1,4 +1,4 @@
-#include "identity/oidc/login_states.h"
+#include "identity/http/login_states.h"
 
 #include <algorithm>
 
