@@ -99,10 +99,6 @@ class AuditNotes final : public AuditLog {
       lines.push_back(entry.action + ' ' + entry.resource + ' ' + entry.result);
     return lines;
   }
-  std::vector<AuditEntry> entries() const {
-    const std::lock_guard lock(mutex_);
-    return entries_;
-  }
 
  private:
   mutable std::mutex mutex_;
