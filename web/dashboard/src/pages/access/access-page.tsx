@@ -67,9 +67,12 @@ export function AccessPage() {
           <KeyTable keys={all} onRotate={(key) => setAsking({ what: 'rotate', key })} onRevoke={(key) => setAsking({ what: 'revoke', key })} />
         )}
       </SectionCard>
-      <div className="mt-6">
-        <ProviderKeys />
-      </div>
+      {/* Who may not see the one may not see the other, and is told once. */}
+      {keys.data && (
+        <div className="mt-6">
+          <ProviderKeys />
+        </div>
+      )}
       <CreateDialog open={creating} onOpenChange={setCreating} onIssued={setIssued} />
       <RotateDialog apiKey={asking?.what === 'rotate' ? asking.key : undefined} onClose={close} onIssued={setIssued} />
       <RevokeDialog apiKey={asking?.what === 'revoke' ? asking.key : undefined} onClose={close} />
