@@ -347,10 +347,22 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.caller_has_key = !call.options.provider_api_key.empty();
   request.list_alternatives =
       call.endpoint->codec == nullptr;  // vendors' shapes have no place for them
+  if (request.caller_has_key && request.mode != RoutingMode::kExplicit) {
+    return fail_field("provider_api_key",
+                      "provider_api_key is the key of one vendor: name the model to call with it");
+  }
   auto planned = parts_.router.plan(parts_.registry.get(), request, health(call, true));
-  if (planned || planned.error().code != Errc::kUnavailable) return planned;
-  // A failed poll says who is worth asking first, not that the last one left may not be asked.
-  return parts_.router.plan(parts_.registry.get(), request, health(call, false));
+  if (!planned && planned.error().code == Errc::kUnavailable) {
+    // A failed poll says who is worth asking first, not that the last one left may not be asked.
+    planned = parts_.router.plan(parts_.registry.get(), request, health(call, false));
+  }
+  if (planned && request.caller_has_key) {
+    // The key is nobody else's business than the vendor's it belongs to.
+    const std::string& vendor = planned->decision.model->provider;
+    std::erase_if(planned->attempts,
+                  [&](const Attempt& attempt) { return attempt.model->provider != vendor; });
+  }
+  return planned;
 }
 
 std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatResponse response,

@@ -193,6 +193,19 @@ TEST_F(PipelineFlowTest, KeepsNothingThatWasPaidWithTheCallersOwnKey) {
   EXPECT_EQ(reply.body.find("sk-own"), std::string::npos);
 }
 
+TEST_F(PipelineFlowTest, ShowsTheCallersOwnKeyToNoOtherVendor) {
+  for (int i = 0; i < 2; ++i) vendors_["north"].fail(server_error());
+  const auto failed =
+      infer(R"({"prompt":"q","model":"small","provider_api_key":"sk-own","allow_fallback":true,)"
+            R"("fallback_models":["mid","big"]})");
+  EXPECT_EQ(failed.status, 503) << failed.body;
+  for (const char* other : {"east", "south", "west"})
+    EXPECT_TRUE(vendors_[other].calls().empty()) << other;
+  const auto unnamed = infer(R"({"prompt":"q","provider_api_key":"sk-own"})");
+  EXPECT_EQ(unnamed.status, 400);
+  EXPECT_THAT(unnamed.body, HasSubstr("provider_api_key is the key of one vendor"));
+}
+
 TEST_F(PipelineFlowTest, KeepsOnlyDeterministicAnswersWhenSoConfigured) {
   config_.cache.cache_nondeterministic = false;
   vendors_["north"].answer("default temperature");
