@@ -464,7 +464,7 @@ TEST_F(RoutesTest, BadBodiesAreToldWhatIsWrong) {
 TEST_F(RoutesTest, EveryRouteSaysWhoMayCallIt) {
   http::Router router;
   process().identity->add_routes(router);
-  EXPECT_EQ(router.routes().size(), 2u * 23);
+  EXPECT_EQ(router.routes().size(), 2u * 27);
   for (const http::Route* route : router.routes())
     EXPECT_FALSE(route->access.empty()) << route->pattern;
 }

@@ -1431,6 +1431,8 @@ export interface components {
             full_name?: string | null;
             role: string;
             active?: boolean;
+            /** @description Logs in through an identity provider. */
+            sso?: boolean;
             /** Format: date-time */
             created_at?: string;
             /** Format: date-time */
@@ -1544,6 +1546,134 @@ export interface components {
             purpose: string;
             granted: boolean;
             source?: string;
+        };
+        RevokedKey: {
+            prefix: string;
+            org_id: string;
+            /** @constant */
+            revoked: true;
+        };
+        LoggedOut: {
+            /** @constant */
+            logged_out: true;
+        };
+        DeletedAccount: {
+            /** @constant */
+            deleted: true;
+            user_id: string;
+            keys_revoked: number;
+            /** @description The user was the last of the organisation. */
+            org_removed: boolean;
+        };
+        /** @description RFC 7517; empty while tokens are signed with a shared secret (HS256). */
+        JsonWebKeySet: {
+            keys: Record<string, never>[];
+        };
+        UserList: {
+            org_id: string;
+            count: number;
+            users: components["schemas"]["User"][];
+        };
+        RemovedUser: {
+            user_id: string;
+            /** @constant */
+            removed: true;
+            keys_revoked: number;
+        };
+        RoleList: {
+            org_id: string;
+            count: number;
+            roles: components["schemas"]["Role"][];
+        };
+        TenantList: {
+            count: number;
+            tenants: components["schemas"]["Tenant"][];
+        };
+        FrameworkReport: {
+            /** @enum {string} */
+            framework: "hipaa" | "soc2" | "gdpr" | "pci_dss" | "ccpa";
+            /** @enum {string} */
+            overall_status: "compliant" | "non_compliant";
+            checks_passed: number;
+            checks_total: number;
+            checks: {
+                name: string;
+                passed: boolean;
+                /** @description What was looked at, and what was found. */
+                evidence: string;
+            }[];
+        };
+        /** @description Of the framework that was asked for, or of every framework of the profile. */
+        ComplianceReport: {
+            org_id: string;
+            /** Format: date-time */
+            generated_at: string;
+            /** @enum {string} */
+            overall_status: "compliant" | "non_compliant";
+            /** @enum {string} */
+            framework?: "hipaa" | "soc2" | "gdpr" | "pci_dss" | "ccpa";
+            checks_passed?: number;
+            checks_total?: number;
+            checks?: Record<string, never>[];
+            frameworks?: components["schemas"]["FrameworkReport"][];
+        };
+        Usage: {
+            org_id: string;
+            /** @enum {string} */
+            period: "day" | "month";
+            /** @enum {integer} */
+            period_hours: 24 | 720;
+            /** @description Recorded calls of the last period_hours. */
+            request_count: number;
+            total_cost_usd: number;
+            /** @description What budgets of the calendar period are held against, with what calls under way have reserved. */
+            budget: {
+                requests?: number;
+                spent_usd?: number;
+                reserved_usd?: number;
+            };
+            policy_limits: {
+                max_requests_per_day?: number | null;
+                max_requests_per_month?: number | null;
+                max_cost_per_request?: number | null;
+                max_cost_per_day?: number | null;
+                max_cost_per_month?: number | null;
+                plan?: string | null;
+            };
+            /** @description The spend, extrapolated to 720 hours. */
+            bill_estimate_usd: number;
+        };
+        SubjectExport: {
+            org_id: string;
+            user_id: string;
+            /** Format: date-time */
+            exported_at: string;
+            account: Record<string, never> | null;
+            api_keys: Record<string, never>[];
+            consents: Record<string, never>[];
+            events: Record<string, never>[];
+            audit_entries: Record<string, never>[];
+        };
+        Erasure: {
+            org_id: string;
+            user_id: string;
+            deleted: {
+                events?: number;
+                cache_entries?: number;
+                pii?: {
+                    users?: number;
+                    api_keys?: number;
+                    consents?: number;
+                };
+                /** @description The audit log keeps its entries (a duty that outweighs erasure). */
+                audit_entries_kept?: number;
+            };
+        };
+        RecordedConsent: components["schemas"]["Consent"] & {
+            consent_id: string;
+            recorded_by: string;
+            /** Format: date-time */
+            recorded_at: string;
         };
         AuditEntry: {
             entry_id: string;
@@ -1679,7 +1809,7 @@ export interface components {
              * @default default
              */
             organization_id: string;
-            /** @description Your own key for the vendor of this call. Never stored or logged; such calls are not cached. */
+            /** @description Your own key for the vendor of the model named. Never stored or logged; such calls are not cached, and no other vendor stands in. */
             provider_api_key?: string;
             /**
              * @description Checked and reserved for the semantic cache.
@@ -3296,7 +3426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RevokedKey"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3382,7 +3512,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RevokedKey"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3517,7 +3647,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["LoggedOut"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3740,7 +3870,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["DeletedAccount"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3796,7 +3926,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["JsonWebKeySet"];
                 };
             };
         };
@@ -3934,7 +4064,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["UserList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3991,7 +4121,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RemovedUser"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4020,7 +4150,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RemovedUser"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4047,7 +4177,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RoleList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4199,7 +4329,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["ComplianceReport"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4227,7 +4357,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["TenantList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4519,7 +4649,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["AuditEntry"][];
                     "text/csv": string;
                 };
             };
@@ -4640,7 +4770,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["ComplianceReport"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4668,7 +4798,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Usage"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4697,7 +4827,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["SubjectExport"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4726,7 +4856,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4754,7 +4884,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RecordedConsent"];
                 };
             };
             400: components["responses"]["BadRequest"];
