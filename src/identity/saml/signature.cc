@@ -1,21 +1,12 @@
 #include "identity/saml/signature.h"
 
-// Before the rest of its kind: they do not include what they need.
-#include <xmlsec/xmlsec.h>
-
-#include <libxml/tree.h>
-#include <libxml/valid.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <xmlsec/errors.h>
-#include <xmlsec/openssl/app.h>
-#include <xmlsec/openssl/crypto.h>
-#include <xmlsec/openssl/evp.h>
-#include <xmlsec/transforms.h>
-#include <xmlsec/xmldsig.h>
 
 #include <algorithm>
 #include <array>
+
+#include "identity/saml/xml_library.h"
 
 namespace asahi::identity {
 namespace {
@@ -34,15 +25,13 @@ constexpr std::array<std::string_view, 6> kSignatures{
     "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512"};
 constexpr int kLeastRsaBits = 2048, kLeastEcBits = 256;
 
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* value) const {
-    Free(value);
-  }
+struct Destroy {
+  void operator()(xmlSecKey* key) const { xmlSecKeyDestroy(key); }
+  void operator()(xmlSecDSigCtx* context) const { xmlSecDSigCtxDestroy(context); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
 };
-using Key = std::unique_ptr<xmlSecKey, Freed<&xmlSecKeyDestroy>>;
-using Context = std::unique_ptr<xmlSecDSigCtx, Freed<&xmlSecDSigCtxDestroy>>;
+using Key = std::unique_ptr<xmlSecKey, Destroy>;
+using Context = std::unique_ptr<xmlSecDSigCtx, Destroy>;
 
 template <std::size_t N>
 bool one_of(const std::array<std::string_view, N>& list, const std::optional<std::string>& value) {
@@ -142,6 +131,7 @@ struct PinnedKeys::Set {
 };
 
 Result<void> start_xmlsec() {
+  if (auto loaded = libxmlsec.load(); !loaded) return loaded;
   static const bool good = [] {
     xmlInitParser();
     const bool started = xmlSecInit() == 0 && xmlSecCheckVersion() == 1 &&
@@ -164,7 +154,7 @@ Result<PinnedKeys> PinnedKeys::make(const std::vector<std::string>& certificates
   auto set = std::make_shared<Set>();
   for (const std::string& der : certificates) {
     const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-    const std::unique_ptr<X509, Freed<&X509_free>> certificate(
+    const std::unique_ptr<X509, Destroy> certificate(
         d2i_X509(nullptr, &at, static_cast<long>(der.size())));
     if (certificate == nullptr) return wrong("has a certificate that cannot be read");
     EVP_PKEY* const key = X509_get0_pubkey(certificate.get());

@@ -42,7 +42,8 @@ std::expected<std::string, std::string_view> signed_bytes(const xml::Document& d
 /// True for IDs that mean the same to every reader: [A-Za-z_][A-Za-z0-9_.-]*, at most 256.
 bool is_plain_id(std::string_view id);
 
-/// Brings up libxmlsec1, once for the process. Errors: internal.
+/// Loads libxmlsec1 and brings it up, once for the process: before anything of this folder is asked
+/// for. Errors: unavailable (not installed), internal.
 Result<void> start_xmlsec();
 
 }  // namespace asahi::identity

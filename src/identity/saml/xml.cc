@@ -1,10 +1,9 @@
 #include "identity/saml/xml.h"
 
-#include <libxml/parser.h>
-#include <libxml/tree.h>
-#include <libxml/xmlerror.h>
+#include <cstdlib>
 
 #include "base/utf8.h"
+#include "identity/saml/xml_library.h"
 
 namespace asahi::identity::xml {
 namespace {
@@ -119,7 +118,7 @@ std::optional<std::string> attribute(const Node* node, const char* name) {
   xmlChar* const value = xmlGetNoNsProp(node, reinterpret_cast<const xmlChar*>(name));
   if (value == nullptr) return std::nullopt;
   std::string copy(view(value));
-  xmlFree(value);
+  std::free(value);  // as xmlFree does, a variable of the library
   return copy;
 }
 

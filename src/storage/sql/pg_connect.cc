@@ -95,8 +95,9 @@ std::unexpected<Error> PgGate::refusal() const {
 Result<PgTarget> PgTarget::parse(const std::string& url,
                                  std::chrono::milliseconds connect_timeout) {
   char* parse_error = nullptr;
-  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
-      PQconninfoParse(url.c_str(), &parse_error), &PQconninfoFree);
+  const auto give_back = [](PQconninfoOption* parsed) { PQconninfoFree(parsed); };
+  const std::unique_ptr<PQconninfoOption, decltype(give_back)> options(
+      PQconninfoParse(url.c_str(), &parse_error));
   PQfreemem(parse_error);  // quotes parts of the URL
   if (!options) {
     return fail_field(

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <libpq-fe.h>
-
 #include <atomic>
 #include <chrono>
 #include <memory>

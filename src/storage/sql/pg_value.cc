@@ -46,8 +46,9 @@ Value to_value(std::string_view text, Oid type) {
     }
     case kBytea: {
       std::size_t size = 0;
-      const std::unique_ptr<unsigned char, decltype(&PQfreemem)> bytes(
-          PQunescapeBytea(reinterpret_cast<const unsigned char*>(text.data()), &size), &PQfreemem);
+      const auto give_back = [](unsigned char* unescaped) { PQfreemem(unescaped); };
+      const std::unique_ptr<unsigned char, decltype(give_back)> bytes(
+          PQunescapeBytea(reinterpret_cast<const unsigned char*>(text.data()), &size));
       return Blob{std::string(reinterpret_cast<const char*>(bytes.get()), size)};
     }
     case kTimestamptz:

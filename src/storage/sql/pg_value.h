@@ -1,13 +1,12 @@
 #pragma once
 
-#include <libpq-fe.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "storage/sql/database.h"
+#include "storage/sql/pg_library.h"
 
 namespace asahi::sql {
 

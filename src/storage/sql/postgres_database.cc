@@ -131,7 +131,7 @@ class PostgresDatabase final : public Database {
 
 Result<std::unique_ptr<Database>> open_postgres(const std::string& url,
                                                 const DatabaseOptions& options) {
-  if (auto loaded = load_libpq(); !loaded) return std::unexpected(std::move(loaded.error()));
+  if (auto loaded = libpq.load(); !loaded) return std::unexpected(std::move(loaded.error()));
   ASAHI_TRY(auto target, PgTarget::parse(url, options.connect_timeout));
   return std::make_unique<PostgresDatabase>(std::move(target), options);
 }
