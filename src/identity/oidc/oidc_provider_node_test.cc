@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "identity/oidc/oidc_routes.h"
+#include "identity/tokens/testing/fake_sessions.h"
 #include "identity/tokens/testing/fake_users.h"
 #include "net/blocking.h"
 #include "net/http/ascii.h"
@@ -24,19 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-class PlainSessions final : public Sessions {
- public:
-  Task<Session> open(const User& user) override {
-    co_return Session{.id = "session-of-" + user.id,
-                      .org_id = user.org_id,
-                      .user_id = user.id,
-                      .role = user.role};
-  }
-  Task<std::optional<Session>> find(std::string) override { co_return std::nullopt; }
-  Task<void> close(std::string) override { co_return Result<void>{}; }
-  Task<void> close_all(std::string) override { co_return Result<void>{}; }
-};
 
 class RealProvider : public ::testing::TestWithParam<const char*> {
  protected:
@@ -154,7 +142,7 @@ class RealProvider : public ::testing::TestWithParam<const char*> {
   cache::MemoryStore store_{{}, system_clock()};
   LoginStates states_{store_};
   testing::FakeUsers users_;
-  PlainSessions sessions_;
+  testing::FakeSessions sessions_;
   OidcProvider provider_{
       .id = "test",
       .name = "",

@@ -12,7 +12,7 @@
 
 #include "base/hash.h"
 #include "base/ids.h"
-#include "identity/tokens/private_file.h"
+#include "identity/private_file.h"
 
 namespace asahi::identity {
 namespace {

@@ -1,4 +1,4 @@
-#include "identity/tokens/private_file.h"
+#include "identity/private_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -58,7 +58,7 @@ Result<Secret> read_private_file(const std::string& path) {
   if (file.get() < 0 || ::fstat(file.get(), &about) != 0) return io_error(path, "read");
   if (!S_ISREG(about.st_mode) || (about.st_mode & 077) != 0) {
     return fail(Errc::kInvalidArgument,
-                fmt::format("{} holds a private key and must be a file that only its owner can "
+                fmt::format("{} holds a secret and must be a file that only its owner can "
                             "read; run chmod 600 on it",
                             path));
   }

@@ -7,7 +7,7 @@
 
 namespace asahi::identity {
 
-/// A file that holds a private key: at most 16 KiB, readable by its owner only. Errors:
+/// A file that holds a secret: at most 16 KiB, readable by its owner only. Errors:
 /// unavailable, invalid_argument (open to others). Blocking.
 Result<Secret> read_private_file(const std::string& path);
 
