@@ -438,9 +438,7 @@ void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(o
 
 std::optional<std::optional<std::int64_t>> Gateway::try_requests_per_minute(
     const identity::Principal& caller) {
-  Governor& governor = *impl_->governor;
-  if (!governor.knows(caller)) return std::nullopt;
-  return governor.requests_per_minute(caller.org_id);
+  return impl_->governor->try_requests_per_minute(caller);
 }
 
 Aw<std::optional<std::int64_t>> Gateway::requests_per_minute(std::string org) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "gateway/events/event.h"
 
@@ -120,15 +121,17 @@ void EventLoader::start() {
 void EventLoader::wake() {
   {
     const std::scoped_lock lock(mutex_);
-    pending_ = true;
     caught_up_ = false;
+    if (std::exchange(pending_, true)) return;  // it knows
   }
   wake_.notify_one();
 }
 
 bool EventLoader::catch_up(std::chrono::milliseconds limit) {
-  wake();
   std::unique_lock lock(mutex_);
+  pending_ = at_once_ = true;
+  caught_up_ = false;
+  wake_.notify_one();
   return idle_.wait_for(lock, limit, [&] { return caught_up_; });
 }
 
@@ -139,8 +142,9 @@ void EventLoader::run() {
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return stop_ || pending_; });
+      wake_.wait_for(lock, options_.gather, [&] { return stop_ || at_once_; });
       if (stop_) return;
-      pending_ = false;
+      pending_ = at_once_ = false;
     }
     for (;;) {
       auto loaded = load_batch();

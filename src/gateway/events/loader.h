@@ -27,6 +27,7 @@ class EventLoader {
     std::string
         node_id;  ///< several nodes may share one database; each has its own log and position
     std::size_t batch_bytes = 256 * 1024;
+    std::chrono::milliseconds gather{50};  ///< new lines, before one transaction
     std::chrono::milliseconds retry{1'000};
   };
   /// `first_caught_up` runs once on the loader's thread, when all that the log held at the start is
@@ -36,7 +37,7 @@ class EventLoader {
   ~EventLoader();
 
   void start();
-  /// New lines are in the log.
+  /// New lines are in the log; they are loaded after a little gathering.
   void wake();
   /// Loads what the log holds now, waiting at most `limit`; true when nothing was left.
   bool catch_up(std::chrono::milliseconds limit);
@@ -57,7 +58,7 @@ class EventLoader {
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
   bool pending_ = true, stop_ = false, caught_up_ = false;
-  std::uint64_t rounds_ = 0;
+  bool at_once_ = true;  ///< somebody waits for it; the start of the process does
   std::atomic<bool> healthy_{true};
   std::atomic<std::uint64_t> skipped_{0};
   std::thread thread_;

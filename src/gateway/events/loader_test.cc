@@ -96,6 +96,21 @@ class EventLoaderContract : public ::testing::TestWithParam<Engine> {
   std::unique_ptr<sql::Database> database_;
 };
 
+TEST_P(EventLoaderContract, GathersLinesUnlessSomebodyWaitsForThem) {
+  migrate();
+  EventLoader process({.dir = folder_.path(), .node_id = "node_1", .gather = 24h}, *database_);
+  process.start();
+  for (std::size_t stored = 1; stored <= 2; ++stored) {
+    log(made("acme"));
+    process.wake();
+    EXPECT_TRUE(process.catch_up(20s));
+    EXPECT_EQ(rows().size(), stored);
+  }
+  log(made("acme"));
+  process.wake();
+  EXPECT_EQ(rows().size(), 2U);
+}
+
 TEST_P(EventLoaderContract, StoresEveryFieldOfAnEvent) {
   migrate();
   InferenceEvent event = made("acme");

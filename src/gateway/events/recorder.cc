@@ -3,8 +3,8 @@
 namespace asahi::gateway {
 namespace {
 
-constexpr std::size_t kConsiderateBatch = 128;  ///< some 60,000 events a second at a wait of 2 ms
-constexpr std::chrono::milliseconds kConsiderateTime{2};
+constexpr std::size_t kConsiderateBatch = 640;  ///< some 60,000 events a second at a wait of 10 ms
+constexpr std::chrono::milliseconds kConsiderateTime{5};
 
 }  // namespace
 

@@ -26,7 +26,7 @@ class EventRecorder {
   struct Options {
     std::string dir = "data/logs";
     std::size_t max_queued = 262'144;
-    std::chrono::milliseconds batch_wait{2};         ///< gathered before one write
+    std::chrono::milliseconds batch_wait{10};        ///< gathered before one write
     std::chrono::milliseconds sync_interval{1'000};  ///< fsync at most this late
   };
 

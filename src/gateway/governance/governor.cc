@@ -63,14 +63,17 @@ std::vector<RateLimiter::Ask> asks_of(const Terms& terms, const ModelProfile& mo
                                       std::int64_t tokens) {
   std::vector<RateLimiter::Ask> asks;
   const std::string& caller_org = terms.caller->org_id;
-  const auto add = [&](LimitScope scope, Limit::Unit unit, std::string id,
+  const auto add = [&](LimitScope scope, Limit::Unit unit, const std::string& id,
                        std::optional<std::int64_t> most) {
     if (!most) return;
     if (asks.empty()) asks.reserve(6);
-    asks.push_back(
-        {.limit =
-             {.scope = scope, .unit = unit, .id = std::move(id), .max = *most, .org = caller_org},
-         .amount = unit == Limit::Unit::kTokens ? tokens : 1});
+    RateLimiter::Ask& ask = asks.emplace_back();
+    ask.limit.scope = scope;
+    ask.limit.unit = unit;
+    ask.limit.id = id;
+    ask.limit.max = *most;
+    ask.limit.org = caller_org;
+    ask.amount = unit == Limit::Unit::kTokens ? tokens : 1;
   };
   using enum Limit::Unit;
   const identity::Principal& caller = *terms.caller;
@@ -137,10 +140,9 @@ void give_back(RateLimiter& limiter, std::span<const RateLimiter::Ask> asks,
 Reservation::Reservation(Reservation&& other) noexcept
     : budget_(std::move(other.budget_)),
       limiter_(std::exchange(other.limiter_, nullptr)),
-      token_limits_(std::move(other.token_limits_)),
-      reserved_tokens_(other.reserved_tokens_),
+      asks_(std::move(other.asks_)),
       taken_(other.taken_) {
-  other.token_limits_.clear();
+  other.asks_.clear();
 }
 
 Reservation& Reservation::operator=(Reservation&& other) noexcept {
@@ -148,9 +150,8 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
     give_back();
     budget_ = std::move(other.budget_);
     limiter_ = std::exchange(other.limiter_, nullptr);
-    token_limits_ = std::move(other.token_limits_);
-    other.token_limits_.clear();
-    reserved_tokens_ = other.reserved_tokens_;
+    asks_ = std::move(other.asks_);
+    other.asks_.clear();
     taken_ = other.taken_;
   }
   return *this;
@@ -159,8 +160,10 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
 Reservation::~Reservation() { give_back(); }
 
 void Reservation::give_back() {
-  for (const Limit& limit : token_limits_) limiter_->adjust(limit, -reserved_tokens_, taken_);
-  token_limits_.clear();
+  for (const RateLimiter::Ask& ask : asks_) {
+    if (ask.limit.unit == Limit::Unit::kTokens) limiter_->adjust(ask.limit, -ask.amount, taken_);
+  }
+  asks_.clear();
 }
 
 void Reservation::settle(NanoUsd cost, std::int64_t tokens) {
@@ -168,8 +171,10 @@ void Reservation::settle(NanoUsd cost, std::int64_t tokens) {
     budget_.settle(cost);
     budget_ = {};
   }
-  for (const Limit& limit : token_limits_) limiter_->adjust(limit, tokens - reserved_tokens_);
-  token_limits_.clear();
+  for (const RateLimiter::Ask& ask : asks_) {
+    if (ask.limit.unit == Limit::Unit::kTokens) limiter_->adjust(ask.limit, tokens - ask.amount);
+  }
+  asks_.clear();
 }
 
 // ---- Governor
@@ -177,10 +182,14 @@ void Reservation::settle(NanoUsd cost, std::int64_t tokens) {
 Governor::Governor(Options options, Parts parts) : options_(options), parts_(parts) {}
 
 std::optional<Terms> Governor::try_terms(std::shared_ptr<const identity::Principal> caller) {
-  auto rules = parts_.policies.try_get(caller->org_id);
-  if (!rules) rules = meanwhile(*caller);
+  auto rules = try_rules(*caller);
   if (!rules) return std::nullopt;
   return Terms{std::move(caller), std::move(rules)};
+}
+
+std::shared_ptr<const OrgRules> Governor::try_rules(const identity::Principal& caller) {
+  auto rules = parts_.policies.try_get(caller.org_id);
+  return rules ? rules : meanwhile(caller);
 }
 
 std::shared_ptr<const OrgRules> Governor::meanwhile(const identity::Principal& caller) {
@@ -307,17 +316,13 @@ Verdict Governor::check_choice(const Terms& terms, const ModelProfile& model, Na
   return residency;
 }
 
-Reservation Governor::make(BudgetLedger::Reservation budget, std::span<const RateLimiter::Ask> asks,
-                           identity::LimitStamp taken, std::int64_t tokens) {
+Reservation Governor::make(BudgetLedger::Reservation budget, std::vector<RateLimiter::Ask> asks,
+                           identity::LimitStamp taken) {
   Reservation reservation;
   reservation.budget_ = std::move(budget);
   reservation.limiter_ = &parts_.limiter;
-  reservation.reserved_tokens_ = tokens;
+  reservation.asks_ = std::move(asks);
   reservation.taken_ = taken;
-  reservation.token_limits_.reserve(asks.size());
-  for (const RateLimiter::Ask& ask : asks) {
-    if (ask.limit.unit == Limit::Unit::kTokens) reservation.token_limits_.push_back(ask.limit);
-  }
   return reservation;
 }
 
@@ -331,7 +336,7 @@ std::optional<Judged<Reservation>> Governor::try_reserve(const Terms& terms,
   if (auto verdict = check_choice(terms, model, estimate); !verdict) {
     return std::unexpected(std::move(verdict.error()));
   }
-  const auto asks = asks_of(terms, model, tokens);
+  auto asks = asks_of(terms, model, tokens);
   identity::LimitStamp taken{};
   if (!asks.empty()) {
     const auto verdict = parts_.limiter.try_take(asks);
@@ -339,9 +344,9 @@ std::optional<Judged<Reservation>> Governor::try_reserve(const Terms& terms,
     if (!verdict->allowed) return over_limit(*verdict);
     taken = verdict->taken;
   }
-  if (!terms.governed()) return make({}, asks, taken, tokens);
+  if (!terms.governed()) return make({}, std::move(asks), taken);
   auto reserved = parts_.budgets.try_reserve(Budgets(terms).all(), estimate);
-  if (reserved && *reserved) return make(std::move(**reserved), asks, taken, tokens);
+  if (reserved && *reserved) return make(std::move(**reserved), std::move(asks), taken);
   give_back(parts_.limiter, asks, taken);
   if (!reserved) return std::nullopt;
   return over_budget(parts_.budgets, terms, std::move(reserved->error()), estimate);
@@ -352,18 +357,18 @@ Aw<Judged<Reservation>> Governor::reserve(Terms terms, const ModelProfile* model
   if (auto verdict = check_choice(terms, *model, estimate); !verdict) {
     co_return std::unexpected(std::move(verdict.error()));
   }
-  const auto asks = asks_of(terms, *model, tokens);
+  auto asks = asks_of(terms, *model, tokens);
   identity::LimitStamp taken{};
   if (!asks.empty()) {
     const LimitVerdict verdict = co_await parts_.limiter.take(asks);
     if (!verdict.allowed) co_return over_limit(verdict);
     taken = verdict.taken;
   }
-  if (!terms.governed()) co_return make({}, asks, taken, tokens);
+  if (!terms.governed()) co_return make({}, std::move(asks), taken);
   const Budgets budgets(terms);
   auto reserved =
       co_await parts_.budgets.reserve({budgets.all().begin(), budgets.all().end()}, estimate);
-  if (reserved) co_return make(std::move(*reserved), asks, taken, tokens);
+  if (reserved) co_return make(std::move(*reserved), std::move(asks), taken);
   give_back(parts_.limiter, asks, taken);
   co_return over_budget(parts_.budgets, terms, std::move(reserved.error()), estimate);
 }
@@ -387,6 +392,13 @@ Aw<Verdict> Governor::count_hit(Terms terms) {
     co_return over_budget(parts_.budgets, terms, std::move(reserved.error()), NanoUsd{});
   reserved->settle(NanoUsd{});
   co_return Verdict{};
+}
+
+std::optional<std::optional<std::int64_t>> Governor::try_requests_per_minute(
+    const identity::Principal& caller) {
+  const auto rules = try_rules(caller);
+  if (!rules) return std::nullopt;
+  return std::make_optional(rules->policy.rate_limit_per_minute);
 }
 
 std::optional<std::int64_t> Governor::requests_per_minute(std::string_view org) const {

@@ -57,15 +57,15 @@ class Reservation {
   ~Reservation();
   /// What the call really cost and used. Once; never fails, never blocks.
   void settle(NanoUsd cost, std::int64_t tokens);
-  explicit operator bool() const { return static_cast<bool>(budget_) || !token_limits_.empty(); }
+  explicit operator bool() const { return static_cast<bool>(budget_) || !asks_.empty(); }
 
  private:
   friend class Governor;
   void give_back();
   identity::BudgetLedger::Reservation budget_;
   identity::RateLimiter* limiter_ = nullptr;
-  std::vector<identity::Limit> token_limits_;
-  std::int64_t reserved_tokens_ = 0;
+  /// What was asked of the limiter. Requests stay counted; tokens are corrected or given back.
+  std::vector<identity::RateLimiter::Ask> asks_;
   identity::LimitStamp taken_{};
 };
 
@@ -122,23 +122,21 @@ class Governor {
   std::optional<Verdict> try_count_hit(const Terms& terms);
   Aw<Verdict> count_hit(Terms terms);
 
-  /// True when the rules for a caller are in memory, as in `try_terms`.
-  bool knows(const identity::Principal& caller) {
-    return parts_.policies.try_get(caller.org_id) != nullptr || meanwhile(caller) != nullptr;
-  }
-  /// Requests per minute that the policy of an organisation gives it; empty: the plan's or the
-  /// installation's default. From memory, for the gate's limits.
+  /// Requests per minute that the policy of an organisation gives it; empty within: the plan's or
+  /// the installation's default. From memory, for the gate's limits; empty without, as `try_terms`.
+  std::optional<std::optional<std::int64_t>> try_requests_per_minute(
+      const identity::Principal& caller);
   std::optional<std::int64_t> requests_per_minute(std::string_view org) const;
 
  private:
+  std::shared_ptr<const OrgRules> try_rules(const identity::Principal& caller);
   std::shared_ptr<const OrgRules> meanwhile(const identity::Principal& caller);
   Aw<void> read_again(std::string org);
   Verdict judge(std::optional<InjectionGroup> found, Screening& screening) const;
   static Verdict judge(PiiAction action, Screening& screening);
   Verdict check_choice(const Terms& terms, const ModelProfile& model, NanoUsd estimate);
   Reservation make(identity::BudgetLedger::Reservation budget,
-                   std::span<const identity::RateLimiter::Ask> asks, identity::LimitStamp taken,
-                   std::int64_t tokens);
+                   std::vector<identity::RateLimiter::Ask> asks, identity::LimitStamp taken);
 
   Options options_;
   Parts parts_;

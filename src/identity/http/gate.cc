@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <charconv>
 #include <utility>
 
 #include "base/utf8.h"
@@ -18,12 +16,6 @@ using std::chrono::seconds;
 constexpr std::string_view kPublic = "public";
 constexpr std::string_view kAuthenticated = "authenticated";
 constexpr std::size_t kShownAgent = 256;
-
-std::string digits(std::int64_t value) {
-  std::array<char, 20> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  return {buffer.data(), end};
-}
 
 std::string_view subject_of(LimitScope scope) {
   switch (scope) {
@@ -138,10 +130,7 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
 Result<void> IdentityGate::apply(http::Context& context, const LimitVerdict& verdict) const {
   const auto reset =
       std::chrono::ceil<seconds>(parts_.clock.now().time_since_epoch() + verdict.reset);
-  http::Headers& headers = context.reply_headers;
-  headers.add("X-RateLimit-Limit", digits(verdict.max));
-  headers.add("X-RateLimit-Remaining", digits(verdict.remaining));
-  headers.add("X-RateLimit-Reset", digits(reset.count()));
+  context.limits = {verdict.max, verdict.remaining, reset.count()};
   if (verdict.allowed) return {};
   auto refused = fail(Errc::kRateLimited,
                       fmt::format("more than {} requests per minute of this {}; wait and try again",

@@ -77,6 +77,7 @@ class GateTest : public ::testing::Test {
     Result<void> result;
     std::shared_ptr<const Principal> caller;
     http::Headers headers;
+    std::optional<http::LimitState> limits;
     bool suspended = false;
     int status = 200;
     std::string body;
@@ -113,6 +114,7 @@ class GateTest : public ::testing::Test {
       }
       outcome.caller = std::static_pointer_cast<const Principal>(context.caller);
       outcome.headers = context.reply_headers;
+      outcome.limits = context.limits;
       co_return outcome;
     });
   }
@@ -134,9 +136,10 @@ TEST_F(GateTest, LetsInWhoMay) {
   EXPECT_TRUE(outcome.result);
   EXPECT_FALSE(outcome.suspended);
   EXPECT_EQ(outcome.caller, callers_->callers["key"]);
-  EXPECT_EQ(outcome.headers.get("X-RateLimit-Limit"), "100");
-  EXPECT_EQ(outcome.headers.get("X-RateLimit-Remaining"), "99");
-  EXPECT_EQ(outcome.headers.get("X-RateLimit-Reset"), "1700000060");
+  ASSERT_TRUE(outcome.limits);
+  EXPECT_EQ(outcome.limits->most, 100);
+  EXPECT_EQ(outcome.limits->remaining, 99);
+  EXPECT_EQ(outcome.limits->reset, 1'700'000'060);
   EXPECT_EQ(limiter_->taken("key/requests/ask_acme_abc"), 1);
   EXPECT_EQ(limiter_->taken("org/requests/acme"), 1);
   EXPECT_TRUE(audited_.empty());
@@ -199,7 +202,7 @@ TEST_F(GateTest, ReadsOfPublicRoutesAreFreeAndChangesAreLimitedPerAddress) {
   for (int i = 0; i < 10; ++i) {
     const Outcome read = enter("public", "", http::Method::kGet);
     EXPECT_TRUE(read.result);
-    EXPECT_FALSE(read.headers.has("X-RateLimit-Limit"));
+    EXPECT_FALSE(read.limits);
     EXPECT_TRUE(read.caller->permissions.empty());
   }
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(enter("public", "").result);
@@ -207,7 +210,8 @@ TEST_F(GateTest, ReadsOfPublicRoutesAreFreeAndChangesAreLimitedPerAddress) {
   EXPECT_EQ(fourth.status, 429);
   EXPECT_THAT(fourth.body, ::testing::HasSubstr(R"("error":"rate_limited")"));
   EXPECT_THAT(fourth.body, ::testing::HasSubstr(R"("retry_after_seconds":7)"));
-  EXPECT_EQ(fourth.headers.get("X-RateLimit-Remaining"), "0");
+  ASSERT_TRUE(fourth.limits);
+  EXPECT_EQ(fourth.limits->remaining, 0);
   EXPECT_TRUE(enter("public", "", http::Method::kPost, "5.6.7.8").result);
 }
 
@@ -227,7 +231,8 @@ TEST_F(GateTest, SuspendsWhereStoreOrLimiterMust) {
   const Outcome limited = enter("infer", "key");
   EXPECT_TRUE(limited.suspended);
   EXPECT_TRUE(limited.result);
-  EXPECT_EQ(limited.headers.get("X-RateLimit-Remaining"), "99");
+  ASSERT_TRUE(limited.limits);
+  EXPECT_EQ(limited.limits->remaining, 99);
   callers_->suspends = true;
   EXPECT_TRUE(enter("infer", "key").result);
   EXPECT_EQ(enter("infer", "stranger").status, 401);

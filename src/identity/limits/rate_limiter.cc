@@ -7,10 +7,11 @@
 #include <bit>
 #include <cstring>
 #include <mutex>
-#include <random>
+#include <string>
 #include <unordered_map>
 
 #include "base/hash.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "identity/limits/sliding_log.h"
 
@@ -29,6 +30,9 @@ constexpr std::size_t kCountersPerShard = 1'024;
 constexpr int kLookForIdle = 8;
 /// Idle counters freed by one call in each shard it touches: more than it can add there on average.
 constexpr int kFreePerCall = 2;
+/// Requests and tokens of key, user, organisation and model: such a call needs no memory of its
+/// own.
+constexpr std::size_t kUsualAsks = 8;
 
 const Logger& logger() {
   static const Logger instance("identity");
@@ -39,6 +43,67 @@ milliseconds up_to_ms(std::int64_t ns) {
   return std::chrono::ceil<milliseconds>(nanoseconds(std::max<std::int64_t>(ns, 0)));
 }
 
+/// A counter is named by a keyed digest rather than by text: 16 bytes whatever the id, and nobody
+/// outside can make two collide.
+using CounterName = Digest128;
+
+/// The key of the names: of this process, and nobody else's.
+const Digest128& naming_key() {
+  static const Digest128 key = [] {
+    Digest128 bytes;
+    random_bytes(bytes.data(), bytes.size());
+    return bytes;
+  }();
+  return key;
+}
+
+/// The names of the limits that a thread asked last. One call names up to a dozen counters, most
+/// of them those of the call before: the digests would cost more than the counting.
+class RecentNames {
+ public:
+  const CounterName& of(const Limit& limit) {
+    static_assert(kLongestWindow.count() < std::int64_t{1} << 40);
+    const std::uint64_t head = static_cast<std::uint64_t>(bounded_window(limit).count()) |
+                               static_cast<std::uint64_t>(limit.scope) << 48 |
+                               static_cast<std::uint64_t>(limit.unit) << 56;
+    Known& known = place_of(limit);
+    if (known.head != head || known.org != limit.org || known.id != limit.id) {
+      std::array<char, sizeof head> bytes;
+      std::memcpy(bytes.data(), &head, sizeof head);
+      known.name = keyed_digest(naming_key(), {{bytes.data(), bytes.size()}, limit.org, limit.id});
+      known.head = head;
+      known.org = limit.org;
+      known.id = limit.id;
+    }
+    return known.name;
+  }
+
+ private:
+  struct Known {
+    std::uint64_t head = 0;  ///< no window is 0
+    CounterName name;
+    std::string org, id;
+  };
+  /// By scope and unit first, so that the limits of one call do not push each other out; then by
+  /// the end of the id, where ids differ most.
+  Known& place_of(const Limit& limit) {
+    std::size_t ending = 0;
+    for (std::size_t i = limit.id.size(), n = 0; i > 0 && n < 3; ++n)
+      ending = ending * 5 + static_cast<unsigned char>(limit.id[--i]);
+    const auto kind =
+        static_cast<std::size_t>(limit.scope) * 2 + static_cast<std::size_t>(limit.unit);
+    return known_[kind][ending % kPerKind];
+  }
+
+  static constexpr std::size_t kKinds = 10, kPerKind = 64;
+  std::array<std::array<Known, kPerKind>, kKinds> known_;
+};
+
+CounterName name_of(const Limit& limit) {
+  thread_local const auto names = std::make_unique<RecentNames>();
+  return names->of(limit);
+}
+
 class MemoryLimiter final : public InProcessLimiter {
  public:
   MemoryLimiter(const Clock& clock, std::size_t max_counters)
@@ -46,10 +111,7 @@ class MemoryLimiter final : public InProcessLimiter {
         shard_count_(std::bit_floor(
             std::clamp<std::size_t>(max_counters / kCountersPerShard, 1, kMaxShards))),
         most_per_shard_(std::max<std::size_t>(1, max_counters / shard_count_)),
-        shards_(std::make_unique<Shard[]>(shard_count_)) {
-    std::random_device random;
-    for (auto& byte : secret_) byte = static_cast<std::uint8_t>(random());
-  }
+        shards_(std::make_unique<Shard[]>(shard_count_)) {}
 
   std::string_view backend() const override { return "memory"; }
   std::optional<LimitVerdict> try_take(std::span<const Ask> asks) override;
@@ -59,9 +121,7 @@ class MemoryLimiter final : public InProcessLimiter {
   LimitStamp count_from_now(std::span<const Ask> asks, LimitStamp taken) override;
 
  private:
-  /// A counter is named by a keyed digest rather than by text: 16 bytes whatever the id, and nobody
-  /// outside can make two collide.
-  using Name = Digest128;
+  using Name = CounterName;
   struct NameHash {
     std::size_t operator()(const Name& name) const {
       std::size_t hash;
@@ -89,7 +149,7 @@ class MemoryLimiter final : public InProcessLimiter {
     Counter* counter;
     std::int64_t amount;
   };
-  using AskedList = boost::container::small_vector<Asked, 4>;
+  using AskedList = boost::container::small_vector<Asked, kUsualAsks>;
 
   /// The shards of one call, locked in order of their places so that no two calls wait in a circle.
   class Locks {
@@ -109,18 +169,9 @@ class MemoryLimiter final : public InProcessLimiter {
 
    private:
     Shard* shards_;
-    boost::container::small_vector<std::size_t, 4> places_;
+    boost::container::small_vector<std::size_t, kUsualAsks> places_;
   };
 
-  Name name_of(const Limit& limit) const {
-    static_assert(kLongestWindow.count() < std::int64_t{1} << 40);
-    const std::uint64_t head = static_cast<std::uint64_t>(bounded_window(limit).count()) |
-                               static_cast<std::uint64_t>(limit.scope) << 48 |
-                               static_cast<std::uint64_t>(limit.unit) << 56;
-    std::array<char, sizeof head> bytes;
-    std::memcpy(bytes.data(), &head, sizeof head);
-    return keyed_digest(secret_, {{bytes.data(), bytes.size()}, limit.org, limit.id});
-  }
   std::size_t shard_of(const Name& name) const { return name[15] & (shard_count_ - 1); }
 
   /// Read while the counters are locked: entries of a counter are then in order of time. Never 0,
@@ -160,7 +211,6 @@ class MemoryLimiter final : public InProcessLimiter {
   const std::size_t shard_count_;  ///< power of two
   const std::size_t most_per_shard_;
   std::unique_ptr<Shard[]> shards_;
-  Digest128 secret_;
   RateLimited crowded_{std::chrono::minutes(1)};
 };
 

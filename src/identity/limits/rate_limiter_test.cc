@@ -66,6 +66,20 @@ TEST_F(MemoryLimiter, AClientThatHammersGetsItsFullRateAfterRetryAfter) {
   EXPECT_FALSE(take(ten).allowed);
 }
 
+TEST_F(MemoryLimiter, KeepsApartWhatEndsAlike) {
+  const auto of = [](int caller) { return limit(std::to_string(caller) + "-alike", 2); };
+  for (int round = 0; round < 2; ++round) {
+    for (int caller = 0; caller < 100; ++caller) ASSERT_TRUE(take(of(caller)).allowed);
+  }
+  for (int caller = 0; caller < 100; ++caller) EXPECT_FALSE(take(of(caller)).allowed);
+  Limit elsewhere = of(7);
+  elsewhere.org = "other";
+  EXPECT_TRUE(take(elsewhere).allowed);
+  Limit longer = of(7);
+  longer.window = 1h;
+  EXPECT_TRUE(take(longer).allowed);
+}
+
 TEST_F(MemoryLimiter, WaitsForAsManyTokensAsAreAsked) {
   const Limit tokens = limit("acme", 1'000, Unit::kTokens);
   take(tokens, 300);

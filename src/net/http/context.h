@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +19,12 @@ namespace asahi::http {
 /// matter.
 struct Caller {
   virtual ~Caller() = default;
+};
+
+/// What is left of a caller's limits; told in X-RateLimit-Limit, -Remaining and -Reset.
+struct LimitState {
+  std::int64_t most = 0, remaining = 0;
+  std::int64_t reset = 0;  ///< seconds since 1970
 };
 
 /// One request's way through the server: what arrived, where it runs, who is still waiting.
@@ -40,8 +48,10 @@ struct Context {
   std::string_view route;
   /// Set by the gate before the handler runs; null without a gate.
   std::shared_ptr<const Caller> caller;
-  /// Added to the reply whatever it is: X-RateLimit-*, cookies.
+  /// Added to the reply whatever it is: cookies, challenges.
   Headers reply_headers;
+  /// Set by the gate for callers under limits. Numbers, since nearly every reply tells them.
+  std::optional<LimitState> limits{};
 
   std::string_view path_param(std::string_view name) const {
     for (const auto& [key, value] : path_params) {

@@ -13,8 +13,8 @@ namespace asahi::http {
 class Gate {
  public:
   virtual ~Gate() = default;
-  /// Decides without suspending when it can; empty: ask `enter`. Sets `context.caller`, may add
-  /// `context.reply_headers`.
+  /// Decides without suspending when it can; empty: ask `enter`. Sets `context.caller`, may set
+  /// `context.limits` and add `context.reply_headers`.
   virtual std::optional<Result<void>> try_enter(Context& context, const Route& route) = 0;
   virtual Task<void> enter(Context& context, const Route& route) = 0;
 };

@@ -83,6 +83,14 @@ TEST(ResponseHead, HoldsTheServersFieldsOnce) {
             "Content-Length: 2\r\n\r\n");
 }
 
+TEST(ResponseHead, TellsWhatIsLeftOfACallersLimits) {
+  ReplyFrame frame;
+  frame.limits = {100, 0, 1'700'000'060};
+  EXPECT_EQ(head_of({}, frame),
+            "HTTP/1.1 200 OK\r\nX-RateLimit-Limit: 100\r\nX-RateLimit-Remaining: 0\r\n"
+            "X-RateLimit-Reset: 1700000060\r\nContent-Length: 0\r\n\r\n");
+}
+
 TEST(ResponseHead, AHandlerCannotBreakOutOfItsLine) {
   Response response;
   response.headers.add("X-Bad", "a\r\nSet-Cookie: evil");

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <concepts>
 #include <ctime>
 
 #include "net/http/ascii.h"
@@ -44,8 +45,8 @@ bool is_owned_by_server(std::string_view name) {
   }
 }
 
-void append_number(std::string& out, std::size_t number) {
-  std::array<char, 20> digits;
+void append_number(std::string& out, std::integral auto number) {
+  std::array<char, 20> digits;  // of any 64-bit number, with its sign
   const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
   out.append(digits.data(), end);
 }
@@ -196,6 +197,15 @@ void ResponseHeadWriter::append(std::string& out, const Response& response, cons
       if (!is_owned_by_server(name) && is_name(name) && is_line_safe(value))
         append_field(out, name, value);
     }
+  }
+  if (frame.limits) {
+    out += "X-RateLimit-Limit: ";
+    append_number(out, frame.limits->most);
+    out += "\r\nX-RateLimit-Remaining: ";
+    append_number(out, frame.limits->remaining);
+    out += "\r\nX-RateLimit-Reset: ";
+    append_number(out, frame.limits->reset);
+    out += "\r\n";
   }
   if (!overrides_default) {
     out += default_block_;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "net/http/context.h"
 #include "net/http/cors.h"
 #include "net/http/message.h"
 
@@ -26,6 +28,7 @@ struct ReplyFrame {
   std::string_view request_id;
   std::string_view date_field;     ///< "Date: …\r\n"
   const Headers* extra = nullptr;  ///< fields beside the handler's; null: none
+  std::optional<LimitState> limits{};
 };
 
 /// Writes reply heads with a server's fixed parts (default fields, CORS). Pure.

@@ -531,7 +531,8 @@ struct TestGate final : Gate {
   };
   static Result<void> decide(Context& context, const Route& route) {
     if (context.request.headers.has("X-Break")) throw std::runtime_error("gate secret");
-    context.reply_headers.add("X-RateLimit-Remaining", "7");
+    context.limits = {.most = 9, .remaining = 7, .reset = 60};
+    context.reply_headers.add("X-Gate", "seen");
     auto guest = std::make_shared<Guest>();
     guest->name = "guest";
     context.caller = std::move(guest);
@@ -587,6 +588,7 @@ TEST_F(GateTest, LetsPassAndAddsItsFieldsAtOnceAndLate) {
     const std::string fast = ask("/fast", more);
     EXPECT_THAT(fast, StartsWith("HTTP/1.1 200"));
     EXPECT_THAT(fast, HasSubstr("X-RateLimit-Remaining: 7"));
+    EXPECT_THAT(fast, HasSubstr("X-Gate: seen"));
     EXPECT_THAT(ask("/who", more), HasSubstr("\r\n\r\nguest"));
   }
 }

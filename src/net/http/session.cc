@@ -510,6 +510,7 @@ net::Gather Session::compose(const Response& response, const Context& context, b
   frame.request_id = context.request_id;
   frame.date_field = side_->date.now();
   frame.extra = &context.reply_headers;
+  frame.limits = context.limits;
   if (has_no_body(response.status)) {
     frame.framing = BodyFraming::kNone;
   } else if (response.stream) {

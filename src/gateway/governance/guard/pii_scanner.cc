@@ -21,9 +21,9 @@ bool is_local(char c) {
 }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c; }
 
-/// The next digit or '@' from `at` on. Blocks without any cost a few cycles: most text is clean.
-std::size_t next_anchor(std::string_view text, std::size_t at) {
-  constexpr std::size_t kBlock = 64;
+/// Past the whole blocks from `at` on that hold neither digit nor '@'.
+template <std::size_t kBlock>
+std::size_t skip_clean_blocks(std::string_view text, std::size_t at) {
   const char* p = text.data();
   while (at + kBlock <= text.size()) {
     std::uint8_t any = 0;
@@ -34,7 +34,14 @@ std::size_t next_anchor(std::string_view text, std::size_t at) {
     if (any != 0) break;
     at += kBlock;
   }
-  while (at < text.size() && !is_digit(p[at]) && p[at] != '@') ++at;
+  return at;
+}
+
+/// The next digit or '@' from `at` on. Blocks without any cost a few cycles: most text is clean.
+std::size_t next_anchor(std::string_view text, std::size_t at) {
+  at = skip_clean_blocks<64>(text, at);
+  at = skip_clean_blocks<16>(text, at);
+  while (at < text.size() && !is_digit(text[at]) && text[at] != '@') ++at;
   return at;
 }
 
