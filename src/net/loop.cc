@@ -1,8 +1,6 @@
 #include "net/loop.h"
 
 #include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -45,25 +43,6 @@ std::size_t usable_cpus() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
-}
-
-/// Asks the scheduler for short turns of this thread: Linux from 6.12 on then lets it run as soon
-/// as something arrives, rather than when the turn (some 3 ms) of a thread in the background is
-/// over. Older kernels ignore it, and so may we if it is forbidden.
-void ask_for_short_turns() {
-  // struct sched_attr of sched_setattr(2), which glibc does not declare.
-  struct {
-    std::uint32_t size = 48, policy = 0;
-    std::uint64_t flags = 0;
-    std::int32_t nice = 0;
-    std::uint32_t priority = 0;
-    std::uint64_t runtime = 0, deadline = 0, period = 0;
-  } turns;
-  static_assert(sizeof turns == 48);
-  if (::syscall(SYS_sched_getattr, 0, &turns, sizeof turns, 0) != 0) return;
-  if (turns.policy != SCHED_OTHER) return;  // real time knows no turns
-  turns.runtime = 100'000;                  // nanoseconds, the least there is
-  ::syscall(SYS_sched_setattr, 0, &turns, 0);
 }
 
 void log_escaped(const std::string& what, std::exception_ptr error) {
@@ -139,7 +118,6 @@ void Loop::spawn(std::string what, Aw<void> task) {
 
 void Loop::run() {
   current_loop = this;
-  ask_for_short_turns();
   for (;;) {
     try {
       io_.run();
