@@ -46,6 +46,8 @@ Result<std::vector<std::string>> certificates_of(const xml::Node* idp) {
 }  // namespace
 
 Result<IdpMetadata> parse_idp_metadata(std::string_view text) {
+  // Every use of the XML libraries begins with a provider's metadata.
+  if (auto started = start_xmlsec(); !started) return std::unexpected(std::move(started.error()));
   auto document =
       xml::parse(text, {.bytes = kMaxBytes, .nodes = 32'768, .depth = 32, .plain = false});
   if (!document) return wrong(fmt::format("cannot be read: {}", document.error()));

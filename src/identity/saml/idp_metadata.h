@@ -17,7 +17,8 @@ struct IdpMetadata {
 };
 
 /// Reads an EntityDescriptor. Its signature, if it has one, is not looked at: whoever may write the
-/// file decides who logs in. Errors: invalid_argument saying what is missing.
+/// file decides who logs in. Errors: invalid_argument saying what is missing; those of
+/// start_xmlsec.
 Result<IdpMetadata> parse_idp_metadata(std::string_view text);
 /// The same from a file of at most 1 MiB. Errors: also unavailable. Blocking.
 Result<IdpMetadata> read_idp_metadata(const std::string& path);

@@ -205,7 +205,6 @@ class LoginRoutes {
 
 Result<void> add_saml_routes(http::Router& router, SamlRoutes parts) {
   for (const SamlProvider& provider : parts.providers) {
-    if (auto started = start_xmlsec(); !started) return started;
     if (!is_org_id(provider.org_id)) {
       return fail(Errc::kInvalidArgument,
                   fmt::format("auth.saml.orgs: '{}' is no organisation; ids are 1 to 255 of A-Z, "
