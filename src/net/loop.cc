@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/log.h"
+#include "base/scheduling.h"
 #include "net/event.h"
 
 namespace asahi::net {
@@ -118,6 +119,7 @@ void Loop::spawn(std::string what, Aw<void> task) {
 
 void Loop::run() {
   current_loop = this;
+  take_short_turns();
   for (;;) {
     try {
       io_.run();

@@ -1,14 +1,12 @@
 #include "gateway/events/loader.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "base/scheduling.h"
 #include "gateway/events/event.h"
 
 namespace asahi::gateway {
@@ -137,7 +135,7 @@ bool EventLoader::catch_up(std::chrono::milliseconds limit) {
 
 void EventLoader::run() {
   // Rows may lag, requests may not: on a saturated machine this thread gets what is left.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 19);
+  work_in_background(19);
   for (;;) {
     {
       std::unique_lock lock(mutex_);

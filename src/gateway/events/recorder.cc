@@ -1,5 +1,7 @@
 #include "gateway/events/recorder.h"
 
+#include "base/scheduling.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -53,6 +55,7 @@ bool EventRecorder::flush(std::chrono::milliseconds limit) {
 }
 
 void EventRecorder::run() {
+  take_short_turns();
   std::vector<InferenceEvent> batch;
   std::string lines;
   auto last_sync = std::chrono::steady_clock::now();

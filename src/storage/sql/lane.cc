@@ -1,8 +1,6 @@
 #include "storage/sql/lane.h"
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "base/scheduling.h"
 
 namespace asahi::sql {
 namespace {
@@ -16,7 +14,7 @@ namespace internal {
 void enter_database_thread() {
   database_thread = true;
   // Queries may take their time; requests that share the CPU with them may not.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
+  work_in_background(kNice);
 }
 }  // namespace internal
 
