@@ -30,7 +30,7 @@ class RealProvider : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     const fs::path tests = fs::path(ASAHI_SOURCE_DIR) / "tests/e2e";
-    const std::string node = "/usr/bin/node";
+    const std::string node = ASAHI_NODE;
     if (!fs::exists(node) || !fs::exists(tests / "node_modules/oidc-provider")) {
       GTEST_SKIP() << "needs " << node << " and 'npm ci' in tests/e2e";
     }
