@@ -9,6 +9,7 @@
 #include <shared_mutex>
 
 #include "base/hash.h"
+#include "storage/vector/local/checked_file.h"
 #include "storage/vector/local/simd.h"
 #include "storage/vector/rules.h"
 
