@@ -57,7 +57,7 @@ class Blocks {
   }
 
  private:
-  static constexpr std::size_t kShift = 5;
+  static constexpr std::size_t kShift = 3;
   static constexpr std::size_t kFirst = std::size_t{1} << kShift;
   static constexpr std::size_t kMapped = 256 * 1024;
   static constexpr std::size_t kHuge = 8 * 1024 * 1024;
@@ -88,7 +88,7 @@ class Blocks {
 
   std::size_t width_;
   std::size_t used_ = 0;
-  std::array<T*, 27> blocks_{};  ///< 2^32 rows
+  std::array<T*, 30> blocks_{};  ///< 2^32 rows
 };
 
 }  // namespace asahi::vector

@@ -25,7 +25,9 @@ void DotRows(const std::int16_t* HWY_RESTRICT query, const std::int8_t* const* H
     const std::int8_t* HWY_RESTRICT row = rows[r];
     // The row after the next is on its way from memory while this one is worked on.
     if (r + 2 < count) {
-      for (std::size_t line = 0; line < length; line += kLanes) hwy::Prefetch(rows[r + 2] + line);
+      for (std::size_t line = 0; line < length; line += kLanes) {
+        __builtin_prefetch(rows[r + 2] + line);
+      }
     }
     auto sum0 = hn::Zero(wide), sum1 = hn::Zero(wide), sum2 = hn::Zero(wide), sum3 = hn::Zero(wide);
     for (std::size_t i = 0; i < length; i += 2 * step) {
