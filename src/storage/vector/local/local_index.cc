@@ -187,6 +187,8 @@ std::size_t LocalIndex::remove(std::string_view tenant, std::span<const std::str
     entries_.fetch_sub(1, std::memory_order_relaxed);
     drop_if_empty(tenant);
   }
+  const std::lock_guard lock(write_);
+  tidy(tenant);
   return count;
 }
 

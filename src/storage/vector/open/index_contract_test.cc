@@ -156,7 +156,7 @@ class IndexContract : public testing::TestWithParam<Backend> {
         if (!url) GTEST_SKIP() << url.error().message;
         sql::DatabaseOptions database;
         database.url = *url;
-        database.pool_size = 2;
+        database.pool_size = 1;  // PGlite has one session for all
         database.statement_timeout = 20s;
         database.connect_timeout = 20s;
         auto opened = sql::open_database(database);

@@ -198,17 +198,16 @@ TEST_P(RemoteFaults, MadeByAnotherReplicaMeanwhile) {
 /// What the database itself mixes up does not get through.
 TEST_P(RemoteFaults, AForeignItemInTheAnswerIsDropped) {
   warm();
-  fake_->tamper([](auto& collections) {
-    for (auto& [name, collection] : collections) {
-      FakeDatabase::Point foreign = collection.points.begin()->second;
-      foreign.properties["asahi_tenant"] = "other";
-      collection.points["ffffffff-ffff-8fff-8fff-ffffffffffff"] = std::move(foreign);
-    }
+  const auto foreign = await<void>([&] {
+    std::vector<Item> items{{"theirs", std::vector<float>(kWidth, 1.0F), {}}};
+    return index_->upsert("other", std::move(items));
   });
+  ASSERT_TRUE(foreign);
+  fake_->confuse();
   const auto hits = query();
   ASSERT_TRUE(hits) << hits.error().message;
-  ASSERT_EQ(hits->size(), 1u);
-  EXPECT_EQ(hits->at(0).id, "first");
+  for (const Hit& hit : *hits) EXPECT_EQ(hit.id, "first");
+  EXPECT_LE(hits->size(), 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Databases, RemoteFaults,

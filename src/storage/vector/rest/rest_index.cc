@@ -41,7 +41,9 @@ Result<void> RestIndex::check_sizes(const std::vector<Item>& items) const {
 }
 
 void RestIndex::noted(const Error& error) {
-  if (error.code == Errc::kNotFound) ready_.store(false, std::memory_order_relaxed);
+  const bool passing = error.code == Errc::kRateLimited || error.code == Errc::kTimeout ||
+                       error.code == Errc::kUnavailable;
+  if (!passing) ready_.store(false, std::memory_order_relaxed);
 }
 
 Task<void> RestIndex::ready(Deadline deadline) {

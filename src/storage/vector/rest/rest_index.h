@@ -76,7 +76,7 @@ class RestIndex : public Index {
 
  private:
   Task<void> ready(Deadline deadline);
-  /// Remembers to look for the collection again when it has gone.
+  /// Has the collection looked for again when it may be gone: not all say so plainly.
   void noted(const Error& error);
   Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
   Result<void> check_sizes(const std::vector<Item>& items) const;

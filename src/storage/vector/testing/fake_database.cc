@@ -33,9 +33,9 @@ void FakeDatabase::wipe() {
   faults_.clear();
 }
 
-void FakeDatabase::tamper(const std::function<void(std::map<std::string, Collection>&)>& change) {
+void FakeDatabase::confuse() {
   const std::lock_guard lock(mutex_);
-  change(collections_);
+  confused_ = true;
 }
 
 void FakeDatabase::require(std::string header, std::string value) {
@@ -125,13 +125,13 @@ http::Response FakeDatabase::json(int status, const json::value& value) {
 
 std::vector<FakeDatabase::Scored> FakeDatabase::nearest(const Collection& collection,
                                                         const std::vector<float>& vector,
-                                                        std::size_t k, const Match& match) {
+                                                        std::size_t k, const Match& match) const {
   if (vector.size() != collection.dimensions) throw std::invalid_argument("wrong dimension");
   std::vector<Scored> all;
   for (const auto& [id, point] : collection.points) {
-    if (match(id, point)) all.push_back({cosine(vector, point.vector), &id, &point});
+    if (confused_ || match(id, point)) all.push_back({cosine(vector, point.vector), &id, &point});
   }
-  std::ranges::stable_sort(all, std::greater<>{}, &Scored::cosine);
+  std::ranges::sort(all, std::greater<>{}, &Scored::cosine);
   if (all.size() > k) all.resize(k);
   return all;
 }

@@ -60,8 +60,8 @@ class FakeDatabase {
   std::vector<std::string> requests();
   /// Forgets everything stored.
   void wipe();
-  /// Changes what is stored behind everybody's back.
-  void tamper(const std::function<void(std::map<std::string, Collection>&)>& change);
+  /// From now on queries find items whatever their filters say.
+  void confuse();
 
   static constexpr std::string_view kKey = "test-key";
 
@@ -77,8 +77,8 @@ class FakeDatabase {
 
   static http::Response json(int status, const json::value& value);
   /// Best first.
-  static std::vector<Scored> nearest(const Collection& collection, const std::vector<float>& vector,
-                                     std::size_t k, const Match& match);
+  std::vector<Scored> nearest(const Collection& collection, const std::vector<float>& vector,
+                              std::size_t k, const Match& match) const;
   static std::vector<float> floats(const json::value& value);
   Collection* find(std::string_view name);
 
@@ -91,6 +91,7 @@ class FakeDatabase {
   std::deque<Fault> faults_;
   std::vector<std::string> requests_;
   std::string key_header_, key_value_;
+  bool confused_ = false;
   http::Router router_;
   net::LoopPool loops_{1};
   std::unique_ptr<http::Server> server_;
