@@ -21,20 +21,24 @@ float largest(std::span<const float> unit) {
 
 }  // namespace
 
-Quantised quantise(std::span<const float> unit) {
-  // The largest 16-bit value whose first byte, rounded, is 127.
-  constexpr float kMost = 32'639;
+Quantised quantise(std::span<const float> unit, Precision precision) {
+  // The largest number is 127 in its first byte, and nothing in its second.
+  constexpr float kMost = 127 * 256;
   Quantised out;
   out.high.resize(rounded_up(unit.size()));
   out.low.resize(out.high.size());
   const float most = largest(unit);
-  out.scale = most / kMost * 256;
+  double squares = 0;
   for (std::size_t i = 0; i < unit.size(); ++i) {
     const int word = static_cast<int>(std::lround(unit[i] / most * kMost));
     const int high = (word + 128) >> 8;
     out.high[i] = static_cast<std::int8_t>(high);
     out.low[i] = static_cast<std::int8_t>(word - high * 256);
+    const double kept = precision == Precision::kWord ? word / 256.0 : high;
+    squares += kept * kept;
   }
+  // What is kept has length 1 again: rounding changes directions only.
+  out.scale = static_cast<float>(1 / std::sqrt(squares));
   return out;
 }
 

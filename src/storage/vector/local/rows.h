@@ -10,7 +10,7 @@ namespace asahi::vector {
 
 /// How much of a vector is kept.
 enum class Precision : std::uint8_t {
-  kByte = 1,  ///< a byte per number: scores within 0.002 of the exact ones
+  kByte = 1,  ///< a byte per number: scores are off by 0.001 or so
   kWord = 2,  ///< two bytes: within 0.0001. Searched by the first byte, ranked by both
 };
 
@@ -27,7 +27,7 @@ struct Quantised {
   std::vector<std::int8_t> low;
   float scale = 0;
 };
-Quantised quantise(std::span<const float> unit);
+Quantised quantise(std::span<const float> unit, Precision precision);
 
 /// A vector of length 1 to compare with rows: number i is about scale·words[i].
 struct Probe {

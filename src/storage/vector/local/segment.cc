@@ -57,7 +57,7 @@ std::vector<std::uint32_t> digests_in(const Space& space, const Metadata& metada
 Result<PreparedItem> prepare_item(SegmentShape& shape, const Item& item) {
   PreparedItem out;
   ASAHI_TRY(out.payload, pack_payload(item.id, item.metadata, shape.names));
-  out.vector = quantise(unit_vector(item.vector));
+  out.vector = quantise(unit_vector(item.vector), shape.precision);
   out.digests = digests_in(shape.space, item.metadata);
   return out;
 }

@@ -4,9 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <cmath>
-#include <fstream>
+#include <filesystem>
 #include <limits>
 #include <thread>
 
@@ -73,43 +74,45 @@ class PgVector {
   PgVector() : url_(find()) {}
   ~PgVector() {
     if (process_ > 0) ::kill(process_, SIGKILL);
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   Result<std::string> find() {
-    if (const auto real = sql::testing::PostgresServer::shared()) {
-      auto made = (*real)->create_database();
-      if (made && extension_at(*made)) return made;
+    if (installed()) {
+      ASAHI_TRY(const auto real, sql::testing::PostgresServer::shared());
+      return real->create_database();
     }
-    auto folder = sql::testing::make_folder("asahi_pgvector");
-    if (!folder) return std::unexpected(folder.error());
+    ASAHI_TRY(folder_, sql::testing::make_folder("asahi_pgvector"));
     const int port = sql::testing::free_port();
-    const std::string log = *folder + "/log";
+    const std::string log = folder_ + "/log";
     process_ = sql::testing::spawn(
         {"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)}, log);
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    const auto deadline = std::chrono::steady_clock::now() + 120s;
+    std::string said;
     while (std::chrono::steady_clock::now() < deadline) {
-      const std::string said = sql::testing::tail_of(log);
+      said = sql::testing::tail_of(log);
       if (said.find("ready") != std::string::npos) {
         return fmt::format("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", port);
       }
-      if (said.find("Error") != std::string::npos) break;
+      if (::waitpid(process_, nullptr, WNOHANG) != 0) break;
       std::this_thread::sleep_for(50ms);
     }
     return fail(Errc::kNotFound,
                 "no pgvector here: neither in this machine's PostgreSQL nor from npm "
-                "(@electric-sql/pglite-pgvector of tests/e2e)");
+                "(@electric-sql/pglite-pgvector of tests/e2e): " +
+                    said.substr(0, 300));
   }
 
-  static bool extension_at(const std::string& url) {
-    sql::DatabaseOptions options;
-    options.url = url;
-    const auto database = sql::open_database(options);
-    if (!database) return false;
-    const auto rows = (*database)->query_blocking(
-        {"SELECT 1 AS there FROM pg_available_extensions WHERE name = 'vector'", {}});
-    return rows && !rows->empty();
+  /// In the PostgreSQL that tests start.
+  static bool installed() {
+    for (const char* major : {"15", "16", "17", "18"}) {
+      const auto file = fmt::format("/usr/share/postgresql/{}/extension/vector.control", major);
+      if (std::filesystem::exists(file)) return true;
+    }
+    return false;
   }
 
+  std::string folder_;
   pid_t process_ = 0;
   Result<std::string> url_;
 };
@@ -217,8 +220,8 @@ class IndexContract : public testing::TestWithParam<Backend> {
     out[(at + 1) % kWidth] += more;
     return out;
   }
-  /// Scores of rounded vectors are off by that.
-  double tolerance() const { return GetParam() == Backend::kLocalByte ? 2e-3 : 1e-4; }
+  /// How far scores of rounded vectors may be off, at few dimensions.
+  double tolerance() const { return GetParam() == Backend::kLocalByte ? 4e-3 : 1e-4; }
 
   OpenOptions options_;
   std::string tenant_;
