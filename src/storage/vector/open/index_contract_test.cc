@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <thread>
@@ -61,7 +62,8 @@ std::string name_of(Backend backend) {
   return "";
 }
 
-/// A PostgreSQL with pgvector: the system's when it has the extension, else one in WebAssembly.
+/// A PostgreSQL with pgvector: the one that ASAHI_TEST_PGVECTOR_URL names, the system's when it has
+/// the extension, else one in WebAssembly.
 class PgVector {
  public:
   /// Its URL. Errors: not_found, with what is missing.
@@ -78,6 +80,7 @@ class PgVector {
   }
 
   Result<std::string> find() {
+    if (const char* const given = std::getenv("ASAHI_TEST_PGVECTOR_URL")) return given;
     if (installed()) {
       ASAHI_TRY(const auto real, sql::testing::PostgresServer::shared());
       return real->create_database();
@@ -87,7 +90,7 @@ class PgVector {
     const std::string log = folder_ + "/log";
     process_ = sql::testing::spawn(
         {"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)}, log);
-    const auto deadline = std::chrono::steady_clock::now() + 120s;
+    const auto deadline = std::chrono::steady_clock::now() + 180s;
     std::string said;
     while (std::chrono::steady_clock::now() < deadline) {
       said = sql::testing::tail_of(log);
