@@ -78,42 +78,139 @@ struct Swap {
 };
 // Rewordings as an editor would make them; longest first within a beginning.
 constexpr auto kSwaps = std::to_array<Swap>({
-    {"in order to", "so as to"}, {"is able to", "can"}, {"are able to", "can"},
-    {"makes it possible to", "lets you"}, {"it is possible to", "you can"},
-    {"you can", "it is possible to"}, {"allows you to", "makes it possible to"},
-    {"allow you to", "make it possible to"}, {"as well as", "and also"},
-    {"due to", "because of"}, {"because", "since"}, {"such as", "for example"},
-    {"for example", "for instance"}, {"a number of", "several"}, {"by default", "unless told otherwise"},
-    {"at the moment", "currently"}, {"should be", "ought to be"}, {"must be", "has to be"},
-    {"is used to", "serves to"}, {"are used to", "serve to"}, {"used for", "employed for"},
-    {"provides", "offers"}, {"provide", "offer"}, {"provided", "supplied"}, {"contains", "includes"},
-    {"contain", "include"}, {"use", "make use of"}, {"uses", "makes use of"}, {"using", "with the help of"},
-    {"used", "employed"}, {"create", "make"}, {"creates", "makes"}, {"created", "made"},
-    {"remove", "delete"}, {"removed", "deleted"}, {"removes", "deletes"}, {"show", "display"},
-    {"shows", "displays"}, {"shown", "displayed"}, {"begin", "start"}, {"start", "begin"},
-    {"starts", "begins"}, {"need", "require"}, {"needs", "requires"}, {"needed", "required"},
-    {"requires", "needs"}, {"require", "need"}, {"required", "necessary"}, {"change", "alter"},
-    {"changes", "modifications"}, {"changed", "modified"}, {"fix", "repair"}, {"fixed", "corrected"},
-    {"help", "assist"}, {"get", "obtain"}, {"gets", "obtains"}, {"find", "locate"},
-    {"found", "located"}, {"choose", "pick"}, {"select", "choose"}, {"method", "way"},
-    {"way", "manner"}, {"information", "details"}, {"documentation", "manual"}, {"error", "fault"},
-    {"errors", "faults"}, {"example", "sample"}, {"examples", "samples"}, {"directory", "folder"},
-    {"directories", "folders"}, {"several", "various"}, {"various", "different"}, {"many", "numerous"},
-    {"large", "big"}, {"small", "little"}, {"fast", "quick"}, {"simple", "easy"}, {"easy", "simple"},
-    {"important", "significant"}, {"entire", "whole"}, {"complete", "full"}, {"main", "principal"},
-    {"often", "frequently"}, {"usually", "normally"}, {"also", "additionally"}, {"however", "yet"},
-    {"therefore", "hence"}, {"only", "solely"}, {"allows", "permits"}, {"allow", "permit"},
-    {"allowed", "permitted"}, {"describes", "explains"}, {"describe", "explain"},
-    {"described", "explained"}, {"specify", "state"}, {"specified", "given"}, {"specifies", "states"},
-    {"supported", "accepted"}, {"supports", "can handle"}, {"support", "handle"}, {"works", "functions"},
-    {"work", "function"}, {"written", "composed"}, {"distributed", "shipped"}, {"build", "compile"},
-    {"built", "compiled"}, {"run", "execute"}, {"runs", "executes"}, {"running", "executing"},
-    {"call", "invoke"}, {"called", "named"}, {"returns", "gives back"}, {"return", "give back"},
-    {"set", "put"}, {"enables", "turns on"}, {"ensure", "make sure"}, {"ensures", "makes sure"},
-    {"instead", "rather"}, {"please", "kindly"}, {"will be", "is going to be"}, {"following", "next"},
-    {"purpose", "aim"}, {"available", "at hand"}, {"different", "distinct"}, {"additional", "extra"},
-    {"optional", "not mandatory"}, {"may", "might"}, {"program", "tool"}, {"programs", "tools"},
-    {"list", "enumeration"}, {"note that", "mind that"}, {"see", "refer to"}, {"like", "similar to"},
+    {"in order to", "so as to"},
+    {"is able to", "can"},
+    {"are able to", "can"},
+    {"makes it possible to", "lets you"},
+    {"it is possible to", "you can"},
+    {"you can", "it is possible to"},
+    {"allows you to", "makes it possible to"},
+    {"allow you to", "make it possible to"},
+    {"as well as", "and also"},
+    {"due to", "because of"},
+    {"because", "since"},
+    {"such as", "for example"},
+    {"for example", "for instance"},
+    {"a number of", "several"},
+    {"by default", "unless told otherwise"},
+    {"at the moment", "currently"},
+    {"should be", "ought to be"},
+    {"must be", "has to be"},
+    {"is used to", "serves to"},
+    {"are used to", "serve to"},
+    {"used for", "employed for"},
+    {"provides", "offers"},
+    {"provide", "offer"},
+    {"provided", "supplied"},
+    {"contains", "includes"},
+    {"contain", "include"},
+    {"use", "make use of"},
+    {"uses", "makes use of"},
+    {"using", "with the help of"},
+    {"used", "employed"},
+    {"create", "make"},
+    {"creates", "makes"},
+    {"created", "made"},
+    {"remove", "delete"},
+    {"removed", "deleted"},
+    {"removes", "deletes"},
+    {"show", "display"},
+    {"shows", "displays"},
+    {"shown", "displayed"},
+    {"begin", "start"},
+    {"start", "begin"},
+    {"starts", "begins"},
+    {"need", "require"},
+    {"needs", "requires"},
+    {"needed", "required"},
+    {"requires", "needs"},
+    {"require", "need"},
+    {"required", "necessary"},
+    {"change", "alter"},
+    {"changes", "modifications"},
+    {"changed", "modified"},
+    {"fix", "repair"},
+    {"fixed", "corrected"},
+    {"help", "assist"},
+    {"get", "obtain"},
+    {"gets", "obtains"},
+    {"find", "locate"},
+    {"found", "located"},
+    {"choose", "pick"},
+    {"select", "choose"},
+    {"method", "way"},
+    {"way", "manner"},
+    {"information", "details"},
+    {"documentation", "manual"},
+    {"error", "fault"},
+    {"errors", "faults"},
+    {"example", "sample"},
+    {"examples", "samples"},
+    {"directory", "folder"},
+    {"directories", "folders"},
+    {"several", "various"},
+    {"various", "different"},
+    {"many", "numerous"},
+    {"large", "big"},
+    {"small", "little"},
+    {"fast", "quick"},
+    {"simple", "easy"},
+    {"easy", "simple"},
+    {"important", "significant"},
+    {"entire", "whole"},
+    {"complete", "full"},
+    {"main", "principal"},
+    {"often", "frequently"},
+    {"usually", "normally"},
+    {"also", "additionally"},
+    {"however", "yet"},
+    {"therefore", "hence"},
+    {"only", "solely"},
+    {"allows", "permits"},
+    {"allow", "permit"},
+    {"allowed", "permitted"},
+    {"describes", "explains"},
+    {"describe", "explain"},
+    {"described", "explained"},
+    {"specify", "state"},
+    {"specified", "given"},
+    {"specifies", "states"},
+    {"supported", "accepted"},
+    {"supports", "can handle"},
+    {"support", "handle"},
+    {"works", "functions"},
+    {"work", "function"},
+    {"written", "composed"},
+    {"distributed", "shipped"},
+    {"build", "compile"},
+    {"built", "compiled"},
+    {"run", "execute"},
+    {"runs", "executes"},
+    {"running", "executing"},
+    {"call", "invoke"},
+    {"called", "named"},
+    {"returns", "gives back"},
+    {"return", "give back"},
+    {"set", "put"},
+    {"enables", "turns on"},
+    {"ensure", "make sure"},
+    {"ensures", "makes sure"},
+    {"instead", "rather"},
+    {"please", "kindly"},
+    {"will be", "is going to be"},
+    {"following", "next"},
+    {"purpose", "aim"},
+    {"available", "at hand"},
+    {"different", "distinct"},
+    {"additional", "extra"},
+    {"optional", "not mandatory"},
+    {"may", "might"},
+    {"program", "tool"},
+    {"programs", "tools"},
+    {"list", "enumeration"},
+    {"note that", "mind that"},
+    {"see", "refer to"},
+    {"like", "similar to"},
 });
 
 // Replaces whole words, each place with probability `chance`.
@@ -166,8 +263,8 @@ std::string reorder(const std::string& sentence) {
   const char end = sentence.back();
   std::string body = sentence;
   if (end == '.' || end == '!' || end == '?') body.pop_back();
-  for (const std::string_view opening : {"If ", "When ", "To ", "Because ", "After ", "Before ",
-                                         "For ", "In ", "On ", "By "}) {
+  for (const std::string_view opening :
+       {"If ", "When ", "To ", "Because ", "After ", "Before ", "For ", "In ", "On ", "By "}) {
     const std::size_t comma = body.find(", ");
     if (!body.starts_with(opening) || comma == std::string::npos ||
         body.find(", ", comma + 2) != std::string::npos)
@@ -183,28 +280,34 @@ std::string reorder(const std::string& sentence) {
 }
 
 constexpr auto kTopics = std::to_array<std::string_view>(
-    {"reset the router", "back up the database", "rotate the log files", "export the report",
-     "renew the certificate", "share the calendar", "mute the notifications", "scan the document",
-     "merge the branches", "resize the partition", "invite a colleague", "print the invoice",
-     "archive the mailbox", "restore the snapshot", "calibrate the sensor", "verify the signature",
-     "schedule the backup", "replace the battery", "pair the headset", "update the firmware",
-     "format the disk", "translate the menu", "compress the video", "crop the photo",
-     "filter the orders", "sort the table", "rename the project", "clone the machine",
-     "monitor the queue", "encrypt the archive", "trim the recording", "validate the form",
-     "lock the door", "descale the kettle", "repot the orchid", "sharpen the knife",
-     "book the meeting room", "tune the guitar", "bleed the radiator", "patch the tyre"});
+    {"reset the router",       "back up the database",  "rotate the log files",
+     "export the report",      "renew the certificate", "share the calendar",
+     "mute the notifications", "scan the document",     "merge the branches",
+     "resize the partition",   "invite a colleague",    "print the invoice",
+     "archive the mailbox",    "restore the snapshot",  "calibrate the sensor",
+     "verify the signature",   "schedule the backup",   "replace the battery",
+     "pair the headset",       "update the firmware",   "format the disk",
+     "translate the menu",     "compress the video",    "crop the photo",
+     "filter the orders",      "sort the table",        "rename the project",
+     "clone the machine",      "monitor the queue",     "encrypt the archive",
+     "trim the recording",     "validate the form",     "lock the door",
+     "descale the kettle",     "repot the orchid",      "sharpen the knife",
+     "book the meeting room",  "tune the guitar",       "bleed the radiator",
+     "patch the tyre"});
 constexpr auto kPlaces = std::to_array<std::string_view>(
-    {"in the office", "at home", "in the warehouse", "on the ship", "in the laboratory",
-     "at the airport", "in the clinic", "on the farm", "in the studio", "at the school",
-     "in the library", "on the terrace", "in the factory", "at the station", "in the museum",
-     "on the campus", "in the workshop", "at the harbour", "in the garage", "at the theatre",
-     "in the bakery", "on the roof", "in the basement", "at the embassy", "in the observatory"});
+    {"in the office",     "at home",        "in the warehouse", "on the ship",
+     "in the laboratory", "at the airport", "in the clinic",    "on the farm",
+     "in the studio",     "at the school",  "in the library",   "on the terrace",
+     "in the factory",    "at the station", "in the museum",    "on the campus",
+     "in the workshop",   "at the harbour", "in the garage",    "at the theatre",
+     "in the bakery",     "on the roof",    "in the basement",  "at the embassy",
+     "in the observatory"});
 constexpr auto kOwners = std::to_array<std::string_view>(
-    {"Marta", "Olaf", "Priya", "Tomasz", "Yuki", "Amara", "Lucien", "Ingrid", "Mateo", "Zofia",
-     "Hassan", "Greta", "Paulo", "Noor", "Sven", "Chidi", "Anouk", "Dmitri", "Leila", "Rosa",
-     "Bjorn", "Farah", "Gustavo", "Helga", "Ibrahim", "Jelena", "Kwame", "Linnea", "Manuela",
-     "Nikolai", "Odette", "Pavel", "Quentin", "Renata", "Stellan", "Tamar", "Umberto", "Vesna",
-     "Wanda", "Xenia"});
+    {"Marta",   "Olaf",   "Priya",   "Tomasz", "Yuki",    "Amara",   "Lucien",  "Ingrid",
+     "Mateo",   "Zofia",  "Hassan",  "Greta",  "Paulo",   "Noor",    "Sven",    "Chidi",
+     "Anouk",   "Dmitri", "Leila",   "Rosa",   "Bjorn",   "Farah",   "Gustavo", "Helga",
+     "Ibrahim", "Jelena", "Kwame",   "Linnea", "Manuela", "Nikolai", "Odette",  "Pavel",
+     "Quentin", "Renata", "Stellan", "Tamar",  "Umberto", "Vesna",   "Wanda",   "Xenia"});
 
 struct Slots {
   std::string_view kind;
@@ -222,10 +325,11 @@ std::string filled(std::string_view frame, std::string_view a, std::string_view 
 const std::vector<Slots>& slot_kinds() {
   static const std::vector<Slots> kinds = {
       {"number",
-       {"How do I split the bill between {} guests?", "What is the fine for driving {} over the limit?",
-        "How much paint do I need for {} rooms?", "Write a poem with {} lines about the sea",
-        "Which tent is right for {} campers in winter?", "How long does it take to roast {} potatoes?",
-        "Can a lift carry {} passengers at once?", "Show the top {} customers by revenue"},
+       {"How do I split the bill between {} guests?",
+        "What is the fine for driving {} over the limit?", "How much paint do I need for {} rooms?",
+        "Write a poem with {} lines about the sea", "Which tent is right for {} campers in winter?",
+        "How long does it take to roast {} potatoes?", "Can a lift carry {} passengers at once?",
+        "Show the top {} customers by revenue"},
        {"3", "4", "7", "12", "15", "40", "200", "1,500", "2.5", "six", "nine", "eleven"}},
       {"date",
        {"What happened on {} in world history?", "Is the office open on {}?",
@@ -297,8 +401,8 @@ constexpr auto kReversals = std::to_array<std::string_view>(
      "Translate this letter from {} into {2}", "Can {} call {2} directly?",
      "How much does {} owe {2}?"});
 constexpr auto kSubjects = std::to_array<std::string_view>(
-    {"Lisbon", "Cairo", "Postgres", "Mongo", "Spanish", "Hindi", "Marta", "Olaf", "Norway",
-     "Chile", "Jupiter", "Saturn", "euro", "yen", "Kafka", "Redis"});
+    {"Lisbon", "Cairo", "Postgres", "Mongo", "Spanish", "Hindi", "Marta", "Olaf", "Norway", "Chile",
+     "Jupiter", "Saturn", "euro", "yen", "Kafka", "Redis"});
 
 struct Negation {
   std::string_view plain, negated;
@@ -314,9 +418,10 @@ constexpr auto kNegations = std::to_array<Negation>({
     {"Is the {} possible to repair?", "Is the {} impossible to repair?"},
 });
 constexpr auto kThings = std::to_array<std::string_view>(
-    {"mushrooms", "berries", "tractor", "generator", "insulin", "scissors", "tickets", "balconies",
-     "cactus", "batteries", "passport", "umbrella", "printer", "kayak", "lantern", "violin",
-     "curtains", "ladder", "helmet", "bicycle", "freezer", "blanket", "camera", "piano", "harness"});
+    {"mushrooms", "berries", "tractor",   "generator", "insulin",  "scissors", "tickets",
+     "balconies", "cactus",  "batteries", "passport",  "umbrella", "printer",  "kayak",
+     "lantern",   "violin",  "curtains",  "ladder",    "helmet",   "bicycle",  "freezer",
+     "blanket",   "camera",  "piano",     "harness"});
 
 }  // namespace
 
@@ -371,8 +476,8 @@ std::string paraphrase(std::string_view sentence, Random& random) {
   if (!opening.empty()) out = std::string(opening) + lower_first(out);
   const std::vector<std::string> before = words_of(sentence), after = words_of(out);
   const std::set<std::string> known(before.begin(), before.end());
-  const auto changed = static_cast<std::size_t>(std::ranges::count_if(
-      after, [&](const std::string& word) { return !known.contains(word); }));
+  const auto changed = static_cast<std::size_t>(
+      std::ranges::count_if(after, [&](const std::string& word) { return !known.contains(word); }));
   return changed * 5 >= before.size() || (turned != sentence && changed > 0) ? out : "";
 }
 
@@ -387,7 +492,8 @@ std::vector<Pair> hard_negatives(std::size_t at_least, std::uint64_t seed) {
           const bool near = slots.kind == "quantity" && (i / 2 != k / 2 || k != i + 1);
           const bool pair_only = slots.kind == "opposite" && (i / 2 != k / 2);
           if (near || pair_only) continue;
-          std::string cached = filled(frame, slots.values[i]), asked = filled(frame, slots.values[k]);
+          std::string cached = filled(frame, slots.values[i]),
+                      asked = filled(frame, slots.values[k]);
           if (random.below(2) == 0) std::swap(cached, asked);
           out.push_back({std::move(cached), std::move(asked), false, std::string(slots.kind)});
         }

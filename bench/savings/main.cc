@@ -1,6 +1,6 @@
-// `bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N]`: the measures of the
-// semantic cache with the local embedder and no model file. Evaluation data is read where it lies
-// and skipped visibly where it does not.
+// `bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N]`: the measures of
+// the semantic cache with the local embedder and no model file. Evaluation data is read where it
+// lies and skipped visibly where it does not.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,8 +33,8 @@ struct Options {
 
 json::array rows;
 
-void print_row(std::string_view measure, std::string_view goal, const std::string& got, bool reached,
-               json::object numbers = {}) {
+void print_row(std::string_view measure, std::string_view goal, const std::string& got,
+               bool reached, json::object numbers = {}) {
   fmt::print("{:<58} {:<34} {:<52} {}\n", measure, goal, got, reached ? "reached" : "NOT REACHED");
   json::object row;
   row["measure"] = measure;
@@ -110,12 +110,15 @@ void paraphrases(const Options& options) {
     questions.emplace_back(asked, cache.size());
     cache.put(sentences[i], cache.size());
   }
-  if (questions.size() < 200) return skip_row("paraphrases of documentation sentences", "too few sentences found");
+  if (questions.size() < 200)
+    return skip_row("paraphrases of documentation sentences", "too few sentences found");
   std::vector<Scored> scored;
   for (const auto& [asked, own] : questions) {
     const auto best = cache.best(asked);
-    if (best.known) scored.push_back({best.decision.score, best.entry == own});
-    else if (options.show) fmt::print("  miss | {}\n", asked);
+    if (best.known)
+      scored.push_back({best.decision.score, best.entry == own});
+    else if (options.show)
+      fmt::print("  miss | {}\n", asked);
   }
   // Random negatives: sentences whose own twin is not cached.
   std::size_t negatives = 0;
@@ -126,11 +129,13 @@ void paraphrases(const Options& options) {
   }
   const Cut cut = best_cut(scored, 0.01);
   const double hit = share(cut.hits - cut.wrong, questions.size());
-  print_row("paraphrases of documentation sentences, random negatives",
+  print_row(
+      "paraphrases of documentation sentences, random negatives",
       "wrong <= 1 % of hits at >= 80 % hits",
       fmt::format("{:.2f} % wrong at {:.1f} % hits (score >= {:.2f}; {} pairs)",
                   100 * share(cut.wrong, cut.hits), 100 * hit, cut.threshold, questions.size()),
-      hit >= 0.8, {{"wrong", share(cut.wrong, cut.hits)}, {"hits", hit}, {"threshold", cut.threshold}});
+      hit >= 0.8,
+      {{"wrong", share(cut.wrong, cut.hits)}, {"hits", hit}, {"threshold", cut.threshold}});
 }
 
 void pairs(const Options& options) {
@@ -149,13 +154,14 @@ void pairs(const Options& options) {
   all.insert(all.end(), by_half[1].begin(), by_half[1].end());
   for (auto* scored : {&by_half[0], &by_half[1], &all})
     std::erase_if(*scored, [](const Scored& one) { return one.score <= 0; });
-  const auto print = [&](std::string_view name, const std::vector<Scored>& scored, std::size_t total) {
+  const auto print = [&](std::string_view name, const std::vector<Scored>& scored,
+                         std::size_t total) {
     const Cut cut = best_cut(scored, 0.2);
     const double recall = share(cut.hits - cut.wrong, total);
     print_row(name, "precision >= 0.80 at recall >= 0.20",
-        fmt::format("precision {:.3f} at recall {:.3f} (score >= {:.3f})",
-                    1 - share(cut.wrong, cut.hits), recall, cut.threshold),
-        recall >= 0.2, {{"precision", 1 - share(cut.wrong, cut.hits)}, {"recall", recall}});
+              fmt::format("precision {:.3f} at recall {:.3f} (score >= {:.3f})",
+                          1 - share(cut.wrong, cut.hits), recall, cut.threshold),
+              recall >= 0.2, {{"precision", 1 - share(cut.wrong, cut.hits)}, {"recall", recall}});
   };
   print("pairs_dev, pair by pair", all, same[0] + same[1]);
   print("  first half (looked at while the rules were written)", by_half[0], same[0]);
@@ -178,10 +184,11 @@ void pairs(const Options& options) {
     const Cut cut = best_cut(list, 0.2);
     const Cut high = cut_at(list, 0.986);
     print_row(name, "precision >= 0.80 at recall >= 0.20",
-        fmt::format("recall {:.3f} at 0.80; precision {:.3f} at recall {:.3f}",
-                    share(cut.hits - cut.wrong, same[0] + same[1]), 1 - share(high.wrong, high.hits),
-                    share(high.hits - high.wrong, same[0] + same[1])),
-        share(cut.hits - cut.wrong, same[0] + same[1]) >= 0.2);
+              fmt::format("recall {:.3f} at 0.80; precision {:.3f} at recall {:.3f}",
+                          share(cut.hits - cut.wrong, same[0] + same[1]),
+                          1 - share(high.wrong, high.hits),
+                          share(high.hits - high.wrong, same[0] + same[1])),
+              share(cut.hits - cut.wrong, same[0] + same[1]) >= 0.2);
   };
   whole("pairs_dev, all a cached, every b asked, doubles count wrong", scored);
   whole("pairs_dev, the same, hits on unlabelled doubles left out", forgiving);
@@ -210,15 +217,16 @@ void intents(const Options& options) {
     }
   }
   const Cut cut = best_cut(all, 0.03);
-  print_row("intents_dev, 10 % cached (5 samples)", "wrong intent <= 3 % of hits",
+  print_row(
+      "intents_dev, 10 % cached (5 samples)", "wrong intent <= 3 % of hits",
       fmt::format("{:.2f} % wrong at {:.1f} % hits (score >= {:.3f})",
                   100 * share(cut.wrong, cut.hits), 100 * share(cut.hits, asked), cut.threshold),
       cut.hits > 0);
   const Cut shipped = cut_at(all, 0.982);
   print_row("  at the score from which a cold cache trusts at 1 %", "wrong intent <= 3 % of hits",
-      fmt::format("{:.2f} % wrong at {:.1f} % hits", 100 * share(shipped.wrong, shipped.hits),
-                  100 * share(shipped.hits, asked)),
-      share(shipped.wrong, shipped.hits) <= 0.03);
+            fmt::format("{:.2f} % wrong at {:.1f} % hits", 100 * share(shipped.wrong, shipped.hits),
+                        100 * share(shipped.hits, asked)),
+            share(shipped.wrong, shipped.hits) <= 0.03);
 }
 
 void negatives(const Options& options) {
@@ -242,22 +250,26 @@ void negatives(const Options& options) {
   }
   std::string by_kind;
   for (const auto& [kind, counts] : kinds)
-    by_kind += fmt::format("{}{} {}/{}", by_kind.empty() ? "" : ", ", kind, counts.second, counts.first);
+    by_kind +=
+        fmt::format("{}{} {}/{}", by_kind.empty() ? "" : ", ", kind, counts.second, counts.first);
   print_row(fmt::format("own hard negatives ({})", generated.size()), "0 wrong hits",
-      fmt::format("{} wrong hits; {} not vetoed outright", wrong, possible), wrong == 0);
+            fmt::format("{} wrong hits; {} not vetoed outright", wrong, possible), wrong == 0);
   fmt::print("    not vetoed by kind: {}\n", by_kind);
 }
 
 void streams(const Options& options) {
   for (const StreamResult& result : bound_streams(options.questions, {0.005, 0.01, 0.03})) {
     print_row(fmt::format("bound {:.1f} %: {}", 100 * result.delta, result.name),
-        fmt::format("wrong <= {:.1f} %", 100 * result.delta),
-        fmt::format("{:.3f} % of questions, {:.3f} % of {} hits ({} explored)",
-                    100 * result.of_questions(), 100 * result.of_hits(), result.hits,
-                    result.explored),
-        result.of_questions() <= result.delta,
-        {{"delta", result.delta}, {"of_questions", result.of_questions()},
-         {"of_hits", result.of_hits()}, {"hits", result.hits}, {"questions", result.questions}});
+              fmt::format("wrong <= {:.1f} %", 100 * result.delta),
+              fmt::format("{:.3f} % of questions, {:.3f} % of {} hits ({} explored)",
+                          100 * result.of_questions(), 100 * result.of_hits(), result.hits,
+                          result.explored),
+              result.of_questions() <= result.delta,
+              {{"delta", result.delta},
+               {"of_questions", result.of_questions()},
+               {"of_hits", result.of_hits()},
+               {"hits", result.hits},
+               {"questions", result.questions}});
   }
 }
 
@@ -279,9 +291,9 @@ void latency(std::string_view name, Searcher& searcher, std::size_t entries, std
   std::ranges::sort(times);
   const double p50 = times[times.size() / 2], p99 = times[times.size() * 99 / 100];
   print_row(name, goal_us > 0 ? "p99 <= 1 ms" : "",
-      fmt::format("p50 {:.0f} us, p99 {:.0f} us, texts and sketches {:.1f} MiB", p50, p99,
-                  static_cast<double>(cache.bytes()) / 1048576),
-      goal_us <= 0 || p99 <= goal_us, {{"p50_us", p50}, {"p99_us", p99}});
+            fmt::format("p50 {:.0f} us, p99 {:.0f} us, texts and sketches {:.1f} MiB", p50, p99,
+                        static_cast<double>(cache.bytes()) / 1048576),
+            goal_us <= 0 || p99 <= goal_us, {{"p50_us", p50}, {"p99_us", p99}});
 }
 
 }  // namespace
@@ -292,13 +304,20 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
     const auto value = [&] { return i + 1 < argc ? std::string(argv[++i]) : std::string(); };
-    if (name == "--json") options.json = value();
-    else if (name == "--data") options.data = value();
-    else if (name == "--docs") options.docs.push_back(value());
-    else if (name == "--questions") options.questions = std::stoul(value());
-    else if (name == "--show") options.show = true;
+    if (name == "--json")
+      options.json = value();
+    else if (name == "--data")
+      options.data = value();
+    else if (name == "--docs")
+      options.docs.push_back(value());
+    else if (name == "--questions")
+      options.questions = std::stoul(value());
+    else if (name == "--show")
+      options.show = true;
     else {
-      fmt::print(stderr, "bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] [--show]\n");
+      fmt::print(stderr,
+                 "bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] "
+                 "[--show]\n");
       return 2;
     }
   }

@@ -34,8 +34,7 @@ class Sum {
  private:
   void place(std::uint32_t hash, float weight) {
     // The high bits choose the place (any width), the lowest the sign.
-    const std::size_t at =
-        (static_cast<std::uint64_t>(hash & ~1u) * out_.size()) >> 32;
+    const std::size_t at = (static_cast<std::uint64_t>(hash & ~1u) * out_.size()) >> 32;
     out_[at] += (hash & 1) != 0 ? weight : -weight;
   }
 

@@ -32,8 +32,7 @@ std::uint32_t decode(std::string_view text, std::size_t at, std::size_t length) 
   if (length == 1) return byte(0);
   if (length == 2) return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
   if (length == 3) return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
-  return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 |
-         (byte(3) & 0x3F);
+  return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
 }
 
 void append(std::string& out, std::uint32_t point) {
@@ -88,14 +87,36 @@ Char classify(std::uint32_t point) {
     return out;
   }
   switch (point) {
-    case 0x2018: case 0x2019: case 0x02BC: return {Char::kSign, '\'', false, kLatin, point};
-    case 0x201C: case 0x201D: case 0xAB: case 0xBB: return {Char::kSign, '"', false, kLatin, point};
-    case 0x2010: case 0x2011: case 0x2012: case 0x2013: case 0x2014: case 0x2212:
+    case 0x2018:
+    case 0x2019:
+    case 0x02BC:
+      return {Char::kSign, '\'', false, kLatin, point};
+    case 0x201C:
+    case 0x201D:
+    case 0xAB:
+    case 0xBB:
+      return {Char::kSign, '"', false, kLatin, point};
+    case 0x2010:
+    case 0x2011:
+    case 0x2012:
+    case 0x2013:
+    case 0x2014:
+    case 0x2212:
       return {Char::kSign, '-', false, kLatin, point};
-    case 0x20AC: case 0xA3: case 0x20B9: case 0xA5: return {Char::kSign, '$', false, kLatin, point};
-    case 0x3002: case 0xFF0C: case 0x3001: return {Char::kSign, ',', false, kLatin, point};
-    case 0xFF1F: case 0x61F: return {Char::kSign, '?', false, kLatin, point};
-    default: break;
+    case 0x20AC:
+    case 0xA3:
+    case 0x20B9:
+    case 0xA5:
+      return {Char::kSign, '$', false, kLatin, point};
+    case 0x3002:
+    case 0xFF0C:
+    case 0x3001:
+      return {Char::kSign, ',', false, kLatin, point};
+    case 0xFF1F:
+    case 0x61F:
+      return {Char::kSign, '?', false, kLatin, point};
+    default:
+      break;
   }
   const bool blank = point == 0xA0 || point == 0x3000 || (point >= 0x2000 && point <= 0x200F) ||
                      (point >= 0x2028 && point <= 0x202F) || point == 0xFEFF || point == 0x2060;
@@ -131,11 +152,10 @@ class Folding {
   void chunk(const std::vector<Char>& chars) {
     std::size_t first = 0, last = chars.size();
     const auto sign = [&](std::size_t i) { return chars[i].kind == Char::kSign; };
-    while (first < last && sign(first) && chars[first].ascii != '$' &&
-           !(chars[first].ascii == '-' && first + 1 < last &&
-             chars[first + 1].kind == Char::kDigit) &&
-           !(chars[first].ascii == '.' && first + 1 < last &&
-             chars[first + 1].kind == Char::kDigit)) {
+    while (
+        first < last && sign(first) && chars[first].ascii != '$' &&
+        !(chars[first].ascii == '-' && first + 1 < last && chars[first + 1].kind == Char::kDigit) &&
+        !(chars[first].ascii == '.' && first + 1 < last && chars[first + 1].kind == Char::kDigit)) {
       if (chars[first].ascii == '(' || chars[first].ascii == ',') comma_ = true;
       ++first;
     }
@@ -198,11 +218,11 @@ class Folding {
       const bool before_digit = kind(at + 1) == Char::kDigit;
       if (is(at, '$')) {
         const std::uint32_t point = chars[at].point;
-        pending_ = point == 0x20AC ? "euro"
-                   : point == 0xA3 ? "gbp"
+        pending_ = point == 0x20AC   ? "euro"
+                   : point == 0xA3   ? "gbp"
                    : point == 0x20B9 ? "rupee"
-                   : point == 0xA5 ? "yen"
-                                   : "dollar";
+                   : point == 0xA5   ? "yen"
+                                     : "dollar";
       } else if (is(at, '-') && before_digit && !after_word_) {
         minus_ = true;
       } else {
@@ -243,8 +263,10 @@ class Folding {
     while (end < last && chars[end].kind == Char::kLetter) ++end;
     std::string tail;
     for (std::size_t k = i; k < end; ++k) {
-      if (chars[k].ascii != 0) tail += chars[k].ascii;
-      else append(tail, chars[k].point);
+      if (chars[k].ascii != 0)
+        tail += chars[k].ascii;
+      else
+        append(tail, chars[k].point);
     }
     const bool followed_by_digit = digit(end);
     if (tail == "st" || tail == "nd" || tail == "rd" || tail == "th") {
@@ -267,10 +289,11 @@ class Folding {
 
   static bool unit(std::string_view tail) {
     constexpr auto kUnits = std::to_array<std::string_view>(
-        {"kg", "g", "mg", "lb", "lbs", "oz", "km", "cm", "mm", "m", "ft", "l", "ml", "s", "sec",
-         "min", "mins", "h", "hr", "hrs", "ms", "us", "ns", "b", "kb", "mb", "gb", "tb", "kib",
-         "mib", "gib", "w", "kw", "v", "hz", "mhz", "ghz", "px", "c", "f", "rs", "usd", "eur",
-         "gbp", "inr", "mph", "kmh", "am", "pm", "years", "year", "days", "hours", "yrs", "yr"});
+        {"kg",  "g",   "mg",  "lb",  "lbs", "oz",    "km",   "cm",   "mm",    "m",   "ft",
+         "l",   "ml",  "s",   "sec", "min", "mins",  "h",    "hr",   "hrs",   "ms",  "us",
+         "ns",  "b",   "kb",  "mb",  "gb",  "tb",    "kib",  "mib",  "gib",   "w",   "kw",
+         "v",   "hz",  "mhz", "ghz", "px",  "c",     "f",    "rs",   "usd",   "eur", "gbp",
+         "inr", "mph", "kmh", "am",  "pm",  "years", "year", "days", "hours", "yrs", "yr"});
     return std::ranges::find(kUnits, tail) != kUnits.end();
   }
 
@@ -329,8 +352,7 @@ class Folding {
       ++end;
     }
     token_.all_capitals = count >= 2 && upper == count;
-    const std::string_view word_so_far =
-        std::string_view(out_.letters).substr(token_.begin);
+    const std::string_view word_so_far = std::string_view(out_.letters).substr(token_.begin);
     if (tail == "t" && word_so_far.ends_with('n')) {
       const bool keeps_n = word_so_far == "can";
       if (!keeps_n) out_.letters.pop_back();
@@ -344,8 +366,7 @@ class Folding {
       word("not");
       return end;
     }
-    if (tail == "s" || tail == "d" || tail == "ll" || tail == "re" || tail == "ve" ||
-        tail == "m") {
+    if (tail == "s" || tail == "d" || tail == "ll" || tail == "re" || tail == "ve" || tail == "m") {
       close();
       return end;
     }
@@ -355,8 +376,10 @@ class Folding {
 
   void put(const Char& c) {
     if (c.kind == Char::kLetter) ++out_.scripts[c.script];
-    if (c.ascii != 0) out_.letters += c.ascii;
-    else append(out_.letters, c.point);
+    if (c.ascii != 0)
+      out_.letters += c.ascii;
+    else
+      append(out_.letters, c.point);
   }
 
   void open() {

@@ -12,12 +12,12 @@ namespace asahi::llm::text {
 struct Token {
   std::uint32_t begin = 0;  ///< in Folded::letters
   std::uint32_t length = 0;
-  bool capital = false;         ///< first letter is upper case
-  bool all_capitals = false;    ///< two letters or more, all upper case
+  bool capital = false;       ///< first letter is upper case
+  bool all_capitals = false;  ///< two letters or more, all upper case
   bool sentence_start = false;
   bool number = false;
   bool code = false;
-  bool comma_before = false;    ///< a comma, slash, dash or bracket parts it from the word before
+  bool comma_before = false;  ///< a comma, slash, dash or bracket parts it from the word before
 };
 
 struct Folded {

@@ -10,9 +10,9 @@ namespace asahi::llm::text {
 namespace {
 
 constexpr std::array<std::string_view, 23> kClassNames = {
-    "none",    "month",  "weekday", "season",   "ordinal",  "unit", "currency", "programming",
-    "tool",    "format", "protocol", "system",  "company",  "language", "country", "city",
-    "color",   "religion", "planet", "subject", "degree",   "animal", "organ"};
+    "none",  "month",    "weekday",  "season",  "ordinal", "unit",     "currency", "programming",
+    "tool",  "format",   "protocol", "system",  "company", "language", "country",  "city",
+    "color", "religion", "planet",   "subject", "degree",  "animal",   "organ"};
 
 // Calls `visit` with every part of `text` between any of `separators`, without blanks around it.
 template <class Visit>
@@ -147,15 +147,19 @@ WordFacts Lexicon::facts(std::string_view word, std::string_view stem) const {
   const auto usable = [](const Slot* slot) {
     return slot != nullptr && slot->ranked && slot->facts.rank != Rank::kFunction;
   };
-  if (usable(own)) facts.rank = own->facts.rank;
-  else if (usable(base)) facts.rank = base->facts.rank;
+  if (usable(own))
+    facts.rank = own->facts.rank;
+  else if (usable(base))
+    facts.rank = base->facts.rank;
   for (const Slot* slot : {own, base}) {
     if (slot == nullptr || facts.word_class != WordClass::kNone) continue;
     facts.word_class = slot->facts.word_class;
     facts.member = slot->facts.member;
   }
-  if (base != nullptr) facts.groups = base->facts.groups;
-  else if (own != nullptr) facts.groups = own->facts.groups;
+  if (base != nullptr)
+    facts.groups = base->facts.groups;
+  else if (own != nullptr)
+    facts.groups = own->facts.groups;
   return facts;
 }
 

@@ -89,9 +89,9 @@ class Lexicon {
   void add_classes(std::string_view lines);
   void add_phrases(std::string_view lines);
 
-  std::vector<Slot> slots_;            // open addressing, a power of two
-  std::vector<PhraseSlot> phrases_;    // the same
-  std::vector<bool> phrase_starts_;    // by low bits of the first word's hash
+  std::vector<Slot> slots_;          // open addressing, a power of two
+  std::vector<PhraseSlot> phrases_;  // the same
+  std::vector<bool> phrase_starts_;  // by low bits of the first word's hash
 };
 
 /// FNV-1a, 64 bits: places words in tables, never decides that two words are the same one.

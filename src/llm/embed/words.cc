@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::size_t kMaxTokens = 600;
 
-constexpr std::array<std::string_view, 11> kTypeNames = {
-    "statement", "what", "which", "how", "how_many", "how_much_of",
-    "why",       "who",  "when",  "where", "yes_no"};
+constexpr std::array<std::string_view, 11> kTypeNames = {"statement", "what",        "which", "how",
+                                                         "how_many",  "how_much_of", "why",   "who",
+                                                         "when",      "where",       "yes_no"};
 
 constexpr std::array<std::string_view, 12> kLanguages = {
     "en", "es", "fr", "de", "it", "pt", "el", "ru", "semitic", "indic", "th", "cjk"};
@@ -40,21 +40,33 @@ bool one_of(std::string_view word, std::string_view list) {
 }
 
 constexpr std::string_view kAuxiliaries =
-    " is are was were am do does did can could will would shall should may might must has have had ";
+    " is are was were am do does did can could will would shall should may might must has have "
+    "had ";
 
 Role role_of(std::string_view word) {
   struct Entry {
     std::string_view word;
     Role role;
   };
-  static constexpr auto kRoles = std::to_array<Entry>(
-      {{"to", Role::kTo},         {"into", Role::kTo},      {"onto", Role::kTo},
-       {"from", Role::kFrom},     {"than", Role::kThan},    {"by", Role::kBy},
-       {"before", Role::kBefore}, {"after", Role::kAfter},  {"of", Role::kOf},
-       {"for", Role::kFor},       {"in", Role::kIn},        {"on", Role::kIn},
-       {"at", Role::kIn},         {"with", Role::kWith},    {"over", Role::kAbove},
-       {"above", Role::kAbove},   {"under", Role::kBelow},  {"below", Role::kBelow},
-       {"via", Role::kWith}});
+  static constexpr auto kRoles = std::to_array<Entry>({{"to", Role::kTo},
+                                                       {"into", Role::kTo},
+                                                       {"onto", Role::kTo},
+                                                       {"from", Role::kFrom},
+                                                       {"than", Role::kThan},
+                                                       {"by", Role::kBy},
+                                                       {"before", Role::kBefore},
+                                                       {"after", Role::kAfter},
+                                                       {"of", Role::kOf},
+                                                       {"for", Role::kFor},
+                                                       {"in", Role::kIn},
+                                                       {"on", Role::kIn},
+                                                       {"at", Role::kIn},
+                                                       {"with", Role::kWith},
+                                                       {"over", Role::kAbove},
+                                                       {"above", Role::kAbove},
+                                                       {"under", Role::kBelow},
+                                                       {"below", Role::kBelow},
+                                                       {"via", Role::kWith}});
   for (const Entry& entry : kRoles) {
     if (entry.word == word) return entry.role;
   }
@@ -65,14 +77,34 @@ std::string_view number_word(std::string_view word) {
   struct Entry {
     std::string_view word, digits;
   };
-  static constexpr auto kNumbers = std::to_array<Entry>(
-      {{"zero", "0"},     {"two", "2"},       {"three", "3"},       {"four", "4"},
-       {"five", "5"},     {"six", "6"},       {"seven", "7"},       {"eight", "8"},
-       {"nine", "9"},     {"ten", "10"},      {"eleven", "11"},     {"twelve", "12"},
-       {"fifteen", "15"}, {"twenty", "20"},   {"thirty", "30"},     {"forty", "40"},
-       {"fifty", "50"},   {"sixty", "60"},    {"seventy", "70"},    {"eighty", "80"},
-       {"ninety", "90"},  {"hundred", "100"}, {"thousand", "1000"}, {"million", "1000000"},
-       {"billion", "1000000000"}, {"dozen", "12"}, {"half", "0.5"}, {"twice", "2"}});
+  static constexpr auto kNumbers = std::to_array<Entry>({{"zero", "0"},
+                                                         {"two", "2"},
+                                                         {"three", "3"},
+                                                         {"four", "4"},
+                                                         {"five", "5"},
+                                                         {"six", "6"},
+                                                         {"seven", "7"},
+                                                         {"eight", "8"},
+                                                         {"nine", "9"},
+                                                         {"ten", "10"},
+                                                         {"eleven", "11"},
+                                                         {"twelve", "12"},
+                                                         {"fifteen", "15"},
+                                                         {"twenty", "20"},
+                                                         {"thirty", "30"},
+                                                         {"forty", "40"},
+                                                         {"fifty", "50"},
+                                                         {"sixty", "60"},
+                                                         {"seventy", "70"},
+                                                         {"eighty", "80"},
+                                                         {"ninety", "90"},
+                                                         {"hundred", "100"},
+                                                         {"thousand", "1000"},
+                                                         {"million", "1000000"},
+                                                         {"billion", "1000000000"},
+                                                         {"dozen", "12"},
+                                                         {"half", "0.5"},
+                                                         {"twice", "2"}});
   for (const Entry& entry : kNumbers) {
     if (entry.word == word) return entry.digits;
   }
@@ -90,11 +122,11 @@ std::vector<Item> items_of(const Folded& folded, const Lexicon& lexicon) {
   items.reserve(folded.tokens.size());
   for (std::size_t i = 0; i < folded.tokens.size();) {
     const Token& token = folded.tokens[i];
-    const auto found =
-        token.code || token.number
-            ? Lexicon::Phrase{}
-            : lexicon.phrase(folded.tokens.size() - i,
-                             [&](std::size_t k) { return folded.of(folded.tokens[i + k]); });
+    const auto found = token.code || token.number
+                           ? Lexicon::Phrase{}
+                           : lexicon.phrase(folded.tokens.size() - i, [&](std::size_t k) {
+                               return folded.of(folded.tokens[i + k]);
+                             });
     if (found.words > 0) {
       items.push_back({found.replacement, &token});
       i += found.words;
@@ -184,8 +216,9 @@ class Question {
     if (at(i, " how ")) {
       if (at(i + 1, " many much ")) {
         set(QuestionType::kHowMany, i, i + 2);
-      } else if (at(i + 1, " long far old big tall large often fast high deep hard heavy wide "
-                           "early late soon quickly good bad ")) {
+      } else if (at(i + 1,
+                    " long far old big tall large often fast high deep hard heavy wide "
+                    "early late soon quickly good bad ")) {
         set(QuestionType::kHowMuchOf, i, i + 1);
       } else {
         set(QuestionType::kHow, i, i + 1);
@@ -203,12 +236,12 @@ class Question {
     }
     if (at(i, " where ")) return set(QuestionType::kWhere, i, i + 1), true;
     if (!at(i, " what which ")) return false;
-    const QuestionType plain =
-        at(i, " which ") ? QuestionType::kWhich : QuestionType::kWhat;
+    const QuestionType plain = at(i, " which ") ? QuestionType::kWhich : QuestionType::kWhat;
     std::size_t k = i + 1;
-    while (at(k, " is are was were the a an some s would be your best easiest fastest good great "
-                 "quickest simplest different better most effective possible correct right proper "
-                 "only ")) {
+    while (at(k,
+              " is are was were the a an some s would be your best easiest fastest good great "
+              "quickest simplest different better most effective possible correct right proper "
+              "only ")) {
       ++k;
     }
     if (at(k, " way ways method methods steps step approach procedure process tips ") &&
@@ -264,7 +297,10 @@ std::uint8_t language_of(const Folded& folded, const std::vector<Item>& items) {
   std::array<std::size_t, kStops.size()> counts{};
   for (const Item& item : items) {
     if (item.word.size() > 7) continue;
-    english += one_of(item.word, " the of and is to in what how why does are my with for it i a on at do can ") ? 1 : 0;
+    english += one_of(item.word,
+                      " the of and is to in what how why does are my with for it i a on at do can ")
+                   ? 1
+                   : 0;
     for (std::size_t i = 0; i < kStops.size(); ++i) {
       counts[i] += one_of(item.word, kStops[i].words) ? 1 : 0;
     }
@@ -291,8 +327,8 @@ constexpr bool negation(std::string_view word) {
 constexpr bool article(std::string_view word) {
   return word == "the" || word == "a" || word == "an" || word == "my" || word == "your" ||
          word == "our" || word == "his" || word == "her" || word == "their" || word == "its" ||
-         word == "this" || word == "that" || word == "these" || word == "those" ||
-         word == "some" || word == "any";
+         word == "this" || word == "that" || word == "these" || word == "those" || word == "some" ||
+         word == "any";
 }
 
 std::uint8_t weight_of(const Word& word, std::string_view stem) {
@@ -302,10 +338,14 @@ std::uint8_t weight_of(const Word& word, std::string_view stem) {
       word.word_class != WordClass::kOrdinal)
     return 84;
   switch (word.rank) {
-    case Rank::kFunction: return 4;
-    case Rank::kVeryCommon: return 20;
-    case Rank::kCommon: return 44;
-    case Rank::kRare: break;
+    case Rank::kFunction:
+      return 4;
+    case Rank::kVeryCommon:
+      return 20;
+    case Rank::kCommon:
+      return 44;
+    case Rank::kRare:
+      break;
   }
   if (word.is(Word::kName)) return 80;
   // One character of a script without blanks says little.
@@ -376,7 +416,8 @@ Words analyse(std::string_view text) {
       }
     }
     Word word;
-    std::string_view digits = token.number || token.code ? std::string_view{} : number_word(item.word);
+    std::string_view digits =
+        token.number || token.code ? std::string_view{} : number_word(item.word);
     if (token.number) {
       own.assign(item.word);
       // "2.50" is "2.5"; "2.10.0" is a version and stays.
@@ -411,7 +452,8 @@ Words analyse(std::string_view text) {
       if (token.all_capitals && capitals_tell && word.rank == Rank::kRare)
         word.flags |= Word::kName;
       if (token.capital) word.flags |= Word::kCapital;
-      const bool mixed = std::ranges::any_of(item.word, [](char c) { return c >= '0' && c <= '9'; });
+      const bool mixed =
+          std::ranges::any_of(item.word, [](char c) { return c >= '0' && c <= '9'; });
       if (mixed) word.flags |= Word::kName;
     }
     if (out.words.size() == Words::kMaxWords) {

@@ -75,9 +75,9 @@ struct Words {
   static constexpr std::size_t kMaxWords = 96;
 
   std::vector<Word> words;
-  std::string letters;            ///< the stems, one after the other
+  std::string letters;  ///< the stems, one after the other
   QuestionType type = QuestionType::kStatement;
-  std::uint8_t language = 0;      ///< 0: English or unknown; see `language_name`
+  std::uint8_t language = 0;  ///< 0: English or unknown; see `language_name`
   std::uint8_t negations = 0;
   std::uint32_t length = 0;       ///< all words, grammar too
   std::uint64_t normal_form = 0;  ///< of the folded text, every word in its order

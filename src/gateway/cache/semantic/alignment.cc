@@ -188,8 +188,9 @@ bool negated_form(std::string_view a, std::string_view b) {
   if (a.size() > b.size()) std::swap(a, b);
   if (a.size() < 3 || !b.ends_with(a)) return false;
   const std::string_view prefix = b.substr(0, b.size() - a.size());
-  constexpr auto kPrefixes = std::to_array<std::string_view>(
-      {"un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti", "a", "under", "over", "pre", "post"});
+  constexpr auto kPrefixes =
+      std::to_array<std::string_view>({"un", "in", "im", "ir", "il", "dis", "non", "de", "mis",
+                                       "anti", "a", "under", "over", "pre", "post"});
   return std::ranges::find(kPrefixes, prefix) != kPrefixes.end();
 }
 

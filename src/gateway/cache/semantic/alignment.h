@@ -16,7 +16,7 @@ struct Match {
 };
 
 struct Alignment {
-  std::vector<Match> asked;   ///< one per word
+  std::vector<Match> asked;  ///< one per word
   std::vector<Match> cached;
 };
 

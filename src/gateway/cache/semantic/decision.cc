@@ -13,21 +13,36 @@ constexpr double kTie = 0.006;
 
 std::string_view words_for(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kSame: return "the questions agree";
-    case Verdict::kEmpty: return "one side holds no words";
-    case Verdict::kLanguage: return "written in another language";
-    case Verdict::kRest: return "the long texts differ further down";
-    case Verdict::kContext: return "asked in another context";
-    case Verdict::kNumber: return "numbers differ";
-    case Verdict::kCode: return "code or identifiers differ";
-    case Verdict::kName: return "names differ";
-    case Verdict::kClass: return "another unit, date, place, language or tool";
-    case Verdict::kOpposite: return "one says the opposite";
-    case Verdict::kNegation: return "only one is negated";
-    case Verdict::kDirection: return "the direction is reversed";
-    case Verdict::kQuestion: return "another kind of question";
-    case Verdict::kLength: return "one says much more";
-    case Verdict::kWords: return "too many words stand on one side only";
+    case Verdict::kSame:
+      return "the questions agree";
+    case Verdict::kEmpty:
+      return "one side holds no words";
+    case Verdict::kLanguage:
+      return "written in another language";
+    case Verdict::kRest:
+      return "the long texts differ further down";
+    case Verdict::kContext:
+      return "asked in another context";
+    case Verdict::kNumber:
+      return "numbers differ";
+    case Verdict::kCode:
+      return "code or identifiers differ";
+    case Verdict::kName:
+      return "names differ";
+    case Verdict::kClass:
+      return "another unit, date, place, language or tool";
+    case Verdict::kOpposite:
+      return "one says the opposite";
+    case Verdict::kNegation:
+      return "only one is negated";
+    case Verdict::kDirection:
+      return "the direction is reversed";
+    case Verdict::kQuestion:
+      return "another kind of question";
+    case Verdict::kLength:
+      return "one says much more";
+    case Verdict::kWords:
+      return "too many words stand on one side only";
   }
   return "";
 }
@@ -54,10 +69,10 @@ Decision decide(const Question& question, std::span<const Candidate> candidates,
     next.candidate = i;
     next.similarity = candidate.similarity;
     next.matched_query = candidate.query;
-    next.threshold = candidate.task == question.task
-                         ? own_threshold
-                         : std::min(own_threshold,
-                                    tuner.threshold(candidate.task, question.sensitivity));
+    next.threshold =
+        candidate.task == question.task
+            ? own_threshold
+            : std::min(own_threshold, tuner.threshold(candidate.task, question.sensitivity));
     if (candidate.context_digest != question.context_digest) {
       next.verdict = Verdict::kContext;
     } else if (candidate.similarity < next.threshold) {

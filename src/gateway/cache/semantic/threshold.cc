@@ -41,7 +41,9 @@ std::uint16_t pack(double score, bool correct) {
   return static_cast<std::uint16_t>(scaled << 1 | (correct ? 1 : 0));
 }
 
-double log_sigmoid(double x) { return x > 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x)); }
+double log_sigmoid(double x) {
+  return x > 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x));
+}
 
 }  // namespace
 

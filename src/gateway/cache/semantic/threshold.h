@@ -21,8 +21,8 @@ struct Bound {
   double confidence = 0.9;
 };
 
-/// How certain one is that a share of errors seen `wrong` times in `total` lies below: the one-sided
-/// upper limit of a Poisson count (Wilson and Hilferty 1931), never above 1.
+/// How certain one is that a share of errors seen `wrong` times in `total` lies below: the
+/// one-sided upper limit of a Poisson count (Wilson and Hilferty 1931), never above 1.
 double upper_error(double wrong, double total, double confidence);
 
 /// What was learned about one cached entry: the last comparisons of its answer with fresh ones.
@@ -120,8 +120,7 @@ class Evidence {
               const Bound& bound) const;
   void asked();
   /// A fresh answer was compared with the cached one. `trusted`: it would have been served.
-  void observe(std::string_view task, double score, bool correct, bool trusted,
-               const Bound& bound);
+  void observe(std::string_view task, double score, bool correct, bool trusted, const Bound& bound);
   void report(std::string_view task, double score);
 
   std::uint64_t questions() const;

@@ -80,17 +80,17 @@ double ThresholdTuner::threshold(std::string_view task, Sensitivity sensitivity)
   return std::clamp(cell.set + cell.shift, 0.0, 1.0);
 }
 
-Result<void> ThresholdTuner::set(std::string_view task, Sensitivity sensitivity,
-                                 double threshold) {
+Result<void> ThresholdTuner::set(std::string_view task, Sensitivity sensitivity, double threshold) {
   if (!(threshold >= 0 && threshold <= 1)) {
     return fail_field("threshold", fmt::format("a similarity threshold lies between 0 and 1, got "
-                                               "{}", threshold));
+                                               "{}",
+                                               threshold));
   }
   const std::scoped_lock lock(mutex_);
   Row* row = own_row(task);
   if (row == nullptr) {
-    return fail_field("task", fmt::format("at most {} tasks have thresholds of their own",
-                                          kMaxTasks));
+    return fail_field("task",
+                      fmt::format("at most {} tasks have thresholds of their own", kMaxTasks));
   }
   (*row)[static_cast<std::size_t>(sensitivity)] = {threshold, 0, 0};
   return {};

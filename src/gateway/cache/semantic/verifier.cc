@@ -16,7 +16,7 @@ using llm::text::WordClass;
 using llm::text::Words;
 
 constexpr std::array<std::string_view, 15> kVerdicts = {
-    "same", "empty", "language", "rest",     "context",   "number",   "code",  "name",
+    "same",  "empty",    "language", "rest",      "context",  "number", "code", "name",
     "class", "opposite", "negation", "direction", "question", "length", "words"};
 
 // Weight of what both sides say from which a text counts as long.
@@ -33,8 +33,10 @@ constexpr bool topic(WordClass word_class) {
     case WordClass::kAnimal:
     case WordClass::kOrgan:
     case WordClass::kSubject:
-    case WordClass::kDegree: return false;
-    default: return true;
+    case WordClass::kDegree:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -100,10 +102,14 @@ class Judge {
       if (matches[i].credit > 0) continue;
       const Word& word = words.words[i];
       Verdict verdict = Verdict::kSame;
-      if (word.is(Word::kNumber)) verdict = Verdict::kNumber;
-      else if (word.is(Word::kCode)) verdict = Verdict::kCode;
-      else if (topic(word.word_class)) verdict = Verdict::kClass;
-      else if (word.is(Word::kName)) verdict = Verdict::kName;
+      if (word.is(Word::kNumber))
+        verdict = Verdict::kNumber;
+      else if (word.is(Word::kCode))
+        verdict = Verdict::kCode;
+      else if (topic(word.word_class))
+        verdict = Verdict::kClass;
+      else if (word.is(Word::kName))
+        verdict = Verdict::kName;
       // A long text may leave a name out that nothing stands in for.
       if (verdict == Verdict::kName && out_.matched >= kLongText && !stands_in(asked)) {
         ++dropped_names_;

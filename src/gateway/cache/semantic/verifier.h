@@ -17,13 +17,13 @@ enum class Verdict : std::uint8_t {
   kNumber,
   kCode,
   kName,
-  kClass,     ///< another unit, month, country, programming language …
+  kClass,  ///< another unit, month, country, programming language …
   kOpposite,
   kNegation,
   kDirection,
   kQuestion,
   kLength,
-  kWords      ///< too much is said on one side only
+  kWords  ///< too much is said on one side only
 };
 std::string_view to_string(Verdict verdict);
 
@@ -32,7 +32,7 @@ struct Comparison {
   Verdict verdict = Verdict::kSame;
   /// 0 to 1; how likely it is that one answer serves both, by hand-set rules. 0 after a veto.
   float score = 0;
-  float matched = 0;           ///< weight of what stands on both sides
+  float matched = 0;  ///< weight of what stands on both sides
   float asked_only = 0;
   float cached_only = 0;
   /// The word that decided, in `asked` or in `cached`; -1: none.
