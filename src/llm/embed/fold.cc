@@ -152,10 +152,16 @@ class Folding {
   void chunk(const std::vector<Char>& chars) {
     std::size_t first = 0, last = chars.size();
     const auto sign = [&](std::size_t i) { return chars[i].kind == Char::kSign; };
-    while (
-        first < last && sign(first) && chars[first].ascii != '$' &&
-        !(chars[first].ascii == '-' && first + 1 < last && chars[first + 1].kind == Char::kDigit) &&
-        !(chars[first].ascii == '.' && first + 1 < last && chars[first + 1].kind == Char::kDigit)) {
+    // "-5", ".5", "/etc", "~/.profile" and "$5" begin with their sign.
+    const auto keeps = [&](std::size_t i) {
+      if (chars[i].ascii == '$') return true;
+      if (i + 1 >= last) return false;
+      const Char::Kind next = chars[i + 1].kind;
+      if (chars[i].ascii == '-' || chars[i].ascii == '.') return next == Char::kDigit;
+      return (chars[i].ascii == '/' && next == Char::kLetter) ||
+             (chars[i].ascii == '~' && chars[i + 1].ascii == '/');
+    };
+    while (first < last && sign(first) && !keeps(first)) {
       if (chars[first].ascii == '(' || chars[first].ascii == ',') comma_ = true;
       ++first;
     }

@@ -420,10 +420,6 @@ Words analyse(std::string_view text) {
         token.number || token.code ? std::string_view{} : number_word(item.word);
     if (token.number) {
       own.assign(item.word);
-      // "2.50" is "2.5"; "2.10.0" is a version and stays.
-      if (std::ranges::count(own, '.') == 1 && own.ends_with("0") && own.size() > 3 &&
-          own.find('.') + 3 == own.size())
-        own.pop_back();
       word.flags |= Word::kNumber;
     } else if (!digits.empty()) {
       own.assign(digits);

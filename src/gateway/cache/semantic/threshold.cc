@@ -131,10 +131,10 @@ Result<EntryEvidence> EntryEvidence::decode(std::string_view text) {
 
 KindEvidence::KindEvidence() {
   // Belief before anything was seen, by band of log odds from -2 in steps of 0.5; bench_savings
-  // prints what our own generated pairs say to it. A band with 480 right ones is open from
-  // δ = 0.5 % on, one with 240 from 1 %, one with 80 from 3 %.
-  constexpr std::array<double, kBands> kBelief = {0,  0,  0,  0,   0,   0,   0,   10,
-                                                  20, 40, 80, 120, 240, 480, 480, 480};
+  // prints what our own generated pairs say to it. Summed up from below: 90 (δ = 3 %) from 3.5 on,
+  // 250 (1 %) from 4, 480 (0.5 %) from 4.5.
+  constexpr std::array<double, kBands> kBelief = {0, 0,  0,  0,  0,   0,   0,   0,
+                                                  0, 10, 30, 50, 160, 230, 230, 230};
   for (std::size_t i = 0; i < kBands; ++i) bands_[i].correct = kBelief[i];
 }
 

@@ -94,7 +94,12 @@ class Judge {
       if (here && !there) lost = i;
       if (!here && there) won = i;
     }
-    return lost != kNoWord && won != kNoWord && veto(Verdict::kNegation, lost, kNoWord);
+    if (lost == kNoWord || won == kNoWord) return false;
+    // "doesn't the car start" is "does the car not start": only what "and" or a comma parts counts.
+    const std::size_t later = std::max(lost, won);
+    const bool parted = a_.words[later].is(Word::kJoined) &&
+                        c_.words[alignment_.asked[later].other].is(Word::kJoined);
+    return parted && veto(Verdict::kNegation, lost, kNoWord);
   }
 
   bool left_over(const Words& words, const std::vector<Match>& matches, bool asked) {
@@ -223,11 +228,28 @@ class Judge {
   int dropped_names_ = 0;
 };
 
+Comparison compare_in_order(const Words& asked, const Words& cached);
+
 }  // namespace
 
 std::string_view to_string(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)]; }
 
 Comparison compare(const Words& asked, const Words& cached) {
+  // Words are aligned greedily: one order for both directions makes the outcome symmetric.
+  const auto first = [](const Words& a, const Words& b) {
+    return a.words.size() != b.words.size() ? a.words.size() < b.words.size()
+                                            : a.letters <= b.letters;
+  };
+  if (first(asked, cached)) return compare_in_order(asked, cached);
+  Comparison out = compare_in_order(cached, asked);
+  std::swap(out.asked_only, out.cached_only);
+  std::swap(out.asked_word, out.cached_word);
+  return out;
+}
+
+namespace {
+
+Comparison compare_in_order(const Words& asked, const Words& cached) {
   Comparison out;
   const auto veto = [&](Verdict verdict) {
     out.verdict = verdict;
@@ -274,5 +296,7 @@ Comparison compare(const Words& asked, const Words& cached) {
   }
   return out;
 }
+
+}  // namespace
 
 }  // namespace asahi::gateway::semantic
