@@ -52,6 +52,7 @@ class Cache {
   void learn(const Answer& answer, bool correct, const gateway::semantic::Bound& bound);
 
   std::uint64_t answer_of(std::size_t entry) const { return entries_[entry].answer; }
+  const std::string& query_of(std::size_t entry) const { return entries_[entry].query; }
   std::size_t size() const { return entries_.size(); }
   std::size_t bytes() const;
   gateway::semantic::Evidence& evidence() { return evidence_; }

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "base/json.h"
 #include "savings/cache.h"
@@ -73,7 +74,7 @@ struct Cut {
   double threshold = 1;
 };
 Cut best_cut(std::vector<Scored> scored, double wrong_share) {
-  std::ranges::stable_sort(scored, std::greater{}, &Scored::score);
+  std::ranges::sort(scored, std::greater{}, &Scored::score);
   Cut best;
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < scored.size(); ++i) {
@@ -125,7 +126,11 @@ void paraphrases(const Options& options) {
   for (std::size_t i = sentences.size(); i-- > 0 && negatives < 1'000 && i > questions.size();) {
     ++negatives;
     const auto best = cache.best(sentences[i]);
-    if (best.known) scored.push_back({best.decision.score, false});
+    if (!best.known) continue;
+    scored.push_back({best.decision.score, false});
+    if (options.show && best.decision.score > 0.3)
+      fmt::print("  {:.3f} negative | {} | {}\n", best.decision.score, sentences[i],
+                 cache.query_of(best.entry));
   }
   const Cut cut = best_cut(scored, 0.01);
   const double hit = share(cut.hits - cut.wrong, questions.size());
@@ -212,8 +217,11 @@ void intents(const Options& options) {
       ++asked;
       const auto best = cache.best(text_of(lines[order[i]], "text"));
       if (!best.known) continue;
-      all.push_back({best.decision.score, lines[cache.answer_of(best.entry)].at("intent") ==
-                                              lines[order[i]].at("intent")});
+      const auto& matched = lines[cache.answer_of(best.entry)];
+      all.push_back({best.decision.score, matched.at("intent") == lines[order[i]].at("intent")});
+      if (options.show && !all.back().right && best.decision.score > 0.975)
+        fmt::print("  {:.3f} intent | {} | {}\n", best.decision.score,
+                   text_of(lines[order[i]], "text"), text_of(matched, "text"));
     }
   }
   const Cut cut = best_cut(all, 0.03);
@@ -299,6 +307,7 @@ void latency(std::string_view name, Searcher& searcher, std::size_t entries, std
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   Options options;
   if (const char* data = std::getenv("ASAHI_EVAL_DATA")) options.data = data;
   for (int i = 1; i < argc; ++i) {

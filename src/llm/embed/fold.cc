@@ -151,6 +151,7 @@ class Folding {
   /// Takes the blank-free run `chunk`; `chars` are its characters.
   void chunk(const std::vector<Char>& chars) {
     std::size_t first = 0, last = chars.size();
+    after_word_ = false;
     const auto sign = [&](std::size_t i) { return chars[i].kind == Char::kSign; };
     // "-5", ".5", "/etc", "~/.profile" and "$5" begin with their sign.
     const auto keeps = [&](std::size_t i) {
@@ -176,6 +177,9 @@ class Folding {
       --last;
     }
     if (first < last) core(chars, first, last);
+    // "Dr. Ferraro" is one sentence.
+    if (ends_sentence && !out_.tokens.empty() && !out_.question_mark)
+      ends_sentence = !title(out_.of(out_.tokens.back()));
     sentence_ |= ends_sentence;
     comma_ |= ends_comma;
   }
@@ -291,6 +295,12 @@ class Folding {
     close();
     flush_currency();
     return end;
+  }
+
+  static bool title(std::string_view word) {
+    constexpr auto kTitles = std::to_array<std::string_view>(
+        {"dr", "mr", "mrs", "ms", "prof", "st", "sr", "jr", "no", "nr", "vs", "eg", "ie", "etc"});
+    return std::ranges::find(kTitles, word) != kTitles.end();
   }
 
   static bool unit(std::string_view tail) {

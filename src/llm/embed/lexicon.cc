@@ -88,6 +88,8 @@ void Lexicon::add_synonyms(std::string_view lines) {
   std::uint16_t group = 0;
   split(lines, "\n", [&](std::string_view line) {
     ++group;
+    opposed_.resize(group + 1u, false);
+    opposed_[group] = line.find('|') != std::string_view::npos;
     std::uint16_t side = 0;
     split(line, "|", [&](std::string_view words) {
       const auto mark = static_cast<GroupSide>(group * 4 + side++);
@@ -141,7 +143,11 @@ void Lexicon::add_phrases(std::string_view lines) {
 WordFacts Lexicon::facts(std::string_view word, std::string_view stem) const {
   WordFacts facts;
   const Slot* own = find(word_hash(word));
-  if (own != nullptr && own->ranked && own->facts.rank == Rank::kFunction) return own->facts;
+  if (own != nullptr && own->ranked && own->facts.rank == Rank::kFunction) {
+    facts = own->facts;
+    keep_opposed(facts);
+    return facts;
+  }
   const Slot* base = stem == word ? own : find(word_hash(stem));
   // "evening" is not the grammar word "even".
   const auto usable = [](const Slot* slot) {
@@ -160,7 +166,31 @@ WordFacts Lexicon::facts(std::string_view word, std::string_view stem) const {
     facts.groups = base->facts.groups;
   else if (own != nullptr)
     facts.groups = own->facts.groups;
+  // "cheapest" has the opposites of "cheap", "easiest" those of "easy".
+  if (facts.groups[0] == 0 && word.size() > 5 && word.ends_with("est")) {
+    std::string_view positive = word.substr(0, word.size() - 3);
+    const Slot* slot = find(word_hash(positive));
+    if (slot == nullptr && positive.size() > 3 &&
+        positive[positive.size() - 1] == positive[positive.size() - 2]) {
+      positive.remove_suffix(1);
+      slot = find(word_hash(positive));
+    }
+    if (slot != nullptr) {
+      facts.groups = slot->facts.groups;
+      keep_opposed(facts);
+      if (facts.groups[0] != 0) facts.rank = slot->ranked ? slot->facts.rank : Rank::kCommon;
+    }
+  }
   return facts;
+}
+
+void Lexicon::keep_opposed(WordFacts& facts) const {
+  std::array<GroupSide, kGroupsPerWord> kept{};
+  std::size_t count = 0;
+  for (const GroupSide group : facts.groups) {
+    if (group != 0 && opposed_[group / 4]) kept[count++] = group;
+  }
+  facts.groups = kept;
 }
 
 }  // namespace asahi::llm::text

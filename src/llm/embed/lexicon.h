@@ -84,12 +84,14 @@ class Lexicon {
   Slot& slot(std::uint64_t key);
   const Slot* find(std::uint64_t key) const;
   const PhraseSlot* find_phrase(std::uint64_t key) const;
+  void keep_opposed(WordFacts& facts) const;
   void rank(std::string_view words, Rank rank);
   void add_synonyms(std::string_view lines);
   void add_classes(std::string_view lines);
   void add_phrases(std::string_view lines);
 
   std::vector<Slot> slots_;          // open addressing, a power of two
+  std::vector<bool> opposed_;        // by group: it has two sides
   std::vector<PhraseSlot> phrases_;  // the same
   std::vector<bool> phrase_starts_;  // by low bits of the first word's hash
 };

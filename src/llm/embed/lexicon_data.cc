@@ -112,19 +112,19 @@ advantage benefit pro upside merit strength | disadvantage drawback con downside
 positive | negative
 true | false
 hot warm | cold cool
-fast quick rapid speedy swift | slow
-cheap inexpensive affordable | expensive costly
-big large huge great massive giant | small little tiny
-long | short
-tall | short
+fast quick rapid speedy swift faster quicker | slow slower
+cheap inexpensive affordable cheaper | expensive costly pricey
+big large huge great massive giant bigger larger | small little tiny smaller
+long longer | short shorter
+tall taller | short shorter
 thin slim skinny | thick
 fat overweight obese | slim
-rich wealthy | poor
-strong | weak
-easy simple uncomplicated effortless | hard difficult tough challenging
-young | old elderly
-new fresh | old
-safe secure harmless | dangerous unsafe risky insecure harmful
+rich wealthy richer | poor poorer
+strong stronger | weak weaker
+easy simple uncomplicated effortless easier simpler | hard difficult tough challenging harder
+young younger | old elderly older
+new fresh newer | old older
+safe secure harmless safer | dangerous unsafe risky insecure harmful
 legal lawful | illegal unlawful
 possible feasible | impossible
 able capable | unable incapable
@@ -240,7 +240,7 @@ achieve accomplish attain reach
 manage handle administer
 run execute launch operate
 work function operate
-perform conduct execute do
+perform conduct execute
 wait
 approach method technique way strategy procedure means manner process
 step stage phase

@@ -69,7 +69,7 @@ TEST(Words, SeesWhatKindOfQuestionItIs) {
   EXPECT_EQ(analyse("What is the reason for it?").type, QuestionType::kWhy);
   EXPECT_EQ(analyse("Why is it so?").type, QuestionType::kWhy);
   EXPECT_EQ(analyse("Is it so?").type, QuestionType::kYesNo);
-  EXPECT_EQ(analyse("My card is lost, what do I do?").type, QuestionType::kWhat);
+  EXPECT_EQ(analyse("My card is lost, where is it?").type, QuestionType::kWhere);
   EXPECT_EQ(analyse("The card is lost.").type, QuestionType::kStatement);
 }
 

@@ -62,7 +62,10 @@ std::string template_context(std::string_view text, const ContextHints& hints) {
     });
     if (!known && word.rank != llm::text::Rank::kFunction) heavy.push_back(&word);
   }
-  std::ranges::stable_sort(heavy, std::greater{}, &llm::text::Word::weight);
+  // Heaviest first, among equals in their order.
+  std::ranges::sort(heavy, [](const llm::text::Word* a, const llm::text::Word* b) {
+    return a->weight != b->weight ? a->weight > b->weight : a->begin < b->begin;
+  });
   if (heavy.size() > kKeywords) heavy.resize(kKeywords);
   std::string out = hints.task.empty() ? "general" : std::string(hints.task);
   out += " request";

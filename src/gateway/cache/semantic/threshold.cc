@@ -41,10 +41,6 @@ std::uint16_t pack(double score, bool correct) {
   return static_cast<std::uint16_t>(scaled << 1 | (correct ? 1 : 0));
 }
 
-double log_sigmoid(double x) {
-  return x > 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x));
-}
-
 }  // namespace
 
 double upper_error(double wrong, double total, double confidence) {
@@ -84,15 +80,14 @@ double EntryEvidence::error(double score, double prior) const {
   }
   // The curve P(correct) = σ(γ(s − t)): each t and γ weighs as much as it explains what was seen.
   double mass = 0, error = 0;
-  for (const double gamma : {12.0, 25.0, 50.0, 100.0}) {
-    for (int step = 0; step <= 24; ++step) {
-      const double t = 0.3 + step * 0.0325;
-      double likelihood = 0;
+  for (const double gamma : {15.0, 40.0, 100.0}) {
+    for (int step = 0; step <= 16; ++step) {
+      const double t = 0.3 + step * 0.05;
+      double weight = 1;
       for (std::size_t i = 0; i < count_; ++i) {
         const double x = gamma * (seen_[i].score() - t);
-        likelihood += log_sigmoid(seen_[i].correct() ? x : -x);
+        weight /= 1 + std::exp(seen_[i].correct() ? -x : x);
       }
-      const double weight = std::exp(likelihood);
       mass += weight;
       error += weight / (1 + std::exp(gamma * (score - t)));
     }

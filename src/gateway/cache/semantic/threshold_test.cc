@@ -67,7 +67,7 @@ TEST(EntryEvidence, ComesBackAsItWas) {
   const auto read = EntryEvidence::decode(entry.encode());
   ASSERT_TRUE(read);
   EXPECT_EQ(read->encode(), entry.encode());
-  EXPECT_EQ(read->error(0.9, 0.01), entry.error(0.9, 0.01));
+  EXPECT_NEAR(read->error(0.9, 0.01), entry.error(0.9, 0.01), 1e-9);
   for (const std::string_view bad : {"", "2 0 0", "1 300 0", "1 0 40000", "1 0 0 70000"})
     EXPECT_FALSE(EntryEvidence::decode(bad)) << bad;
 }

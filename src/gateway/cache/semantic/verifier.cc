@@ -181,6 +181,13 @@ class Judge {
           return veto(Verdict::kDirection, places[i], order[i]);
       }
     }
+    // "2024-02-03" is not "2024-03-02", nor is "3 of 4" "4 of 3".
+    std::size_t last_number = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (!a_.words[places[i]].is(Word::kNumber)) continue;
+      if (order[i] < last_number) return veto(Verdict::kNumber, places[i], order[i]);
+      last_number = order[i];
+    }
     return swapped(order, places);
   }
 
