@@ -463,8 +463,25 @@ std::vector<std::string> documentation_sentences(const std::vector<std::string>&
   // Spread over all files rather than the first ones.
   Random random(11);
   for (std::size_t i = out.size(); i > 1; --i) std::swap(out[i - 1], out[random.below(i)]);
-  if (out.size() > most) out.resize(most);
-  return out;
+  // Packages copy sentences from each other: of those that share half of their words one stays.
+  std::vector<std::string> kept;
+  std::vector<std::set<std::string>> contents;
+  for (std::string& sentence : out) {
+    if (kept.size() == most) break;
+    std::set<std::string> content;
+    for (std::string& word : words_of(sentence)) {
+      if (word.size() > 3) content.insert(std::move(word));
+    }
+    const bool copied = std::ranges::any_of(contents, [&](const std::set<std::string>& other) {
+      const auto shared = static_cast<std::size_t>(std::ranges::count_if(
+          content, [&](const std::string& word) { return other.contains(word); }));
+      return 2 * shared >= std::min(content.size(), other.size());
+    });
+    if (copied) continue;
+    kept.push_back(std::move(sentence));
+    contents.push_back(std::move(content));
+  }
+  return kept;
 }
 
 std::string paraphrase(std::string_view sentence, Random& random) {

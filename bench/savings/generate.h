@@ -31,7 +31,8 @@ struct Pair {
   std::string kind;
 };
 
-/// Sentences of 6 to 40 words from text files below `folders`, in order of path, without doubles.
+/// Sentences of 6 to 40 words from text files below `folders`, in order of path, without doubles or
+/// near ones.
 std::vector<std::string> documentation_sentences(const std::vector<std::string>& folders,
                                                  std::size_t most);
 
