@@ -1,6 +1,6 @@
-// `bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N]`: the measures of
-// the semantic cache with the local embedder and no model file. Evaluation data is read where it
-// lies and skipped visibly where it does not.
+// `bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] [--only ROWS]
+// [--show]`: the measures of the semantic cache with the local embedder and no model file.
+// Evaluation data is read where it lies and skipped visibly where it does not.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,6 +30,7 @@ struct Options {
   std::vector<std::string> docs;
   std::size_t questions = 50'000;
   bool show = false;
+  std::string only;
 };
 
 json::array rows;
@@ -100,16 +101,17 @@ double share(std::size_t part, std::size_t whole) {
 }
 
 void paraphrases(const Options& options) {
-  const auto sentences = documentation_sentences(options.docs, 1'500);
+  const auto sentences = documentation_sentences(options.docs, 3'000);
   Random random(21);
   ExactScan scan;
   Cache cache(scan);
   std::vector<std::pair<std::string, std::size_t>> questions;
-  for (std::size_t i = 0; i < sentences.size() && cache.size() < 1'000; ++i) {
-    const std::string asked = paraphrase(sentences[i], random);
+  std::size_t used = 0;
+  for (; used < sentences.size() && cache.size() < 1'000; ++used) {
+    const std::string asked = paraphrase(sentences[used], random);
     if (asked.empty()) continue;
     questions.emplace_back(asked, cache.size());
-    cache.put(sentences[i], cache.size());
+    cache.put(sentences[used], cache.size());
   }
   if (questions.size() < 200)
     return skip_row("paraphrases of documentation sentences", "too few sentences found");
@@ -122,9 +124,7 @@ void paraphrases(const Options& options) {
       fmt::print("  miss | {}\n", asked);
   }
   // Random negatives: sentences whose own twin is not cached.
-  std::size_t negatives = 0;
-  for (std::size_t i = sentences.size(); i-- > 0 && negatives < 1'000 && i > questions.size();) {
-    ++negatives;
+  for (std::size_t i = used; i < sentences.size() && i < used + 1'000; ++i) {
     const auto best = cache.best(sentences[i]);
     if (!best.known) continue;
     scored.push_back({best.decision.score, false});
@@ -230,7 +230,7 @@ void intents(const Options& options) {
       fmt::format("{:.2f} % wrong at {:.1f} % hits (score >= {:.3f})",
                   100 * share(cut.wrong, cut.hits), 100 * share(cut.hits, asked), cut.threshold),
       cut.hits > 0);
-  const Cut shipped = cut_at(all, 0.982);
+  const Cut shipped = cut_at(all, 0.98902);
   print_row("  at the score from which a cold cache trusts at 1 %", "wrong intent <= 3 % of hits",
             fmt::format("{:.2f} % wrong at {:.1f} % hits", 100 * share(shipped.wrong, shipped.hits),
                         100 * share(shipped.hits, asked)),
@@ -321,6 +321,8 @@ int main(int argc, char** argv) {
       options.docs.push_back(value());
     else if (name == "--questions")
       options.questions = std::stoul(value());
+    else if (name == "--only")
+      options.only = value();
     else if (name == "--show")
       options.show = true;
     else {
@@ -331,14 +333,19 @@ int main(int argc, char** argv) {
     }
   }
   if (options.docs.empty()) options.docs = {"docs", "src", "/usr/share/doc"};
-  paraphrases(options);
-  pairs(options);
-  intents(options);
-  negatives(options);
-  streams(options);
-  ExactScan few, many;
-  latency("lookup at 1,000 entries: embed, exact scan, verify", few, 1'000, 5'000, 1'000);
-  latency("lookup at 100,000 entries by exact scan (no index)", many, 100'000, 200, 0);
+  const auto wanted = [&](std::string_view name) {
+    return options.only.empty() || options.only.find(name) != std::string::npos;
+  };
+  if (wanted("negatives")) negatives(options);
+  if (wanted("paraphrases")) paraphrases(options);
+  if (wanted("pairs")) pairs(options);
+  if (wanted("intents")) intents(options);
+  if (wanted("streams")) streams(options);
+  if (wanted("latency")) {
+    ExactScan few, many;
+    latency("lookup at 1,000 entries: embed, exact scan, verify", few, 1'000, 5'000, 1'000);
+    latency("lookup at 100,000 entries by exact scan (no index)", many, 100'000, 200, 0);
+  }
   if (!options.json.empty()) {
     std::ofstream(options.json) << json::serialize(json::object{{"rows", rows}}) << "\n";
   }

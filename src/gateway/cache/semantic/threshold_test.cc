@@ -80,15 +80,15 @@ TEST(KindEvidence, HoldsMoreTheBetterTheScore) {
     EXPECT_LE(kind.error(score, bound), before) << score;
     before = kind.error(score, bound);
   }
-  EXPECT_LE(kind.error(0.985, bound), 0.01);
+  EXPECT_LE(kind.error(0.99, bound), 0.01);
   EXPECT_GT(kind.error(0.95, bound), 0.01);
 }
 
 TEST(KindEvidence, AFewErrorsOutweighTheBelief) {
   KindEvidence kind;
   const Bound bound;
-  for (int i = 0; i < 6; ++i) kind.add(0.985, false);
-  EXPECT_GT(kind.error(0.985, bound), 0.01);
+  for (int i = 0; i < 6; ++i) kind.add(0.99, false);
+  EXPECT_GT(kind.error(0.99, bound), 0.01);
 }
 
 TEST(KindEvidence, EarnsTrustAtLowScores) {
