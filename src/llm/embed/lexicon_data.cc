@@ -122,8 +122,8 @@ fat overweight obese | slim
 rich wealthy richer | poor poorer
 strong stronger | weak weaker
 easy simple uncomplicated effortless easier simpler | hard difficult tough challenging harder
-young younger | old elderly older
-new fresh newer | old older
+young younger youngest | old elderly older oldest
+new fresh newer newest | old older oldest
 safe secure harmless safer | dangerous unsafe risky insecure harmful
 legal lawful | illegal unlawful
 possible feasible | impossible
@@ -301,7 +301,7 @@ different distinct diverse various difference differ distinguish distinction dif
 separate individual
 modern contemporary
 cutting-edge state-of-the-art advanced modern latest
-latest newest recent
+latest recent
 effective efficient effectively efficiently
 quickly fast rapidly quick soon
 immediately instantly instant

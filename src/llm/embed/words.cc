@@ -127,7 +127,15 @@ std::vector<Item> items_of(const Folded& folded, const Lexicon& lexicon) {
                            : lexicon.phrase(folded.tokens.size() - i, [&](std::size_t k) {
                                return folded.of(folded.tokens[i + k]);
                              });
-    if (found.words > 0) {
+    // "US" and "IT" in capitals, in a text that is not, are no grammar.
+    const bool shouted = folded.tokens.size() > 1 && folded.tokens[i == 0 ? 1 : i - 1].all_capitals;
+    if (token.all_capitals && !shouted && folded.of(token) == "us") {
+      items.push_back({"usa", &token});
+      ++i;
+    } else if (token.all_capitals && !shouted && folded.of(token) == "it") {
+      items.push_back({"information-technology", &token});
+      ++i;
+    } else if (found.words > 0) {
       items.push_back({found.replacement, &token});
       i += found.words;
     } else {

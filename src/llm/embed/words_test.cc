@@ -89,6 +89,13 @@ TEST(Words, GivesThingsTheRoleOfTheirPreposition) {
   EXPECT_EQ(word_of(words, "bergen")->role, Role::kTo);
 }
 
+TEST(Words, CapitalsMakeAWordOfGrammarAName) {
+  EXPECT_EQ(stems("How long does a US transfer take?"),
+            stems("How long does a USA transfer take?"));
+  EXPECT_NE(stems("Does an IT firm hire?"), stems("Does it hire a firm?"));
+  EXPECT_EQ(stems("TELL US MORE"), stems("tell us more"));
+}
+
 TEST(Words, KeepsCodeWhole) {
   const Words words = analyse("What does `a + b` do in foo_bar()?");
   ASSERT_NE(word_of(words, "a+b"), nullptr);

@@ -25,7 +25,7 @@ std::string plain(std::string_view text) {
       out += static_cast<char>(c - 'A' + 'a');
     } else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || u >= 0x80) {
       out += c;
-    } else if (!out.empty() && (c == '.' || c == '-') && out.back() != ' ') {
+    } else if (c == '.' || c == '-') {
       out += c;  // 3.5, -2: kept where a digit follows
     } else if (!out.empty() && out.back() != ' ') {
       out += ' ';
