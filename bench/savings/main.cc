@@ -31,6 +31,7 @@ struct Options {
   std::size_t questions = 50'000;
   bool show = false;
   std::string only;
+  std::vector<double> deltas;
 };
 
 json::array rows;
@@ -266,7 +267,7 @@ void negatives(const Options& options) {
 }
 
 void streams(const Options& options) {
-  for (const StreamResult& result : bound_streams(options.questions, {0.005, 0.01, 0.03})) {
+  const auto print = [](const StreamResult& result) {
     print_row(fmt::format("bound {:.1f} %: {}", 100 * result.delta, result.name),
               fmt::format("wrong <= {:.1f} %", 100 * result.delta),
               fmt::format("{:.3f} % of questions, {:.3f} % of {} hits ({} explored)",
@@ -278,7 +279,8 @@ void streams(const Options& options) {
                {"of_hits", result.of_hits()},
                {"hits", result.hits},
                {"questions", result.questions}});
-  }
+  };
+  for (const double delta : options.deltas) bound_streams(options.questions, delta, print);
 }
 
 /// Embed, search in `searcher`, verify: the path of one lookup. The searcher is filled here.
@@ -321,6 +323,8 @@ int main(int argc, char** argv) {
       options.docs.push_back(value());
     else if (name == "--questions")
       options.questions = std::stoul(value());
+    else if (name == "--delta")
+      options.deltas.push_back(std::stod(value()));
     else if (name == "--only")
       options.only = value();
     else if (name == "--show")
@@ -332,6 +336,7 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
+  if (options.deltas.empty()) options.deltas = {0.005, 0.01, 0.03};
   if (options.docs.empty()) options.docs = {"docs", "src", "/usr/share/doc"};
   const auto wanted = [&](std::string_view name) {
     return options.only.empty() || options.only.find(name) != std::string::npos;

@@ -109,14 +109,14 @@ StreamResult texts(std::size_t length, double delta) {
   Bound bound;
   bound.delta = delta;
   const std::vector<Pair> traps = hard_negatives(2'000, 3);
-  constexpr std::size_t kTopics = 400;
+  constexpr std::size_t kTopics = 250;
   StreamResult out{"texts", delta, length};
   // Answers: the topic's number; each text of a trap has its own.
   for (std::size_t i = 0; i < length; ++i) {
     std::string query;
     std::uint64_t truth = 0;
     if (random.below(8) == 0) {
-      const std::size_t at = random.below(400) * (traps.size() / 400);
+      const std::size_t at = random.below(200) * (traps.size() / 200);
       const bool cached = random.below(2) == 0;
       query = cached ? traps[at].cached : traps[at].asked;
       truth = std::hash<std::string>{}(query) | 1ull << 63;
@@ -139,14 +139,15 @@ StreamResult texts(std::size_t length, double delta) {
       cache.learn(answer, correct, bound);
       if (correct) continue;
     }
-    if (cache.size() < 2'000) cache.put(query, truth);
+    if (cache.size() < 1'000) cache.put(query, truth);
   }
   return out;
 }
 
 }  // namespace
 
-std::vector<StreamResult> bound_streams(std::size_t length, const std::vector<double>& deltas) {
+void bound_streams(std::size_t length, double delta,
+                   const std::function<void(const StreamResult&)>& each) {
   constexpr std::size_t kEntries = 500;
   struct Named {
     std::string name;
@@ -163,13 +164,9 @@ std::vector<StreamResult> bound_streams(std::size_t length, const std::vector<do
       {"betrayal after 1,000 good ones", betrayal(kEntries, 1'000, 1'000), kEntries},
       {"betrayal, always new entries", betrayal(50'000, 5'000, 5'000), 50'000},
       {"poison only", poison(kEntries), kEntries}};
-  std::vector<StreamResult> out;
-  for (const double delta : deltas) {
-    for (const Named& world : worlds)
-      out.push_back(run(world.name, world.world, world.entries, length, delta));
-    out.push_back(texts(length, delta));
-  }
-  return out;
+  for (const Named& world : worlds)
+    each(run(world.name, world.world, world.entries, length, delta));
+  each(texts(length, delta));
 }
 
 }  // namespace asahi::savings

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
-#include <vector>
 
 namespace asahi::savings {
 
@@ -16,9 +16,10 @@ struct StreamResult {
   }
 };
 
-/// Streams of `length` questions whose truth is known, each against every δ of `deltas`: worlds of
+/// Streams of `length` questions whose truth is known, against one δ: worlds of
 /// scores (benign, scores that promise too much, entries that turn, a stream that lures the cache
 /// into trust and then betrays it) and one of texts through the whole path.
-std::vector<StreamResult> bound_streams(std::size_t length, const std::vector<double>& deltas);
+void bound_streams(std::size_t length, double delta,
+                   const std::function<void(const StreamResult&)>& each);
 
 }  // namespace asahi::savings
