@@ -332,7 +332,7 @@ int main(int argc, char** argv) {
     else {
       fmt::print(stderr,
                  "bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] "
-                 "[--show]\n");
+                 "[--only ROWS] [--delta D]... [--show]\n");
       return 2;
     }
   }
