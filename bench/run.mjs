@@ -18,6 +18,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   idle      memory without work
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
+  savings   right and wrong hits of the semantic cache, its error bound, lookup time (alone; takes --json, --data)
   micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
   vector    vector search in this process beside hnswlib: searches/s, recall, p99, memory (2 minutes)
 
