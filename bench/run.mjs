@@ -18,7 +18,9 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   idle      memory without work
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
+  savings   right and wrong hits of the semantic cache, its error bound, lookup time (alone; takes --json, --data)
   micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
+  vector    vector search in this process beside hnswlib: searches/s, recall, p99, memory (2 minutes)
 
   --rounds N    rounds of interleaved runs (default 5)
   --seconds S   length of one run (default 2)
@@ -42,7 +44,9 @@ if (values.help) {
   process.stdout.write(kUsage);
   process.exit(0);
 }
-const known = [...Object.keys(measures), "micro"];
+// These are programs of their own.
+const programs = { micro, vector };
+const known = [...Object.keys(measures), ...Object.keys(programs)];
 const wanted = positionals.length > 0 ? positionals : known;
 const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
@@ -69,6 +73,11 @@ function micro() {
     return;
   }
   console.log(`\n${execFileSync(program, ["--benchmark_min_time=0.3"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })}`);
+}
+
+function vector() {
+  console.log("");
+  execFileSync("build/release/bench/bench_vector", { stdio: ["ignore", "inherit", "inherit"] });
 }
 
 /** Starts only what the wanted measures need: idle neighbours take memory bandwidth, not time, but starts do. */
@@ -99,10 +108,10 @@ console.log(`${about.cpu}, ${about.cpus} CPUs, ${about.memory_gib} GiB, Linux ${
 console.log(`medians of ${settings.rounds} interleaved rounds of ${settings.seconds} s${values.realtime ? ", real-time scheduling" : ""}\n`);
 const results = [];
 try {
-  if (wanted.some((name) => name !== "micro")) {
+  if (wanted.some((name) => name in measures)) {
     const running = await contestants();
     console.log("| Measure | Target | Measured | Met | |\n|---|---|---|---|---|");
-    for (const name of wanted.filter((each) => each !== "micro")) {
+    for (const name of wanted.filter((each) => each in measures)) {
       await sleep(300);
       const rows = await measures[name](running, settings);
       for (const row of rows) {
@@ -111,7 +120,7 @@ try {
       }
     }
   }
-  if (wanted.includes("micro")) micro();
+  for (const [name, run] of Object.entries(programs)) if (wanted.includes(name)) run();
   if (values.json) writeFileSync(values.json, JSON.stringify({ machine: about, settings, results }, null, 2));
 } catch (error) {
   process.stderr.write(`bench: ${error.message}\n`);

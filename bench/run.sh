@@ -3,6 +3,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 die() { printf 'bench: %s\n' "$*" >&2; exit 1; }
+# The semantic cache's measures need no server, nginx or Node.
+if [ "${1:-}" = savings ]; then
+  shift
+  [ -x build/release/bench/bench_savings ] || die "build/release/bench/bench_savings is missing: run ./dev build first"
+  exec build/release/bench/bench_savings "$@"
+fi
 for program in build/release/asahi build/release/bench/bench_load build/release/bench/bench_upstream; do
   [ -x "$program" ] || die "$program is missing: run ./dev build first"
 done

@@ -8,7 +8,7 @@ import sys
 LAYERS = {
     "base": 0, "telemetry": 1, "net": 2,
     "storage/sql": 3, "storage/cache": 3, "storage/object": 3, "storage/vector": 3, "storage/columnar": 3, "storage/stream": 3,
-    "jobs": 4, "llm": 4, "identity": 4,
+    "storage/vector/open": 4, "jobs": 4, "llm": 4, "identity": 4,
     "gateway": 5, "memory": 5, "workflow": 5,
     "twin": 6, "server": 7,
 }

@@ -1,0 +1,218 @@
+#include "llm/embed/text_embedder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "llm/embed/feature_hash.h"
+#include "llm/mock_answer.h"
+
+namespace asahi::llm {
+namespace {
+
+// Raised whenever the words, weights or features behind the local vectors change: stored vectors of
+// an older version are then another model's.
+constexpr int kLocalVersion = 1;
+// Chosen so that paraphrases of our own making have the similarities that §3.3 expects of them.
+constexpr double kLocalExponent = 0.5;
+
+class LocalEmbedder final : public TextEmbedder {
+ public:
+  explicit LocalEmbedder(std::size_t width)
+      : traits_{fmt::format("local-{}/{}", kLocalVersion, width), width, kLocalExponent} {}
+
+  const EmbedderTraits& traits() const override { return traits_; }
+
+  std::optional<Embedded> try_embed(std::string_view text) override {
+    auto vector = std::make_shared<std::vector<float>>(traits_.width);
+    text::hash_features(text::analyse(text), *vector);
+    return Embedded{std::move(vector), &traits_};
+  }
+
+  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose,
+                                    CallContext) override {
+    std::vector<Embedded> out;
+    out.reserve(texts.size());
+    for (const std::string& text : texts) out.push_back(*try_embed(text));
+    co_return out;
+  }
+
+ private:
+  const EmbedderTraits traits_;
+};
+
+class MockTextEmbedder final : public TextEmbedder {
+ public:
+  MockTextEmbedder(std::uint64_t seed, std::size_t width)
+      : seed_(seed), traits_{fmt::format("mock-{}/{}", seed, width), width, 1} {}
+
+  const EmbedderTraits& traits() const override { return traits_; }
+
+  std::optional<Embedded> try_embed(std::string_view text) override {
+    mock::Random random = mock::Random::of(seed_, text);
+    auto vector = std::make_shared<std::vector<float>>(traits_.width);
+    for (float& x : *vector) x = static_cast<float>(random.uniform(-1, 1));
+    if (!make_unit(*vector)) vector->front() = 1;
+    return Embedded{std::move(vector), &traits_};
+  }
+
+  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose,
+                                    CallContext) override {
+    std::vector<Embedded> out;
+    out.reserve(texts.size());
+    for (const std::string& text : texts) out.push_back(*try_embed(text));
+    co_return out;
+  }
+
+ private:
+  const std::uint64_t seed_;
+  const EmbedderTraits traits_;
+};
+
+class FallbackEmbedder final : public TextEmbedder {
+ public:
+  explicit FallbackEmbedder(std::vector<std::unique_ptr<TextEmbedder>> chain)
+      : chain_(std::move(chain)) {}
+
+  const EmbedderTraits& traits() const override { return chain_.front()->traits(); }
+
+  std::optional<Embedded> try_embed(std::string_view text) override {
+    return chain_.front()->try_embed(text);
+  }
+
+  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose purpose,
+                                    CallContext context) override {
+    Error last;
+    for (const auto& embedder : chain_) {
+      auto done = co_await embedder->embed(texts, purpose, context);
+      if (done) co_return done;
+      last = std::move(done.error());
+      if (last.code == Errc::kCancelled || last.code == Errc::kInvalidArgument) break;
+    }
+    co_return std::unexpected(std::move(last));
+  }
+
+ private:
+  std::vector<std::unique_ptr<TextEmbedder>> chain_;
+};
+
+}  // namespace
+
+double EmbedderTraits::similarity(double cosine) const {
+  const double positive = std::clamp(cosine, 0.0, 1.0);
+  return exponent == 1 ? positive : std::pow(positive, exponent);
+}
+
+double cosine(std::span<const float> a, std::span<const float> b) {
+  if (a.size() != b.size()) return 0;
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return std::clamp(sum, -1.0, 1.0);
+}
+
+std::vector<double> cosines(std::span<const float> a, std::span<const float> rows) {
+  std::vector<double> out;
+  if (a.empty()) return out;
+  out.reserve(rows.size() / a.size());
+  for (std::size_t at = 0; at + a.size() <= rows.size(); at += a.size())
+    out.push_back(cosine(a, rows.subspan(at, a.size())));
+  return out;
+}
+
+Result<void> make_unit(std::span<float> vector) {
+  double square = 0;
+  for (const float x : vector) square += static_cast<double>(x) * x;
+  if (!(square > 1e-24) || !std::isfinite(square)) {
+    return fail(Errc::kUpstream,
+                "an embedding has no direction (all zero or not finite); its model cannot be used "
+                "for the semantic cache");
+  }
+  const double scale = 1 / std::sqrt(square);
+  for (float& x : vector) x = static_cast<float>(x * scale);
+  return {};
+}
+
+std::unique_ptr<TextEmbedder> make_local_embedder(std::size_t width) {
+  return std::make_unique<LocalEmbedder>(std::clamp<std::size_t>(width, 64, 4096));
+}
+
+std::unique_ptr<TextEmbedder> make_mock_text_embedder(std::uint64_t seed, std::size_t width) {
+  return std::make_unique<MockTextEmbedder>(seed, std::max<std::size_t>(width, 2));
+}
+
+std::unique_ptr<TextEmbedder> make_fallback_embedder(
+    std::vector<std::unique_ptr<TextEmbedder>> chain) {
+  if (chain.empty()) chain.push_back(make_local_embedder());
+  return std::make_unique<FallbackEmbedder>(std::move(chain));
+}
+
+MemoEmbedder::MemoEmbedder(std::unique_ptr<TextEmbedder> inner, std::size_t capacity)
+    : inner_(std::move(inner)), capacity_(capacity) {}
+
+std::optional<Embedded> MemoEmbedder::find(std::string_view text) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = index_.find(text);
+  if (found == index_.end()) return std::nullopt;
+  items_.splice(items_.begin(), items_, found->second);
+  return found->second->value;
+}
+
+void MemoEmbedder::keep(std::string text, Embedded value) {
+  // Long texts are not asked twice often enough to be worth their room.
+  constexpr std::size_t kLongest = 4'096;
+  if (capacity_ == 0 || text.size() > kLongest || value.traits != &inner_->traits()) return;
+  const std::scoped_lock lock(mutex_);
+  if (index_.contains(text)) return;
+  items_.push_front({std::move(text), std::move(value)});
+  index_.emplace(items_.front().text, items_.begin());
+  if (items_.size() <= capacity_) return;
+  index_.erase(items_.back().text);
+  items_.pop_back();
+}
+
+std::size_t MemoEmbedder::size() const {
+  const std::scoped_lock lock(mutex_);
+  return items_.size();
+}
+
+std::optional<Embedded> MemoEmbedder::try_embed(std::string_view text) {
+  if (auto known = find(text)) return known;
+  auto made = inner_->try_embed(text);
+  if (made) keep(std::string(text), *made);
+  return made;
+}
+
+Task<std::vector<Embedded>> MemoEmbedder::embed(std::vector<std::string> texts,
+                                                EmbedPurpose purpose, CallContext context) {
+  // Documents come once: only queries are worth remembering.
+  if (purpose == EmbedPurpose::kDocument) {
+    co_return co_await inner_->embed(std::move(texts), purpose, std::move(context));
+  }
+  std::vector<Embedded> out(texts.size());
+  std::vector<std::string> missing;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (auto known = find(texts[i])) {
+      out[i] = std::move(*known);
+    } else {
+      missing.push_back(texts[i]);
+      places.push_back(i);
+    }
+  }
+  if (missing.empty()) co_return out;
+  auto made = co_await inner_->embed(missing, purpose, context);
+  if (!made) co_return std::unexpected(std::move(made.error()));
+  const bool mixed = missing.size() < texts.size() && made->front().traits != &inner_->traits();
+  if (mixed) {
+    // A fallback answered: what is remembered is another model's. All anew, of one model.
+    co_return co_await inner_->embed(std::move(texts), purpose, std::move(context));
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    out[places[i]] = (*made)[i];
+    keep(std::move(missing[i]), std::move((*made)[i]));
+  }
+  co_return out;
+}
+
+}  // namespace asahi::llm
