@@ -303,9 +303,8 @@ Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
   });
   if (entries.empty()) co_return;
   std::vector<semantic::EntryRow> stored = entries;
-  // Vectors that can be had again at any time take no room in the database.
-  for (semantic::EntryRow& row : stored) {
-    if (parts_.embedder.try_embed(row.query)) row.vector.clear();
+  if (!options_.store_vectors) {
+    for (semantic::EntryRow& row : stored) row.vector.clear();
   }
   if (auto put = co_await rows_.put(std::move(stored)); !put) {
     logger_.warning("answers are not kept in the semantic cache",
@@ -316,6 +315,13 @@ Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
 }
 
 Aw<void> SemanticCache::add(std::vector<semantic::EntryRow> entries) {
+  co_await net::run_blocking(background_, [&] {
+    for (semantic::EntryRow& row : entries) {
+      if (!row.vector.empty()) continue;
+      if (auto embedded = parts_.embedder.try_embed(row.query)) row.vector = *embedded->vector;
+    }
+    return true;
+  });
   std::map<std::string, std::vector<vector::Item>> by_org;
   std::vector<std::string> texts;
   std::vector<std::size_t> waiting;

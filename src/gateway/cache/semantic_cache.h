@@ -42,6 +42,9 @@ class SemanticCache {
     std::size_t max_query_bytes = 4'000;
     std::size_t max_queued = 1'000;  ///< answers on their way into the cache; more are not kept
     double quality_penalty = 2.0;    ///< quality_penalty_weight
+    /// Vectors stand in SQL too: they cost a vendor's call. Those of the local embedder are made
+    /// anew.
+    bool store_vectors = false;
     semantic::Bound bound;
     /// How often what was learned is written and what other processes added is read.
     std::chrono::milliseconds refresh{5'000};
