@@ -8,8 +8,13 @@
 #include <cstdint>
 
 namespace asahi {
+namespace {
 
-void take_short_turns() {
+constexpr std::uint64_t kShortTurn = 100'000;  // nanoseconds, the least there is
+/// Longer than a loop's: what has the shorter turn may take the processor at once.
+constexpr std::uint64_t kBackgroundTurn = 400'000;
+
+void take_turns_of(std::uint64_t nanoseconds) {
   // struct sched_attr of sched_setattr(2), which glibc does not declare.
   struct {
     std::uint32_t size = 48, policy = 0;
@@ -21,13 +26,17 @@ void take_short_turns() {
   static_assert(sizeof turns == 48);
   if (::syscall(SYS_sched_getattr, 0, &turns, sizeof turns, 0) != 0) return;
   if (turns.policy != SCHED_OTHER) return;  // real time knows no turns
-  turns.runtime = 100'000;                  // nanoseconds, the least there is
+  turns.runtime = nanoseconds;
   ::syscall(SYS_sched_setattr, 0, &turns, 0);
 }
 
+}  // namespace
+
+void take_short_turns() { take_turns_of(kShortTurn); }
+
 void work_in_background(int nice) {
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
-  take_short_turns();
+  take_turns_of(kBackgroundTurn);
 }
 
 }  // namespace asahi

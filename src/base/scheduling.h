@@ -8,8 +8,9 @@ namespace asahi {
 /// and where it is forbidden nothing changes.
 void take_short_turns();
 
-/// For a thread whose work nobody waits for: a low weight (`nice`, 1 to 19) and short turns, so
-/// that requests which share its processor, of this process or of another, are not held up by it.
+/// For a thread whose work nobody waits for: a low weight (`nice`, 1 to 19) and turns of less than
+/// a millisecond, so that requests which share its processor, of this process or of another, are
+/// not held up by it.
 void work_in_background(int nice);
 
 }  // namespace asahi

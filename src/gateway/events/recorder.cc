@@ -55,7 +55,7 @@ bool EventRecorder::flush(std::chrono::milliseconds limit) {
 }
 
 void EventRecorder::run() {
-  take_short_turns();
+  work_in_background(1);  // soon, for the queue is bounded
   std::vector<InferenceEvent> batch;
   std::string lines;
   auto last_sync = std::chrono::steady_clock::now();

@@ -339,9 +339,11 @@ TEST(Revocation, ReachesAnotherProcessThroughRedisWithinASecond) {
       "/governance/api-keys", {{"org_id", "acme"}, {"scopes", {"infer"}}}, testing::as_operator());
   ASSERT_EQ(created.status, 201) << created.body;
   const auto key = testing::bearer(created.text("api_key"));
-  ASSERT_EQ(two.post("/infer", {}, key).status, 200);
-  ASSERT_EQ(two.post("/infer", {}, key).status, 200);
-  EXPECT_FALSE(two.suspended);
+  // Until it is remembered there: the news of the new key may come in between and make it forget.
+  do {
+    ASSERT_EQ(two.post("/infer", {}, key).status, 200);
+  } while (two.suspended && std::chrono::steady_clock::now() < give_up);
+  ASSERT_FALSE(two.suspended);
   ASSERT_EQ(one.del("/governance/api-keys/" + created.text("prefix") + "?org_id=acme",
                     testing::as_operator())
                 .status,

@@ -30,7 +30,7 @@ class RealProvider : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     const fs::path tests = fs::path(ASAHI_SOURCE_DIR) / "tests/e2e";
-    const std::string node = "/usr/bin/node";
+    const std::string node = ASAHI_NODE;
     if (!fs::exists(node) || !fs::exists(tests / "node_modules/oidc-provider")) {
       GTEST_SKIP() << "needs " << node << " and 'npm ci' in tests/e2e";
     }
@@ -69,8 +69,9 @@ class RealProvider : public ::testing::TestWithParam<const char*> {
         {"redirectUris", json::array{gateway_ + "/auth/oidc/test/callback"}},
         {"auto", "jane"},
         {"alg", GetParam()}};
-    process_ = sql::testing::spawn(
-        {node, tests / "identity/oidc_provider.mjs", json::serialize(settings)}, log());
+    process_ =
+        sql::testing::spawn({node, tests / "identity/oidc_provider.mjs", json::serialize(settings)},
+                            log(), sql::testing::Account::kOwn);
     ASSERT_NE(process_, 0);
     const auto until = std::chrono::steady_clock::now() + 60s;
     while (sql::testing::tail_of(log()).find("{\"issuer\"") == std::string::npos) {

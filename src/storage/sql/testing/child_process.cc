@@ -49,12 +49,12 @@ int free_port() {
   return port;
 }
 
-pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
+pid_t spawn(const std::vector<std::string>& command, const std::string& log, Account as) {
   // Everything that allocates happens before fork: the child of a process with threads must not.
   std::vector<char*> arguments;
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  const passwd* account = other_account();
+  const passwd* account = as == Account::kServer ? other_account() : nullptr;
   const uid_t user = account == nullptr ? 0 : account->pw_uid;
   const gid_t group = account == nullptr ? 0 : account->pw_gid;
   char language[] = "LC_ALL=C";
