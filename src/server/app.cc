@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
@@ -40,28 +41,22 @@ class FolderLock {
       return fail(Errc::kUnavailable,
                   fmt::format("cannot create the data folder {}: {}", dir, error.message()));
     const std::string path = dir + "/asahi.lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (file < 0)
+    File file = File::open(path, O_RDWR | O_CREAT);
+    if (!file)
       return fail(Errc::kUnavailable, fmt::format("cannot write below the data folder {}", dir));
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
       return fail(
           Errc::kUnavailable,
           fmt::format(
               "another asahi process uses the data folder {}; set ASAHI_DATA_DIR to another one",
               dir));
     }
-    return FolderLock(file);
-  }
-  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  FolderLock& operator=(FolderLock&&) = delete;
-  ~FolderLock() {
-    if (file_ >= 0) ::close(file_);
+    return FolderLock(std::move(file));
   }
 
  private:
-  explicit FolderLock(int file) : file_(file) {}
-  int file_;
+  explicit FolderLock(File file) : file_(std::move(file)) {}
+  File file_;
 };
 
 http::Headers security_headers(const gateway::GatewayConfig& config) {

@@ -15,21 +15,6 @@ namespace {
 
 std::string reason() { return std::strerror(errno); }
 
-/// Closes on leaving the scope.
-class File {
- public:
-  explicit File(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 Result<EventLog> EventLog::open(std::string dir, const Clock& clock) {
@@ -48,26 +33,23 @@ EventLog::EventLog(EventLog&& other) noexcept
     : dir_(std::move(other.dir_)),
       clock_(other.clock_),
       day_(std::move(other.day_)),
-      file_(std::exchange(other.file_, -1)),
+      file_(std::move(other.file_)),
       torn_(other.torn_) {}
 
-EventLog::~EventLog() {
-  if (file_ >= 0) ::close(file_);
-}
+EventLog::~EventLog() = default;
 
 Result<void> EventLog::roll() {
   std::string day = format_date(clock_->now());
-  if (file_ >= 0 && day == day_) return {};
+  if (file_ && day == day_) return {};
   const std::string path = fmt::format("{}/events_{}.jsonl", dir_, day);
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  if (file < 0) return fail(Errc::kUnavailable, fmt::format("cannot open {}: {}", path, reason()));
-  if (file_ >= 0) ::close(file_);
-  file_ = file;
+  File file = File::open(path, O_RDWR | O_CREAT | O_APPEND);
+  if (!file) return fail(Errc::kUnavailable, fmt::format("cannot open {}: {}", path, reason()));
+  file_ = std::move(file);
   day_ = std::move(day);
   struct stat info{};
   char last = '\n';
-  if (::fstat(file_, &info) == 0 && info.st_size > 0 &&
-      ::pread(file_, &last, 1, info.st_size - 1) != 1)
+  if (::fstat(file_.get(), &info) == 0 && info.st_size > 0 &&
+      ::pread(file_.get(), &last, 1, info.st_size - 1) != 1)
     last = '\n';
   torn_ = last != '\n';
   return {};
@@ -76,12 +58,12 @@ Result<void> EventLog::roll() {
 Result<void> EventLog::append(std::string_view lines) {
   if (auto rolled = roll(); !rolled) return rolled;
   if (torn_) {
-    if (::write(file_, "\n", 1) != 1)
+    if (::write(file_.get(), "\n", 1) != 1)
       return fail(Errc::kUnavailable, fmt::format("cannot write events: {}", reason()));
     torn_ = false;
   }
   while (!lines.empty()) {
-    const ssize_t written = ::write(file_, lines.data(), lines.size());
+    const ssize_t written = ::write(file_.get(), lines.data(), lines.size());
     if (written < 0) {
       if (errno == EINTR) continue;
       return fail(Errc::kUnavailable, fmt::format("cannot write events: {}", reason()));
@@ -93,7 +75,7 @@ Result<void> EventLog::append(std::string_view lines) {
 }
 
 Result<void> EventLog::sync() {
-  if (file_ >= 0 && ::fdatasync(file_) != 0) {
+  if (file_ && ::fdatasync(file_.get()) != 0) {
     return fail(Errc::kUnavailable, fmt::format("cannot sync events: {}", reason()));
   }
   return {};
@@ -120,17 +102,16 @@ Result<LogBatch> read_log(const std::string& dir, const LogPosition& from, std::
   for (; file != files.end() && batch.lines.empty(); ++file) {
     const std::int64_t offset = *file == from.file ? from.offset : 0;
     const std::string path = dir + "/" + *file;
-    const File in(path);
-    if (in.fd() < 0)
-      return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
+    const File in = File::open(path, O_RDONLY);
+    if (!in) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
     struct stat info{};
-    if (::fstat(in.fd(), &info) != 0)
+    if (::fstat(in.get(), &info) != 0)
       return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
     // Mostly little is new: a buffer for the most there may be would be cleared at each call for
     // nothing.
     const std::int64_t left = std::max<std::int64_t>(0, info.st_size - offset);
     std::string bytes(std::min(max_bytes, static_cast<std::size_t>(left)), '\0');
-    const ssize_t got = ::pread(in.fd(), bytes.data(), bytes.size(), offset);
+    const ssize_t got = ::pread(in.get(), bytes.data(), bytes.size(), offset);
     if (got < 0) return fail(Errc::kUnavailable, fmt::format("cannot read {}: {}", path, reason()));
     bytes.resize(static_cast<std::size_t>(got));
     std::size_t begin = 0;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/result.h"
 
 namespace asahi::gateway {
@@ -33,7 +34,7 @@ class EventLog {
   std::string dir_;
   const Clock* clock_;
   std::string day_;
-  int file_ = -1;
+  File file_;
   bool torn_ = false;
 };
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/file.h"
 #include "gateway/events/event.h"
 #include "gateway/events/event_log.h"
 #include "net/blocking.h"
@@ -48,36 +49,9 @@ bool concerns(const std::string& file, const LogRules& rules) {
          day <= newest(rules.erasures, Clock::Time{});
 }
 
-std::unexpected<Error> file_failure(std::string_view doing, const std::string& path) {
-  return fail(Errc::kUnavailable,
-              fmt::format("cannot {} {}: {}", doing, path, std::strerror(errno)));
-}
-
-Result<void> replace_file(const std::string& path, const std::string& content) {
-  const std::string fresh = path + ".new";
-  const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (file < 0) return file_failure("write", fresh);
-  std::string_view left = content;
-  bool good = true;
-  while (good && !left.empty()) {
-    const ssize_t written = ::write(file, left.data(), left.size());
-    if (written < 0 && errno == EINTR) continue;
-    good = written >= 0;
-    if (good) left.remove_prefix(static_cast<std::size_t>(written));
-  }
-  good = good && ::fsync(file) == 0;
-  ::close(file);
-  if (!good || ::rename(fresh.c_str(), path.c_str()) != 0) {
-    auto failure = file_failure("write", fresh);
-    ::unlink(fresh.c_str());
-    return failure;
-  }
-  return {};
-}
-
 Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, bool& emptied) {
   std::ifstream in(path);
-  if (!in) return file_failure("read", path);
+  if (!in) return file_error("read", path);
   std::string kept, line;
   std::int64_t gone = 0;
   emptied = true;
@@ -91,10 +65,10 @@ Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, 
     if (event) emptied = false;
     kept.append(line).push_back('\n');
   }
-  if (in.bad()) return file_failure("read", path);
+  if (in.bad()) return file_error("read", path);
   emptied = emptied && gone > 0;
   if (emptied) {
-    if (::unlink(path.c_str()) != 0) return file_failure("remove", path);
+    if (::unlink(path.c_str()) != 0) return file_error("remove", path);
   } else if (gone > 0) {
     if (auto written = replace_file(path, kept); !written) return std::unexpected(written.error());
   }

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/ids.h"
 
@@ -37,7 +38,7 @@ std::uint32_t checksum(std::string_view payload) {
   return sum;
 }
 
-bool write_all(int file, std::string_view bytes, std::uint64_t at) {
+bool write_at(int file, std::string_view bytes, std::uint64_t at) {
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(at));
     if (written < 0) {
@@ -89,17 +90,18 @@ Result<std::unique_ptr<Spool>> Spool::create(const std::string& folder, std::uin
                                                 folder, error.message()));
   }
   const std::string path = folder + "/" + make_ulid(system_clock().now()) + ".spool";
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) {
+  File file = File::open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!file) {
     return fail(Errc::kUnavailable,
                 fmt::format("the audit spool '{}' cannot be made: {}; check that the folder can be "
                             "written",
                             path, reason()));
   }
-  std::unique_ptr<Spool> spool(new Spool(path, file, max_bytes));
+  std::unique_ptr<Spool> spool(new Spool(path, std::move(file), max_bytes));
   std::string header(kMagic);
   append_number(header, kHeader);
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0 || !write_all(file, header, 0)) {
+  if (::flock(spool->file_.get(), LOCK_EX | LOCK_NB) != 0 ||
+      !write_at(spool->file_.get(), header, 0)) {
     return fail(Errc::kUnavailable,
                 fmt::format("the audit spool '{}' cannot be written: {}", path, reason()));
   }
@@ -120,9 +122,10 @@ Result<std::vector<std::unique_ptr<Spool>>> Spool::adopt(const std::string& fold
   std::ranges::sort(paths);  // their names begin with the time
   std::vector<std::unique_ptr<Spool>> spools;
   for (auto& path : paths) {
-    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-    if (file < 0) continue;
-    std::unique_ptr<Spool> spool(new Spool(path, file, 0));
+    File opened = File::open(path, O_RDWR);
+    if (!opened) continue;
+    const int file = opened.get();
+    std::unique_ptr<Spool> spool(new Spool(path, std::move(opened), 0));
     if (::flock(file, LOCK_EX | LOCK_NB) != 0) continue;  // its process lives
     struct stat status{};
     // Its owner, or another adopter, may have deleted it between our two calls.
@@ -141,7 +144,7 @@ Result<std::vector<std::unique_ptr<Spool>>> Spool::adopt(const std::string& fold
   return spools;
 }
 
-Spool::~Spool() { ::close(file_); }
+Spool::~Spool() = default;
 
 Result<void> Spool::append(const std::vector<std::string>& payloads) {
   std::string bytes;
@@ -156,7 +159,7 @@ Result<void> Spool::append(const std::vector<std::string>& payloads) {
     return fail(Errc::kTooLarge,
                 fmt::format("the audit spool '{}' is full ({} bytes)", path_, size));
   }
-  if (!write_all(file_, bytes, size)) {
+  if (!write_at(file_.get(), bytes, size)) {
     return fail(Errc::kUnavailable,
                 fmt::format("the audit spool '{}' cannot be written: {}", path_, reason()));
   }
@@ -175,7 +178,7 @@ Result<Spool::Chunk> Spool::read(std::size_t max_records) {
     base = base_;
   }
   Chunk chunk{{}, at};
-  const std::string bytes = read_some(file_, at - base, std::min(end - at, kMaxChunk));
+  const std::string bytes = read_some(file_.get(), at - base, std::min(end - at, kMaxChunk));
   std::size_t offset = 0;
   while (chunk.records.size() < max_records && offset < bytes.size()) {
     const std::uint64_t left = bytes.size() - offset;
@@ -207,14 +210,14 @@ void Spool::write_done() const {
   std::string bytes;
   append_number(bytes, done_ - base_);
   // When it fails, the records come again after a restart, and are found by their ids.
-  write_all(file_, bytes, kMagic.size());
+  write_at(file_.get(), bytes, kMagic.size());
 }
 
 void Spool::done(std::uint64_t end) {
   const std::lock_guard lock(mutex_);
   done_ = end;
   const std::uint64_t size = end_ - base_;
-  if (done_ == end_ && size > kShrinkAbove && ::ftruncate(file_, kHeader) == 0) {
+  if (done_ == end_ && size > kShrinkAbove && ::ftruncate(file_.get(), kHeader) == 0) {
     base_ += size - kHeader;
   }
   write_done();
@@ -222,13 +225,10 @@ void Spool::done(std::uint64_t end) {
 
 void Spool::set_aside() {
   const std::lock_guard lock(mutex_);
-  const std::string rest = read_some(file_, done_ - base_, end_ - done_);
+  const std::string rest = read_some(file_.get(), done_ - base_, end_ - done_);
   const std::string path = path_ + ".damaged";
-  const int copy = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (copy >= 0) {
-    write_all(copy, rest, 0);
-    ::close(copy);
-  }
+  const File copy = File::open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (copy) write_all(copy.get(), rest);
   done_ = end_;
   write_done();
 }

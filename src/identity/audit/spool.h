@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 
 namespace asahi::identity::audit {
@@ -53,12 +54,12 @@ class Spool {
   const std::string& path() const { return path_; }
 
  private:
-  Spool(std::string path, int file, std::uint64_t max_bytes)
-      : path_(std::move(path)), file_(file), max_bytes_(max_bytes) {}
+  Spool(std::string path, File file, std::uint64_t max_bytes)
+      : path_(std::move(path)), file_(std::move(file)), max_bytes_(max_bytes) {}
   void write_done() const;
 
   const std::string path_;
-  const int file_;
+  const File file_;
   const std::uint64_t max_bytes_;
   mutable std::mutex mutex_;
   // Positions, and what to take from them for offsets in the file.

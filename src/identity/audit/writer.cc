@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/file.h"
+
 namespace asahi::identity::audit {
 namespace {
 
@@ -309,13 +311,10 @@ void Writer::reject(const ChainRow& row, const Error& error) {
   log_.critical("the database refuses an audit entry; it was put into rejected.jsonl",
                 {{"entry_id", row.entry_id}, {"reason", error.message}});
   const std::string path = options_.spool_dir + "/rejected.jsonl";
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (file < 0) return;
-  const std::string line = canonical_row(row) + "\n";
-  if (::write(file, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+  const File file = File::open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (!file || !write_all(file.get(), canonical_row(row) + "\n")) {
     log_.critical("rejected.jsonl cannot be written", {{"entry_id", row.entry_id}});
   }
-  ::close(file);
 }
 
 void Writer::finish(Batch& batch) {

@@ -46,21 +46,6 @@ Result<std::string> read_file(const std::string& file) {
   return bytes;
 }
 
-class File {
- public:
-  File(const std::string& name, int flags) : fd_(::open(name.c_str(), flags | O_CLOEXEC, 0640)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 /// Numbers of the segments beside the checkpoint, ascending.
 std::vector<std::uint64_t> segments_of(const std::string& journal) {
   const std::filesystem::path path(journal);
@@ -161,9 +146,7 @@ struct BudgetJournal::Segment {
 
 BudgetJournal::BudgetJournal(Options options) : options_(std::move(options)) {}
 
-BudgetJournal::~BudgetJournal() {
-  if (lock_ >= 0) ::close(lock_);
-}
+BudgetJournal::~BudgetJournal() = default;
 
 std::string BudgetJournal::segment_file(std::uint64_t number) const {
   return fmt::format("{}.{}", options_.file, number);
@@ -184,9 +167,9 @@ Result<void> BudgetJournal::take_lock() {
   const auto parent = std::filesystem::path(options_.file).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, error);
   const std::string file = options_.file + ".lock";
-  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (lock_ < 0) return cannot("lock", file);
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+  lock_ = File::open(file, O_RDWR | O_CREAT);
+  if (!lock_) return cannot("lock", file);
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     return fail(Errc::kUnavailable,
                 fmt::format("another process has the budget journal {}; give each process a data "
                             "folder of its own",
@@ -223,20 +206,7 @@ Result<void> BudgetJournal::write_checkpoint(const BudgetBook& book, std::uint64
                                              Clock::Time now) {
   const std::string bytes =
       records::checkpoint(book, {records::FileKind::kCheckpoint, covered, node_}, now);
-  const std::string fresh = options_.file + ".new";
-  {
-    const File file(fresh, O_WRONLY | O_CREAT | O_TRUNC);
-    if (!file) return cannot("write", fresh);
-    for (std::size_t done = 0; done < bytes.size();) {
-      const ssize_t count = ::write(file.get(), bytes.data() + done, bytes.size() - done);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return cannot("write", fresh);
-      done += static_cast<std::size_t>(count);
-    }
-    // Else a power cut could leave the new name with nothing behind it.
-    if (::fdatasync(file.get()) != 0) return cannot("write", fresh);
-  }
-  if (::rename(fresh.c_str(), options_.file.c_str()) != 0) return cannot("replace", options_.file);
+  if (auto replaced = replace_file(options_.file, bytes); !replaced) return replaced;
   covered_ = covered;
   return {};
 }
@@ -247,7 +217,7 @@ Result<std::unique_ptr<BudgetJournal::Segment>> BudgetJournal::make_segment(std:
   auto segment = std::make_unique<Segment>();
   segment->number = number;
   {
-    const File file(fresh, O_RDWR | O_CREAT | O_TRUNC);
+    const File file = File::open(fresh, O_RDWR | O_CREAT | O_TRUNC);
     if (!file) return cannot("extend", fresh);
     // Real blocks of zeros: a full disk is an error here, not a SIGBUS later. Pages come into
     // memory as they are written to.

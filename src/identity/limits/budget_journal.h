@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/result.h"
 #include "identity/limits/budget_book.h"
 
@@ -82,7 +83,7 @@ class BudgetJournal {
   std::string segment_file(std::uint64_t number) const;
 
   Options options_;
-  int lock_ = -1;
+  File lock_;
   std::string node_;
   Recovered recovered_;
   std::unique_ptr<Segment> current_;

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/ids.h"
 #include "identity/private_file.h"
@@ -23,25 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPem = ".pem";
 constexpr std::string_view kSecretFile = ".secret";
-
-class File {
- public:
-  explicit File(int handle) : handle_(handle) {}
-  ~File() {
-    if (handle_ >= 0) ::close(handle_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return handle_; }
-
- private:
-  int handle_;
-};
-
-std::unexpected<Error> io_error(const std::string& path, std::string_view what) {
-  return fail(Errc::kUnavailable,
-              fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno)));
-}
 
 std::string thumbprint(const json::object& jwk) {
   json::object needed;  // the members that RFC 7638 §3.2 names, sorted by canonical_json
@@ -166,8 +148,8 @@ Result<std::shared_ptr<const SigningKeys::Ring>> SigningKeys::load(
   // Keys of the folder count even when the settings have one: they signed before it was set.
   ::mkdir(options.folder.c_str(), 0700);
   const std::string lock_path = options.folder + "/.lock";
-  const File lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (lock.get() < 0 || ::flock(lock.get(), LOCK_EX) != 0) return io_error(lock_path, "lock");
+  const File lock = File::open(lock_path, O_RDWR | O_CREAT, 0600);
+  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return file_error("lock", lock_path);
   const Clock::Time now = clock.now();
   auto files = list(options.folder);
   const auto fits = [&](const Stored& file) {

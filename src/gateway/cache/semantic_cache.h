@@ -1,0 +1,176 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/answer.h"
+#include "gateway/cache/semantic/decision.h"
+#include "gateway/cache/semantic/rows.h"
+#include "llm/embed/text_embedder.h"
+#include "net/loop.h"
+#include "storage/vector/index.h"
+
+namespace asahi::vector {
+class LocalIndex;
+}
+
+namespace asahi::gateway {
+
+/// Tier 2: an earlier question of the same organisation that means the same gives its answer. What
+/// is alike is found by vectors, decided by `semantic::decide` against the allowed share of wrong
+/// answers, and learned from fresh answers. Entries live in SQL; index and evidence follow from
+/// them. Whatever fails is a miss and a warning, never a failed request. Callable from any loop.
+class SemanticCache {
+ public:
+  struct Options {
+    std::size_t top_k = 5;
+    /// Longer questions are not looked up: the verifier sees their beginning only.
+    std::size_t max_query_bytes = 4'000;
+    std::size_t max_queued = 1'000;  ///< answers on their way into the cache; more are not kept
+    double quality_penalty = 2.0;    ///< quality_penalty_weight
+    /// Vectors stand in SQL too: they cost a vendor's call. Those of the local embedder are made
+    /// anew.
+    bool store_vectors = false;
+    semantic::Bound bound;
+    /// How often what was learned is written and what other processes added is read.
+    std::chrono::milliseconds refresh{5'000};
+  };
+  /// All outlive the cache. `local`: the same object as `index` when it lies in this process: it is
+  /// then asked without leaving the loop; else null.
+  struct Parts {
+    llm::TextEmbedder& embedder;
+    vector::Index& index;
+    vector::LocalIndex* local = nullptr;
+    sql::Database& database;
+    semantic::ThresholdTuner& tuner;
+    const Clock& clock;
+    net::Loop& home;  ///< its background work runs here
+  };
+
+  struct Question {
+    std::string org;
+    std::string query;  ///< the last thing the user said
+    std::string task;
+    semantic::Sensitivity sensitivity = semantic::Sensitivity::kHigh;
+    /// Of everything else that shapes the answer: earlier turns, system prompt, model, parameters.
+    std::uint64_t context_digest = 0;
+  };
+  /// What was found for a question; `keep` takes it back with the model's answer.
+  struct Lookup {
+    Question question;
+    semantic::Decision decision;  ///< `matched_query` is a view of `matched`
+    std::string matched;
+    std::string entry_id;                  ///< of the candidate that the decision is about
+    std::shared_ptr<const Answer> answer;  ///< of that candidate, for a hit or an exploration
+    std::shared_ptr<const std::vector<float>> vector;  ///< of the question, when it was needed
+    std::string warning;  ///< why the tier could not be asked; empty: it was
+
+    bool hit() const { return decision.action == semantic::Action::kHit && answer != nullptr; }
+  };
+
+  SemanticCache(Options options, Parts parts);
+  /// `stop` ran before.
+  ~SemanticCache();
+
+  /// Reads the entries of before in the background and starts to write.
+  void start();
+  /// Writes what waits. On the home loop.
+  Aw<void> stop();
+
+  /// Null: not a question for this tier (empty or too long). `draw`: uniform in [0, 1).
+  Aw<std::shared_ptr<Lookup>> find(Question question, llm::CallContext context, double draw);
+  /// Learns from the model's answer to a question that was no hit, and keeps it for others. Returns
+  /// at once.
+  void keep(std::shared_ptr<const Lookup> lookup, std::shared_ptr<const Answer> answer,
+            std::chrono::milliseconds ttl);
+
+  /// A user says that this entry answered wrongly; the second report ends it. False: no such entry.
+  Task<bool> report(std::string org, std::string entry_id);
+  Task<std::int64_t> erase(std::string org, std::vector<std::string> entry_ids);
+  Task<std::int64_t> clear(std::string org);
+  Task<std::int64_t> clear_expired(std::string org);
+
+  struct Stats {
+    std::uint64_t entries = 0;       ///< known to this process
+    std::uint64_t questions = 0;     ///< asked of this tier since the evidence began
+    double estimated_wrong = 0;      ///< wrong answers among them, as audits suggest
+    std::uint64_t dropped = 0;       ///< answers not kept because too many waited
+    std::uint64_t explorations = 0;  ///< of this process
+  };
+  Stats stats(const std::string& org) const;
+  const semantic::EntryRows& rows() const { return rows_; }
+
+ private:
+  /// What this process knows of an entry without asking SQL.
+  struct Known {
+    std::string query;
+    std::string task;
+    std::uint64_t context_digest = 0;
+    std::uint64_t answer_digest = 0;
+    std::int64_t expires_at_ms = 0;
+    semantic::EntryEvidence evidence;
+    std::int64_t new_hits = 0;
+    bool changed = false;
+  };
+  struct Tenant {
+    mutable std::mutex mutex;  ///< of everything but `evidence`
+    std::unordered_map<std::string, Known> entries;
+    std::uint64_t explorations = 0;
+    bool knowledge_changed = false;
+    semantic::Evidence evidence;
+  };
+  struct Arrival {
+    std::shared_ptr<const Lookup> lookup;
+    std::shared_ptr<const Answer> answer;
+    std::chrono::milliseconds ttl;
+  };
+
+  std::shared_ptr<Tenant> find_tenant(const std::string& org) const;
+  std::shared_ptr<Tenant> tenant(const std::string& org);
+  Task<std::vector<vector::Hit>> neighbours(const Question& question,
+                                            const std::vector<float>& vector);
+  void judge(Lookup& lookup, Tenant& tenant, const std::vector<vector::Hit>& hits, double draw);
+  Aw<void> fetch(Lookup& lookup, Tenant& tenant);
+  void warn(Lookup& lookup, std::string_view what, const Error& error);
+  Aw<void> forget(std::string org, std::string entry_id);
+
+  Aw<void> run();
+  Aw<void> write(std::vector<Arrival> arrivals);
+  /// True: the fresh answer is worth an entry of its own.
+  bool learn(const Arrival& arrival);
+  Aw<void> add(std::vector<semantic::EntryRow> entries);
+  Aw<void> read_news();
+  Aw<void> write_learned();
+
+  const Options options_;
+  Parts parts_;
+  Logger logger_{"cache"};
+  semantic::EntryRows rows_;
+  mutable std::shared_mutex tenants_mutex_;
+  std::map<std::string, std::shared_ptr<Tenant>, std::less<>> tenants_;
+  std::mutex queue_mutex_;
+  std::deque<Arrival> queue_;
+  std::atomic<std::uint64_t> dropped_{0};
+  std::atomic<std::int64_t> warned_at_{0};
+  std::int64_t last_seen_ = 0;  ///< home loop only
+  boost::asio::thread_pool background_{1};
+  CancelSource stopping_;
+  bool running_ = false;
+  bool stopped_ = true;
+};
+
+}  // namespace asahi::gateway
