@@ -10,6 +10,7 @@ find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XMLSEC REQUIRED xmlsec1-openssl>=1.2.37)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8>=10.40)
 find_package(GTest REQUIRED)
 # Sanitizers bring an allocator of their own.
 if(NOT ASAHI_SANITIZE AND NOT ASAHI_FUZZ)
