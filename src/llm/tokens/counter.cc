@@ -9,21 +9,6 @@
 namespace asahi::llm {
 namespace {
 
-std::size_t bytes_of(const ChatRequest& request) {
-  std::size_t bytes = 0;
-  for (const Message& message : request.messages) {
-    for (const Part& part : message.parts) {
-      if (const auto* text = std::get_if<TextPart>(&part)) bytes += text->text.size();
-      if (const auto* result = std::get_if<ToolResultPart>(&part)) bytes += result->text.size();
-      if (const auto* refusal = std::get_if<RefusalPart>(&part)) bytes += refusal->text.size();
-      if (const auto* call = std::get_if<ToolCallPart>(&part))
-        bytes += call->name.size() + call->arguments.size();
-    }
-  }
-  for (const Tool& tool : request.tools) bytes += tool.name.size() + tool.description.size();
-  return bytes;
-}
-
 /// Adds up texts; stays failed after one that cannot be counted.
 class Sum {
  public:
@@ -71,9 +56,24 @@ bool add_part(Sum& sum, const Part& part) {
 
 }  // namespace
 
+std::size_t text_bytes(const ChatRequest& request) {
+  std::size_t bytes = 0;
+  for (const Message& message : request.messages) {
+    for (const Part& part : message.parts) {
+      if (const auto* text = std::get_if<TextPart>(&part)) bytes += text->text.size();
+      if (const auto* result = std::get_if<ToolResultPart>(&part)) bytes += result->text.size();
+      if (const auto* refusal = std::get_if<RefusalPart>(&part)) bytes += refusal->text.size();
+      if (const auto* call = std::get_if<ToolCallPart>(&part))
+        bytes += call->name.size() + call->arguments.size();
+    }
+  }
+  for (const Tool& tool : request.tools) bytes += tool.name.size() + tool.description.size();
+  return bytes;
+}
+
 TokenCount VocabularyCounter::count(const ChatRequest& request, std::string_view model) const {
   const Encoding* const encoding = encoding_of(model);
-  if (encoding == nullptr || bytes_of(request) > max_exact_bytes_)
+  if (encoding == nullptr || text_bytes(request) > max_exact_bytes_)
     return {estimate_tokens(request), false};
   bool exact = request.tools.empty() && request.format.schema.is_null();
   Sum sum(*encoding);

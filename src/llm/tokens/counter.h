@@ -12,6 +12,9 @@ struct TokenCount {
   bool exact = false;  ///< counted with the model's vocabulary; else estimated
 };
 
+/// Bytes of the request's texts, definitions and schemas left out.
+std::size_t text_bytes(const ChatRequest& request);
+
 /// How many input tokens a request will be for a model. Any thread.
 class TokenCounter {
  public:
