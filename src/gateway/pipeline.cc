@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/ids.h"
+#include "llm/tokens/counter.h"
 #include "llm/vendor.h"
 #include "llm/wire/embeddings_client.h"
 #include "net/http/server.h"
@@ -384,10 +385,9 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
     response.usage.output =
         std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
     if (parts_.counter != nullptr) {
-      response.usage.input = parts_.counter->count(call.chat, model.vendor_name()).tokens;
+      response.usage.input = parts_.counter->count(call.chat, model.vendor_model).tokens;
       response.usage.output = std::max<std::int64_t>(
-          response.usage.output,
-          parts_.counter->count(response.text(), model.vendor_name()).tokens);
+          response.usage.output, parts_.counter->count(response.text(), model.vendor_model).tokens);
     }
   }
   consumed = response.usage;

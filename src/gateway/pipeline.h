@@ -18,15 +18,19 @@
 #include "gateway/request.h"
 #include "gateway/routing/pricing.h"
 #include "gateway/routing/router.h"
-#include "gateway/tokens/optimiser.h"
 #include "identity/audit/audit.h"
 #include "identity/principal.h"
 #include "llm/codec.h"
-#include "llm/tokens/counter.h"
 #include "llm/wire/embeddings_client.h"
 #include "net/http/router.h"
 
+namespace asahi::llm {
+class TokenCounter;
+}  // namespace asahi::llm
+
 namespace asahi::gateway {
+
+class TokenOptimiser;
 
 /// The way of one model call through the gateway (spec §3.1): parse, govern, cache, route, reserve,
 /// call, price, settle, record, cache. One pipeline serves every API shape; a shape is a
@@ -47,8 +51,8 @@ class Pipeline {
     net::LoopPool& loops;
     Governor& governor;
     identity::AuditLog& audit;
-    identity::OwnKeys* own_keys = nullptr;  ///< null: no organisation has keys at vendors
-    TokenOptimiser* optimiser = nullptr;    ///< null: prompts go out as they came
+    identity::OwnKeys* own_keys = nullptr;       ///< null: no organisation has keys at vendors
+    TokenOptimiser* optimiser = nullptr;         ///< null: prompts go out as they came
     const llm::TokenCounter* counter = nullptr;  ///< null: tokens are estimated
   };
   explicit Pipeline(Parts parts);

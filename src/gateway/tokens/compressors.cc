@@ -24,7 +24,7 @@ void reduce(TrimmedText& text, const std::vector<double>& scores, const Extent& 
     if (sentence.spare && sentence.kept) order.push_back(i);
   }
   // Later ones first among equals: what leans on a sentence goes before it.
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+  std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
     return scores[a] != scores[b] ? scores[a] < scores[b] : a > b;
   });
   const auto want = static_cast<std::size_t>(std::ceil(static_cast<double>(kept) * extent.ratio));

@@ -10,15 +10,15 @@
 namespace asahi::gateway::tokens {
 
 /// How much a compressor may leave: a share of the sentences, or a number of tokens (words × 1.3).
-/// Sentences with facts, questions and instructions stay in any case (trimmed_text.h), so a text may
-/// stay longer than asked for.
+/// Sentences with facts, questions and instructions stay in any case (trimmed_text.h), so a text
+/// may stay longer than asked for.
 struct Extent {
   double ratio = 0.5;
   std::optional<std::int64_t> tokens;
 };
 
-/// The sentences that say most of the text's own subject, in their order: Σ frequency in the text of
-/// words of more than 2 letters / words of the sentence (spec §3.10).
+/// The sentences that say most of the text's own subject, in their order: Σ frequency in the text
+/// of words of more than 2 letters / words of the sentence (spec §3.10).
 std::string compress_extractive(std::string_view text, Extent extent = {},
                                 const SentenceSplitter& splitter = sentence_ends);
 /// The sentences nearest to the query: keyword overlap + position bonus 1 − 0.3 · i / n.

@@ -8,26 +8,28 @@
 namespace asahi::gateway::tokens {
 namespace {
 
-constexpr std::string_view kCurlyOpen = "\xE2\x80\x9C";      // “
-constexpr std::string_view kCurlyClose = "\xE2\x80\x9D";     // ”
+constexpr std::string_view kCurlyOpen = "\xE2\x80\x9C";        // “
+constexpr std::string_view kCurlyClose = "\xE2\x80\x9D";       // ”
 constexpr std::string_view kCurlyApostrophe = "\xE2\x80\x99";  // ’
-constexpr std::string_view kAngleOpen = "\xC2\xAB";          // «
-constexpr std::string_view kAngleClose = "\xC2\xBB";         // »
+constexpr std::string_view kAngleOpen = "\xC2\xAB";            // «
+constexpr std::string_view kAngleClose = "\xC2\xBB";           // »
 
 const WordSet& number_words() {
   static const WordSet words(
-      "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+      "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+      "fifteen "
       "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety "
       "hundred hundreds thousand thousands million millions billion trillion dozen dozens half "
       "halves third thirds quarter quarters once twice thrice double triple first second fourth "
-      "fifth sixth seventh eighth ninth tenth last percent");
+      "fifth sixth seventh eighth ninth tenth percent");
   return words;
 }
 
 const WordSet& negations() {
   static const WordSet words(
       "not no never none nothing nobody nowhere neither nor without cannot unless except excluding "
-      "hardly rarely seldom barely avoid refuse refrain decline reject deny lack lacks lacking fail "
+      "hardly rarely seldom barely avoid refuse refrain decline reject deny lack lacks lacking "
+      "fail "
       "fails stop instead ain't");
   return words;
 }
@@ -36,7 +38,7 @@ const WordSet& constraints() {
   static const WordSet words(
       "must mustn't shall only always exactly precisely strictly required requires require "
       "requirement requirements mandatory obligatory forbidden prohibited prohibit disallowed "
-      "allowed permitted maximum minimum max min limit limited limits until within deadline if "
+      "allowed permitted maximum minimum max min limit limited limits until within deadline "
       "otherwise whenever");
   return words;
 }
@@ -44,7 +46,8 @@ const WordSet& constraints() {
 /// Names that are everyday words too; at the beginning of a sentence they pass for names.
 const WordSet& names_and_words() {
   static const WordSet words(
-      "java rust swift delta shell target visa bill mark grace hope faith joy rose king green brown "
+      "java rust swift delta shell target visa bill mark grace hope faith joy rose king green "
+      "brown "
       "jack frank may march april august python ruby apple amazon meta notion slack excel access "
       "outlook windows office edge square stripe zoom snowflake spark kafka oracle orange sage "
       "basic pascal dart go word will drew pat rob sue art guy chase chuck dean earl grant hunter "
@@ -55,13 +58,16 @@ const WordSet& names_and_words() {
 
 const WordSet& sentence_openers() {
   static const WordSet words(
-      "additionally although also and as at because besides but by consequently conversely currently "
+      "additionally although also and as at because besides but by consequently conversely "
+      "currently "
       "dear despite earlier either eventually finally firstly for fortunately from frankly "
       "furthermore given greetings hello hence here hi however i ideally if in indeed initially it "
-      "kindly last lastly later likewise meanwhile moreover most naturally nevertheless nonetheless "
+      "kindly last lastly later likewise meanwhile moreover most naturally nevertheless "
+      "nonetheless "
       "nor now of oh ok okay on once or otherwise overall please previously rather regardless "
       "regarding secondly similarly since so specifically still summarize sure surely thank thanks "
-      "that the then there thereafter therefore these they this those though thus to today together "
+      "that the then there thereafter therefore these they this those though thus to today "
+      "together "
       "tomorrow traditionally typically ultimately unfortunately unlike until upon usually we well "
       "what whatever when whenever where whereas wherever whether which while who why will with "
       "within yes yet yesterday you your note feel happy let");
@@ -144,6 +150,7 @@ class Scanner {
         initial_ = false;
         continue;
       }
+      behind_ = end;
       chunk(text_.substr(i, end - i));
       i = end;
     }
@@ -169,7 +176,6 @@ class Scanner {
     constexpr std::string_view kClosing = ")],.;:!?*~\"'";
 
     while (!word.empty() && kOpening.find(word.front()) != std::string_view::npos) {
-
       word.remove_prefix(1);
     }
     if (word.starts_with("\xE2\x80\x98")) word.remove_prefix(3);  // ‘
@@ -186,8 +192,13 @@ class Scanner {
       word = word.substr(1, word.size() - 2);
     const bool initial = initial_;
     const char last = whole.back();
-    initial_ = last == '.' || last == '!' || last == '?' || last == ':' || (initial && word.empty());
+    initial_ =
+        last == '.' || last == '!' || last == '?' || last == ':' || (initial && word.empty());
     if (word.empty()) return;
+    if (word == "-" || word == "+" || word == "\xE2\x80\xA2") {  // a list's mark
+      initial_ = initial;
+      return;
+    }
     classify(word, initial);
     previous_ = hash_of_word(word);
   }
@@ -208,6 +219,12 @@ class Scanner {
                                kLeast = hash_of_word("least");
     if (previous_ == kAt && (hash == kMost || hash == kLeast))
       return add(Fact::Kind::kConstraint, word);
+    // "this one", "one could", "one of the best" count nothing.
+    static const WordSet before_pronoun("this that the no any every each another which good like");
+    static const std::uint64_t kOne = hash_of_word("one");
+    if (hash == kOne && (initial || before_pronoun.contains(previous_) ||
+                         text_.substr(behind_).starts_with(" of ")))
+      return;
     if (number_words().contains(hash)) return add(Fact::Kind::kNumber, word);
     if (is_name(word, initial)) add(Fact::Kind::kName, word);
   }
@@ -231,6 +248,7 @@ class Scanner {
   std::string_view text_;
   std::vector<Fact>& out_;
   std::vector<std::size_t> bounds_;
+  std::size_t behind_ = 0;  // the end of the chunk that is looked at
   std::uint64_t previous_ = 0;
   bool initial_ = true;
 };
@@ -256,7 +274,8 @@ void find_protected(std::string_view sentence, std::vector<std::size_t>& bounds)
       // 'quoted', not an apostrophe: closed before a blank or a mark.
       for (std::size_t close = rest.find('\'', 1); close != rest.npos;
            close = rest.find('\'', close + 1)) {
-        if (close + 1 == rest.size() || (!is_letter(rest[close + 1]) && !is_digit(rest[close + 1]))) {
+        if (close + 1 == rest.size() ||
+            (!is_letter(rest[close + 1]) && !is_digit(rest[close + 1]))) {
           end = close + 1;
           break;
         }

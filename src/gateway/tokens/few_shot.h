@@ -13,9 +13,9 @@ struct Example {
 };
 
 /// Chooses from a pool of examples (spec §3.10): all when there are at most `most`; otherwise one
-/// after the other by similarity(query, input) − `diversity` × the greatest similarity to one chosen
-/// already. Besides, no kind of answer goes missing: of every short output that repeats (a label)
-/// one example stays, even beyond `most`. Returns positions in order of choice.
+/// after the other by similarity(query, input) − `diversity` × the greatest similarity to one
+/// chosen already. Besides, no kind of answer goes missing: of every short output that repeats (a
+/// label) one example stays, even beyond `most`. Returns positions in order of choice.
 /// `similarities`: of the inputs to the query and to each other; row 0 is the query's.
 std::vector<std::size_t> select_examples(std::span<const Example> pool, std::size_t most,
                                          double diversity,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "gateway/config.h"
 #include "gateway/tokens/few_shot.h"
 #include "gateway/tokens/prompt_parts.h"
 #include "gateway/tokens/trimmed_text.h"
@@ -19,7 +20,10 @@ constexpr int kMostWaiting = 32;
 constexpr std::size_t kMostEmbedded = 256;
 
 double percent_less(std::int64_t before, std::int64_t after) {
-  return before > 0 ? 100.0 * static_cast<double>(before - after) / static_cast<double>(before) : 0;
+  OptimisationReport report;
+  report.original_tokens = before;
+  report.optimized_tokens = after;
+  return report.saved_percent();
 }
 
 /// The share that may be saved: the risk's own bound, a little less.
@@ -45,36 +49,22 @@ std::int64_t tokens_of(std::int64_t words) { return words * 13 / 10; }
 
 }  // namespace
 
-QualityRisk risk_of(double saved_percent) {
-  if (saved_percent < 15) return QualityRisk::kNone;
-  if (saved_percent < 30) return QualityRisk::kLow;
-  return saved_percent < 50 ? QualityRisk::kMedium : QualityRisk::kHigh;
-}
-
-std::string_view to_string(QualityRisk risk) {
-  switch (risk) {
-    case QualityRisk::kNone:
-      return "none";
-    case QualityRisk::kLow:
-      return "low";
-    case QualityRisk::kMedium:
-      return "medium";
-    case QualityRisk::kHigh:
-      return "high";
-  }
-  return "none";
-}
-
-std::optional<QualityRisk> parse_quality_risk(std::string_view word) {
-  for (const QualityRisk risk :
-       {QualityRisk::kNone, QualityRisk::kLow, QualityRisk::kMedium, QualityRisk::kHigh}) {
-    if (word == to_string(risk)) return risk;
-  }
-  return std::nullopt;
-}
-
-double OptimisationReport::saved_percent() const {
-  return percent_less(original_tokens, optimized_tokens);
+OptimiserOptions optimiser_options(const OptimizationConfig& config) {
+  OptimiserOptions options;
+  options.enabled = config.enabled;
+  options.min_relevance = config.min_relevance_threshold;
+  options.scoring = config.scoring_method == "embedding" ? tokens::Scoring::kEmbedding
+                    : config.scoring_method == "tfidf"   ? tokens::Scoring::kTfidf
+                                                         : tokens::Scoring::kKeyword;
+  options.max_history_turns = static_cast<std::size_t>(config.max_history_turns);
+  options.extractive_top_ratio = config.extractive_top_ratio;
+  options.max_few_shot_examples = static_cast<std::size_t>(config.max_few_shot_examples);
+  options.diversity_weight = config.diversity_weight;
+  // One of the words that config.cc lets pass.
+  options.max_quality_risk =
+      parse_quality_risk(config.max_quality_risk).value_or(QualityRisk::kMedium);
+  options.system_boost = config.system_boost;
+  return options;
 }
 
 /// One request while it is worked on: its texts, the sentences that may go, what they score.
@@ -108,7 +98,8 @@ struct TokenOptimiser::Draft {
       while (end > begin && tokens::is_blank(whole[end - 1])) --end;
       if (begin == end) continue;
       texts.push_back({part, std::string(whole.substr(begin, end - begin)),
-                       std::string(whole.substr(0, begin)), std::string(whole.substr(end)), nullptr});
+                       std::string(whole.substr(0, begin)), std::string(whole.substr(end)),
+                       nullptr});
     }
   }
 
@@ -125,7 +116,8 @@ struct TokenOptimiser::Draft {
       if (text.trimmed->shorten()) used("template");
     }
     // Over the bound already: texts go back to what they were, the last first.
-    for (std::size_t i = texts.size(); i-- > 0 && percent_now() > most_saved(options.max_quality_risk);)
+    for (std::size_t i = texts.size();
+         i-- > 0 && percent_now() > most_saved(options.max_quality_risk);)
       revert(texts[i]);
   }
 
@@ -154,8 +146,10 @@ struct TokenOptimiser::Draft {
     for (std::size_t i = 0; i < pool.size(); ++i) {
       if (dropped_examples[i]) order.push_back(i);
     }
-    std::ranges::stable_sort(order, std::greater{},
-                             [&](std::size_t i) { return similarities[0][i]; });
+    std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
+      return similarities[0][a] != similarities[0][b] ? similarities[0][a] > similarities[0][b]
+                                                      : a < b;
+    });
     for (const std::size_t i : order) {
       if (percent_now() <= most_saved(options.max_quality_risk)) break;
       dropped_examples[i] = false;
@@ -167,10 +161,13 @@ struct TokenOptimiser::Draft {
   std::vector<Candidate> candidates() const {
     std::vector<Candidate> spare;
     for (std::size_t t = 0; t < texts.size(); ++t) {
-      if (texts[t].part.care != tokens::Part::Care::kFull || texts[t].reverted) continue;
+      const tokens::Part& part = texts[t].part;
+      const bool full = part.care == tokens::Part::Care::kFull;
+      if (texts[t].reverted || (!full && !part.moods_may_go)) continue;
       const auto sentences = texts[t].trimmed->sentences();
       for (std::size_t s = 0; s < sentences.size(); ++s) {
-        if (sentences[s].spare && sentences[s].kept) spare.push_back({t, s, 0});
+        if ((full ? sentences[s].spare : sentences[s].mood) && sentences[s].kept)
+          spare.push_back({t, s, 0});
       }
     }
     return spare;
@@ -179,8 +176,7 @@ struct TokenOptimiser::Draft {
   void score(std::vector<Candidate>& spare) const {
     std::vector<std::uint32_t> counts;
     if (options.scoring == tokens::Scoring::kTfidf) {
-      for (const Candidate& one : spare)
-        query.count_document(sentence(one).words, counts);
+      for (const Candidate& one : spare) query.count_document(sentence(one).words, counts);
     }
     for (std::size_t i = 0; i < spare.size(); ++i) {
       Candidate& one = spare[i];
@@ -202,18 +198,24 @@ struct TokenOptimiser::Draft {
     std::vector<Candidate> spare = candidates();
     if (spare.empty() || query.words() == 0) return;
     score(spare);
-    std::erase_if(spare, [&](const Candidate& one) { return one.relevance >= options.min_relevance; });
+    // A question of a word or two ("Why so?") does not tell what of the conversation it needs.
+    if (query.words() < 2) {
+      std::erase_if(spare, [&](const Candidate& one) {
+        return texts[one.text].part.kind == tokens::Part::Kind::kHistory && !sentence(one).mood;
+      });
+    }
+    std::erase_if(spare,
+                  [&](const Candidate& one) { return one.relevance >= options.min_relevance; });
     // Later ones first among equals: what leans on a sentence goes before it.
-    std::ranges::stable_sort(spare, [](const Candidate& a, const Candidate& b) {
+    std::ranges::sort(spare, [](const Candidate& a, const Candidate& b) {
       if (a.relevance != b.relevance) return a.relevance < b.relevance;
       return a.text != b.text ? a.text < b.text : a.sentence > b.sentence;
     });
     std::vector<std::size_t> room;
     for (const Text& text : texts) {
       // Answers long past may lose more (abstractive: the top 30 %).
-      const double ratio = text.part.kind == tokens::Part::Kind::kHistory
-                               ? std::min(0.3, options.extractive_top_ratio)
-                               : options.extractive_top_ratio;
+      const double ratio = text.part.old ? std::min(0.3, options.extractive_top_ratio)
+                                         : options.extractive_top_ratio;
       room.push_back(static_cast<std::size_t>(
           static_cast<double>(text.trimmed->sentences().size()) * (1 - ratio)));
     }
@@ -383,8 +385,8 @@ Aw<bool> TokenOptimiser::embed(Draft& draft, const llm::CallContext& context) {
   if (request.input.size() < 2) co_return true;
   if (request.input.size() > kMostEmbedded) co_return false;
   llm::CallContext bounded;
-  bounded.deadline = std::min(context.deadline,
-                              std::chrono::steady_clock::now() + options_.embedding_timeout);
+  bounded.deadline =
+      std::min(context.deadline, std::chrono::steady_clock::now() + options_.embedding_timeout);
   bounded.idle_timeout = options_.embedding_timeout;
   bounded.cancel = context.cancel;
   bounded.request_id = context.request_id;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,18 +13,12 @@
 
 #include "base/log.h"
 #include "gateway/tokens/relevance.h"
+#include "gateway/tokens/report.h"
 #include "gateway/tokens/units.h"
 #include "llm/chat_model.h"
 #include "llm/message.h"
 
 namespace asahi::gateway {
-
-/// How far a trimmed request may be from what was asked, by the share of tokens saved (spec §3.10):
-/// under 15 % none, under 30 % low, under 50 % medium, else high.
-enum class QualityRisk { kNone, kLow, kMedium, kHigh };
-QualityRisk risk_of(double saved_percent);
-std::string_view to_string(QualityRisk risk);
-std::optional<QualityRisk> parse_quality_risk(std::string_view word);
 
 struct OptimiserOptions {
   bool enabled = true;
@@ -36,24 +29,16 @@ struct OptimiserOptions {
   std::size_t max_few_shot_examples = 3;
   double diversity_weight = 0.2;
   QualityRisk max_quality_risk = QualityRisk::kMedium;
-  double system_boost = 0.2;      ///< relevance that parts of system prompts get for free
-  std::size_t min_bytes = 600;    ///< of text that may be touched; less is not worth the look
-  std::size_t inline_bytes = 24 << 10;  ///< more is worked on away from the event loop
+  double system_boost = 0.2;           ///< relevance that parts of system prompts get for free
+  std::size_t min_bytes = 600;         ///< of text that may be touched; less is not worth the look
+  std::size_t inline_bytes = 8 << 10;  ///< more is worked on away from the event loop
   std::chrono::milliseconds embedding_timeout{200};
   tokens::SentenceSplitter splitter = tokens::sentence_ends;
 };
 
-/// What was done to one request. Tokens are estimates (words × 1.3), original and optimised alike.
-struct OptimisationReport {
-  std::int64_t original_tokens = 0, optimized_tokens = 0;
-  std::vector<std::string_view> strategies;  ///< empty: the request is as it was
-  QualityRisk risk = QualityRisk::kNone;
-  std::string skipped;  ///< why nothing was tried, where that is worth telling
-
-  bool changed() const { return !strategies.empty(); }
-  std::int64_t saved() const { return original_tokens - optimized_tokens; }
-  double saved_percent() const;
-};
+struct OptimizationConfig;
+/// As the settings say (`optimization`).
+OptimiserOptions optimiser_options(const OptimizationConfig& config);
 
 /// Says requests in fewer tokens before they are sent (spec §3.10, GW-056 to GW-059), within the
 /// promise that README.md states: the question is never touched, and every number, name, code span,

@@ -20,7 +20,6 @@ in spite of the fact that => although
 regardless of the fact that => although
 notwithstanding the fact that => although
 apart from the fact that => except that
-the fact that => that
 in the event that => if
 in the case that => if
 in the event of => if there is
@@ -41,7 +40,6 @@ at this moment in time => now
 at the current time => now
 at that point in time => then
 at the time that => when
-at all times => always
 on a daily basis => daily
 on a weekly basis => weekly
 on a monthly basis => monthly
@@ -52,11 +50,9 @@ on an ongoing basis => continually
 on an annual basis => annually
 on a case by case basis => case by case
 on numerous occasions => often
-on many occasions => often
 on several occasions => several times
 on a number of occasions => several times
 in the near future => soon
-in the not too distant future => soon
 in the immediate future => soon
 prior to => before
 previous to => before
@@ -83,9 +79,6 @@ in regards to => about
 with respect to => about
 with reference to => about
 in reference to => about
-in relation to => about
-in connection with => about
-in terms of => in
 on the subject of => about
 on the topic of => about
 pertaining to => about
@@ -93,7 +86,6 @@ relating to => about
 in the context of => in
 in the area of => in
 in the field of => in
-in the process of => 
 in conjunction with => with
 in combination with => with
 together with => with
@@ -101,14 +93,10 @@ along with => with
 in addition to => besides
 in accordance with => per
 in compliance with => per
-in line with => per
-in keeping with => per
-in agreement with => per
 by means of => by
 by way of => by
 through the use of => with
 with the use of => with
-with the help of => with
 by making use of => with
 make use of => use
 makes use of => uses
@@ -165,14 +153,10 @@ is of assistance => helps
 with the exception of => except
 is in need of => needs
 are in need of => need
-is in possession of => has
-are in possession of => have
 is dependent on => depends on
 is dependent upon => depends on
 are dependent on => depend on
-is indicative of => indicates
 is reflective of => reflects
-is representative of => represents
 is composed of => comprises
 a large number of => many
 a great number of => many
@@ -191,14 +175,10 @@ a great deal of => much
 a large amount of => much
 a significant amount of => much
 a considerable amount of => much
-a lot of => much
-lots of => many
-a majority of => most
 the majority of => most
 the vast majority of => most
 the overwhelming majority of => most
 a small number of => few
-a minority of => few
 a multitude of => many
 a plethora of => many
 an abundance of => many
@@ -220,7 +200,6 @@ advance warning => warning
 basic fundamentals => basics
 completely eliminate => eliminate
 completely finished => finished
-close proximity => near
 collaborate together => collaborate
 combine together => combine
 join together => join
@@ -265,42 +244,23 @@ in a friendly manner => in a friendly way
 in a safe manner => safely
 in a secure manner => securely
 in a structured manner => in a structured way
-in a similar manner => similarly
-in a similar fashion => similarly
-in a similar way => similarly
-in the same manner => likewise
-in the same way => likewise
 in such a way that => so that
 in such a manner that => so that
 in a way that is => so that it is
 in a manner that is => so that it is
 in a manner which is => so that it is
-in the way that => as
-in a manner of speaking => 
-the manner in which => how
+in a manner of speaking, => 
 the way in which => how
 the extent to which => how far
 the reason why => why
 the reason for which => why
-the question of whether => whether
 the question as to whether => whether
 as to whether => whether
-whether or not => whether or not
-as well as => and
 as a result of => because of
-as a consequence of => because of
-as a result => so
-as a consequence => so
-for this reason => so
-for that reason => so
-for these reasons => so
-because of this => so
 on the basis of => by
 based on the fact that => because
 on the grounds that => because
 in the absence of => without
-in the vicinity of => near
-in the neighborhood of => about
 in close proximity to => near
 in excess of => over
 in the majority of cases => usually
@@ -309,7 +269,6 @@ in many cases => often
 in some cases => sometimes
 in a large number of cases => often
 in the vast majority of cases => usually
-more often than not => usually
 for the most part => mostly
 to a large extent => largely
 to a great extent => largely
@@ -325,7 +284,6 @@ at your earliest convenience => soon
 from time to time => sometimes
 every now and then => sometimes
 every now and again => sometimes
-every once in a while => sometimes
 time and time again => often
 over and over again => repeatedly
 again and again => repeatedly
@@ -342,35 +300,33 @@ in the modern world => today
 in the world of today => today
 in recent years => recently
 in recent times => recently
-in the final analysis => 
-in the long run => eventually
-at the end of the day => 
-when all is said and done => 
-all things considered => 
-for all intents and purposes => 
-to all intents and purposes => 
-needless to say => 
-it goes without saying that => 
-as a matter of fact => 
-in actual fact => 
-in point of fact => 
-in fact => 
-in essence => 
-in reality => 
-in truth => 
-in general => 
-generally speaking => 
-broadly speaking => 
+in the final analysis, => 
+at the end of the day, => 
+when all is said and done, => 
+all things considered, => 
+for all intents and purposes, => 
+to all intents and purposes, => 
+needless to say, => 
+as a matter of fact, => 
+in actual fact, => 
+in point of fact, => 
+in fact, => 
+in essence, => 
+in reality, => 
+in truth, => 
+in general, => 
+generally speaking, => 
+broadly speaking, => 
 as you may know => 
 as you may already know => 
 as you probably know => 
-as you know => 
+as you know, => 
 as you are aware => 
 as you may be aware => 
 as you can imagine => 
-as you can see => 
+as you can see, => 
 as we all know => 
-as we know => 
+as we know, => 
 as everyone knows => 
 as everybody knows => 
 as is well known => 
@@ -392,25 +348,23 @@ as discussed earlier =>
 as i mentioned => 
 as i mentioned before => 
 as i mentioned earlier => 
-as i said => 
-as i said before => 
+as i said, => 
+as i said before, => 
 as we mentioned => 
 as we have seen => 
 as has been mentioned => 
 as has been said => 
-so to speak => 
-of course => 
-by the way => 
-after all => 
-to be honest => 
-to be perfectly honest => 
-to be completely honest => 
-to tell the truth => 
-to put it simply => 
-to put it another way => 
-simply put => 
-in other words => that is
-that is to say => that is
+so to speak, => 
+of course, => 
+by the way, => 
+after all, => 
+to be honest, => 
+to be perfectly honest, => 
+to be completely honest, => 
+to tell the truth, => 
+to put it simply, => 
+to put it another way, => 
+simply put, => 
 it is important to note that => 
 it is important to remember that => 
 it is important to understand that => 
@@ -434,7 +388,6 @@ it should be pointed out that =>
 it can be said that => 
 it may be said that => 
 it could be said that => 
-it could be argued that => arguably
 it is possible that => perhaps
 it is probable that => probably
 it is likely that => probably
@@ -442,8 +395,6 @@ it is clear that =>
 it is obvious that => 
 it is evident that => 
 it is apparent that => 
-it is true that => 
-it is the case that => 
 it is a fact that => 
 it is well known that => 
 it is widely known that => 
@@ -455,22 +406,6 @@ it seems that => apparently
 it appears that => apparently
 it would appear that => apparently
 it would seem that => apparently
-it is necessary to => you need to
-it is necessary that => 
-it is essential that => 
-it is crucial that => 
-it is vital that => 
-it is critical that => 
-it is imperative that => 
-it is important that => 
-it is very important that => 
-it is extremely important that => 
-it is absolutely essential that => 
-it is absolutely crucial that => 
-it is of great importance that => 
-it is of the utmost importance that => 
-it is of utmost importance that => 
-it is of paramount importance that => 
 it is our hope that => we hope
 it is our belief that => we believe
 it is our intention to => we intend to
@@ -490,19 +425,17 @@ what i want you to do is =>
 what i would like to ask is => 
 what we would like you to do is => 
 what this means in practice is that => 
-this means that => so
-which means that => so
-^please note that => 
-^please be aware that => 
-^please be advised that => 
-^please keep in mind that => 
-^please bear in mind that => 
-^please remember that => 
-^please understand that => 
-^please do remember that => 
-^please also note that => 
-^please also keep in mind that => 
-^please always remember that => always remember that
+&please note that => 
+&please be aware that => 
+&please be advised that => 
+&please keep in mind that => 
+&please bear in mind that => 
+&please remember that => 
+&please understand that => 
+&please do remember that => 
+&please also note that => 
+&please also keep in mind that => 
+&please always remember that => always remember that
 ^kindly note that => 
 ^kindly be advised that => 
 ^also note that => 
@@ -513,14 +446,14 @@ which means that => so
 ^bear in mind that => 
 ^remember that => 
 ^be aware that => 
-^you should know that => 
-^you should be aware that => 
-^you should keep in mind that => 
-^you should also keep in mind that => 
-^you should bear in mind that => 
-^you should note that => 
-^you should also note that => 
-^you should remember that => 
+&you should know that => 
+&you should be aware that => 
+&you should keep in mind that => 
+&you should also keep in mind that => 
+&you should bear in mind that => 
+&you should note that => 
+&you should also note that => 
+&you should remember that => 
 ^i would like to point out that => 
 ^i would like to mention that => 
 ^i would like to emphasize that => 
@@ -596,30 +529,30 @@ which means that => so
 ^more importantly, => 
 ^most importantly, => 
 ^above all else => above all
-^please make sure that you always => always
-^please make sure that you never => never
-^please make sure that you do not => do not
-^please make sure that you => 
-^please make sure to always => always
-^please make sure to never => never
-^please make sure to => 
-^please make sure that => ensure
-^please be sure to => 
-^please be sure that you => 
-^please ensure that you always => always
-^please ensure that you never => never
-^please ensure that you => 
-^please ensure that => ensure
-^please remember to => 
-^please try to => try to
-^please do your best to => try to
-^please feel free to => feel free to
-^please always => always
-^please never => never
-^please do not => do not
-^please don't => don't
-^please only => only
-^please => 
+&please make sure that you always => always
+&please make sure that you never => never
+&please make sure that you do not => do not
+&please make sure that you => 
+&please make sure to always => always
+&please make sure to never => never
+&please make sure to => 
+&please make sure that => ensure
+&please be sure to => 
+&please be sure that you => 
+&please ensure that you always => always
+&please ensure that you never => never
+&please ensure that you => 
+&please ensure that => ensure
+&please remember to => 
+&please try to => try to
+&please do your best to => try to
+&please feel free to => feel free to
+&please always => always
+&please never => never
+&please do not => do not
+&please don't => don't
+&please only => only
+&please => 
 ^kindly => 
 ^could you please => please
 ^i would like you to always => always
@@ -650,59 +583,58 @@ which means that => so
 ^we kindly ask you to => 
 ^we kindly ask that you => 
 ^we would ask that you => 
-^you are expected to always => always
-^you are expected to => 
-^you are also expected to => also
-^you are supposed to => 
-^you are asked to => 
-^you are kindly asked to => 
-^you are encouraged to => 
-^you are strongly encouraged to => 
-^you are instructed to => 
-^you will be expected to => 
-^you will be asked to => 
-^you will need to => 
-^you should always make sure to => always
-^you should always make sure that you => always
-^you should always try to => always try to
-^you should always strive to => always try to
-^you should always => always
-^you should never ever => never
-^you should never => never
-^you should not => do not
-^you shouldn't => don't
-^you should only => only
-^you should also always => also always
-^you should also make sure to => also
-^you should also make sure that you => also
-^you should also try to => also try to
-^you should also => also
-^you should make sure to always => always
-^you should make sure to => 
-^you should make sure that you => 
-^you should make every effort to => try to
-^you should do your best to => try to
-^you should do everything you can to => try to
-^you should strive to => try to
-^you should endeavor to => try to
-^you should try your best to => try to
-^you should take care to => 
-^you should be sure to => 
-^you should ensure that you => 
-^you should ensure that => ensure
-^you should => 
-^you need to always => always
-^you need to make sure to => 
-^you need to make sure that you => 
-^you need to make sure that => ensure
-^you need to ensure that => ensure
-^you need to be sure to => 
-^you need to => 
-^you also need to => also
-^you have to => 
-^you also have to => also
-^you ought to => 
-^you can and should => 
+&you are expected to always => always
+&you are expected to => 
+&you are also expected to => also
+&you are supposed to => 
+&you are asked to => 
+&you are kindly asked to => 
+&you are encouraged to => 
+&you are strongly encouraged to => 
+&you are instructed to => 
+&you will be expected to => 
+&you will be asked to => 
+&you will need to => 
+&you should always make sure to => always
+&you should always make sure that you => always
+&you should always try to => always try to
+&you should always strive to => always try to
+&you should always => always
+&you should never ever => never
+&you should never => never
+&you should not => do not
+&you should only => only
+&you should also always => also always
+&you should also make sure to => also
+&you should also make sure that you => also
+&you should also try to => also try to
+&you should also => also
+&you should make sure to always => always
+&you should make sure to => 
+&you should make sure that you => 
+&you should make every effort to => try to
+&you should do your best to => try to
+&you should do everything you can to => try to
+&you should strive to => try to
+&you should endeavor to => try to
+&you should try your best to => try to
+&you should take care to => 
+&you should be sure to => 
+&you should ensure that you => 
+&you should ensure that => ensure
+&you should => 
+&you need to always => always
+&you need to make sure to => 
+&you need to make sure that you => 
+&you need to make sure that => ensure
+&you need to ensure that => ensure
+&you need to be sure to => 
+&you need to => 
+&you also need to => also
+&you have to => 
+&you also have to => also
+&you ought to => 
+&you can and should => 
 ^your job is to => 
 ^your main job is to => 
 ^your task is to => 
@@ -766,13 +698,11 @@ at any given time => at any time
 at any point in time => at any time
 on behalf of => for
 on the part of => by
-on the other hand => but
 such as for example => such as
 is going to be => will be
 are going to be => will be
 is going to => will
 are going to => will
-there is a need to => we need to
 there is a possibility that => perhaps
 there is a chance that => perhaps
 is considered to be => is
@@ -820,7 +750,6 @@ the aim of this document is to => this document is to
 in this document => here
 in this section => here
 in this article => here
-the following => these
 the aforementioned => the
 the above-mentioned => the
 the above mentioned => the
@@ -837,15 +766,12 @@ this type of => this
 these kinds of => these
 these types of => these
 kinds of things => things
-in nature => 
 that is to be found in => in
 that can be found in => in
 that are found in => in
 that are located in => in
 that is located in => in
 which is located in => in
-that are available => available
-that is available => available
 that are related to => about
 that is related to => about
 which are related to => about
@@ -879,12 +805,230 @@ which are related to => about
 ~deeply
 ~simply
 ~perfectly
+!it is necessary
+!it is essential
+!it is crucial
+!it is vital
+!it is critical
+!it is imperative
+!it is important
+!it is very important
+!it is extremely important
+!it is absolutely essential
+!it is absolutely crucial
+!it is of great importance
+!it is of the utmost importance
+!it is of utmost importance
+!it is of paramount importance
+!it is really important
+!it is really very important
+!it is also important
+!it is also essential
+!it is also crucial
+!it is therefore important
+!it is therefore essential
+!it is therefore necessary
+!it is also very important
+^for this reason, => so
+^for that reason, => so
+^for these reasons, => so
+^because of this, => so
+^as a result, => so
+^as a result of this, => so
+^as a consequence, => so
+^as a consequence of this, => so
+because of the fact that => because
+by reason of the fact that => because
+in consequence of the fact that => because
+aware of the fact that => aware that
+the process of => 
+take a look at => look at
+takes a look at => looks at
+taking a look at => looking at
+have a look at => look at
+in order to make sure that this is the case => to ensure this
+to make sure that this is the case => to ensure this
+make sure that this is the case => ensure this
+which is to say => i.e.
+it would be great if you could => 
+it would be really great if you could => 
+it would also be great if you could => also
+it would also be really great if you could => also
+it would be nice if you could => 
+it would be really nice if you could => 
+it would be helpful if you could => 
+it would be wonderful if you could => 
+it would be appreciated if you could => 
+it would be much appreciated if you could => 
+it would be very much appreciated if you could => 
+it would be greatly appreciated if you could => 
+it would be highly appreciated if you could => 
+it would also be appreciated if you could => also
+we would appreciate it if you could => 
+we would really appreciate it if you could => 
+we would very much appreciate it if you could => 
+i would appreciate it if you could => 
+i would really appreciate it if you could => 
+i would be grateful if you could => 
+i would be very grateful if you could => 
+we would be grateful if you could => 
+i was wondering if you could => 
+i was wondering whether you could => 
+be so kind as to => 
+be kind enough to => 
+what we are looking for is => we want
+what i am looking for is => i want
+what we need from you is => we need
+what i need from you is => i need
+what we would like to ask you to do is => 
+what we would like you to do is to => 
+what i would like you to do is to => 
+what you are going to be doing is => you will be
+what you will be doing is => you will be
+what you should do instead is to => instead
+what you should do is to => 
+what you need to do is to => 
+what you have to do is to => 
+the purpose of this is to => this is to
+the role that you are going to be playing is that of => you are
+you are going to be => you will be
+whenever it is possible to do so => whenever possible
+where it is possible to do so => where possible
+if it is possible to do so => if possible
+whenever it is possible => whenever possible
+to the greatest extent possible => as far as possible
+as has already been mentioned => 
+as has been mentioned above => 
+as has been pointed out => 
+as a general rule, => 
+as a rule, => 
+as people like to say, => 
+as they say, => 
+at the very beginning of => at the start of
+at the very end of => at the end of
+the vast majority of the => most of the
+the majority of the => most of the
+the majority of people => most people
+the majority of users => most users
+the majority of customers => most customers
+a little bit => a bit
+a great many => many
+quite a few => many
+a good many => many
+on top of the above => besides
+in addition to the above => besides
+besides the above => besides
+in the case of => for
+in the event that it is => if it is
+in the event you => if you
+in the event a => if a
+is subject to change => may change
+are subject to change => may change
+come to an end => end
+comes to an end => ends
+is in contradiction with => contradicts
+are in contradiction with => contradict
+is in conflict with => conflicts with
+is in accordance with => follows
+are in accordance with => follow
+is in agreement with => agrees with
+are in agreement with => agree with
+for a period of => for
+over a period of => over
+within a period of => within
+during a period of => during
+in comparison to => compared to
+in comparison with => compared with
+as compared to => compared to
+with the result that => so that
+in the hope that => hoping that
+to such an extent that => so much that
+under the condition that => if
+on the condition that => if
+on condition that => if
+it is possible for you to => you can
+it is possible to => you can
+it is a good idea to => 
+it is also a good idea to => also
+it is best to => 
+it is advised to => 
+it is suggested to => 
+you are able to => you can
+you will be able to => you can
+we are going to => we will
+i am going to => i will
+they are going to => they will
+there are a large number of => there are many
+there are many different => there are many
+there exist many => there are many
+a large part of => much of
+a significant part of => much of
+a significant portion of => much of
+a substantial part of => much of
+one and the same => the same
+both of the => both
+all of the => all the
+all of these => all these
+all of those => all those
+all of our => all our
+all of your => all your
+all of this => all this
+outside of => outside
+inside of => inside
+off of => off
+up until => until
+meet up with => meet
+later on => later
+early on => early
+in a clear way => clearly
+in a polite way => politely
+in a professional way => professionally
+in a friendly and professional manner => in a friendly, professional way
+in a friendly and helpful manner => in a friendly, helpful way
+in a constructive manner => constructively
+in a constructive way => constructively
+in a responsible manner => responsibly
+in a responsible way => responsibly
+in a careful way => carefully
+in a neutral manner => neutrally
+in a neutral way => neutrally
+in an objective manner => objectively
+in an objective way => objectively
+in a detailed manner => in detail
+in a detailed way => in detail
+in great detail => in detail
+in a precise manner => precisely
+in an honest way => honestly
+in an easy to understand way => understandably
+in an understandable manner => understandably
+in an understandable way => understandably
+in a simple way => simply
+in a simple manner => simply
+on your own => yourself
+just to be clear, => 
+to be clear, => 
+to be more specific, => 
+more specifically, => 
+and please => and
+but please => but
+so please => so
+then please => then
+&you will want to => 
+^we ask you to please => 
+^we kindly ask you => 
+^i kindly ask you to => 
+^the main thing is that => 
+^the most important thing is that => 
+^another thing to keep in mind is that => also
+^another important thing is that => also
+^it is also the case that => also
 )";
 
 const std::string_view kPuffery =
     "amazing appreciate appreciated appreciation aspire aspiring award-winning awesome beautiful "
     "believe believes best brilliant care cares caring celebrate cherish commitment committed "
-    "community continue continuously cutting-edge dedicated dedication delight delighted delivering "
+    "community continue continuously cutting-edge dedicated dedication delight delighted "
+    "delivering "
     "differentiate dream dreams dynamic embrace embraces empower empowering encourage endeavor "
     "energy enjoy enthusiasm enthusiastic ever-changing evolving exceed exceeding excellence "
     "excellent exceptional excited excitement exciting experience experiences extraordinary "
@@ -893,7 +1037,8 @@ const std::string_view kPuffery =
     "important incredible industry-leading innovate innovation innovations innovative inspire "
     "inspired inspiring integrity invaluable journey joy know landscape leader leaders leading "
     "legacy life lives looking love loved loves loyal loyalty market-leading matter matters "
-    "meaningful mission modern moment moments nice outstanding partner partners partnership passion "
+    "meaningful mission modern moment moments nice outstanding partner partners partnership "
+    "passion "
     "passionate people perfect pleased pleasure possibilities possible premier pride prides proud "
     "proudly quality really relationship relationships remarkable respected shared smile special "
     "spirit state-of-the-art stellar strive strives striving strong success successful superb "
@@ -902,6 +1047,48 @@ const std::string_view kPuffery =
     "utmost valuable value valued values very vibrant vision visionary warm welcome wonderful "
     "wonderfully work world world-class years ourselves everything everyone always-on customers "
     "company business";
+
+const std::string_view kMood =
+    "absurd adore admire admiration amazing appreciate art asset aspire astonishing beautiful "
+    "beauty "
+    "beloved best blessed bless brave breathtaking bright brilliant care cares caring charm "
+    "charming "
+    "cheerful cherish comfort commitment committed confidence confident courage cozy curiosity "
+    "curious "
+    "dear dedication delight delighted delightful dignity dream dreams dynamic ease easy elegant "
+    "embrace emotion emotional energy enjoy enjoyable enthusiasm enthusiastic envy excellence "
+    "excellent "
+    "exceptional excited excitement exciting exhausting extraordinary fabulous famous fantastic "
+    "fascinating fascination favorite favourite feel feeling finest firmly fond forefront forever "
+    "frustrating frustration fun future gift glad glorious grateful gratitude great greatest "
+    "happiness "
+    "happy hard heart heartfelt honor honored honour honoured hope hopes hopeful hospitality "
+    "humble "
+    "important importance impressive incredible innovation innovative inspire inspired inspiring "
+    "inspiration intelligent interesting invaluable joy journey joyful kind kindness laugh "
+    "laughter "
+    "legendary lively love loved lovely loves loyal luck lucky magic magical marvel marvellous "
+    "marvelous "
+    "meaningful memorable memories miracle mood mutual mystery nice optimism outstanding paradise "
+    "passion passionate patience peace perfect pity pleasant pleased pleasure pleasures popular "
+    "powerful precious pride privilege proud rare regret remarkable reputation respect respected "
+    "reward rewarding sad satisfaction satisfied satisfying shame sincere sincerely smile smiles "
+    "soul "
+    "special spirit spirits splendid strive striving strong strongest stunning superb surprise "
+    "surprised talented thankful thrilled thrive tireless touching treasure trust trusted truth "
+    "unforgettable unique unmatched unpleasant value values virtue vision warmth welcome wish "
+    "wishes "
+    "wonder wonderful world-class worthwhile worry worries";
+
+const std::string_view kSpeechMatters =
+    "tone style format formats language languages audience answer answers answering response "
+    "responses "
+    "respond reply replies output outputs reader readers write writing written word words wording "
+    "sentence sentences paragraph length short long brief concise simple plain friendly warm "
+    "polite "
+    "formal informal professional persona voice character personality humor humour emoji emojis "
+    "role "
+    "user's topic topics subject";
 
 const std::string_view kFillerOpenings = R"(
 thank you
@@ -919,8 +1106,19 @@ i am reaching out
 i'm reaching out
 i wanted to reach out
 hello
+hello and welcome
+hello there
 hi
+hi there
 hey
+hey there
+welcome aboard
+welcome to the
+warm welcome
+a warm welcome
+congratulations
+good day
+once again thank
 dear
 good morning
 good afternoon
@@ -998,7 +1196,27 @@ great question
 that's a great
 that is a great
 that's great
-what a great
+that is great
+that is fantastic
+that's fantastic
+that is wonderful
+that's wonderful
+that is good news
+that is excellent
+what a
+what an
+good job
+great job
+well done
+you have done a
+you're doing
+you are doing
+i am sorry to hear
+i'm sorry to hear
+i am very happy
+i am so happy
+i am really
+i'm really
 good question
 excellent question
 that sounds great
@@ -1017,32 +1235,46 @@ it goes without saying
 )";
 
 const std::string_view kImperatives =
-    "abide accept acknowledge act adapt add address adhere adjust admit advise agree aim alert align "
+    "abide accept acknowledge act adapt add address adhere adjust admit advise agree aim alert "
+    "align "
     "allow analyse analyze answer anticipate apologise apologize apply approach arrange ask assess "
-    "assign assist assume attach attempt avoid base be begin break bring build calculate call cancel "
-    "capture change characterize check choose cite clarify classify clean clear close collect combine "
+    "assign assist assume attach attempt avoid base be begin break bring build calculate call "
+    "cancel "
+    "capture change characterize check choose cite clarify classify clean clear close collect "
+    "combine "
     "come communicate compare compile complete compose compute conclude condense confine confirm "
     "consider consult contact continue convert convey copy correct count cover create cut decide "
-    "decline decrease define delete deliver demonstrate deny describe detail detect determine develop "
-    "diagnose differentiate direct disclose discuss display distinguish do document don't double draft "
+    "decline decrease define delete deliver demonstrate deny describe detail detect determine "
+    "develop "
+    "diagnose differentiate direct disclose discuss display distinguish do document don't double "
+    "draft "
     "draw edit elaborate eliminate emphasize employ enable encourage end enforce ensure enter "
     "escalate establish estimate evaluate examine exclude execute expand explain explore express "
-    "extract fetch file fill filter find finish fix flag focus follow format formulate gather generate "
-    "get give go greet group guard guide halt handle help highlight hold identify ignore illustrate "
+    "extract fetch file fill filter find finish fix flag focus follow format formulate gather "
+    "generate "
+    "get give go greet group guard guide halt handle help highlight hold identify ignore "
+    "illustrate "
     "implement improve include incorporate increase indicate infer inform insert inspect install "
     "instruct integrate interpret introduce investigate invite issue join judge justify keep label "
-    "lead leave let limit link list listen locate log look maintain make manage map mark match measure "
-    "mention merge mind minimize mirror modify monitor move name never note notify number observe offer "
-    "omit only open optimize order organise organize outline output parse pass pause pay perform pick "
+    "lead leave let limit link list listen locate log look maintain make manage map mark match "
+    "measure "
+    "mention merge mind minimize mirror modify monitor move name never note notify number observe "
+    "offer "
+    "omit only open optimize order organise organize outline output parse pass pause pay perform "
+    "pick "
     "place plan please point postpone prefer prepare present preserve prevent print prioritise "
     "prioritize proceed process produce promise prompt proofread propose protect prove provide put "
-    "quote raise rate read recall recommend record redirect reduce refer refine reflect refrain refuse "
+    "quote raise rate read recall recommend record redirect reduce refer refine reflect refrain "
+    "refuse "
     "reject relate rely remain remember remind remove rename repeat rephrase replace reply report "
     "represent request require reset resolve respect respond restate restrict return reveal review "
-    "revise rewrite route run save say scan schedule search secure see select send separate set share "
+    "revise rewrite route run save say scan schedule search secure see select send separate set "
+    "share "
     "shorten should show sign simplify skip solve sort speak specify split spell stand start state "
-    "stay stick stop store strip structure submit substitute suggest summarise summarize supply support "
+    "stay stick stop store strip structure submit substitute suggest summarise summarize supply "
+    "support "
     "take talk target tell test think track transform translate transfer treat trim try turn type "
-    "unless update upload use utilize validate verify view wait walk warn watch weigh wrap write always";
+    "unless update upload use utilize validate verify view wait walk warn watch weigh wrap write "
+    "always";
 
 }  // namespace asahi::gateway::tokens

@@ -1,6 +1,7 @@
 #include "gateway/tokens/phrases.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Rule {
   std::string_view replacement;
   bool at_start = false;     ///< only where a sentence begins
   bool comma = false;        ///< only with a comma behind
+  bool at_clause = false;    ///< only where a clause begins
   bool intensifier = false;  ///< not behind a negation
 };
 
@@ -40,15 +42,35 @@ std::vector<std::uint64_t> hashes_of(std::string_view words) {
   return hashes;
 }
 
+/// What may follow "it is essential", and what is left of both.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kBehindImportance = {{
+    {" that you do not", "do not"},
+    {" that you don't", "don't"},
+    {" that you never", "never"},
+    {" that you always", "always"},
+    {" that you only", "only"},
+    {" that you", ""},
+    {" that", "ensure"},
+    {" for you to", ""},
+    {" to", ""},
+}};
+
 /// The rules by their first word, longest first.
 class Rules {
  public:
   Rules() {
     each_line(kPhraseList, [&](std::string_view line) {
+      if (line.starts_with('!')) {
+        line.remove_prefix(1);
+        for (const auto& [behind, replacement] : kBehindImportance)
+          add(std::string(line) + std::string(behind), replacement);
+        return;
+      }
       Rule rule;
       rule.intensifier = line.starts_with('~');
       rule.at_start = line.starts_with('^');
-      if (rule.intensifier || rule.at_start) line.remove_prefix(1);
+      rule.at_clause = line.starts_with('&');
+      if (rule.intensifier || rule.at_start || rule.at_clause) line.remove_prefix(1);
       const std::size_t arrow = std::min(line.find(" =>"), line.size());
       std::string_view words = line.substr(0, arrow);
       if (arrow + 4 < line.size()) rule.replacement = line.substr(arrow + 4);
@@ -58,7 +80,7 @@ class Rules {
       by_first_[rule.words.front()].push_back(std::move(rule));
     });
     for (auto& [first, rules] : by_first_)
-      std::ranges::stable_sort(rules, std::greater{}, [](const Rule& r) { return r.words.size(); });
+      std::ranges::sort(rules, std::greater{}, [](const Rule& r) { return r.words.size(); });
   }
   const std::vector<Rule>* starting_with(std::uint64_t word) const {
     const auto found = by_first_.find(word);
@@ -66,6 +88,12 @@ class Rules {
   }
 
  private:
+  void add(std::string_view words, std::string_view replacement) {
+    Rule rule;
+    rule.words = hashes_of(words);
+    rule.replacement = replacement;
+    by_first_[rule.words.front()].push_back(std::move(rule));
+  }
   std::unordered_map<std::uint64_t, std::vector<Rule>> by_first_;
 };
 
@@ -130,6 +158,13 @@ bool is_negation(std::uint64_t hash) {
   return words.contains(hash);
 }
 
+/// "very much", "really well": the measure belongs to the word.
+bool needs_measure(std::uint64_t hash) {
+  static const WordSet words(
+      "much many few little well best first same least most end beginning last");
+  return words.contains(hash);
+}
+
 class Shortener {
  public:
   explicit Shortener(std::string_view text) : text_(text) { find_tokens(text, tokens_); }
@@ -160,6 +195,7 @@ class Shortener {
     if (starting == nullptr) return nullptr;
     for (const Rule& rule : *starting) {
       if (rule.at_start && !tokens_[i].starts) continue;
+      if (rule.at_clause && !tokens_[i].starts && (tokens_[i].joined || i == 0)) continue;
       if (i + rule.words.size() > tokens_.size()) continue;
       bool same = true;
       for (std::size_t k = 1; same && k < rule.words.size(); ++k)
@@ -171,9 +207,11 @@ class Shortener {
       // What is left must go on in this sentence.
       if (rule.replacement.empty() && behind != ' ' && behind != ',' && behind != '\n') {
         // "It is true." is no opening; "I like it very much indeed." may end without its adverb.
-        if (rule.at_start || i == 0) continue;
+        if (rule.at_start || rule.at_clause || i == 0) continue;
       }
       if (rule.intensifier && i > 0 && is_negation(tokens_[i - 1].hash)) continue;
+      if (rule.intensifier && i + 1 < tokens_.size() && needs_measure(tokens_[i + 1].hash))
+        continue;
       // Never the whole sentence.
       if (rule.replacement.empty() && rule.words.size() == tokens_.size()) continue;
       return &rule;
@@ -211,6 +249,7 @@ class Shortener {
       return;
     }
     capital_ = capital_ || was_capital;
+    if (rule.intensifier) mend_article(i, out);
     const bool comma_behind = at_ < text_.size() && text_[at_] == ',';
     const bool comma_before = out.ends_with(", ");
     if (comma_behind && (comma_before || first.starts || out.empty() || capital_ || rule.comma)) {
@@ -223,9 +262,23 @@ class Shortener {
     if (out.empty() || is_blank(out.back())) {
       while (at_ < text_.size() && text_[at_] == ' ') ++at_;
     }
-    if (at_ < text_.size() && std::string_view(".!?;:)").find(text_[at_]) != std::string_view::npos &&
-        out.ends_with(' '))
+    if (at_ < text_.size() &&
+        std::string_view(".!?;:)").find(text_[at_]) != std::string_view::npos && out.ends_with(' '))
       out.pop_back();
+  }
+
+  /// "a very important" is "an important".
+  void mend_article(std::size_t i, std::string& out) {
+    if (i == 0 || i + 1 >= tokens_.size() || !tokens_[i].joined || !tokens_[i + 1].joined) return;
+    static const std::uint64_t kA = hash_of_word("a"), kAn = hash_of_word("an");
+    const char next = to_lower(text_[tokens_[i + 1].begin]);
+    const bool vowel = std::string_view("aeio").find(next) != std::string_view::npos;
+    if (tokens_[i - 1].hash == kA && vowel && out.ends_with("a ")) {
+      out.insert(out.size() - 1, "n");
+    } else if (tokens_[i - 1].hash == kAn && !vowel && next != 'u' && next != 'h' &&
+               out.ends_with("n ")) {
+      out.erase(out.size() - 2, 1);
+    }
   }
 
   std::string_view text_;
@@ -298,6 +351,15 @@ bool is_filler(std::string_view sentence) {
     if (same && opening.size() == 1 && tokens.size() > 1 && tokens[1].joined) same = false;
     if (same) return true;
   }
+  // "We are thankful for …": thanks of those who speak, not a request to thank somebody.
+  static const WordSet speakers("we i it our my many");
+  static const WordSet thanks(
+      "thank thanks thankful grateful gratitude appreciate appreciated appreciation");
+  if (speakers.contains(tokens[0].hash)) {
+    for (const Token& token : tokens) {
+      if (thanks.contains(token.hash)) return true;
+    }
+  }
   static const WordSet puffery(kPuffery);
   std::size_t content = 0, empty = 0;
   for (const Token& token : tokens) {
@@ -309,11 +371,25 @@ bool is_filler(std::string_view sentence) {
   return content > 0 && empty * 3 >= content * 2;
 }
 
+bool is_mood(std::string_view sentence) {
+  static const WordSet mood(kMood), speech(kSpeechMatters),
+      listener("you your yours yourself you're");
+  std::vector<Token> tokens;
+  find_tokens(sentence, tokens);
+  bool found = false;
+  for (const Token& token : tokens) {
+    if (token.hash == 0 || listener.contains(token.hash) || speech.contains(token.hash))
+      return false;
+    found |= mood.contains(token.hash);
+  }
+  return found;
+}
+
 bool is_instruction(std::string_view sentence) {
   static const WordSet verbs(kImperatives);
   static const WordSet modals(
       "should must shall need ought please ensure let's want wants expect expected expects would "
-      "prefer prefers suppose supposed");
+      "prefer prefers suppose supposed if");
   static const std::uint64_t kYou = hash_of_word("you"), kYour = hash_of_word("your"),
                              kAre = hash_of_word("are"), kWill = hash_of_word("will"),
                              kSure = hash_of_word("sure"), kMake = hash_of_word("make");

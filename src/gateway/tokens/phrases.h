@@ -14,6 +14,10 @@ std::string shorten_phrases(std::string_view sentence);
 /// A sentence that carries nothing but courtesy or praise of itself: thanks, hopes, "we are proud".
 bool is_filler(std::string_view sentence);
 
+/// Says how the speaker feels about something, and nothing of the listener or of how to answer:
+/// "Our people are talented, and we love what we do". Only of sentences without facts.
+bool is_mood(std::string_view sentence);
+
 /// Begins with a verb in the imperative, or tells the reader what to do.
 bool is_instruction(std::string_view sentence);
 

@@ -54,7 +54,8 @@ bool has_question_mark(std::string_view text) { return text.find('?') != std::st
 bool opens_document(std::string_view line) {
   line = trimmed(line);
   static const WordSet nouns(
-      "document documents context article articles text texts passage passages background reference "
+      "document documents context article articles text texts passage passages background "
+      "reference "
       "references knowledge excerpt excerpts source sources transcript report reports notes email "
       "emails message messages letter page content chapter section story review reviews policy "
       "manual description summary data information below following material essay post thread log "
@@ -84,8 +85,9 @@ bool opens_question(std::string_view text) {
   const std::string_view line = first_line(text);
   const std::size_t colon = line.substr(0, 40).find(':');
   if (colon == std::string_view::npos) return false;
-  static const WordSet labels("question questions task query request instruction instructions ask "
-                              "problem todo input");
+  static const WordSet labels(
+      "question questions task query request instruction instructions ask "
+      "problem todo input");
   for (const std::uint64_t word : content_words(line.substr(0, colon))) {
     if (labels.contains(word)) return true;
   }
@@ -107,17 +109,27 @@ bool is_request(std::string_view paragraph) {
 
 Task task_of(std::string_view query) {
   static const WordSet wording(
-      "translate translated translation translations proofread proofreading rewrite rewriting rephrase "
-      "paraphrase reword wording edit edited editing correct corrected correction grammar grammatical "
-      "spelling typo typos punctuation count verbatim transcribe convert converted reformat tone style "
+      "translate translated translation translations proofread proofreading rewrite rewriting "
+      "rephrase "
+      "paraphrase reword wording edit edited editing correct corrected correction grammar "
+      "grammatical "
+      "spelling typo typos punctuation count verbatim transcribe convert converted reformat tone "
+      "style "
       "sentiment emotion mood continue polish plagiarism essay poem lyrics rhyme classify "
-      "classification label categorize redact anonymize anonymise shorten tokens characters letters "
-      "repeat copy quote quotes word-for-word exact sentence sentences redraft formal informal");
+      "classification label categorize redact anonymize anonymise shorten tokens characters "
+      "letters "
+      "repeat copy quote quotes word-for-word exact sentence sentences redraft formal informal "
+      "improve "
+      "improved better fix check mistakes errors draft score grade markdown plain simpler "
+      "simplify adapt replace");
   static const WordSet digest(
-      "summarize summarise summarized summary summaries summarization tldr overview recap brief list "
-      "extract enumerate themes theme points takeaways analyze analyse analysis review evaluate assess "
-      "critique opinion argument arguments outline complaints compare comparison contrast everything "
-      "pros cons insights improve feedback");
+      "summarize summarise summarized summary summaries summarization tldr overview recap brief "
+      "list "
+      "extract enumerate themes theme points takeaways analyze analyse analysis review evaluate "
+      "assess "
+      "critique opinion argument arguments outline complaints compare comparison contrast "
+      "everything "
+      "pros cons insights feedback");
   Task task = Task::kAnswer;
   for (const std::uint64_t word : content_words(query)) {
     if (wording.contains(word)) return Task::kWording;
@@ -187,6 +199,18 @@ std::vector<Part> parts_of_prompt(std::string_view prompt) {
 
 namespace {
 
+/// The query without lines that only announce a text: "Summary of the study:" asks for no summary.
+std::string without_labels(std::string_view query) {
+  std::string rest;
+  while (!query.empty()) {
+    const std::size_t end = std::min(query.find('\n'), query.size() - 1) + 1;
+    const std::string_view line = query.substr(0, end);
+    if (!opens_document(line) || is_instruction(trimmed(line))) rest += line;
+    query.remove_prefix(end);
+  }
+  return rest;
+}
+
 bool is_text_only(const llm::Message& message) {
   return message.name.empty() && !message.parts.empty() &&
          std::ranges::all_of(message.parts, [](const llm::Part& part) {
@@ -252,7 +276,7 @@ RequestParts parts_of(const llm::ChatRequest& request, const PartOptions& option
   } else {
     found.query = messages[last].text();
   }
-  found.task = task_of(found.query);
+  found.task = task_of(without_labels(found.query));
 
   std::size_t leading = 0;
   while (leading < last && (messages[leading].role == llm::Role::kSystem ||
@@ -271,14 +295,14 @@ RequestParts parts_of(const llm::ChatRequest& request, const PartOptions& option
         i < found.first_example + 2 * found.examples)
       continue;
     if (!is_text_only(message)) continue;
-    const bool system =
-        message.role == llm::Role::kSystem || message.role == llm::Role::kDeveloper;
+    const bool system = message.role == llm::Role::kSystem || message.role == llm::Role::kDeveloper;
     for (std::size_t p = message.parts.size(); p-- > 0;) {
       const std::string& text = std::get<llm::TextPart>(message.parts[p]).text;
       Part part{.message = i, .part = p, .begin = 0, .end = text.size()};
       if (system) {
         part.kind = Part::Kind::kSystem;
         part.care = Part::Care::kLight;
+        part.moods_may_go = true;
         // Texts to read that the application has put into its prompt.
         std::vector<Part> inside = parts_of_prompt(text);
         bool any = false;
@@ -287,23 +311,25 @@ RequestParts parts_of(const llm::ChatRequest& request, const PartOptions& option
           for (auto piece = inside.rbegin(); piece != inside.rend(); ++piece) {
             piece->message = i;
             piece->part = p;
-            const bool labelled = piece->kind == Part::Kind::kDocument && piece->begin > 0 &&
-                                  opens_document(last_line(trimmed(
-                                      std::string_view(text).substr(0, piece->begin))));
+            const bool labelled =
+                piece->kind == Part::Kind::kDocument && piece->begin > 0 &&
+                opens_document(last_line(trimmed(std::string_view(text).substr(0, piece->begin))));
             piece->care = labelled ? Part::Care::kFull : Part::Care::kLight;
             if (!labelled) piece->kind = Part::Kind::kSystem;
+            piece->moods_may_go = !labelled;
             history.push_back(*piece);
           }
           continue;
         }
       } else {
         part.kind = Part::Kind::kHistory;
-        // What the user said stays, but for its wordiness.
-        const bool old = message.role == llm::Role::kAssistant &&
-                         turns_behind >= options.max_history_turns;
+        // The user's own words stay, but for their wordiness, and so does the latest answer.
+        part.old = turns_behind >= options.max_history_turns;
+        const bool settled = message.role == llm::Role::kAssistant && turns_behind > 0;
         part.care = found.task == Task::kWording ? Part::Care::kUntouched
-                    : old                        ? care_for(found.task)
+                    : settled                    ? care_for(found.task)
                                                  : Part::Care::kLight;
+        part.moods_may_go = message.role == llm::Role::kAssistant && found.task == Task::kAnswer;
       }
       if (part.care != Part::Care::kUntouched) history.push_back(part);
     }
@@ -312,6 +338,7 @@ RequestParts parts_of(const llm::ChatRequest& request, const PartOptions& option
   if (last >= first) {
     for (Part part : in_last) {
       part.care = part.kind == Part::Kind::kDocument ? care_for(found.task) : Part::Care::kLight;
+      part.moods_may_go = part.kind == Part::Kind::kSystem;
       if (found.task == Task::kWording) part.care = Part::Care::kUntouched;
       if (part.care != Part::Care::kUntouched) found.parts.push_back(part);
     }

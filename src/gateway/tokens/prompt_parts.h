@@ -20,6 +20,8 @@ struct Part {
   };
   Kind kind = Kind::kQuery;
   Care care = Care::kUntouched;
+  bool old = false;                   ///< history further back than `max_history_turns`
+  bool moods_may_go = false;          ///< also at kLight: irrelevant sentences of mood (phrases.h)
   std::size_t message = 0, part = 0;  ///< where it is
   std::size_t begin = 0, end = 0;     ///< in that part's text
 };

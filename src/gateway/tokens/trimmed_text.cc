@@ -21,7 +21,7 @@ struct Looks {
 
 Looks look_at(std::string_view sentence) {
   static const WordSet pronouns(
-      "it its this these those they their them he she his her such that here there thus so then "
+      "it its this these those they their them he she his her such that thus so then "
       "also both each neither either another the");
   static const std::uint64_t kThe = hash_of_word("the");
   Looks looks;
@@ -115,6 +115,7 @@ TrimmedText::TrimmedText(std::string_view text, const SentenceSplitter& splitter
       sentence.refers = looks.refers;
       sentence.spare = unit.kind == Unit::Kind::kSentence && !sentence.has_facts && looks.english &&
                        unit.text.find('?') == std::string_view::npos && !is_instruction(unit.text);
+      sentence.mood = sentence.spare && is_mood(unit.text);
     } else {
       sentence.unit.kind = Unit::Kind::kVerbatim;
       sentence.has_facts = true;
@@ -144,7 +145,8 @@ bool TrimmedText::shorten() {
 bool TrimmedText::drop_filler() {
   bool changed = false;
   for (Sentence& sentence : sentences_) {
-    if (sentence.unit.kind != Unit::Kind::kSentence || !sentence.kept || sentence.has_facts) continue;
+    if (sentence.unit.kind != Unit::Kind::kSentence || !sentence.kept || sentence.has_facts)
+      continue;
     if (sentence.unit.text.find('?') != std::string_view::npos) continue;
     if (!is_filler(sentence.unit.text)) continue;
     sentence.kept = false;

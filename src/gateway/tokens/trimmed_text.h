@@ -20,14 +20,15 @@ class TrimmedText {
 
   struct Sentence {
     Unit unit;
-    std::string shorter;  ///< empty: as it stands
+    std::string shorter;               ///< empty: as it stands
     std::vector<std::uint64_t> words;  ///< content words
     std::int64_t size = 0;             ///< words, as it stands
     bool kept = true;
     bool said_elsewhere = false;  ///< dropped because another sentence says it
     bool has_facts = false;
-    bool spare = false;    ///< no fact, question or instruction: may go when it is not relevant
-    bool refers = false;   ///< begins with "it", "this" …: needs the sentence before
+    bool spare = false;      ///< no fact, question or instruction: may go when it is not relevant
+    bool mood = false;       ///< spare, and says no more than how somebody feels
+    bool refers = false;     ///< begins with "it", "this" …: needs the sentence before
     bool paragraph = false;  ///< begins a paragraph
   };
   std::span<const Sentence> sentences() const { return sentences_; }

@@ -35,10 +35,10 @@ std::size_t list_marker(std::string_view line) {
 bool is_labelled(std::string_view line) {
   const std::size_t colon = line.substr(0, 40).find(':');
   if (colon == std::string_view::npos || colon == 0) return false;
+  if (colon + 1 < line.size() && !is_blank(line[colon + 1])) return false;  // 08:42, a::b
   std::string_view label = line.substr(0, colon);
   // "name: text" of any kind with at most three words before the colon.
-  return std::ranges::count(label, ' ') <= 2 &&
-         std::ranges::all_of(label, [](char c) {
+  return std::ranges::count(label, ' ') <= 2 && std::ranges::all_of(label, [](char c) {
            return is_letter(c) || is_digit(c) || c == ' ' || c == '-' || c == '_' || c == '*' ||
                   c == '#';
          });
@@ -53,12 +53,13 @@ bool ends_sentence(std::string_view line) {
 /// What is not running text.
 bool is_verbatim_line(std::string_view whole) {
   const std::string_view line = trimmed(whole);
-  if (whole.starts_with("    ") || whole.starts_with("\t")) return true;
+  if (whole.starts_with("  ") || whole.starts_with("\t")) return true;
   if (std::string_view("|<{}[]@$#>%").find(line.front()) != std::string_view::npos) return true;
   if (std::string_view("{};[]\\:|").find(line.back()) != std::string_view::npos) return true;
   if (line.find('\t') != std::string_view::npos || line.find("   ") != std::string_view::npos)
     return true;
-  if (line.find_first_of("`") != std::string_view::npos && line.find("```") != line.npos) return true;
+  if (line.find_first_of("`") != std::string_view::npos && line.find("```") != line.npos)
+    return true;
   if (std::ranges::none_of(line, is_letter)) return true;
   if (is_labelled(line)) return true;
   // A heading, a name, a signature.
@@ -71,8 +72,10 @@ bool is_abbreviation(std::string_view before) {
   const std::string_view word = before.substr(begin);
   if (word.size() == 1 && is_upper(word[0])) return true;  // an initial
   static const WordSet abbreviations(
-      "e.g i.e eg ie etc vs cf dr mr mrs ms prof st no nos fig figs eq sec ch vol pp p approx inc ltd "
-      "co corp dept est al jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k a.m p.m ca resp");
+      "e.g i.e eg ie etc vs cf dr mr mrs ms prof st no nos fig figs eq sec ch vol pp p approx inc "
+      "ltd "
+      "co corp dept est al jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k a.m p.m ca "
+      "resp");
   return abbreviations.contains(word);
 }
 
@@ -176,9 +179,11 @@ class Segmenter {
       const char* const from = units_.back().text.data() + units_.back().text.size();
       units_.back().gap = {from, static_cast<std::size_t>(text.data() - from)};
     }
-    units_.push_back({kind, text, {text.data() + text.size(),
-                                   static_cast<std::size_t>(text_.data() + text_.size() -
-                                                            (text.data() + text.size()))}});
+    units_.push_back(
+        {kind,
+         text,
+         {text.data() + text.size(),
+          static_cast<std::size_t>(text_.data() + text_.size() - (text.data() + text.size()))}});
   }
 
   std::string_view text_;
