@@ -18,6 +18,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   idle      memory without work
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
+  tokens    tokens saved on verbose prompts and what was lost, µs per 1,000 tokens; exact counts against tiktoken's ids
   micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
 
   --rounds N    rounds of interleaved runs (default 5)
@@ -42,7 +43,9 @@ if (values.help) {
   process.stdout.write(kUsage);
   process.exit(0);
 }
-const known = [...Object.keys(measures), "micro"];
+/** Programs of their own, which need no servers. */
+const alone = ["tokens", "micro"];
+const known = [...Object.keys(measures), ...alone];
 const wanted = positionals.length > 0 ? positionals : known;
 const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
@@ -69,6 +72,15 @@ function micro() {
     return;
   }
   console.log(`\n${execFileSync(program, ["--benchmark_min_time=0.3"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })}`);
+}
+
+/** Text on the terminal, JSON for the results. */
+function tokens() {
+  const program = "build/release/bench/bench_tokens";
+  const inputs = ["bench/savings/verbose_prompts.jsonl", "src/llm/tokens/golden.json"];
+  const run = (...options) => execFileSync(program, [...inputs, ...options], { encoding: "utf8" });
+  console.log(`\n${run()}`);
+  return { measure: "tokens", ...JSON.parse(run("--json")) };
 }
 
 /** Starts only what the wanted measures need: idle neighbours take memory bandwidth, not time, but starts do. */
@@ -99,10 +111,10 @@ console.log(`${about.cpu}, ${about.cpus} CPUs, ${about.memory_gib} GiB, Linux ${
 console.log(`medians of ${settings.rounds} interleaved rounds of ${settings.seconds} s${values.realtime ? ", real-time scheduling" : ""}\n`);
 const results = [];
 try {
-  if (wanted.some((name) => name !== "micro")) {
+  if (wanted.some((name) => !alone.includes(name))) {
     const running = await contestants();
     console.log("| Measure | Target | Measured | Met | |\n|---|---|---|---|---|");
-    for (const name of wanted.filter((each) => each !== "micro")) {
+    for (const name of wanted.filter((each) => !alone.includes(each))) {
       await sleep(300);
       const rows = await measures[name](running, settings);
       for (const row of rows) {
@@ -111,6 +123,7 @@ try {
       }
     }
   }
+  if (wanted.includes("tokens")) results.push(tokens());
   if (wanted.includes("micro")) micro();
   if (values.json) writeFileSync(values.json, JSON.stringify({ machine: about, settings, results }, null, 2));
 } catch (error) {
