@@ -19,6 +19,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
   savings   right and wrong hits of the semantic cache, its error bound, lookup time (alone; takes --json, --data)
+  tokens    tokens saved on verbose prompts and what was lost, µs per 1,000 tokens; exact counts against tiktoken's ids
   micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
   vector    vector search in this process beside hnswlib: searches/s, recall, p99, memory (2 minutes)
 
@@ -45,7 +46,7 @@ if (values.help) {
   process.exit(0);
 }
 // These are programs of their own.
-const programs = { micro, vector };
+const programs = { tokens, micro, vector };
 const known = [...Object.keys(measures), ...Object.keys(programs)];
 const wanted = positionals.length > 0 ? positionals : known;
 const unknown = wanted.filter((name) => !known.includes(name));
@@ -78,6 +79,15 @@ function micro() {
 function vector() {
   console.log("");
   execFileSync("build/release/bench/bench_vector", { stdio: ["ignore", "inherit", "inherit"] });
+}
+
+/** Text on the terminal, JSON for the results. */
+function tokens() {
+  const program = "build/release/bench/bench_tokens";
+  const inputs = ["bench/savings/verbose_prompts.jsonl", "src/llm/tokens/golden.json"];
+  const run = (...options) => execFileSync(program, [...inputs, ...options], { encoding: "utf8" });
+  console.log(`\n${run()}`);
+  return { measure: "tokens", ...JSON.parse(run("--json")) };
 }
 
 /** Starts only what the wanted measures need: idle neighbours take memory bandwidth, not time, but starts do. */
@@ -120,7 +130,10 @@ try {
       }
     }
   }
-  for (const [name, run] of Object.entries(programs)) if (wanted.includes(name)) run();
+  for (const [name, run] of Object.entries(programs)) {
+    const result = wanted.includes(name) ? run() : undefined;
+    if (result) results.push(result);
+  }
   if (values.json) writeFileSync(values.json, JSON.stringify({ machine: about, settings, results }, null, 2));
 } catch (error) {
   process.stderr.write(`bench: ${error.message}\n`);

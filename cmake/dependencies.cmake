@@ -11,6 +11,7 @@ find_package(PostgreSQL REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XMLSEC REQUIRED xmlsec1-openssl>=1.2.37)
 find_package(hwy REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8>=10.40)
 find_package(GTest REQUIRED)
 # Sanitizers bring an allocator of their own.
 if(NOT ASAHI_SANITIZE AND NOT ASAHI_FUZZ)

@@ -341,6 +341,30 @@ void bind(Binder& binder, TrackingConfig& c) {
                  {.min = 0, .max = 10, .help = "baseline price of output, USD per 1,000 tokens"});
 }
 
+void bind(Binder& binder, OptimizationConfig& c) {
+  auto section = binder.section("optimization");
+  section.alias("token_optimization");
+  section.value("enabled", c.enabled, {.help = "trim prompts before they are sent"});
+  section.value("min_relevance_threshold", c.min_relevance_threshold,
+                {.min = 0, .max = 1, .help = "sentences less relevant to the query may go"});
+  section.value("scoring_method", c.scoring_method,
+                {.one_of = {"keyword", "tfidf", "embedding"}, .help = "how relevance is measured"});
+  section.value("max_history_turns", c.max_history_turns,
+                {.min = 0, .max = 1000, .help = "answers further back lose what is irrelevant"});
+  section.value("extractive_top_ratio", c.extractive_top_ratio,
+                {.min = 0, .max = 1, .help = "share of a text's sentences that stays"});
+  section.value("max_few_shot_examples", c.max_few_shot_examples,
+                {.min = 0, .max = 1000, .help = "of the examples of a request"});
+  section.value("diversity_weight", c.diversity_weight,
+                {.min = 0, .max = 1, .help = "how much chosen examples should differ"});
+  section.value("max_quality_risk", c.max_quality_risk,
+                {.one_of = {"none", "low", "medium", "high"}, .help = "how much may be trimmed"});
+  section.value("system_boost", c.system_boost,
+                {.min = 0, .max = 1, .help = "relevance that system prompts get for free"});
+  section.value("exact_count_bytes", c.exact_count_bytes,
+                {.min = 0, .max = 2'097'152, .help = "longest text that is counted exactly"});
+}
+
 void bind(Binder& binder, GovernanceConfig& c) {
   auto governance = binder.section("governance");
   governance.value("encryption_key_env", c.encryption_key_env,
@@ -429,6 +453,7 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.tasks);
   bind(binder, c.providers);
   bind(binder, c.tracking);
+  bind(binder, c.optimization);
   binder.section("observability")
       .value("prometheus_port", c.observability.prometheus_port,
              {.min = 0, .max = 65535, .help = "separate listener for metrics; 0: off"});

@@ -183,6 +183,23 @@ struct TrackingConfig {
   double baseline_output_rate = 0.030;
 };
 
+/// `optimization` (also `token_optimization`): trimming of prompts before they are sent.
+struct OptimizationConfig {
+  bool enabled = true;                     ///< a request may say no for itself (`optimize_tokens`)
+  double min_relevance_threshold = 0.3;    ///< sentences less relevant to the query may go, 0 to 1
+  std::string scoring_method = "keyword";  ///< keyword, tfidf or embedding
+  int max_history_turns = 5;  ///< answers further back lose what is irrelevant now, 0 to 1000
+  double extractive_top_ratio = 0.5;  ///< share of a text's sentences that stays, 0 to 1
+  int max_few_shot_examples = 3;      ///< of the `examples` of POST /infer, 0 to 1000
+  double diversity_weight = 0.2;      ///< how much examples should differ from each other, 0 to 1
+  /// none (under 15 % saved), low (under 30 %), medium (under 50 %) or high: trimming stops there.
+  std::string max_quality_risk = "medium";
+  double system_boost = 0.2;  ///< relevance that system prompts get for free, 0 to 1
+  /// Texts for OpenAI's models of at most this many bytes are counted with the model's vocabulary
+  /// where the estimate is doubtful or a vendor reported nothing; 0: never, to 2097152.
+  std::size_t exact_count_bytes = 65'536;
+};
+
 /// `observability`
 struct ObservabilityConfig {
   std::uint16_t prometheus_port = 9090;  ///< separate listener without authentication, 0: off
@@ -239,6 +256,7 @@ struct GatewayConfig {
   TaskTable tasks = default_tasks();
   ProvidersConfig providers;
   TrackingConfig tracking;
+  OptimizationConfig optimization;
   ObservabilityConfig observability;
   LoggingConfig logging;
   StreamingConfig streaming;

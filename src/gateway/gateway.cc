@@ -15,6 +15,8 @@
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
 #include "gateway/pipeline.h"
+#include "gateway/tokens/optimiser.h"
+#include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
 #include "net/http/server.h"
 
@@ -114,6 +116,8 @@ struct Gateway::Impl {
   std::unique_ptr<Governor> governor;
   std::string node;
   boost::asio::thread_pool files{1};  ///< rewrites event files
+  std::unique_ptr<TokenOptimiser> optimiser;
+  std::unique_ptr<llm::TokenCounter> counter;
   std::unique_ptr<Pipeline> pipeline;
 
   std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();
@@ -322,10 +326,12 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
       governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
-  impl->pipeline = std::make_unique<Pipeline>(
-      Pipeline::Parts{config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache,
-                      parts.cache, *impl->events, *impl->router, parts.clock, parts.loops,
-                      *impl->governor, parts.audit, parts.own_keys});
+  impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization));
+  impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
+  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{
+      config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache, parts.cache,
+      *impl->events, *impl->router, parts.clock, parts.loops, *impl->governor, parts.audit,
+      parts.own_keys, impl->optimiser.get(), impl->counter.get()});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 

@@ -24,7 +24,10 @@ EventMetrics::EventMetrics(telemetry::Registry& registry)
       tokens_in_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens,
                                     {{"direction", "input"}})),
       tokens_out_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens,
-                                     {{"direction", "output"}})) {
+                                     {{"direction", "output"}})),
+      trim_savings_(registry.counter("asahi_savings_dollars_total",
+                                     "Money saved against the baseline model",
+                                     {{"phase", "tokens"}})) {
   // Series that alerts look at exist from the start: an absent series and a zero are different
   // things to Prometheus.
   for (const char* tier : {"1", "2", "3"}) {
@@ -75,6 +78,30 @@ EventMetrics::Series& EventMetrics::series(const InferenceEvent& event) {
   return series_.emplace(std::move(key), made).first->second;
 }
 
+void EventMetrics::observe_estimate(const InferenceEvent& event) {
+  // Slow enough that one odd prompt is no alarm, fast enough to see a day's change.
+  constexpr double kWeight = 0.02, kTooHigh = 1.2, kFine = 1.15;
+  if (drifts_.size() > 1'024) drifts_.clear();
+  Drift& drift = drifts_[event.model_selected];
+  if (drift.shown == nullptr) {
+    drift.shown = &registry_.gauge("asahi_token_estimate_ratio",
+                                   "Input tokens billed ÷ counted before the call, of late",
+                                   {{"model", event.model_selected}});
+  }
+  drift.ratio += kWeight * (static_cast<double>(event.answer_input_tokens) /
+                                static_cast<double>(event.counted_input_tokens) -
+                            drift.ratio);
+  drift.shown->set(drift.ratio);
+  if (!drift.told && drift.ratio > kTooHigh) {
+    logger_.warning(
+        "a model bills more input tokens than are estimated: budgets and routing see too few",
+        {{"model", event.model_selected}, {"ratio", drift.ratio}});
+    drift.told = true;
+  } else if (drift.told && drift.ratio < kFine) {
+    drift.told = false;
+  }
+}
+
 void EventMetrics::observe(const InferenceEvent& event) {
   Series& now = series(event);
   now.requests->add();
@@ -91,7 +118,12 @@ void EventMetrics::observe(const InferenceEvent& event) {
     return;
   }
   if (event.event_type != "inference") return;
-  if (event.savings().nanos > 0) now.savings->add(event.savings().dollars());
+  // What trimming saved is part of the whole.
+  const NanoUsd trimmed = event.trim_savings;
+  if (trimmed.nanos > 0) trim_savings_.add(trimmed.dollars());
+  if (const NanoUsd rest = event.savings() - trimmed; rest.nanos > 0)
+    now.savings->add(rest.dollars());
+  if (event.counted_input_tokens > 0) observe_estimate(event);
   if (event.quality_score > 0) now.quality->set(event.quality_score);
   lookups_seen_ += 1;
   lookup_.observe(event.lookup_ms / 1000);

@@ -4,6 +4,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/log.h"
 #include "gateway/events/event.h"
 #include "telemetry/metrics.h"
 
@@ -30,6 +31,7 @@ class EventMetrics {
     telemetry::Gauge* quality;
   };
   Series& series(const InferenceEvent& event);
+  void observe_estimate(const InferenceEvent& event);
 
   telemetry::Registry& registry_;
   std::unordered_map<std::string, Series> series_;
@@ -38,7 +40,16 @@ class EventMetrics {
   telemetry::Histogram& lookup_;
   telemetry::Histogram& tokens_in_;
   telemetry::Histogram& tokens_out_;
+  telemetry::Counter& trim_savings_;
   double hits_seen_ = 0, lookups_seen_ = 0;
+  /// Actual ÷ counted input tokens of a model, of late.
+  struct Drift {
+    telemetry::Gauge* shown = nullptr;
+    double ratio = 1;
+    bool told = false;
+  };
+  std::unordered_map<std::string, Drift> drifts_;
+  Logger logger_{"metrics"};
 };
 
 }  // namespace asahi::gateway

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/ids.h"
+#include "llm/tokens/counter.h"
 #include "llm/vendor.h"
 #include "llm/wire/embeddings_client.h"
 #include "net/http/server.h"
@@ -40,6 +41,15 @@ bool depends_on_delivery(const json::object& body) {
   return std::ranges::any_of(
       std::initializer_list<std::string_view>{"logprobs", "top_logprobs", "audio", "modalities"},
       [&](std::string_view key) { return body.if_contains(key) != nullptr; });
+}
+
+bool is_all_text(const llm::ChatRequest& request) {
+  return request.tools.empty() && request.format.schema.is_null() &&
+         std::ranges::all_of(request.messages, [](const llm::Message& message) {
+           return std::ranges::all_of(message.parts, [](const llm::Part& part) {
+             return std::holds_alternative<llm::TextPart>(part);
+           });
+         });
 }
 
 bool worth_keeping(const llm::ChatResponse& response) {
@@ -369,15 +379,23 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
                                               const DispatchReport& report, const Plan& plan,
                                               llm::Usage& consumed, NanoUsd& cost) const {
   auto answer = std::make_shared<Answer>();
+  const ModelProfile& model = *(report.model != nullptr ? report.model : plan.decision.model);
   if (!response.usage.reported) {
     response.usage.input = llm::estimate_tokens(call.chat);
     response.usage.output =
         std::max<std::int64_t>(response.usage.output, llm::estimate_tokens(response.text()));
+    if (parts_.counter != nullptr) {
+      response.usage.input = parts_.counter->count(call.chat, model.vendor_model).tokens;
+      response.usage.output = std::max<std::int64_t>(
+          response.usage.output, parts_.counter->count(response.text(), model.vendor_model).tokens);
+    }
   }
-  const ModelProfile& model = *(report.model != nullptr ? report.model : plan.decision.model);
   consumed = response.usage;
   cost = cost_of(response.usage, model);
-  answer->baseline = baseline_cost(response.usage.input, response.usage.output, baseline_);
+  // Without the gateway the whole prompt would have been sent.
+  const std::int64_t trimmed = call.trimmed != nullptr ? call.trimmed->saved() : 0;
+  answer->baseline =
+      baseline_cost(response.usage.input + trimmed, response.usage.output, baseline_);
   for (const auto& [broken, usage] : report.wasted) {
     cost += cost_of(usage, *broken);
     consumed.input += usage.input;
@@ -438,6 +456,8 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     outcome.answer =
         price(*call, std::move(*response), report, *planned, outcome.consumed, outcome.cost);
     outcome.baseline = outcome.answer->baseline;
+    tell_trimming(*call, report.model != nullptr ? *report.model : *planned->decision.model,
+                  outcome);
     keep(*call, outcome.answer);
     // The call was made and paid for in the name of a client that has left: its event must not be
     // lost with it.
@@ -468,6 +488,8 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
       outcome.consumed = {};
       outcome.cost = {};
       outcome.retries = 0;
+      outcome.trimmed = nullptr;
+      outcome.trim_savings = {};
       outcome.routing_reason = "joined an identical request in flight";
     }
   }
@@ -548,7 +570,14 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   event.reasoning_tokens = outcome.consumed.reasoning_output;
   event.answer_input_tokens = outcome.answer->response.usage.input;
   event.answer_output_tokens = outcome.answer->response.usage.output;
-  event.tokens_saved = outcome.hit ? outcome.answer->response.usage.total() : 0;
+  event.tokens_saved = outcome.hit                  ? outcome.answer->response.usage.total()
+                       : outcome.trimmed != nullptr ? outcome.trimmed->saved()
+                                                    : 0;
+  event.trim_savings = outcome.trim_savings;
+  // Tools and media are billed by rules of the vendor's own: no measure of how texts are counted.
+  if (!outcome.hit && outcome.answer->response.usage.reported && is_all_text(call.chat)) {
+    event.counted_input_tokens = call.counted_input;
+  }
   event.latency_ms = outcome.total_ms;
   event.lookup_ms = outcome.lookup_ms;
   event.vendor_ms = outcome.vendor_ms;

@@ -24,7 +24,13 @@
 #include "llm/wire/embeddings_client.h"
 #include "net/http/router.h"
 
+namespace asahi::llm {
+class TokenCounter;
+}  // namespace asahi::llm
+
 namespace asahi::gateway {
+
+class TokenOptimiser;
 
 /// The way of one model call through the gateway (spec §3.1): parse, govern, cache, route, reserve,
 /// call, price, settle, record, cache. One pipeline serves every API shape; a shape is a
@@ -45,7 +51,9 @@ class Pipeline {
     net::LoopPool& loops;
     Governor& governor;
     identity::AuditLog& audit;
-    identity::OwnKeys* own_keys = nullptr;  ///< null: no organisation has keys at vendors
+    identity::OwnKeys* own_keys = nullptr;       ///< null: no organisation has keys at vendors
+    TokenOptimiser* optimiser = nullptr;         ///< null: prompts go out as they came
+    const llm::TokenCounter* counter = nullptr;  ///< null: tokens are estimated
   };
   explicit Pipeline(Parts parts);
   ~Pipeline();
@@ -97,6 +105,13 @@ class Pipeline {
                    std::shared_ptr<const Plan> plan, http::BodyWriter& writer);
   Result<Plan> plan(const Call& call) const;
   Task<Plan> plan_and_reserve(std::shared_ptr<Call> call);
+  /// Stage 9: says the prompt in fewer tokens. The cache key is the original request's already.
+  Aw<void> trim(Call& call);
+  bool may_trim(const Call& call) const;
+  /// What the request's input will count at the model.
+  std::int64_t count_input(const Call& call, const ModelProfile& model) const;
+  /// What trimming has saved, for the reply and the event.
+  static void tell_trimming(const Call& call, const ModelProfile& model, Outcome& outcome);
   std::shared_ptr<const Answer> price(const Call& call, llm::ChatResponse response,
                                       const DispatchReport& report, const Plan& plan,
                                       llm::Usage& consumed, NanoUsd& cost) const;

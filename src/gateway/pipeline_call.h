@@ -62,6 +62,8 @@ struct Pipeline::Call {
   bool memorable = false;  ///< an identical body will always mean the same
   double lookup_ms = 0, routing_ms = 0;
   std::vector<std::string> warnings;
+  std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt is as it came
+  std::int64_t counted_input = 0;                     ///< input tokens as counted before the call
 };
 
 }  // namespace asahi::gateway

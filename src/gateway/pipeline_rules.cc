@@ -142,12 +142,13 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
       co_return std::unexpected(std::move(taken.error()));
     }
   }
+  if (may_trim(*call)) co_await trim(*call);
   const auto routing_started = std::chrono::steady_clock::now();
   auto planned = plan(*call);
   call->routing_ms = ms_since(routing_started);
   if (planned) {
     const ModelProfile& model = *planned->decision.model;
-    const std::int64_t input_tokens = llm::estimate_tokens(call->chat);
+    const std::int64_t input_tokens = call->counted_input = count_input(*call, model);
     NanoUsd most;
     for (const Attempt& attempt : planned->attempts) {
       most = std::max(most, most_cost(*attempt.model, input_tokens, call->chat.max_tokens));

@@ -118,6 +118,7 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   outcome.answer =
       price(*call, collector.response(), report, *plan, outcome.consumed, outcome.cost);
   outcome.baseline = outcome.answer->baseline;
+  tell_trimming(*call, report.model != nullptr ? *report.model : *plan->decision.model, outcome);
   outcome.total_ms = ms_since(call->received);
   outcome.vendor_ms = outcome.total_ms - outcome.lookup_ms - outcome.routing_ms;
   keep(*call, outcome.answer);

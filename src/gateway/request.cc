@@ -256,7 +256,7 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
            read_flag(body, "allow_fallback", options.allow_fallback),
            read_flag(body, "bypass_cache", options.bypass_cache),
            read_flag(body, "allow_batching", unused_switch),
-           read_flag(body, "optimize_tokens", unused_switch),
+           read_flag(body, "optimize_tokens", options.optimize_tokens),
            read_flag(body, "enrich_with_features", unused_switch),
        }) {
     if (!read) return std::unexpected(read.error());

@@ -31,6 +31,7 @@ struct RequestOptions {
   std::vector<std::string> fallback_models;
   bool allow_fallback = false;  ///< explicit mode: another model may stand in
   bool bypass_cache = false;
+  bool optimize_tokens = true;  ///< false: the prompt goes out as it came
   Secret provider_api_key;
 };
 

@@ -56,7 +56,21 @@ std::string techniques(const Outcome& outcome) {
   } else if (outcome.mode != RoutingMode::kExplicit) {
     add("smart_routing");
   }
+  if (outcome.trimmed != nullptr) add("token_optimization");
   return out + "]";
+}
+
+/// Nothing where nothing was trimmed.
+void append_trimming(std::string& out, const Outcome& outcome) {
+  if (outcome.trimmed == nullptr) return;
+  const OptimisationReport& report = *outcome.trimmed;
+  fmt::format_to(std::back_inserter(out),
+                 ",\"token_optimization\":{{\"original_tokens\":{},\"optimized_tokens\":{},"
+                 "\"saved_tokens\":{},\"saved_percent\":{:.1f},\"strategies\":[\"{}\"],"
+                 "\"quality_risk\":\"{}\"}}",
+                 report.original_tokens, report.optimized_tokens, report.saved(),
+                 report.saved_percent(), fmt::join(report.strategies, "\",\""),
+                 to_string(report.risk));
 }
 
 class NativeStreamEncoder final : public llm::StreamEncoder {
@@ -105,6 +119,7 @@ std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
   append_member(out, "provider", outcome.answer->provider);
   out += ",\"fallback_used\":";
   out += word(outcome.fallback_used);
+  append_trimming(out, outcome);
   if (!outcome.warnings.empty()) {
     out += ",\"warnings\":[";
     for (std::size_t i = 0; i < outcome.warnings.size(); ++i) {
@@ -174,7 +189,9 @@ std::string native_body(const Outcome& outcome, std::string_view request_id,
                    ",\"estimated_quality\":{:.2f},\"savings_percent\":{:.1f}}}",
                    other.model->quality, other.savings_percent);
   }
-  out += "],\"warnings\":[";
+  out += ']';
+  append_trimming(out, outcome);
+  out += ",\"warnings\":[";
   for (std::size_t i = 0; i < outcome.warnings.size(); ++i) {
     if (i > 0) out += ',';
     append_json_string(out, outcome.warnings[i]);

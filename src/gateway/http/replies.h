@@ -7,6 +7,7 @@
 #include "gateway/answer.h"
 #include "gateway/cache/request_memo.h"
 #include "gateway/routing/route.h"
+#include "gateway/tokens/report.h"
 #include "llm/codec.h"
 #include "net/http/context.h"
 
@@ -28,6 +29,8 @@ struct Outcome {
   double lookup_ms = 0, routing_ms = 0, vendor_ms = 0, post_ms = 0, total_ms = 0;
   int retries = 0;
   std::vector<std::string> warnings;
+  std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt went out as it came
+  NanoUsd trim_savings;  ///< what the tokens that were not sent would have cost
 
   NanoUsd savings() const { return baseline - cost; }
 };

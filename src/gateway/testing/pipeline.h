@@ -19,6 +19,8 @@
 #include "gateway/testing/loop.h"
 #include "gateway/testing/scripted_vendors.h"
 #include "gateway/testing/temp_folder.h"
+#include "gateway/tokens/optimiser.h"
+#include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
 #include "net/sse/parser.h"
 #include "storage/cache/memory_store.h"
@@ -141,9 +143,10 @@ class PipelineTest : public ::testing::Test {
                              }});
     EXPECT_TRUE(recorder);
     recorder_ = std::move(*recorder);
-    pipeline_ = std::make_unique<Pipeline>(
-        Pipeline::Parts{config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_,
-                        *recorder_, *router_, clock_, loops_.pool(), *governor_, borrowed_.audit});
+    optimiser_ = std::make_unique<TokenOptimiser>(optimiser_options(config_.optimization));
+    pipeline_ = std::make_unique<Pipeline>(Pipeline::Parts{
+        config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_, *recorder_, *router_,
+        clock_, loops_.pool(), *governor_, borrowed_.audit, nullptr, optimiser_.get(), &counter_});
     return *pipeline_;
   }
 
@@ -265,6 +268,8 @@ class PipelineTest : public ::testing::Test {
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<ExactCache> cache_;
   std::unique_ptr<EventRecorder> recorder_;
+  std::unique_ptr<TokenOptimiser> optimiser_;
+  llm::VocabularyCounter counter_{65'536};
   std::unique_ptr<Pipeline> pipeline_;
 };
 
