@@ -24,7 +24,10 @@ EventMetrics::EventMetrics(telemetry::Registry& registry)
       tokens_in_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens,
                                     {{"direction", "input"}})),
       tokens_out_(registry.histogram("asahi_token_count", "Tokens of one request", kTokens,
-                                     {{"direction", "output"}})) {
+                                     {{"direction", "output"}})),
+      batching_savings_(registry.counter("asahi_savings_dollars_total",
+                                         "Money saved against the baseline model",
+                                         {{"phase", "batching"}})) {
   // Series that alerts look at exist from the start: an absent series and a zero are different
   // things to Prometheus.
   for (const char* tier : {"1", "2", "3"}) {
@@ -91,7 +94,9 @@ void EventMetrics::observe(const InferenceEvent& event) {
     return;
   }
   if (event.event_type != "inference") return;
-  if (event.savings().nanos > 0) now.savings->add(event.savings().dollars());
+  if (const NanoUsd saved = event.savings() - event.batching_savings; saved.nanos > 0)
+    now.savings->add(saved.dollars());
+  if (event.batching_savings.nanos > 0) batching_savings_.add(event.batching_savings.dollars());
   if (event.quality_score > 0) now.quality->set(event.quality_score);
   lookups_seen_ += 1;
   lookup_.observe(event.lookup_ms / 1000);

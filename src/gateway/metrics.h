@@ -38,6 +38,7 @@ class EventMetrics {
   telemetry::Histogram& lookup_;
   telemetry::Histogram& tokens_in_;
   telemetry::Histogram& tokens_out_;
+  telemetry::Counter& batching_savings_;
   double hits_seen_ = 0, lookups_seen_ = 0;
 };
 

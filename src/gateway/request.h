@@ -31,6 +31,8 @@ struct RequestOptions {
   std::vector<std::string> fallback_models;
   bool allow_fallback = false;  ///< explicit mode: another model may stand in
   bool bypass_cache = false;
+  bool allow_batching = true;
+  std::optional<bool> enrich_with_features;  ///< empty: where the task is one that gains by it
   Secret provider_api_key;
 };
 

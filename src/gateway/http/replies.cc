@@ -56,7 +56,24 @@ std::string techniques(const Outcome& outcome) {
   } else if (outcome.mode != RoutingMode::kExplicit) {
     add("smart_routing");
   }
+  if (!outcome.hit && std::ranges::any_of(outcome.steps, &StepReport::cached)) add("cache_tier_3");
+  if (outcome.enriched) add("feature_enrichment");
+  if (outcome.batch_size > 0) add("batching");
   return out + "]";
+}
+
+void append_steps(std::string& out, const Outcome& outcome) {
+  if (outcome.steps.empty()) return;
+  out += ",\"steps\":[";
+  for (std::size_t i = 0; i < outcome.steps.size(); ++i) {
+    out += i == 0 ? "{\"step_id\":" : ",{\"step_id\":";
+    append_json_string(out, outcome.steps[i].id);
+    append_member(out, "step_type", outcome.steps[i].type);
+    out += ",\"cached\":";
+    out += word(outcome.steps[i].cached);
+    out += '}';
+  }
+  out += ']';
 }
 
 class NativeStreamEncoder final : public llm::StreamEncoder {
@@ -105,6 +122,11 @@ std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
   append_member(out, "provider", outcome.answer->provider);
   out += ",\"fallback_used\":";
   out += word(outcome.fallback_used);
+  append_steps(out, outcome);
+  if (outcome.batch_size > 0) {
+    out += ",\"batch_size\":";
+    append_integer(out, static_cast<std::int64_t>(outcome.batch_size));
+  }
   if (!outcome.warnings.empty()) {
     out += ",\"warnings\":[";
     for (std::size_t i = 0; i < outcome.warnings.size(); ++i) {
@@ -160,6 +182,7 @@ std::string native_body(const Outcome& outcome, std::string_view request_id,
   } else {
     out += "null";
   }
+  append_steps(out, outcome);
   out += "},\"optimization_techniques\":";
   out += techniques(outcome);
   fmt::format_to(std::back_inserter(out),
