@@ -247,7 +247,11 @@ struct Gateway::Impl {
     if (!config.enabled) return;
     if (config.backend == "redis" && parts.redis != nullptr) {
       batch_buffer = std::make_unique<RedisBatchBuffer>(
-          RedisBatchBuffer::Options{.worker = node, .max_items = config.max_queue}, parts.redis);
+          RedisBatchBuffer::Options{
+              .worker = node,
+              .max_items = config.max_queue,
+              .expiry = std::chrono::seconds(60 + (config.max_wait_ms + config.grace_ms) / 1'000)},
+          parts.redis);
     } else {
       batch_buffer = std::make_unique<MemoryBatchBuffer>(config.max_queue, parts.clock);
     }

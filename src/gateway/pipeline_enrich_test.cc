@@ -60,6 +60,7 @@ TEST_F(PipelineEnrichTest, AUserOfTheCredentialIsToldApartAsWell) {
   const auto caller = [](const char* user) {
     auto made = std::make_shared<identity::Principal>();
     made->user_id = user;
+    made->permissions = identity::PermissionSet::organisation();
     return made;
   };
   const std::string body = R"({"prompt":"What is a fox?","model":"small","task_type":"faq"})";

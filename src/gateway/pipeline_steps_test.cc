@@ -171,15 +171,46 @@ TEST_F(PipelineStepsTest, BypassLeavesTheStepsAlone) {
   EXPECT_EQ(cached_entries(), 0U);
 }
 
-TEST_F(PipelineStepsTest, WithoutAKeyStepsThatMustBeEncryptedAreNotStored) {
-  ComplianceProfile profile;
-  profile.org_id = "default";
-  profile.encryption_required = true;
-  installation_.encryption_on = true;
-  give(profile);
+class EncryptedStepsTest : public PipelineStepsTest {
+ protected:
+  EncryptedStepsTest() {
+    installation_.encryption_on = true;
+    ComplianceProfile profile;
+    profile.org_id = "acme";
+    profile.encryption_required = true;
+    give(profile);
+    caller_->kind = identity::Principal::Kind::kApiKey;
+    caller_->org_id = "acme";
+    caller_->permissions = identity::PermissionSet::organisation();
+  }
+  testing::Reply ask(std::string body) {
+    return post(native_, std::move(body), {.caller = caller_});
+  }
+  std::shared_ptr<identity::Principal> caller_ = std::make_shared<identity::Principal>();
+};
+
+TEST_F(EncryptedStepsTest, StepsAreStoredEncryptedAndComeBack) {
+  ring_.set(KeyRing::make({Secret(std::string(64, 'a'))}, {.pbkdf2_iterations = 1'000}).value());
+  say("An animal.");
+  say("A mathematician.");
+  EXPECT_EQ(ask(R"({"prompt":"What is a fox? Who was Ada Lovelace?","model":"small"})").status,
+            200);
+  settle(3);
+  loops_.wait_for([&]() -> Task<void> {
+    return store_.scan("", [](std::vector<cache::Entry> batch) {
+      for (const cache::Entry& entry : batch)
+        EXPECT_THAT(*entry.value, ::testing::StartsWith("sealed:")) << entry.key;
+      return true;
+    });
+  });
+  const auto hit = ask(R"({"prompt":"Who was Ada Lovelace? What is a fox?","model":"small"})");
+  EXPECT_THAT(hit.body, HasSubstr(R"("cache_tier":3)"));
+}
+
+TEST_F(EncryptedStepsTest, WithoutAKeyNothingIsStored) {
   say("They differ.");
-  const auto reply = infer(kRustGo);
-  EXPECT_EQ(cached_entries(), 0U) << reply.body;
+  EXPECT_EQ(ask(kRustGo).status, 200) << "asked as a whole: there is nothing to gain from steps";
+  EXPECT_EQ(cached_entries(), 0U);
 }
 
 TEST_F(PipelineStepsTest, AChatInAnyShapeIsTakenApart) {

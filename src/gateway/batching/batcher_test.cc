@@ -101,7 +101,7 @@ class BatcherTest : public ::testing::Test {
   using Joined = Pending<Result<BatchReply>>;
   std::unique_ptr<Joined> join(BatchItem one) {
     auto pending = std::make_unique<Joined>(
-        loops_, [this, one, &batcher = batcher()](CancelSource& cancel) -> Task<BatchReply> {
+        loops_, [one, &batcher = batcher()](CancelSource& cancel) -> Task<BatchReply> {
           co_return co_await batcher.join(one, cancel);
         });
     const std::size_t waiting = ++joined_;

@@ -93,21 +93,16 @@ TEST_F(EligibilityTest, LeavesTasksAloneThatAreNotListed) {
 }
 
 TEST_F(EligibilityTest, SparesWhatTheRequestOrItsOrganisationRulesOut) {
-  BatchCandidate one = candidate();
-  one.allowed = false;
-  EXPECT_EQ(consider(config_, one).refusal, "the request says so");
-  one = candidate();
-  one.own_key = true;
-  EXPECT_EQ(consider(config_, one).refusal, "it brings a vendor key");
-  one = candidate();
-  one.storable = false;
-  EXPECT_EQ(consider(config_, one).refusal, "its text may not be stored");
-  one = candidate();
-  one.capped = true;
-  EXPECT_EQ(consider(config_, one).refusal, "it has a cost_budget");
-  one = candidate();
-  one.time_left = 4s;
-  EXPECT_EQ(consider(config_, one).refusal, "its deadline is too close");
+  const auto refusal_when = [&](auto change) {
+    BatchCandidate one = candidate();
+    change(one);
+    return std::string(consider(config_, one).refusal);
+  };
+  EXPECT_EQ(refusal_when([](auto& one) { one.allowed = false; }), "the request says so");
+  EXPECT_EQ(refusal_when([](auto& one) { one.own_key = true; }), "it brings a vendor key");
+  EXPECT_EQ(refusal_when([](auto& one) { one.storable = false; }), "its text may not be stored");
+  EXPECT_EQ(refusal_when([](auto& one) { one.capped = true; }), "it has a cost_budget");
+  EXPECT_EQ(refusal_when([](auto& one) { one.time_left = 4s; }), "its deadline is too close");
 }
 
 TEST_F(EligibilityTest, SharesNothingWhereSharingWouldCostMore) {
@@ -177,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(
         Odd{"log probabilities", R"({"logprobs":true})"},
         Odd{"a penalty that only its own text may feel", R"({"presence_penalty":1})"},
         Odd{"reasoning", R"({"reasoning_effort":"high"})"},
-        Odd{"a vendor's own field", R"({"made_up_by_a_vendor":1})"},
+        Odd{"a bias of tokens", R"({"logit_bias":{"50256":-100}})"},
         Odd{"a conversation",
             R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},
                 {"role":"user","content":"c"}]})"},

@@ -52,8 +52,9 @@ TEST_F(FeatureBlock, LeavesOutWhatIsOldAndWhatTheTaskDoesNotNeed) {
 TEST_F(FeatureBlock, StaysWithinItsTokens) {
   std::string much;
   for (int i = 0; i < 60; ++i) much += "word ";
-  const FeatureVector vector = user_with(
-      {{"preferences", {much, {}}}, {"domain_expertise", {much, {}}}, {"tier", {"gold", {}}}});
+  const FeatureVector vector = user_with({{"preferences", {json::string(much), {}}},
+                                          {"domain_expertise", {json::string(much), {}}},
+                                          {"tier", {"gold", {}}}});
   const std::string text = block(vector, "general", 100);
   EXPECT_LE(llm::estimate_tokens(text), 100);
   EXPECT_THAT(text, HasSubstr("Preferences"));
@@ -160,7 +161,7 @@ class FakeStore final : public FeatureStore {
     vector.entity_type = entity.type;
     const std::string whose = entity.type == EntityType::kUser ? entity.id : "everybody";
     vector.features[entity.type == EntityType::kUser ? "tier" : "brand_voice"] = {
-        entity.org + "'s " + whose, std::nullopt};
+        json::string(entity.org + "'s " + whose), std::nullopt};
     co_return vector;
   }
   Task<std::vector<FeatureVector>> get_batch_features(std::string, EntityType,
