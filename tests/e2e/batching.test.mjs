@@ -83,7 +83,7 @@ test("an answer in another format sends everybody alone", async () => {
 });
 
 test("a vendor that fails the shared call answers the single ones", async () => {
-  await fakes.script("openai", { status: 500 });
+  await fakes.script("openai", { kind: "status", status: 500 });
   const replies = await all(questions(2, "river").map((prompt) => ask(prompt)));
   assert.ok(replies.every((reply) => reply.response.startsWith("Answer to: What is river")));
   assert.equal((await calls()).length, 3);
@@ -147,7 +147,7 @@ test("stopping answers those who wait", async () => {
 test("metrics tell what was shared", async () => {
   const text = (await gateway.get("/metrics?format=prometheus")).text;
   assert.match(text, /asahi_batch_size_count [1-9]/);
-  assert.match(text, /asahi_savings_dollars_total\{phase="batching"\} 0\.0/);
+  assert.match(text, /asahi_savings_dollars_total\{phase="batching"\} (?!0\n)[0-9]/);
   const { batching } = (await gateway.get("/metrics")).body;
   assert.equal(batching.running, true);
   assert.ok(batching.batches_executed >= 4);
