@@ -113,6 +113,92 @@ void bind(Binder& binder, CacheConfig& c) {
               {.one_of = {"auto", "memory", "redis"}, .help = "auto: redis when redis.url is set"});
   tier1.value("normalize", c.tier1.normalize,
               {.one_of = {"none"}, .help = "none: queries match byte for byte"});
+  auto tier3 = cache.section("tier3");
+  tier3.value("enabled", c.tier3.enabled, {.help = "reuse the steps of composed requests"});
+  tier3.value("ttl_seconds", c.tier3.ttl_seconds,
+              {.min = 1, .max = kYear, .help = "life of a step"});
+  tier3.value("max_steps", c.tier3.max_steps,
+              {.min = 2, .max = 10, .help = "requests of more steps are not decomposed"});
+  tier3.value("execute_steps", c.tier3.execute_steps,
+              {.help = "run the steps one by one even when none is known yet"});
+}
+
+void bind(Binder& binder, BatchingConfig& c) {
+  auto batching = binder.section("batching");
+  batching.value("enabled", c.enabled, {.help = "let requests share vendor calls"});
+  batching.value("min_batch_size", c.min_batch_size,
+                 {.min = 2, .max = 20, .help = "requests below which nothing is shared"});
+  batching.value("max_batch_size", c.max_batch_size,
+                 {.min = 2, .max = 20, .help = "requests in one call at most"});
+  batching.value("max_wait_ms", c.max_wait_ms,
+                 {.min = 1, .max = 10'000, .help = "longest wait for others"});
+  batching.value("latency_threshold_ms", c.latency_threshold_ms,
+                 {.min = 0, .max = 600'000, .help = "least latency budget of who waits"});
+  batching.value("eligible_task_types", c.eligible_task_types,
+                 {.max = 50, .help = "tasks that may be batched"});
+  batching.value("poll_interval_ms", c.poll_interval_ms,
+                 {.min = 5, .max = 1'000, .help = "between two looks at what waits"});
+  batching.value("backend", c.backend,
+                 {.one_of = {"memory", "redis"}, .help = "redis: workers share batches"});
+  batching.value(
+      "grace_ms", c.grace_ms,
+      {.min = 100, .max = 60'000, .help = "beyond its wait, until a request goes alone"});
+  batching.value("isolation", c.isolation,
+                 {.one_of = {"user", "organization"}, .help = "whose requests may share a call"});
+  batching.value("only_if_cheaper", c.only_if_cheaper,
+                 {.help = "share only where it is estimated to save money"});
+  batching.value("max_queue", c.max_queue,
+                 {.min = 1, .max = 1e5, .help = "requests that wait at a time"});
+  if (c.max_batch_size < c.min_batch_size) {
+    fault(binder, "batching.max_batch_size", fmt::to_string(c.max_batch_size),
+          fmt::format("must be at least min_batch_size ({})", c.min_batch_size));
+  }
+}
+
+void check_url(Binder& binder, std::string path, const std::string& url, bool needed) {
+  if (url.empty() && !needed) return;
+  if (!starts_with_any(url, {"http://", "https://"}))
+    fault(binder, std::move(path), url, "must begin with http:// or https://");
+}
+
+void bind(Binder& binder, FeatureStoreConfig& c) {
+  auto store = binder.section("feature_store");
+  store.value("enabled", c.enabled, {.help = "put what is known about users before prompts"});
+  store.value("provider", c.provider,
+              {.one_of = {"local", "feast", "tecton", "custom"}, .help = "where features are"});
+  store.value("local_data_path", c.local_data_path, {.min = 1, .help = "file of provider local"});
+  auto feast = store.section("feast");
+  feast.value("url", c.feast.url, {.env = {"FEAST_URL"}, .help = "online feature server"});
+  feast.value("project", c.feast.project, {.help = "prefix of feature services"});
+  auto tecton = store.section("tecton");
+  tecton.value("url", c.tecton.url, {.help = "cluster, https://…"});
+  tecton.value("api_key_env", c.tecton.api_key_env, {.help = "variable with the key"});
+  tecton.value("workspace", c.tecton.workspace, {.help = "workspace of the feature services"});
+  auto custom = store.section("custom");
+  custom.value("url", c.custom.url, {.help = "server that answers POST /features"});
+  custom.value("api_key_env", c.custom.api_key_env, {.help = "variable with a bearer token"});
+  for (auto [name, key] : {std::pair{&c.tecton.api_key_env, &c.tecton.api_key},
+                           std::pair{&c.custom.api_key_env, &c.custom.api_key}}) {
+    if (name->empty()) continue;
+    if (auto value = binder.environment(*name)) *key = Secret(*std::move(value));
+  }
+  store.value("timeout_ms", c.timeout_ms,
+              {.min = 10, .max = 10'000, .help = "limit of one look-up"});
+  store.value("fallback_on_timeout", c.fallback_on_timeout,
+              {.help = "go on without features when the store is late"});
+  store.value("freshness_threshold_seconds", c.freshness_threshold_seconds,
+              {.min = 1, .max = kYear, .help = "older features are left out"});
+  store.value("max_feature_tokens", c.max_feature_tokens,
+              {.min = 10, .max = 10'000, .help = "tokens put before one prompt"});
+  const auto needed = [&](std::string_view provider) {
+    return c.enabled && c.provider == provider;
+  };
+  check_url(binder, "feature_store.feast.url", c.feast.url, needed("feast"));
+  check_url(binder, "feature_store.tecton.url", c.tecton.url, needed("tecton"));
+  check_url(binder, "feature_store.custom.url", c.custom.url, needed("custom"));
+  if (needed("tecton") && c.tecton.api_key.empty())
+    fault(binder, "feature_store.tecton.api_key_env", c.tecton.api_key_env,
+          "names a variable that is not set");
 }
 
 void bind(Binder& binder, RedisConfig& c) {
@@ -464,6 +550,11 @@ void bind(Binder& binder, GatewayConfig& c) {
              {.help = "continue a broken stream on the next model"});
   bind(binder, c.governance);
   bind(binder, c.security);
+  bind(binder, c.batching);
+  bind(binder, c.feature_store);
+  if (c.batching.backend == "redis" && c.batching.enabled && c.redis.url.empty()) {
+    fault(binder, "batching.backend", "redis", "needs redis.url (or REDIS_URL)");
+  }
   if (c.security.encryption_at_rest && c.governance.encryption_key.empty()) {
     fault(binder, "security.encryption_at_rest", "true",
           "needs a key: set " + c.governance.encryption_key_env + " (`asahi genkey` makes one)");

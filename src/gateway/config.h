@@ -57,6 +57,16 @@ struct Tier1Config {
   std::string normalize = "none";  ///< none: queries match byte for byte (R8)
 };
 
+/// `cache.tier3`: intermediate results, the steps of composed requests.
+struct Tier3Config {
+  bool enabled = true;
+  std::int64_t ttl_seconds = 86'400;  ///< life of a step, 1 to 31536000
+  std::size_t max_steps = 10;         ///< requests of more steps are not decomposed, 2 to 10
+  /// Also run the steps one by one when none of them is known: fills the tier at the price of more
+  /// calls.
+  bool execute_steps = false;
+};
+
 /// `cache`: what all tiers share.
 struct CacheConfig {
   std::int64_t ttl_seconds = 86'400;  ///< default life of an entry, 1 to 31536000
@@ -65,6 +75,7 @@ struct CacheConfig {
   std::int64_t cleanup_interval_seconds = 300;  ///< sweep of expired entries, 1 to 86400
   bool cache_nondeterministic = true;           ///< also cache answers of temperature > 0
   Tier1Config tier1;
+  Tier3Config tier3;
 };
 
 /// `redis`
@@ -246,6 +257,49 @@ struct SecurityConfig {
   bool encryption_at_rest = false;          ///< refuse to start without an encryption key
 };
 
+/// `batching`: requests that share a vendor call.
+struct BatchingConfig {
+  bool enabled = false;
+  std::size_t min_batch_size = 2;   ///< fewer go alone, 2 to 20
+  std::size_t max_batch_size = 10;  ///< 2 to 20, and not below min_batch_size
+  int max_wait_ms = 500;            ///< longest wait for others, 1 to 10000
+  int latency_threshold_ms = 200;  ///< requests with a tighter latency budget go alone, 0 to 600000
+  std::vector<std::string> eligible_task_types = {"summarization", "faq", "translation"};
+  int poll_interval_ms = 50;       ///< between two looks at what waits, 5 to 1000
+  std::string backend = "memory";  ///< memory, or redis: several workers share batches
+  int grace_ms =
+      2'000;  ///< beyond its wait, until a request without answer goes alone, 100 to 60000
+  std::string isolation = "user";  ///< user: one key's and user's requests only; organization
+  bool only_if_cheaper = true;     ///< share only where the estimate says that it saves money
+  std::size_t max_queue = 1'000;   ///< requests that wait at a time, 1 to 100000
+};
+
+/// `feature_store`: what is known about users and organisations, put before their prompts.
+struct FeatureStoreConfig {
+  bool enabled = false;
+  std::string provider = "local";                      ///< local, feast, tecton or custom
+  std::string local_data_path = "data/features.json";  ///< read again when it changes
+  struct Feast {
+    std::string url;                ///< of its online feature server (FEAST_URL)
+    std::string project = "asahi";  ///< prefix of the feature services asked for
+  } feast;
+  struct Tecton {
+    std::string url;                             ///< https://<cluster>.tecton.ai
+    std::string api_key_env = "TECTON_API_KEY";  ///< variable with the key
+    std::string workspace = "production";
+    Secret api_key;  ///< what that variable held; never in YAML
+  } tecton;
+  struct Custom {
+    std::string url;          ///< POST {url}/features
+    std::string api_key_env;  ///< variable with a bearer token; empty: none
+    Secret api_key;           ///< what that variable held; never in YAML
+  } custom;
+  int timeout_ms = 200;             ///< of one look-up, 10 to 10000
+  bool fallback_on_timeout = true;  ///< go on without features; false: 502 feature_store_error
+  std::int64_t freshness_threshold_seconds = 3'600;  ///< older ones are left out, 1 to 31536000
+  std::int64_t max_feature_tokens = 200;             ///< put before one prompt, 10 to 10000
+};
+
 struct GatewayConfig {
   AppConfig app;
   ApiConfig api;
@@ -262,6 +316,8 @@ struct GatewayConfig {
   StreamingConfig streaming;
   GovernanceConfig governance;
   SecurityConfig security;
+  BatchingConfig batching;
+  FeatureStoreConfig feature_store;
 };
 
 /// Declares every key above. Faults of several fields together are added to the binder; whether

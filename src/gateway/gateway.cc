@@ -7,8 +7,14 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/batching/batcher.h"
+#include "gateway/batching/memory_buffer.h"
+#include "gateway/batching/redis_buffer.h"
 #include "gateway/events/loader.h"
 #include "gateway/events/past_totals.h"
+#include "gateway/features/enricher.h"
+#include "gateway/features/http_stores.h"
+#include "gateway/features/local_store.h"
 #include "gateway/governance/retention.h"
 #include "gateway/governance/routes.h"
 #include "gateway/http/admin_routes.h"
@@ -18,6 +24,7 @@
 #include "gateway/tokens/optimiser.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
+#include "net/blocking.h"
 #include "net/http/server.h"
 
 namespace asahi::gateway {
@@ -108,6 +115,7 @@ struct Gateway::Impl {
   std::unique_ptr<VendorSet> vendors;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<ExactCache> cache;
+  std::unique_ptr<StepCache> steps;
   /// Outlives the recorder, whose thread wakes it.
   std::unique_ptr<EventLoader> loader;
   std::unique_ptr<EventRecorder> events;
@@ -118,6 +126,10 @@ struct Gateway::Impl {
   boost::asio::thread_pool files{1};  ///< rewrites event files
   std::unique_ptr<TokenOptimiser> optimiser;
   std::unique_ptr<llm::TokenCounter> counter;
+  std::unique_ptr<BatchBuffer> batch_buffer;
+  std::unique_ptr<Batcher> batcher;
+  LocalFeatureStore* feature_file = nullptr;  ///< of `enricher`; null: features are elsewhere
+  std::unique_ptr<Enricher> enricher;
   std::unique_ptr<Pipeline> pipeline;
 
   std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();
@@ -147,7 +159,8 @@ struct Gateway::Impl {
             parts.database, [this] { return exposition(); },
             parts.clock,    draining,
             started,        parts.governance_healthy,
-            parts.own_keys};
+            parts.own_keys, *steps,
+            batcher.get(),  enricher.get()};
   }
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.
@@ -181,7 +194,8 @@ struct Gateway::Impl {
             parts.audit,
             parts.budgets,
             *registry,
-            {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock},
+            {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock,
+             &steps->entries()},
             [this] { return facts(); },
             parts.clock};
   }
@@ -230,6 +244,54 @@ struct Gateway::Impl {
       if (!co_await loop.sleep_for(pause, &stopping)) break;
     }
     --background;
+  }
+
+  void make_batcher() {
+    const BatchingConfig& config = parts.config.batching;
+    if (!config.enabled) return;
+    if (config.backend == "redis" && parts.redis != nullptr) {
+      batch_buffer = std::make_unique<RedisBatchBuffer>(
+          RedisBatchBuffer::Options{
+              .worker = node,
+              .max_items = config.max_queue,
+              .expiry = std::chrono::seconds(60 + (config.max_wait_ms + config.grace_ms) / 1'000)},
+          parts.redis);
+    } else {
+      batch_buffer = std::make_unique<MemoryBatchBuffer>(config.max_queue, parts.clock);
+    }
+    batcher = std::make_unique<Batcher>(
+        config, node,
+        Batcher::Parts{*batch_buffer, *registry, shared_caller(*dispatcher, parts.own_keys),
+                       parts.loops, parts.clock, parts.metrics});
+  }
+
+  Result<void> make_enricher() {
+    const FeatureStoreConfig& config = parts.config.feature_store;
+    if (!config.enabled) return {};
+    std::unique_ptr<FeatureStore> store;
+    if (config.provider == "local") {
+      auto file = std::make_unique<LocalFeatureStore>(config.local_data_path, parts.clock);
+      file->refresh();
+      feature_file = file.get();
+      store = std::move(file);
+    } else {
+      const std::string& url = config.provider == "feast"    ? config.feast.url
+                               : config.provider == "tecton" ? config.tecton.url
+                                                             : config.custom.url;
+      ASAHI_TRY(http::Origin origin, http::Origin::parse(url));
+      FeatureServer server{std::move(origin), {}, parts.clients, parts.clock};
+      if (config.provider == "feast") {
+        store = make_feast_store(std::move(server), config.feast.project);
+      } else if (config.provider == "tecton") {
+        server.api_key = config.tecton.api_key;
+        store = make_tecton_store(std::move(server), config.tecton.workspace);
+      } else {
+        server.api_key = config.custom.api_key;
+        store = make_custom_store(std::move(server));
+      }
+    }
+    enricher = std::make_unique<Enricher>(config, std::move(store), parts.clock, parts.metrics);
+    return {};
   }
 
   void reload_models() {
@@ -302,6 +364,11 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   cache_options.ring = parts.ring;
   impl->cache =
       std::make_unique<ExactCache>(cache_options, parts.cache, parts.local_cache, parts.clock);
+  StepCache::Options step_options{.store = cache_options,
+                                  .ttl = std::chrono::seconds(config.cache.tier3.ttl_seconds)};
+  step_options.store.enabled = config.cache.tier3.enabled;
+  impl->steps =
+      std::make_unique<StepCache>(step_options, parts.cache, parts.local_cache, parts.clock);
 
   const std::string log_dir = config.tracking.log_dir;
   ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
@@ -328,10 +395,13 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
   impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization));
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
+  impl->make_batcher();
+  if (auto made = impl->make_enricher(); !made) return std::unexpected(std::move(made.error()));
   impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{
       config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache, parts.cache,
       *impl->events, *impl->router, parts.clock, parts.loops, *impl->governor, parts.audit,
-      parts.own_keys, impl->optimiser.get(), impl->counter.get()});
+      parts.own_keys, impl->optimiser.get(), impl->counter.get(), impl->batcher.get(),
+      impl->steps.get(), impl->enricher.get()});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
@@ -391,6 +461,7 @@ void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
   impl.loader->start();
+  if (impl.batcher != nullptr) impl.batcher->start();
   // The rules of callers without a credential hold from the first request on, if the database lets
   // them.
   impl.parts.loops.at(0).spawn("rules of an organisation", [&impl]() -> Aw<void> {
@@ -406,6 +477,14 @@ void Gateway::start() {
     impl.every("vendor health", std::chrono::seconds(config.providers.health_poll_seconds),
                [&impl]() -> Aw<void> { return impl.vendors->poll(std::chrono::seconds(5)); });
   }
+  if (impl.feature_file != nullptr) {
+    impl.every("feature file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
+      (void)co_await net::run_blocking(impl.files, [&impl] {
+        impl.feature_file->refresh();
+        return true;
+      });
+    });
+  }
   impl.every("models file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
     // One small file; reading it on the loop costs less than a thread.
     if (impl.registry->file_changed()) impl.reload_models();
@@ -413,10 +492,14 @@ void Gateway::start() {
   });
 }
 
-void Gateway::begin_drain() { impl_->draining = true; }
+void Gateway::begin_drain() {
+  impl_->draining = true;
+  if (impl_->batcher != nullptr) impl_->batcher->drain();
+}
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  if (impl.batcher != nullptr) impl.batcher->stop();
   impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(6);
   while (impl.background > 0 && std::chrono::steady_clock::now() < give_up) {
@@ -430,11 +513,12 @@ void Gateway::stop() {
 Task<json::object> Gateway::run_retention() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
-  ASAHI_CO_TRY(const RetentionReport report,
-               co_await gateway::run_retention(
-                   {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache,
-                    impl.parts.audit, impl.files, impl.parts.clock, config.tracking.log_dir,
-                    impl.node, config.governance.compliance_default_retention_days}));
+  ASAHI_CO_TRY(
+      const RetentionReport report,
+      co_await gateway::run_retention(
+          {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache, impl.parts.audit,
+           impl.files, impl.parts.clock, config.tracking.log_dir, impl.node,
+           config.governance.compliance_default_retention_days, 365, &impl.steps->entries()}));
   co_return report_json(report);
 }
 

@@ -20,6 +20,7 @@
 #include "net/http/client.h"
 #include "net/http/router.h"
 #include "net/loop.h"
+#include "storage/cache/redis_client.h"
 #include "storage/cache/store.h"
 #include "storage/sql/database.h"
 #include "telemetry/metrics.h"
@@ -52,6 +53,8 @@ class Gateway {
     identity::OwnKeys* own_keys = nullptr;
     /// Encrypts what may only be stored so; null, or null inside: such things are not stored.
     const identity::Live<KeyRing>* ring = nullptr;
+    /// For batches that several workers share; null: this process alone.
+    std::shared_ptr<cache::RedisClients> redis = nullptr;
   };
 
   /// Errors: invalid_argument with all faults of the models file, unavailable for folders that

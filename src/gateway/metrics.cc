@@ -27,7 +27,10 @@ EventMetrics::EventMetrics(telemetry::Registry& registry)
                                      {{"direction", "output"}})),
       trim_savings_(registry.counter("asahi_savings_dollars_total",
                                      "Money saved against the baseline model",
-                                     {{"phase", "tokens"}})) {
+                                     {{"phase", "tokens"}})),
+      batching_savings_(registry.counter("asahi_savings_dollars_total",
+                                         "Money saved against the baseline model",
+                                         {{"phase", "batching"}})) {
   // Series that alerts look at exist from the start: an absent series and a zero are different
   // things to Prometheus.
   for (const char* tier : {"1", "2", "3"}) {
@@ -118,11 +121,11 @@ void EventMetrics::observe(const InferenceEvent& event) {
     return;
   }
   if (event.event_type != "inference") return;
-  // What trimming saved is part of the whole.
-  const NanoUsd trimmed = event.trim_savings;
-  if (trimmed.nanos > 0) trim_savings_.add(trimmed.dollars());
-  if (const NanoUsd rest = event.savings() - trimmed; rest.nanos > 0)
-    now.savings->add(rest.dollars());
+  // What trimming and batching saved is part of the whole.
+  if (event.trim_savings.nanos > 0) trim_savings_.add(event.trim_savings.dollars());
+  if (event.batching_savings.nanos > 0) batching_savings_.add(event.batching_savings.dollars());
+  const NanoUsd rest = event.savings() - event.trim_savings - event.batching_savings;
+  if (rest.nanos > 0) now.savings->add(rest.dollars());
   if (event.counted_input_tokens > 0) observe_estimate(event);
   if (event.quality_score > 0) now.quality->set(event.quality_score);
   lookups_seen_ += 1;

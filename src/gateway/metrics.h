@@ -41,6 +41,7 @@ class EventMetrics {
   telemetry::Histogram& tokens_in_;
   telemetry::Histogram& tokens_out_;
   telemetry::Counter& trim_savings_;
+  telemetry::Counter& batching_savings_;
   double hits_seen_ = 0, lookups_seen_ = 0;
   /// Actual ÷ counted input tokens of a model, of late.
   struct Drift {

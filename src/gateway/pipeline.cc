@@ -205,6 +205,11 @@ void Pipeline::derive(Call& call) {
   const std::string_view hint =
       parts_.router.task_hint(call.options.task_type, call.options.task_id);
   call.task = hint.empty() ? detect_task(call.query) : hinted_task(hint, call.query);
+  if (parts_.enricher != nullptr) {
+    const auto scope = parts_.enricher->scope(feature_request(call));
+    call.enrichable = scope != Enricher::Scope::kNone;
+    call.personal = scope == Enricher::Scope::kUser;
+  }
   const bool nondeterministic = !call.chat.temperature || *call.chat.temperature > 0;
   if (!call.store_allowed || call.options.bypass_cache || !call.options.provider_api_key.empty())
     return;
@@ -212,11 +217,13 @@ void Pipeline::derive(Call& call) {
   const json::object& body = call.document->root().get_object();
   std::string canonical = canonical_request(body);
   if (call.chat.stream && depends_on_delivery(body)) canonical += "+stream";
+  if (call.personal) canonical += "+user:" + call.options.user_id;
   call.cache_key = parts_.cache.key(call.org, to_string(call.endpoint->shape), canonical);
   // What a warning says belongs to this request, and a memo has no place for it.
   call.memorable = !call.chat.stream && call.idempotency_key.empty() &&
                    call.options.organization_id.empty() && call.warnings.empty() &&
-                   !call.encrypt_stored;  // a memo holds plain text
+                   !call.encrypt_stored &&  // a memo holds plain text
+                   !call.personal;          // the body alone does not say whose answer it is
 }
 
 Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org,
@@ -312,6 +319,21 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
       co_return write_cached(context, call, std::move(outcome));
     }
   }
+  // Tier 2 belongs here.
+  // Steps come into the store by being run, here or by another worker.
+  const bool steps_may_be_known =
+      parts_.steps != nullptr && parts_.steps->enabled() && !call->cache_key.empty() &&
+      (parts_.config.cache.tier3.execute_steps || parts_.steps->entries().backend() != "memory");
+  if (steps_may_be_known) {
+    ASAHI_CO_TRY(auto composed, co_await serve_steps(context, call));
+    if (composed) co_return std::move(*composed);
+  }
+  if (call->enrichable) {
+    if (auto known = co_await enrich(*call); !known) {
+      record_failure(*call, known.error(), nullptr);
+      co_return std::unexpected(std::move(known.error()));
+    }
+  }
   if (call->chat.stream) co_return co_await serve_stream(context, std::move(call));
   co_return co_await serve_miss(context, std::move(call));
 }
@@ -396,6 +418,23 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
   const std::int64_t trimmed = call.trimmed != nullptr ? call.trimmed->saved() : 0;
   answer->baseline =
       baseline_cost(response.usage.input + trimmed, response.usage.output, baseline_);
+  answer->baseline = baseline_cost(response.usage.input, response.usage.output, baseline_);
+  if (report.shared && report.shared->answered) {
+    consumed = {};
+    cost = {};
+  }
+  cost += call.spent_cost;
+  consumed.input += call.spent.input;
+  consumed.cached_input += call.spent.cached_input;
+  consumed.output += call.spent.output;
+  consumed.reasoning_output += call.spent.reasoning_output;
+  if (report.shared) {
+    cost += report.shared->cost;
+    consumed.input += report.shared->usage.input;
+    consumed.cached_input += report.shared->usage.cached_input;
+    consumed.output += report.shared->usage.output;
+    consumed.reasoning_output += report.shared->usage.reasoning_output;
+  }
   for (const auto& [broken, usage] : report.wasted) {
     cost += cost_of(usage, *broken);
     consumed.input += usage.input;
@@ -426,15 +465,8 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
   const auto planned = std::make_shared<const Plan>(std::move(own_plan));
   const auto fly = [this, call,
                     planned](CancelSource& cancel) -> Task<std::shared_ptr<const Flown>> {
-    DispatchCall dispatch{.request = call->chat, .plan = *planned, .context = {}};
-    dispatch.context.deadline = call->deadline;
-    dispatch.context.cancel = &cancel;
-    dispatch.context.request_id = call->request_id;
-    dispatch.context.traceparent = call->traceparent;
-    dispatch.context.api_key = call->options.provider_api_key;
-    dispatch.own_keys = call->own_keys;
     DispatchReport report;
-    auto response = co_await parts_.dispatcher.chat(std::move(dispatch), report);
+    auto response = co_await call_vendor(call, planned, cancel, report);
     if (!response) {
       record_failure(*call, response.error(), &report);
       co_return std::unexpected(std::move(response.error()));
@@ -459,6 +491,14 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     tell_trimming(*call, report.model != nullptr ? *report.model : *planned->decision.model,
                   outcome);
     keep(*call, outcome.answer);
+    if (report.shared && report.shared->answered) {
+      outcome.batch_size = report.shared->size;
+      outcome.batching_savings = std::max(
+          NanoUsd{}, cost_of(outcome.answer->response.usage, *report.model) - outcome.cost);
+    }
+    // What others' texts stood beside is nobody else's answer.
+    if (!report.shared || !report.shared->answered || !report.shared->mixed_owners)
+      keep(*call, outcome.answer);
     // The call was made and paid for in the name of a client that has left: its event must not be
     // lost with it.
     if (call->gone) record(*call, outcome);
@@ -487,6 +527,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
       outcome.tier = 1;
       outcome.consumed = {};
       outcome.cost = {};
+      outcome.batch_size = 0;
       outcome.retries = 0;
       outcome.trimmed = nullptr;
       outcome.trim_savings = {};
@@ -498,6 +539,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
 
 http::Response Pipeline::write_reply(http::Context& context, Call& call, Outcome& outcome) {
   outcome.lookup_ms = call.lookup_ms;
+  outcome.enriched = call.enriched;
   outcome.warnings.insert(outcome.warnings.end(), call.warnings.begin(), call.warnings.end());
   outcome.total_ms = ms_since(context.received);
   outcome.post_ms =
@@ -547,6 +589,11 @@ std::chrono::milliseconds Pipeline::ttl_of(const std::string& task_type) const {
 }
 
 void Pipeline::record(Call& call, const Outcome& outcome) {
+  if (call.enrichable && !outcome.hit) {
+    constexpr double kUsable = 5;  // nothing finer is measured yet
+    parts_.enricher->note_quality(call.enriched,
+                                  worth_keeping(outcome.answer->response) ? kUsable : 0);
+  }
   if (call.reservation) call.reservation.settle(outcome.cost, outcome.consumed.total());
   InferenceEvent event;
   event.timestamp = parts_.clock.now();
@@ -582,6 +629,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   event.lookup_ms = outcome.lookup_ms;
   event.vendor_ms = outcome.vendor_ms;
   event.cost = outcome.cost;
+  event.batching_savings = outcome.hit ? NanoUsd{} : outcome.batching_savings;
   event.baseline_cost = outcome.baseline;
   event.quality_score = outcome.answer->quality;
   event.fallback_used = outcome.fallback_used;
@@ -621,8 +669,17 @@ void Pipeline::record_failure(Call& call, const Error& error, const DispatchRepo
       event.input_tokens += usage.input;
       event.output_tokens += usage.output;
     }
+    if (report->shared) {
+      event.cost += report->shared->cost;
+      event.input_tokens += report->shared->usage.input;
+      event.output_tokens += report->shared->usage.output;
+    }
     event.baseline_cost = event.cost;
   }
+  event.cost += call.spent_cost;
+  event.input_tokens += call.spent.input;
+  event.output_tokens += call.spent.output;
+  if (call.spent_cost.nanos > 0) event.baseline_cost = event.cost;
   if (call.reservation)
     call.reservation.settle(event.cost, event.input_tokens + event.output_tokens);
   parts_.events.record(std::move(event));

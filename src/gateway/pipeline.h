@@ -6,13 +6,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/batching/batcher.h"
 #include "gateway/cache/exact_cache.h"
 #include "gateway/cache/request_memo.h"
 #include "gateway/cache/single_flight.h"
+#include "gateway/cache/steps/step_cache.h"
 #include "gateway/config.h"
 #include "gateway/dispatch/dispatcher.h"
 #include "gateway/dispatch/vendor_set.h"
 #include "gateway/events/recorder.h"
+#include "gateway/features/enricher.h"
 #include "gateway/governance/governor.h"
 #include "gateway/http/replies.h"
 #include "gateway/request.h"
@@ -54,6 +57,9 @@ class Pipeline {
     identity::OwnKeys* own_keys = nullptr;       ///< null: no organisation has keys at vendors
     TokenOptimiser* optimiser = nullptr;         ///< null: prompts go out as they came
     const llm::TokenCounter* counter = nullptr;  ///< null: tokens are estimated
+    Batcher* batcher = nullptr;                  ///< null: every request has a call of its own
+    StepCache* steps = nullptr;                  ///< null: no tier 3
+    Enricher* enricher = nullptr;                ///< null: no features
   };
   explicit Pipeline(Parts parts);
   ~Pipeline();
@@ -99,6 +105,16 @@ class Pipeline {
   /// Where policy demands it: a durable entry before the answer goes out.
   Task<void> audit(const Call& call, std::string model);
   Task<http::Response> serve(http::Context& context, std::shared_ptr<Call> call);
+  static Enricher::Request feature_request(const Call& call);
+  /// Puts features before the prompt, if there are any.
+  Task<void> enrich(Call& call);
+  struct Composed;
+  /// Tier 3; empty: the request is not composed, or its steps do not help.
+  Task<std::optional<http::Response>> serve_steps(http::Context& context,
+                                                  std::shared_ptr<Call> call);
+  /// Runs the steps that are not known. False: they cannot be had; what was spent stands in the
+  /// call.
+  Task<bool> run_steps(http::Context& context, std::shared_ptr<Call> call, Composed& composed);
   Task<http::Response> serve_miss(http::Context& context, std::shared_ptr<Call> call);
   Task<http::Response> serve_stream(http::Context& context, std::shared_ptr<Call> call);
   Task<void> relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream,
@@ -112,6 +128,11 @@ class Pipeline {
   std::int64_t count_input(const Call& call, const ModelProfile& model) const;
   /// What trimming has saved, for the reply and the event.
   static void tell_trimming(const Call& call, const ModelProfile& model, Outcome& outcome);
+  /// The item under which the call may share a vendor call; empty: it goes alone.
+  std::optional<BatchItem> batch_item(const Call& call, const Plan& plan) const;
+  Task<llm::ChatResponse> call_vendor(std::shared_ptr<Call> call,
+                                      std::shared_ptr<const Plan> planned, CancelSource& cancel,
+                                      DispatchReport& report);
   std::shared_ptr<const Answer> price(const Call& call, llm::ChatResponse response,
                                       const DispatchReport& report, const Plan& plan,
                                       llm::Usage& consumed, NanoUsd& cost) const;
@@ -141,5 +162,9 @@ class Pipeline {
   };
   SingleFlight<Flown> flights_;
 };
+
+/// How a batcher calls vendors: one attempt, with the organisation's own keys where it has any.
+/// Both outlive what is returned; `own_keys` may be null.
+Batcher::Caller shared_caller(Dispatcher& dispatcher, identity::OwnKeys* own_keys);
 
 }  // namespace asahi::gateway

@@ -58,8 +58,16 @@ struct Pipeline::Call {
   TaskDetection task;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
-  bool gone = false;       ///< its client left while the vendor call went on for others
-  bool memorable = false;  ///< an identical body will always mean the same
+  std::optional<BatchItem> batch_item;  ///< it may wait for others to share a vendor call
+  bool gone = false;        ///< its client left while the vendor call went on for others
+  bool memorable = false;   ///< an identical body will always mean the same
+  bool enrichable = false;  ///< features may help with it
+  bool enriched = false;    ///< they stand before its prompt
+  bool personal = false;    ///< what is known about the user may shape the answer: it is the user's
+  /// Spent on steps (tier 3) whose results did not lead to an answer; part of what the call costs.
+  llm::Usage spent;
+  NanoUsd spent_cost;
+  double spent_ms = 0;
   double lookup_ms = 0, routing_ms = 0;
   std::vector<std::string> warnings;
   std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt is as it came

@@ -153,6 +153,9 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     for (const Attempt& attempt : planned->attempts) {
       most = std::max(most, most_cost(*attempt.model, input_tokens, call->chat.max_tokens));
     }
+    if (!call->chat.stream) call->batch_item = batch_item(*call, *planned);
+    // Should the shared call fail, there is one of its own as well.
+    if (call->batch_item) most += most_cost(model, input_tokens, call->chat.max_tokens);
     auto let =
         co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
     if (let) let = co_await audit(*call, model.name);

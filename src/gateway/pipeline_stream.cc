@@ -109,6 +109,7 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   outcome.task_type = plan->decision.task_type_detected;
   outcome.fallback_used = plan->decision.fallback_used || report.fallback;
   outcome.alternatives = plan->decision.alternatives;
+  outcome.enriched = call->enriched;
   outcome.lookup_ms = call->lookup_ms;
   outcome.routing_ms = call->routing_ms;
   outcome.retries = report.retries;

@@ -237,7 +237,7 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
   std::optional<double> cost_budget;
   std::string api_key;
   std::string sensitivity;
-  bool unused_switch = true;
+  bool enrich = false;
   for (auto&& read : {
            read_word(body, "routing_mode", {"autopilot", "guided", "explicit"}, mode),
            read_word(body, "quality_preference", {"low", "medium", "high", "max"}, quality),
@@ -255,9 +255,9 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
            read_text(body, "provider_api_key", api_key, 4'096),
            read_flag(body, "allow_fallback", options.allow_fallback),
            read_flag(body, "bypass_cache", options.bypass_cache),
-           read_flag(body, "allow_batching", unused_switch),
+           read_flag(body, "allow_batching", options.allow_batching),
            read_flag(body, "optimize_tokens", options.optimize_tokens),
-           read_flag(body, "enrich_with_features", unused_switch),
+           read_flag(body, "enrich_with_features", enrich),
        }) {
     if (!read) return std::unexpected(read.error());
   }
@@ -265,6 +265,7 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
   if (!mode.empty()) options.mode = *parse_routing_mode(mode);
   if (!quality.empty()) options.quality_preference = *parse_quality_preference(quality);
   if (!latency.empty()) options.latency_preference = *parse_latency_preference(latency);
+  if (member(body, "enrich_with_features") != nullptr) options.enrich_with_features = enrich;
   if (latency_budget) options.latency_budget_ms = static_cast<int>(*latency_budget);
   if (cost_budget) options.cost_budget = nano_usd_from_dollars(*cost_budget);
   options.provider_api_key = Secret(std::move(api_key));

@@ -32,6 +32,8 @@ struct RequestOptions {
   bool allow_fallback = false;  ///< explicit mode: another model may stand in
   bool bypass_cache = false;
   bool optimize_tokens = true;  ///< false: the prompt goes out as it came
+  bool allow_batching = true;
+  std::optional<bool> enrich_with_features;  ///< empty: where the task is one that gains by it
   Secret provider_api_key;
 };
 

@@ -91,6 +91,23 @@ std::string prose(const ChatRequest& request, std::int64_t input, std::int64_t o
   return text;
 }
 
+/// The answer to several texts at once, in the format of the gateway's shared calls: a text after
+/// each line "<<tag:number>>", and "<<tag:end>>" at the end. Empty: the prompt is none of these.
+std::string batched(const ChatRequest& request, std::string_view prompt) {
+  constexpr std::size_t kTag = 12;
+  if (!prompt.starts_with("<<") || prompt.size() < kTag + 2) return {};
+  const std::string_view tag = prompt.substr(2, kTag);
+  if (!prompt.ends_with(fmt::format("<<{}:end>>", tag))) return {};
+  std::string text;
+  for (int number = 1;; ++number) {
+    const std::string mark = fmt::format("<<{}:{}>>\n", tag, number);
+    if (prompt.find(mark) == std::string_view::npos) break;
+    text += fmt::format("{}This is the mock answer of {} to text {} of a shared call.\n", mark,
+                        request.model, number);
+  }
+  return text + fmt::format("<<{}:end>>", tag);
+}
+
 ToolCallPart call_of(const ChatRequest& request, std::string_view name, Random& random) {
   ToolCallPart call{.id = fmt::format("call_{:016x}", random.next()),
                     .name = std::string(name),
@@ -202,6 +219,8 @@ Plan make_plan(const MockOptions& options, const ChatRequest& request) {
     response.parts.emplace_back(TextPart{.text = std::string(marker.substr(5))});
   } else if (json_wanted) {
     response.parts.emplace_back(TextPart{.text = structured(request, input)});
+  } else if (std::string answers = batched(request, user_text); !answers.empty()) {
+    response.parts.emplace_back(TextPart{.text = std::move(answers)});
   } else {
     response.parts.emplace_back(TextPart{.text = prose(request, input, output, random)});
   }

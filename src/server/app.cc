@@ -333,17 +333,17 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   identity::Invalidation& invalidation = identity.invalidation();
   impl->accounts = std::make_unique<IdentityAccounts>(identity);
   cache::Store& store = impl->shared_cache != nullptr ? *impl->shared_cache : *impl->local_cache;
-  ASAHI_TRY(impl->gateway,
-            gateway::Gateway::make({impl->config, impl->loops, *impl->clients, *impl->database,
-                                    store, *impl->local_cache, impl->metrics, system_clock(),
-                                    impl->identity->budgets(), impl->identity->limiter(),
-                                    impl->identity->audit(), *impl->accounts,
-                                    [&invalidation](const std::string& org) {
-                                      net::Loop::current()->spawn(
-                                          "rules changed", invalidation.publish("policy", org));
-                                    },
-                                    [&identity] { return identity.health() == "healthy"; },
-                                    &impl->identity->own_keys(), &impl->secrets->ring()}));
+  ASAHI_TRY(
+      impl->gateway,
+      gateway::Gateway::make(
+          {impl->config, impl->loops, *impl->clients, *impl->database, store, *impl->local_cache,
+           impl->metrics, system_clock(), impl->identity->budgets(), impl->identity->limiter(),
+           impl->identity->audit(), *impl->accounts,
+           [&invalidation](const std::string& org) {
+             net::Loop::current()->spawn("rules changed", invalidation.publish("policy", org));
+           },
+           [&identity] { return identity.health() == "healthy"; }, &impl->identity->own_keys(),
+           &impl->secrets->ring(), impl->redis}));
   gateway::Gateway& gateway = *impl->gateway;
   impl->secrets->on_change(
       [raw = impl.get()](const identity::SecretSource::Names& changed) { raw->exchange(changed); });

@@ -37,6 +37,7 @@ const kPromised = [
   "GET /health/providers",
   "DELETE /cache/clear",
   "DELETE /cache/expired",
+  "DELETE /cache/steps",
   "GET /cache/export",
   "GET /cache/entries",
 ];

@@ -10,6 +10,7 @@
  *   [[finish:length|content_filter]]  end for that reason
  *   [[chunk_ms:N]]      pause between streamed pieces
  *   [[delay_ms:N]]      pause before the first byte
+ *   [[batch:prose]]     as one of several texts of a shared call: ignore the format asked for
  *   [[resume:anew|overlap]]  when asked to continue a broken answer: start again, or step back two words
  */
 import { createHash } from "node:crypto";
@@ -100,7 +101,23 @@ function chosen_tools(conversation, markers) {
     .map((tool) => ({ name: tool.name, arguments: JSON.stringify(minimal_instance(tool.schema ?? {}) ?? {}) }));
 }
 
+/** The texts of a shared call, `<<tag:number>>` before each, or null. */
+export function batched_texts(prompt) {
+  const tag = /^<<([0-9a-f]{12}):1>>\n/.exec(prompt)?.[1];
+  if (!tag || !prompt.endsWith(`<<${tag}:end>>`)) return null;
+  const texts = prompt.split(new RegExp(`<<${tag}:(?:\\d+|end)>>`)).slice(1, -1);
+  return { tag, texts: texts.map((text) => text.trim()) };
+}
+
 function spoken_text(conversation, markers, plain, style) {
+  const batch = batched_texts(conversation.last_user);
+  if (batch && markers.batch !== "prose") {
+    const blocks = batch.texts.map((text, i) => {
+      const one = answer({ ...conversation, last_user: text, turns: [], max_tokens: undefined }, style);
+      return `<<${batch.tag}:${i + 1}>>\n${one.text}\n`;
+    });
+    return `${blocks.join("")}<<${batch.tag}:end>>`;
+  }
   if (conversation.schema) return JSON.stringify(minimal_instance(conversation.schema));
   if (markers.say !== undefined) return markers.say;
   if (markers.answer) {

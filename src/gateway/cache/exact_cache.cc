@@ -76,7 +76,9 @@ std::string ExactCache::key(std::string_view org, std::string_view shape,
   std::string out;
   out.reserve(options_.prefix.size() + org.size() + 40);
   out += options_.prefix;
-  out += ":t1:";
+  out += ':';
+  out += options_.tier;
+  out += ':';
   out += org.empty() ? "-" : org;
   out += ':';
   out += to_hex(digest);
@@ -162,13 +164,32 @@ Aw<void> ExactCache::probe() {
   note(reached ? nullptr : &reached.error());
 }
 
-Task<ExactCache::Removed> ExactCache::clear(std::string org) {
-  const std::string prefix = fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org);
+std::string ExactCache::prefix_of(std::string_view org) const {
+  return fmt::format("{}:{}:{}:", options_.prefix, options_.tier, org.empty() ? "-" : org);
+}
+
+Task<std::uint64_t> ExactCache::erase_prefix(std::string prefix) {
   ASAHI_CO_TRY(std::uint64_t removed, co_await primary_.erase_prefix(prefix));
   if (&primary_ != &local_) {
     ASAHI_CO_TRY(const std::uint64_t local, co_await local_.erase_prefix(prefix));
     removed += local;
   }
+  co_return removed;
+}
+
+Task<std::uint64_t> ExactCache::erase_key(std::string key) {
+  std::vector<std::string> keys;
+  keys.push_back(std::move(key));
+  ASAHI_CO_TRY(std::uint64_t removed, co_await primary_.erase(keys));
+  if (&primary_ != &local_) {
+    ASAHI_CO_TRY(const std::uint64_t local, co_await local_.erase(keys));
+    removed += local;
+  }
+  co_return removed;
+}
+
+Task<ExactCache::Removed> ExactCache::clear(std::string org) {
+  ASAHI_CO_TRY(const std::uint64_t removed, co_await erase_prefix(prefix_of(org)));
   co_return Removed{removed};
 }
 
@@ -183,15 +204,15 @@ Task<ExactCache::Removed> ExactCache::clear_expired() {
 
 Task<void> ExactCache::each(std::string org,
                             std::function<bool(const cache::Entry&, const Answer&)> visit) {
-  co_return co_await reachable().scan(
-      fmt::format("{}:t1:{}:", options_.prefix, org.empty() ? "-" : org),
-      [this, visit](std::vector<cache::Entry> batch) {
-        for (const cache::Entry& entry : batch) {
-          const auto answer = read(entry.key, *entry.value);
-          if (answer && *answer && !visit(entry, **answer)) return false;
-        }
-        return true;
-      });
+  co_return co_await reachable().scan(prefix_of(org),
+                                      [this, visit](std::vector<cache::Entry> batch) {
+                                        for (const cache::Entry& entry : batch) {
+                                          const auto answer = read(entry.key, *entry.value);
+                                          if (answer && *answer && !visit(entry, **answer))
+                                            return false;
+                                        }
+                                        return true;
+                                      });
 }
 
 Task<cache::Stats> ExactCache::stats() { co_return co_await reachable().stats(); }

@@ -25,7 +25,8 @@ class ExactCache {
  public:
   struct Options {
     bool enabled = true;
-    std::string prefix = "asahi:cache";  ///< keys are `{prefix}:t1:{org}:{digest}`
+    std::string prefix = "asahi:cache";  ///< keys are `{prefix}:{tier}:{org}:{digest}`
+    std::string tier = "t1";             ///< tier 3 keeps its steps the same way
     Digest128 digest_key{};              ///< the same on every replica that shares the store
     const identity::Live<KeyRing>* ring = nullptr;  ///< for sealed entries; see Seal
   };
@@ -54,6 +55,11 @@ class ExactCache {
   struct Removed {
     std::uint64_t tier_1 = 0;
   };
+  /// What the keys of one organisation begin with.
+  std::string prefix_of(std::string_view org) const;
+  /// Entries whose key begins so, or is that key; in the local store too. How many were removed.
+  Task<std::uint64_t> erase_prefix(std::string prefix);
+  Task<std::uint64_t> erase_key(std::string key);
   /// Everything of one organisation.
   Task<Removed> clear(std::string org);
   /// Entries past their time only.

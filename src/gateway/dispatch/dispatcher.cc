@@ -210,6 +210,7 @@ Task<Value> Dispatcher::along_plan(
                        fmt::format("the request's time is over ({})", report.hops.back()));
       }
       auto pause = retry_delay(options_.retry, number, error, jitter(), left);
+      if (call.once) pause.reset();
       if (pause && !last && *pause > options_.max_pause_before_failover) pause.reset();
       errors.push_back(std::move(error));
       if (!pause) break;

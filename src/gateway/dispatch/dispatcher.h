@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +27,8 @@ struct DispatchCall {
   /// Keys of the caller's organisation, used where the call brings none (`context.api_key`); null:
   /// the platform's are.
   std::shared_ptr<const identity::OwnKeys::Keys> own_keys = {};
+  /// One attempt per model: whoever asks has a better way on than to ask again.
+  bool once = false;
 };
 
 /// The organisation's own key at a vendor; null: the platform's is used.
@@ -40,6 +43,16 @@ struct DispatchReport {
   std::vector<std::string> hops;        ///< "openai/gpt-4o: timeout after 30 s"
   /// Tokens of answers that broke off and were replaced: paid for, though nobody's final answer.
   std::vector<std::pair<const ModelProfile*, llm::Usage>> wasted;
+  /// This request's part of a call that it shared with others (batching), in place of or on top of
+  /// calls of its own. Its money is what the split says, not what its tokens cost alone.
+  struct Shared {
+    llm::Usage usage;
+    NanoUsd cost;
+    std::size_t size = 0;       ///< requests in that call
+    bool answered = false;      ///< the answer is the shared call's
+    bool mixed_owners = false;  ///< requests of others were in it: not for the cache
+  };
+  std::optional<Shared> shared;
 };
 
 /// A stream that goes on over a vendor's failure (issue "streams that tell the truth"): until the

@@ -37,6 +37,7 @@ struct InferenceEvent {
   double lookup_ms = 0;  ///< time in the cache tiers
   double vendor_ms = 0;  ///< time waiting for vendors
   NanoUsd cost, baseline_cost;
+  NanoUsd batching_savings;  ///< of the savings, what sharing the vendor call brought
   double quality_score = 0;  ///< 0 when unknown
   bool fallback_used = false;
   bool streamed = false;

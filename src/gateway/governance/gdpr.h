@@ -36,6 +36,7 @@ struct GdprParts {
   identity::AuditLog& audit;
   Accounts& accounts;
   const Clock& clock;
+  ExactCache* steps = nullptr;  ///< tier 3; null: there is none
 };
 
 /// Writes one JSON object with everything that is kept about a user: account, api_keys (without

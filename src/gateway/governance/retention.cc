@@ -85,6 +85,14 @@ Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string or
                                       [cutoff = done.cutoff](const Answer& answer) {
                                         return answer.created < cutoff;
                                       }));
+  if (parts.steps != nullptr) {
+    ASAHI_CO_TRY(const std::int64_t steps,
+                 co_await erase_answers(*parts.steps, parts.store, org,
+                                        [cutoff = done.cutoff](const Answer& answer) {
+                                          return answer.created < cutoff;
+                                        }));
+    done.cache_entries += steps;
+  }
   const auto audit_cutoff =
       parts.clock.now() - std::chrono::days(std::max(days, parts.least_audit_days));
   ASAHI_CO_TRY(done.audit_entries, co_await parts.audit.trim(org, audit_cutoff));

@@ -30,7 +30,8 @@ struct RetentionParts {
   std::string log_dir;  ///< of the daily event files
   std::string node_id;  ///< whose files those are (event_log_positions)
   int default_days = 365;
-  int least_audit_days = 365;  ///< audit entries are kept at least this long
+  int least_audit_days = 365;   ///< audit entries are kept at least this long
+  ExactCache* steps = nullptr;  ///< tier 3; null: there is none
 };
 
 /// What one run deleted.

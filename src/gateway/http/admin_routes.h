@@ -4,13 +4,16 @@
 #include <string>
 
 #include "base/clock.h"
+#include "gateway/batching/batcher.h"
 #include "gateway/cache/exact_cache.h"
+#include "gateway/cache/steps/step_cache.h"
 #include "gateway/config.h"
 #include "gateway/dispatch/dispatcher.h"
 #include "gateway/dispatch/vendor_set.h"
 #include "gateway/events/loader.h"
 #include "gateway/events/recorder.h"
 #include "gateway/events/totals.h"
+#include "gateway/features/enricher.h"
 #include "gateway/routing/model_registry.h"
 #include "net/http/router.h"
 #include "storage/sql/database.h"
@@ -34,13 +37,16 @@ struct ServiceParts {
   Clock::Steady started;
   std::function<bool()> governance_healthy;  ///< may be null
   identity::OwnKeys* own_keys;               ///< may be null
+  StepCache& steps;
+  Batcher* batcher;    ///< null: batching is off
+  Enricher* enricher;  ///< null: there are no features
 };
 
 /// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*,
 /// /analytics/prometheus.
 void add_service_routes(http::Router& router, ServiceParts parts);
 /// DELETE /cache, /cache/clear, /cache/expired, GET /cache/export, /cache/entries, /cache/stats
-/// (spec §2.5).
+/// (spec §2.5), DELETE /cache/steps (GW-046).
 void add_cache_routes(http::Router& router, ServiceParts parts);
 /// GET /openapi.json, /docs, /redoc.
 void add_docs_routes(http::Router& router);

@@ -13,9 +13,9 @@ const std::string& org_of(const http::Context& context) {
   return identity::principal_of(context).org_id;
 }
 
-std::string removed_body(std::uint64_t tier_1) {
-  return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":0,"tier_3":0}},"total":{}}})", tier_1,
-                     tier_1);
+std::string removed_body(std::uint64_t tier_1, std::uint64_t tier_3) {
+  return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":0,"tier_3":{}}},"total":{}}})", tier_1,
+                     tier_3, tier_1 + tier_3);
 }
 
 /// `tier` of the query: empty, 1, 2 or 3.
@@ -41,8 +41,9 @@ Result<std::size_t> limit_param(const http::Context& context, std::size_t fallba
   return limit;
 }
 
-json::object entry_json(const cache::Entry& entry, const Answer& answer, bool with_response) {
-  json::object out{{"tier", 1},
+json::object entry_json(int tier, const cache::Entry& entry, const Answer& answer,
+                        bool with_response) {
+  json::object out{{"tier", tier},
                    {"key", entry.key},
                    {"query", answer.query},
                    {"model", answer.model},
@@ -62,11 +63,18 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
   const http::Handler clear = [parts](http::Context& context) -> Aw<http::Response> {
     auto tier = tier_param(context);
     if (!tier) co_return native_error(tier.error(), context);
-    // Tiers 2 and 3 hold nothing yet that a clear could remove.
-    if (*tier && **tier != 1) co_return http::Response::json(200, removed_body(0));
-    auto removed = co_await parts.cache.clear(org_of(context));
-    if (!removed) co_return native_error(removed.error(), context);
-    co_return http::Response::json(200, removed_body(removed->tier_1));
+    std::uint64_t tier_1 = 0, tier_3 = 0;
+    if (!*tier || **tier == 1) {
+      auto removed = co_await parts.cache.clear(org_of(context));
+      if (!removed) co_return native_error(removed.error(), context);
+      tier_1 = removed->tier_1;
+    }
+    if (!*tier || **tier == 3) {
+      auto removed = co_await parts.steps.entries().clear(org_of(context));
+      if (!removed) co_return native_error(removed.error(), context);
+      tier_3 = removed->tier_1;
+    }
+    co_return http::Response::json(200, removed_body(tier_1, tier_3));
   };
   add_both(router, http::Method::kDelete, "/cache/clear", "manage_policy", clear);
   add_both(router, http::Method::kDelete, "/cache", "manage_policy", clear);
@@ -74,7 +82,26 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
            [parts](http::Context& context) -> Aw<http::Response> {
              auto removed = co_await parts.cache.clear_expired();
              if (!removed) co_return native_error(removed.error(), context);
-             co_return http::Response::json(200, removed_body(removed->tier_1));
+             // One sweep of the stores that the tiers share.
+             co_return http::Response::json(200, removed_body(removed->tier_1, 0));
+           });
+  add_both(router, http::Method::kDelete, "/cache/steps", "manage_policy",
+           [parts](http::Context& context) -> Aw<http::Response> {
+             const auto key = context.request.query_param("key");
+             const auto document = context.request.query_param("document_id");
+             if (key.has_value() == document.has_value() || key == "" || document == "") {
+               const auto wrong =
+                   fail_field("document_id", "name the steps to forget: either document_id or key");
+               co_return native_error(wrong.error(), context);
+             }
+             Result<std::uint64_t> removed = std::uint64_t{0};
+             if (document) {
+               removed = co_await parts.steps.forget_document(org_of(context), *document);
+             } else {
+               removed = co_await parts.steps.forget_key(org_of(context), *key);
+             }
+             if (!removed) co_return native_error(removed.error(), context);
+             co_return http::Response::json(200, removed_body(0, *removed));
            });
   add_both(router, http::Method::kGet, "/cache/stats", "manage_policy",
            [parts](http::Context& context) -> Aw<http::Response> {
@@ -91,35 +118,40 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                      {"bytes", stats->bytes},
                      {"evictions", stats->evictions},
                      {"exact", {{"hits", hits}, {"misses", totals.lookups - hits}}},
+                     {"steps",
+                      {{"hits", totals.hits_by_tier[3]},
+                       {"step_hits", parts.steps.stats().step_hits},
+                       {"step_misses", parts.steps.stats().step_misses}}},
                      {"hit_rate", totals.lookups == 0 ? 0.0
-                                                      : static_cast<double>(hits) /
+                                                      : static_cast<double>(totals.hits()) /
                                                             static_cast<double>(totals.lookups)}}));
            });
-  add_both(
-      router, http::Method::kGet, "/cache/entries", "manage_policy",
-      [parts](http::Context& context) -> Aw<http::Response> {
-        auto tier = tier_param(context);
-        if (!tier) co_return native_error(tier.error(), context);
-        auto limit = limit_param(context, 50, 500);
-        if (!limit) co_return native_error(limit.error(), context);
-        json::array entries;
-        if (!*tier || **tier == 1) {
-          auto listed = co_await parts.cache.each(
-              org_of(context), [&](const cache::Entry& entry, const Answer& answer) {
-                json::object row = entry_json(entry, answer, false);
-                row["ttl_seconds_left"] =
-                    entry.ttl_left
-                        ? std::chrono::duration_cast<std::chrono::seconds>(*entry.ttl_left).count()
-                        : -1;
-                entries.push_back(std::move(row));
-                return entries.size() < *limit;
-              });
-          if (!listed) co_return native_error(listed.error(), context);
-        }
-        const std::size_t count = entries.size();
-        co_return http::Response::json(
-            200, write_json(json::object{{"entries", std::move(entries)}, {"count", count}}));
-      });
+  add_both(router, http::Method::kGet, "/cache/entries", "manage_policy",
+           [parts](http::Context& context) -> Aw<http::Response> {
+             auto tier = tier_param(context);
+             if (!tier) co_return native_error(tier.error(), context);
+             auto limit = limit_param(context, 50, 500);
+             if (!limit) co_return native_error(limit.error(), context);
+             json::array entries;
+             for (const int listed_tier : {1, 3}) {
+               if ((*tier && **tier != listed_tier) || entries.size() >= *limit) continue;
+               ExactCache& cache = listed_tier == 1 ? parts.cache : parts.steps.entries();
+               auto listed = co_await cache.each(org_of(context), [&](const cache::Entry& entry,
+                                                                      const Answer& answer) {
+                 json::object row = entry_json(listed_tier, entry, answer, false);
+                 row["ttl_seconds_left"] =
+                     entry.ttl_left
+                         ? std::chrono::duration_cast<std::chrono::seconds>(*entry.ttl_left).count()
+                         : -1;
+                 entries.push_back(std::move(row));
+                 return entries.size() < *limit;
+               });
+               if (!listed) co_return native_error(listed.error(), context);
+             }
+             const std::size_t count = entries.size();
+             co_return http::Response::json(
+                 200, write_json(json::object{{"entries", std::move(entries)}, {"count", count}}));
+           });
   add_both(router, http::Method::kGet, "/cache/export", "manage_policy",
            [parts](http::Context& context) -> Aw<http::Response> {
              const bool with_response = context.request.query_param("include_response") == "true";
@@ -139,15 +171,18 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                                    http::BodyWriter& writer) -> Task<void> {
                std::string chunk = lines ? "" : R"({"entries":[)";
                std::size_t count = 0;
-               auto listed = co_await parts.cache.each(
-                   org, [&](const cache::Entry& entry, const Answer& answer) {
-                     if (!lines && count > 0) chunk += ',';
-                     chunk += write_json(entry_json(entry, answer, with_response));
-                     if (lines) chunk += '\n';
-                     ++count;
-                     return true;
-                   });
-               if (!listed) co_return std::unexpected(std::move(listed.error()));
+               for (const int tier : {1, 3}) {
+                 ExactCache& cache = tier == 1 ? parts.cache : parts.steps.entries();
+                 auto listed =
+                     co_await cache.each(org, [&](const cache::Entry& entry, const Answer& answer) {
+                       if (!lines && count > 0) chunk += ',';
+                       chunk += write_json(entry_json(tier, entry, answer, with_response));
+                       if (lines) chunk += '\n';
+                       ++count;
+                       return true;
+                     });
+                 if (!listed) co_return std::unexpected(std::move(listed.error()));
+               }
                if (!lines) chunk += fmt::format("],\"count\":{}}}", count);
                constexpr std::size_t kPiece = 256 * 1024;
                for (std::size_t at = 0; at < chunk.size(); at += kPiece) {

@@ -57,6 +57,9 @@ std::string techniques(const Outcome& outcome) {
     add("smart_routing");
   }
   if (outcome.trimmed != nullptr) add("token_optimization");
+  if (!outcome.hit && std::ranges::any_of(outcome.steps, &StepReport::cached)) add("cache_tier_3");
+  if (outcome.enriched) add("feature_enrichment");
+  if (outcome.batch_size > 0) add("batching");
   return out + "]";
 }
 
@@ -71,6 +74,20 @@ void append_trimming(std::string& out, const Outcome& outcome) {
                  report.original_tokens, report.optimized_tokens, report.saved(),
                  report.saved_percent(), fmt::join(report.strategies, "\",\""),
                  to_string(report.risk));
+}
+
+void append_steps(std::string& out, const Outcome& outcome) {
+  if (outcome.steps.empty()) return;
+  out += ",\"steps\":[";
+  for (std::size_t i = 0; i < outcome.steps.size(); ++i) {
+    out += i == 0 ? "{\"step_id\":" : ",{\"step_id\":";
+    append_json_string(out, outcome.steps[i].id);
+    append_member(out, "step_type", outcome.steps[i].type);
+    out += ",\"cached\":";
+    out += word(outcome.steps[i].cached);
+    out += '}';
+  }
+  out += ']';
 }
 
 class NativeStreamEncoder final : public llm::StreamEncoder {
@@ -120,6 +137,11 @@ std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
   out += ",\"fallback_used\":";
   out += word(outcome.fallback_used);
   append_trimming(out, outcome);
+  append_steps(out, outcome);
+  if (outcome.batch_size > 0) {
+    out += ",\"batch_size\":";
+    append_integer(out, static_cast<std::int64_t>(outcome.batch_size));
+  }
   if (!outcome.warnings.empty()) {
     out += ",\"warnings\":[";
     for (std::size_t i = 0; i < outcome.warnings.size(); ++i) {
@@ -175,6 +197,7 @@ std::string native_body(const Outcome& outcome, std::string_view request_id,
   } else {
     out += "null";
   }
+  append_steps(out, outcome);
   out += "},\"optimization_techniques\":";
   out += techniques(outcome);
   fmt::format_to(std::back_inserter(out),

@@ -13,6 +13,12 @@
 
 namespace asahi::gateway {
 
+/// One step of a composed request (tier 3).
+struct StepReport {
+  std::string id, type;  ///< "step_1", "summarize"
+  bool cached = false;
+};
+
 /// How a request was answered: everything that replies, events and metrics tell about it.
 struct Outcome {
   std::shared_ptr<const Answer> answer;
@@ -26,8 +32,12 @@ struct Outcome {
   std::vector<Alternative> alternatives;
   llm::Usage consumed;  ///< now: zero on hits
   NanoUsd cost, baseline;
+  std::size_t batch_size = 0;  ///< requests that shared the vendor call; 0: it had its own
+  NanoUsd batching_savings;    ///< against a call of its own, on the same model
   double lookup_ms = 0, routing_ms = 0, vendor_ms = 0, post_ms = 0, total_ms = 0;
   int retries = 0;
+  bool enriched = false;          ///< features stood before the prompt
+  std::vector<StepReport> steps;  ///< of a composed request; empty: it was asked as a whole
   std::vector<std::string> warnings;
   std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt went out as it came
   NanoUsd trim_savings;  ///< what the tokens that were not sent would have cost

@@ -94,6 +94,29 @@ double ratio(std::int64_t part, std::int64_t whole) {
              : std::round(static_cast<double>(part) / static_cast<double>(whole) * 10'000) / 10'000;
 }
 
+json::object batching_json(const BatchStats& stats) {
+  return {{"running", stats.running},
+          {"batches_executed", stats.batches_executed},
+          {"requests_processed", stats.requests_processed},
+          {"batch_errors", stats.batch_errors},
+          {"individual_fallbacks", stats.individual_fallbacks},
+          {"queue_size", stats.queue_size}};
+}
+
+json::object features_json(const FeatureStats& stats) {
+  return {{"enabled", stats.enabled},
+          {"reason", stats.reason},
+          {"requests", stats.requests},
+          {"successes", stats.successes},
+          {"failures", stats.failures},
+          {"availability_percent", stats.availability_percent},
+          {"average_ms", stats.average_ms},
+          {"quality_with", stats.quality_with},
+          {"quality_without", stats.quality_without},
+          {"samples_with", stats.samples_with},
+          {"samples_without", stats.samples_without}};
+}
+
 Aw<json::object> metrics_json(ServiceParts parts, std::string org) {
   const OrgTotals totals = parts.totals.of(org);
   const std::int64_t answered = totals.requests - totals.errors;
@@ -146,6 +169,8 @@ Aw<json::object> metrics_json(ServiceParts parts, std::string org) {
   out["cost_by_model"] = std::move(cost_by_model);
   out["requests_by_model"] = std::move(requests_by_model);
   out["mode_distribution"] = std::move(modes);
+  if (parts.batcher != nullptr) out["batching"] = batching_json(parts.batcher->stats());
+  if (parts.enricher != nullptr) out["feature_store"] = features_json(parts.enricher->stats());
   co_return out;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/batching/memory_buffer.h"
 #include "gateway/events/totals.h"
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
@@ -99,7 +100,10 @@ class PipelineTest : public ::testing::Test {
     EXPECT_TRUE(vendor_set);
     vendor_set_ = std::move(*vendor_set);
   }
-  ~PipelineTest() override { loops_.pool().stop(); }
+  ~PipelineTest() override {
+    if (batcher_ != nullptr) batcher_->stop();
+    loops_.pool().stop();
+  }
 
   /// Policy or profile of an organisation. Before its first request.
   void give(OrgPolicy policy) {
@@ -144,9 +148,20 @@ class PipelineTest : public ::testing::Test {
     EXPECT_TRUE(recorder);
     recorder_ = std::move(*recorder);
     optimiser_ = std::make_unique<TokenOptimiser>(optimiser_options(config_.optimization));
-    pipeline_ = std::make_unique<Pipeline>(Pipeline::Parts{
-        config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_, *recorder_, *router_,
-        clock_, loops_.pool(), *governor_, borrowed_.audit, nullptr, optimiser_.get(), &counter_});
+    if (config_.batching.enabled) {
+      batcher_ = std::make_unique<Batcher>(
+          config_.batching, "node_1",
+          Batcher::Parts{batch_buffer_, *registry_, shared_caller(*dispatcher_, nullptr),
+                         loops_.pool(), clock_, telemetry_});
+      batcher_->start();
+    }
+    StepCache::Options steps{.store = cache};
+    steps.store.enabled = tier3_;
+    steps_ = std::make_unique<StepCache>(steps, store_, store_, clock_);
+    pipeline_ = std::make_unique<Pipeline>(
+        Pipeline::Parts{config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_,
+                        *recorder_, *router_, clock_, loops_.pool(), *governor_, borrowed_.audit,
+                        nullptr, optimiser_.get(), &counter_, batcher_.get(), steps_.get(), enricher_.get()});
     return *pipeline_;
   }
 
@@ -235,6 +250,9 @@ class PipelineTest : public ::testing::Test {
   Installation installation_;     ///< before the first call
   identity::Live<KeyRing> ring_;  ///< of encryption at rest; none yet
   Borrowed borrowed_{clock_};
+  bool tier3_ = false;                  ///< before the first call
+  std::unique_ptr<Enricher> enricher_;  ///< the same; null: no features
+  std::unique_ptr<Batcher> batcher_;    ///< with config_.batching.enabled
   Totals totals_;
   telemetry::Registry telemetry_;
   EventMetrics metrics_{telemetry_};
@@ -267,6 +285,8 @@ class PipelineTest : public ::testing::Test {
   std::unique_ptr<Governor> governor_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<ExactCache> cache_;
+  std::unique_ptr<StepCache> steps_;
+  MemoryBatchBuffer batch_buffer_{1'000, clock_};
   std::unique_ptr<EventRecorder> recorder_;
   std::unique_ptr<TokenOptimiser> optimiser_;
   llm::VocabularyCounter counter_{65'536};

@@ -325,6 +325,27 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/cache/expired": paths["/cache/expired"];
+    "/cache/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forget steps of tier 3
+         * @description Removes the steps of one document, or one step by its key (see `/cache/entries?tier=3`). Give exactly one of the two.
+         */
+        delete: operations["forgetCacheSteps"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/steps": paths["/cache/steps"];
     "/cache/stats": {
         parameters: {
             query?: never;
@@ -1877,8 +1898,9 @@ export interface components {
                 similarity: number | null;
                 /** @description The stored answer's question, cut to 500 bytes. */
                 cached_query: string | null;
+                steps?: components["schemas"]["Steps"];
             };
-            optimization_techniques: ("cache_tier_1" | "semantic_cache" | "cache_tier_3" | "single_flight" | "smart_routing")[];
+            optimization_techniques: ("cache_tier_1" | "semantic_cache" | "cache_tier_3" | "single_flight" | "smart_routing" | "feature_enrichment" | "batching")[];
             /** @description The model's profile quality, 0 to 5. */
             predicted_quality: number;
             /** @description Reserved for a measured quality. */
@@ -1888,6 +1910,14 @@ export interface components {
             /** @description What went differently, e.g. `fallback: openai/gpt-4o timeout`. */
             warnings: string[];
         };
+        /** @description The steps of a composed request (tier 3). Absent when it was asked as a whole. */
+        Steps: {
+            /** @example step_1 */
+            step_id: string;
+            /** @enum {string} */
+            step_type: "summarize" | "extract" | "classify" | "answer";
+            cached: boolean;
+        }[];
         Alternative: {
             model: string;
             estimated_cost: number;
@@ -1942,6 +1972,9 @@ export interface components {
             model: string;
             provider: string;
             fallback_used: boolean;
+            steps?: components["schemas"]["Steps"];
+            /** @description How many requests shared the vendor call. Absent when it was this one's alone. */
+            batch_size?: number;
             /** @description Absent when there are none. */
             warnings?: string[];
         };
@@ -2343,6 +2376,30 @@ export interface components {
             hit_rate: number;
         };
         MetricsReply: {
+            /** @description This process's batches; absent while batching is off. */
+            batching?: {
+                running: boolean;
+                batches_executed: number;
+                requests_processed: number;
+                batch_errors: number;
+                individual_fallbacks: number;
+                queue_size: number;
+            };
+            /** @description This process's look-ups of features; absent without a feature store. */
+            feature_store?: {
+                /** @description False while it has switched itself off. */
+                enabled: boolean;
+                reason: string;
+                requests: number;
+                successes: number;
+                failures: number;
+                availability_percent: number;
+                average_ms: number;
+                quality_with?: number;
+                quality_without?: number;
+                samples_with?: number;
+                samples_without?: number;
+            };
             /** @description US dollars paid. */
             total_cost: number;
             total_requests: number;
@@ -2409,11 +2466,17 @@ export interface components {
                 hits: number;
                 misses: number;
             };
+            /** @description Tier 3. `hits` counts the organisation's requests, the others this process's steps. */
+            steps: {
+                hits: number;
+                step_hits: number;
+                step_misses: number;
+            };
             hit_rate: number;
         };
         CacheEntry: {
-            /** @constant */
-            tier: 1;
+            /** @enum {integer} */
+            tier: 1 | 3;
             key: string;
             /** @description The question, cut to 500 bytes. */
             query: string;
@@ -3101,6 +3164,25 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Removed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    forgetCacheSteps: {
+        parameters: {
+            query?: {
+                /** @description As requests name it. */
+                document_id?: string;
+                /** @description Key of a step of your organisation. */
+                key?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Removed"];
+            400: components["responses"]["BadRequest"];
             503: components["responses"]["Unavailable"];
         };
     };
