@@ -18,6 +18,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   idle      memory without work
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
+  router    strong calls that the learned router saves on rows held out, and the time of a decision
   micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
 
   --rounds N    rounds of interleaved runs (default 5)
@@ -42,7 +43,8 @@ if (values.help) {
   process.stdout.write(kUsage);
   process.exit(0);
 }
-const known = [...Object.keys(measures), "micro"];
+const kPrograms = ["router", "micro"];
+const known = [...Object.keys(measures), ...kPrograms];
 const wanted = positionals.length > 0 ? positionals : known;
 const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
@@ -69,6 +71,15 @@ function micro() {
     return;
   }
   console.log(`\n${execFileSync(program, ["--benchmark_min_time=0.3"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })}`);
+}
+
+/** Prints its own table; its rows go into the JSON file. */
+function router() {
+  const output = execFileSync("build/release/bench/bench_router", [], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const lines = output.trimEnd().split("\n");
+  const rows = JSON.parse(lines.pop());
+  console.log(`\n${lines.join("\n")}\n`);
+  return rows.map((row) => ({ measure: "router", ...row }));
 }
 
 /** Starts only what the wanted measures need: idle neighbours take memory bandwidth, not time, but starts do. */
@@ -99,10 +110,10 @@ console.log(`${about.cpu}, ${about.cpus} CPUs, ${about.memory_gib} GiB, Linux ${
 console.log(`medians of ${settings.rounds} interleaved rounds of ${settings.seconds} s${values.realtime ? ", real-time scheduling" : ""}\n`);
 const results = [];
 try {
-  if (wanted.some((name) => name !== "micro")) {
+  if (wanted.some((name) => !kPrograms.includes(name))) {
     const running = await contestants();
     console.log("| Measure | Target | Measured | Met | |\n|---|---|---|---|---|");
-    for (const name of wanted.filter((each) => each !== "micro")) {
+    for (const name of wanted.filter((each) => !kPrograms.includes(each))) {
       await sleep(300);
       const rows = await measures[name](running, settings);
       for (const row of rows) {
@@ -111,6 +122,7 @@ try {
       }
     }
   }
+  if (wanted.includes("router")) results.push(...router());
   if (wanted.includes("micro")) micro();
   if (values.json) writeFileSync(values.json, JSON.stringify({ machine: about, settings, results }, null, 2));
 } catch (error) {

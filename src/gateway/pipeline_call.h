@@ -56,6 +56,7 @@ struct Pipeline::Call {
   std::string org;
   std::string query;
   TaskDetection task;
+  RouteAdvice advice;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
   bool gone = false;       ///< its client left while the vendor call went on for others

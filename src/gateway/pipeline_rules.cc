@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gateway/pipeline_call.h"
+#include "gateway/routing/multifactor.h"
 #include "identity/principal.h"
 #include "llm/vendor.h"
 
@@ -135,11 +136,27 @@ Task<void> Pipeline::take_own_keys(Call& call) const {
   co_return Result<void>{};
 }
 
+Aw<void> Pipeline::take_advice(Call& call) const {
+  call.advice = co_await parts_.advisor->read(call.org);
+  if (!call.advice.warning.empty()) call.warnings.push_back(call.advice.warning);
+}
+
 Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
   if (!try_take_own_keys(*call)) {
     if (auto taken = co_await take_own_keys(*call); !taken) {
       record_failure(*call, taken.error(), nullptr);
       co_return std::unexpected(std::move(taken.error()));
+    }
+  }
+  if (parts_.advisor != nullptr) {
+    if (auto advice = parts_.advisor->try_read(call->org, call->options.mode)) {
+      call->advice = *std::move(advice);
+    } else {
+      co_await take_advice(*call);
+    }
+    if (parts_.advisor->weighs_budget()) {
+      const auto left = parts_.governor.budget_left(call->terms);
+      call->advice.budget_is_short = left && *left < kShortBudget;
     }
   }
   const auto routing_started = std::chrono::steady_clock::now();
@@ -151,6 +168,10 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     NanoUsd most;
     for (const Attempt& attempt : planned->attempts) {
       most = std::max(most, most_cost(*attempt.model, input_tokens, call->chat.max_tokens));
+    }
+    if (parts_.config.quality.escalate) {
+      if (const auto next = escalation(*call, planned->registry, model))
+        most += most_cost(*next->decision.model, input_tokens, call->chat.max_tokens);
     }
     auto let =
         co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct Outcome {
   std::string task_type;
   bool fallback_used = false;
   std::vector<Alternative> alternatives;
+  /// What the screen made of the profile's quality; empty: the answer was not looked at.
+  std::optional<double> measured_quality;
   llm::Usage consumed;  ///< now: zero on hits
   NanoUsd cost, baseline;
   double lookup_ms = 0, routing_ms = 0, vendor_ms = 0, post_ms = 0, total_ms = 0;
