@@ -104,7 +104,7 @@ test("a refusal is told, not cached, and with escalation another model is asked 
 
   const strict = await start_gateway({ fakes, env: { ASAHI_QUALITY_ESCALATE: "true" } });
   const twice = await strict.infer(prompt);
-  assert.ok(twice.warnings.some((warning) => /was asked too/.test(warning)), JSON.stringify(twice.warnings));
+  assert.ok(twice.warnings.some((warning) => /was asked/.test(warning)), JSON.stringify(twice.warnings));
   const named = await strict.infer({ prompt, model: "gpt-4o-mini" });
   assert.ok(!named.warnings.some((warning) => /asked/.test(warning)), "who names a model wants that one");
 });
