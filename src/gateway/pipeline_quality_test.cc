@@ -7,9 +7,9 @@
 namespace asahi::gateway {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::event;
 using testing::EventKind;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -79,7 +79,7 @@ TEST_F(PipelineQualityTest, AStreamIsLookedAtAtItsEnd) {
 
 TEST_F(PipelineQualityTest, EscalationAsksTheNextBetterModelOnceAndPaysBoth) {
   config_.quality.escalate = true;
-  vendors_["north"].answer(text_answer(kRefusal, used(1'000, 500)));  // $0.002
+  vendors_["north"].answer(text_answer(kRefusal, used(1'000, 500)));   // $0.002
   vendors_["east"].answer(text_answer("A shelf.", used(1'000, 500)));  // $0.003
   const auto reply = infer(kAsk);
   const json::object body = reply.object();

@@ -85,10 +85,10 @@ TEST(AnswerScreen, KnowsRefusalsByTheirBeginning) {
 TEST(AnswerScreen, WantsJsonWhereItWasAskedFor) {
   EXPECT_THAT(screened("List three colours. Respond in JSON.", "Red, green and blue.").flags,
               ElementsAre(AnswerFlag::kFormatMismatch));
-  EXPECT_THAT(screened("List three colours. Respond in JSON.",
-                       "Sure:\n```json\n[\"red\",\"green\"]\n```")
-                  .flags,
-              IsEmpty());
+  EXPECT_THAT(
+      screened("List three colours. Respond in JSON.", "Sure:\n```json\n[\"red\",\"green\"]\n```")
+          .flags,
+      IsEmpty());
   EXPECT_THAT(screened("What is valid JSON?", "A text of values.").flags, IsEmpty())
       << "a question about JSON";
   llm::ChatRequest request = ask("Colours?");
@@ -124,8 +124,9 @@ TEST(Hallucination, SentencesThatContradictEachOther) {
             0);
   std::string many;
   for (int i = 0; i < 5; ++i)
-    many += "The red bridge crosses the river. The red bridge does not cross the river. The red "
-            "bridge never crosses the river. ";
+    many +=
+        "The red bridge crosses the river. The red bridge does not cross the river. The red "
+        "bridge never crosses the river. ";
   EXPECT_EQ(contradictions(many), 0.5);
 }
 
@@ -172,7 +173,8 @@ TEST(Agreement, ComparesWordsAndNumbersMore) {
   EXPECT_EQ(agreement("", ""), 1);
   EXPECT_EQ(agreement("Paris.", "paris"), 1);
   EXPECT_EQ(agreement("Paris", "London"), 0);
-  EXPECT_GT(agreement("It is 42 here", "It was 42 there"), agreement("It is 42 here", "It is 17 here"));
+  EXPECT_GT(agreement("It is 42 here", "It was 42 there"),
+            agreement("It is 42 here", "It is 17 here"));
 }
 
 }  // namespace

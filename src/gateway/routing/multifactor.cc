@@ -97,8 +97,10 @@ double factor_score(const ModelProfile& model, VendorHealth health, const ScoreF
   double score = quality * (facts.high_quality ? 0.4 : 0.2) * weights.quality / kUsual.quality;
   score += (1 - price) * 0.25 * weights.cost / kUsual.cost;
   double match = 0;
-  if (facts.complexity > 0.4 && quality >= 0.9) match = 0.15;
-  if (facts.complexity < 0.3 && quality < 0.85) match = 0.10;
+  // (4.8 − 3) / 2 is a little less than 0.9 in binary.
+  constexpr double kTiny = 1e-9;
+  if (facts.complexity > 0.4 && quality >= 0.9 - kTiny) match = 0.15;
+  if (facts.complexity < 0.3 && quality < 0.85 - kTiny) match = 0.10;
   score += match * weights.complexity_match / kUsual.complexity_match;
   const double speed = std::max(0.0, (3000.0 - model.avg_latency_ms) / 3000);
   score += speed * (facts.low_latency ? 0.15 : 0.05) * weights.latency / kUsual.latency;

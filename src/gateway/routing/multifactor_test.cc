@@ -46,15 +46,15 @@ TEST(FactorScore, PreferencesWeighQualityAndLatencyMore) {
 TEST(FactorScore, HardPromptsFavourTheBestAndEasyOnesTheModest) {
   ScoreFacts f = facts();
   f.complexity = 0.5;
-  EXPECT_NEAR(score(model("best", "v", 4.8, 600, 0.005), f) -
-                  score(model("best", "v", 4.8, 600, 0.005)),
-              0.15, 1e-9);
-  EXPECT_NEAR(score(model("mid", "v", 4.7, 600, 0.005), f), score(model("mid", "v", 4.7, 600, 0.005)),
-              1e-9);
+  EXPECT_NEAR(
+      score(model("best", "v", 4.8, 600, 0.005), f) - score(model("best", "v", 4.8, 600, 0.005)),
+      0.15, 1e-9);
+  EXPECT_NEAR(score(model("mid", "v", 4.7, 600, 0.005), f),
+              score(model("mid", "v", 4.7, 600, 0.005)), 1e-9);
   f.complexity = 0.2;
-  EXPECT_NEAR(score(model("mid", "v", 4.6, 600, 0.005), f) -
-                  score(model("mid", "v", 4.6, 600, 0.005)),
-              0.10, 1e-9);
+  EXPECT_NEAR(
+      score(model("mid", "v", 4.6, 600, 0.005), f) - score(model("mid", "v", 4.6, 600, 0.005)),
+      0.10, 1e-9);
 }
 
 TEST(FactorScore, FullContextsIllVendorsAndShortBudgetsCost) {
@@ -161,7 +161,8 @@ Router router() {
 }
 
 std::shared_ptr<const Registry> two() {
-  return registry_of({model("cheap", "north", 4.0, 100, 0.001), model("good", "east", 4.9, 100, 0.002)});
+  return registry_of(
+      {model("cheap", "north", 4.0, 100, 0.001), model("good", "east", 4.9, 100, 0.002)});
 }
 
 TEST(MultifactorStrategy, TakesTheHighestScoreAndTellsHowSureItIs) {

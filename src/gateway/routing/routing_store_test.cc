@@ -34,9 +34,8 @@ class RoutingStoreTest : public ::testing::TestWithParam<Engine> {
     RulesReading reading = read_rules(json::object{{"rules", json::parse(list)}}, nullptr);
     EXPECT_TRUE(reading.faults.empty());
     return loops_.wait_for([&] {
-      return store_->change("acme", "u1", [rules = reading.rules](OrgRouting& routing) {
-        routing.rules = rules;
-      });
+      return store_->change(
+          "acme", "u1", [rules = reading.rules](OrgRouting& routing) { routing.rules = rules; });
     });
   }
   std::shared_ptr<const OrgRouting> get(RoutingStore& store, std::string org = "acme") {
@@ -61,7 +60,8 @@ class RoutingStoreTest : public ::testing::TestWithParam<Engine> {
   std::unique_ptr<RoutingStore> store_;
   testing::Loops loops_;
 };
-INSTANTIATE_TEST_SUITE_P(Engines, RoutingStoreTest, ::testing::ValuesIn(sql::testing::all_engines()),
+INSTANTIATE_TEST_SUITE_P(Engines, RoutingStoreTest,
+                         ::testing::ValuesIn(sql::testing::all_engines()),
                          sql::testing::engine_name);
 
 constexpr std::string_view kRules =
@@ -119,8 +119,7 @@ TEST_P(RoutingStoreTest, FindsTheAnswerThatFeedbackIsAbout) {
   add_event("acme", "req_2", "error");
   add_event("other", "req_3", "inference");
   const auto subject = [&](std::string request_id) {
-    auto found =
-        loops_.wait_for([&] { return store_->subject("acme", request_id); });
+    auto found = loops_.wait_for([&] { return store_->subject("acme", request_id); });
     EXPECT_TRUE(found) << found.error().message;
     return found ? *found : std::nullopt;
   };

@@ -70,10 +70,10 @@ TEST(RoutingRulesReading, GivesBackWhatItRead) {
 }
 
 TEST(RoutingRulesReading, TellsEveryFaultAtOnce) {
-  EXPECT_THAT(fault_paths(R"([{"type":"magic"},{"type":"cost_ceiling_per_1k","max_usd":0},
+  EXPECT_THAT(
+      fault_paths(R"([{"type":"magic"},{"type":"cost_ceiling_per_1k","max_usd":0},
       {"type":"time_based","from_hour":1,"to_hour":1,"model":"nobody"}])"),
-              ElementsAre("rules[0].type", "rules[1].max_usd", "rules[2].to_hour",
-                          "rules[2].model"));
+      ElementsAre("rules[0].type", "rules[1].max_usd", "rules[2].to_hour", "rules[2].model"));
 }
 
 TEST(RoutingRulesReading, RefusesWhatCannotBeMeant) {
@@ -100,7 +100,8 @@ TEST(RoutingRulesReading, RefusesWhatCannotBeMeant) {
       {R"([7])", "rules[0]"},
       {R"({"type":"step_based"})", "rules"},
   };
-  for (const auto& row : rows) EXPECT_THAT(fault_paths(row.list), ElementsAre(row.path)) << row.list;
+  for (const auto& row : rows)
+    EXPECT_THAT(fault_paths(row.list), ElementsAre(row.path)) << row.list;
 }
 
 TEST(RoutingRulesReading, HoursMustNotOverlapAlsoAroundMidnight) {
@@ -117,8 +118,8 @@ TEST(RoutingRulesReading, HoursMustNotOverlapAlsoAroundMidnight) {
 }
 
 TEST(RoutingRulesReading, StoredRulesOutliveTheirModels) {
-  const RulesReading reading = read_rules(
-      json::parse(R"({"rules":[{"type":"step_based","steps":{"1":"gone"}}]})"), nullptr);
+  const RulesReading reading =
+      read_rules(json::parse(R"({"rules":[{"type":"step_based","steps":{"1":"gone"}}]})"), nullptr);
   EXPECT_THAT(reading.faults, IsEmpty());
 }
 
@@ -172,8 +173,9 @@ TEST(GuidedRules, StepsComeBeforeHoursBeforeFilters) {
 
 TEST(GuidedRules, FiltersNarrowAndThenQualityDecides) {
   EXPECT_EQ(chosen(plan(rules(R"([{"type":"cost_ceiling_per_1k","max_usd":0.002}])"))), "mid");
-  EXPECT_EQ(chosen(plan(rules(R"([{"type":"provider_restriction","providers":["north","east"]}])"))),
-            "mid");
+  EXPECT_EQ(
+      chosen(plan(rules(R"([{"type":"provider_restriction","providers":["north","east"]}])"))),
+      "mid");
   EXPECT_EQ(chosen(plan(rules(R"([{"type":"model_allowlist","models":["s*"]}])"))), "small");
 }
 
@@ -199,8 +201,8 @@ TEST(GuidedRules, FiltersThatLeaveNobodyAreAnError) {
 }
 
 TEST(GuidedRules, ALoneChainChoosesAndIsTried) {
-  const RoutingRules given =
-      rules(R"([{"type":"fallback_chain","models":["big","best","small"],"triggers":["timeout"]}])");
+  const RoutingRules given = rules(
+      R"([{"type":"fallback_chain","models":["big","best","small"],"triggers":["timeout"]}])");
   const auto made = plan(given);
   EXPECT_THAT(listing(*made), ElementsAre("big chosen", "best chain", "small chain"));
   EXPECT_EQ(made->attempts[1].triggers, Triggers{Trigger::kTimeout});
@@ -223,8 +225,7 @@ TEST(GuidedRules, ANamedModelThatCannotAnswerIsPassedOver) {
 }
 
 TEST(GuidedRules, RulesThatAreOffAndOtherModesDoNotHold) {
-  const RoutingRules off =
-      rules(R"([{"type":"step_based","enabled":false,"steps":{"1":"best"}}])");
+  const RoutingRules off = rules(R"([{"type":"step_based","enabled":false,"steps":{"1":"best"}}])");
   EXPECT_EQ(chosen(plan(off)), "small");
   const RoutingRules on = rules(R"([{"type":"step_based","steps":{"1":"best"}}])");
   const Router router({}, default_tasks());
@@ -259,8 +260,8 @@ Router learned_router() {
 
 TEST(LearnedStrategy, AsksTheStrongModelWhereTheGainIsWorthIt) {
   RouteRequest r = request();
-  r.learned =
-      LearnedChoice{.weak = "small", .strong = "big", .gain = 0.2, .threshold = 0.1, .why = "words"};
+  r.learned = LearnedChoice{
+      .weak = "small", .strong = "big", .gain = 0.2, .threshold = 0.1, .why = "words"};
   auto made = learned_router().plan(four_vendors(), r, health({}));
   EXPECT_EQ(chosen(made), "big");
   EXPECT_TRUE(made->decision.learned);
@@ -299,8 +300,9 @@ TEST(NextBetter, IsTheLeastGoodOfTheBetterOnes) {
   ASSERT_TRUE(next);
   EXPECT_EQ(next->decision.model->name, "mid");
   EXPECT_THAT(listing(*next), ElementsAre("mid highest_quality"));
-  EXPECT_EQ(router.next_better(registry, r, health({{"east", VendorHealth::kBreakerOpen}}),
-                               *registry->get("small"))
+  EXPECT_EQ(router
+                .next_better(registry, r, health({{"east", VendorHealth::kBreakerOpen}}),
+                             *registry->get("small"))
                 ->decision.model->name,
             "big");
   EXPECT_FALSE(router.next_better(registry, r, health({}), *registry->get("best")));
@@ -312,16 +314,17 @@ TEST(NextBetter, PolicyRulesAndBudgetHold) {
   RouteRequest r = request();
   const std::vector<std::string> blocked{"mid", "big"};
   r.filter.blocked_models = blocked;
-  EXPECT_EQ(router.next_better(registry, r, health({}), *registry->get("small"))
-                ->decision.model->name,
-            "best");
-  const RoutingRules given = rules(R"([{"type":"provider_restriction","providers":["north","south"]}])");
+  EXPECT_EQ(
+      router.next_better(registry, r, health({}), *registry->get("small"))->decision.model->name,
+      "best");
+  const RoutingRules given =
+      rules(R"([{"type":"provider_restriction","providers":["north","south"]}])");
   r = request();
   r.mode = RoutingMode::kGuided;
   r.rules = &given;
-  EXPECT_EQ(router.next_better(registry, r, health({}), *registry->get("small"))
-                ->decision.model->name,
-            "big");
+  EXPECT_EQ(
+      router.next_better(registry, r, health({}), *registry->get("small"))->decision.model->name,
+      "big");
   r = request();
   r.cost_budget = NanoUsd{1};
   EXPECT_FALSE(router.next_better(registry, r, health({}), *registry->get("small")));

@@ -152,10 +152,9 @@ class PipelineTest : public ::testing::Test {
                              }});
     EXPECT_TRUE(recorder);
     recorder_ = std::move(*recorder);
-    pipeline_ = std::make_unique<Pipeline>(
-        Pipeline::Parts{config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_,
-                        *recorder_, *router_, clock_, loops_.pool(), *governor_, borrowed_.audit,
-                        nullptr, advisor_.get(), &quality_});
+    pipeline_ = std::make_unique<Pipeline>(Pipeline::Parts{
+        config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_, *recorder_, *router_,
+        clock_, loops_.pool(), *governor_, borrowed_.audit, nullptr, advisor_.get(), &quality_});
     return *pipeline_;
   }
 
