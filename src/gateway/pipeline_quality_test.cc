@@ -128,11 +128,19 @@ TEST_F(PipelineQualityTest, WhoNamesAModelIsNotAnsweredByAnother) {
 TEST_F(PipelineQualityTest, APolicyThatForbidsTheBetterModelForbidsEscalation) {
   config_.quality.escalate = true;
   OrgPolicy policy;
-  policy.org_id = "default";
+  policy.org_id = "acme";
   policy.allowed_models = {"small"};
   give(policy);
+  auto caller = std::make_shared<identity::Principal>();
+  caller->kind = identity::Principal::Kind::kApiKey;
+  caller->org_id = "acme";
+  caller->user_id = "ann";
+  caller->key_prefix = "ask_acme_abc";
+  caller->permissions = identity::PermissionSet::organisation();
   vendors_["north"].answer(kRefusal);
-  const auto reply = infer(kAsk);
+  Ask how;
+  how.caller = caller;
+  const auto reply = post(native_, kAsk, how);
   EXPECT_EQ(reply.object().at("model_used"), "small");
   EXPECT_EQ(calls_of("east") + calls_of("south") + calls_of("west"), 0U);
 }

@@ -160,6 +160,7 @@ class RuleReader {
       fault("steps", "steps must be an object from step (1, 2, …) or \"default\" to a model");
       return;
     }
+    const std::size_t faults_before = faults_.size();
     for (const auto& member : steps->get_object()) {
       const std::string_view key = member.key();
       if (!member.value().is_string()) {
@@ -180,7 +181,8 @@ class RuleReader {
       }
       rule.steps[step] = std::move(model);
     }
-    if (rule.steps.empty() && rule.default_model.empty()) fault("steps", "steps names no model");
+    if (rule.steps.empty() && rule.default_model.empty() && faults_.size() == faults_before)
+      fault("steps", "steps names no model");
   }
 
   void check_model(std::string_view field, const std::string& name) {
