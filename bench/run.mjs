@@ -20,6 +20,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   growth    memory growth per million requests
   savings   right and wrong hits of the semantic cache, its error bound, lookup time (alone; takes --json, --data)
   tokens    tokens saved on verbose prompts and what was lost, µs per 1,000 tokens; exact counts against tiktoken's ids
+  router    strong calls that the learned router saves on rows held out, and the time of a decision
   micro     the steps of a request one by one: key check, cache key, routing, reserving … (Google Benchmark)
   vector    vector search in this process beside hnswlib: searches/s, recall, p99, memory (2 minutes)
 
@@ -46,7 +47,7 @@ if (values.help) {
   process.exit(0);
 }
 // These are programs of their own.
-const programs = { tokens, micro, vector };
+const programs = { tokens, router, micro, vector };
 const known = [...Object.keys(measures), ...Object.keys(programs)];
 const wanted = positionals.length > 0 ? positionals : known;
 const unknown = wanted.filter((name) => !known.includes(name));
@@ -87,7 +88,15 @@ function tokens() {
   const inputs = ["bench/savings/verbose_prompts.jsonl", "src/llm/tokens/golden.json"];
   const run = (...options) => execFileSync(program, [...inputs, ...options], { encoding: "utf8" });
   console.log(`\n${run()}`);
-  return { measure: "tokens", ...JSON.parse(run("--json")) };
+  return { measure: "tokens", ...JSON.parse(run("--json")) };}
+
+/** Prints its own table; its rows go into the JSON file. */
+function router() {
+  const output = execFileSync("build/release/bench/bench_router", [], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const lines = output.trimEnd().split("\n");
+  const rows = JSON.parse(lines.pop());
+  console.log(`\n${lines.join("\n")}\n`);
+  return rows.map((row) => ({ measure: "router", ...row }));
 }
 
 /** Starts only what the wanted measures need: idle neighbours take memory bandwidth, not time, but starts do. */
@@ -132,7 +141,7 @@ try {
   }
   for (const [name, run] of Object.entries(programs)) {
     const result = wanted.includes(name) ? run() : undefined;
-    if (result) results.push(result);
+    if (result) results.push(...[result].flat());
   }
   if (values.json) writeFileSync(values.json, JSON.stringify({ machine: about, settings, results }, null, 2));
 } catch (error) {

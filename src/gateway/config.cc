@@ -278,7 +278,18 @@ void bind(Binder& binder, RoutingConfig& c) {
   routing.value("default_latency_budget_ms", c.default_latency_budget_ms,
                 {.min = 50, .max = 30'000, .help = "limit for tasks without a row of their own"});
   routing.value("fallback_model", c.fallback_model, {.help = "tried last when all else failed"});
-  routing.value("strategy", c.strategy, {.one_of = {"ratio"}, .help = "ratio: quality per dollar"});
+  routing.value("strategy", c.strategy,
+                {.one_of = {"ratio", "multifactor", "learned"},
+                 .help = "quality per dollar, several factors, or the trained router"});
+  auto learned = routing.section("learned");
+  learned.value("file", c.learned.file, {.min = 1, .help = "written by asahi train-router"});
+  learned.value("quality_target", c.learned.quality_target,
+                {.min = 0.5, .max = 1, .help = "share of the strong model's accuracy to keep"});
+  learned.value("strong_share", c.learned.strong_share,
+                {.min = 0, .max = 1, .help = "calls for the strong model; 0: by quality_target"});
+  learned.value("online", c.learned.online, {.help = "learn from POST /routing/feedback"});
+  learned.value("step", c.learned.step,
+                {.min = 0, .max = 0.5, .help = "how far one feedback may move a weight"});
   routing.value("strict_cost_budget", c.strict_cost_budget,
                 {.help = "answer 400 rather than exceed a cost budget"});
   routing.value("min_confidence", c.min_confidence,
@@ -322,6 +333,17 @@ void bind(Binder& binder, RoutingConfig& c) {
   chains.each([&](const std::string& name, Section section) {
     bind_chain(binder, "routing.fallback_chains." + name, section, c.fallback_chains[name]);
   });
+}
+
+void bind(Binder& binder, QualityConfig& c) {
+  auto quality = binder.section("quality");
+  quality.value("screen", c.screen, {.help = "warn of answers found wanting, do not cache them"});
+  quality.value("escalate", c.escalate, {.help = "then ask the next better model once"});
+  quality.value("shadow_rate", c.shadow_rate,
+                {.min = 0, .max = 1, .help = "share of answers compared with the baseline model"});
+  if (c.escalate && !c.screen) {
+    fault(binder, "quality.escalate", "true", "needs quality.screen: true");
+  }
 }
 
 void bind(Binder& binder, TaskTable& tasks) {
@@ -527,12 +549,14 @@ void bind(Binder& binder, GatewayConfig& c) {
   if (c.app.data_dir != AppConfig{}.data_dir) {
     c.tracking.log_dir = c.app.data_dir + "/logs";
     c.governance.audit_storage_dir = c.app.data_dir + "/audit";
+    c.routing.learned.file = c.app.data_dir + "/router.json";
   }
   bind(binder, c.api);
   bind(binder, c.cache);
   bind(binder, c.redis);
   bind(binder, c.database);
   bind(binder, c.routing);
+  bind(binder, c.quality);
   // The row of tasks without one starts from the routing defaults; tasks.general still wins.
   c.tasks["general"].quality_threshold = c.routing.default_quality_threshold;
   c.tasks["general"].latency_budget_ms = c.routing.default_latency_budget_ms;

@@ -126,13 +126,27 @@ struct FallbackChain {
   std::vector<ChainSlot> slots;  ///< slot_1 to slot_3
 };
 
+/// `routing.learned`: the router that was trained on the operator's own rows.
+struct LearnedConfig {
+  /// Written by `asahi train-router`; below data_dir when that was set.
+  std::string file = "data/router.json";
+  /// Share of the strong model's accuracy to keep, 0.5 to 1; more sends more to the strong model.
+  double quality_target = 0.95;
+  /// Instead: the share of calls that the strong model may get, 0 to 1; 0: quality_target decides.
+  double strong_share = 0;
+  bool online = true;  ///< learn from POST /routing/feedback
+  double step = 0.05;  ///< how far one feedback may move a weight, 0 to 0.5
+};
+
 /// `routing`
 struct RoutingConfig {
   std::string default_mode = "autopilot";            ///< autopilot or guided
   double default_quality_threshold = 3.5;            ///< tasks without a row of their own, 0 to 5
   int default_latency_budget_ms = 300;               ///< the same, 50 to 30000 ms
   std::string fallback_model = "claude-3-5-sonnet";  ///< tried last when all else failed
-  std::string strategy = "ratio";                    ///< ratio: quality per dollar
+  /// ratio: quality per dollar; multifactor: several factors weighed; learned: the trained router.
+  std::string strategy = "ratio";
+  LearnedConfig learned;
   bool strict_cost_budget =
       false;                    ///< nothing fits the cost budget: 400 rather than a fallback (R21)
   double min_confidence = 0.3;  ///< below, autopilot treats a prompt as general, 0 to 1
@@ -146,6 +160,14 @@ struct RoutingConfig {
   std::map<std::string, TaskFloor, std::less<>> task_overrides = {
       {"coding", {4.0, 500}}, {"reasoning", {4.0, 500}}, {"legal", {4.2, 2000}}};
   std::map<std::string, FallbackChain, std::less<>> fallback_chains;
+};
+
+/// `quality`: what happens to answers that are found wanting (gateway spec §3.14).
+struct QualityConfig {
+  bool screen = true;     ///< look at answers: a flagged one gets a warning and is not cached
+  bool escalate = false;  ///< ask the next better model once when an answer is flagged
+  double shadow_rate =
+      0;  ///< share of answers compared with the baseline model's, 0 to 1; it is paid
 };
 
 /// `tasks.<type>`: one row of gateway spec §3.3.
@@ -307,6 +329,7 @@ struct GatewayConfig {
   RedisConfig redis;
   DatabaseConfig database;
   RoutingConfig routing;
+  QualityConfig quality;
   TaskTable tasks = default_tasks();
   ProvidersConfig providers;
   TrackingConfig tracking;

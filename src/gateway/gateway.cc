@@ -21,6 +21,7 @@
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
 #include "gateway/pipeline.h"
+#include "gateway/routing/http/routing_routes.h"
 #include "gateway/tokens/optimiser.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
@@ -100,7 +101,8 @@ class InFlight {
 }  // namespace
 
 struct Gateway::Impl {
-  explicit Impl(Parts given) : parts(given), event_metrics(given.metrics) {}
+  explicit Impl(Parts given)
+      : parts(given), event_metrics(given.metrics), quality_metrics(given.metrics) {}
 
   Parts parts;
   Logger logger{"gateway"};
@@ -109,9 +111,12 @@ struct Gateway::Impl {
   std::atomic<bool> draining{false};
 
   EventMetrics event_metrics;
+  QualityMetrics quality_metrics;
   Totals totals;
   std::unique_ptr<RegistryHolder> registry;
   std::unique_ptr<Router> router;
+  std::unique_ptr<RoutingStore> routing_store;
+  std::unique_ptr<RouteAdvisor> advisor;
   std::unique_ptr<VendorSet> vendors;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<ExactCache> cache;
@@ -198,6 +203,26 @@ struct Gateway::Impl {
              &steps->entries()},
             [this] { return facts(); },
             parts.clock};
+  }
+
+  RoutingParts routing_parts() {
+    return {*routing_store,
+            *advisor,
+            *router,
+            *registry,
+            *governor,
+            parts.audit,
+            [this](std::string_view name) { return health_of(std::string(name)); },
+            parts.clock};
+  }
+  /// Of a vendor without regard to anybody's own keys.
+  VendorHealth health_of(const std::string& provider) {
+    if (!vendors->usable(provider)) return VendorHealth::kNoKey;
+    if (dispatcher->breaker(provider).state(parts.clock.steady_now()) == Breaker::State::kOpen)
+      return VendorHealth::kBreakerOpen;
+    const bool away =
+        vendors->unreachable_since(provider, parts.clock.now() - std::chrono::seconds(300));
+    return away ? VendorHealth::kUnreachable : VendorHealth::kHealthy;
   }
 
   Aw<void> read_rules(std::string org) { (void)co_await policies->get(std::move(org)); }
@@ -336,6 +361,11 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
     return fail(Errc::kInvalidArgument, faults_text(faults));
   }
   impl->router = std::make_unique<Router>(config.routing, config.tasks);
+  impl->routing_store = std::make_unique<RoutingStore>(
+      RoutingStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
+  impl->advisor =
+      std::make_unique<RouteAdvisor>(config.routing, *impl->routing_store, parts.metrics,
+                                     load_learned(config.routing, *impl->registry->get()));
   ASAHI_TRY(impl->vendors,
             VendorSet::make({.vendors = vendor_settings(config.providers),
                              .mock = config.app.mock,
@@ -401,7 +431,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache, parts.cache,
       *impl->events, *impl->router, parts.clock, parts.loops, *impl->governor, parts.audit,
       parts.own_keys, impl->optimiser.get(), impl->counter.get(), impl->batcher.get(),
-      impl->steps.get(), impl->enricher.get()});
+      impl->steps.get(), impl->enricher.get(), impl->advisor.get(), &impl->quality_metrics});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
@@ -443,6 +473,7 @@ void Gateway::add_routes(http::Router& router) {
   add_service_routes(router, service);
   add_cache_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
+  add_routing_routes(router, impl.routing_parts());
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
   add_dashboard_routes(router);
 }
@@ -524,7 +555,10 @@ Task<json::object> Gateway::run_retention() {
 
 const std::string& Gateway::node_id() const { return impl_->node; }
 
-void Gateway::forget_rules(std::string_view org) { impl_->policies->invalidate(org); }
+void Gateway::forget_rules(std::string_view org) {
+  impl_->policies->invalidate(org);
+  impl_->routing_store->forget(org);
+}
 
 std::optional<std::optional<std::int64_t>> Gateway::try_requests_per_minute(
     const identity::Principal& caller) {

@@ -355,7 +355,7 @@ HealthView Pipeline::health(const Call& call, bool heed_polls) const {
   };
 }
 
-Result<Plan> Pipeline::plan(const Call& call) const {
+RouteRequest Pipeline::route_request(const Call& call) const {
   RouteRequest request;
   request.mode = call.options.mode;
   request.model = call.options.model;
@@ -379,6 +379,17 @@ Result<Plan> Pipeline::plan(const Call& call) const {
   request.caller_has_key = !call.options.provider_api_key.empty();
   request.list_alternatives =
       call.endpoint->codec == nullptr;  // vendors' shapes have no place for them
+  request.now = parts_.clock.now();
+  request.step = static_cast<int>(
+      std::ranges::count(call.chat.messages, llm::Role::kUser, &llm::Message::role));
+  if (parts_.advisor != nullptr) {
+    parts_.advisor->advise(request, call.advice, call.org, call.options.agent_id, call.query);
+  }
+  return request;
+}
+
+Result<Plan> Pipeline::plan(const Call& call) const {
+  const RouteRequest request = route_request(call);
   if (request.caller_has_key && request.mode != RoutingMode::kExplicit) {
     return fail_field("provider_api_key",
                       "provider_api_key is the key of one vendor: name the model to call with it");
@@ -473,6 +484,11 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     }
     auto flown = std::make_shared<Flown>();
     Outcome& outcome = flown->outcome;
+    AnswerScreening screening = screen(*call, *response);
+    if (parts_.config.quality.escalate && screening.worth_another_try()) {
+      co_await escalate(call, planned->registry, cancel, *response, report, screening,
+                        outcome.warnings);
+    }
     outcome.mode = planned->decision.mode;
     outcome.routing_reason = planned->decision.reason;
     outcome.task_type = planned->decision.task_type_detected;
@@ -490,15 +506,17 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     outcome.baseline = outcome.answer->baseline;
     tell_trimming(*call, report.model != nullptr ? *report.model : *planned->decision.model,
                   outcome);
-    keep(*call, outcome.answer);
+    tell(*call, screening, *planned, outcome);
     if (report.shared && report.shared->answered) {
       outcome.batch_size = report.shared->size;
       outcome.batching_savings = std::max(
           NanoUsd{}, cost_of(outcome.answer->response.usage, *report.model) - outcome.cost);
     }
     // What others' texts stood beside is nobody else's answer.
-    if (!report.shared || !report.shared->answered || !report.shared->mixed_owners)
-      keep(*call, outcome.answer);
+    const bool mixed =
+        report.shared && report.shared->answered && report.shared->mixed_owners;
+    if (!screening.flagged() && !mixed) keep(*call, outcome.answer);
+    maybe_compare(call, outcome);
     // The call was made and paid for in the name of a client that has left: its event must not be
     // lost with it.
     if (call->gone) record(*call, outcome);
@@ -531,6 +549,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
       outcome.retries = 0;
       outcome.trimmed = nullptr;
       outcome.trim_savings = {};
+      outcome.measured_quality.reset();
       outcome.routing_reason = "joined an identical request in flight";
     }
   }
@@ -631,7 +650,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   event.cost = outcome.cost;
   event.batching_savings = outcome.hit ? NanoUsd{} : outcome.batching_savings;
   event.baseline_cost = outcome.baseline;
-  event.quality_score = outcome.answer->quality;
+  event.quality_score = outcome.measured_quality.value_or(outcome.answer->quality);
   event.fallback_used = outcome.fallback_used;
   event.streamed = call.chat.stream;
   event.retries = outcome.retries;

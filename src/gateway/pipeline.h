@@ -18,8 +18,11 @@
 #include "gateway/features/enricher.h"
 #include "gateway/governance/governor.h"
 #include "gateway/http/replies.h"
+#include "gateway/quality/answer_screen.h"
+#include "gateway/quality/metrics.h"
 #include "gateway/request.h"
 #include "gateway/routing/pricing.h"
+#include "gateway/routing/route_advisor.h"
 #include "gateway/routing/router.h"
 #include "identity/audit/audit.h"
 #include "identity/principal.h"
@@ -60,6 +63,8 @@ class Pipeline {
     Batcher* batcher = nullptr;                  ///< null: every request has a call of its own
     StepCache* steps = nullptr;                  ///< null: no tier 3
     Enricher* enricher = nullptr;                ///< null: no features
+    RouteAdvisor* advisor = nullptr;             ///< null: no rules, nothing learned
+    QualityMetrics* quality = nullptr;           ///< null: nobody counts
   };
   explicit Pipeline(Parts parts);
   ~Pipeline();
@@ -119,7 +124,25 @@ class Pipeline {
   Task<http::Response> serve_stream(http::Context& context, std::shared_ptr<Call> call);
   Task<void> relay(std::shared_ptr<Call> call, std::shared_ptr<DispatchedStream> stream,
                    std::shared_ptr<const Plan> plan, http::BodyWriter& writer);
+  /// What routing is told of a call; its views point into the call.
+  RouteRequest route_request(const Call& call) const;
   Result<Plan> plan(const Call& call) const;
+  /// Rules and weights of the caller's organisation.
+  Aw<void> take_advice(Call& call) const;
+  /// Looks at an answer, where settings want it (spec §3.14).
+  AnswerScreening screen(const Call& call, const llm::ChatResponse& response) const;
+  /// The model to ask when the answer of `than` is found wanting; empty: none may be asked.
+  std::optional<Plan> escalation(const Call& call, std::shared_ptr<const Registry> registry,
+                                 const ModelProfile& than) const;
+  /// Asks the next better model once; the better of the two answers stays, the other is paid for.
+  Aw<void> escalate(std::shared_ptr<Call> call, std::shared_ptr<const Registry> registry,
+                    CancelSource& cancel, llm::ChatResponse& response, DispatchReport& report,
+                    AnswerScreening& screening, std::vector<std::string>& warnings);
+  void tell(const Call& call, const AnswerScreening& screening, const Plan& plan,
+            Outcome& outcome) const;
+  /// Some answers are compared with the baseline model's, behind the reply.
+  void maybe_compare(const std::shared_ptr<Call>& call, const Outcome& outcome);
+  Aw<void> compare(std::shared_ptr<Call> call, std::shared_ptr<const Answer> answer);
   Task<Plan> plan_and_reserve(std::shared_ptr<Call> call);
   /// Stage 9: says the prompt in fewer tokens. The cache key is the original request's already.
   Aw<void> trim(Call& call);

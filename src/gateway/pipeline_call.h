@@ -56,6 +56,7 @@ struct Pipeline::Call {
   std::string org;
   std::string query;
   TaskDetection task;
+  RouteAdvice advice;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
   std::optional<BatchItem> batch_item;  ///< it may wait for others to share a vendor call

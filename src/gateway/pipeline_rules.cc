@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gateway/pipeline_call.h"
+#include "gateway/routing/multifactor.h"
 #include "identity/principal.h"
 #include "llm/vendor.h"
 
@@ -135,6 +136,11 @@ Task<void> Pipeline::take_own_keys(Call& call) const {
   co_return Result<void>{};
 }
 
+Aw<void> Pipeline::take_advice(Call& call) const {
+  call.advice = co_await parts_.advisor->read(call.org);
+  if (!call.advice.warning.empty()) call.warnings.push_back(call.advice.warning);
+}
+
 Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
   if (!try_take_own_keys(*call)) {
     if (auto taken = co_await take_own_keys(*call); !taken) {
@@ -143,6 +149,17 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     }
   }
   if (may_trim(*call)) co_await trim(*call);
+  if (parts_.advisor != nullptr) {
+    if (auto advice = parts_.advisor->try_read(call->org, call->options.mode)) {
+      call->advice = *std::move(advice);
+    } else {
+      co_await take_advice(*call);
+    }
+    if (parts_.advisor->weighs_budget()) {
+      const auto left = parts_.governor.budget_left(call->terms);
+      call->advice.budget_is_short = left && *left < kShortBudget;
+    }
+  }
   const auto routing_started = std::chrono::steady_clock::now();
   auto planned = plan(*call);
   call->routing_ms = ms_since(routing_started);
@@ -156,6 +173,10 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     if (!call->chat.stream) call->batch_item = batch_item(*call, *planned);
     // Should the shared call fail, there is one of its own as well.
     if (call->batch_item) most += most_cost(model, input_tokens, call->chat.max_tokens);
+    if (parts_.config.quality.escalate) {
+      if (const auto next = escalation(*call, planned->registry, model))
+        most += most_cost(*next->decision.model, input_tokens, call->chat.max_tokens);
+    }
     auto let =
         co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
     if (let) let = co_await audit(*call, model.name);

@@ -122,7 +122,11 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   tell_trimming(*call, report.model != nullptr ? *report.model : *plan->decision.model, outcome);
   outcome.total_ms = ms_since(call->received);
   outcome.vendor_ms = outcome.total_ms - outcome.lookup_ms - outcome.routing_ms;
-  keep(*call, outcome.answer);
+  // Its words are with the client already: what is left to decide is whether they are kept.
+  const AnswerScreening screening = screen(*call, outcome.answer->response);
+  tell(*call, screening, *plan, outcome);
+  if (!screening.flagged()) keep(*call, outcome.answer);
+  maybe_compare(call, outcome);
   const std::string extras =
       call->endpoint->codec != nullptr
           ? asahi_object(outcome, call->request_id)

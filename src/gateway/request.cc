@@ -11,14 +11,33 @@ namespace {
 
 constexpr std::int64_t kMaxSystemChars = 50'000;
 
-constexpr std::array<std::string_view, 26> kNativeFields = {
-    "allow_batching",    "allow_fallback", "bypass_cache",         "cost_budget",
-    "cost_sensitivity",  "document_id",    "enrich_with_features", "examples",
-    "fallback_models",   "history",        "latency_budget_ms",    "latency_preference",
-    "max_tokens",        "model",          "model_override",       "optimize_tokens",
-    "organization_id",   "prompt",         "provider_api_key",     "quality_preference",
-    "quality_threshold", "request_id",     "routing_mode",         "stream",
-    "system_prompt",     "task_id"};
+constexpr std::array<std::string_view, 27> kNativeFields = {"agent_id",
+                                                            "allow_batching",
+                                                            "allow_fallback",
+                                                            "bypass_cache",
+                                                            "cost_budget",
+                                                            "cost_sensitivity",
+                                                            "document_id",
+                                                            "enrich_with_features",
+                                                            "examples",
+                                                            "fallback_models",
+                                                            "history",
+                                                            "latency_budget_ms",
+                                                            "latency_preference",
+                                                            "max_tokens",
+                                                            "model",
+                                                            "model_override",
+                                                            "optimize_tokens",
+                                                            "organization_id",
+                                                            "prompt",
+                                                            "provider_api_key",
+                                                            "quality_preference",
+                                                            "quality_threshold",
+                                                            "request_id",
+                                                            "routing_mode",
+                                                            "stream",
+                                                            "system_prompt",
+                                                            "task_id"};
 constexpr std::array<std::string_view, 3> kNativeFieldsMore = {"task_type", "temperature",
                                                                "user_id"};
 
@@ -203,7 +222,8 @@ bool strip(std::string& text) {
 }  // namespace
 
 /// All that read_options looks at: what is missing here is not read.
-constexpr auto kOptionFields = std::to_array<std::string_view>({"allow_batching",
+constexpr auto kOptionFields = std::to_array<std::string_view>({"agent_id",
+                                                                "allow_batching",
                                                                 "allow_fallback",
                                                                 "bypass_cache",
                                                                 "cost_budget",
@@ -251,6 +271,7 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
            read_text(body, "user_id", options.user_id),
            read_text(body, "organization_id", options.organization_id),
            read_text(body, "document_id", options.document_id),
+           read_text(body, "agent_id", options.agent_id, 64),
            read_text(body, "request_id", options.request_id),
            read_text(body, "provider_api_key", api_key, 4'096),
            read_flag(body, "allow_fallback", options.allow_fallback),

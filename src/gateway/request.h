@@ -27,6 +27,7 @@ struct RequestOptions {
   std::string user_id;
   std::string organization_id;
   std::string document_id;
+  std::string agent_id;    ///< whose record the multi-factor strategy heeds
   std::string request_id;  ///< idempotency; see GW-007
   std::vector<std::string> fallback_models;
   bool allow_fallback = false;  ///< explicit mode: another model may stand in

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   add_keys(app, common, chosen);
   add_audit(app, common, chosen);
   add_migrate(app, common, chosen);
+  add_train(app, common, chosen);
   add_small(app, common, chosen);
   try {
     app.parse(argc, argv);

@@ -232,6 +232,20 @@ Verdict Governor::admit(const Terms& terms, const ModelProfile* explicit_model) 
   return check_count(bounds, use);
 }
 
+std::optional<NanoUsd> Governor::budget_left(const Terms& terms) const {
+  const OrgPolicy& policy = terms.rules->policy;
+  if (!terms.rules->has_policy || (!policy.max_cost_per_day && !policy.max_cost_per_month))
+    return std::nullopt;
+  const PolicyUse use = use_of(parts_.budgets, terms);
+  std::optional<NanoUsd> left;
+  if (policy.max_cost_per_day) left = *policy.max_cost_per_day - use.spent_day;
+  if (policy.max_cost_per_month) {
+    const NanoUsd of_month = *policy.max_cost_per_month - use.spent_month;
+    left = left ? std::min(*left, of_month) : of_month;
+  }
+  return left;
+}
+
 Judged<Screening> Governor::screen(const Terms& terms, llm::ChatRequest& request) const {
   Screening screening;
   const ComplianceDuties& duties = terms.rules->duties;

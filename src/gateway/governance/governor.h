@@ -118,6 +118,8 @@ class Governor {
                                                  NanoUsd estimate, std::int64_t tokens);
   Aw<Judged<Reservation>> reserve(Terms terms, const ModelProfile* model, NanoUsd estimate,
                                   std::int64_t tokens);
+  /// The least that is left of the organisation's spend caps; empty: it has none.
+  std::optional<NanoUsd> budget_left(const Terms& terms) const;
   /// A cache hit: one request, no spend (§9.3), no tokens. Refused when the count is exhausted.
   std::optional<Verdict> try_count_hit(const Terms& terms);
   Aw<Verdict> count_hit(Terms terms);

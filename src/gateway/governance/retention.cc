@@ -80,6 +80,10 @@ Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string or
   std::vector<sql::Value> params{org, format_rfc3339(done.cutoff)};
   ASAHI_CO_TRY(done.events, co_await delete_events(parts.database, "org_id = ? AND timestamp < ?",
                                                    std::move(params)));
+  sql::Statement opinions{"DELETE FROM routing_feedback WHERE org_id = ? AND created_at < ?",
+                          {org, format_rfc3339(done.cutoff)}};
+  ASAHI_CO_TRY(const sql::Rows forgotten, co_await parts.database.query(std::move(opinions)));
+  static_cast<void>(forgotten);
   ASAHI_CO_TRY(done.cache_entries,
                co_await erase_answers(parts.cache, parts.store, org,
                                       [cutoff = done.cutoff](const Answer& answer) {

@@ -201,8 +201,13 @@ std::string native_body(const Outcome& outcome, std::string_view request_id,
   out += "},\"optimization_techniques\":";
   out += techniques(outcome);
   fmt::format_to(std::back_inserter(out),
-                 ",\"predicted_quality\":{:.2f},\"quality_score\":null,\"alternatives\":[",
-                 answer.quality);
+                 ",\"predicted_quality\":{:.2f},\"quality_score\":", answer.quality);
+  if (outcome.measured_quality) {
+    fmt::format_to(std::back_inserter(out), "{:.2f}", *outcome.measured_quality);
+  } else {
+    out += "null";
+  }
+  out += ",\"alternatives\":[";
   for (std::size_t i = 0; i < outcome.alternatives.size(); ++i) {
     const Alternative& other = outcome.alternatives[i];
     out += i == 0 ? "{\"model\":" : ",{\"model\":";

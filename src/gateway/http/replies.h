@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct Outcome {
   std::string task_type;
   bool fallback_used = false;
   std::vector<Alternative> alternatives;
+  /// What the screen made of the profile's quality; empty: the answer was not looked at.
+  std::optional<double> measured_quality;
   llm::Usage consumed;  ///< now: zero on hits
   NanoUsd cost, baseline;
   std::size_t batch_size = 0;  ///< requests that shared the vendor call; 0: it had its own

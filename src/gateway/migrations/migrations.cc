@@ -1,6 +1,7 @@
 #include "gateway/migrations/migrations.h"
 
 #include "gateway/governance/migrations.h"
+#include "gateway/routing/migrations.h"
 
 namespace asahi::gateway {
 namespace {
@@ -196,6 +197,7 @@ std::vector<sql::Migration> migrations() {
        .down = {.sqlite = kGovernanceDown, .postgres = kGovernanceDown}},
   };
   for (sql::Migration& migration : governance_migrations()) all.push_back(std::move(migration));
+  for (sql::Migration& migration : routing_migrations()) all.push_back(std::move(migration));
   return all;
 }
 

@@ -20,7 +20,9 @@ std::optional<Router::Chain> Router::chain_for(const Registry& registry,
                                                const RouteRequest& request,
                                                std::string_view model) const {
   if (!request.fallback_models.empty()) {
-    Chain chain{.for_models = {}, .triggers = kVendorFailures, .slots = {}};
+    Chain chain{.for_models = {},
+                .triggers = request.fallback_triggers.value_or(kVendorFailures),
+                .slots = {}};
     for (const auto& name : request.fallback_models) chain.slots.push_back({.model = name});
     return chain;
   }

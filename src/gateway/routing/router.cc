@@ -95,6 +95,11 @@ std::unexpected<Error> no_model_is_left(const Registry& registry, const Survey& 
         Errc::kForbidden, "compliance_violation", "",
         fmt::format("no permitted model processes data in region '{}'", request.filter.region));
   }
+  if (all_have(kRuledOut)) {
+    return fail_reason(Errc::kForbidden, "model_blocked", "",
+                       "the organisation's routing rules leave no model for this request; see "
+                       "GET /routing/rules");
+  }
   std::vector<std::string_view> missing_keys;
   bool breaker_open = false;
   for (std::size_t i = 0; i < registry.size(); ++i) {
@@ -187,6 +192,8 @@ std::vector<Alternative> alternatives_to(const Registry& registry, const Survey&
 
 Router::Router(RoutingConfig config, TaskTable tasks)
     : config_(std::move(config)), tasks_(std::move(tasks)) {
+  if (config_.strategy == "multifactor") strategy_ = Strategy::kMultifactor;
+  if (config_.strategy == "learned") strategy_ = Strategy::kLearned;
   tasks_.try_emplace(std::string(kGeneral),
                      TaskSettings{.quality_threshold = config_.default_quality_threshold,
                                   .latency_budget_ms = config_.default_latency_budget_ms});
@@ -344,11 +351,14 @@ Result<Plan> Router::plan(std::shared_ptr<const Registry> registry, const RouteR
                     to_string(request.latency_preference.value_or(LatencyPreference::kNormal)),
                     request.task.task_type, limits_text(decision.limits));
   }
-  const Survey survey = survey_models(*plan.registry, request, decision.limits, health);
-  ASAHI_TRY(const std::size_t chosen, select(*plan.registry, survey, request, decision));
+  Survey survey = survey_models(*plan.registry, request, decision.limits, health);
+  RouteRequest ruled = request;
+  std::vector<std::string> chain;
+  ASAHI_TRY(const std::size_t chosen,
+            choose(*plan.registry, survey, ruled, chain, health, decision));
   decision.model = &plan.registry->all()[chosen];
   decision.estimated_cost = estimate_cost(*decision.model, request.input_tokens);
-  plan.attempts = attempts(*plan.registry, survey, request, chosen);
+  plan.attempts = attempts(*plan.registry, survey, ruled, chosen);
   return plan;
 }
 

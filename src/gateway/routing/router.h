@@ -26,6 +26,13 @@ class Router {
   Result<Plan> plan(std::shared_ptr<const Registry> registry, const RouteRequest& request,
                     const HealthView& health) const;
 
+  /// The model to ask once more when an answer was found wanting: of those that are permitted, can
+  /// take the prompt and are better than `than`, the least good. One attempt, no fallback. Empty:
+  /// there is none.
+  std::optional<Plan> next_better(std::shared_ptr<const Registry> registry,
+                                  const RouteRequest& request, const HealthView& health,
+                                  const ModelProfile& than) const;
+
   /// Task defaults merged with the caller's limits (R20). `trusted` false: the row of "general".
   RouteLimits autopilot_limits(const RouteRequest& request, bool trusted = true) const;
   /// Preferences, then the caller's own limits, then the task's floor.
@@ -50,6 +57,20 @@ class Router {
 
   Result<Plan> plan_explicit(std::shared_ptr<const Registry> registry, const RouteRequest& request,
                              const HealthView& health) const;
+  /// Guided rules first, then the strategy, then base selection. A chain of the rules is kept in
+  /// `chain` and set in `request`, for the attempts.
+  Result<std::size_t> choose(const Registry& registry, Survey& survey, RouteRequest& request,
+                             std::vector<std::string>& chain, const HealthView& health,
+                             Decision& decision) const;
+  std::optional<std::size_t> by_rules(const Registry& registry, Survey& survey,
+                                      RouteRequest& request, std::vector<std::string>& chain,
+                                      Decision& decision) const;
+  /// Empty: nobody fits, or the strategy has nothing to say.
+  std::optional<std::size_t> by_factors(const Registry& registry, const Survey& survey,
+                                        const RouteRequest& request, const HealthView& health,
+                                        Decision& decision) const;
+  static std::optional<std::size_t> by_learning(const Registry& registry, const Survey& survey,
+                                                const RouteRequest& request, Decision& decision);
   /// Base selection: the best value that fits, or the fallback.
   Result<std::size_t> select(const Registry& registry, const Survey& survey,
                              const RouteRequest& request, Decision& decision) const;
@@ -63,7 +84,10 @@ class Router {
                                 const RouteRequest& request, std::size_t chosen) const;
   bool over_strict_budget(const Survey& survey, std::size_t model) const;
 
+  enum class Strategy { kRatio, kMultifactor, kLearned };
+
   RoutingConfig config_;
+  Strategy strategy_ = Strategy::kRatio;
   TaskTable tasks_;
   std::vector<Chain> chains_;
 };

@@ -20,10 +20,12 @@ enum Obstacle : std::uint16_t {
   kLowQuality = 1 << 8,
   kTooSlow = 1 << 9,
   kTooExpensive = 1 << 10,
+  kRuledOut = 1 << 11,  ///< by the organisation's routing rules
 };
 /// Nothing goes past these, not even a fallback.
 inline constexpr unsigned kHardObstacles = kLacksCapability | kBlocked | kWrongRegion |
-                                           kUnavailable | kBreakerOpen | kUnreachable | kNoKey;
+                                           kUnavailable | kBreakerOpen | kUnreachable | kNoKey |
+                                           kRuledOut;
 inline constexpr unsigned kDownObstacles = kUnavailable | kBreakerOpen | kUnreachable | kNoKey;
 
 /// All models of a registry held against one request.

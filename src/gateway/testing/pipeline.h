@@ -118,10 +118,21 @@ class PipelineTest : public ::testing::Test {
     ASSERT_TRUE(saved) << saved.error().message;
   }
 
+  /// Routing rules of an organisation. Before its first request.
+  void give(const std::string& org, const RoutingRules& rules) {
+    const auto saved = loops_.wait_for([&] {
+      return routing_store_.change(org, "test",
+                                   [rules](OrgRouting& routing) { routing.rules = rules; });
+    });
+    ASSERT_TRUE(saved) << saved.error().message;
+  }
+
   /// Made at first use, so that a test may change `config_` before.
   Pipeline& pipeline() {
     if (pipeline_ != nullptr) return *pipeline_;
     router_ = std::make_unique<Router>(config_.routing, config_.tasks);
+    advisor_ = std::make_unique<RouteAdvisor>(config_.routing, routing_store_, telemetry_,
+                                              std::move(learned_));
     Governor::Options governing;
     governing.installation = installation_;
     governing.injection_action = *parse_injection_action(config_.security.injection_action);
@@ -161,7 +172,7 @@ class PipelineTest : public ::testing::Test {
     pipeline_ = std::make_unique<Pipeline>(
         Pipeline::Parts{config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_,
                         *recorder_, *router_, clock_, loops_.pool(), *governor_, borrowed_.audit,
-                        nullptr, optimiser_.get(), &counter_, batcher_.get(), steps_.get(), enricher_.get()});
+                        nullptr, optimiser_.get(), &counter_, batcher_.get(), steps_.get(), enricher_.get(), advisor_.get(), &quality_});
     return *pipeline_;
   }
 
@@ -256,6 +267,9 @@ class PipelineTest : public ::testing::Test {
   Totals totals_;
   telemetry::Registry telemetry_;
   EventMetrics metrics_{telemetry_};
+  QualityMetrics quality_{telemetry_};
+  /// Of the strategy `learned`; before the first call.
+  std::unique_ptr<learned::LearnedRouter> learned_;
   std::unique_ptr<llm::ClientCodec> chat_codec_ = llm::make_openai_chat_client();
   std::unique_ptr<llm::ClientCodec> completions_codec_ = llm::make_openai_completions_client();
   std::unique_ptr<llm::ClientCodec> responses_codec_ = llm::make_openai_responses_client();
@@ -279,8 +293,10 @@ class PipelineTest : public ::testing::Test {
   std::unique_ptr<RegistryHolder> registry_;
   std::unique_ptr<VendorSet> vendor_set_;
   std::unique_ptr<Router> router_;
+  std::unique_ptr<RouteAdvisor> advisor_;
   std::unique_ptr<sql::Database> database_ = open_migrated(folder_.path());
   PolicyStore policies_{{}, *database_, clock_};
+  RoutingStore routing_store_{{}, *database_, clock_};
   std::unique_ptr<InjectionScreen> injections_ = std::move(*InjectionScreen::make({}));
   std::unique_ptr<Governor> governor_;
   std::unique_ptr<Dispatcher> dispatcher_;

@@ -21,6 +21,7 @@ void add_audit(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_keys(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_config(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_migrate(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_train(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_small(CLI::App& app, CommonOptions& common, Command& chosen);
 
 /// The options that read configuration, on a subcommand.

@@ -1133,6 +1133,116 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/policies/{org}": paths["/governance/policies/{org}"];
+    "/routing/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Guided rules of the organisation */
+        get: operations["getRoutingRules"];
+        /**
+         * Set the guided rules
+         * @description They hold for calls in guided mode. Precedence: `step_based`, `time_based`, `cost_ceiling_per_1k`, `model_allowlist`,
+         *     `provider_restriction`, `fallback_chain`. The first two and a chain alone name the model; the others leave models out, and
+         *     the highest quality of those left answers. Audited.
+         */
+        put: operations["putRoutingRules"];
+        post?: never;
+        /** Remove the guided rules */
+        delete: operations["deleteRoutingRules"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routing/rules": paths["/routing/rules"];
+    "/routing/rules/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check rules without storing them */
+        post: operations["validateRoutingRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routing/rules/validate": paths["/routing/rules/validate"];
+    "/routing/rules/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What routing would decide
+         * @description With the stored rules and weights, or with others that the body brings. `at` and `step` stand for the time and the step of
+         *     the session.
+         */
+        post: operations["dryRunRouting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routing/rules/dry-run": paths["/routing/rules/dry-run"];
+    "/routing/weights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Weights of the multi-factor strategy */
+        get: operations["getRoutingWeights"];
+        /**
+         * Set the weights
+         * @description For `routing.strategy: multifactor`. The defaults give the usual formula; another number scales its factor in proportion.
+         *     Audited.
+         */
+        put: operations["putRoutingWeights"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routing/weights": paths["/routing/weights"];
+    "/routing/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say how good an answer was
+         * @description Of a request of the own organisation. A later one for the same request replaces it. The learned router and the record of
+         *     the agent take a step while the request is remembered.
+         */
+        post: operations["postRoutingFeedback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routing/feedback": paths["/routing/feedback"];
     "/governance/audit": {
         parameters: {
             query?: never;
@@ -1726,6 +1836,142 @@ export interface components {
             first_bad_entry?: string | null;
             problem?: string | null;
         };
+        /** @enum {string} */
+        RoutingTrigger: "rate_limit" | "server_error" | "timeout" | "cost_ceiling" | "no_key";
+        /** @description Which fields belong to a rule depends on its type. */
+        RoutingRule: {
+            /** @enum {string} */
+            type: "step_based" | "time_based" | "cost_ceiling_per_1k" | "model_allowlist" | "provider_restriction" | "fallback_chain";
+            name?: string;
+            /** @default true */
+            enabled: boolean;
+            /** @description `step_based`: from the step of the session (its number of user messages) or "default" to a model. */
+            steps?: {
+                [key: string]: string;
+            };
+            /** @description `time_based`: first hour, UTC. */
+            from_hour?: number;
+            /** @description `time_based`: first hour that is out; before `from_hour` it is of the next day. */
+            to_hour?: number;
+            /** @description `time_based`: the model. */
+            model?: string;
+            /** @description `cost_ceiling_per_1k`: mean of input and output price per 1,000 tokens. */
+            max_usd?: number;
+            /** @description `model_allowlist`: names, aliases or prefixes with a final "*". `fallback_chain`: 2 to 4 names in the order they are tried. */
+            models?: string[];
+            /** @description `provider_restriction`: vendors. */
+            providers?: string[];
+            /** @description `fallback_chain`: failures that start it; rate_limit, server_error and timeout unless given. */
+            triggers?: components["schemas"]["RoutingTrigger"][];
+        };
+        RoutingRuleList: {
+            rules: components["schemas"]["RoutingRule"][];
+        };
+        RoutingRules: {
+            org_id: string;
+            rules: components["schemas"]["RoutingRule"][];
+            /** @description Where rules contradict each other; they are stored all the same. */
+            conflicts: string[];
+            /** Format: date-time */
+            updated_at: string | null;
+            updated_by: string | null;
+        };
+        RoutingRulesCheck: {
+            valid: boolean;
+            faults: {
+                /** @example rules[0].models */
+                path: string;
+                message: string;
+            }[];
+            conflicts: string[];
+        };
+        RoutingDryRun: {
+            prompt?: string;
+            task_type?: string;
+            routing_mode?: components["schemas"]["RoutingMode"];
+            /** @description Explicit mode. */
+            model?: string;
+            quality_preference?: components["schemas"]["QualityPreference"];
+            latency_preference?: components["schemas"]["LatencyPreference"];
+            quality_threshold?: number;
+            latency_budget_ms?: number;
+            cost_budget?: number;
+            agent_id?: string;
+            fallback_models?: string[];
+            allow_fallback?: boolean;
+            /** @default 1024 */
+            max_tokens: number;
+            /** @default 1 */
+            step: number;
+            /**
+             * Format: date-time
+             * @description Now unless given.
+             */
+            at?: string;
+            /** @description In place of the stored ones. */
+            rules?: components["schemas"]["RoutingRule"][];
+            weights?: components["schemas"]["RoutingWeights"];
+        };
+        RoutingDecision: {
+            model: string;
+            provider: string;
+            routing_mode: components["schemas"]["RoutingMode"];
+            routing_reason: string;
+            task_type_detected: string;
+            /** @description Of the strategy; 0 where a rule or a fallback decided. */
+            score: number;
+            /** @description Multi-factor strategy; 0.5 plus the margin to the runner-up. */
+            confidence: number | null;
+            candidates_evaluated: number;
+            fallback_used: boolean;
+            rules_applied: string[];
+            conflicts: string[];
+            /** @description US dollars. */
+            estimated_cost: number;
+            /** @description What would be tried, in order. */
+            attempts: {
+                model: string;
+                provider: string;
+                /** @enum {string} */
+                origin: "chosen" | "chain" | "other_vendor" | "highest_quality" | "last_resort";
+                triggers: components["schemas"]["RoutingTrigger"][];
+            }[];
+        };
+        RoutingWeights: {
+            /** @default 0.4 */
+            quality: number;
+            /** @default 0.25 */
+            cost: number;
+            /** @default 0.15 */
+            complexity_match: number;
+            /** @default 0.1 */
+            latency: number;
+            /** @default 0.05 */
+            health: number;
+            /** @default 0.05 */
+            budget: number;
+        };
+        RoutingWeightsReply: {
+            org_id: string;
+            weights: components["schemas"]["RoutingWeights"];
+            is_default: boolean;
+        };
+        /** @description Either `correct` or `rating`. */
+        RoutingFeedback: {
+            request_id: string;
+            correct?: boolean;
+            rating?: number;
+        };
+        RoutingFeedbackReply: {
+            request_id: string;
+            /** @description Who answered. */
+            model: string;
+            task_type: string;
+            /** @description The learned router took a step. */
+            router_learned: boolean;
+            /** @description The record of the request's agent grew. */
+            agent_learned: boolean;
+        };
         /**
          * @description - `autopilot` detects the task and holds models to its quality and latency.
          *     - `guided` uses `quality_preference` and `latency_preference`.
@@ -1774,6 +2020,8 @@ export interface components {
             task_type?: string;
             /** @description Part of the cache key. */
             document_id?: string;
+            /** @description Who asks; the multi-factor strategy heeds how good models were for this agent. */
+            agent_id?: string;
             /** @description Idempotency key; wins over the header. */
             request_id?: string;
             /** @description Models to try, in this order, when the first fails; replaces configured chains. */
@@ -1903,8 +2151,8 @@ export interface components {
             optimization_techniques: ("cache_tier_1" | "semantic_cache" | "cache_tier_3" | "single_flight" | "smart_routing" | "feature_enrichment" | "batching")[];
             /** @description The model's profile quality, 0 to 5. */
             predicted_quality: number;
-            /** @description Reserved for a measured quality. */
-            quality_score: null;
+            /** @description What the screen of answers left of the profile's quality; null where none looked (`quality.screen`, cache hits). */
+            quality_score: number | null;
             /** @description Explicit mode. What other models would have cost, best saving first. */
             alternatives: components["schemas"]["Alternative"][];
             /** @description What went differently, e.g. `fallback: openai/gpt-4o timeout`. */
@@ -4658,6 +4906,212 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Policy"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    getRoutingRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules, and where they contradict each other. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingRules"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    putRoutingRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingRuleList"];
+            };
+        };
+        responses: {
+            /** @description The rules as they hold from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingRules"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    deleteRoutingRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No rules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingRules"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    validateRoutingRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingRuleList"];
+            };
+        };
+        responses: {
+            /** @description Every fault and conflict. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingRulesCheck"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    dryRunRouting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingDryRun"];
+            };
+        };
+        responses: {
+            /** @description The decision; no vendor is called. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingDecision"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    getRoutingWeights: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The weights. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingWeightsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    putRoutingWeights: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingWeights"];
+            };
+        };
+        responses: {
+            /** @description The weights as they hold from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingWeightsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    postRoutingFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingFeedback"];
+            };
+        };
+        responses: {
+            /** @description Stored. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingFeedbackReply"];
                 };
             };
             400: components["responses"]["BadRequest"];

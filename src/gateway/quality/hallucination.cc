@@ -1,0 +1,249 @@
+#include "gateway/quality/hallucination.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace asahi::gateway {
+namespace {
+
+constexpr std::size_t kMostSentences = 40;
+constexpr std::size_t kMostNumbers = 64;
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_word_byte(char c) {
+  return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '\'' ||
+         (static_cast<unsigned char>(c) & 0x80) != 0;
+}
+
+/// Words and numbers of a text; numbers keep their points and lose their commas ("1,200.50").
+struct Word {
+  std::string text;  // lower case
+  bool number = false;
+};
+
+std::vector<Word> words_of(std::string_view text) {
+  std::vector<Word> words;
+  for (std::size_t i = 0; i < text.size();) {
+    if (!is_word_byte(text[i])) {
+      ++i;
+      continue;
+    }
+    Word word;
+    if (is_digit(text[i])) {
+      word.number = true;
+      while (i < text.size()) {
+        const bool inside = i + 1 < text.size() && is_digit(text[i + 1]);
+        if (is_digit(text[i]) || (text[i] == '.' && inside)) {
+          word.text += text[i];
+        } else if (!(text[i] == ',' && inside)) {
+          break;
+        }
+        ++i;
+      }
+    } else {
+      while (i < text.size() && is_word_byte(text[i])) word.text += lower(text[i++]);
+    }
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+std::uint32_t hash_of(std::string_view text) {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
+bool has_word(std::span<const Word> words, std::span<const std::string_view> wanted) {
+  return std::ranges::any_of(words, [wanted](const Word& word) {
+    return std::ranges::find(wanted, word.text) != wanted.end();
+  });
+}
+
+struct Sentence {
+  std::vector<std::uint32_t> content;  // sorted hashes of words with meaning
+  bool negated = false;
+};
+
+Sentence read_sentence(std::string_view text) {
+  static constexpr std::string_view kNegations[] = {
+      "not",     "never",   "no",    "none",   "cannot", "isn't", "aren't",  "wasn't",
+      "weren't", "doesn't", "don't", "didn't", "won't",  "can't", "without", "neither"};
+  static constexpr std::string_view kSmall[] = {
+      "the", "a",  "an",   "is", "are", "was", "were", "be",   "been", "to",  "of",
+      "in",  "on", "and",  "or", "it",  "its", "this", "that", "for",  "by",  "with",
+      "as",  "at", "does", "do", "did", "has", "have", "had",  "will", "can", "would"};
+  Sentence sentence;
+  for (const Word& word : words_of(text)) {
+    if (std::ranges::find(kNegations, word.text) != std::end(kNegations)) {
+      sentence.negated = !sentence.negated;
+    } else if (std::ranges::find(kSmall, word.text) == std::end(kSmall)) {
+      sentence.content.push_back(hash_of(word.text));
+    }
+  }
+  std::ranges::sort(sentence.content);
+  const auto twice = std::ranges::unique(sentence.content);
+  sentence.content.erase(twice.begin(), twice.end());
+  return sentence;
+}
+
+/// The same thing said and denied: nearly the same words, one of the two with a negation.
+bool contradict(const Sentence& one, const Sentence& other) {
+  if (one.negated == other.negated || one.content.size() < 3 || other.content.size() < 3)
+    return false;
+  std::vector<std::uint32_t> shared;
+  std::ranges::set_intersection(one.content, other.content, std::back_inserter(shared));
+  const std::size_t all = one.content.size() + other.content.size() - shared.size();
+  return shared.size() * 10 >= all * 8;
+}
+
+/// A link as it stands, from its scheme to the next blank or bracket.
+std::vector<std::string> links_of(std::string_view text) {
+  std::vector<std::string> links;
+  for (std::size_t at = text.find("http"); at != std::string_view::npos;
+       at = text.find("http", at + 4)) {
+    const std::string_view rest = text.substr(at);
+    const std::size_t scheme = rest.starts_with("https://")  ? 8
+                               : rest.starts_with("http://") ? 7
+                                                             : 0;
+    if (scheme == 0) continue;
+    std::string link;
+    for (const char c : rest.substr(0, 512)) {
+      if (static_cast<unsigned char>(c) <= ' ' || std::string_view("<>()[]\"'`").contains(c)) break;
+      link += lower(c);
+    }
+    while (!link.empty() && std::string_view(".,;:!?").contains(link.back())) link.pop_back();
+    links.push_back(link.substr(scheme));
+  }
+  return links;
+}
+
+bool is_placeholder(std::string_view text) {
+  static constexpr std::string_view kMarks[] = {"xxxx",  "12345",    "example.", "placeholder",
+                                                "your-", "yoursite", "[link",    "<link"};
+  return std::ranges::any_of(
+      kMarks, [text](std::string_view mark) { return text.find(mark) != std::string_view::npos; });
+}
+
+bool is_suspicious_link(std::string_view link) {
+  const std::string_view host = link.substr(0, link.find('/'));
+  const std::size_t dot = host.find_last_of('.');
+  if (dot == std::string_view::npos) return !host.starts_with("localhost");
+  const std::string_view top = host.substr(dot + 1, host.substr(dot + 1).find(':'));
+  const bool address = std::ranges::all_of(top, is_digit);
+  return is_placeholder(link) || (!address && (top.size() < 2 || top.size() > 18));
+}
+
+/// "arxiv:2413.00001": its month does not exist.
+bool has_impossible_month(std::string_view after) {
+  std::size_t i = 0;
+  while (i < after.size() && (after[i] == ':' || after[i] == ' ')) ++i;
+  if (after.size() < i + 5 || after[i + 4] != '.') return false;
+  for (std::size_t k = i; k < i + 4; ++k) {
+    if (!is_digit(after[k])) return false;
+  }
+  const int month = (after[i + 2] - '0') * 10 + (after[i + 3] - '0');
+  return month < 1 || month > 12;
+}
+
+/// A number with the words around it, which say what it counts.
+struct Statement {
+  std::uint32_t about = 0;
+  std::string number;
+};
+
+std::vector<Statement> statements_of(std::span<const Word> words) {
+  std::vector<Statement> found;
+  for (std::size_t i = 2; i < words.size() && found.size() < kMostNumbers; ++i) {
+    if (!words[i].number || words[i - 1].number || words[i - 2].number) continue;
+    std::string about = words[i - 2].text + ' ' + words[i - 1].text + ' ';
+    if (i + 1 < words.size() && !words[i + 1].number) about += words[i + 1].text;
+    found.push_back({hash_of(about), words[i].text});
+  }
+  return found;
+}
+
+}  // namespace
+
+double mixed_certainty(std::string_view answer) {
+  static constexpr std::string_view kCertain[] = {"definitely",  "certainly",  "undoubtedly",
+                                                  "absolutely",  "guaranteed", "unquestionably",
+                                                  "indisputably"};
+  static constexpr std::string_view kHedging[] = {
+      "might", "maybe", "perhaps", "possibly", "probably", "supposedly", "allegedly", "presumably"};
+  const std::vector<Word> words = words_of(answer);
+  return has_word(words, kCertain) && has_word(words, kHedging) ? 0.3 : 0;
+}
+
+double contradictions(std::string_view answer) {
+  std::vector<Sentence> sentences;
+  bool negated = false;
+  for (std::size_t begin = 0; begin < answer.size() && sentences.size() < kMostSentences;) {
+    const std::size_t end = std::min(answer.find_first_of(".!?\n", begin), answer.size());
+    Sentence sentence = read_sentence(answer.substr(begin, end - begin));
+    negated = negated || sentence.negated;
+    if (!sentence.content.empty()) sentences.push_back(std::move(sentence));
+    begin = end + 1;
+  }
+  if (!negated) return 0;
+  double score = 0;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    for (std::size_t j = i + 1; j < sentences.size(); ++j) {
+      if (contradict(sentences[i], sentences[j])) score += 0.25;
+    }
+  }
+  return std::min(score, 0.5);
+}
+
+double suspicious_sources(std::string_view answer, std::string_view facts) {
+  double score = 0;
+  for (const std::string& link : links_of(answer)) {
+    if (is_suspicious_link(link) && facts.find(link) == std::string_view::npos) score += 0.2;
+  }
+  std::string folded(answer);
+  std::ranges::transform(folded, folded.begin(), lower);
+  for (std::size_t at = folded.find("arxiv"); at != std::string::npos;
+       at = folded.find("arxiv", at + 5)) {
+    if (has_impossible_month(std::string_view(folded).substr(at + 5, 12))) score += 0.2;
+  }
+  for (std::size_t at = folded.find("doi:"); at != std::string::npos;
+       at = folded.find("doi:", at + 4)) {
+    std::string_view name = std::string_view(folded).substr(at + 4, 64);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    if (!name.starts_with("10.") || is_placeholder(name.substr(0, name.find(' ')))) score += 0.2;
+  }
+  return std::min(score, 0.6);
+}
+
+double number_conflicts(std::string_view answer, std::string_view facts) {
+  const std::vector<Word> supplied_words = words_of(facts);
+  const std::vector<Statement> supplied = statements_of(supplied_words);
+  if (supplied.empty()) return 0;
+  double score = 0;
+  for (const Statement& said : statements_of(words_of(answer))) {
+    bool known = false, differs = false;
+    for (const Statement& fact : supplied) {
+      if (fact.about != said.about) continue;
+      known = known || fact.number == said.number;
+      differs = true;
+    }
+    // A number that stands elsewhere among the facts was moved rather than invented.
+    const bool stands_elsewhere = std::ranges::any_of(
+        supplied_words, [&](const Word& word) { return word.number && word.text == said.number; });
+    if (differs && !known && !stands_elsewhere) score += 0.25;
+  }
+  return std::min(score, 0.5);
+}
+
+double hallucination_score(std::string_view answer, std::string_view facts) {
+  return std::min(1.0, mixed_certainty(answer) + contradictions(answer) +
+                           suspicious_sources(answer, facts) + number_conflicts(answer, facts));
+}
+
+}  // namespace asahi::gateway
