@@ -202,6 +202,7 @@ std::string serialize_answer(const Answer& answer, Clock::Time created, Clock::T
   out.member("provider", answer.provider).member("task_type", answer.task_type);
   out.member("cost_nanos", answer.cost.nanos).member("baseline_nanos", answer.baseline.nanos);
   out.member("quality", answer.quality).member("created_at", format_rfc3339(created));
+  if (!answer.entry_id.empty()) out.member("entry_id", answer.entry_id);
   out.member("expires_at", format_rfc3339(expires)).member("id", response.id);
   out.member("vendor_model", response.model)
       .member("finish", static_cast<std::int64_t>(response.finish));
@@ -236,6 +237,7 @@ Result<Answer> parse_answer(std::string_view stored) {
   answer.baseline = {integer_at(header, "baseline_nanos")};
   const json::value* quality = header.if_contains("quality");
   if (quality != nullptr && quality->is_number()) answer.quality = quality->to_number<double>();
+  answer.entry_id = text_at(header, "entry_id");
   answer.created = parse_rfc3339(text_at(header, "created_at")).value_or(Clock::Time{});
   answer.expires = parse_rfc3339(text_at(header, "expires_at")).value_or(Clock::Time{});
   answer.response.id = text_at(header, "id");

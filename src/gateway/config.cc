@@ -113,6 +113,30 @@ void bind(Binder& binder, CacheConfig& c) {
               {.one_of = {"auto", "memory", "redis"}, .help = "auto: redis when redis.url is set"});
   tier1.value("normalize", c.tier1.normalize,
               {.one_of = {"none"}, .help = "none: queries match byte for byte"});
+  auto tier2 = cache.section("tier2");
+  c.tier2.ttl_seconds = c.ttl_seconds;
+  tier2.value("enabled", c.tier2.enabled,
+              {.help = "reuse answers of questions that mean the same"});
+  tier2.value("ttl_seconds", c.tier2.ttl_seconds,
+              {.min = 1, .max = kYear, .help = "life of an entry whose task sets none"});
+  tier2.value("cost_sensitivity", c.tier2.cost_sensitivity,
+              {.one_of = {"high", "medium", "low"}, .help = "high takes hits early"});
+  tier2.value("quality_penalty_weight", c.tier2.quality_penalty_weight,
+              {.min = 0.1, .max = 10, .help = "of a mismatch against a new answer"});
+  tier2.value("top_k", c.tier2.top_k, {.min = 1, .max = 50, .help = "candidates to look at"});
+  tier2.value("promotion_threshold", c.tier2.promotion_threshold,
+              {.min = 0.5, .max = 1, .help = "hits this similar go to tier 1 too; 1: none"});
+  tier2.value("contextual", c.tier2.contextual,
+              {.help = "embed questions with a line about their task and agent"});
+  tier2.value(
+      "error_bound", c.tier2.error_bound,
+      {.min = 0.0001, .max = 0.5, .help = "share of questions that may be answered wrongly"});
+  tier2.value("audit_share", c.tier2.audit_share,
+              {.min = 0.001, .max = 1, .help = "of hits that ask the model all the same"});
+  tier2.value("timeout_ms", c.tier2.timeout_ms,
+              {.min = 10, .max = 30'000, .help = "limit of one lookup"});
+  tier2.value("max_entries", c.tier2.max_entries,
+              {.min = 100, .max = 10'000'000, .help = "entries in the index of this process"});
   auto tier3 = cache.section("tier3");
   tier3.value("enabled", c.tier3.enabled, {.help = "reuse the steps of composed requests"});
   tier3.value("ttl_seconds", c.tier3.ttl_seconds,
@@ -159,6 +183,57 @@ void check_url(Binder& binder, std::string path, const std::string& url, bool ne
   if (url.empty() && !needed) return;
   if (!starts_with_any(url, {"http://", "https://"}))
     fault(binder, std::move(path), url, "must begin with http:// or https://");
+}
+
+void bind(Binder& binder, VectorDbConfig& c) {
+  const std::vector<std::string> providers{"local",  "inmemory", "pinecone", "weaviate",
+                                           "qdrant", "milvus",   "postgres"};
+  auto tier2 = binder.section("cache").section("tier2");
+  tier2.value("vector_db", c.provider, {.one_of = providers, .help = "same as vector_db.provider"});
+  auto store = binder.section("vector_db");
+  store.value("provider", c.provider,
+              {.one_of = providers, .help = "where tier 2 looks for what is alike"});
+  store.value("index_name", c.index_name,
+              {.min = 1, .max = 45, .env = {"PINECONE_INDEX"}, .help = "index or collection"});
+  store.value("api_key_env", c.api_key_env, {.help = "variable with the key"});
+  store.value("host", c.host,
+              {.env = {"PINECONE_HOST", "WEAVIATE_URL"}, .help = "URL of the vector database"});
+  store.value("namespace_per_tenant", c.namespace_per_tenant,
+              {.help = "organisations lie in namespaces of their own"});
+  store.value("region", c.region,
+              {.env = {"PINECONE_ENVIRONMENT"}, .help = "where Pinecone makes an index"});
+  store.value("timeout_ms", c.timeout_ms,
+              {.min = 10, .max = 60'000, .help = "limit of one operation"});
+  if (c.provider == "weaviate" && c.api_key_env == VectorDbConfig{}.api_key_env)
+    c.api_key_env = "WEAVIATE_API_KEY";
+  if (!c.api_key_env.empty()) {
+    if (auto key = binder.environment(c.api_key_env)) c.api_key = Secret(*std::move(key));
+  }
+  const bool remote = c.provider == "weaviate" || c.provider == "qdrant" || c.provider == "milvus";
+  check_url(binder, "vector_db.host", c.host, remote);
+  if (c.provider == "pinecone" && c.api_key.empty())
+    fault(binder, "vector_db.api_key_env", c.api_key_env, "names a variable that is not set");
+}
+
+void bind(Binder& binder, EmbeddingsConfig& c) {
+  auto section = binder.section("embeddings");
+  section.value("provider", c.provider,
+                {.one_of = {"local", "cohere", "openai", "ollama", "mock"},
+                 .help = "who makes vectors of texts"});
+  section.value("model_name", c.model_name, {.help = "empty: the provider's usual one"});
+  section.value("dimension", c.dimension, {.max = 4096, .help = "0: the model's usual one"});
+  section.value("batch_size", c.batch_size, {.min = 1, .max = 2048, .help = "texts in one call"});
+  section.value("timeout_seconds", c.timeout_seconds,
+                {.min = 0.1, .max = 600, .help = "limit of all attempts for one batch"});
+  section.value("max_retries", c.max_retries,
+                {.min = 0, .max = 10, .help = "attempts after the first"});
+  section.value("cache_size", c.cache_size,
+                {.min = 0, .max = 1e7, .help = "vectors of questions that are remembered"});
+  if (c.dimension > 0 && c.dimension < 64)
+    fault(binder, "embeddings.dimension", std::to_string(c.dimension), "must be 0 or 64 to 4096");
+  if (c.provider == "ollama" && (c.model_name.empty() || c.dimension == 0))
+    fault(binder, "embeddings.model_name", c.model_name,
+          "ollama needs the name of a pulled model and its dimension");
 }
 
 void bind(Binder& binder, FeatureStoreConfig& c) {
@@ -355,6 +430,10 @@ void bind(Binder& binder, TaskTable& tasks) {
               {.min = 1, .max = 600'000, .help = "autopilot: limit of the task"});
     row.value("cache_ttl_hours", task.cache_ttl_hours,
               {.min = 1, .max = 8760, .help = "life of the task's cached answers"});
+    row.value("semantic_cache", task.semantic_cache,
+              {.help = "tier 2 may answer the task's questions"});
+    row.value("semantic_threshold", task.semantic_threshold,
+              {.min = 0, .max = 1, .help = "similarity that tier 2 wants; 0: the built-in table"});
   });
 }
 
@@ -575,6 +654,8 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.governance);
   bind(binder, c.security);
   bind(binder, c.batching);
+  bind(binder, c.vector_db);
+  bind(binder, c.embeddings);
   bind(binder, c.feature_store);
   if (c.batching.backend == "redis" && c.batching.enabled && c.redis.url.empty()) {
     fault(binder, "batching.backend", "redis", "needs redis.url (or REDIS_URL)");

@@ -57,6 +57,48 @@ struct Tier1Config {
   std::string normalize = "none";  ///< none: queries match byte for byte (R8)
 };
 
+/// `cache.tier2`: earlier questions that mean the same.
+struct Tier2Config {
+  bool enabled = true;
+  std::int64_t ttl_seconds = 86'400;      ///< where the task has none of its own, 1 to 31536000
+  std::string cost_sensitivity = "high";  ///< high takes hits early; medium, low (spec §3.3)
+  double quality_penalty_weight = 2.0;    ///< of a mismatch against a new answer, 0.1 to 10
+  std::size_t top_k = 5;                  ///< candidates that are looked at, 1 to 50
+  double promotion_threshold = 0.95;  ///< hits this similar go to tier 1 too, 0.5 to 1; 1: none
+  bool contextual = false;            ///< embed questions with a line about task and agent
+  double error_bound = 0.01;  ///< δ: share of questions that may get a wrong answer, 0.0001 to 0.5
+  double audit_share = 0.05;  ///< of hits that ask the model all the same, 0.001 to 1
+  int timeout_ms = 500;       ///< of embedding and search for one lookup, 10 to 30000
+  std::size_t max_entries = 100'000;  ///< in the index of this process, 100 to 10000000
+};
+
+/// `vector_db`: where tier 2 looks for what is alike.
+struct VectorDbConfig {
+  /// local, pinecone, weaviate, qdrant, milvus or postgres (R14: also cache.tier2.vector_db;
+  /// inmemory is local).
+  std::string provider = "local";
+  std::string index_name = "asahi-vectors";
+  std::string api_key_env = "PINECONE_API_KEY";  ///< variable with the key
+  Secret api_key;                                ///< what it held; never in YAML
+  std::string host;  ///< URL (PINECONE_HOST, WEAVIATE_URL); Pinecone: of the index, empty: by name
+  bool namespace_per_tenant = true;
+  std::string region = "us-east-1";  ///< where Pinecone makes an index
+  int timeout_ms = 2'000;            ///< of one operation, 10 to 60000
+};
+
+/// `embeddings`: texts to vectors for tier 2.
+struct EmbeddingsConfig {
+  /// local (no network, no model file), cohere, openai, ollama or mock. Without its vendor's key:
+  /// local, with a warning.
+  std::string provider = "local";
+  std::string model_name;            ///< empty: the provider's usual one
+  std::size_t dimension = 0;         ///< 0: the model's usual one; 64 to 4096
+  std::size_t batch_size = 96;       ///< texts in one call, 1 to 2048
+  double timeout_seconds = 30;       ///< of all attempts for one batch, 0.1 to 600
+  int max_retries = 3;               ///< 0 to 10
+  std::size_t cache_size = 10'000;   ///< vectors of questions that are remembered, 0 to 10000000
+};
+
 /// `cache.tier3`: intermediate results, the steps of composed requests.
 struct Tier3Config {
   bool enabled = true;
@@ -75,6 +117,7 @@ struct CacheConfig {
   std::int64_t cleanup_interval_seconds = 300;  ///< sweep of expired entries, 1 to 86400
   bool cache_nondeterministic = true;           ///< also cache answers of temperature > 0
   Tier1Config tier1;
+  Tier2Config tier2;
   Tier3Config tier3;
 };
 
@@ -175,6 +218,9 @@ struct TaskSettings {
   double quality_threshold = 3.5;  ///< autopilot's floor, 0 to 5
   int latency_budget_ms = 300;     ///< autopilot's limit, 1 to 600000
   int cache_ttl_hours = 24;        ///< life of cached answers, 1 to 8760
+  bool semantic_cache = true;      ///< tier 2 may answer the task's questions
+  /// Similarity that tier 2 wants at least, whatever the cost sensitivity, 0 to 1; 0: spec §3.3.
+  double semantic_threshold = 0;
 
   bool operator==(const TaskSettings&) const = default;
 };
@@ -326,6 +372,8 @@ struct GatewayConfig {
   AppConfig app;
   ApiConfig api;
   CacheConfig cache;
+  VectorDbConfig vector_db;
+  EmbeddingsConfig embeddings;
   RedisConfig redis;
   DatabaseConfig database;
   RoutingConfig routing;

@@ -10,6 +10,7 @@
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
 #include "gateway/batching/redis_buffer.h"
+#include "gateway/cache/semantic_tier.h"
 #include "gateway/events/loader.h"
 #include "gateway/events/past_totals.h"
 #include "gateway/features/enricher.h"
@@ -121,6 +122,7 @@ struct Gateway::Impl {
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<ExactCache> cache;
   std::unique_ptr<StepCache> steps;
+  std::unique_ptr<SemanticTier> semantic;  ///< null: tier 2 is off
   /// Outlives the recorder, whose thread wakes it.
   std::unique_ptr<EventLoader> loader;
   std::unique_ptr<EventRecorder> events;
@@ -165,7 +167,8 @@ struct Gateway::Impl {
             parts.clock,    draining,
             started,        parts.governance_healthy,
             parts.own_keys, *steps,
-            batcher.get(),  enricher.get()};
+            batcher.get(),  enricher.get(),
+            semantic.get(), parts.audit};
   }
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.
@@ -200,7 +203,7 @@ struct Gateway::Impl {
             parts.budgets,
             *registry,
             {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock,
-             &steps->entries()},
+             &steps->entries(), semantic_cache()},
             [this] { return facts(); },
             parts.clock};
   }
@@ -269,6 +272,10 @@ struct Gateway::Impl {
       if (!co_await loop.sleep_for(pause, &stopping)) break;
     }
     --background;
+  }
+
+  SemanticCache* semantic_cache() const {
+    return semantic != nullptr ? semantic->cache.get() : nullptr;
   }
 
   void make_batcher() {
@@ -425,13 +432,31 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
   impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization));
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
+  ASAHI_TRY(impl->semantic, make_semantic_tier({config, *impl->vendors, parts.clients,
+                                                parts.database, parts.clock, parts.loops.at(0)}));
   impl->make_batcher();
   if (auto made = impl->make_enricher(); !made) return std::unexpected(std::move(made.error()));
-  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{
-      config, *impl->registry, *impl->vendors, *impl->dispatcher, *impl->cache, parts.cache,
-      *impl->events, *impl->router, parts.clock, parts.loops, *impl->governor, parts.audit,
-      parts.own_keys, impl->optimiser.get(), impl->counter.get(), impl->batcher.get(),
-      impl->steps.get(), impl->enricher.get(), impl->advisor.get(), &impl->quality_metrics});
+  impl->pipeline = std::make_unique<Pipeline>(Pipeline::Parts{config,
+                                                              *impl->registry,
+                                                              *impl->vendors,
+                                                              *impl->dispatcher,
+                                                              *impl->cache,
+                                                              parts.cache,
+                                                              *impl->events,
+                                                              *impl->router,
+                                                              parts.clock,
+                                                              parts.loops,
+                                                              *impl->governor,
+                                                              parts.audit,
+                                                              parts.own_keys,
+                                                              impl->optimiser.get(),
+                                                              impl->counter.get(),
+                                                              impl->batcher.get(),
+                                                              impl->steps.get(),
+                                                              impl->semantic_cache(),
+                                                              impl->enricher.get(),
+                                                              impl->advisor.get(),
+                                                              &impl->quality_metrics});
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
@@ -472,6 +497,7 @@ void Gateway::add_routes(http::Router& router) {
   const ServiceParts service = impl.service_parts();
   add_service_routes(router, service);
   add_cache_routes(router, service);
+  add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
@@ -493,6 +519,7 @@ void Gateway::start() {
   const GatewayConfig& config = impl.parts.config;
   impl.loader->start();
   if (impl.batcher != nullptr) impl.batcher->start();
+  if (impl.semantic != nullptr) impl.semantic->cache->start();
   // The rules of callers without a credential hold from the first request on, if the database lets
   // them.
   impl.parts.loops.at(0).spawn("rules of an organisation", [&impl]() -> Aw<void> {
@@ -507,6 +534,11 @@ void Gateway::start() {
   if (config.providers.health_poll_seconds > 0 && !impl.vendors->mock()) {
     impl.every("vendor health", std::chrono::seconds(config.providers.health_poll_seconds),
                [&impl]() -> Aw<void> { return impl.vendors->poll(std::chrono::seconds(5)); });
+  }
+  if (impl.semantic != nullptr) {
+    impl.every("thresholds of the semantic cache", std::chrono::seconds(30), [&impl]() -> Aw<void> {
+      return read_thresholds(*impl.semantic, impl.parts.database);
+    });
   }
   if (impl.feature_file != nullptr) {
     impl.every("feature file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
@@ -531,6 +563,13 @@ void Gateway::begin_drain() {
 void Gateway::stop() {
   Impl& impl = *impl_;
   if (impl.batcher != nullptr) impl.batcher->stop();
+  if (impl.semantic != nullptr) {
+    ++impl.background;
+    impl.parts.loops.at(0).spawn("semantic cache", [&impl]() -> Aw<void> {
+      co_await impl.semantic->cache->stop();
+      --impl.background;
+    });
+  }
   impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(6);
   while (impl.background > 0 && std::chrono::steady_clock::now() < give_up) {
@@ -544,12 +583,12 @@ void Gateway::stop() {
 Task<json::object> Gateway::run_retention() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
-  ASAHI_CO_TRY(
-      const RetentionReport report,
-      co_await gateway::run_retention(
-          {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache, impl.parts.audit,
-           impl.files, impl.parts.clock, config.tracking.log_dir, impl.node,
-           config.governance.compliance_default_retention_days, 365, &impl.steps->entries()}));
+  ASAHI_CO_TRY(const RetentionReport report,
+               co_await gateway::run_retention(
+                   {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache,
+                    impl.parts.audit, impl.files, impl.parts.clock, config.tracking.log_dir,
+                    impl.node, config.governance.compliance_default_retention_days, 365,
+                    &impl.steps->entries(), impl.semantic_cache()}));
   co_return report_json(report);
 }
 

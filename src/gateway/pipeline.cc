@@ -43,13 +43,10 @@ bool depends_on_delivery(const json::object& body) {
       [&](std::string_view key) { return body.if_contains(key) != nullptr; });
 }
 
-bool is_all_text(const llm::ChatRequest& request) {
-  return request.tools.empty() && request.format.schema.is_null() &&
-         std::ranges::all_of(request.messages, [](const llm::Message& message) {
-           return std::ranges::all_of(message.parts, [](const llm::Part& part) {
-             return std::holds_alternative<llm::TextPart>(part);
-           });
-         });
+bool is_plain_text(const llm::ChatResponse& response) {
+  return std::ranges::all_of(response.parts, [](const llm::Part& part) {
+    return std::holds_alternative<llm::TextPart>(part);
+  });
 }
 
 bool worth_keeping(const llm::ChatResponse& response) {
@@ -63,6 +60,15 @@ bool worth_keeping(const llm::ChatResponse& response) {
 }
 
 }  // namespace
+
+bool is_all_text(const llm::ChatRequest& request) {
+  return request.tools.empty() && request.format.schema.is_null() &&
+         std::ranges::all_of(request.messages, [](const llm::Message& message) {
+           return std::ranges::all_of(message.parts, [](const llm::Part& part) {
+             return std::holds_alternative<llm::TextPart>(part);
+           });
+         });
+}
 
 Pipeline::Pipeline(Parts parts)
     : parts_(parts),
@@ -219,6 +225,7 @@ void Pipeline::derive(Call& call) {
   if (call.chat.stream && depends_on_delivery(body)) canonical += "+stream";
   if (call.personal) canonical += "+user:" + call.options.user_id;
   call.cache_key = parts_.cache.key(call.org, to_string(call.endpoint->shape), canonical);
+  call.question = semantic_question(call, canonical);
   // What a warning says belongs to this request, and a memo has no place for it.
   call.memorable = !call.chat.stream && call.idempotency_key.empty() &&
                    call.options.organization_id.empty() && call.warnings.empty() &&
@@ -319,7 +326,10 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
       co_return write_cached(context, call, std::move(outcome));
     }
   }
-  // Tier 2 belongs here.
+  if (call->question) {
+    ASAHI_CO_TRY(auto similar, co_await serve_similar(context, call));
+    if (similar) co_return std::move(*similar);
+  }
   // Steps come into the store by being run, here or by another worker.
   const bool steps_may_be_known =
       parts_.steps != nullptr && parts_.steps->enabled() && !call->cache_key.empty() &&
@@ -464,7 +474,10 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
 
 void Pipeline::keep(const Call& call, std::shared_ptr<const Answer> answer) {
   if (call.cache_key.empty() || !worth_keeping(answer->response)) return;
-  const auto ttl = ttl_of(call.task.task_type);
+  const auto ttl = ttl_of(call.task.task_type, parts_.config.cache.tier1.ttl_seconds);
+  if (call.similar != nullptr && is_plain_text(answer->response))
+    parts_.semantic->keep(call.similar, answer,
+                          ttl_of(call.task.task_type, parts_.config.cache.tier2.ttl_seconds));
   net::Loop::current()->spawn(
       "cache write", parts_.cache.put(call.cache_key, std::move(answer), ttl, call.encrypt_stored));
 }
@@ -513,8 +526,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
           NanoUsd{}, cost_of(outcome.answer->response.usage, *report.model) - outcome.cost);
     }
     // What others' texts stood beside is nobody else's answer.
-    const bool mixed =
-        report.shared && report.shared->answered && report.shared->mixed_owners;
+    const bool mixed = report.shared && report.shared->answered && report.shared->mixed_owners;
     if (!screening.flagged() && !mixed) keep(*call, outcome.answer);
     maybe_compare(call, outcome);
     // The call was made and paid for in the name of a client that has left: its event must not be
@@ -558,6 +570,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
 
 http::Response Pipeline::write_reply(http::Context& context, Call& call, Outcome& outcome) {
   outcome.lookup_ms = call.lookup_ms;
+  if (outcome.tier != 1) outcome.similar = similarity_report(call.similar.get());
   outcome.enriched = call.enriched;
   outcome.warnings.insert(outcome.warnings.end(), call.warnings.begin(), call.warnings.end());
   outcome.total_ms = ms_since(context.received);
@@ -601,10 +614,11 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
 
 // ---- accounts
 
-std::chrono::milliseconds Pipeline::ttl_of(const std::string& task_type) const {
+std::chrono::milliseconds Pipeline::ttl_of(const std::string& task_type,
+                                           std::int64_t otherwise_seconds) const {
   const auto row = parts_.config.tasks.find(task_type);
   if (row != parts_.config.tasks.end()) return std::chrono::hours(row->second.cache_ttl_hours);
-  return std::chrono::seconds(parts_.config.cache.tier1.ttl_seconds);
+  return std::chrono::seconds(otherwise_seconds);
 }
 
 void Pipeline::record(Call& call, const Outcome& outcome) {
@@ -630,6 +644,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   event.routing_reason = outcome.routing_reason;
   event.cache_hit = outcome.hit;
   event.cache_tier = outcome.tier;
+  if (outcome.similar != nullptr) event.cache_similarity = outcome.similar->similarity;
   event.input_tokens = outcome.consumed.input;
   event.output_tokens = outcome.consumed.output;
   event.cached_input_tokens = outcome.consumed.cached_input;

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/cache/exact_cache.h"
+#include "base/policy/breaker.h"
 #include "gateway/cache/request_memo.h"
+#include "gateway/cache/semantic_cache.h"
 #include "gateway/cache/single_flight.h"
 #include "gateway/cache/steps/step_cache.h"
 #include "gateway/config.h"
@@ -62,6 +64,7 @@ class Pipeline {
     const llm::TokenCounter* counter = nullptr;  ///< null: tokens are estimated
     Batcher* batcher = nullptr;                  ///< null: every request has a call of its own
     StepCache* steps = nullptr;                  ///< null: no tier 3
+    SemanticCache* semantic = nullptr;           ///< null: no tier 2
     Enricher* enricher = nullptr;                ///< null: no features
     RouteAdvisor* advisor = nullptr;             ///< null: no rules, nothing learned
     QualityMetrics* quality = nullptr;           ///< null: nobody counts
@@ -113,6 +116,14 @@ class Pipeline {
   static Enricher::Request feature_request(const Call& call);
   /// Puts features before the prompt, if there are any.
   Task<void> enrich(Call& call);
+  /// What tier 2 is asked for a call; empty: the call is none for it. `canonical`: as for tier 1.
+  std::optional<SemanticCache::Question> semantic_question(const Call& call,
+                                                           std::string_view canonical) const;
+  /// Tier 2; empty: it has no answer that may serve.
+  Task<std::optional<http::Response>> serve_similar(http::Context& context,
+                                                    std::shared_ptr<Call> call);
+  /// Puts a very similar answer into tier 1, for this wording of the question.
+  void promote(const Call& call);
   struct Composed;
   /// Tier 3; empty: the request is not composed, or its steps do not help.
   Task<std::optional<http::Response>> serve_steps(http::Context& context,
@@ -170,12 +181,14 @@ class Pipeline {
   void record_failure(Call& call, const Error& error, const DispatchReport* report);
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
   Aw<void> keep_reply(const http::Context& context, const Call& call, const std::string& reply);
-  std::chrono::milliseconds ttl_of(const std::string& task_type) const;
+  std::chrono::milliseconds ttl_of(const std::string& task_type,
+                                   std::int64_t otherwise_seconds) const;
   HealthView health(const Call& call, bool heed_polls) const;
 
   Parts parts_;
   Logger logger_{"gateway"};
   BaselineRates baseline_;
+  Breaker semantic_breaker_{{.failures = 3, .open_for = std::chrono::seconds(10)}};
   RoutingMode default_mode_;
   Digest128 memo_key_;
   net::PerLoop<RequestMemo> memos_;

@@ -25,6 +25,11 @@ inline std::string cut(std::string_view text, std::size_t bytes) {
   return std::string(text.substr(0, bytes));
 }
 
+/// Nothing but text, in and out: no tools, media, or demanded structure.
+bool is_all_text(const llm::ChatRequest& request);
+/// What replies tell about a lookup in tier 2; null where it had nothing to look at.
+std::shared_ptr<const SimilarityReport> similarity_report(const SemanticCache::Lookup* lookup);
+
 /// One request's state from its arrival to its event; shared with a stream that outlives the
 /// handler's frame.
 struct Pipeline::Call {
@@ -59,6 +64,8 @@ struct Pipeline::Call {
   RouteAdvice advice;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
+  std::optional<SemanticCache::Question> question;  ///< for tier 2; empty: none
+  std::shared_ptr<const SemanticCache::Lookup> similar;  ///< what it found; null: it was not asked
   std::optional<BatchItem> batch_item;  ///< it may wait for others to share a vendor call
   bool gone = false;        ///< its client left while the vendor call went on for others
   bool memorable = false;   ///< an identical body will always mean the same

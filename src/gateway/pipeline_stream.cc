@@ -29,6 +29,7 @@ http::Response Pipeline::write_cached(http::Context& context, const std::shared_
                                       Outcome outcome) {
   if (!call->chat.stream) return write_reply(context, *call, outcome);
   outcome.lookup_ms = call->lookup_ms;
+  if (outcome.tier != 1) outcome.similar = similarity_report(call->similar.get());
   auto shared = std::make_shared<Outcome>(std::move(outcome));
   return event_stream([this, call, shared](http::BodyWriter& writer) -> Task<void> {
     auto encoder =
@@ -110,6 +111,7 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   outcome.fallback_used = plan->decision.fallback_used || report.fallback;
   outcome.alternatives = plan->decision.alternatives;
   outcome.enriched = call->enriched;
+  outcome.similar = similarity_report(call->similar.get());
   outcome.lookup_ms = call->lookup_ms;
   outcome.routing_ms = call->routing_ms;
   outcome.retries = report.retries;

@@ -38,8 +38,8 @@ constexpr std::array<std::string_view, 27> kNativeFields = {"agent_id",
                                                             "stream",
                                                             "system_prompt",
                                                             "task_id"};
-constexpr std::array<std::string_view, 3> kNativeFieldsMore = {"task_type", "temperature",
-                                                               "user_id"};
+constexpr std::array<std::string_view, 4> kNativeFieldsMore = {"semantic_cache", "task_type",
+                                                               "temperature", "user_id"};
 
 std::string kind_of(const json::value& value) {
   switch (value.kind()) {
@@ -222,27 +222,18 @@ bool strip(std::string& text) {
 }  // namespace
 
 /// All that read_options looks at: what is missing here is not read.
-constexpr auto kOptionFields = std::to_array<std::string_view>({"agent_id",
-                                                                "allow_batching",
-                                                                "allow_fallback",
-                                                                "bypass_cache",
-                                                                "cost_budget",
-                                                                "cost_sensitivity",
-                                                                "document_id",
-                                                                "enrich_with_features",
-                                                                "fallback_models",
-                                                                "latency_budget_ms",
-                                                                "latency_preference",
-                                                                "optimize_tokens",
-                                                                "organization_id",
-                                                                "provider_api_key",
-                                                                "quality_preference",
-                                                                "quality_threshold",
-                                                                "request_id",
-                                                                "routing_mode",
-                                                                "task_id",
-                                                                "task_type",
-                                                                "user_id"});
+constexpr auto kOptionFields =
+    std::to_array<std::string_view>({"agent_id",           "allow_batching",
+                                     "allow_fallback",     "bypass_cache",
+                                     "cost_budget",        "cost_sensitivity",
+                                     "document_id",        "enrich_with_features",
+                                     "fallback_models",    "latency_budget_ms",
+                                     "latency_preference", "optimize_tokens",
+                                     "organization_id",    "provider_api_key",
+                                     "quality_preference", "quality_threshold",
+                                     "request_id",         "routing_mode",
+                                     "semantic_cache",     "task_id",
+                                     "task_type",          "user_id"});
 
 Result<RequestOptions> read_options(const json::object& body, RoutingMode default_mode) {
   RequestOptions options;
@@ -256,13 +247,12 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
   std::optional<std::int64_t> latency_budget;
   std::optional<double> cost_budget;
   std::string api_key;
-  std::string sensitivity;
   bool enrich = false;
   for (auto&& read : {
            read_word(body, "routing_mode", {"autopilot", "guided", "explicit"}, mode),
            read_word(body, "quality_preference", {"low", "medium", "high", "max"}, quality),
            read_word(body, "latency_preference", {"slow", "normal", "fast", "instant"}, latency),
-           read_word(body, "cost_sensitivity", {"high", "medium", "low"}, sensitivity),
+           read_word(body, "cost_sensitivity", {"high", "medium", "low"}, options.cost_sensitivity),
            read_number(body, "quality_threshold", 0, 5, options.quality_threshold),
            read_integer(body, "latency_budget_ms", 50, 30'000, latency_budget),
            read_number(body, "cost_budget", 0, 1e9, cost_budget),
@@ -277,6 +267,7 @@ Result<RequestOptions> read_options(const json::object& body, RoutingMode defaul
            read_flag(body, "allow_fallback", options.allow_fallback),
            read_flag(body, "bypass_cache", options.bypass_cache),
            read_flag(body, "allow_batching", options.allow_batching),
+           read_flag(body, "semantic_cache", options.semantic_cache),
            read_flag(body, "optimize_tokens", options.optimize_tokens),
            read_flag(body, "enrich_with_features", enrich),
        }) {

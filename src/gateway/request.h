@@ -34,6 +34,8 @@ struct RequestOptions {
   bool bypass_cache = false;
   bool optimize_tokens = true;  ///< false: the prompt goes out as it came
   bool allow_batching = true;
+  bool semantic_cache = true;    ///< false: tier 2 neither answers nor learns
+  std::string cost_sensitivity;  ///< high, medium, low: how early tier 2 answers; empty: settings
   std::optional<bool> enrich_with_features;  ///< empty: where the task is one that gains by it
   Secret provider_api_key;
 };

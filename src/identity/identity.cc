@@ -23,7 +23,8 @@ constexpr std::chrono::minutes kSweepEvery{5};
 }  // namespace
 
 std::vector<sql::Migration> core_migrations() {
-  return {keys_migration(), tenants_migration(), users_migration()};
+  return {keys_migration(), tenants_migration(), users_migration(),
+          keys_semantic_cache_migration()};
 }
 
 struct Identity::Impl {

@@ -50,6 +50,7 @@ struct Principal final : http::Caller {
 
   // Limits of this very key; empty: none of its own.
   std::vector<std::string> allowed_models;  ///< empty: all that the organisation's policy allows
+  bool semantic_cache = true;               ///< answers of like questions may serve
   std::optional<std::int64_t> requests_per_minute;
   std::optional<std::int64_t> tokens_per_minute;
 

@@ -45,6 +45,7 @@ constexpr auto kKnownMembers = std::to_array<std::string_view>({"allow_batching"
                                                                 "request_id",
                                                                 "routing_mode",
                                                                 "safety_identifier",
+                                                                "semantic_cache",
                                                                 "session_id",
                                                                 "store",
                                                                 "stream",

@@ -9,7 +9,7 @@ namespace {
 
 /// Members that leave the answer as it is: how it is delivered, who asked, how long it may take,
 /// what it may cost.
-constexpr std::array<std::string_view, 26> kNotPartOfTheAnswer = {"allow_batching",
+constexpr std::array<std::string_view, 27> kNotPartOfTheAnswer = {"allow_batching",
                                                                   "allow_fallback",
                                                                   "asahi",
                                                                   "bypass_cache",
@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 26> kNotPartOfTheAnswer = {"allow_batchin
                                                                   "provider_api_key",
                                                                   "request_id",
                                                                   "safety_identifier",
+                                                                  "semantic_cache",
                                                                   "service_tier",
                                                                   "session_id",
                                                                   "store",

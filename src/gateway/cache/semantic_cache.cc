@@ -23,7 +23,6 @@ using std::chrono::milliseconds;
 constexpr std::int64_t kOverlap = 200;
 constexpr std::size_t kPage = 500;
 constexpr std::size_t kLearnedAtOnce = 500;
-constexpr std::string_view kContextField = "context";
 
 std::int64_t unix_ms(Clock::Time time) {
   return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();

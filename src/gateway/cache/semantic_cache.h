@@ -36,6 +36,9 @@ namespace asahi::gateway {
 /// them. Whatever fails is a miss and a warning, never a failed request. Callable from any loop.
 class SemanticCache {
  public:
+  /// Field of the index that says in which context a question was asked.
+  static constexpr std::string_view kContextField = "context";
+
   struct Options {
     std::size_t top_k = 5;
     /// Longer questions are not looked up: the verifier sees their beginning only.

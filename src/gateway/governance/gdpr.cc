@@ -199,11 +199,20 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
   static_cast<void>(recorded);
   ASAHI_CO_TRY(auto calls, co_await calls_of(parts.database, org_id, user_id));
   if (!calls.empty()) {
-    ASAHI_CO_TRY(report.cache_entries,
+    if (parts.semantic != nullptr) {
+      ASAHI_CO_TRY(
+          report.cache_entries,
+          co_await erase_similar(*parts.semantic, org_id, [calls](const semantic::EntryRow& row) {
+            const auto answer = parse_answer(row.answer);
+            return !answer || made_by(calls, *answer);
+          }));
+    }
+    ASAHI_CO_TRY(const std::int64_t exact,
                  co_await erase_answers(parts.cache, parts.store, org_id,
                                         [calls = std::move(calls)](const Answer& answer) {
                                           return made_by(calls, answer);
                                         }));
+    report.cache_entries += exact;
     // A step's answer cost a part of its call, by which it cannot be found: all of them go.
     if (parts.steps != nullptr) {
       ASAHI_CO_TRY(const ExactCache::Removed removed, co_await parts.steps->clear(org_id));

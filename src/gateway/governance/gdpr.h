@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/task.h"
 #include "gateway/cache/exact_cache.h"
+#include "gateway/cache/semantic_cache.h"
 #include "identity/audit/audit.h"
 #include "net/http/message.h"
 #include "storage/cache/store.h"
@@ -36,7 +37,8 @@ struct GdprParts {
   identity::AuditLog& audit;
   Accounts& accounts;
   const Clock& clock;
-  ExactCache* steps = nullptr;  ///< tier 3; null: there is none
+  ExactCache* steps = nullptr;        ///< tier 3; null: there is none
+  SemanticCache* semantic = nullptr;  ///< tier 2; null: there is none
 };
 
 /// Writes one JSON object with everything that is kept about a user: account, api_keys (without

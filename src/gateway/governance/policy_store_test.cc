@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "gateway/governance/migrations.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
 #include "storage/sql/testing/test_database.h"
@@ -12,6 +11,9 @@ namespace {
 
 using sql::testing::Engine;
 
+/// The newest migration that is about policies: tests take it back.
+constexpr int kLast = 111;
+
 class PolicyStoreTest : public ::testing::TestWithParam<Engine> {
  protected:
   void SetUp() override {
@@ -20,6 +22,7 @@ class PolicyStoreTest : public ::testing::TestWithParam<Engine> {
     engine_ = std::move(*engine);
     database_ = *sql::open_database(engine_->options());
     std::vector<sql::Migration> steps = migrations();
+    std::erase_if(steps, [](const sql::Migration& step) { return step.version > kLast; });
     migrator_ = std::make_unique<sql::Migrator>(*database_, std::move(steps));
     const auto done = migrator_->upgrade();
     ASSERT_TRUE(done) << done.error().message;

@@ -97,6 +97,14 @@ Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string or
                                         }));
     done.cache_entries += steps;
   }
+  if (parts.semantic != nullptr) {
+    ASAHI_CO_TRY(const std::int64_t similar,
+                 co_await erase_similar(*parts.semantic, org,
+                                        [cutoff = done.cutoff](const semantic::EntryRow& row) {
+                                          return row.created < cutoff;
+                                        }));
+    done.cache_entries += similar;
+  }
   const auto audit_cutoff =
       parts.clock.now() - std::chrono::days(std::max(days, parts.least_audit_days));
   ASAHI_CO_TRY(done.audit_entries, co_await parts.audit.trim(org, audit_cutoff));
@@ -203,6 +211,29 @@ Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::st
         keys->begin() + static_cast<std::ptrdiff_t>(std::min(at + kAtATime, keys->size()));
     ASAHI_CO_TRY(const std::uint64_t count, co_await store.erase({begin, end}));
     erased += static_cast<std::int64_t>(count);
+  }
+  co_return erased;
+}
+
+Task<std::int64_t> erase_similar(SemanticCache& cache, std::string org,
+                                 std::function<bool(const semantic::EntryRow&)> gone) {
+  constexpr std::size_t kPageOfAnswers = 100;
+  std::vector<std::string> ids;
+  for (std::string last;;) {
+    ASAHI_CO_TRY(const auto rows, co_await cache.rows().list(org, last, kPageOfAnswers));
+    for (const semantic::EntryRow& row : rows) {
+      if (gone(row)) ids.push_back(row.id);
+    }
+    if (rows.size() < kPageOfAnswers) break;
+    last = rows.back().id;
+  }
+  std::int64_t erased = 0;
+  for (std::size_t at = 0; at < ids.size(); at += kPageOfAnswers) {
+    const std::size_t end = std::min(at + kPageOfAnswers, ids.size());
+    std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                                  ids.begin() + static_cast<std::ptrdiff_t>(end));
+    ASAHI_CO_TRY(const std::int64_t count, co_await cache.erase(org, std::move(some)));
+    erased += count;
   }
   co_return erased;
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/task.h"
 #include "gateway/cache/exact_cache.h"
+#include "gateway/cache/semantic_cache.h"
 #include "gateway/governance/policy_store.h"
 #include "identity/audit/audit.h"
 #include "storage/cache/store.h"
@@ -31,7 +32,8 @@ struct RetentionParts {
   std::string node_id;  ///< whose files those are (event_log_positions)
   int default_days = 365;
   int least_audit_days = 365;   ///< audit entries are kept at least this long
-  ExactCache* steps = nullptr;  ///< tier 3; null: there is none
+  ExactCache* steps = nullptr;        ///< tier 3; null: there is none
+  SemanticCache* semantic = nullptr;  ///< tier 2; null: there is none
 };
 
 /// What one run deleted.
@@ -75,5 +77,8 @@ Task<std::int64_t> delete_events(sql::Database& database, std::string where,
 /// Erases cached answers of one organisation for which `gone` holds; returns how many.
 Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::string org,
                                  std::function<bool(const Answer&)> gone);
+/// The same of tier 2.
+Task<std::int64_t> erase_similar(SemanticCache& cache, std::string org,
+                                 std::function<bool(const semantic::EntryRow&)> gone);
 
 }  // namespace asahi::gateway

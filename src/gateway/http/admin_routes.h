@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/cache/exact_cache.h"
+#include "gateway/cache/semantic_tier.h"
 #include "gateway/cache/steps/step_cache.h"
 #include "gateway/config.h"
 #include "gateway/dispatch/dispatcher.h"
@@ -15,6 +16,7 @@
 #include "gateway/events/totals.h"
 #include "gateway/features/enricher.h"
 #include "gateway/routing/model_registry.h"
+#include "identity/audit/audit.h"
 #include "net/http/router.h"
 #include "storage/sql/database.h"
 
@@ -38,8 +40,10 @@ struct ServiceParts {
   std::function<bool()> governance_healthy;  ///< may be null
   identity::OwnKeys* own_keys;               ///< may be null
   StepCache& steps;
-  Batcher* batcher;    ///< null: batching is off
-  Enricher* enricher;  ///< null: there are no features
+  Batcher* batcher;        ///< null: batching is off
+  Enricher* enricher;      ///< null: there are no features
+  SemanticTier* semantic;  ///< null: tier 2 is off
+  identity::AuditLog& audit;
 };
 
 /// GET /metrics (JSON or Prometheus text, R3), GET /models, GET /v1/models[/{id}], /health*,
@@ -48,6 +52,9 @@ void add_service_routes(http::Router& router, ServiceParts parts);
 /// DELETE /cache, /cache/clear, /cache/expired, GET /cache/export, /cache/entries, /cache/stats
 /// (spec §2.5), DELETE /cache/steps (GW-046).
 void add_cache_routes(http::Router& router, ServiceParts parts);
+/// POST /cache/warm, /cache/invalidate, /cache/entries/{id}/report, DELETE /cache/entries/{id},
+/// GET and PUT /cache/thresholds (GW-022, GW-041).
+void add_semantic_routes(http::Router& router, const ServiceParts& parts);
 /// GET /openapi.json, /docs, /redoc.
 void add_docs_routes(http::Router& router);
 /// The dashboard: / and its assets. It keeps its pages behind '#', so that they never stand in the

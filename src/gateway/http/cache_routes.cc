@@ -13,9 +13,9 @@ const std::string& org_of(const http::Context& context) {
   return identity::principal_of(context).org_id;
 }
 
-std::string removed_body(std::uint64_t tier_1, std::uint64_t tier_3) {
-  return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":0,"tier_3":{}}},"total":{}}})", tier_1,
-                     tier_3, tier_1 + tier_3);
+std::string removed_body(std::uint64_t tier_1, std::uint64_t tier_2, std::uint64_t tier_3) {
+  return fmt::format(R"({{"removed":{{"tier_1":{},"tier_2":{},"tier_3":{}}},"total":{}}})", tier_1,
+                     tier_2, tier_3, tier_1 + tier_2 + tier_3);
 }
 
 /// `tier` of the query: empty, 1, 2 or 3.
@@ -57,13 +57,46 @@ json::object entry_json(int tier, const cache::Entry& entry, const Answer& answe
   return out;
 }
 
+json::object row_json(const semantic::EntryRow& row, Clock::Time now, bool with_response) {
+  const auto answer = parse_answer(row.answer);
+  json::object out{{"tier", 2},
+                   {"key", row.id},
+                   {"query", row.query},
+                   {"model", answer ? answer->model : ""},
+                   {"cost", answer ? shown_dollars(answer->cost) : shown_dollars({})},
+                   {"task_type", row.task},
+                   {"created_at", format_rfc3339(row.created)},
+                   {"expires_at", format_rfc3339(row.expires)},
+                   {"hits", row.hits},
+                   {"size_bytes", row.answer.size()},
+                   {"ttl_seconds_left",
+                    std::chrono::duration_cast<std::chrono::seconds>(row.expires - now).count()}};
+  if (with_response && answer) out["response"] = answer->response.text();
+  return out;
+}
+
+json::value semantic_json(const ServiceParts& parts, const std::string& org,
+                          const OrgTotals& totals) {
+  if (parts.semantic == nullptr) return nullptr;
+  const SemanticCache::Stats stats = parts.semantic->cache->stats(org);
+  return {{"hits", totals.hits_by_tier[2]},
+          {"entries", stats.entries},
+          {"questions", stats.questions},
+          {"estimated_wrong", stats.estimated_wrong},
+          {"error_bound", parts.config.cache.tier2.error_bound},
+          {"checked", stats.explorations},
+          {"dropped", stats.dropped},
+          {"embedder", parts.semantic->embedder->traits().tag},
+          {"index", parts.semantic->index.index->backend()}};
+}
+
 }  // namespace
 
 void add_cache_routes(http::Router& router, ServiceParts parts) {
   const http::Handler clear = [parts](http::Context& context) -> Aw<http::Response> {
     auto tier = tier_param(context);
     if (!tier) co_return native_error(tier.error(), context);
-    std::uint64_t tier_1 = 0, tier_3 = 0;
+    std::uint64_t tier_1 = 0, tier_2 = 0, tier_3 = 0;
     if (!*tier || **tier == 1) {
       auto removed = co_await parts.cache.clear(org_of(context));
       if (!removed) co_return native_error(removed.error(), context);
@@ -74,7 +107,12 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
       if (!removed) co_return native_error(removed.error(), context);
       tier_3 = removed->tier_1;
     }
-    co_return http::Response::json(200, removed_body(tier_1, tier_3));
+    if (parts.semantic != nullptr && (!*tier || **tier == 2)) {
+      auto removed = co_await parts.semantic->cache->clear(org_of(context));
+      if (!removed) co_return native_error(removed.error(), context);
+      tier_2 = static_cast<std::uint64_t>(*removed);
+    }
+    co_return http::Response::json(200, removed_body(tier_1, tier_2, tier_3));
   };
   add_both(router, http::Method::kDelete, "/cache/clear", "manage_policy", clear);
   add_both(router, http::Method::kDelete, "/cache", "manage_policy", clear);
@@ -82,8 +120,14 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
            [parts](http::Context& context) -> Aw<http::Response> {
              auto removed = co_await parts.cache.clear_expired();
              if (!removed) co_return native_error(removed.error(), context);
-             // One sweep of the stores that the tiers share.
-             co_return http::Response::json(200, removed_body(removed->tier_1, 0));
+             std::uint64_t tier_2 = 0;
+             if (parts.semantic != nullptr) {
+               auto similar = co_await parts.semantic->cache->clear_expired(org_of(context));
+               if (!similar) co_return native_error(similar.error(), context);
+               tier_2 = static_cast<std::uint64_t>(*similar);
+             }
+             // Tiers 1 and 3 share stores: one sweep.
+             co_return http::Response::json(200, removed_body(removed->tier_1, tier_2, 0));
            });
   add_both(router, http::Method::kDelete, "/cache/steps", "manage_policy",
            [parts](http::Context& context) -> Aw<http::Response> {
@@ -101,7 +145,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                removed = co_await parts.steps.forget_key(org_of(context), *key);
              }
              if (!removed) co_return native_error(removed.error(), context);
-             co_return http::Response::json(200, removed_body(0, *removed));
+             co_return http::Response::json(200, removed_body(0, 0, *removed));
            });
   add_both(router, http::Method::kGet, "/cache/stats", "manage_policy",
            [parts](http::Context& context) -> Aw<http::Response> {
@@ -118,6 +162,7 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                      {"bytes", stats->bytes},
                      {"evictions", stats->evictions},
                      {"exact", {{"hits", hits}, {"misses", totals.lookups - hits}}},
+                     {"semantic", semantic_json(parts, org_of(context), totals)},
                      {"steps",
                       {{"hits", totals.hits_by_tier[3]},
                        {"step_hits", parts.steps.stats().step_hits},
@@ -147,6 +192,13 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                  return entries.size() < *limit;
                });
                if (!listed) co_return native_error(listed.error(), context);
+             }
+             if (parts.semantic != nullptr && (!*tier || **tier == 2) && entries.size() < *limit) {
+               auto rows = co_await parts.semantic->cache->rows().list(org_of(context), "",
+                                                                       *limit - entries.size());
+               if (!rows) co_return native_error(rows.error(), context);
+               for (const semantic::EntryRow& row : *rows)
+                 entries.push_back(row_json(row, parts.clock.now(), false));
              }
              const std::size_t count = entries.size();
              co_return http::Response::json(
@@ -182,6 +234,19 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                        return true;
                      });
                  if (!listed) co_return std::unexpected(std::move(listed.error()));
+               }
+               for (std::string last; parts.semantic != nullptr;) {
+                 constexpr std::size_t kPage = 100;
+                 ASAHI_CO_TRY(const auto rows,
+                              co_await parts.semantic->cache->rows().list(org, last, kPage));
+                 for (const semantic::EntryRow& row : rows) {
+                   if (!lines && count > 0) chunk += ',';
+                   chunk += write_json(row_json(row, parts.clock.now(), with_response));
+                   if (lines) chunk += '\n';
+                   ++count;
+                 }
+                 if (rows.size() < kPage) break;
+                 last = rows.back().id;
                }
                if (!lines) chunk += fmt::format("],\"count\":{}}}", count);
                constexpr std::size_t kPiece = 256 * 1024;

@@ -90,6 +90,18 @@ void append_steps(std::string& out, const Outcome& outcome) {
   out += ']';
 }
 
+/// Members of a cache object, each after a comma; nothing where tier 2 found nothing near.
+void append_similarity(std::string& out, const SimilarityReport* report) {
+  if (report == nullptr) return;
+  fmt::format_to(std::back_inserter(out), ",\"threshold\":{:.4f},\"expected_error\":{:.4f}",
+                 report->threshold, report->error);
+  append_member(out, "verdict", report->verdict);
+  append_member(out, "reason", report->reason);
+  append_member(out, "entry_id", report->entry_id);
+  out += ",\"checked\":";
+  out += word(report->checked);
+}
+
 class NativeStreamEncoder final : public llm::StreamEncoder {
  public:
   void encode(const llm::StreamEvent& event, std::string& out) override {
@@ -136,6 +148,17 @@ std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
   append_member(out, "provider", outcome.answer->provider);
   out += ",\"fallback_used\":";
   out += word(outcome.fallback_used);
+  if (outcome.hit && outcome.similar != nullptr) {
+    fmt::format_to(std::back_inserter(out), ",\"cache\":{{\"similarity\":{:.4f}",
+                   outcome.similar->similarity);
+    append_member(out, "cached_query", outcome.similar->matched_query);
+    append_similarity(out, outcome.similar.get());
+    out += '}';
+  } else if (outcome.hit && !outcome.answer->entry_id.empty()) {
+    out += ",\"cache\":{\"entry_id\":";
+    append_json_string(out, outcome.answer->entry_id);
+    out += '}';
+  }
   append_trimming(out, outcome);
   append_steps(out, outcome);
   if (outcome.batch_size > 0) {
@@ -191,12 +214,20 @@ std::string native_body(const Outcome& outcome, std::string_view request_id,
       percent_saved(outcome.baseline, outcome.cost), shown_ms(outcome.total_ms),
       shown_ms(outcome.lookup_ms), shown_ms(outcome.routing_ms), shown_ms(outcome.vendor_ms),
       shown_ms(outcome.post_ms), shown_ms(outcome.total_ms), outcome.hit, outcome.tier, outcome.hit,
-      outcome.tier, outcome.hit ? "1.0" : "null");
-  if (outcome.hit) {
+      outcome.tier,
+      outcome.similar != nullptr ? fmt::format("{:.4f}", outcome.similar->similarity)
+      : outcome.hit              ? "1.0"
+                                 : "null");
+  if (outcome.similar != nullptr && !outcome.similar->matched_query.empty()) {
+    append_json_string(out, outcome.similar->matched_query);
+  } else if (outcome.hit) {
     append_json_string(out, answer.query);
   } else {
     out += "null";
   }
+  append_similarity(out, outcome.similar.get());
+  if (outcome.hit && outcome.similar == nullptr && !answer.entry_id.empty())
+    append_member(out, "entry_id", answer.entry_id);
   append_steps(out, outcome);
   out += "},\"optimization_techniques\":";
   out += techniques(outcome);

@@ -20,6 +20,17 @@ struct StepReport {
   bool cached = false;
 };
 
+/// What tier 2 found nearest, and what it made of it.
+struct SimilarityReport {
+  double similarity = 0, threshold = 0;  ///< 0 to 1
+  double error = 1;                      ///< pessimistic chance that the answer is wrong
+  std::string verdict;                   ///< of the verifier: "same", "number", "negation" …
+  std::string reason;                    ///< for people
+  std::string matched_query;
+  std::string entry_id;
+  bool checked = false;  ///< the model was asked to check a cached answer
+};
+
 /// How a request was answered: everything that replies, events and metrics tell about it.
 struct Outcome {
   std::shared_ptr<const Answer> answer;
@@ -39,7 +50,8 @@ struct Outcome {
   NanoUsd batching_savings;    ///< against a call of its own, on the same model
   double lookup_ms = 0, routing_ms = 0, vendor_ms = 0, post_ms = 0, total_ms = 0;
   int retries = 0;
-  bool enriched = false;          ///< features stood before the prompt
+  bool enriched = false;                            ///< features stood before the prompt
+  std::shared_ptr<const SimilarityReport> similar;  ///< null: tier 2 had nothing near
   std::vector<StepReport> steps;  ///< of a composed request; empty: it was asked as a whole
   std::vector<std::string> warnings;
   std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt went out as it came

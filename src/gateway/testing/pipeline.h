@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/batching/memory_buffer.h"
+#include "gateway/cache/semantic_tier.h"
 #include "gateway/events/totals.h"
 #include "gateway/http/errors.h"
 #include "gateway/metrics.h"
@@ -96,12 +97,19 @@ class PipelineTest : public ::testing::Test {
                                      testing_models::model("best", "west", 4.8, 800, 0.020)}));
     config_.routing.fallback_model = "best";
     config_.app.mock = true;
+    config_.cache.tier2.enabled = false;
     auto vendor_set = VendorSet::make({.vendors = {}, .mock = true}, clients_, clock_);
     EXPECT_TRUE(vendor_set);
     vendor_set_ = std::move(*vendor_set);
   }
   ~PipelineTest() override {
     if (batcher_ != nullptr) batcher_->stop();
+    if (semantic_ != nullptr) {
+      (void)loops_.wait_for([this]() -> Aw<bool> {
+        co_await semantic_->cache->stop();
+        co_return true;
+      });
+    }
     loops_.pool().stop();
   }
 
@@ -169,11 +177,22 @@ class PipelineTest : public ::testing::Test {
     StepCache::Options steps{.store = cache};
     steps.store.enabled = tier3_;
     steps_ = std::make_unique<StepCache>(steps, store_, store_, clock_);
-    pipeline_ = std::make_unique<Pipeline>(
-        Pipeline::Parts{config_, *registry_, *vendor_set_, *dispatcher_, *cache_, store_,
-                        *recorder_, *router_, clock_, loops_.pool(), *governor_, borrowed_.audit,
-                        nullptr, optimiser_.get(), &counter_, batcher_.get(), steps_.get(), enricher_.get(), advisor_.get(), &quality_});
+    auto tier =
+        make_semantic_tier({config_, *vendor_set_, clients_, *database_, clock_, loops_.loop()});
+    EXPECT_TRUE(tier);
+    semantic_ = std::move(*tier);
+    if (semantic_ != nullptr) semantic_->cache->start();
+    pipeline_ = std::make_unique<Pipeline>(Pipeline::Parts{
+        config_,        *registry_,      *vendor_set_, *dispatcher_,     *cache_,
+        store_,         *recorder_,      *router_,     clock_,           loops_.pool(),
+        *governor_,     borrowed_.audit, nullptr,      optimiser_.get(), &counter_,
+        batcher_.get(), steps_.get(),    semantic(),   enricher_.get(),  advisor_.get(),
+        &quality_});
     return *pipeline_;
+  }
+
+  SemanticCache* semantic() const {
+    return semantic_ != nullptr ? semantic_->cache.get() : nullptr;
   }
 
   struct Ask {
@@ -261,9 +280,10 @@ class PipelineTest : public ::testing::Test {
   Installation installation_;     ///< before the first call
   identity::Live<KeyRing> ring_;  ///< of encryption at rest; none yet
   Borrowed borrowed_{clock_};
-  bool tier3_ = false;                  ///< before the first call
-  std::unique_ptr<Enricher> enricher_;  ///< the same; null: no features
-  std::unique_ptr<Batcher> batcher_;    ///< with config_.batching.enabled
+  bool tier3_ = false;                      ///< before the first call
+  std::unique_ptr<Enricher> enricher_;      ///< the same; null: no features
+  std::unique_ptr<Batcher> batcher_;        ///< with config_.batching.enabled
+  std::unique_ptr<SemanticTier> semantic_;  ///< with config_.cache.tier2.enabled
   Totals totals_;
   telemetry::Registry telemetry_;
   EventMetrics metrics_{telemetry_};

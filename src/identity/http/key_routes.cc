@@ -17,6 +17,7 @@ json::object key_json(const ApiKey& key, Clock::Time now) {
           {"allowed_models", list_of(key.allowed_models)},
           {"rate_limit_per_minute", number(key.requests_per_minute)},
           {"tokens_per_minute", number(key.tokens_per_minute)},
+          {"semantic_cache", key.semantic_cache},
           {"status", key.status(now)},
           {"revoked", key.revoked},
           {"created_at", format_rfc3339(key.created_at)},
@@ -59,6 +60,8 @@ Task<http::Response> create_key(const RouteParts& parts, http::Context& context)
   ASAHI_CO_TRY(wanted.allowed_models, fields.texts("allowed_models", 200));
   ASAHI_CO_TRY(wanted.requests_per_minute, fields.integer("rate_limit_per_minute"));
   ASAHI_CO_TRY(wanted.tokens_per_minute, fields.integer("tokens_per_minute"));
+  ASAHI_CO_TRY(const auto semantic_cache, fields.boolean("semantic_cache"));
+  wanted.semantic_cache = semantic_cache.value_or(true);
   ASAHI_CO_TRY(const auto days, fields.integer("expires_in_days"));
   // Out of the range of int is out of the range of days too.
   if (days)

@@ -31,7 +31,7 @@ constexpr std::string_view kColumns =
     "k.key_prefix, k.key_hash, k.org_id, k.user_id, k.name, k.scopes, k.allowed_models, "
     "k.created_at, k.expires_at, "
     "k.valid_until, k.last_used_at, k.revoked, k.rotated_from, k.rate_limit_per_minute, "
-    "k.tokens_per_minute";
+    "k.tokens_per_minute, k.semantic_cache";
 
 std::unexpected<Error> refused() {
   return fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused));
@@ -57,6 +57,7 @@ Result<ApiKey> read_key(const sql::Rows& rows, std::size_t row) {
   key.rotated_from = rows.text(row, "rotated_from");
   key.requests_per_minute = read_integer_or_null(rows, row, "rate_limit_per_minute");
   key.tokens_per_minute = read_integer_or_null(rows, row, "tokens_per_minute");
+  key.semantic_cache = rows.boolean(row, "semantic_cache");
   return key;
 }
 
@@ -110,6 +111,7 @@ class SqlApiKeys final : public ApiKeys {
     key.allowed_models = std::move(wanted.allowed_models);
     key.requests_per_minute = wanted.requests_per_minute;
     key.tokens_per_minute = wanted.tokens_per_minute;
+    key.semantic_cache = wanted.semantic_cache;
     const int days = wanted.expires_in_days.value_or(options_.expiry_days);
     if (auto ok = check(key, days); !ok) co_return std::unexpected(std::move(ok.error()));
     key.created_at = clock_.now();
@@ -319,13 +321,13 @@ class SqlApiKeys final : public ApiKeys {
     return {
         "INSERT INTO api_keys (key_prefix, key_hash, user_id, org_id, scopes, expires_at, "
         "created_at, name, "
-        "rotated_from, rate_limit_per_minute, allowed_models, tokens_per_minute) VALUES (?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, "
-        "?, ?, ?) ON CONFLICT (key_prefix) DO NOTHING",
+        "rotated_from, rate_limit_per_minute, allowed_models, tokens_per_minute, semantic_cache) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key_prefix) DO NOTHING",
         {key.prefix, hash(issued.value.reveal()), key.user_id, key.org_id, list_json(key.scopes),
          format_rfc3339(key.expires_at), format_rfc3339(key.created_at), text_or_null(key.name),
          text_or_null(key.rotated_from), value_or_null(key.requests_per_minute),
-         list_json(key.allowed_models), value_or_null(key.tokens_per_minute)}};
+         list_json(key.allowed_models), value_or_null(key.tokens_per_minute),
+         std::int64_t{key.semantic_cache ? 1 : 0}}};
   }
 
   static sql::Statement selection(const std::string& org_id, const std::string& prefix) {
@@ -395,6 +397,7 @@ class SqlApiKeys final : public ApiKeys {
     principal.allowed_models = std::move(key.allowed_models);
     principal.requests_per_minute = key.requests_per_minute;
     principal.tokens_per_minute = key.tokens_per_minute;
+    principal.semantic_cache = key.semantic_cache;
     const bool registered = !rows.is_null(0, "tenant");
     principal.org_active = !registered || rows.boolean(0, "active");
     principal.plan =

@@ -30,6 +30,7 @@ struct ApiKey {
   bool revoked = false;
   std::string rotated_from;  ///< prefix of its predecessor
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
+  bool semantic_cache = true;  ///< answers of like questions may serve its questions
 
   /// "active", "rotated" (valid until the overlap ends), "expired" or "revoked".
   std::string_view status(Clock::Time now) const;
@@ -40,6 +41,7 @@ struct NewApiKey {
   std::vector<std::string> scopes, allowed_models;
   std::optional<int> expires_in_days;  ///< 1 to 3650; empty: the default of the options
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
+  bool semantic_cache = true;
 };
 
 struct IssuedApiKey {

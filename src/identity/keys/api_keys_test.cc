@@ -311,11 +311,11 @@ TEST(Migrations, GoUpAndDownAndUp) {
     all.push_back(testing::api_keys_table());
     sql::Migrator migrator(**database, all);
     ASSERT_TRUE(migrator.upgrade());
-    const auto down = migrator.downgrade(3);
+    const auto down = migrator.downgrade(4);
     ASSERT_TRUE(down) << down.error().message;
     const auto up = migrator.upgrade();
     ASSERT_TRUE(up) << up.error().message;
-    EXPECT_EQ(*up, (std::vector<int>{200, 201, 202}));
+    EXPECT_EQ(*up, (std::vector<int>{200, 201, 202, 203}));
   }
 }
 

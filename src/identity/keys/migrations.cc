@@ -15,4 +15,15 @@ sql::Migration keys_migration() {
                                "ALTER TABLE api_keys DROP COLUMN tokens_per_minute;"}};
 }
 
+sql::Migration keys_semantic_cache_migration() {
+  constexpr std::string_view kDown = "ALTER TABLE api_keys DROP COLUMN semantic_cache;";
+  return {
+      .version = 203,
+      .name = "identity_api_keys_semantic_cache",
+      .up = {.sqlite = "ALTER TABLE api_keys ADD COLUMN semantic_cache INTEGER NOT NULL DEFAULT 1;",
+             .postgres =
+                 "ALTER TABLE api_keys ADD COLUMN semantic_cache BOOLEAN NOT NULL DEFAULT true;"},
+      .down = {kDown, kDown}};
+}
+
 }  // namespace asahi::identity

@@ -78,6 +78,7 @@ Result<Secret> AccessTokens::issue(AccessClaims claims) const {
     if (!claims.allowed_models.empty()) body["allowed_models"] = list_of(claims.allowed_models);
     if (claims.requests_per_minute) body["rpm"] = *claims.requests_per_minute;
     if (claims.tokens_per_minute) body["tpm"] = *claims.tokens_per_minute;
+    if (!claims.semantic_cache) body["semantic_cache"] = 0;
   }
   std::string token = sign_jwt(keys_.signer(), body);
   if (token.size() > kMaxJwtBytes) {
@@ -106,6 +107,7 @@ JwtResult<AccessClaims> AccessTokens::verify(std::string_view token) const {
   claims.allowed_models = reader.texts("allowed_models");
   claims.requests_per_minute = reader.number("rpm");
   claims.tokens_per_minute = reader.number("tpm");
+  claims.semantic_cache = reader.number("semantic_cache").value_or(1) != 0;
   // No scopes would mean "everything" for keys of old (see scopes_to_permissions): a token always
   // names them.
   if (!reader.good() || claims.org_id.empty() || claims.scopes.empty() ||

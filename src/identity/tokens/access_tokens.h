@@ -29,6 +29,7 @@ struct AccessClaims {
   std::string key_prefix;
   std::string key_user;  ///< user id of the key
   std::vector<std::string> allowed_models;
+  bool semantic_cache = true;
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
 
   std::string id;            ///< `jti`; set by `issue`

@@ -108,6 +108,7 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_own(std::string token)
     principal->allowed_models = std::move(claims->allowed_models);
     principal->requests_per_minute = claims->requests_per_minute;
     principal->tokens_per_minute = claims->tokens_per_minute;
+    principal->semantic_cache = claims->semantic_cache;
   } else {
     const auto user = co_await parts_.users.get(claims->org_id, claims->subject);
     if (!user && user.error().code != Errc::kNotFound) co_return std::unexpected(user.error());

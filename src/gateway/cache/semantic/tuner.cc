@@ -115,6 +115,13 @@ void ThresholdTuner::clean_near_miss(std::string_view task, Sensitivity sensitiv
   }
 }
 
+std::vector<std::string> ThresholdTuner::tasks() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [task, row] : rows_) names.push_back(task);
+  return names;
+}
+
 std::string ThresholdTuner::encode() const {
   const std::scoped_lock lock(mutex_);
   json::object out;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -28,6 +29,9 @@ class ThresholdTuner {
   /// An unknown task gets a copy of the default row first. Errors: invalid_argument outside [0, 1]
   /// and beyond 64 tasks.
   Result<void> set(std::string_view task, Sensitivity sensitivity, double threshold);
+
+  /// Those with a row of their own.
+  std::vector<std::string> tasks() const;
 
   /// A user reported a wrong hit: + 0.01; 50 clean near misses: − 0.005; never more than 0.05 away
   /// from what was set.
