@@ -382,6 +382,117 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/cache/entries": paths["/cache/entries"];
+    "/cache/entries/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a cached answer was wrong
+         * @description Of tier 2; `cache.entry_id` of the reply names the entry. It serves nobody any more, nor do copies of it in tier 1, and
+         *     questions like it are trusted less.
+         */
+        post: operations["reportCacheEntry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/entries/{id}/report": paths["/cache/entries/{id}/report"];
+    "/cache/entries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete one entry of tier 2
+         * @description With its copies in tier 1.
+         */
+        delete: operations["deleteCacheEntry"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/entries/{id}": paths["/cache/entries/{id}"];
+    "/cache/invalidate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove entries by their question
+         * @description In all tiers. What was removed, and why, stands in the audit log.
+         */
+        post: operations["invalidateCache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/invalidate": paths["/cache/invalidate"];
+    "/cache/warm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put answers into the cache
+         * @description For questions as `POST /infer` asks them with a prompt alone, and as `POST /v1/chat/completions` does with one user
+         *     message and the model `auto`: word by word in tier 1, and by meaning in tier 2.
+         */
+        post: operations["warmCache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/warm": paths["/cache/warm"];
+    "/cache/thresholds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similarity that tier 2 wants, per task
+         * @description The first filter only; what follows is in the guide to caching. They hold for the whole installation.
+         */
+        get: operations["getCacheThresholds"];
+        /**
+         * Set the similarity that tier 2 wants for a task
+         * @description At once, and kept; other processes follow within half a minute.
+         */
+        put: operations["putCacheThreshold"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/thresholds": paths["/cache/thresholds"];
     "/cache/export": {
         parameters: {
             query?: never;
@@ -1425,6 +1536,11 @@ export interface components {
             expires_in_days: number;
             rate_limit_per_minute?: number | null;
             tokens_per_minute?: number | null;
+            /**
+             * @description The semantic cache may answer the key's questions.
+             * @default true
+             */
+            semantic_cache: boolean;
         };
         ApiKey: {
             /** @description The first 12 characters; they name the key. */
@@ -1436,6 +1552,7 @@ export interface components {
             allowed_models?: string[];
             rate_limit_per_minute?: number | null;
             tokens_per_minute?: number | null;
+            semantic_cache?: boolean;
             /** @enum {string} */
             status: "active" | "rotated" | "expired" | "revoked";
             revoked?: boolean;
@@ -2031,6 +2148,16 @@ export interface components {
              * @default false
              */
             bypass_cache: boolean;
+            /**
+             * @description False: only exact repeats may be answered from the cache.
+             * @default true
+             */
+            semantic_cache: boolean;
+            /**
+             * @description How similar an earlier question must be; `high` takes hits early. By default `cache.tier2.cost_sensitivity`.
+             * @enum {string}
+             */
+            cost_sensitivity?: "high" | "medium" | "low";
         };
         InferRequest: components["schemas"]["GatewayFields"] & {
             /** @description 1 to 100,000 characters after trimming. Control characters except tab and line ends are taken out. */
@@ -2087,8 +2214,11 @@ export interface components {
             cost_sensitivity?: "high" | "medium" | "low";
             /** @description Checked and reserved. */
             allow_batching?: boolean;
-            /** @description Checked and reserved. */
-            optimize_tokens?: boolean;
+            /**
+             * @description False: the prompt goes to the vendor as it is, whatever `optimization` is set to.
+             * @default true
+             */
+            optimize_tokens: boolean;
             /** @description Checked and reserved. */
             enrich_with_features?: boolean;
         };
@@ -2142,21 +2272,43 @@ export interface components {
             cache: {
                 hit: boolean;
                 tier: number;
-                /** @description 1 for an exact hit. */
+                /** @description 1 for an exact hit; else of the nearest question in tier 2, even where it did not serve. */
                 similarity: number | null;
-                /** @description The stored answer's question, cut to 500 bytes. */
+                /** @description That question, cut to 500 bytes. */
                 cached_query: string | null;
+                /** @description Similarity that tier 2 wanted. */
+                threshold?: number;
+                /** @description Pessimistic chance that the cached answer is wrong; a hit needs at most `cache.tier2.error_bound`. */
+                expected_error?: number;
+                verdict?: components["schemas"]["CacheVerdict"];
+                /** @description For people. */
+                reason?: string;
+                /** @description For /cache/entries/{id}/report. */
+                entry_id?: string;
+                /** @description The model was asked to check a cached answer. */
+                checked?: boolean;
                 steps?: components["schemas"]["Steps"];
             };
-            optimization_techniques: ("cache_tier_1" | "semantic_cache" | "cache_tier_3" | "single_flight" | "smart_routing" | "feature_enrichment" | "batching")[];
+            optimization_techniques: ("cache_tier_1" | "semantic_cache" | "cache_tier_3" | "single_flight" | "smart_routing" | "token_optimization" | "feature_enrichment" | "batching")[];
             /** @description The model's profile quality, 0 to 5. */
             predicted_quality: number;
             /** @description What the screen of answers left of the profile's quality; null where none looked (`quality.screen`, cache hits). */
             quality_score: number | null;
             /** @description Explicit mode. What other models would have cost, best saving first. */
             alternatives: components["schemas"]["Alternative"][];
+            token_optimization?: components["schemas"]["TokenOptimization"];
             /** @description What went differently, e.g. `fallback: openai/gpt-4o timeout`. */
             warnings: string[];
+        };
+        /** @description What trimming the prompt has saved. Only there when something was trimmed. Tokens are estimates (words × 1.3). */
+        TokenOptimization: {
+            original_tokens: number;
+            optimized_tokens: number;
+            saved_tokens: number;
+            saved_percent: number;
+            strategies: ("filler" | "repeats" | "template" | "few_shot" | "document" | "history" | "extractive")[];
+            /** @enum {string} */
+            quality_risk: "none" | "low" | "medium" | "high";
         };
         /** @description The steps of a composed request (tier 3). Absent when it was asked as a whole. */
         Steps: {
@@ -2188,6 +2340,11 @@ export interface components {
             request_id: string;
         };
         /**
+         * @description What the two questions differ in.
+         * @enum {string}
+         */
+        CacheVerdict: "same" | "empty" | "language" | "rest" | "context" | "number" | "code" | "name" | "class" | "opposite" | "negation" | "direction" | "question" | "length" | "words";
+        /**
          * @description What the gateway adds to replies in a vendor's shape.
          * @example {
          *       "request_id": "req_3f9c2a61b0de",
@@ -2215,11 +2372,24 @@ export interface components {
             cache_hit: boolean;
             /** @enum {integer} */
             cache_tier: 0 | 1 | 2 | 3;
+            /** @description Why tier 2 gave this answer; for exact hits on a copy of its entries, the entry only. */
+            cache?: {
+                similarity?: number;
+                /** @description The earlier question, cut to 500 bytes. */
+                cached_query?: string;
+                threshold?: number;
+                expected_error?: number;
+                verdict?: components["schemas"]["CacheVerdict"];
+                reason?: string;
+                entry_id: string;
+                checked?: boolean;
+            };
             routing_mode: components["schemas"]["RoutingMode"];
             routing_reason: string;
             model: string;
             provider: string;
             fallback_used: boolean;
+            token_optimization?: components["schemas"]["TokenOptimization"];
             steps?: components["schemas"]["Steps"];
             /** @description How many requests shared the vendor call. Absent when it was this one's alone. */
             batch_size?: number;
@@ -2714,6 +2884,23 @@ export interface components {
                 hits: number;
                 misses: number;
             };
+            /** @description Tier 2; null where it is off. `hits` counts the organisation's requests. */
+            semantic: {
+                hits: number;
+                /** @description Known to this process. */
+                entries: number;
+                /** @description Asked of the tier since its evidence began. */
+                questions: number;
+                /** @description Wrong answers among them, as checks suggest. */
+                estimated_wrong: number;
+                error_bound: number;
+                /** @description Candidates that the model was asked about. */
+                checked: number;
+                /** @description Answers not kept because too many waited. */
+                dropped: number;
+                embedder: string;
+                index: string;
+            } | null;
             /** @description Tier 3. `hits` counts the organisation's requests, the others this process's steps. */
             steps: {
                 hits: number;
@@ -2724,7 +2911,7 @@ export interface components {
         };
         CacheEntry: {
             /** @enum {integer} */
-            tier: 1 | 3;
+            tier: 1 | 2 | 3;
             key: string;
             /** @description The question, cut to 500 bytes. */
             query: string;
@@ -2986,6 +3173,23 @@ export interface components {
                 "application/json": components["schemas"]["AnthropicError"];
             };
         };
+        /** @description Thresholds by task and cost sensitivity; other tasks have those of `general`. */
+        CacheThresholds: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    thresholds: {
+                        [key: string]: {
+                            high: number;
+                            medium: number;
+                            low: number;
+                        };
+                    };
+                };
+            };
+        };
         /** @description How many entries were removed. */
         Removed: {
             headers: {
@@ -3001,7 +3205,7 @@ export interface components {
         RequestId: string;
         /** @description Repeats with the same key and body within 24 hours get the stored reply. The body field `request_id` means the same and wins. */
         IdempotencyKey: string;
-        /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+        /** @description Only this tier of the cache: 1 exact repeats, 2 questions that mean the same, 3 steps. */
         Tier: 1 | 2 | 3;
     };
     requestBodies: never;
@@ -3371,7 +3575,7 @@ export interface operations {
     clearCacheTier: {
         parameters: {
             query?: {
-                /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+                /** @description Only this tier of the cache: 1 exact repeats, 2 questions that mean the same, 3 steps. */
                 tier?: components["parameters"]["Tier"];
             };
             header?: never;
@@ -3388,7 +3592,7 @@ export interface operations {
     clearCache: {
         parameters: {
             query?: {
-                /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+                /** @description Only this tier of the cache: 1 exact repeats, 2 questions that mean the same, 3 steps. */
                 tier?: components["parameters"]["Tier"];
             };
             header?: never;
@@ -3458,7 +3662,7 @@ export interface operations {
     listCacheEntries: {
         parameters: {
             query?: {
-                /** @description Only this tier of the cache. Tiers 2 and 3 hold nothing yet. */
+                /** @description Only this tier of the cache: 1 exact repeats, 2 questions that mean the same, 3 steps. */
                 tier?: components["parameters"]["Tier"];
                 /** @description Most entries to return. */
                 limit?: number;
@@ -3480,6 +3684,189 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    reportCacheEntry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log. */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description It is noted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        entry_id: string;
+                        reported: boolean;
+                        /** @description Copies in tier 1. */
+                        copies_removed: number;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    deleteCacheEntry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Removed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    invalidateCache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "pattern": "*old price list*",
+                 *       "reason": "the price list of 2025 is void"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Of the whole question or key; `*` is any text, `?` any byte. Case matters. */
+                    pattern: string;
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["Removed"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    warmCache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "entries": [
+                 *         {
+                 *           "query": "What are your opening hours?",
+                 *           "response": "Monday to Friday, 9 to 17 h.",
+                 *           "model_used": "gpt-4o-mini"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    /** @default 86400 */
+                    ttl_seconds?: number;
+                    entries: {
+                        query: string;
+                        response: string;
+                        /** @description Name of a model of the registry. */
+                        model_used: string;
+                    }[];
+                };
+            };
+        };
+        responses: {
+            /** @description They are in the cache, those of tier 2 within a second. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        warmed: number;
+                        ttl_seconds: number;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    getCacheThresholds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["CacheThresholds"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    putCacheThreshold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "task_type": "coding",
+                 *       "threshold": 0.95
+                 *     }
+                 */
+                "application/json": {
+                    task_type: string;
+                    /**
+                     * @description Absent: all three.
+                     * @enum {string}
+                     */
+                    cost_sensitivity?: "high" | "medium" | "low";
+                    threshold: number;
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["CacheThresholds"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
         };
     };
     exportCache: {
