@@ -21,6 +21,16 @@ export interface Question {
   bypassCache: boolean;
 }
 
+export interface Similar {
+  similarity: number;
+  threshold: number;
+  expectedError: number;
+  verdict: string;
+  reason: string;
+  /** The model was asked to check a cached answer. */
+  checked: boolean;
+}
+
 /** What the gateway says about an answer. A member is absent where the shape does not tell it. */
 export interface Facts {
   requestId: string;
@@ -45,6 +55,10 @@ export interface Facts {
   lookupMs?: number;
   vendorMs?: number;
   cachedQuery?: string;
+  /** What tier 2 found nearest, and what it made of it. */
+  similar?: Similar;
+  /** Names the entry in “that answer was wrong”. */
+  entryId?: string;
   alternatives?: Schemas['InferResponse']['alternatives'];
 }
 
@@ -91,6 +105,29 @@ export function requestOf(question: Question): AskRequest {
   };
 }
 
+type CacheFacts = Partial<Omit<Schemas['InferResponse']['cache'], 'hit' | 'tier'>>;
+
+function similarOf(cache: CacheFacts | undefined): Pick<Facts, 'cachedQuery' | 'similar' | 'entryId'> {
+  if (!cache) return {};
+  const { cached_query, similarity, threshold, expected_error, verdict, reason, entry_id, checked } = cache;
+  return {
+    ...(cached_query ? { cachedQuery: cached_query } : {}),
+    ...(entry_id ? { entryId: entry_id } : {}),
+    ...(verdict !== undefined
+      ? {
+          similar: {
+            similarity: similarity ?? 0,
+            threshold: threshold ?? 0,
+            expectedError: expected_error ?? 1,
+            verdict,
+            reason: reason ?? '',
+            checked: checked ?? false,
+          },
+        }
+      : {}),
+  };
+}
+
 function factsOfInfer(reply: Schemas['InferResponse']): Facts {
   return {
     requestId: reply.request_id,
@@ -113,7 +150,7 @@ function factsOfInfer(reply: Schemas['InferResponse']): Facts {
     latencyMs: reply.latency_ms,
     lookupMs: reply.latency_breakdown.cache_lookup_ms,
     vendorMs: reply.latency_breakdown.inference_ms,
-    ...(reply.cache.cached_query ? { cachedQuery: reply.cache.cached_query } : {}),
+    ...similarOf(reply.cache),
     alternatives: reply.alternatives,
   };
 }
@@ -139,6 +176,7 @@ function factsOfChat({ asahi, finish, usage }: ChatEnd): Facts {
     savedPercent: asahi.savings_pct,
     fallbackUsed: asahi.fallback_used,
     warnings: asahi.warnings ?? [],
+    ...similarOf(asahi.cache),
     ...(finish ? { finish } : {}),
     ...(usage ? { tokensIn: usage.prompt_tokens, tokensOut: usage.completion_tokens } : {}),
   };

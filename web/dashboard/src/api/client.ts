@@ -139,6 +139,9 @@ export const put = <Path extends PathsWith<'put'>>(path: Path, body: BodyOf<Path
 export const revokeKey = (prefix: string) => change('delete', '/governance/api-keys/{prefix}', undefined, { prefix });
 export const rotateKey = (prefix: string) => change('post', '/governance/api-keys/{prefix}/rotate', {}, { prefix });
 
+/** Says that an entry of the semantic cache answered wrongly. */
+export const reportCacheEntry = (id: string) => change('post', '/cache/entries/{id}/report', {}, { id });
+
 /** Removes the organisation's own key at a provider. */
 export const removeProviderKey = (provider: string) => change('delete', '/providers/keys/{provider}', undefined, { provider });
 

@@ -1,4 +1,4 @@
-import { Button, CheckList, Dialog, Field, Input } from '@asahi/ui';
+import { Button, CheckList, Dialog, Field, Input, SwitchRow } from '@asahi/ui';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 
@@ -39,7 +39,7 @@ export function CreateDialog({ open, onOpenChange, onIssued }: CreateDialogProps
     setFaults('faults' in wanted ? wanted.faults : {});
     if ('body' in wanted && !creation.isPending) creation.mutate(wanted.body);
   };
-  const text = (name: Exclude<keyof KeyForm, 'scopes'>, label: string, hint: string, more: Parameters<typeof Input>[0] = {}) => (
+  const text = (name: Exclude<keyof KeyForm, 'scopes' | 'similar'>, label: string, hint: string, more: Parameters<typeof Input>[0] = {}) => (
     <Field label={label} hint={faults[name] ? <span className="text-bad-text">{faults[name]}</span> : hint}>
       {(ids) => (
         <Input
@@ -71,6 +71,12 @@ export function CreateDialog({ open, onOpenChange, onIssued }: CreateDialogProps
           {text('requests', 'Requests per minute', 'Empty: as the policy says.', { inputMode: 'numeric' })}
           {text('tokens', 'Tokens per minute', 'Empty: as the policy says.', { inputMode: 'numeric' })}
         </div>
+        <SwitchRow
+          label="Answers of like questions"
+          hint="The cache may answer with what was said to a question that means the same."
+          checked={form.similar}
+          onChange={(similar) => setForm({ ...form, similar })}
+        />
         {text('user', 'User', 'Whose use it is in the audit log. Empty: you.', { maxLength: 255 })}
         {creation.isError && <Failure title="No key was made" error={creation.error} />}
         <div className="flex justify-end gap-2">

@@ -4,11 +4,11 @@ import type { Caller } from '../../app/access';
 import { grantable, kEmptyForm, kScopes, newKeyOf } from './key-form';
 
 test('the empty form is a key that may ask any model for 90 days', () => {
-  expect(newKeyOf(kEmptyForm)).toEqual({ body: { scopes: ['infer'], expires_in_days: 90 } });
+  expect(newKeyOf(kEmptyForm)).toEqual({ body: { scopes: ['infer'], expires_in_days: 90, semantic_cache: true } });
 });
 
 test('what is filled in goes along', () => {
-  const form = { ...kEmptyForm, name: ' CI ', user: 'ci', models: 'gpt-4o-mini, claude-*', days: '7', requests: '60', tokens: '1000' };
+  const form = { ...kEmptyForm, name: ' CI ', user: 'ci', models: 'gpt-4o-mini, claude-*', days: '7', requests: '60', tokens: '1000', similar: false };
   expect(newKeyOf(form)).toEqual({
     body: {
       name: 'CI',
@@ -16,6 +16,7 @@ test('what is filled in goes along', () => {
       scopes: ['infer'],
       allowed_models: ['gpt-4o-mini', 'claude-*'],
       expires_in_days: 7,
+      semantic_cache: false,
       rate_limit_per_minute: 60,
       tokens_per_minute: 1000,
     },

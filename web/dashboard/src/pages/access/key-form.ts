@@ -26,9 +26,11 @@ export interface KeyForm {
   days: string;
   requests: string;
   tokens: string;
+  /** Answers of questions that mean the same may serve its questions. */
+  similar: boolean;
 }
 
-export const kEmptyForm: KeyForm = { name: '', user: '', scopes: ['infer'], models: '', days: '90', requests: '', tokens: '' };
+export const kEmptyForm: KeyForm = { name: '', user: '', scopes: ['infer'], models: '', days: '90', requests: '', tokens: '', similar: true };
 
 export type KeyFaults = Partial<Record<keyof KeyForm, string>>;
 
@@ -52,6 +54,7 @@ export function newKeyOf(form: KeyForm): { body: Schemas['NewApiKey'] } | { faul
       scopes: [...form.scopes],
       ...(models.length > 0 ? { allowed_models: models } : {}),
       expires_in_days: days,
+      semantic_cache: form.similar,
       ...(typeof requests === 'number' ? { rate_limit_per_minute: requests } : {}),
       ...(typeof tokens === 'number' ? { tokens_per_minute: tokens } : {}),
     },

@@ -11,14 +11,17 @@ import { bytes, count, dateTime, dollars, duration } from '../../lib/format';
 import { sortedBy } from '../../lib/sort';
 
 type Entry = Schemas['CacheEntry'];
-type Key = 'query' | 'model' | 'task' | 'cost' | 'size' | 'created' | 'left' | 'hits';
+type Key = 'query' | 'tier' | 'model' | 'task' | 'cost' | 'size' | 'created' | 'left' | 'hits';
 
 const kLimits = [50, 200, 500];
+const kTiers: Record<Entry['tier'], string> = { 1: 'exact words', 2: 'meaning', 3: 'step' };
 
 function valueOf(entry: Entry, key: Key): string | number {
   switch (key) {
     case 'query':
       return entry.query;
+    case 'tier':
+      return entry.tier;
     case 'model':
       return entry.model;
     case 'task':
@@ -49,6 +52,9 @@ function EntryTable({ entries }: { entries: readonly Entry[] }) {
           <SortTh by="query" {...heading}>
             Question
           </SortTh>
+          <SortTh by="tier" {...heading}>
+            Found by
+          </SortTh>
           <SortTh by="model" {...heading}>
             Model
           </SortTh>
@@ -74,10 +80,11 @@ function EntryTable({ entries }: { entries: readonly Entry[] }) {
       </thead>
       <tbody>
         {sortedBy(entries, sort, valueOf).map((entry) => (
-          <tr key={entry.key} className="hover:bg-sunken/60">
+          <tr key={`${entry.tier} ${entry.key}`} className="hover:bg-sunken/60">
             <Td className="w-full max-w-0 min-w-56 truncate" title={entry.query}>
               {entry.query}
             </Td>
+            <Td className="whitespace-nowrap text-ink-2">{kTiers[entry.tier]}</Td>
             <Td className="whitespace-nowrap text-ink-2">{entry.model}</Td>
             <Td className="text-ink-2">{entry.task_type}</Td>
             <Td className="whitespace-nowrap text-ink-2 tabular-nums">{dateTime(entry.created_at)}</Td>

@@ -1,7 +1,10 @@
-import { cx, Notice, Table, Td, Th } from '@asahi/ui';
+import { Button, cx, Notice, Table, Td, Th } from '@asahi/ui';
+import { useMutation } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
-import type { Facts } from '../../api/ask';
+import type { Facts, Similar } from '../../api/ask';
+import { reportCacheEntry } from '../../api/client';
+import { Failure } from '../../app/failure';
 import { count, dollars, milliseconds, percent } from '../../lib/format';
 import type { Run } from './use-run';
 
@@ -34,6 +37,33 @@ function latencyNote(facts: Facts, run: Run): string {
   }
   if (facts.cacheHit || facts.vendorMs === undefined) return 'no vendor asked';
   return `vendor ${milliseconds(facts.vendorMs)}`;
+}
+
+function SimilarNote({ similar }: { similar: Similar }) {
+  return (
+    <span className="block text-ink-3">
+      similarity {similar.similarity.toFixed(2)}, {similar.threshold.toFixed(2)} wanted · {similar.reason}
+      {similar.expectedError < 1 && ` · wrong in at most ${percent(similar.expectedError)} of such cases`}
+    </span>
+  );
+}
+
+/** A wrong answer must not be served twice. */
+function WrongAnswer({ entryId }: { entryId: string }) {
+  const report = useMutation({ mutationFn: () => reportCacheEntry(entryId) });
+  if (report.isSuccess) return <span role="status">Reported: this stored answer serves nobody any more.</span>;
+  return (
+    <>
+      <Button size="sm" onClick={() => report.mutate()} busy={report.isPending}>
+        Wrong answer
+      </Button>
+      {report.isError && (
+        <div className="mt-2">
+          <Failure title="It could not be reported" error={report.error} />
+        </div>
+      )}
+    </>
+  );
 }
 
 const kMostAlternatives = 4;
@@ -109,7 +139,17 @@ export function FactList({ facts, run }: { facts: Facts; run: Run }) {
           {facts.mode}
           {facts.task && <span className="text-ink-3"> · task {facts.task}</span>}
         </Line>
-        {facts.cachedQuery && <Line name="Stored question">{facts.cachedQuery}</Line>}
+        {facts.cachedQuery && (
+          <Line name={facts.cacheHit ? 'Stored question' : 'Nearest stored'}>
+            {facts.cachedQuery}
+            {facts.similar && <SimilarNote similar={facts.similar} />}
+          </Line>
+        )}
+        {facts.cacheHit && facts.entryId && (
+          <Line name="Right?">
+            <WrongAnswer key={facts.requestId} entryId={facts.entryId} />
+          </Line>
+        )}
         <Line name="Request id">
           <code className="font-mono text-[13px]">{facts.requestId}</code>
           {facts.finish && facts.finish !== 'stop' && <span className="text-ink-3"> · ended by {facts.finish}</span>}

@@ -1,0 +1,240 @@
+/** Tier 2 through OpenAI's own client: questions that mean the same, what keeps others apart, faults, what people can do. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import { start_fakes } from "./support/fakes.mjs";
+import { restart_gateway, start_gateway } from "./support/gateway.mjs";
+import { stop_everything } from "./support/processes.mjs";
+import { OpenAI } from "./support/sdks.mjs";
+import { until } from "./support/wait.mjs";
+
+const kSemantic = {
+  ASAHI_CACHE_TIER2_ENABLED: "true",
+  ASAHI_CACHE_TIER2_AUDIT_SHARE: "0.001",
+  ASAHI_CACHE_TIER2_PROMOTION_THRESHOLD: "1",
+};
+const fakes = await start_fakes();
+after(stop_everything);
+
+const client_of = (gateway, key = "unused") =>
+  new OpenAI({ apiKey: key, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
+const say = (content) => [{ role: "user", content }];
+const vendor_calls = async () => (await fakes.requests({ vendor: "openai" })).length;
+const stats_of = async (gateway) => (await gateway.get("/cache/stats")).body.semantic;
+
+/** Waits until this many entries can be found; they are written behind the reply. */
+const kept = (gateway, entries) =>
+  until(async () => (await stats_of(gateway)).entries >= entries, { what: `${entries} entries`, timeout_ms: 20_000 });
+
+const kAsked = "How do I reset my password in the customer portal?";
+const kMeant = "How can I reset my password in the customer portal?";
+
+test("a question that means the same gets the answer, explained; others do not", async () => {
+  await fakes.reset();
+  const gateway = await start_gateway({ fakes, env: kSemantic });
+  const openai = client_of(gateway);
+  const chat = (content, more = {}) =>
+    openai.chat.completions.create({ model: "gpt-4o", messages: say(content), ...more });
+  const first = await chat(kAsked);
+  await kept(gateway, 1);
+
+  const hit = await until(
+    async () => {
+      const reply = await chat(kMeant, { semantic_cache: true });
+      return reply.asahi.cache_tier === 2 && reply;
+    },
+    { what: "a hit", timeout_ms: 10_000 },
+  );
+  assert.equal(hit.choices[0].message.content, first.choices[0].message.content);
+  assert.equal(hit.asahi.cost, 0);
+  assert.ok(hit.asahi.savings_usd > 0);
+  const { similarity, threshold, expected_error, verdict, cached_query, entry_id } = hit.asahi.cache;
+  assert.ok(similarity >= threshold && similarity <= 1);
+  assert.ok(expected_error <= 0.01);
+  assert.deepEqual([verdict, cached_query], ["same", kAsked]);
+  assert.match(entry_id, /^[0-9a-f]{32}$/);
+
+  const streamed = await chat(kMeant, { stream: true });
+  let text = "";
+  for await (const chunk of streamed) text += chunk.choices[0]?.delta?.content ?? "";
+  assert.equal(text, first.choices[0].message.content);
+
+  const calls = await vendor_calls();
+  const others = [
+    ["How do I reset my username in the customer portal?", {}],
+    ["How do I not reset my password in the customer portal?", {}],
+    [kMeant, { messages: [{ role: "system", content: "You are a pirate." }, ...say(kMeant)] }],
+    [kMeant, { max_tokens: 77 }],
+    [kMeant, { semantic_cache: false }],
+    [kMeant, { model: "gpt-4o-mini" }],
+  ];
+  for (const [content, more] of others) {
+    const reply = await chat(content, more);
+    assert.equal(reply.asahi.cache_tier, 0, `${content} ${JSON.stringify(more)}`);
+  }
+  assert.equal(await vendor_calls(), calls + others.length);
+});
+
+test("tenants and keys: nobody sees another's answers, and a key may stay out", async () => {
+  await fakes.reset();
+  const gateway = await start_gateway({ fakes, env: kSemantic });
+  const infer = (prompt, organization_id) => gateway.infer({ prompt, model: "gpt-4o", organization_id });
+  await infer(kAsked, "acme");
+  await until(async () => (await infer(kMeant, "acme")).cache_tier > 0, { what: "a hit for acme", timeout_ms: 20_000 });
+  assert.equal((await infer(kMeant, "globex")).cache_tier, 0);
+  const made = await gateway.post("/governance/api-keys", { name: "strict", semantic_cache: false });
+  assert.equal(made.status, 201, made.text);
+  assert.equal(made.body.semantic_cache ?? made.body.key?.semantic_cache, false);
+});
+
+test("a wrong answer is reported once and served never again; entries are listed, deleted, invalidated", async () => {
+  await fakes.reset();
+  const gateway = await start_gateway({
+    fakes,
+    env: { ...kSemantic, ASAHI_CACHE_TIER2_PROMOTION_THRESHOLD: "0.7" },
+  });
+  const infer = (prompt) => gateway.infer({ prompt, model: "gpt-4o" });
+  await infer(kAsked);
+  await kept(gateway, 1);
+  const hit = await until(
+    async () => {
+      const reply = await gateway.infer({ prompt: kMeant, model: "gpt-4o" });
+      return reply.cache_tier === 2 && reply;
+    },
+    { what: "a hit", timeout_ms: 10_000 },
+  ).catch(() => infer(kMeant));
+  const copy = await infer(kMeant);
+  assert.equal(copy.cache_tier, 1, "very similar: kept for this wording too");
+  assert.equal(copy.cache.entry_id, hit.cache.entry_id);
+
+  const report = await gateway.post(`/cache/entries/${hit.cache.entry_id}/report`, { reason: "another portal" });
+  assert.deepEqual(report.body, { entry_id: hit.cache.entry_id, reported: true, copies_removed: 1 });
+  assert.equal((await infer(kMeant)).cache_tier, 0);
+  assert.equal((await gateway.post("/cache/entries/0123/report", {})).status, 404);
+  const wrong = await gateway.post(`/cache/entries/${hit.cache.entry_id}/report`, { reason: 5 });
+  assert.deepEqual([wrong.status, wrong.body.details.field], [400, "reason"]);
+
+  const listed = (await gateway.get("/cache/entries?tier=2")).body.entries;
+  assert.ok(listed.some((entry) => entry.key === hit.cache.entry_id && entry.query === kAsked));
+  assert.equal((await gateway.delete(`/cache/entries/${hit.cache.entry_id}`)).body.removed.tier_2, 1);
+  assert.equal((await gateway.delete(`/cache/entries/${hit.cache.entry_id}`)).status, 404);
+
+  const refused = await gateway.post("/cache/invalidate", { pattern: "*portal*" });
+  assert.deepEqual([refused.status, refused.body.details.field], [400, "reason"]);
+  const gone = await gateway.post("/cache/invalidate", { pattern: "*portal*", reason: "the portal moved" });
+  assert.ok(gone.body.removed.tier_1 >= 2 && gone.body.total >= 2, gone.text);
+  assert.equal((await gateway.get("/cache/entries")).body.count, 0);
+  const audit = await gateway.get("/governance/audit?action=cache.invalidate");
+  assert.equal(audit.status, 200);
+  assert.match(audit.text, /the portal moved/);
+});
+
+test("warmed answers serve by word and by meaning; bad entries are told apart", async () => {
+  await fakes.reset();
+  const gateway = await start_gateway({ fakes, env: kSemantic });
+  const entry = { query: "What are your opening hours?", response: "9 to 17 h.", model_used: "gpt-4o-mini" };
+  const warmed = await gateway.post("/cache/warm", { entries: [entry], ttl_seconds: 600 });
+  assert.deepEqual(warmed.body, { warmed: 1, ttl_seconds: 600 });
+  const exact = await gateway.infer(entry.query);
+  assert.deepEqual([exact.cache_tier, exact.response], [1, "9 to 17 h."]);
+  const chat = await client_of(gateway).chat.completions.create({ model: "auto", messages: say(entry.query) });
+  assert.equal(chat.choices[0].message.content, "9 to 17 h.");
+  assert.equal(await vendor_calls(), 0);
+
+  const by_meaning = await start_gateway({ fakes, env: { ...kSemantic, ASAHI_CACHE_TIER1_ENABLED: "false" } });
+  await by_meaning.post("/cache/warm", { entries: [{ ...entry, query: kAsked, response: "By mail." }] });
+  await kept(by_meaning, 2); // in two shapes
+  const similar = await until(
+    async () => {
+      const reply = await by_meaning.infer(kMeant);
+      return reply.cache_tier === 2 && reply;
+    },
+    { what: "a hit by meaning", timeout_ms: 10_000 },
+  );
+  assert.equal(similar.response, "By mail.");
+  for (const [body, field] of [
+    [{ entries: [] }, "entries"],
+    [{ entries: [{ ...entry, query: "" }] }, "entries[0].query"],
+    [{ entries: [{ ...entry, model_used: "none-such" }] }, "entries[0].model_used"],
+    [{ entries: [entry], ttl_seconds: 5 }, "ttl_seconds"],
+  ]) {
+    const reply = await gateway.post("/cache/warm", body);
+    assert.deepEqual([reply.status, reply.body.details?.field], [400, field], reply.text);
+  }
+});
+
+test("thresholds are set while running and kept", async () => {
+  await fakes.reset();
+  let gateway = await start_gateway({ fakes, env: kSemantic });
+  const before = (await gateway.get("/cache/thresholds")).body.thresholds;
+  assert.deepEqual(before.coding, { high: 0.9, medium: 0.93, low: 0.97 });
+  const set = await gateway.call("PUT", "/cache/thresholds", { task_type: "faq", threshold: 0.99 });
+  assert.equal(set.body.thresholds.faq.high, 0.99, set.text);
+  const wrong = await gateway.call("PUT", "/cache/thresholds", { task_type: "faq", threshold: 2 });
+  assert.deepEqual([wrong.status, wrong.body.details.field], [400, "threshold"]);
+  await gateway.stop();
+  gateway = await restart_gateway(gateway, { fakes });
+  await until(async () => (await gateway.get("/cache/thresholds")).body.thresholds.faq.high === 0.99, {
+    what: "the threshold of before",
+  });
+});
+
+test("entries outlive a restart", async () => {
+  await fakes.reset();
+  let gateway = await start_gateway({ fakes, env: { ...kSemantic, ASAHI_CACHE_TIER1_ENABLED: "false" } });
+  const infer = (prompt) => gateway.infer({ prompt, model: "gpt-4o" });
+  const first = await infer(kAsked);
+  await kept(gateway, 1);
+  await gateway.stop();
+  gateway = await restart_gateway(gateway, { fakes });
+  await kept(gateway, 1);
+  const hit = await until(
+    async () => {
+      const reply = await infer(kMeant);
+      return reply.cache_tier === 2 && reply;
+    },
+    { what: "a hit", timeout_ms: 10_000 },
+  );
+  assert.equal(hit.response, first.response);
+});
+
+test("an embedder that is down, slow or wrong is a miss and a warning", async () => {
+  await fakes.reset();
+  const gateway = await start_gateway({
+    fakes,
+    vendors: ["openai", "cohere"],
+    env: {
+      ...kSemantic,
+      ASAHI_CACHE_TIER1_ENABLED: "false",
+      ASAHI_EMBEDDINGS_PROVIDER: "cohere",
+      ASAHI_EMBEDDINGS_MAX_RETRIES: "0",
+      ASAHI_EMBEDDINGS_CACHE_SIZE: "0",
+      ASAHI_CACHE_TIER2_TIMEOUT_MS: "300",
+    },
+  });
+  let number = 0;
+  const infer = () => gateway.infer({ prompt: `${kMeant} Case ${++number}.`, model: "gpt-4o" });
+  await gateway.infer({ prompt: kAsked, model: "gpt-4o" });
+  await kept(gateway, 1);
+  const again = await until(
+    async () => {
+      const reply = await gateway.infer({ prompt: kAsked, model: "gpt-4o" });
+      return reply.cache_tier === 2 && reply;
+    },
+    { what: "a hit with the vendor's vectors", timeout_ms: 10_000 },
+  );
+  assert.equal(again.cache.similarity, 1);
+  const faults = [
+    { kind: "status", status: 503 },
+    { kind: "hang" },
+    { kind: "garbage_json" },
+  ];
+  for (const fault of faults) {
+    await fakes.script("cohere", fault);
+    const started = performance.now();
+    const reply = await infer();
+    assert.equal(reply.cache_tier, 0);
+    assert.match(reply.warnings.join(" "), /semantic cache skipped/, fault.kind);
+    assert.ok(performance.now() - started < 5_000, `${fault.kind} holds nobody up`);
+  }
+});
