@@ -257,8 +257,14 @@ Aw<void> SemanticCache::run() {
 bool SemanticCache::learn(const Arrival& arrival) {
   const Lookup& lookup = *arrival.lookup;
   if (lookup.decision.action != Action::kExplore || lookup.answer == nullptr) return true;
-  const bool agree =
-      semantic::answers_agree(lookup.answer->response.text(), arrival.answer->response.text());
+  const semantic::Agreement found_out =
+      options_.compare ? semantic::compare_answers(lookup.answer->response.text(),
+                                                   arrival.answer->response.text())
+                       : semantic::Agreement::kUnclear;
+  // That teaches nothing. Where the cached answer was trusted, a second one beside it would only
+  // make the two doubt each other.
+  if (found_out == semantic::Agreement::kUnclear) return !lookup.decision.trusted;
+  const bool agree = found_out == semantic::Agreement::kSame;
   const auto tenant = find_tenant(lookup.question.org);
   if (tenant == nullptr) return true;
   tenant->evidence.observe(lookup.question.task, lookup.decision.score, agree,

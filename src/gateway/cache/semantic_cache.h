@@ -49,6 +49,8 @@ class SemanticCache {
     /// anew.
     bool store_vectors = false;
     semantic::Bound bound;
+    /// False: fresh answers teach nothing (those of the mock vendor say nothing about questions).
+    bool compare = true;
     /// How often what was learned is written and what other processes added is read.
     std::chrono::milliseconds refresh{5'000};
   };

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "gateway/cache/semantic/verifier.h"
 
@@ -64,23 +65,54 @@ bool contains(std::string_view whole, std::string_view part) {
   return whole.size() <= part.size() + 48;
 }
 
+// Answers of at most so many words are facts, not texts.
+constexpr std::uint32_t kShort = 12;
+// Texts that share less of their content words are about different things.
+constexpr double kAboutTheSame = 0.25;
+
+/// Share of the shorter text's content words that stand in the other too.
+double shared_words(const llm::text::Words& a, const llm::text::Words& b) {
+  std::unordered_set<std::uint32_t> left, right;
+  for (const llm::text::Word& word : a.words) left.insert(word.hash);
+  for (const llm::text::Word& word : b.words) right.insert(word.hash);
+  if (left.empty() || right.empty()) return 0;
+  if (left.size() > right.size()) std::swap(left, right);
+  const auto shared =
+      std::ranges::count_if(left, [&](std::uint32_t hash) { return right.contains(hash); });
+  return static_cast<double>(shared) / static_cast<double>(left.size());
+}
+
+/// 1: the text begins with yes, -1: with no, 0: with neither.
+int polarity(std::string_view text) {
+  const auto begins = [&](std::string_view word) {
+    return text.starts_with(word) && (text.size() == word.size() || text[word.size()] == ' ');
+  };
+  return begins("yes") ? 1 : begins("no") ? -1 : 0;
+}
+
 }  // namespace
 
-bool answers_agree(std::string_view a, std::string_view b) {
-  if (a == b) return true;
-  if (a.size() > kLongest || b.size() > kLongest) return false;
+Agreement compare_answers(std::string_view a, std::string_view b) {
+  if (a == b) return Agreement::kSame;
+  if (a.size() > kLongest || b.size() > kLongest) return Agreement::kUnclear;
   const std::string x = plain(a), y = plain(b);
-  if (x.empty() || y.empty()) return false;
-  if (x == y) return true;
+  if (x.empty() || y.empty()) return Agreement::kDifferent;
+  if (x == y) return Agreement::kSame;
   const auto number_a = as_number(a), number_b = as_number(b);
-  if (number_a && number_b)
-    return std::abs(*number_a - *number_b) <= 1e-9 * std::max(std::abs(*number_a), 1.0);
+  if (number_a && number_b) {
+    const bool equal = std::abs(*number_a - *number_b) <= 1e-9 * std::max(std::abs(*number_a), 1.0);
+    return equal ? Agreement::kSame : Agreement::kDifferent;
+  }
   const llm::text::Words words_a = llm::text::analyse(a), words_b = llm::text::analyse(b);
   const Comparison found = compare(words_a, words_b);
-  if (found.verdict == Verdict::kSame && found.score >= kAlike) return true;
-  const bool short_one = std::min(x.size(), y.size()) >= 1;
+  if (found.verdict == Verdict::kSame && found.score >= kAlike) return Agreement::kSame;
   const bool same_polarity = (words_a.negations > 0) == (words_b.negations > 0);
-  return short_one && same_polarity && (x.size() >= y.size() ? contains(x, y) : contains(y, x));
+  if (same_polarity && (x.size() >= y.size() ? contains(x, y) : contains(y, x)))
+    return Agreement::kSame;
+  if (std::min(words_a.length, words_b.length) <= kShort || polarity(x) * polarity(y) < 0 ||
+      shared_words(words_a, words_b) < kAboutTheSame)
+    return Agreement::kDifferent;
+  return Agreement::kUnclear;
 }
 
 }  // namespace asahi::gateway::semantic
