@@ -110,6 +110,7 @@ Result<std::unique_ptr<SemanticTier>> make_semantic_tier(SemanticTierParts parts
   options.quality_penalty = wanted.quality_penalty_weight;
   // Vectors that cost a call are kept; those made here follow from the text.
   options.store_vectors = !tier->embedder->try_embed("a").has_value();
+  options.compare = !parts.vendors.mock();
   options.bound = {.delta = wanted.error_bound, .audit = wanted.audit_share};
   tier->cache =
       std::make_unique<SemanticCache>(options, SemanticCache::Parts{.embedder = *tier->embedder,
