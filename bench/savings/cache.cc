@@ -96,7 +96,7 @@ Cache::Answer Cache::best(const std::string& query) {
 
 void Cache::learn(const Answer& answer, bool correct, const Bound& bound) {
   entries_[answer.entry].evidence.add(answer.decision.score, correct);
-  evidence_.observe("general", answer.decision.score, correct, answer.decision.trusted, bound);
+  evidence_.observe("general", answer.decision.score, correct, answer.decision.audit);
 }
 
 std::size_t Cache::bytes() const {

@@ -32,15 +32,15 @@ StreamResult run(const std::string& name, const World& world, std::size_t entrie
     const Step step = world(i, random);
     evidence.asked();
     const auto trust = evidence.trust("general", step.score, known[step.entry], bound);
-    const bool trusted = trust.budget && trust.error <= delta;
-    if (trusted && random.unit() >= bound.audit) {
+    const bool trusted = trust.audit < 1 && trust.error <= delta;
+    if (trusted && random.unit() >= trust.audit) {
       ++out.hits;
       out.wrong += step.correct ? 0 : 1;
       continue;
     }
     ++out.explored;
     known[step.entry].add(step.score, step.correct);
-    evidence.observe("general", step.score, step.correct, trusted, bound);
+    evidence.observe("general", step.score, step.correct, trusted ? trust.audit : 0);
   }
   return out;
 }
