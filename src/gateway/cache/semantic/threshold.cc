@@ -23,7 +23,7 @@ constexpr double kDeviations = 1.3;
 // How much closer than `audit` a cache looks before it knows anything.
 constexpr double kYoung = 3;
 // How many observations of its own outweigh what holds for its kind.
-constexpr double kPriorStrength = 20;
+constexpr double kPriorStrength = 60;
 
 std::size_t band_of(double score) {
   const double s = std::clamp(score, 1e-4, 1 - 1e-4);
