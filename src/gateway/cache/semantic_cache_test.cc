@@ -107,7 +107,9 @@ TEST_F(SemanticCacheTest, SweepsWhatIsOverByItself) {
   node.teach(Node::question(kCached), "x", 1, 10min);
   clock_.advance(11min);
   EXPECT_TRUE(node.has(0));
-  EXPECT_EQ((*database_).query_blocking({"SELECT * FROM semantic_entries", {}})->size(), 0U);
+  EXPECT_TRUE(loops_.until([&] {
+    return (*database_).query_blocking({"SELECT * FROM semantic_entries", {}})->empty();
+  }));
 }
 
 TEST_F(SemanticCacheTest, AsksTheModelWhereItIsNotSureAndLearns) {
@@ -253,6 +255,12 @@ TEST_F(SemanticCacheTest, OneBudgetForAllProcesses) {
   one.teach(Node::question(kCached), "x", 1);
   ASSERT_TRUE(two.has(1));
   one.ask(Node::question(kParaphrase), "y", 0);
+  ASSERT_TRUE(loops_.until([&] {
+    const auto rows = (*database_).query_blocking({"SELECT content FROM semantic_knowledge", {}});
+    semantic::Evidence shared;
+    return !rows->empty() && shared.restore(rows->text(0, "content")) &&
+           shared.estimated_wrong() > 0;
+  }));
   // It hears of it when it tells what it was asked itself.
   two.find("Who?");
   EXPECT_TRUE(loops_.until([&] { return two.cache().stats("acme").estimated_wrong > 0; }));
