@@ -1,6 +1,9 @@
 #include "savings/cache.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace asahi::savings {
@@ -27,6 +30,8 @@ std::vector<Neighbour> ExactScan::nearest(const std::vector<float>& vector, std:
     }
     double sum = 0;
     for (std::size_t i = 0; i < 8; ++i) sum += parts[static_cast<int>(i)];
+    for (std::size_t i = width_ / 8 * 8; i < width_; ++i)
+      sum += static_cast<double>(vector[i]) * at[i];
     if (best.size() == count && sum <= best.back().cosine) continue;
     const auto place = std::ranges::upper_bound(best, sum, std::greater{}, &Neighbour::cosine);
     best.insert(place, {row, sum});
@@ -35,76 +40,90 @@ std::vector<Neighbour> ExactScan::nearest(const std::vector<float>& vector, std:
   return best;
 }
 
-void Cache::put(std::string query, std::uint64_t answer) {
-  const auto vector = embedder_->try_embed(query);
-  searcher_.add(*vector->vector);
-  llm::text::Words words = llm::text::analyse(query);
-  entries_.push_back({std::move(query), std::move(words), {}, answer});
+IndexSearch::IndexSearch(const llm::EmbedderTraits& traits, std::size_t most)
+    : index_({.space = {traits.tag, traits.width, {"context"}}, .max_entries = most}) {}
+
+void IndexSearch::add(const std::vector<float>& vector) {
+  const vector::Item item{.id = fmt::format("{:032x}", rows_),
+                          .vector = vector,
+                          .metadata = {{"context", std::string(16, '1')}}};
+  if (!index_.put("bench", std::span(&item, 1))) std::abort();
+  ++rows_;
 }
 
-std::vector<Candidate> Cache::candidates(const std::vector<float>& vector,
-                                         std::vector<std::size_t>& entries) {
-  std::vector<Candidate> out;
-  for (const Neighbour& near : searcher_.nearest(vector, 5)) {
-    const Entry& entry = entries_[near.entry];
-    Candidate candidate;
-    candidate.similarity = embedder_->traits().similarity(near.cosine);
-    candidate.words = &entry.words;
-    candidate.evidence = &entry.evidence;
-    candidate.query = entry.query;
-    candidate.task = "general";
-    candidate.answer_digest = entry.answer;
-    out.push_back(candidate);
-    entries.push_back(near.entry);
-  }
+std::vector<Neighbour> IndexSearch::nearest(const std::vector<float>& vector, std::size_t count) {
+  const auto hits = index_.search("bench", {.vector = vector,
+                                            .top_k = count,
+                                            .filter = {{"context", std::string(16, '1')}},
+                                            .with_metadata = false});
+  if (!hits) std::abort();
+  std::vector<Neighbour> out;
+  for (const vector::Hit& hit : *hits)
+    out.push_back({std::strtoul(hit.id.c_str(), nullptr, 16), hit.score});
   return out;
+}
+
+void Cache::put(std::string query, std::uint64_t answer) {
+  searcher_.add(embedding_.of(query));
+  entries_.push_back({std::move(query), {}, answer});
+}
+
+Cache::Found Cache::find(const std::string& query) {
+  Found found;
+  const auto near = searcher_.nearest(embedding_.of(query), 5);
+  found.words.reserve(near.size());
+  for (const Neighbour& neighbour : near) {
+    const Entry& entry = entries_[neighbour.entry];
+    found.entries.push_back(neighbour.entry);
+    found.words.push_back(llm::text::analyse(entry.query));
+    found.candidates.push_back({.similarity = embedding_.traits().similarity(neighbour.cosine),
+                                .words = &found.words.back(),
+                                .evidence = &entry.evidence,
+                                .query = entry.query,
+                                .task = "general",
+                                .answer_digest = entry.answer});
+  }
+  return found;
 }
 
 Cache::Answer Cache::ask(const std::string& query, const Bound& bound, double draw) {
   evidence_.asked();
-  const auto vector = embedder_->try_embed(query);
+  const Found found = find(query);
   const llm::text::Words words = llm::text::analyse(query);
-  std::vector<std::size_t> entries;
-  const auto found = candidates(*vector->vector, entries);
   Question question;
   question.words = &words;
   question.task = "general";
   question.draw = draw;
   Answer out;
-  out.decision = decide(question, found, tuner_, evidence_, bound);
-  out.known = !found.empty() && out.decision.score > 0;
-  if (out.known) out.entry = entries[out.decision.candidate];
+  out.decision = decide(question, found.candidates, tuner_, evidence_, bound);
+  out.known = !found.entries.empty() && out.decision.score > 0;
+  if (out.known) out.entry = found.entries[out.decision.candidate];
   return out;
 }
 
 Cache::Answer Cache::best(const std::string& query) {
-  const auto vector = embedder_->try_embed(query);
+  const Found found = find(query);
   const llm::text::Words words = llm::text::analyse(query);
-  std::vector<std::size_t> entries;
   Answer out;
-  const auto found = candidates(*vector->vector, entries);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const Comparison compared = compare(words, *found[i].words);
+  for (std::size_t i = 0; i < found.candidates.size(); ++i) {
+    const Comparison compared = compare(words, found.words[i]);
     if (compared.score <= out.decision.score) continue;
     out.decision.score = compared.score;
-    out.decision.similarity = found[i].similarity;
-    out.entry = entries[i];
+    out.decision.similarity = found.candidates[i].similarity;
+    out.entry = found.entries[i];
     out.known = true;
   }
   return out;
 }
 
-void Cache::learn(const Answer& answer, bool correct, const Bound& bound) {
+void Cache::learn(const Answer& answer, bool correct) {
   entries_[answer.entry].evidence.add(answer.decision.score, correct);
-  evidence_.observe("general", answer.decision.score, correct, answer.decision.trusted, bound);
+  evidence_.observe("general", answer.decision.score, correct, answer.decision.audit);
 }
 
 std::size_t Cache::bytes() const {
   std::size_t out = 0;
-  for (const Entry& entry : entries_) {
-    out += sizeof(Entry) + entry.query.capacity() + entry.words.letters.capacity() +
-           entry.words.words.capacity() * sizeof(llm::text::Word);
-  }
+  for (const Entry& entry : entries_) out += sizeof(Entry) + entry.query.capacity();
   return out;
 }
 

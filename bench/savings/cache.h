@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "gateway/cache/semantic/decision.h"
-#include "llm/embed/text_embedder.h"
+#include "savings/embedding.h"
+#include "storage/vector/local/local_index.h"
 
 namespace asahi::savings {
 
@@ -34,10 +35,23 @@ class ExactScan final : public Searcher {
   std::size_t width_ = 0;
 };
 
+/// The gateway's own index, asked as the gateway asks it: within one organisation and context.
+class IndexSearch final : public Searcher {
+ public:
+  IndexSearch(const llm::EmbedderTraits& traits, std::size_t most);
+  void add(const std::vector<float>& vector) override;
+  std::vector<Neighbour> nearest(const std::vector<float>& vector, std::size_t count) override;
+  std::size_t bytes() const { return index_.bytes(); }
+
+ private:
+  vector::LocalIndex index_;
+  std::size_t rows_ = 0;
+};
+
 /// A semantic cache in memory, wired as the gateway's: embed, search, decide, learn.
 class Cache {
  public:
-  explicit Cache(Searcher& searcher) : embedder_(llm::make_local_embedder()), searcher_(searcher) {}
+  Cache(Embedding& embedding, Searcher& searcher) : embedding_(embedding), searcher_(searcher) {}
 
   void put(std::string query, std::uint64_t answer);
 
@@ -49,7 +63,7 @@ class Cache {
   Answer ask(const std::string& query, const gateway::semantic::Bound& bound, double draw);
   /// The best verified neighbour, whatever its evidence: for measures of the verifier alone.
   Answer best(const std::string& query);
-  void learn(const Answer& answer, bool correct, const gateway::semantic::Bound& bound);
+  void learn(const Answer& answer, bool correct);
 
   std::uint64_t answer_of(std::size_t entry) const { return entries_[entry].answer; }
   const std::string& query_of(std::size_t entry) const { return entries_[entry].query; }
@@ -60,14 +74,17 @@ class Cache {
  private:
   struct Entry {
     std::string query;
-    llm::text::Words words;
     gateway::semantic::EntryEvidence evidence;
     std::uint64_t answer = 0;
   };
-  std::vector<gateway::semantic::Candidate> candidates(const std::vector<float>& vector,
-                                                       std::vector<std::size_t>& entries);
+  struct Found {
+    std::vector<std::size_t> entries;
+    std::vector<llm::text::Words> words;
+    std::vector<gateway::semantic::Candidate> candidates;
+  };
+  Found find(const std::string& query);
 
-  std::unique_ptr<llm::TextEmbedder> embedder_;
+  Embedding& embedding_;
   Searcher& searcher_;
   std::deque<Entry> entries_;
   gateway::semantic::Evidence evidence_;

@@ -1,320 +1,130 @@
-// `bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] [--only ROWS]
-// [--show]`: the measures of the semantic cache with the local embedder and no model file.
+// `bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] [--seeds N]
+// [--entries N] [--only ROWS] [--delta D]... [--show]`: the goals of the semantic cache, with the
+// local embedder and no model file; beside it with a real one where ASAHI_BENCH_EMBEDDER names it.
 // Evaluation data is read where it lies and skipped visibly where it does not.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
-#include <iterator>
 #include <map>
 
-#include "base/json.h"
 #include "savings/cache.h"
 #include "savings/generate.h"
+#include "savings/measures.h"
 #include "savings/streams.h"
 
 namespace {
 
 using namespace asahi;
 using namespace asahi::savings;
-using gateway::semantic::Action;
-using gateway::semantic::Bound;
-using gateway::semantic::compare;
-using gateway::semantic::Comparison;
 
-struct Options {
-  std::string json, data = "../shared/data";
-  std::vector<std::string> docs;
+struct Options : MeasureOptions {
+  std::string json;
   std::size_t questions = 50'000;
-  bool show = false;
+  std::size_t entries = 100'000;
+  std::uint64_t seeds = 3;
   std::string only;
   std::vector<double> deltas;
 };
 
-json::array rows;
-
-void print_row(std::string_view measure, std::string_view goal, const std::string& got,
-               bool reached, json::object numbers = {}) {
-  fmt::print("{:<58} {:<34} {:<52} {}\n", measure, goal, got, reached ? "reached" : "NOT REACHED");
-  json::object row;
-  row["measure"] = measure;
-  row["goal"] = goal;
-  row["measured"] = got;
-  row["reached"] = reached;
-  row["numbers"] = std::move(numbers);
-  rows.push_back(std::move(row));
-}
-
-void skip_row(std::string_view measure, std::string_view why) {
-  fmt::print("{:<58} skipped: {}\n", measure, why);
-}
-
-std::vector<json::object> read_lines(const std::string& path) {
-  std::vector<json::object> out;
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty()) out.push_back(json::parse(line).as_object());
-  }
-  return out;
-}
-
-std::string text_of(const json::object& row, std::string_view key) {
-  return std::string(row.at(key).as_string());
-}
-
-struct Scored {
-  double score = 0;
-  bool right = false;
-};
-
-/// The most hits whose wrong share stays at or below `wrong_share`.
-struct Cut {
-  std::size_t hits = 0, wrong = 0;
-  double threshold = 1;
-};
-Cut best_cut(std::vector<Scored> scored, double wrong_share) {
-  std::ranges::sort(scored, std::greater{}, &Scored::score);
-  Cut best;
-  std::size_t wrong = 0;
-  for (std::size_t i = 0; i < scored.size(); ++i) {
-    wrong += scored[i].right ? 0 : 1;
-    if (i + 1 < scored.size() && scored[i + 1].score == scored[i].score) continue;
-    if (static_cast<double>(wrong) <= wrong_share * static_cast<double>(i + 1))
-      best = {i + 1, wrong, scored[i].score};
-  }
-  return best;
-}
-Cut cut_at(const std::vector<Scored>& scored, double threshold) {
-  Cut out;
-  out.threshold = threshold;
-  for (const Scored& one : scored) {
-    if (one.score < threshold) continue;
-    ++out.hits;
-    out.wrong += one.right ? 0 : 1;
-  }
-  return out;
-}
-double share(std::size_t part, std::size_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-void paraphrases(const Options& options) {
-  const auto sentences = documentation_sentences(options.docs, 3'000);
-  Random random(21);
-  ExactScan scan;
-  Cache cache(scan);
-  std::vector<std::pair<std::string, std::size_t>> questions;
-  std::size_t used = 0;
-  for (; used < sentences.size() && cache.size() < 1'000; ++used) {
-    const std::string asked = paraphrase(sentences[used], random);
-    if (asked.empty()) continue;
-    questions.emplace_back(asked, cache.size());
-    cache.put(sentences[used], cache.size());
-  }
-  if (questions.size() < 200)
-    return skip_row("paraphrases of documentation sentences", "too few sentences found");
-  std::vector<Scored> scored;
-  for (const auto& [asked, own] : questions) {
-    const auto best = cache.best(asked);
-    if (best.known)
-      scored.push_back({best.decision.score, best.entry == own});
-    else if (options.show)
-      fmt::print("  miss | {}\n", asked);
-  }
-  // Random negatives: sentences whose own twin is not cached.
-  for (std::size_t i = used; i < sentences.size() && i < used + 1'000; ++i) {
-    const auto best = cache.best(sentences[i]);
-    if (!best.known) continue;
-    scored.push_back({best.decision.score, false});
-    if (options.show && best.decision.score > 0.3)
-      fmt::print("  {:.3f} negative | {} | {}\n", best.decision.score, sentences[i],
-                 cache.query_of(best.entry));
-  }
-  const Cut cut = best_cut(scored, 0.01);
-  const double hit = share(cut.hits - cut.wrong, questions.size());
-  print_row(
-      "paraphrases of documentation sentences, random negatives",
-      "wrong <= 1 % of hits at >= 80 % hits",
-      fmt::format("{:.2f} % wrong at {:.1f} % hits (score >= {:.2f}; {} pairs)",
-                  100 * share(cut.wrong, cut.hits), 100 * hit, cut.threshold, questions.size()),
-      hit >= 0.8,
-      {{"wrong", share(cut.wrong, cut.hits)}, {"hits", hit}, {"threshold", cut.threshold}});
-}
-
-void pairs(const Options& options) {
-  const auto lines = read_lines(options.data + "/pairs_dev.jsonl");
-  if (lines.empty()) return skip_row("pairs_dev", options.data + " has no pairs_dev.jsonl");
-  std::size_t same[2] = {};
-  std::vector<Scored> by_half[2];
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const bool right = lines[i].at("same").as_bool();
-    same[i % 2] += right ? 1 : 0;
-    const Comparison found = compare(llm::text::analyse(text_of(lines[i], "b")),
-                                     llm::text::analyse(text_of(lines[i], "a")));
-    by_half[i % 2].push_back({found.score, right});
-  }
-  std::vector<Scored> all = by_half[0];
-  all.insert(all.end(), by_half[1].begin(), by_half[1].end());
-  for (auto* scored : {&by_half[0], &by_half[1], &all})
-    std::erase_if(*scored, [](const Scored& one) { return one.score <= 0; });
-  const auto print = [&](std::string_view name, const std::vector<Scored>& scored,
-                         std::size_t total) {
-    const Cut cut = best_cut(scored, 0.2);
-    const double recall = share(cut.hits - cut.wrong, total);
-    print_row(name, "precision >= 0.80 at recall >= 0.20",
-              fmt::format("precision {:.3f} at recall {:.3f} (score >= {:.3f})",
-                          1 - share(cut.wrong, cut.hits), recall, cut.threshold),
-              recall >= 0.2, {{"precision", 1 - share(cut.wrong, cut.hits)}, {"recall", recall}});
-  };
-  print("pairs_dev, pair by pair", all, same[0] + same[1]);
-  print("  first half (looked at while the rules were written)", by_half[0], same[0]);
-  print("  second half (never looked at)", by_half[1], same[1]);
-
-  ExactScan scan;
-  Cache cache(scan);
-  for (std::size_t i = 0; i < lines.size(); ++i) cache.put(text_of(lines[i], "a"), i);
-  std::vector<Scored> scored, forgiving;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::string asked = text_of(lines[i], "b");
-    const auto best = cache.best(asked);
-    if (!best.known) continue;
-    const bool right = best.entry == i && lines[i].at("same").as_bool();
-    scored.push_back({best.decision.score, right});
-    // The set holds many questions twice without saying so: those hits are left out here.
-    if (best.entry == i || right) forgiving.push_back(scored.back());
-  }
-  const auto whole = [&](std::string_view name, const std::vector<Scored>& list) {
-    const Cut cut = best_cut(list, 0.2);
-    const Cut high = cut_at(list, 0.986);
-    print_row(name, "precision >= 0.80 at recall >= 0.20",
-              fmt::format("recall {:.3f} at 0.80; precision {:.3f} at recall {:.3f}",
-                          share(cut.hits - cut.wrong, same[0] + same[1]),
-                          1 - share(high.wrong, high.hits),
-                          share(high.hits - high.wrong, same[0] + same[1])),
-              share(cut.hits - cut.wrong, same[0] + same[1]) >= 0.2);
-  };
-  whole("pairs_dev, all a cached, every b asked, doubles count wrong", scored);
-  whole("pairs_dev, the same, hits on unlabelled doubles left out", forgiving);
-}
-
-void intents(const Options& options) {
-  const auto lines = read_lines(options.data + "/intents_dev.jsonl");
-  if (lines.empty()) return skip_row("intents_dev", options.data + " has no intents_dev.jsonl");
-  std::vector<Scored> all;
-  std::size_t asked = 0;
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    std::vector<std::size_t> order(lines.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    Random random(seed);
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-    ExactScan scan;
-    Cache cache(scan);
-    const std::size_t cached = order.size() / 10;
-    for (std::size_t i = 0; i < cached; ++i) cache.put(text_of(lines[order[i]], "text"), order[i]);
-    for (std::size_t i = cached; i < order.size(); ++i) {
-      ++asked;
-      const auto best = cache.best(text_of(lines[order[i]], "text"));
-      if (!best.known) continue;
-      const auto& matched = lines[cache.answer_of(best.entry)];
-      all.push_back({best.decision.score, matched.at("intent") == lines[order[i]].at("intent")});
-      if (options.show && !all.back().right && best.decision.score > 0.975)
-        fmt::print("  {:.3f} intent | {} | {}\n", best.decision.score,
-                   text_of(lines[order[i]], "text"), text_of(matched, "text"));
+void streams(Table& table, const Options& options) {
+  for (const double delta : options.deltas) {
+    std::map<std::string, StreamResult> worst;
+    std::map<std::string, double> hit_rate;
+    std::vector<std::string> order;
+    for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
+      bound_streams(options.questions, delta, seed, [&](const StreamResult& result) {
+        const auto [at, first] = worst.emplace(result.name, result);
+        if (first) order.push_back(result.name);
+        if (result.of_questions() > at->second.of_questions()) at->second = result;
+        hit_rate[result.name] += result.hit_rate() / static_cast<double>(options.seeds);
+      });
+    }
+    double most = 0;
+    for (const auto& [name, result] : worst) most = std::max(most, result.of_questions());
+    table.row(fmt::format("bound {:.1f} %: {} streams of {}, {} seeds each", 100 * delta,
+                          worst.size(), options.questions, options.seeds),
+              fmt::format("wrong <= {:.1f} %", 100 * delta),
+              fmt::format("at worst {:.3f} % of questions", 100 * most), most <= delta,
+              {{"delta", delta}, {"worst", most}});
+    for (const std::string& name : order) {
+      const StreamResult& result = worst.at(name);
+      table.row(
+          "  " + name, "",
+          fmt::format("worst {:.3f} % of questions, {:.3f} % of hits; {:.1f} % hits",
+                      100 * result.of_questions(), 100 * result.of_hits(), 100 * hit_rate[name]),
+          {},
+          {{"of_questions", result.of_questions()},
+           {"of_hits", result.of_hits()},
+           {"hit_rate", hit_rate[name]}});
     }
   }
-  const Cut cut = best_cut(all, 0.03);
-  print_row(
-      "intents_dev, 10 % cached (5 samples)", "wrong intent <= 3 % of hits",
-      fmt::format("{:.2f} % wrong at {:.1f} % hits (score >= {:.3f})",
-                  100 * share(cut.wrong, cut.hits), 100 * share(cut.hits, asked), cut.threshold),
-      cut.hits > 0);
-  const Cut shipped = cut_at(all, 0.98902);
-  print_row("  at the score from which a cold cache trusts at 1 %", "wrong intent <= 3 % of hits",
-            fmt::format("{:.2f} % wrong at {:.1f} % hits", 100 * share(shipped.wrong, shipped.hits),
-                        100 * share(shipped.hits, asked)),
-            share(shipped.wrong, shipped.hits) <= 0.03);
 }
 
-void negatives(const Options& options) {
-  const auto generated = hard_negatives(2'000, 3);
-  std::size_t wrong = 0, possible = 0;
-  std::map<std::string, std::pair<std::size_t, std::size_t>> kinds;
-  const gateway::semantic::Evidence cold;
-  const gateway::semantic::EntryEvidence entry;
-  Bound bound;
-  for (const Pair& pair : generated) {
-    const Comparison found =
-        compare(llm::text::analyse(pair.asked), llm::text::analyse(pair.cached));
-    const bool hit = cold.trust("general", found.score, entry, bound).error <= bound.delta;
-    wrong += hit ? 1 : 0;
-    possible += found.score > 0 ? 1 : 0;
-    auto& kind = kinds[pair.kind];
-    ++kind.first;
-    kind.second += found.score > 0 ? 1 : 0;
-    if (options.show && found.score > 0)
-      fmt::print("  {:.3f} {} | {} | {}\n", found.score, pair.kind, pair.asked, pair.cached);
-  }
-  std::string by_kind;
-  for (const auto& [kind, counts] : kinds)
-    by_kind +=
-        fmt::format("{}{} {}/{}", by_kind.empty() ? "" : ", ", kind, counts.second, counts.first);
-  print_row(fmt::format("own hard negatives ({})", generated.size()), "0 wrong hits",
-            fmt::format("{} wrong hits; {} not vetoed outright", wrong, possible), wrong == 0);
-  fmt::print("    not vetoed by kind: {}\n", by_kind);
+double resident_mib() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t total = 0, resident = 0;
+  in >> total >> resident;
+  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
-void streams(const Options& options) {
-  const auto print = [](const StreamResult& result) {
-    print_row(fmt::format("bound {:.1f} %: {}", 100 * result.delta, result.name),
-              fmt::format("wrong <= {:.1f} %", 100 * result.delta),
-              fmt::format("{:.3f} % of questions, {:.3f} % of {} hits ({} explored)",
-                          100 * result.of_questions(), 100 * result.of_hits(), result.hits,
-                          result.explored),
-              result.of_questions() <= result.delta,
-              {{"delta", result.delta},
-               {"of_questions", result.of_questions()},
-               {"of_hits", result.of_hits()},
-               {"hits", result.hits},
-               {"questions", result.questions}});
-  };
-  for (const double delta : options.deltas) bound_streams(options.questions, delta, print);
+double thread_us() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) * 1e-3;
 }
 
-/// Embed, search in `searcher`, verify: the path of one lookup. The searcher is filled here.
-void latency(std::string_view name, Searcher& searcher, std::size_t entries, std::size_t lookups,
-             double goal_us) {
+/// Embed, search, verify, decide: the path of one lookup, on one thread, as the gateway goes it.
+void lookup(Table& table, const Options& options) {
   using Steady = std::chrono::steady_clock;
-  Cache cache(searcher);
-  for (std::size_t i = 0; i < entries; ++i) cache.put(topic_question(i, i % 6), i);
+  const double before = resident_mib();
+  const auto embedding = local_embedding();
+  IndexSearch index(embedding->traits(), options.entries);
+  Cache cache(*embedding, index);
+  const double fill_begin = thread_us();
+  for (std::size_t i = 0; i < options.entries; ++i) cache.put(topic_question(i, i % 6), i);
+  const double fill_us = thread_us() - fill_begin;
+  const double memory = resident_mib() - before;
   Random random(8);
-  std::vector<double> times;
-  Bound bound;
-  for (std::size_t i = 0; i < lookups; ++i) {
-    const std::string query = topic_question(random.below(entries), random.below(6));
+  gateway::semantic::Bound bound;
+  std::vector<double> wall, cpu;
+  std::size_t hits = 0;
+  for (std::size_t i = 0; i < 20'000; ++i) {
+    const std::string query = topic_question(random.below(2 * options.entries), random.below(6));
+    const double draw = random.unit(), cpu_begin = thread_us();
     const auto begin = Steady::now();
-    (void)cache.ask(query, bound, random.unit());
-    times.push_back(std::chrono::duration<double, std::micro>(Steady::now() - begin).count());
+    hits += cache.ask(query, bound, draw).decision.action == gateway::semantic::Action::kHit;
+    wall.push_back(std::chrono::duration<double, std::micro>(Steady::now() - begin).count());
+    cpu.push_back(thread_us() - cpu_begin);
   }
-  std::ranges::sort(times);
-  const double p50 = times[times.size() / 2], p99 = times[times.size() * 99 / 100];
-  print_row(name, goal_us > 0 ? "p99 <= 1 ms" : "",
-            fmt::format("p50 {:.0f} us, p99 {:.0f} us, texts and sketches {:.1f} MiB", p50, p99,
-                        static_cast<double>(cache.bytes()) / 1048576),
-            goal_us <= 0 || p99 <= goal_us, {{"p50_us", p50}, {"p99_us", p99}});
+  const auto at = [](std::vector<double>& times, double share) {
+    std::ranges::sort(times);
+    return times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * share)];
+  };
+  const double p50 = at(wall, 0.5), p99 = at(wall, 0.99), cpu99 = at(cpu, 0.99);
+  table.row(fmt::format("lookup at {} entries, one thread", options.entries), "p99 <= 1 ms",
+            fmt::format("p50 {:.0f} us, p99 {:.0f} us (CPU time: {:.0f}); {:.0f} % hits", p50, p99,
+                        cpu99, static_cast<double>(hits) / 200),
+            p99 <= 1'000, {{"p50_us", p50}, {"p99_us", p99}, {"p99_cpu_us", cpu99}});
+  table.row("  memory: index, texts, evidence", "<= 200 MiB",
+            fmt::format("{:.0f} MiB resident, {:.0f} MiB by the index's own count", memory,
+                        static_cast<double>(index.bytes()) / (1 << 20)),
+            memory <= 200, {{"resident_mib", memory}});
+  table.row("  filling it", "",
+            fmt::format("{:.0f} us an entry", fill_us / static_cast<double>(options.entries)), {});
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  Options options;
+bool read_options(int argc, char** argv, Options& options) {
   if (const char* data = std::getenv("ASAHI_EVAL_DATA")) options.data = data;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
     const auto value = [&] { return i + 1 < argc ? std::string(argv[++i]) : std::string(); };
+    const auto number = [&] { return std::strtoul(value().c_str(), nullptr, 10); };
     if (name == "--json")
       options.json = value();
     else if (name == "--data")
@@ -322,37 +132,65 @@ int main(int argc, char** argv) {
     else if (name == "--docs")
       options.docs.push_back(value());
     else if (name == "--questions")
-      options.questions = std::stoul(value());
+      options.questions = number();
+    else if (name == "--seeds")
+      options.seeds = number();
+    else if (name == "--entries")
+      options.entries = number();
     else if (name == "--delta")
-      options.deltas.push_back(std::stod(value()));
+      options.deltas.push_back(std::strtod(value().c_str(), nullptr));
     else if (name == "--only")
       options.only = value();
     else if (name == "--show")
       options.show = true;
-    else {
-      fmt::print(stderr,
-                 "bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] "
-                 "[--only ROWS] [--delta D]... [--show]\n");
-      return 2;
-    }
+    else
+      return false;
   }
   if (options.deltas.empty()) options.deltas = {0.005, 0.01, 0.03};
   if (options.docs.empty()) options.docs = {"docs", "src", "/usr/share/doc"};
+  return options.entries > 0 && options.questions > 0 && options.seeds > 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  Options options;
+  if (!read_options(argc, argv, options)) {
+    fmt::print(stderr,
+               "bench_savings [--json FILE] [--data FOLDER] [--docs FOLDER]... [--questions N] "
+               "[--seeds N] [--entries N] [--delta D]... [--show] [--only "
+               "paraphrases,pairs,intents,negatives,streams,lookup]\n");
+    return 2;
+  }
+  const auto other = embedding_from_environment();
+  if (!other) {
+    fmt::print(stderr, "bench_savings: {}\n", other.error().message);
+    return 2;
+  }
   const auto wanted = [&](std::string_view name) {
     return options.only.empty() || options.only.find(name) != std::string::npos;
   };
-  if (wanted("negatives")) negatives(options);
-  if (wanted("paraphrases")) paraphrases(options);
-  if (wanted("pairs")) pairs(options);
-  if (wanted("intents")) intents(options);
-  if (wanted("streams")) streams(options);
-  if (wanted("latency")) {
-    ExactScan few, many;
-    latency("lookup at 1,000 entries: embed, exact scan, verify", few, 1'000, 5'000, 1'000);
-    latency("lookup at 100,000 entries by exact scan (no index)", many, 100'000, 200, 0);
+  Table table;
+  table.head();
+  const auto local = local_embedding();
+  using Measure = void (*)(Table&, Embedding&, const MeasureOptions&);
+  for (const auto& [name, measure] :
+       {std::pair<std::string_view, Measure>{"paraphrases", measure_paraphrases},
+        {"pairs", measure_pairs},
+        {"intents", measure_intents}}) {
+    if (!wanted(name)) continue;
+    measure(table, *local, options);
+    if (*other == nullptr) continue;
+    table.beside((*other)->traits().tag);
+    measure(table, **other, options);
+    table.beside("");
   }
-  if (!options.json.empty()) {
-    std::ofstream(options.json) << json::serialize(json::object{{"rows", rows}}) << "\n";
-  }
+  if (wanted("negatives")) measure_negatives(table, options);
+  if (wanted("streams")) streams(table, options);
+  if (wanted("lookup")) lookup(table, options);
+  table.sum();
+  if (!options.json.empty())
+    std::ofstream(options.json) << json::serialize(json::object{{"rows", table.json()}}) << "\n";
   return 0;
 }

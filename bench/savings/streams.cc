@@ -21,10 +21,10 @@ using World = std::function<Step(std::size_t, Random&)>;
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 StreamResult run(const std::string& name, const World& world, std::size_t entries,
-                 std::size_t length, double delta) {
+                 std::size_t length, double delta, std::uint64_t seed) {
   Evidence evidence;
   std::vector<EntryEvidence> known(entries);
-  Random random(99);
+  Random random(seed * 7919 + 99);
   Bound bound;
   bound.delta = delta;
   StreamResult out{name, delta, length};
@@ -32,15 +32,15 @@ StreamResult run(const std::string& name, const World& world, std::size_t entrie
     const Step step = world(i, random);
     evidence.asked();
     const auto trust = evidence.trust("general", step.score, known[step.entry], bound);
-    const bool trusted = trust.budget && trust.error <= delta;
-    if (trusted && random.unit() >= bound.audit) {
+    const bool trusted = trust.audit < 1 && trust.error <= delta;
+    if (trusted && random.unit() >= trust.audit) {
       ++out.hits;
       out.wrong += step.correct ? 0 : 1;
       continue;
     }
     ++out.explored;
     known[step.entry].add(step.score, step.correct);
-    evidence.observe("general", step.score, step.correct, trusted, bound);
+    evidence.observe("general", step.score, step.correct, trusted ? trust.audit : 0);
   }
   return out;
 }
@@ -102,10 +102,11 @@ World poison(std::size_t entries) {
   };
 }
 
-StreamResult texts(std::size_t length, double delta) {
+StreamResult texts(std::size_t length, double delta, std::uint64_t seed) {
   ExactScan scan;
-  Cache cache(scan);
-  Random random(5);
+  const auto embedding = local_embedding();
+  Cache cache(*embedding, scan);
+  Random random(seed * 31 + 5);
   Bound bound;
   bound.delta = delta;
   const std::vector<Pair> traps = hard_negatives(2'000, 3);
@@ -136,7 +137,7 @@ StreamResult texts(std::size_t length, double delta) {
     if (answer.decision.action == Action::kExplore) {
       ++out.explored;
       const bool correct = cache.answer_of(answer.entry) == truth;
-      cache.learn(answer, correct, bound);
+      cache.learn(answer, correct);
       if (correct) continue;
     }
     if (cache.size() < 1'000) cache.put(query, truth);
@@ -146,7 +147,7 @@ StreamResult texts(std::size_t length, double delta) {
 
 }  // namespace
 
-void bound_streams(std::size_t length, double delta,
+void bound_streams(std::size_t length, double delta, std::uint64_t seed,
                    const std::function<void(const StreamResult&)>& each) {
   constexpr std::size_t kEntries = 500;
   struct Named {
@@ -165,8 +166,8 @@ void bound_streams(std::size_t length, double delta,
       {"betrayal, always new entries", betrayal(50'000, 5'000, 5'000), 50'000},
       {"poison only", poison(kEntries), kEntries}};
   for (const Named& world : worlds)
-    each(run(world.name, world.world, world.entries, length, delta));
-  each(texts(length, delta));
+    each(run(world.name, world.world, world.entries, length, delta, seed));
+  each(texts(length, delta, seed));
 }
 
 }  // namespace asahi::savings

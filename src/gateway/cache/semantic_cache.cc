@@ -18,11 +18,9 @@ namespace {
 using semantic::Action;
 using std::chrono::milliseconds;
 
-/// Rows of others that committed late may carry lower numbers than rows seen already: the last ones
-/// are read once more.
-constexpr std::int64_t kOverlap = 200;
-constexpr std::size_t kPage = 500;
-constexpr std::size_t kLearnedAtOnce = 500;
+/// Machines' clocks agree about that well. What was made later than now is not served: a clock went
+/// back, and nobody knows how old it is.
+constexpr std::int64_t kClocksApartMs = 60'000;
 
 std::int64_t unix_ms(Clock::Time time) {
   return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
@@ -47,9 +45,22 @@ std::string entry_id_of(const SemanticCache::Question& question, std::string_vie
 }  // namespace
 
 SemanticCache::SemanticCache(Options options, Parts parts)
-    : options_(options), parts_(parts), rows_(parts.database) {}
+    : options_(options), parts_(parts), rows_(parts.database) {
+  if (parts_.local == nullptr) return;
+  // What the index's bounds push out is not known here any more either.
+  parts_.local->on_evict([this](std::string_view org, std::string_view id) {
+    unsaved_.fetch_add(1, std::memory_order_relaxed);
+    const auto owner = find_tenant(std::string(org));
+    if (owner == nullptr) return;
+    const std::scoped_lock lock(owner->mutex);
+    owner->entries.erase(std::string(id));
+  });
+}
 
-SemanticCache::~SemanticCache() { background_.join(); }
+SemanticCache::~SemanticCache() {
+  if (parts_.local != nullptr) parts_.local->on_evict({});
+  background_.join();
+}
 
 void SemanticCache::start() {
   boost::asio::post(background_, [] { work_in_background(10); });
@@ -81,13 +92,21 @@ std::shared_ptr<SemanticCache::Tenant> SemanticCache::tenant(const std::string& 
   return place;
 }
 
+void SemanticCache::log(std::string_view what, const Error& error) {
+  {
+    const std::scoped_lock lock(logged_mutex_);
+    const Clock::Steady now = parts_.clock.steady_now();
+    const auto [at, first] = logged_.emplace(what, now);
+    // An outage repeats itself with each request.
+    if (!first && now - at->second < std::chrono::minutes(1)) return;
+    at->second = now;
+  }
+  logger_.warning("the semantic cache misses", {{"cause", what}, {"error", error.message}});
+}
+
 void SemanticCache::warn(Lookup& lookup, std::string_view what, const Error& error) {
   lookup.warning = fmt::format("semantic cache skipped: {}", what);
-  // An outage repeats itself with each request.
-  const std::int64_t now = unix_ms(parts_.clock.now());
-  std::int64_t last = warned_at_.load(std::memory_order_relaxed);
-  if (now - last < 60'000 || !warned_at_.compare_exchange_strong(last, now)) return;
-  logger_.warning("the semantic cache misses", {{"cause", what}, {"error", error.message}});
+  log(what, error);
 }
 
 Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question,
@@ -108,6 +127,8 @@ Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question
   std::optional<llm::Embedded> embedded = parts_.embedder.try_embed(lookup->question.query);
   if (!embedded) {
     std::vector<std::string> texts(1, lookup->question.query);
+    context.deadline =
+        std::min(context.deadline, std::chrono::steady_clock::now() + options_.max_wait);
     auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kQuery,
                                                std::move(context));
     if (!made || made->empty()) {
@@ -116,6 +137,16 @@ Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question
       co_return lookup;
     }
     embedded = std::move(made->front());
+  }
+  if (const llm::EmbedderTraits& own = parts_.embedder.traits();
+      embedded->traits == nullptr || embedded->traits->tag != own.tag ||
+      embedded->vector == nullptr || embedded->vector->size() != own.width) {
+    // Vectors of different models never meet: their angles mean nothing.
+    const Error other{
+        .code = Errc::kUpstream,
+        .message = fmt::format("expected vectors of {}, {} numbers each", own.tag, own.width)};
+    warn(*lookup, "the vector is another embedder's", other);
+    co_return lookup;
   }
   lookup->vector = embedded->vector;
   auto hits = co_await neighbours(lookup->question, *lookup->vector);
@@ -144,15 +175,28 @@ void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const std::vector<vect
   std::vector<Known> known;
   std::vector<std::string> ids;
   std::vector<double> similarities;
+  const std::int64_t now_ms = unix_ms(parts_.clock.now());
+  const Clock::Steady steady = parts_.clock.steady_now();
+  bool from_the_future = false;
   {
     const std::scoped_lock lock(tenant.mutex);
     for (const vector::Hit& hit : hits) {
       const auto found = tenant.entries.find(hit.id);
       if (found == tenant.entries.end()) continue;  // deleted here, still in the index
+      if (found->second.ends <= steady) continue;
+      if (found->second.created_at_ms > now_ms + kClocksApartMs) {
+        from_the_future = true;
+        continue;
+      }
       known.push_back(found->second);
       ids.push_back(hit.id);
       similarities.push_back(parts_.embedder.traits().similarity(hit.score));
     }
+  }
+  if (from_the_future) {
+    warn(lookup, "the clock went back",
+         {.code = Errc::kUnavailable,
+          .message = "entries were made later than this machine's clock says it is now"});
   }
   if (known.empty()) return;
   const llm::text::Words asked = llm::text::analyse(question.query);
@@ -174,7 +218,7 @@ void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const std::vector<vect
                                       .task = question.task,
                                       .sensitivity = question.sensitivity,
                                       .context_digest = question.context_digest,
-                                      .now_ms = unix_ms(parts_.clock.now()),
+                                      .now_ms = now_ms,
                                       .draw = draw,
                                       .quality_penalty = options_.quality_penalty},
                                      candidates, parts_.tuner, tenant.evidence, options_.bound);
@@ -199,7 +243,8 @@ Aw<void> SemanticCache::fetch(Lookup& lookup, Tenant& tenant) {
     co_await forget(lookup.question.org, lookup.entry_id);
     co_return;
   }
-  auto answer = parse_answer(**stored);
+  if (refuted_elsewhere(lookup, tenant, (*stored)->evidence)) co_return;
+  auto answer = parse_answer((*stored)->answer);
   if (!answer) {
     warn(lookup, "an answer cannot be read", answer.error());
     give_up("its answer cannot be read");
@@ -211,16 +256,43 @@ Aw<void> SemanticCache::fetch(Lookup& lookup, Tenant& tenant) {
   const auto found = tenant.entries.find(lookup.entry_id);
   if (found == tenant.entries.end() || lookup.decision.action != Action::kHit) co_return;
   ++found->second.new_hits;
-  found->second.changed = true;
+  mark_changed(tenant, found->first, found->second);
+}
+
+/// Another process may have learned that the entry answers wrongly, say from a user's report.
+bool SemanticCache::refuted_elsewhere(Lookup& lookup, Tenant& tenant, std::string_view stored) {
+  const auto evidence = semantic::EntryEvidence::decode(stored);
+  if (!evidence) return false;  // nothing was learned yet
+  {
+    const std::scoped_lock lock(tenant.mutex);
+    const auto found = tenant.entries.find(lookup.entry_id);
+    if (found == tenant.entries.end()) return false;
+    semantic::EntryEvidence& own = found->second.evidence;
+    if (evidence->reports() <= own.reports() && evidence->wrong() <= own.wrong()) return false;
+    own = *evidence;
+  }
+  const double error =
+      tenant.evidence.trust(lookup.question.task, lookup.decision.score, *evidence, options_.bound)
+          .error;
+  if (lookup.decision.action != Action::kHit || error <= options_.bound.delta) return false;
+  lookup.decision.action = Action::kMiss;
+  lookup.decision.error = error;
+  lookup.decision.reason =
+      evidence->disabled() ? "reported as wrong" : "another process found it wrong";
+  return true;
 }
 
 // ---- learning
 
 void SemanticCache::keep(std::shared_ptr<const Lookup> lookup, std::shared_ptr<const Answer> answer,
                          milliseconds ttl) {
-  if (lookup == nullptr || answer == nullptr || ttl <= milliseconds(0)) return;
+  if (lookup == nullptr || answer == nullptr) return;
+  const bool compared = lookup->decision.action == Action::kExplore;
+  if (ttl <= milliseconds(0) && !compared) return;
   const std::scoped_lock lock(queue_mutex_);
-  if (queue_.size() >= options_.max_queued) {
+  // What an audit found must not get lost, or the bound would rest on too few.
+  const std::size_t most = lookup->decision.trusted ? 2 * options_.max_queued : options_.max_queued;
+  if (queue_.size() >= most) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
@@ -229,8 +301,9 @@ void SemanticCache::keep(std::shared_ptr<const Lookup> lookup, std::shared_ptr<c
 
 Aw<void> SemanticCache::run() {
   constexpr milliseconds kTick{100};
+  using Steady = std::chrono::steady_clock;
   co_await read_news();
-  auto last = std::chrono::steady_clock::now();
+  auto read = Steady::now(), swept = read, saved = read;
   bool more = true;
   while (more) {
     more = co_await parts_.home.sleep_for(kTick, &stopping_);
@@ -246,11 +319,22 @@ Aw<void> SemanticCache::run() {
       }
       if (!arrivals.empty()) co_await write(std::move(arrivals));
     }
-    if (more && std::chrono::steady_clock::now() - last < options_.refresh) continue;
+    const auto now = Steady::now();
+    if (more && now - read < options_.refresh) continue;
     co_await write_learned();
-    if (more) co_await read_news();
-    last = std::chrono::steady_clock::now();
+    if (!more) break;
+    co_await read_news();
+    if (now - swept >= options_.sweep) {
+      co_await sweep();
+      swept = now;
+    }
+    if (now - saved >= options_.save && unsaved_.load() >= options_.save_changes) {
+      co_await save();
+      saved = now;
+    }
+    read = Steady::now();
   }
+  co_await save();
   running_ = false;
 }
 
@@ -268,16 +352,20 @@ bool SemanticCache::learn(const Arrival& arrival) {
   const auto tenant = find_tenant(lookup.question.org);
   if (tenant == nullptr) return true;
   tenant->evidence.observe(lookup.question.task, lookup.decision.score, agree,
-                           lookup.decision.trusted, options_.bound);
+                           lookup.decision.audit);
   const std::scoped_lock lock(tenant->mutex);
   tenant->knowledge_changed = true;
   const auto found = tenant->entries.find(lookup.entry_id);
   if (found != tenant->entries.end()) {
     found->second.evidence.add(lookup.decision.score, agree);
-    found->second.changed = true;
+    mark_changed(*tenant, found->first, found->second);
   }
   // What the entry answers already needs no other.
   return !agree;
+}
+
+void SemanticCache::mark_changed(Tenant& tenant, const std::string& id, Known& known) {
+  if (!std::exchange(known.changed, true)) tenant.changed.push_back(id);
 }
 
 Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
@@ -285,7 +373,7 @@ Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
   std::vector<semantic::EntryRow> entries = co_await net::run_blocking(background_, [&] {
     std::vector<semantic::EntryRow> made;
     for (const Arrival& arrival : arrivals) {
-      if (!learn(arrival)) continue;
+      if (!learn(arrival) || arrival.ttl <= milliseconds(0)) continue;
       const Question& question = arrival.lookup->question;
       const Clock::Time now = parts_.clock.now();
       semantic::EntryRow row{.org = question.org,
@@ -312,205 +400,10 @@ Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
     for (semantic::EntryRow& row : stored) row.vector.clear();
   }
   if (auto put = co_await rows_.put(std::move(stored)); !put) {
-    logger_.warning("answers are not kept in the semantic cache",
-                    {{"entries", entries.size()}, {"error", put.error().message}});
+    log("new answers are not kept", put.error());
     co_return;
   }
-  co_await add(std::move(entries));
-}
-
-Aw<void> SemanticCache::add(std::vector<semantic::EntryRow> entries) {
-  co_await net::run_blocking(background_, [&] {
-    for (semantic::EntryRow& row : entries) {
-      if (!row.vector.empty()) continue;
-      if (auto embedded = parts_.embedder.try_embed(row.query)) row.vector = *embedded->vector;
-    }
-    return true;
-  });
-  std::map<std::string, std::vector<vector::Item>> by_org;
-  std::vector<std::string> texts;
-  std::vector<std::size_t> waiting;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (!entries[i].vector.empty()) continue;
-    texts.push_back(entries[i].query);
-    waiting.push_back(i);
-  }
-  if (!texts.empty()) {
-    auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kDocument, {});
-    if (!made) {
-      logger_.warning("the semantic cache cannot embed what it keeps",
-                      {{"entries", waiting.size()}, {"error", made.error().message}});
-    }
-    for (std::size_t i = 0; made && i < waiting.size() && i < made->size(); ++i)
-      entries[waiting[i]].vector = *(*made)[i].vector;
-  }
-  for (semantic::EntryRow& row : entries) {
-    if (row.vector.size() != parts_.embedder.traits().width) continue;
-    const auto owner = tenant(row.org);
-    {
-      const std::scoped_lock lock(owner->mutex);
-      Known known{.query = row.query,
-                  .task = row.task,
-                  .context_digest = row.context_digest,
-                  .answer_digest = row.answer_digest,
-                  .expires_at_ms = unix_ms(row.expires),
-                  .evidence = {}};
-      if (auto evidence = semantic::EntryEvidence::decode(row.evidence)) known.evidence = *evidence;
-      owner->entries[row.id] = std::move(known);
-    }
-    by_org[row.org].push_back(
-        {.id = row.id,
-         .vector = std::move(row.vector),
-         .metadata = {{std::string(kContextField), hex(row.context_digest)}}});
-  }
-  for (auto& [org, items] : by_org) {
-    if (auto put = co_await parts_.index.upsert(org, std::move(items)); !put) {
-      logger_.warning("the vector index does not take new entries",
-                      {{"error", put.error().message}});
-    }
-  }
-}
-
-Aw<void> SemanticCache::read_news() {
-  for (bool more = true; more && !stopping_.cancelled();) {
-    auto page = co_await rows_.after(std::max<std::int64_t>(0, last_seen_ - kOverlap),
-                                     parts_.embedder.traits().tag, parts_.clock.now(), kPage);
-    if (!page) {
-      logger_.warning("the semantic cache's entries cannot be read",
-                      {{"error", page.error().message}});
-      co_return;
-    }
-    std::erase_if(page->entries, [this](const semantic::EntryRow& row) {
-      const auto owner = find_tenant(row.org);
-      if (owner == nullptr) return false;
-      const std::scoped_lock lock(owner->mutex);
-      return owner->entries.contains(row.id);
-    });
-    for (const semantic::EntryRow& row : page->entries) {
-      if (find_tenant(row.org) != nullptr) continue;
-      auto knowledge = co_await rows_.knowledge(row.org, row.embedder);
-      const auto owner = tenant(row.org);
-      if (!knowledge || knowledge->empty()) continue;
-      if (auto restored = owner->evidence.restore(*knowledge); !restored)
-        logger_.warning("what was learned about cached answers cannot be read",
-                        {{"org", row.org}, {"error", restored.error().message}});
-    }
-    more = page->more && page->last > last_seen_;
-    last_seen_ = std::max(last_seen_, page->last);
-    co_await add(std::move(page->entries));
-  }
-}
-
-Aw<void> SemanticCache::write_learned() {
-  std::vector<std::pair<std::string, std::shared_ptr<Tenant>>> tenants;
-  {
-    const std::shared_lock lock(tenants_mutex_);
-    tenants.assign(tenants_.begin(), tenants_.end());
-  }
-  for (const auto& [org, owner] : tenants) {
-    std::vector<semantic::EntryRows::Learned> learned;
-    bool knowledge = false;
-    {
-      const std::scoped_lock lock(owner->mutex);
-      for (auto& [id, known] : owner->entries) {
-        if (!known.changed || learned.size() == kLearnedAtOnce) continue;
-        learned.push_back({org, id, known.evidence.encode(), known.new_hits});
-        known.changed = false;
-        known.new_hits = 0;
-      }
-      knowledge = std::exchange(owner->knowledge_changed, false);
-    }
-    // What cannot be written is learned again: evidence is a sample.
-    if (auto done = co_await rows_.learn(std::move(learned)); !done)
-      logger_.warning("what was learned about cached answers cannot be written",
-                      {{"error", done.error().message}});
-    if (knowledge)
-      (void)co_await rows_.keep_knowledge(org, parts_.embedder.traits().tag,
-                                          owner->evidence.encode(), parts_.clock.now());
-  }
-}
-
-// ---- keeping house
-
-Aw<void> SemanticCache::forget(std::string org, std::string entry_id) {
-  if (const auto owner = find_tenant(org)) {
-    const std::scoped_lock lock(owner->mutex);
-    owner->entries.erase(entry_id);
-  }
-  std::vector<std::string> ids(1, std::move(entry_id));
-  (void)co_await parts_.index.erase(std::move(org), std::move(ids));
-}
-
-Task<bool> SemanticCache::report(std::string org, std::string entry_id) {
-  auto row = co_await rows_.get(org, entry_id);
-  if (!row) co_return std::unexpected(std::move(row.error()));
-  if (!*row) co_return false;
-  auto evidence = semantic::EntryEvidence::decode((*row)->evidence);
-  semantic::EntryEvidence learned = evidence ? *evidence : semantic::EntryEvidence{};
-  const auto owner = tenant(org);
-  {
-    const std::scoped_lock lock(owner->mutex);
-    if (const auto found = owner->entries.find(entry_id); found != owner->entries.end()) {
-      // Nobody knows at which score it answered: at any.
-      found->second.evidence.report(1);
-      learned = found->second.evidence;
-    } else {
-      learned.report(1);
-    }
-    owner->knowledge_changed = true;
-  }
-  owner->evidence.report((*row)->task, 1);
-  std::vector<semantic::EntryRows::Learned> one;
-  one.push_back({std::move(org), std::move(entry_id), learned.encode(), 0});
-  auto done = co_await rows_.learn(std::move(one));
-  if (!done) co_return std::unexpected(std::move(done.error()));
-  co_return true;
-}
-
-Task<std::int64_t> SemanticCache::erase(std::string org, std::vector<std::string> entry_ids) {
-  auto gone = co_await rows_.erase(org, entry_ids);
-  if (!gone) co_return std::unexpected(std::move(gone.error()));
-  for (std::string& id : entry_ids) co_await forget(org, std::move(id));
-  co_return *gone;
-}
-
-Task<std::int64_t> SemanticCache::clear(std::string org) {
-  auto gone = co_await rows_.erase_all(org);
-  if (!gone) co_return std::unexpected(std::move(gone.error()));
-  if (const auto owner = find_tenant(org)) {
-    const std::scoped_lock lock(owner->mutex);
-    owner->entries.clear();
-  }
-  (void)co_await parts_.index.erase_all(std::move(org));
-  co_return *gone;
-}
-
-Task<std::int64_t> SemanticCache::clear_expired(std::string org) {
-  const Clock::Time now = parts_.clock.now();
-  auto gone = co_await rows_.erase_expired(org, now);
-  if (!gone) co_return std::unexpected(std::move(gone.error()));
-  std::vector<std::string> ids;
-  if (const auto owner = find_tenant(org)) {
-    const std::scoped_lock lock(owner->mutex);
-    for (const auto& [id, known] : owner->entries) {
-      if (known.expires_at_ms <= unix_ms(now)) ids.push_back(id);
-    }
-    for (const std::string& id : ids) owner->entries.erase(id);
-  }
-  if (!ids.empty()) (void)co_await parts_.index.erase(std::move(org), std::move(ids));
-  co_return *gone;
-}
-
-SemanticCache::Stats SemanticCache::stats(const std::string& org) const {
-  Stats stats{.dropped = dropped_.load(std::memory_order_relaxed)};
-  const auto owner = find_tenant(org);
-  if (owner == nullptr) return stats;
-  stats.questions = owner->evidence.questions();
-  stats.estimated_wrong = owner->evidence.estimated_wrong();
-  const std::scoped_lock lock(owner->mutex);
-  stats.entries = owner->entries.size();
-  stats.explorations = owner->explorations;
-  return stats;
+  co_await add(std::move(entries), false);
 }
 
 }  // namespace asahi::gateway

@@ -53,9 +53,18 @@ class SemanticCache {
     bool compare = true;
     /// How often what was learned is written and what other processes added is read.
     std::chrono::milliseconds refresh{5'000};
+    /// The longest that a question waits for its vector.
+    std::chrono::milliseconds max_wait{2'000};
+    /// How often entries whose time is over are deleted.
+    std::chrono::milliseconds sweep{3'600'000};
+    /// How often the local index is written to its file, if that many entries came or went; it is
+    /// written by `stop`, too.
+    std::chrono::milliseconds save{300'000};
+    std::size_t save_changes = 1'000;
   };
   /// All outlive the cache. `local`: the same object as `index` when it lies in this process: it is
-  /// then asked without leaving the loop; else null.
+  /// then asked without leaving the loop, written to its file, and need not be filled anew if it
+  /// was loaded from there (its space is named after the embedder's tag); else null.
   struct Parts {
     llm::TextEmbedder& embedder;
     vector::Index& index;
@@ -93,13 +102,13 @@ class SemanticCache {
 
   /// Reads the entries of before in the background and starts to write.
   void start();
-  /// Writes what waits. On the home loop.
+  /// Writes what waits, and the local index's file. On the home loop.
   Aw<void> stop();
 
   /// Null: not a question for this tier (empty or too long). `draw`: uniform in [0, 1).
   Aw<std::shared_ptr<Lookup>> find(Question question, llm::CallContext context, double draw);
-  /// Learns from the model's answer to a question that was no hit, and keeps it for others. Returns
-  /// at once.
+  /// Learns from the model's answer to a question that was no hit, and keeps it for others unless
+  /// `ttl` is 0. Returns at once.
   void keep(std::shared_ptr<const Lookup> lookup, std::shared_ptr<const Answer> answer,
             std::chrono::milliseconds ttl);
 
@@ -115,6 +124,7 @@ class SemanticCache {
     double estimated_wrong = 0;      ///< wrong answers among them, as audits suggest
     std::uint64_t dropped = 0;       ///< answers not kept because too many waited
     std::uint64_t explorations = 0;  ///< of this process
+    double audit = 0;                ///< share of trusted hits that are checked; 1: none is served
   };
   Stats stats(const std::string& org) const;
   const semantic::EntryRows& rows() const { return rows_; }
@@ -126,7 +136,10 @@ class SemanticCache {
     std::string task;
     std::uint64_t context_digest = 0;
     std::uint64_t answer_digest = 0;
+    std::int64_t created_at_ms = 0;
     std::int64_t expires_at_ms = 0;
+    /// The same end by the clock that nobody sets: whichever comes first.
+    Clock::Steady ends{};
     semantic::EntryEvidence evidence;
     std::int64_t new_hits = 0;
     bool changed = false;
@@ -134,6 +147,7 @@ class SemanticCache {
   struct Tenant {
     mutable std::mutex mutex;  ///< of everything but `evidence`
     std::unordered_map<std::string, Known> entries;
+    std::vector<std::string> changed;  ///< ids of those whose `changed` is set
     std::uint64_t explorations = 0;
     bool knowledge_changed = false;
     semantic::Evidence evidence;
@@ -150,16 +164,30 @@ class SemanticCache {
                                             const std::vector<float>& vector);
   void judge(Lookup& lookup, Tenant& tenant, const std::vector<vector::Hit>& hits, double draw);
   Aw<void> fetch(Lookup& lookup, Tenant& tenant);
+  /// Into the log, once a minute for the same `what` (a literal).
+  void log(std::string_view what, const Error& error);
   void warn(Lookup& lookup, std::string_view what, const Error& error);
+  Known known_of(const semantic::EntryRow& row) const;
+  static void mark_changed(Tenant& tenant, const std::string& id, Known& known);
+  bool refuted_elsewhere(Lookup& lookup, Tenant& tenant, std::string_view stored);
   Aw<void> forget(std::string org, std::string entry_id);
 
   Aw<void> run();
   Aw<void> write(std::vector<Arrival> arrivals);
   /// True: the fresh answer is worth an entry of its own.
   bool learn(const Arrival& arrival);
-  Aw<void> add(std::vector<semantic::EntryRow> entries);
+  Aw<void> add(std::vector<semantic::EntryRow> entries, bool from_rows);
+  Aw<std::vector<semantic::EntryRow>> embedded(std::vector<semantic::EntryRow> entries);
+  std::vector<semantic::EntryRow> refresh_known(std::vector<semantic::EntryRow> entries);
+  Aw<void> restore_knowledge(const std::vector<semantic::EntryRow>& entries);
   Aw<void> read_news();
+  Aw<void> drop_strangers();
   Aw<void> write_learned();
+  Aw<void> share_knowledge(const std::string& org, Tenant& tenant);
+  std::vector<std::string> take_expired(Tenant& tenant) const;
+  Aw<void> forget_expired(std::string org);
+  Aw<void> sweep();
+  Aw<void> save();
 
   const Options options_;
   Parts parts_;
@@ -170,8 +198,12 @@ class SemanticCache {
   std::mutex queue_mutex_;
   std::deque<Arrival> queue_;
   std::atomic<std::uint64_t> dropped_{0};
-  std::atomic<std::int64_t> warned_at_{0};
-  std::int64_t last_seen_ = 0;  ///< home loop only
+  std::mutex logged_mutex_;
+  std::map<std::string_view, Clock::Steady> logged_;
+  std::atomic<std::size_t> unsaved_{0};  ///< changes of the local index since its last save
+  // Home loop only.
+  std::int64_t last_seen_ = 0;
+  bool all_read_ = false;  ///< what stood in SQL at the start is known
   boost::asio::thread_pool background_{1};
   CancelSource stopping_;
   bool running_ = false;

@@ -94,6 +94,7 @@ Result<std::unique_ptr<SemanticTier>> make_semantic_tier(SemanticTierParts parts
   opening.space = {.model = traits.tag,
                    .dimensions = traits.width,
                    .filter_fields = {std::string(SemanticCache::kContextField)}};
+  opening.folder = config.app.data_dir + "/vectors";
   opening.local.max_entries = wanted.max_entries;
   ASAHI_TRY(tier->index, vector::open_index(std::move(opening), parts.clients, &parts.database));
   tier->tuner = std::make_unique<semantic::ThresholdTuner>();

@@ -108,22 +108,23 @@ Decision decide(const Question& question, std::span<const Candidate> candidates,
   const bool tied = rival > 0 && best.score - rival < kTie && !same_text;
   const Evidence::Trust trust = evidence.trust(question.task, best.score, *chosen.evidence, bound);
   best.error = trust.error;
-  const bool trusted = trust.error <= bound.delta && trust.budget && !tied;
+  const bool affordable = trust.audit < 1;
+  const bool trusted = trust.error <= bound.delta && affordable && !tied;
   if (chosen.evidence->disabled()) {
     best.reason = "reported as wrong";
     return best;
   }
   if (!trusted) {
     best.action = Action::kExplore;
-    best.reason = tied ? "two cached questions are equally near"
-                  : trust.budget
-                      ? fmt::format("may be wrong in {:.1f} % of cases, allowed {:.1f} %",
-                                    100 * trust.error, 100 * bound.delta)
-                      : "too many cached answers turned out wrong lately";
+    best.reason = tied         ? "two cached questions are equally near"
+                  : affordable ? fmt::format("may be wrong in {:.1f} % of cases, allowed {:.1f} %",
+                                             100 * trust.error, 100 * bound.delta)
+                               : "too many cached answers turned out wrong lately";
     return best;
   }
   best.trusted = true;
-  best.action = question.draw < bound.audit ? Action::kExplore : Action::kHit;
+  best.audit = trust.audit;
+  best.action = question.draw < trust.audit ? Action::kExplore : Action::kHit;
   best.reason = best.action == Action::kHit ? "the questions agree" : "drawn to be checked";
   return best;
 }

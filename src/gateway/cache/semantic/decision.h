@@ -53,6 +53,7 @@ struct Decision {
   double threshold = 0;       ///< the first filter's, for that candidate
   double score = 0;           ///< the verifier's
   double error = 1;           ///< pessimistic chance of a wrong answer
+  double audit = 0;           ///< the chance with which it was drawn to be checked; 0: not trusted
   Verdict verdict = Verdict::kEmpty;
   std::string_view matched_query;
   /// For people: "similarity 0.8312 below 0.9000", "numbers differ".

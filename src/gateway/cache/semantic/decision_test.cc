@@ -139,7 +139,7 @@ TEST_F(DecisionTest, ReportedEntriesAreLeftAlone) {
 
 TEST_F(DecisionTest, TheBudgetStopsHits) {
   cached("How do I reset my password on the old router?");
-  evidence.observe("coding", 0.2, false, true, bound);
+  evidence.observe("coding", 0.2, false, 0.05);
   const Decision decision = ask("How can I reset my password on the old router?");
   EXPECT_EQ(decision.action, Action::kExplore);
   EXPECT_EQ(decision.reason, "too many cached answers turned out wrong lately");

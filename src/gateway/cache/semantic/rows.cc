@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
+
+#include "gateway/cache/semantic/threshold.h"
 
 namespace asahi::gateway::semantic {
 namespace {
@@ -195,14 +198,15 @@ Task<std::vector<EntryRow>> EntryRows::list(std::string org, std::string before_
   co_return entries;
 }
 
-Task<std::optional<std::string>> EntryRows::answer(std::string org, std::string id,
-                                                   Clock::Time now) const {
-  auto rows = co_await database_.query(
-      {"SELECT answer FROM semantic_entries WHERE org_id = ? AND entry_id = ? AND expires_at > ?",
-       {std::move(org), std::move(id), format_rfc3339(now)}});
+Task<std::optional<EntryRows::Stored>> EntryRows::answer(std::string org, std::string id,
+                                                         Clock::Time now) const {
+  auto rows =
+      co_await database_.query({"SELECT answer, evidence FROM semantic_entries "
+                                "WHERE org_id = ? AND entry_id = ? AND expires_at > ?",
+                                {std::move(org), std::move(id), format_rfc3339(now)}});
   if (!rows) co_return std::unexpected(std::move(rows.error()));
-  if (rows->empty()) co_return std::optional<std::string>{};
-  co_return rows->text(0, "answer");
+  if (rows->empty()) co_return std::optional<Stored>{};
+  co_return Stored{rows->text(0, "answer"), rows->text(0, "evidence")};
 }
 
 Task<std::optional<EntryRow>> EntryRows::get(std::string org, std::string id) const {
@@ -222,17 +226,32 @@ Task<void> EntryRows::learn(std::vector<Learned> learned) {
   // In one order everywhere: two processes that learn about the same entries then wait for each
   // other rather than block each other.
   std::ranges::sort(learned, {}, [](const Learned& one) { return std::pair(one.org, one.id); });
-  std::vector<sql::Statement> statements;
-  for (Learned& one : learned) {
-    statements.push_back(
-        {"UPDATE semantic_entries SET evidence = ?, hits = hits + ? "
-         "WHERE org_id = ? AND entry_id = ?",
-         {std::move(one.evidence), one.new_hits, std::move(one.org), std::move(one.id)}});
-  }
-  if (statements.empty()) co_return Result<void>{};
-  auto done = co_await database_.batch(std::move(statements));
-  if (!done) co_return std::unexpected(std::move(done.error()));
-  co_return Result<void>{};
+  if (learned.empty()) co_return Result<void>{};
+  const auto shared = std::make_shared<const std::vector<Learned>>(std::move(learned));
+  co_return co_await database_.transaction([shared](sql::Session& session) -> Result<void> {
+    const std::string_view lock = session.dialect() == sql::Dialect::kPostgres ? " FOR UPDATE" : "";
+    for (const Learned& one : *shared) {
+      ASAHI_TRY(const sql::Rows rows,
+                session.query({fmt::format("SELECT evidence FROM semantic_entries "
+                                           "WHERE org_id = ? AND entry_id = ?{}",
+                                           lock),
+                               {one.org, one.id}}));
+      if (rows.empty()) continue;
+      std::string evidence = one.evidence;
+      const auto stored = EntryEvidence::decode(rows.text(0, "evidence"));
+      if (auto own = EntryEvidence::decode(one.evidence); own && stored) {
+        own->merge(*stored);
+        evidence = own->encode();
+      }
+      if (auto done = session.query({"UPDATE semantic_entries SET evidence = ?, hits = hits + ? "
+                                     "WHERE org_id = ? AND entry_id = ?",
+                                     {std::move(evidence), one.new_hits, one.org, one.id}});
+          !done) {
+        return std::unexpected(std::move(done.error()));
+      }
+    }
+    return {};
+  });
 }
 
 Task<std::int64_t> EntryRows::erase(std::string org, std::vector<std::string> ids) {
@@ -262,6 +281,13 @@ Task<std::int64_t> EntryRows::erase_expired(std::string org, Clock::Time now) {
   co_return rows->affected();
 }
 
+Task<std::int64_t> EntryRows::sweep(Clock::Time now) {
+  auto rows = co_await database_.query(
+      {"DELETE FROM semantic_entries WHERE expires_at <= ?", {format_rfc3339(now)}});
+  if (!rows) co_return std::unexpected(std::move(rows.error()));
+  co_return rows->affected();
+}
+
 Task<std::int64_t> EntryRows::count(std::string org, Clock::Time now) const {
   auto rows = co_await database_.query(
       {"SELECT COUNT(*) AS entries FROM semantic_entries WHERE org_id = ? AND expires_at > ?",
@@ -287,6 +313,26 @@ Task<void> EntryRows::keep_knowledge(std::string org, std::string embedder, std:
        {std::move(org), std::move(embedder), std::move(text), format_rfc3339(now)}});
   if (!rows) co_return std::unexpected(std::move(rows.error()));
   co_return Result<void>{};
+}
+
+Task<bool> EntryRows::exchange_knowledge(std::string org, std::string embedder, std::string before,
+                                         std::string text, Clock::Time now) {
+  sql::Statement statement;
+  if (before.empty()) {
+    statement = {
+        "INSERT INTO semantic_knowledge (org_id, embedder, content, updated_at) "
+        "VALUES (?, ?, ?, ?) ON CONFLICT (org_id, embedder) DO NOTHING",
+        {std::move(org), std::move(embedder), std::move(text), format_rfc3339(now)}};
+  } else {
+    statement = {
+        "UPDATE semantic_knowledge SET content = ?, updated_at = ? "
+        "WHERE org_id = ? AND embedder = ? AND content = ?",
+        {std::move(text), format_rfc3339(now), std::move(org), std::move(embedder),
+         std::move(before)}};
+  }
+  auto rows = co_await database_.query(std::move(statement));
+  if (!rows) co_return std::unexpected(std::move(rows.error()));
+  co_return rows->affected() == 1;
 }
 
 sql::Migration entries_migration() {

@@ -55,8 +55,12 @@ class EntryRows {
   /// Of one organisation, newest first, with answers: for people who look at the cache.
   Task<std::vector<EntryRow>> list(std::string org, std::string before_id, std::size_t limit) const;
 
-  /// The answer's stored form, unless the entry is gone or its time is over.
-  Task<std::optional<std::string>> answer(std::string org, std::string id, Clock::Time now) const;
+  struct Stored {
+    std::string answer;    ///< serialize_answer
+    std::string evidence;  ///< what another process learned meanwhile is in it
+  };
+  /// What an entry answers, unless it is gone or its time is over.
+  Task<std::optional<Stored>> answer(std::string org, std::string id, Clock::Time now) const;
   Task<std::optional<EntryRow>> get(std::string org, std::string id) const;
 
   struct Learned {
@@ -64,13 +68,16 @@ class EntryRows {
     std::string evidence;
     std::int64_t new_hits = 0;
   };
-  /// Entries that are gone meanwhile are no error.
+  /// Joins it with what others stored (EntryEvidence::merge). Entries that are gone meanwhile are
+  /// no error.
   Task<void> learn(std::vector<Learned> learned);
 
   /// How many were there.
   Task<std::int64_t> erase(std::string org, std::vector<std::string> ids);
   Task<std::int64_t> erase_all(std::string org);
   Task<std::int64_t> erase_expired(std::string org, Clock::Time now);
+  /// Of all organisations.
+  Task<std::int64_t> sweep(Clock::Time now);
   Task<std::int64_t> count(std::string org, Clock::Time now) const;
 
   /// What was learned about one organisation's entries as a whole (Evidence::encode), and the
@@ -78,6 +85,9 @@ class EntryRows {
   Task<std::string> knowledge(std::string org, std::string embedder) const;
   Task<void> keep_knowledge(std::string org, std::string embedder, std::string text,
                             Clock::Time now);
+  /// Puts `text` in the place of `before` (empty: of nothing). False: something else stands there.
+  Task<bool> exchange_knowledge(std::string org, std::string embedder, std::string before,
+                                std::string text, Clock::Time now);
 
  private:
   sql::Database& database_;

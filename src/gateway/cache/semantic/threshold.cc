@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <sstream>
+#include <vector>
 
 #include "base/json.h"
 
@@ -14,10 +15,15 @@ namespace {
 // Bands of equal width in log odds, so that 0.95, 0.98 and 0.99 stand apart.
 constexpr double kFirstBand = -2.0;
 constexpr double kBandWidth = 0.5;
-// Observations older than about that many fade.
-constexpr double kMemory = 20'000;
+// Observations older than about that many of a band fade: enough for δ = 0.5 %, and few enough that
+// a bad day is forgotten.
+constexpr double kMemory = 5'000;
+// Deviations of the estimate that are kept free: about 90 % of streams.
+constexpr double kDeviations = 1.3;
+// How much closer than `audit` a cache looks before it knows anything.
+constexpr double kYoung = 3;
 // How many observations of its own outweigh what holds for its kind.
-constexpr double kPriorStrength = 20;
+constexpr double kPriorStrength = 60;
 
 std::size_t band_of(double score) {
   const double s = std::clamp(score, 1e-4, 1 - 1e-4);
@@ -60,6 +66,35 @@ void EntryEvidence::report(double score) {
   add(score, false);
   floor_ = std::max(floor_, static_cast<std::uint16_t>(std::clamp(score, 0.0, 1.0) * 32767.0));
   if (reports_ < 255) ++reports_;
+}
+
+void EntryEvidence::merge(const EntryEvidence& other) {
+  const auto oldest_first = [](const EntryEvidence& evidence) {
+    std::vector<Seen> seen;
+    for (std::size_t i = 0; i < evidence.count_; ++i)
+      seen.push_back(evidence.seen_[(evidence.next_ + kKept - evidence.count_ + i) % kKept]);
+    return seen;
+  };
+  const std::vector<Seen> own = oldest_first(*this);
+  std::vector<Seen> all, rest = own;
+  for (const Seen one : oldest_first(other)) {
+    const auto same = std::ranges::find(rest, one.score_and_truth, &Seen::score_and_truth);
+    if (same == rest.end()) {
+      all.push_back(one);
+    } else {
+      rest.erase(same);
+    }
+  }
+  all.insert(all.end(), own.begin(), own.end());
+  while (all.size() > kKept) {
+    const auto right = std::ranges::find_if(all, &Seen::correct);
+    all.erase(right == all.end() ? all.begin() : right);
+  }
+  std::ranges::copy(all, seen_.begin());
+  count_ = static_cast<std::uint8_t>(all.size());
+  next_ = static_cast<std::uint8_t>(all.size() % kKept);
+  reports_ = std::max(reports_, other.reports_);
+  floor_ = std::max(floor_, other.floor_);
 }
 
 std::size_t EntryEvidence::wrong() const {
@@ -174,67 +209,149 @@ Result<KindEvidence> KindEvidence::decode(std::string_view text) {
   return out;
 }
 
-bool RiskBudget::allows(const Bound& bound) const {
-  if (wrong_ <= 0) return true;
-  // Each found one stands for 1/audit − 1 that were not: that estimate scatters.
-  const double unseen = 1 / std::max(bound.audit, 1e-3);
-  const double upper = wrong_ + 1.3 * std::sqrt(wrong_ * unseen) + unseen;
-  return upper <= bound.delta * static_cast<double>(asked_);
+void KindEvidence::add(const KindEvidence& now, const KindEvidence& before) {
+  for (std::size_t i = 0; i < kBands; ++i) {
+    bands_[i].correct =
+        std::max(0.0, bands_[i].correct + now.bands_[i].correct - before.bands_[i].correct);
+    bands_[i].wrong = std::max(0.0, bands_[i].wrong + now.bands_[i].wrong - before.bands_[i].wrong);
+  }
+  observed_ = std::max(0.0, observed_ + now.observed_ - before.observed_);
+}
+
+void RiskBudget::found_wrong(double share) {
+  const double p = std::clamp(share, 1e-3, 1.0);
+  wrong_ += (1 - p) / p;
+  spread_ += (1 - p) / (p * p);
+}
+
+double RiskBudget::audit(const Bound& bound) const {
+  const double least = std::clamp(bound.audit, 0.0, 1.0);
+  const double allowed = bound.delta * static_cast<double>(asked_);
+  // Reports alone: there is nothing to estimate.
+  if (least == 0) return wrong_ == 0 || wrong_ <= allowed ? 0 : 1;
+  // A find at a share p adds less than 1/p: that much has to be free.
+  if (wrong_ <= 0)
+    return std::clamp(1 / std::max(allowed, 1e-9), least, std::min(1.0, kYoung * least));
+  const double free = allowed - wrong_ - kDeviations * std::sqrt(spread_);
+  return free <= 1 ? 1 : std::max(least, 1 / free);
+}
+
+void RiskBudget::add(const RiskBudget& now, const RiskBudget& before) {
+  asked_ += now.asked_ - std::min(now.asked_, before.asked_);
+  wrong_ = std::max(0.0, wrong_ + now.wrong_ - before.wrong_);
+  spread_ = std::max(0.0, spread_ + now.spread_ - before.spread_);
+}
+
+const KindEvidence& Evidence::State::kind(std::string_view task) const {
+  const auto known = kinds.find(task);
+  return known == kinds.end() ? unknown : known->second;
+}
+
+KindEvidence& Evidence::State::own_kind(std::string_view task) {
+  auto known = kinds.find(task);
+  if (known == kinds.end() && kinds.size() < kMaxKinds)
+    known = kinds.emplace(std::string(task), KindEvidence()).first;
+  return known == kinds.end() ? unknown : known->second;
+}
+
+void Evidence::State::add(const State& now, const State& before) {
+  const KindEvidence nothing;
+  for (const auto& [task, kind] : now.kinds) {
+    const auto known = before.kinds.find(task);
+    own_kind(task).add(kind, known == before.kinds.end() ? nothing : known->second);
+  }
+  unknown.add(now.unknown, before.unknown);
+  budget.add(now.budget, before.budget);
 }
 
 Evidence::Trust Evidence::trust(std::string_view task, double score, const EntryEvidence& entry,
                                 const Bound& bound) const {
   const std::scoped_lock lock(mutex_);
-  const auto kind = kinds_.find(task);
-  const KindEvidence& known = kind == kinds_.end() ? unknown_ : kind->second;
-  return {entry.error(score, known.error(score, bound)), budget_.allows(bound)};
+  return {entry.error(score, state_.kind(task).error(score, bound)), state_.budget.audit(bound)};
 }
 
 void Evidence::asked() {
   const std::scoped_lock lock(mutex_);
-  budget_.asked();
+  state_.budget.asked();
 }
 
-void Evidence::observe(std::string_view task, double score, bool correct, bool trusted,
-                       const Bound& bound) {
+void Evidence::observe(std::string_view task, double score, bool correct, double audit) {
   const std::scoped_lock lock(mutex_);
-  auto kind = kinds_.find(task);
-  if (kind == kinds_.end() && kinds_.size() < kMaxKinds)
-    kind = kinds_.emplace(std::string(task), KindEvidence()).first;
-  (kind == kinds_.end() ? unknown_ : kind->second).add(score, correct);
-  if (trusted && !correct) budget_.found_wrong(std::max(1.0, 1 / std::max(bound.audit, 1e-3) - 1));
+  state_.own_kind(task).add(score, correct);
+  if (audit > 0 && !correct) state_.budget.found_wrong(audit);
 }
 
 void Evidence::report(std::string_view task, double score) {
   const std::scoped_lock lock(mutex_);
-  const auto kind = kinds_.find(task);
-  (kind == kinds_.end() ? unknown_ : kind->second).add(score, false);
-  budget_.found_wrong(1);
+  state_.own_kind(task).add(score, false);
+  state_.budget.reported();
 }
 
 std::uint64_t Evidence::questions() const {
   const std::scoped_lock lock(mutex_);
-  return budget_.questions();
+  return state_.budget.questions();
 }
 
 double Evidence::estimated_wrong() const {
   const std::scoped_lock lock(mutex_);
-  return budget_.estimated_wrong();
+  return state_.budget.estimated_wrong();
+}
+
+double Evidence::audit(const Bound& bound) const {
+  const std::scoped_lock lock(mutex_);
+  return state_.budget.audit(bound);
 }
 
 std::string Evidence::encode() const {
   const std::scoped_lock lock(mutex_);
-  json::object kinds;
-  for (const auto& [task, kind] : kinds_) kinds[task] = kind.encode();
-  json::object out;
-  out["version"] = 1;
-  out["asked"] = budget_.questions();
-  out["wrong"] = budget_.estimated_wrong();
-  out["kinds"] = std::move(kinds);
-  return json::serialize(out);
+  return state_.encode();
 }
 
 Result<void> Evidence::restore(std::string_view text) {
+  ASAHI_TRY(State read, State::decode(text));
+  const std::scoped_lock lock(mutex_);
+  state_ = read;
+  stored_ = std::move(read);
+  return {};
+}
+
+Result<Evidence::Merged> Evidence::merge(std::string_view stored) const {
+  Merged merged;
+  if (!stored.empty()) {
+    ASAHI_TRY(merged.sum, State::decode(stored));
+  }
+  State before;
+  {
+    const std::scoped_lock lock(mutex_);
+    merged.seen = state_;
+    before = stored_;
+  }
+  merged.sum.add(merged.seen, before);
+  merged.text = merged.sum.encode();
+  return merged;
+}
+
+void Evidence::adopt(const Merged& merged) {
+  const std::scoped_lock lock(mutex_);
+  State now = merged.sum;
+  now.add(state_, merged.seen);
+  state_ = std::move(now);
+  stored_ = merged.sum;
+}
+
+std::string Evidence::State::encode() const {
+  json::object tasks;
+  for (const auto& [task, kind] : kinds) tasks[task] = kind.encode();
+  json::object out;
+  out["version"] = 1;
+  out["asked"] = budget.questions();
+  out["wrong"] = budget.estimated_wrong();
+  out["spread"] = budget.spread();
+  out["kinds"] = std::move(tasks);
+  return json::serialize(out);
+}
+
+Result<Evidence::State> Evidence::State::decode(std::string_view text) {
   const auto corrupt = [] {
     return fail(Errc::kCorrupt, "what was learned about cached answers cannot be read");
   };
@@ -242,25 +359,24 @@ Result<void> Evidence::restore(std::string_view text) {
   const json::value parsed = json::parse(text, error);
   const json::object* root = error ? nullptr : parsed.if_object();
   if (root == nullptr) return corrupt();
-  const json::value* asked = root->if_contains("asked");
-  const json::value* wrong = root->if_contains("wrong");
-  const json::value* kinds = root->if_contains("kinds");
-  if (asked == nullptr || wrong == nullptr || kinds == nullptr || !kinds->is_object() ||
-      !asked->is_number() || !wrong->is_number())
-    return corrupt();
-  std::map<std::string, KindEvidence, std::less<>> read;
-  for (const auto& [task, value] : kinds->get_object()) {
-    if (!value.is_string() || read.size() == kMaxKinds) return corrupt();
-    ASAHI_TRY(auto kind, KindEvidence::decode(std::string_view(value.get_string())));
-    read.emplace(std::string(task), std::move(kind));
+  std::array<double, 3> numbers{};
+  constexpr std::array<std::string_view, 3> kNames = {"asked", "wrong", "spread"};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    const json::value* number = root->if_contains(kNames[i]);
+    if (number == nullptr || !number->is_number()) return corrupt();
+    numbers[i] = number->to_number<double>();
+    if (!(numbers[i] >= 0 && numbers[i] < 1e18)) return corrupt();
   }
-  const double count = asked->to_number<double>();
-  const double errors = wrong->to_number<double>();
-  if (!(count >= 0 && count < 1e18) || !(errors >= 0 && errors < 1e18)) return corrupt();
-  const std::scoped_lock lock(mutex_);
-  kinds_ = std::move(read);
-  budget_.restore(static_cast<std::uint64_t>(count), errors);
-  return {};
+  const json::value* tasks = root->if_contains("kinds");
+  if (tasks == nullptr || !tasks->is_object()) return corrupt();
+  State read;
+  for (const auto& [task, value] : tasks->get_object()) {
+    if (!value.is_string() || read.kinds.size() == kMaxKinds) return corrupt();
+    ASAHI_TRY(auto kind, KindEvidence::decode(std::string_view(value.get_string())));
+    read.kinds.emplace(std::string(task), std::move(kind));
+  }
+  read.budget.restore(static_cast<std::uint64_t>(numbers[0]), numbers[1], numbers[2]);
+  return read;
 }
 
 }  // namespace asahi::gateway::semantic

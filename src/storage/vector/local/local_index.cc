@@ -50,6 +50,7 @@ class LocalIndex::Borrowed {
 
 LocalIndex::LocalIndex(LocalOptions options)
     : options_(std::move(options)),
+      on_evict_(options_.on_evict),
       shape_(std::make_unique<SegmentShape>()),
       writer_(std::make_unique<boost::asio::thread_pool>(1)),
       readers_(std::make_unique<boost::asio::thread_pool>(2)) {
@@ -123,7 +124,7 @@ void LocalIndex::evict() {
   entries_.fetch_sub(1, std::memory_order_relaxed);
   drop_if_empty(tenant);
   tidy(tenant);
-  if (options_.on_evict) options_.on_evict(tenant, id);
+  if (on_evict_) on_evict_(tenant, id);
 }
 
 Result<void> LocalIndex::make_room(std::string_view tenant, std::string_view id) {
@@ -206,6 +207,30 @@ std::size_t LocalIndex::remove_all(std::string_view tenant) {
 std::size_t LocalIndex::size(std::string_view tenant) const {
   const auto segment = find(tenant);
   return segment == nullptr ? 0 : segment->size();
+}
+
+bool LocalIndex::contains(std::string_view tenant, std::string_view id) const {
+  const std::lock_guard lock(write_);
+  const auto segment = find(tenant);
+  return segment != nullptr && segment->holds(id);
+}
+
+std::vector<std::string> LocalIndex::ids(std::string_view tenant) const {
+  const std::lock_guard lock(write_);
+  const auto segment = find(tenant);
+  return segment == nullptr ? std::vector<std::string>{} : segment->ids();
+}
+
+std::vector<std::string> LocalIndex::tenants() const {
+  const std::shared_lock lock(segments_mutex_);
+  std::vector<std::string> out;
+  for (const auto& [tenant, segment] : segments_) out.push_back(tenant);
+  return out;
+}
+
+void LocalIndex::on_evict(std::function<void(std::string_view, std::string_view)> told) {
+  const std::lock_guard lock(write_);
+  on_evict_ = std::move(told);
 }
 
 std::size_t LocalIndex::bytes() const {

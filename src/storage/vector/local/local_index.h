@@ -35,7 +35,7 @@ struct LocalOptions {
   std::size_t max_entries = 100'000;
   std::size_t max_bytes = 0;
   WhenFull when_full = WhenFull::kEvictOldest;
-  /// Told of each evicted item, on the writing thread.
+  /// Told of each evicted item, on the writing thread; it must not call the index.
   std::function<void(std::string_view tenant, std::string_view id)> on_evict;
   Precision precision = Precision::kWord;
   /// Where `save` and `load` keep the index; empty: nowhere.
@@ -85,9 +85,18 @@ class LocalIndex final : public Index {
   /// Items of all tenants; of one.
   std::size_t size() const { return entries_.load(std::memory_order_relaxed); }
   std::size_t size(std::string_view tenant) const;
+  /// Wait for a write under way.
+  bool contains(std::string_view tenant, std::string_view id) const;
+  std::vector<std::string> ids(std::string_view tenant) const;
+  std::vector<std::string> tenants() const;
   /// About what they take in memory.
   std::size_t bytes() const;
 
+  /// In the place of `options.on_evict`; empty: nobody is told. No call of the old one is under way
+  /// when it returns.
+  void on_evict(std::function<void(std::string_view tenant, std::string_view id)> told);
+
+  bool has_file() const { return !options_.file.empty(); }
   /// Writes `options.file` anew. Searches go on, writers wait. Errors: unavailable (disk full: the
   /// old file stays, the index works on), invalid_argument (no file named).
   Result<void> save_now();
@@ -115,6 +124,7 @@ class LocalIndex final : public Index {
 
   class Borrowed;
   const LocalOptions options_;
+  std::function<void(std::string_view tenant, std::string_view id)> on_evict_;
   std::unique_ptr<SegmentShape> shape_;
   mutable std::mutex write_;
   mutable std::shared_mutex segments_mutex_;  ///< of the map, not of what it points to

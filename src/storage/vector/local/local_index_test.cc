@@ -463,5 +463,34 @@ TEST(LocalIndex, SearchesRunBesideWrites) {
   EXPECT_GT(searches, 100u);
 }
 
+TEST(LocalIndex, TellsWhatItHolds) {
+  Filled filled(options_of(), 200);
+  EXPECT_TRUE(filled.index.contains("acme", id_of(7)));
+  EXPECT_FALSE(filled.index.contains("acme", "unknown"));
+  EXPECT_FALSE(filled.index.contains("rival", id_of(7)));
+  EXPECT_THAT(filled.index.tenants(), testing::ElementsAre("acme"));
+  const std::vector<std::string> gone{id_of(7)};
+  filled.index.remove("acme", gone);
+  EXPECT_FALSE(filled.index.contains("acme", id_of(7)));
+  const auto ids = filled.index.ids("acme");
+  EXPECT_EQ(ids.size(), 199U);
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).count(id_of(7)), 0U);
+  EXPECT_TRUE(filled.index.ids("rival").empty());
+}
+
+TEST(LocalIndex, TellsOfEvictionsWhoeverListensNow) {
+  LocalOptions options = options_of();
+  options.max_entries = 3;
+  Filled filled(options, 3);
+  std::vector<std::string> told;
+  filled.index.on_evict([&told](std::string_view tenant, std::string_view id) {
+    told.push_back(fmt::format("{} {}", tenant, id));
+  });
+  filled.add();
+  filled.index.on_evict({});
+  filled.add();
+  EXPECT_THAT(told, testing::ElementsAre("acme " + id_of(0)));
+}
+
 }  // namespace
 }  // namespace asahi::vector

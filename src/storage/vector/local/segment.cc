@@ -186,6 +186,13 @@ std::size_t Segment::erase_where(const Metadata& filter) {
   return count;
 }
 
+std::vector<std::string> Segment::ids() const {
+  std::vector<std::string> out;
+  out.reserve(by_id_.size());
+  for (const auto& [id, row] : by_id_) out.emplace_back(id);
+  return out;
+}
+
 std::string Segment::evict_oldest() {
   if (oldest_ == kNoRow) return {};
   std::string id(payload_id(rows_.payload[oldest_]));

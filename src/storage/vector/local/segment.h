@@ -50,6 +50,7 @@ class Segment {
   void put(PreparedItem item);
   bool erase(std::string_view id);
   bool holds(std::string_view id) const { return by_id_.contains(id); }
+  std::vector<std::string> ids() const;
   std::size_t erase_where(const Metadata& filter);
   /// The id of what went; empty when there was nothing.
   std::string evict_oldest();

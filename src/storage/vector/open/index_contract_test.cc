@@ -89,7 +89,8 @@ class PgVector {
     const int port = sql::testing::free_port();
     const std::string log = folder_ + "/log";
     process_ = sql::testing::spawn(
-        {"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)}, log);
+        {"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)}, log,
+        sql::testing::Account::kOwn);
     const auto deadline = std::chrono::steady_clock::now() + 180s;
     std::string said;
     while (std::chrono::steady_clock::now() < deadline) {
