@@ -23,6 +23,7 @@
 #include "gateway/pipeline.h"
 #include "gateway/routing/http/routing_routes.h"
 #include "gateway/tokens/optimiser.h"
+#include "llm/embed/text_embedder.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
 #include "net/blocking.h"
@@ -423,7 +424,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
       governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
-  impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization));
+  impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization),
+                                                     llm::make_local_embedder());
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
   impl->make_batcher();
   if (auto made = impl->make_enricher(); !made) return std::unexpected(std::move(made.error()));

@@ -429,7 +429,6 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
   const std::int64_t trimmed = call.trimmed != nullptr ? call.trimmed->saved() : 0;
   answer->baseline =
       baseline_cost(response.usage.input + trimmed, response.usage.output, baseline_);
-  answer->baseline = baseline_cost(response.usage.input, response.usage.output, baseline_);
   if (report.shared && report.shared->answered) {
     consumed = {};
     cost = {};
@@ -513,8 +512,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
           NanoUsd{}, cost_of(outcome.answer->response.usage, *report.model) - outcome.cost);
     }
     // What others' texts stood beside is nobody else's answer.
-    const bool mixed =
-        report.shared && report.shared->answered && report.shared->mixed_owners;
+    const bool mixed = report.shared && report.shared->answered && report.shared->mixed_owners;
     if (!screening.flagged() && !mixed) keep(*call, outcome.answer);
     maybe_compare(call, outcome);
     // The call was made and paid for in the name of a client that has left: its event must not be

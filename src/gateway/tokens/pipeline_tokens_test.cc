@@ -28,7 +28,8 @@ const std::string kSystem =
     "wonderful "
     "team and our great products. In the event that somebody asks for a refund after 30 days, "
     "please "
-    "make sure to say that it is not possible due to the fact that our policy does not allow it.";
+    "make sure to say that it is not possible due to the fact that our policy does not allow it. "
+    "We truly believe in people.";
 
 std::string body_of(const char* more = "") {
   json::object body;
@@ -131,7 +132,9 @@ TEST_F(PipelineTokens, SavingsOfTrimmingAreASeriesOfTheirOwn) {
   (void)infer(body_of());
   (void)events();
   const std::string metrics = telemetry_.expose();
-  EXPECT_THAT(metrics, HasSubstr("asahi_savings_dollars_total{phase=\"tokens\"} 0.000"));
+  const std::string series = "asahi_savings_dollars_total{phase=\"tokens\"} ";
+  ASSERT_THAT(metrics, HasSubstr(series));
+  EXPECT_GT(std::strtod(metrics.c_str() + metrics.find(series) + series.size(), nullptr), 0);
   EXPECT_THAT(metrics, HasSubstr("asahi_token_estimate_ratio{model=\"small\"}"));
 }
 
