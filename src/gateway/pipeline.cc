@@ -593,8 +593,13 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
   }
   auto request = endpoint.codec->decode(*document);
   if (!request) co_return endpoint.errors(request.error(), context);
-  co_return http::Response::json(
-      200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
+  std::int64_t tokens = llm::estimate_tokens(*request);
+  // Exact where the model's vocabulary is known.
+  const auto registry = parts_.registry.get();
+  const ModelProfile* model = registry->get(request->model);
+  if (parts_.counter != nullptr && model != nullptr)
+    tokens = parts_.counter->count(*request, model->vendor_model).tokens;
+  co_return http::Response::json(200, fmt::format(R"({{"input_tokens":{}}})", tokens));
 }
 
 // ---- accounts

@@ -228,6 +228,10 @@ class Scanner {
     if (hash == kOne && (initial || before_pronoun.contains(previous_) ||
                          text_.substr(behind_).starts_with(" of ")))
       return;
+    static const std::uint64_t kOnce = hash_of_word("once");
+    if (hash == kOnce &&
+        (text_.substr(behind_).starts_with(" again") || text_.substr(behind_).starts_with(" more")))
+      return;
     if (number_words().contains(hash)) return add(Fact::Kind::kNumber, word);
     if (is_name(word, initial)) add(Fact::Kind::kName, word);
   }

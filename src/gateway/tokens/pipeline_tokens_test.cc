@@ -153,6 +153,28 @@ TEST_F(PipelineTokens, DriftIsWhatVendorsBillOverWhatWasCounted) {
   EXPECT_EQ(last_event().counted_input_tokens, 0);
 }
 
+TEST_F(PipelineTokens, TheDriftIsToldByModelAndMovesSlowly) {
+  InferenceEvent event;
+  event.model_selected = "drifting";
+  event.counted_input_tokens = 100;
+  event.answer_input_tokens = 150;
+  const auto ratio = [&] {
+    const std::string metrics = telemetry_.expose();
+    const std::string series = "asahi_token_estimate_ratio{model=\"drifting\"} ";
+    const std::size_t at = metrics.find(series);
+    return at == std::string::npos ? 0 : std::strtod(metrics.c_str() + at + series.size(), nullptr);
+  };
+  metrics_.observe(event);
+  EXPECT_NEAR(ratio(), 1.01, 1e-9);
+  for (int i = 0; i < 500; ++i) metrics_.observe(event);
+  EXPECT_NEAR(ratio(), 1.5, 1e-3);
+  // What was not counted says nothing.
+  event.counted_input_tokens = 0;
+  event.answer_input_tokens = 5'000;
+  metrics_.observe(event);
+  EXPECT_NEAR(ratio(), 1.5, 1e-3);
+}
+
 TEST_F(PipelineTokens, ExamplesOfTheRequestAreAPoolToChooseFrom) {
   json::object body;
   body["prompt"] = "The machine makes a noise that nobody likes";

@@ -55,29 +55,20 @@ std::string plain_number(double number, bool integer) {
   return fmt::format("{}", number);
 }
 
-constexpr auto kGatewayFields = std::to_array<std::string_view>({"agent_id",
-                                                                 "allow_fallback",
-                                                                 "asahi",
-                                                                 "bypass_cache",
-                                                                 "chain_id",
-                                                                 "cost_budget",
-                                                                 "cost_sensitivity",
-                                                                 "document_id",
-                                                                 "fallback_models",
-                                                                 "intervention_mode",
-                                                                 "latency_budget_ms",
-                                                                 "latency_preference",
-                                                                 "model_endpoint_id",
-                                                                 "organization_id",
-                                                                 "provider_api_key",
-                                                                 "quality_preference",
-                                                                 "quality_threshold",
-                                                                 "request_id",
-                                                                 "routing_mode",
-                                                                 "session_id",
-                                                                 "task_id",
-                                                                 "task_type",
-                                                                 "user_id"});
+constexpr auto kGatewayFields =
+    std::to_array<std::string_view>({"agent_id",           "allow_batching",
+                                     "allow_fallback",     "asahi",
+                                     "bypass_cache",       "chain_id",
+                                     "cost_budget",        "cost_sensitivity",
+                                     "document_id",        "enrich_with_features",
+                                     "fallback_models",    "intervention_mode",
+                                     "latency_budget_ms",  "latency_preference",
+                                     "model_endpoint_id",  "optimize_tokens",
+                                     "organization_id",    "provider_api_key",
+                                     "quality_preference", "quality_threshold",
+                                     "request_id",         "routing_mode",
+                                     "session_id",         "task_id",
+                                     "task_type",          "user_id"});
 static_assert(std::ranges::is_sorted(kGatewayFields));
 
 }  // namespace

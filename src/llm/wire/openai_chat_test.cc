@@ -217,6 +217,7 @@ TEST(OpenAiChatEncode, PassesTheClientsFieldsThroughAndItsOwnNot) {
   const ChatRequest request = decode_ok(*client, R"({"model":"gpt-4o","metadata":{"k":"v"},
     "prediction":{"type":"content","content":"x"},"logit_bias":{"5":1},"store":true,
     "routing_mode":"guided","bypass_cache":true,"asahi":{"x":1},"agent_id":"a",
+    "optimize_tokens":false,"allow_batching":true,"enrich_with_features":[],
     "max_tokens":5,"temperature":0.70,
     "messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_hint":1}]}]})");
   EXPECT_EQ(encoded(*vendor, request, "gpt-4o"), value_of(R"({"model":"gpt-4o",
