@@ -91,6 +91,8 @@ std::set<std::string> things_said(const std::string& text) {
       "only",      "cannot",   "can't",     "don't",   "doesn't", "without", "unless",
       "except",    "exactly",  "maximum",   "minimum", "most",    "least",   "always",
       "mandatory", "required", "forbidden", "allowed", "until",   "within"};
+  // Behind a line without a mark at its end they are no names.
+  static const std::set<std::string> kOpeners = {"It", "We", "The", "You", "This", "There", "In"};
   std::set<std::string> things;
   for (const char quote : {'"', '`'}) {
     for (std::size_t at = text.find(quote); at != std::string::npos;) {
@@ -100,9 +102,17 @@ std::set<std::string> things_said(const std::string& text) {
       at = text.find(quote, end + 1);
     }
   }
+  // Ways of speaking that deny nothing.
+  std::string plain = text;
+  for (const std::string_view idle :
+       {"on't hesitate", "not hesitate", "ithout saying", "ithout a doubt", "ithout any doubt",
+        "on't worry", "o doubt", "an't wait", "annot wait", "othing quite like"}) {
+    for (std::size_t at; (at = plain.find(idle)) != std::string::npos;)
+      plain.erase(at, idle.size());
+  }
   bool initial = true;
   std::string before;
-  std::istringstream words(text);
+  std::istringstream words(plain);
   for (std::string word; words >> word;) {
     const bool ends = std::string_view(".!?:").find(word.back()) != std::string_view::npos;
     while (!word.empty() && std::string_view("\"'`(*").find(word.front()) != std::string_view::npos)
@@ -114,8 +124,8 @@ std::set<std::string> things_said(const std::string& text) {
     std::string lower = word;
     for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     const bool digit = word.find_first_of("0123456789") != std::string::npos;
-    const bool capital = word[0] >= 'A' && word[0] <= 'Z' && !initial && word != "I" &&
-                         !word.starts_with("I'") && word.size() > 1;
+    const bool capital = word[0] >= 'A' && word[0] <= 'Z' && !initial && !word.starts_with("I'") &&
+                         word.size() > 1 && !kOpeners.contains(word);
     const bool limit =
         lower == "most" || lower == "least" ? before == "at" : kWords.contains(lower);
     if (digit || capital || word.find("://") != std::string::npos) things.insert(word);

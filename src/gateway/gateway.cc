@@ -24,6 +24,7 @@
 #include "gateway/pipeline.h"
 #include "gateway/routing/http/routing_routes.h"
 #include "gateway/tokens/optimiser.h"
+#include "llm/embed/text_embedder.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
 #include "net/blocking.h"
@@ -430,7 +431,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
       governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
-  impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization));
+  impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization),
+                                                     llm::make_local_embedder());
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
   ASAHI_TRY(impl->semantic, make_semantic_tier({config, *impl->vendors, parts.clients,
                                                 parts.database, parts.clock, parts.loops.at(0)}));

@@ -439,7 +439,6 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
   const std::int64_t trimmed = call.trimmed != nullptr ? call.trimmed->saved() : 0;
   answer->baseline =
       baseline_cost(response.usage.input + trimmed, response.usage.output, baseline_);
-  answer->baseline = baseline_cost(response.usage.input, response.usage.output, baseline_);
   if (report.shared && report.shared->answered) {
     consumed = {};
     cost = {};
@@ -608,8 +607,13 @@ Aw<http::Response> Pipeline::count_tokens(http::Context& context, const Endpoint
   }
   auto request = endpoint.codec->decode(*document);
   if (!request) co_return endpoint.errors(request.error(), context);
-  co_return http::Response::json(
-      200, fmt::format(R"({{"input_tokens":{}}})", llm::estimate_tokens(*request)));
+  std::int64_t tokens = llm::estimate_tokens(*request);
+  // Exact where the model's vocabulary is known.
+  const auto registry = parts_.registry.get();
+  const ModelProfile* model = registry->get(request->model);
+  if (parts_.counter != nullptr && model != nullptr)
+    tokens = parts_.counter->count(*request, model->vendor_model).tokens;
+  co_return http::Response::json(200, fmt::format(R"({{"input_tokens":{}}})", tokens));
 }
 
 // ---- accounts

@@ -164,6 +164,12 @@ test("tokens are counted without a paid call", async () => {
   assert.ok((await fakes.requests()).every((request) => request.path === "/v1/messages/count_tokens"));
 });
 
+test("tokens of a model whose vocabulary is known are counted exactly", async () => {
+  const counted = await client.messages.countTokens({ model: "gpt-4o", messages: say("hello world") });
+  // Two of the text, four around the message, three for the answer's beginning.
+  assert.equal(counted.input_tokens, 9);
+});
+
 test("errors have Anthropic's shape and raise the client's typed exceptions", async () => {
   const cases = [
     [{ max_tokens: undefined, messages: say("x") }, Anthropic.BadRequestError, "invalid_request_error", /max_tokens/],

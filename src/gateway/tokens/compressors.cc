@@ -80,16 +80,16 @@ std::string compress_document(std::string_view text, std::string_view query, Ext
 std::string compress_template(std::string_view text, const SentenceSplitter& splitter) {
   TrimmedText trimmed(text, splitter);
   trimmed.drop_filler();
-  trimmed.drop_repeats();
   trimmed.shorten();
+  trimmed.drop_repeats();
   return trimmed.render();
 }
 
 std::string compress_abstractive(std::string_view text, const SentenceSplitter& splitter) {
   TrimmedText trimmed(text, splitter);
   trimmed.drop_filler();
-  trimmed.drop_repeats();
   trimmed.shorten();
+  trimmed.drop_repeats();
   reduce(trimmed, frequency_scores(trimmed), {.ratio = 0.3, .tokens = {}});
   return trimmed.render();
 }
@@ -99,8 +99,8 @@ std::string compress_turn(std::string_view text, const SentenceSplitter& splitte
   TrimmedText trimmed(text, splitter);
   if (tokens_of(trimmed.original_size()) <= kLong) return std::string(text);
   trimmed.drop_filler();
-  trimmed.drop_repeats();
   trimmed.shorten();
+  trimmed.drop_repeats();
   reduce(trimmed, frequency_scores(trimmed), {.ratio = 0.5, .tokens = kShort});
   return trimmed.render();
 }

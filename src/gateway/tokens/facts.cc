@@ -213,7 +213,10 @@ class Scanner {
       return add(Fact::Kind::kCode, word);
     if (has_foreign_letter(word)) return add(Fact::Kind::kName, word);
     const std::uint64_t hash = hash_of_word(word);
-    if (negations().contains(hash) || ends_in_nt(word)) return add(Fact::Kind::kNegation, word);
+    if (negations().contains(hash) || ends_in_nt(word)) {
+      if (!denies_nothing(word, hash, initial)) add(Fact::Kind::kNegation, word);
+      return;
+    }
     if (constraints().contains(hash)) return add(Fact::Kind::kConstraint, word);
     static const std::uint64_t kAt = hash_of_word("at"), kMost = hash_of_word("most"),
                                kLeast = hash_of_word("least");
@@ -225,8 +228,39 @@ class Scanner {
     if (hash == kOne && (initial || before_pronoun.contains(previous_) ||
                          text_.substr(behind_).starts_with(" of ")))
       return;
+    static const std::uint64_t kOnce = hash_of_word("once");
+    if (hash == kOnce &&
+        (text_.substr(behind_).starts_with(" again") || text_.substr(behind_).starts_with(" more")))
+      return;
     if (number_words().contains(hash)) return add(Fact::Kind::kNumber, word);
     if (is_name(word, initial)) add(Fact::Kind::kName, word);
+  }
+
+  /// "Don't hesitate to ask", "no doubt", "it goes without saying": a way of speaking.
+  bool denies_nothing(std::string_view word, std::uint64_t hash, bool initial) const {
+    const std::string_view behind = text_.substr(behind_);
+    static const std::uint64_t kNo = hash_of_word("no"), kNot = hash_of_word("not"),
+                               kWithout = hash_of_word("without"), kCannot = hash_of_word("cannot"),
+                               kCant = hash_of_word("can't"), kDont = hash_of_word("don't"),
+                               kNothing = hash_of_word("nothing"), kOr = hash_of_word("or");
+    if (hash == kWithout)
+      return behind.starts_with(" saying") || behind.starts_with(" a doubt") ||
+             behind.starts_with(" any doubt");
+    if (hash == kNo) {
+      static const WordSet before("is be will are am there");
+      if (behind.starts_with(" doubt")) return before.contains(previous_);
+      return initial && (behind.starts_with(" worries") || behind.starts_with(" problem"));
+    }
+    if (hash == kNothing) return behind.starts_with(" quite like");
+    if (hash == kCannot || hash == kCant)
+      return behind.starts_with(" wait to ") || behind.starts_with(" wait for you") ||
+             behind.starts_with(" thank you enough");
+    if (hash == kDont && initial && behind.starts_with(" worry")) return true;
+    if (hash == kNot && previous_ == kOr) {
+      const auto at = static_cast<std::size_t>(word.data() - text_.data());
+      return at >= 11 && lowered(text_.substr(at - 11, 11)) == "whether or ";
+    }
+    return (hash == kNot || hash == kDont) && behind.starts_with(" hesitate to ");
   }
 
   static bool ends_in_nt(std::string_view word) {
@@ -236,7 +270,7 @@ class Scanner {
 
   static bool is_name(std::string_view word, bool initial) {
     if (std::ranges::none_of(word, is_upper)) return false;
-    static const WordSet self("i i'm i've i'd i'll a o");
+    static const WordSet self("i i'm i've i'd i'll a o ok");
     if (self.contains(word)) return false;
     if (std::ranges::any_of(word.substr(1), is_upper)) return true;
     if (!initial) return true;

@@ -1,6 +1,7 @@
 #include "gateway/tokens/optimiser.h"
 
 #include <algorithm>
+#include <optional>
 #include <variant>
 
 #include "gateway/config.h"
@@ -47,6 +48,16 @@ const std::string& text_at(const llm::ChatRequest& request, const tokens::Part& 
 
 std::int64_t tokens_of(std::int64_t words) { return words * 13 / 10; }
 
+std::size_t text_bytes(const llm::ChatRequest& request) {
+  std::size_t bytes = 0;
+  for (const llm::Message& message : request.messages) {
+    for (const llm::Part& part : message.parts) {
+      if (const auto* text = std::get_if<llm::TextPart>(&part)) bytes += text->text.size();
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 OptimiserOptions optimiser_options(const OptimizationConfig& config) {
@@ -74,7 +85,6 @@ struct TokenOptimiser::Draft {
     std::string body;  ///< without the white space around it
     std::string before, behind;
     std::unique_ptr<tokens::TrimmedText> trimmed;
-    bool reverted = false;
   };
   struct Candidate {
     std::size_t text, sentence;
@@ -111,19 +121,43 @@ struct TokenOptimiser::Draft {
   /// What costs no meaning.
   void take_lossless() {
     for (Text& text : texts) {
-      if (text.trimmed->drop_filler()) used("filler");
-      if (text.trimmed->drop_repeats()) used("repeats");
-      if (text.trimmed->shorten()) used("template");
+      text.trimmed->drop_filler();
+      text.trimmed->shorten();  // "I repeat, …" becomes a repeat by it
+      text.trimmed->drop_repeats();
     }
-    // Over the bound already: texts go back to what they were, the last first.
-    for (std::size_t i = texts.size();
-         i-- > 0 && percent_now() > most_saved(options.max_quality_risk);)
-      revert(texts[i]);
+    step_back();
+    bool filler = false, repeats = false, shorter = false;
+    for (const Text& text : texts) {
+      for (const auto& sentence : text.trimmed->sentences()) {
+        filler |= !sentence.kept && !sentence.said_elsewhere;
+        repeats |= !sentence.kept && sentence.said_elsewhere;
+        shorter |= sentence.kept && !sentence.shorter.empty();
+      }
+    }
+    if (filler) used("filler");
+    if (repeats) used("repeats");
+    if (shorter) used("template");
   }
 
-  void revert(Text& text) {
-    text.trimmed = std::make_unique<tokens::TrimmedText>(text.body, options.splitter);
-    text.reverted = true;
+  /// Over the bound already: changes are taken back one at a time until it holds, from the end of
+  /// the request on; shorter wordings first, whose steps are the smallest, then whole sentences.
+  void step_back() {
+    const double bound = most_saved(options.max_quality_risk);
+    std::int64_t words = words_now();
+    for (const bool dropped : {false, true}) {
+      for (std::size_t t = texts.size(); t-- > 0;) {
+        tokens::TrimmedText& trimmed = *texts[t].trimmed;
+        for (std::size_t s = trimmed.sentences().size(); s-- > 0;) {
+          if (percent_less(report.original_tokens, tokens_of(words)) <= bound) return;
+          const auto& sentence = trimmed.sentences()[s];
+          if (dropped ? sentence.kept : !sentence.kept || sentence.shorter.empty()) continue;
+          words -= sentence.kept ? sentence.size : 0;
+          trimmed.restore(s);
+          words += sentence.size;
+          stepped_back = true;
+        }
+      }
+    }
   }
 
   std::vector<tokens::Example> views() const {
@@ -163,7 +197,7 @@ struct TokenOptimiser::Draft {
     for (std::size_t t = 0; t < texts.size(); ++t) {
       const tokens::Part& part = texts[t].part;
       const bool full = part.care == tokens::Part::Care::kFull;
-      if (texts[t].reverted || (!full && !part.moods_may_go)) continue;
+      if (!full && !part.moods_may_go) continue;
       const auto sentences = texts[t].trimmed->sentences();
       for (std::size_t s = 0; s < sentences.size(); ++s) {
         if ((full ? sentences[s].spare : sentences[s].mood) && sentences[s].kept)
@@ -171,6 +205,30 @@ struct TokenOptimiser::Draft {
       }
     }
     return spare;
+  }
+
+  /// The question, the candidates, and the pool's questions where there is a choice.
+  std::vector<std::string> texts_to_embed() const {
+    std::vector<std::string> wanted{found.query};
+    for (const Candidate& one : candidates()) wanted.emplace_back(sentence(one).unit.text);
+    if (pool.size() > options.max_few_shot_examples) {
+      for (const auto& [input, output] : pool) wanted.push_back(input);
+    }
+    return wanted;
+  }
+
+  /// One per text of `texts_to_embed`; another number is as good as none.
+  void take_vectors(std::vector<llm::Embedded> all) {
+    const bool chooses = pool.size() > options.max_few_shot_examples;
+    const std::size_t scored = candidates().size() + 1;
+    if (all.size() != scored + (chooses ? pool.size() : 0)) return;
+    if (chooses) {
+      std::vector<std::vector<float>> inputs{*all.front().vector};
+      for (std::size_t i = scored; i < all.size(); ++i) inputs.push_back(*all[i].vector);
+      similarities = tokens::vector_similarities(inputs, pool.size());
+    }
+    all.resize(scored);
+    vectors = std::move(all);
   }
 
   void score(std::vector<Candidate>& spare) const {
@@ -181,7 +239,8 @@ struct TokenOptimiser::Draft {
     for (std::size_t i = 0; i < spare.size(); ++i) {
       Candidate& one = spare[i];
       if (vectors.size() == spare.size() + 1) {
-        one.relevance = tokens::similarity(vectors[0], vectors[i + 1]);
+        one.relevance =
+            vectors[0].traits->similarity(llm::cosine(*vectors[0].vector, *vectors[i + 1].vector));
       } else if (options.scoring == tokens::Scoring::kTfidf) {
         one.relevance = query.tfidf(sentence(one).words, counts);
       } else {
@@ -196,7 +255,7 @@ struct TokenOptimiser::Draft {
   /// text that stays allow.
   void drop_irrelevant() {
     std::vector<Candidate> spare = candidates();
-    if (spare.empty() || query.words() == 0) return;
+    if (stepped_back || spare.empty() || query.words() == 0) return;
     score(spare);
     // A question of a word or two ("Why so?") does not tell what of the conversation it needs.
     if (query.words() < 2) {
@@ -297,12 +356,14 @@ struct TokenOptimiser::Draft {
   std::vector<std::pair<std::string, std::string>> pool;
   std::vector<std::vector<double>> similarities;
   std::vector<bool> dropped_examples;
-  std::vector<std::vector<float>> vectors;  ///< the query's, then the candidates'; or none
+  std::vector<llm::Embedded> vectors;  ///< the query's, then the candidates'; or none
   OptimisationReport report;
+  bool stepped_back = false;  ///< the bound was reached without dropping what is irrelevant
 };
 
-TokenOptimiser::TokenOptimiser(OptimiserOptions options, llm::Embedder* embedder)
-    : options_(std::move(options)), embedder_(embedder) {}
+TokenOptimiser::TokenOptimiser(OptimiserOptions options,
+                               std::unique_ptr<llm::TextEmbedder> embedder)
+    : options_(std::move(options)), embedder_(std::move(embedder)) {}
 
 TokenOptimiser::~TokenOptimiser() {
   if (pool_ != nullptr) pool_->join();
@@ -310,13 +371,7 @@ TokenOptimiser::~TokenOptimiser() {
 
 bool TokenOptimiser::is_worth_trying(const llm::ChatRequest& request) const {
   if (!options_.enabled) return false;
-  std::size_t bytes = 0;
-  for (const llm::Message& message : request.messages) {
-    for (const llm::Part& part : message.parts) {
-      if (const auto* text = std::get_if<llm::TextPart>(&part)) bytes += text->text.size();
-    }
-  }
-  return bytes >= options_.min_bytes;
+  return text_bytes(request) >= options_.min_bytes;
 }
 
 OptimisationReport TokenOptimiser::optimise_now(llm::ChatRequest& request,
@@ -334,23 +389,9 @@ OptimisationReport TokenOptimiser::optimise_now(llm::ChatRequest& request,
 Aw<OptimisationReport> TokenOptimiser::optimise(llm::ChatRequest& request, std::size_t examples,
                                                 const llm::CallContext& context) {
   if (!is_worth_trying(request)) co_return OptimisationReport{};
-  if (options_.scoring == tokens::Scoring::kEmbedding && embedder_ != nullptr) {
-    Draft draft(options_, request, examples);
-    if (draft.texts.empty() && draft.pool.empty()) co_return std::move(draft.report);
-    draft.look_into_texts();
-    draft.take_lossless();
-    if (!co_await embed(draft, context)) draft.vectors.clear();
-    draft.select();
-    draft.drop_irrelevant();
-    co_return draft.finish(request);
-  }
-  std::size_t bytes = 0;
-  for (const llm::Message& message : request.messages) {
-    for (const llm::Part& part : message.parts) {
-      if (const auto* text = std::get_if<llm::TextPart>(&part)) bytes += text->text.size();
-    }
-  }
-  if (bytes <= options_.inline_bytes) co_return optimise_now(request, examples);
+  const bool by_vectors = options_.scoring == tokens::Scoring::kEmbedding && embedder_ != nullptr;
+  if (!by_vectors && text_bytes(request) <= options_.inline_bytes)
+    co_return optimise_now(request, examples);
   if (waiting_.fetch_add(1) >= kMostWaiting) {
     waiting_.fetch_sub(1);
     OptimisationReport report;
@@ -360,8 +401,13 @@ Aw<OptimisationReport> TokenOptimiser::optimise(llm::ChatRequest& request, std::
   std::call_once(started_, [this] { pool_ = std::make_unique<boost::asio::thread_pool>(1); });
   // A copy: the caller's frame may go while the thread works.
   auto work = std::make_shared<llm::ChatRequest>(request);
-  auto report = co_await net::run_blocking(
-      *pool_, [this, work, examples] { return optimise_now(*work, examples); });
+  OptimisationReport report;
+  if (by_vectors) {
+    report = co_await optimise_by_vectors(work, examples, context);
+  } else {
+    report = co_await net::run_blocking(
+        *pool_, [this, work, examples] { return optimise_now(*work, examples); });
+  }
   waiting_.fetch_sub(1);
   if (report.changed()) {
     request.messages = std::move(work->messages);
@@ -370,43 +416,44 @@ Aw<OptimisationReport> TokenOptimiser::optimise(llm::ChatRequest& request, std::
   co_return report;
 }
 
-Aw<bool> TokenOptimiser::embed(Draft& draft, const llm::CallContext& context) {
-  const std::vector<Draft::Candidate> spare = draft.candidates();
-  llm::EmbeddingRequest request;
-  request.input_type = "search_query";
-  request.input.push_back(draft.found.query);
-  for (const Draft::Candidate& one : spare)
-    request.input.emplace_back(draft.sentence(one).unit.text);
-  const std::size_t sentences = request.input.size();
-  const bool pool = draft.pool.size() > options_.max_few_shot_examples;
-  if (pool) {
-    for (const auto& [input, output] : draft.pool) request.input.push_back(input);
+Aw<OptimisationReport> TokenOptimiser::optimise_by_vectors(std::shared_ptr<llm::ChatRequest> work,
+                                                           std::size_t examples,
+                                                           llm::CallContext context) {
+  const auto draft = std::make_shared<std::optional<Draft>>();
+  const auto texts = std::make_shared<std::vector<std::string>>();
+  // An embedder that computes on this machine does so here, away from the loop.
+  const bool waits = co_await net::run_blocking(*pool_, [this, draft, texts, work, examples] {
+    Draft& it = draft->emplace(options_, *work, examples);
+    it.look_into_texts();
+    it.take_lossless();
+    *texts = it.texts_to_embed();
+    if (texts->size() < 2 || texts->size() > kMostEmbedded) return false;
+    std::vector<llm::Embedded> vectors;
+    for (const std::string& text : *texts) {
+      auto embedded = embedder_->try_embed(text);
+      if (!embedded) return true;
+      vectors.push_back(std::move(*embedded));
+    }
+    it.take_vectors(std::move(vectors));
+    return false;
+  });
+  if (waits) {
+    context.deadline =
+        std::min(context.deadline, std::chrono::steady_clock::now() + options_.embedding_timeout);
+    context.idle_timeout = options_.embedding_timeout;
+    auto vectors = co_await embedder_->embed(std::move(*texts), llm::EmbedPurpose::kQuery, context);
+    if (vectors) {
+      (*draft)->take_vectors(std::move(*vectors));
+    } else {
+      logger_.debug("sentences are scored by keyword: the embedder gave no vectors",
+                    {{"error", vectors.error().message}});
+    }
   }
-  if (request.input.size() < 2) co_return true;
-  if (request.input.size() > kMostEmbedded) co_return false;
-  llm::CallContext bounded;
-  bounded.deadline =
-      std::min(context.deadline, std::chrono::steady_clock::now() + options_.embedding_timeout);
-  bounded.idle_timeout = options_.embedding_timeout;
-  bounded.cancel = context.cancel;
-  bounded.request_id = context.request_id;
-  bounded.traceparent = context.traceparent;
-  const std::size_t wanted = request.input.size();
-  auto answer = co_await embedder_->embed(request, bounded);
-  if (!answer || answer->vectors.size() != wanted) {
-    logger_.debug("sentences are scored by keyword: the embedder gave no vectors",
-                  {{"error", answer ? std::string("count") : answer.error().message}});
-    co_return false;
-  }
-  if (pool) {
-    std::vector<std::vector<float>> inputs{answer->vectors.front()};
-    inputs.insert(inputs.end(), answer->vectors.begin() + static_cast<std::ptrdiff_t>(sentences),
-                  answer->vectors.end());
-    draft.similarities = tokens::vector_similarities(inputs, draft.pool.size());
-  }
-  answer->vectors.resize(sentences);
-  draft.vectors = std::move(answer->vectors);
-  co_return true;
+  co_return co_await net::run_blocking(*pool_, [draft, work] {
+    (*draft)->select();
+    (*draft)->drop_irrelevant();
+    return (*draft)->finish(*work);
+  });
 }
 
 }  // namespace asahi::gateway

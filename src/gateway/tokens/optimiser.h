@@ -16,6 +16,7 @@
 #include "gateway/tokens/report.h"
 #include "gateway/tokens/units.h"
 #include "llm/chat_model.h"
+#include "llm/embed/text_embedder.h"
 #include "llm/message.h"
 
 namespace asahi::gateway {
@@ -46,8 +47,9 @@ OptimiserOptions optimiser_options(const OptimizationConfig& config);
 /// Callable from any loop.
 class TokenOptimiser {
  public:
-  /// `embedder`: for `scoring` embedding, may be null (keywords score then); outlives this.
-  explicit TokenOptimiser(OptimiserOptions options, llm::Embedder* embedder = nullptr);
+  /// `embedder`: for `scoring` embedding, may be null (keywords score then).
+  explicit TokenOptimiser(OptimiserOptions options,
+                          std::unique_ptr<llm::TextEmbedder> embedder = nullptr);
   ~TokenOptimiser();
 
   const OptimiserOptions& options() const { return options_; }
@@ -59,18 +61,19 @@ class TokenOptimiser {
   /// True when the request has enough text for a look: cheap, for every request.
   bool is_worth_trying(const llm::ChatRequest& request) const;
 
-  /// The same from a loop: large requests are worked on by a thread of this class's own, and with
-  /// scoring by embedding the texts' vectors are fetched first (`context`'s deadline holds, and
+  /// The same from a loop: large requests are worked on by a thread of this class's own, and so are
+  /// all with scoring by embedding, whose vectors are had first (`context`'s deadline holds, and
   /// `embedding_timeout`). Trouble leaves the request as it was, or scores by keyword.
   Aw<OptimisationReport> optimise(llm::ChatRequest& request, std::size_t examples,
                                   const llm::CallContext& context);
 
  private:
   struct Draft;
-  Aw<bool> embed(Draft& draft, const llm::CallContext& context);
+  Aw<OptimisationReport> optimise_by_vectors(std::shared_ptr<llm::ChatRequest> work,
+                                             std::size_t examples, llm::CallContext context);
 
   OptimiserOptions options_;
-  llm::Embedder* embedder_;
+  std::unique_ptr<llm::TextEmbedder> embedder_;
   Logger logger_{"tokens"};
   std::once_flag started_;
   std::unique_ptr<boost::asio::thread_pool> pool_;

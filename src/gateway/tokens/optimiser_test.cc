@@ -54,6 +54,27 @@ TEST(TokenOptimiser, SavesAThirdOfAWordyPromptAndTellsHow) {
     EXPECT_NE(system.find(fact), std::string::npos) << fact << " in " << system;
 }
 
+TEST(TokenOptimiser, StepsBackToTheBoundInsteadOfGivingUp) {
+  // Nearly all of it is courtesy: all that could go is more than may.
+  llm::ChatRequest request;
+  std::string system = "Answer in German, in at most 40 words.";
+  for (const char* of :
+       {"your help", "your time", "your patience", "your kindness", "your trust"}) {
+    system += std::string(" Thank you so much for all of ") + of + ", it is appreciated.";
+    system += std::string(" In the event that it rains, in order to be safe, close ") + of + ".";
+  }
+  request.messages = {say(llm::Role::kSystem, system), say(llm::Role::kUser, "Hello there?")};
+  for (const QualityRisk risk : {QualityRisk::kNone, QualityRisk::kLow, QualityRisk::kMedium}) {
+    OptimiserOptions options;
+    options.max_quality_risk = risk;
+    llm::ChatRequest trimmed = request;
+    const OptimisationReport report = TokenOptimiser(options).optimise_now(trimmed);
+    EXPECT_TRUE(report.changed()) << to_string(risk);
+    EXPECT_EQ(report.risk, risk) << report.saved_percent();
+    EXPECT_NE(trimmed.messages[0].text().find("at most 40 words"), std::string::npos);
+  }
+}
+
 TEST(TokenOptimiser, NeverTouchesTheQuestion) {
   const TokenOptimiser optimiser({});
   llm::ChatRequest request = wordy();
@@ -137,23 +158,35 @@ TEST(TokenOptimiser, MessagesThatAreNoExamplesAreNotSelectedFrom) {
   EXPECT_EQ(request.messages.size(), with_examples(12).messages.size());
 }
 
-/// Vectors that say which texts are alike; or nothing.
-class ScriptedEmbedder final : public llm::Embedder {
+/// Vectors that say which texts are alike; or nothing. As a vendor's: to be waited for.
+class ScriptedEmbedder final : public llm::TextEmbedder {
  public:
-  Task<llm::EmbeddingResponse> embed(const llm::EmbeddingRequest& request,
-                                     const llm::CallContext& context) override {
+  struct Log {
+    int calls = 0;
+    bool broken = false;
+  };
+  explicit ScriptedEmbedder(Log& log) : log_(log) {}
+
+  const llm::EmbedderTraits& traits() const override { return traits_; }
+  std::optional<llm::Embedded> try_embed(std::string_view) override { return std::nullopt; }
+  Task<std::vector<llm::Embedded>> embed(std::vector<std::string> texts, llm::EmbedPurpose,
+                                         llm::CallContext context) override {
     EXPECT_NE(context.deadline, std::chrono::steady_clock::time_point::max());
-    ++calls;
-    if (broken) co_return fail(Errc::kTimeout, "the embedder is slow");
-    llm::EmbeddingResponse response;
-    for (const std::string& text : request.input) {
+    ++log_.calls;
+    if (log_.broken) co_return fail(Errc::kTimeout, "the embedder is slow");
+    std::vector<llm::Embedded> all;
+    for (const std::string& text : texts) {
       const bool alike = text.find("flowers") != text.npos || text.find("plants") != text.npos;
-      response.vectors.push_back(alike ? std::vector<float>{1, 0} : std::vector<float>{0, 1});
+      all.push_back({std::make_shared<std::vector<float>>(alike ? std::vector<float>{1, 0}
+                                                                : std::vector<float>{0, 1}),
+                     &traits_});
     }
-    co_return response;
+    co_return all;
   }
-  int calls = 0;
-  bool broken = false;
+
+ private:
+  Log& log_;
+  llm::EmbedderTraits traits_{.tag = "scripted", .width = 2};
 };
 
 llm::ChatRequest with_document() {
@@ -188,13 +221,13 @@ class TokenOptimiserOnALoop : public ::testing::Test {
 };
 
 TEST_F(TokenOptimiserOnALoop, ScoresByEmbeddingWhenItIsAsked) {
-  ScriptedEmbedder embedder;
+  ScriptedEmbedder::Log log;
   OptimiserOptions options;
   options.scoring = tokens::Scoring::kEmbedding;
-  TokenOptimiser optimiser(options, &embedder);
+  TokenOptimiser optimiser(options, std::make_unique<ScriptedEmbedder>(log));
   llm::ChatRequest request = with_document();
   const OptimisationReport report = run(optimiser, request);
-  EXPECT_EQ(embedder.calls, 1);
+  EXPECT_EQ(log.calls, 1);
   EXPECT_TRUE(report.changed());
   const std::string text = request.messages[0].text();
   EXPECT_NE(text.find("full of flowers"), std::string::npos);
@@ -203,16 +236,34 @@ TEST_F(TokenOptimiserOnALoop, ScoresByEmbeddingWhenItIsAsked) {
 }
 
 TEST_F(TokenOptimiserOnALoop, AnEmbedderThatFailsLeavesKeywords) {
-  ScriptedEmbedder embedder;
-  embedder.broken = true;
+  ScriptedEmbedder::Log log{.broken = true};
   OptimiserOptions options;
   options.scoring = tokens::Scoring::kEmbedding;
-  TokenOptimiser optimiser(options, &embedder);
+  TokenOptimiser optimiser(options, std::make_unique<ScriptedEmbedder>(log));
   llm::ChatRequest request = with_document();
   llm::ChatRequest by_keyword = with_document();
   (void)run(optimiser, request);
   (void)TokenOptimiser({}).optimise_now(by_keyword);
   EXPECT_EQ(request.messages[0].text(), by_keyword.messages[0].text());
+}
+
+TEST_F(TokenOptimiserOnALoop, TheLocalEmbedderScoresAndChoosesExamples) {
+  OptimiserOptions options;
+  options.scoring = tokens::Scoring::kEmbedding;
+  TokenOptimiser optimiser(options, llm::make_local_embedder());
+  llm::ChatRequest request = with_document();
+  EXPECT_TRUE(run(optimiser, request).changed());
+  const std::string text = request.messages[0].text();
+  for (const char* fact : {"1920", "Ida Berg", "90 crowns", "1954", "Which plants grew there?"})
+    EXPECT_NE(text.find(fact), std::string::npos) << fact;
+
+  llm::ChatRequest pooled = with_examples(12);
+  const llm::CallContext context;
+  const auto report = loops_.wait_for([&]() -> Aw<OptimisationReport> {
+    co_return co_await optimiser.optimise(pooled, 12, context);
+  });
+  EXPECT_TRUE(report.changed());
+  EXPECT_LT(pooled.messages.size(), with_examples(12).messages.size());
 }
 
 TEST_F(TokenOptimiserOnALoop, LargeRequestsAreWorkedOnElsewhereWithTheSameResult) {

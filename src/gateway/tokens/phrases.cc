@@ -174,6 +174,15 @@ class Shortener {
     bool changed = false;
     for (std::size_t i = 0; i < tokens_.size();) {
       const Rule* const rule = find(i);
+      if (rule == nullptr && capital_ == false) {
+        if (const std::size_t words = relative_clause(i); words > 0) {
+          copy_to(tokens_[i].begin, out);
+          at_ = tokens_[i + words].begin;
+          i += words;
+          changed = true;
+          continue;
+        }
+      }
       if (rule == nullptr) {
         copy_to(tokens_[i].end, out);
         ++i;
@@ -217,6 +226,60 @@ class Shortener {
       return &rule;
     }
     return nullptr;
+  }
+
+  /// Words of "which are" in "invoices which are sent to us", at `i`; 0: none that may go.
+  std::size_t relative_clause(std::size_t i) const {
+    static const WordSet relative("which that who"), be("is are was were"), have("has have had");
+    static const std::uint64_t kBeen = hash_of_word("been"), kIt = hash_of_word("it");
+    if (i == 0 || !relative.contains(tokens_[i].hash) || !tokens_[i].joined) return 0;
+    // "The tools that they use", "ensure that you ask".
+    static const WordSet link("that which"), subject("you we they i he she");
+    static const WordSet needs_it(
+        "in on of for to by with at from under over through about into upon than except given "
+        "provided now such only not is are was were");
+    if (link.contains(tokens_[i].hash) && i + 1 < tokens_.size() && tokens_[i + 1].joined &&
+        subject.contains(tokens_[i + 1].hash) && !needs_it.contains(tokens_[i - 1].hash) &&
+        tokens_[i - 1].hash != 0)
+      return 1;
+    std::size_t words = 2;
+    const auto joined = [&](std::size_t k) {
+      return i + k < tokens_.size() && tokens_[i + k].joined && tokens_[i + k].hash != 0;
+    };
+    if (!joined(1)) return 0;
+    if (have.contains(tokens_[i + 1].hash) && joined(2) && tokens_[i + 2].hash == kBeen) {
+      words = 3;
+    } else if (!be.contains(tokens_[i + 1].hash)) {
+      return 0;
+    }
+    if (!joined(words) || !joined(words + 1)) return 0;
+    // "He said that was done", "the box in which are kept", "all that was found", "It was Ann who".
+    static const WordSet no_noun(
+        "in on of for to by with at from under over through about into all it so such and or but "
+        "not than say says said saying think thinks thought know knows knew believe believes see "
+        "sees saw hope feel feels felt mean means show shows claim claims note ensure sure make "
+        "makes certain decide decides tell tells told explain mention state states is are was were "
+        "be been if when this these that those everything something anything nothing what");
+    if (no_noun.contains(tokens_[i - 1].hash) || tokens_[0].hash == kIt) return 0;
+    static const WordSet irregular(
+        "given found written made sent kept shown taken held built bought sold known drawn driven "
+        "chosen hidden lost paid put read run seen set spent spoken told thrown understood worn "
+        "brought caught cut grown hung laid left led lent meant met stored dealt");
+    static const WordSet acting(
+        "having coming looking working using waiting trying running living sitting standing "
+        "asking reading playing writing making getting doing taking moving speaking visiting "
+        "applying travelling traveling calling");
+    static const WordSet behind(
+        "to in by on at for from with of as into under below above over within between during "
+        "through about after before inside");
+    const std::uint64_t participle = tokens_[i + words].hash;
+    const std::string_view word =
+        text_.substr(tokens_[i + words].begin, tokens_[i + words].end - tokens_[i + words].begin);
+    const bool passive =
+        (word.size() > 4 && word.ends_with("ed")) || irregular.contains(participle);
+    if (passive ? !behind.contains(tokens_[i + words + 1].hash) : !acting.contains(participle))
+      return 0;
+    return words;
   }
 
   void copy_to(std::size_t end, std::string& out) {
@@ -339,6 +402,21 @@ std::string shorten_phrases(std::string_view sentence) {
   return current;
 }
 
+namespace {
+
+/// Says what to do: a modal, or an imperative in front.
+bool commands(const std::vector<Token>& tokens) {
+  static const WordSet verbs(kImperatives);
+  static const WordSet modals("should must shall need ought please ensure want wants expect if");
+  for (const Token& token : tokens) {
+    if (modals.contains(token.hash)) return true;
+    if (token.starts && verbs.contains(token.hash)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool is_filler(std::string_view sentence) {
   std::vector<Token> tokens;
   find_tokens(sentence, tokens);
@@ -355,18 +433,25 @@ bool is_filler(std::string_view sentence) {
   static const WordSet speakers("we i it our my many");
   static const WordSet thanks(
       "thank thanks thankful grateful gratitude appreciate appreciated appreciation");
-  if (speakers.contains(tokens[0].hash)) {
-    for (const Token& token : tokens) {
-      if (thanks.contains(token.hash)) return true;
-    }
+  static const WordSet passive_thanks("grateful gratitude appreciated appreciation thankful");
+  static const WordSet speech(kSpeechMatters), mood(kMood);
+  bool thanked = false, praised = false, spoken = false;
+  for (const Token& token : tokens) {
+    thanked |= speakers.contains(tokens[0].hash) ? thanks.contains(token.hash)
+                                                 : passive_thanks.contains(token.hash);
+    praised |= mood.contains(token.hash);
+    spoken |= speech.contains(token.hash) || token.hash == 0;
   }
+  if (thanked && (speakers.contains(tokens[0].hash) || !spoken)) return true;
+  // Pep talk: "You've got this!", "Your energy is contagious!"
+  if (praised && !spoken && sentence.ends_with('!') && !commands(tokens)) return true;
   static const WordSet puffery(kPuffery);
   std::size_t content = 0, empty = 0;
   for (const Token& token : tokens) {
     if (token.hash == 0) return false;
     if (stop_words().contains(token.hash)) continue;
     ++content;
-    empty += static_cast<std::size_t>(puffery.contains(token.hash));
+    empty += static_cast<std::size_t>(puffery.contains(token.hash) || mood.contains(token.hash));
   }
   return content > 0 && empty * 3 >= content * 2;
 }

@@ -70,8 +70,11 @@ TEST(Phrases, NoRuleLosesAFact) {
     if (std::string_view("^~&!").find(line[0]) != std::string_view::npos) line.remove_prefix(1);
     const std::size_t arrow = std::min(line.find(" =>"), line.size());
     std::vector<Fact> before, after;
-    find_facts("the " + std::string(line.substr(0, arrow)), before);
-    find_facts("the " + std::string(line.substr(arrow == line.size() ? arrow : arrow + 3)), after);
+    const std::string wordy = "the " + std::string(line.substr(0, arrow));
+    const std::string plain =
+        "the " + std::string(line.substr(arrow == line.size() ? arrow : arrow + 3));
+    find_facts(wordy, before);
+    find_facts(plain, after);
     for (const Fact& fact : before) {
       EXPECT_TRUE(std::ranges::any_of(after, [&](const Fact& f) { return f.hash == fact.hash; }))
           << line << " loses " << fact.text;
@@ -80,11 +83,29 @@ TEST(Phrases, NoRuleLosesAFact) {
   EXPECT_GT(rules, 600U);
 }
 
+TEST(Phrases, RelativeClausesLoseWhatSaysNothing) {
+  EXPECT_EQ(shorten_phrases("Check the bills which are sent to us by customers."),
+            "Check the bills sent to us by customers.");
+  EXPECT_EQ(shorten_phrases("Name the tools that they use."), "Name the tools they use.");
+  // Not where the word before needs them.
+  for (const char* whole :
+       {"He said that was done by hand.", "The box in which you keep it is red.",
+        "It was Ann who was asked for help.", "All that was found in it is red.",
+        "Ask the guest who is tired."})
+    EXPECT_EQ(shorten_phrases(whole), whole);
+}
+
+TEST(Phrases, AnnouncementsOfARepeatGo) {
+  EXPECT_EQ(shorten_phrases("I repeat, do not share it."), "Do not share it.");
+  EXPECT_EQ(shorten_phrases("Once again, do not share it."), "Do not share it.");
+}
+
 TEST(Filler, IsCourtesyAndSelfPraise) {
   for (const char* sentence :
        {"Thank you so much for your support!", "I hope you are having a great day.",
         "We are very proud of our team.", "Great question!", "Let me know if you need more.",
-        "We truly believe in people."})
+        "We truly believe in people.", "Please don't hesitate to ask.", "You've got this!",
+        "Your attention to this matter is greatly appreciated."})
     EXPECT_TRUE(is_filler(sentence)) << sentence;
   for (const char* sentence : {"Sure footing matters in the mountains.", "The door is open.",
                                "Answer in German.", "Welcome emails go out daily."})

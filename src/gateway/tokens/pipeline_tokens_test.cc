@@ -28,7 +28,8 @@ const std::string kSystem =
     "wonderful "
     "team and our great products. In the event that somebody asks for a refund after 30 days, "
     "please "
-    "make sure to say that it is not possible due to the fact that our policy does not allow it.";
+    "make sure to say that it is not possible due to the fact that our policy does not allow it. "
+    "We truly believe in people.";
 
 std::string body_of(const char* more = "") {
   json::object body;
@@ -131,7 +132,9 @@ TEST_F(PipelineTokens, SavingsOfTrimmingAreASeriesOfTheirOwn) {
   (void)infer(body_of());
   (void)events();
   const std::string metrics = telemetry_.expose();
-  EXPECT_THAT(metrics, HasSubstr("asahi_savings_dollars_total{phase=\"tokens\"} 0.000"));
+  const std::string series = "asahi_savings_dollars_total{phase=\"tokens\"} ";
+  ASSERT_THAT(metrics, HasSubstr(series));
+  EXPECT_GT(std::strtod(metrics.c_str() + metrics.find(series) + series.size(), nullptr), 0);
   EXPECT_THAT(metrics, HasSubstr("asahi_token_estimate_ratio{model=\"small\"}"));
 }
 
@@ -148,6 +151,28 @@ TEST_F(PipelineTokens, DriftIsWhatVendorsBillOverWhatWasCounted) {
              R"({"prompt":"one two three four five six seven eight nine ten","model":"small"})",
              {.may_repeat = false});
   EXPECT_EQ(last_event().counted_input_tokens, 0);
+}
+
+TEST_F(PipelineTokens, TheDriftIsToldByModelAndMovesSlowly) {
+  InferenceEvent event;
+  event.model_selected = "drifting";
+  event.counted_input_tokens = 100;
+  event.answer_input_tokens = 150;
+  const auto ratio = [&] {
+    const std::string metrics = telemetry_.expose();
+    const std::string series = "asahi_token_estimate_ratio{model=\"drifting\"} ";
+    const std::size_t at = metrics.find(series);
+    return at == std::string::npos ? 0 : std::strtod(metrics.c_str() + at + series.size(), nullptr);
+  };
+  metrics_.observe(event);
+  EXPECT_NEAR(ratio(), 1.01, 1e-9);
+  for (int i = 0; i < 500; ++i) metrics_.observe(event);
+  EXPECT_NEAR(ratio(), 1.5, 1e-3);
+  // What was not counted says nothing.
+  event.counted_input_tokens = 0;
+  event.answer_input_tokens = 5'000;
+  metrics_.observe(event);
+  EXPECT_NEAR(ratio(), 1.5, 1e-3);
 }
 
 TEST_F(PipelineTokens, ExamplesOfTheRequestAreAPoolToChooseFrom) {

@@ -137,6 +137,7 @@ bool TrimmedText::shorten() {
     if (shorter == sentence.unit.text) continue;
     sentence.shorter = std::move(shorter);
     sentence.size = count_words(sentence.shorter);
+    sentence.words = content_words(sentence.shorter);
     changed = true;
   }
   return changed;
@@ -197,6 +198,15 @@ bool TrimmedText::may_drop(std::size_t i) const {
 }
 
 void TrimmedText::drop(std::size_t i) { sentences_[i].kept = false; }
+
+void TrimmedText::restore(std::size_t i) {
+  Sentence& sentence = sentences_[i];
+  sentence.kept = true;
+  sentence.said_elsewhere = false;
+  sentence.shorter.clear();
+  sentence.size = count_words(sentence.unit.text);
+  sentence.words = content_words(sentence.unit.text);
+}
 
 std::int64_t TrimmedText::size() const {
   std::int64_t words = 0;

@@ -44,7 +44,8 @@ class TrimmedText {
   /// True when sentence `i` may be dropped now: spare, kept, and nothing kept leans on it.
   bool may_drop(std::size_t i) const;
   void drop(std::size_t i);
-  void restore(std::size_t i) { sentences_[i].kept = true; }
+  /// Sentence `i` is kept, as it stands.
+  void restore(std::size_t i);
 
   /// Words as it would be rendered, and at first.
   std::int64_t size() const;
