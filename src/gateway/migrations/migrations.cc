@@ -1,5 +1,6 @@
 #include "gateway/migrations/migrations.h"
 
+#include "gateway/batch_api/migrations.h"
 #include "gateway/governance/migrations.h"
 #include "gateway/routing/migrations.h"
 
@@ -198,6 +199,7 @@ std::vector<sql::Migration> migrations() {
   };
   for (sql::Migration& migration : governance_migrations()) all.push_back(std::move(migration));
   for (sql::Migration& migration : routing_migrations()) all.push_back(std::move(migration));
+  for (sql::Migration& migration : batch_api_migrations()) all.push_back(std::move(migration));
   return all;
 }
 
