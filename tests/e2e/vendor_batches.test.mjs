@@ -33,7 +33,7 @@ const row = (custom_id, content, model = "gpt-4o-mini") => ({
   custom_id,
   method: "POST",
   url: kChat,
-  body: { model, max_tokens: 100, messages: [{ role: "user", content }] },
+  body: { model, max_tokens: 4000, messages: [{ role: "user", content }] },
 });
 const rows_of = (count, model) => Array.from({ length: count }, (_, i) => row(`r${i}`, fresh(), model));
 const create = async (rows) => {

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/json_out.h"
+#include "base/utf8.h"
 #include "gateway/batch_api/caller.h"
 #include "gateway/batch_api/multipart.h"
 #include "identity/principal.h"
@@ -133,6 +134,21 @@ std::string list_json(const std::vector<std::pair<std::string, std::string>>& it
   return text;
 }
 
+/// What an id, or another word of ours, may look like: nothing else is asked of the database.
+bool is_word(std::string_view text) {
+  return text.size() <= 64 && std::ranges::all_of(text, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-';
+         });
+}
+
+/// A file name as it can be stored and shown.
+std::string printable(std::string_view name) {
+  std::string text = mended_utf8(name, kMostNameBytes);
+  std::erase_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  return text.empty() ? "unnamed" : text;
+}
+
 std::unexpected<Error> no_such(std::string_view what, std::string_view id) {
   auto missing = fail(Errc::kNotFound, fmt::format("there is no {} '{}'", what, id.substr(0, 64)));
   missing.error().reason = fmt::format("{}_not_found", what);
@@ -151,6 +167,8 @@ Result<PageRequest> page_of(const http::Context& context) {
   }
   page.after = context.request.query_param("after").value_or("");
   page.purpose = context.request.query_param("purpose").value_or("");
+  if (!is_word(page.after)) return fail_field("after", "after must be the id of an item");
+  if (!is_word(page.purpose)) return fail_field("purpose", "purpose must be batch or batch_output");
   const std::string order = context.request.query_param("order").value_or("desc");
   if (order != "asc" && order != "desc") return fail_field("order", "order must be asc or desc");
   page.ascending = order == "asc";
@@ -226,7 +244,7 @@ Task<http::Response> upload(const BatchRouteParts& parts, http::Context& context
   file.id = entity_id("file-", parts.clock.now());
   file.org_id = caller.org_id;
   file.user_id = caller.user_id;
-  file.filename = content->filename.substr(0, kMostNameBytes);
+  file.filename = printable(content->filename);
   file.purpose = "batch";
   file.created_at = parts.store.now();
   file.expires_at = file.created_at + life;
@@ -248,6 +266,7 @@ Task<http::Response> list_files(const BatchRouteParts& parts, http::Context& con
 
 Task<StoredFile> find_file(const BatchRouteParts& parts, const http::Context& context) {
   const std::string id(context.path_param("id"));
+  if (!is_word(id)) co_return no_such("file", "?");
   ASAHI_CO_TRY(auto file, co_await parts.store.file(org_of(context), id));
   if (!file) co_return no_such("file", id);
   co_return *std::move(file);
@@ -287,6 +306,7 @@ Task<http::Response> file_content(const BatchRouteParts& parts, http::Context& c
 
 Task<http::Response> delete_file(const BatchRouteParts& parts, http::Context& context) {
   const std::string id(context.path_param("id"));
+  if (!is_word(id)) co_return no_such("file", "?");
   ASAHI_CO_TRY(const bool gone, co_await parts.store.remove_file(org_of(context), id));
   if (!gone) co_return no_such("file", id);
   std::string text;
@@ -345,6 +365,8 @@ Task<http::Response> create_batch(const BatchRouteParts& parts, http::Context& c
     co_return fail_field("completion_window", "completion_window must be \"24h\"");
   batch.input_file_id = text("input_file_id");
   ASAHI_CO_TRY(batch.metadata, metadata_of(*body));
+  if (!is_word(batch.input_file_id))
+    co_return fail_field("input_file_id", "input_file_id must be the id of an uploaded file");
   ASAHI_CO_TRY(const auto file, co_await parts.store.file(org_of(context), batch.input_file_id));
   if (!file || file->purpose != "batch") {
     auto missing = no_such("file", batch.input_file_id);
@@ -366,6 +388,7 @@ Task<http::Response> create_batch(const BatchRouteParts& parts, http::Context& c
 }
 
 Task<http::Response> show_batch(const BatchRouteParts& parts, std::string org, std::string id) {
+  if (!is_word(id)) co_return no_such("batch", "?");
   ASAHI_CO_TRY(const auto batch, co_await parts.store.batch(org, id));
   if (!batch) co_return no_such("batch", id);
   ASAHI_CO_TRY(const BatchStore::Counts counts, co_await parts.store.counts(id));
@@ -393,6 +416,7 @@ Task<http::Response> list_batches(const BatchRouteParts& parts, http::Context& c
 
 Task<http::Response> cancel_batch(const BatchRouteParts& parts, http::Context& context) {
   const std::string id(context.path_param("id"));
+  if (!is_word(id)) co_return no_such("batch", "?");
   ASAHI_CO_TRY(const auto batch, co_await parts.store.batch(org_of(context), id));
   if (!batch) co_return no_such("batch", id);
   ASAHI_CO_TRY(const bool asked, co_await parts.store.cancel(org_of(context), id));

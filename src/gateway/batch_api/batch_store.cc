@@ -329,7 +329,8 @@ Task<void> BatchStore::release(Batch batch, std::int64_t next_turn_at) {
   // Who asked for the end meanwhile does not wait for the next turn.
   co_return co_await done(database_.query(
       {"UPDATE batches SET lease_until = 0, next_turn_at = CASE WHEN status = 'cancelling' AND "
-       "outcome IS NULL AND CAST(? AS VARCHAR(16)) <> 'cancelling' THEN 0 ELSE ? END "
+       "outcome IS NULL AND CAST(? AS VARCHAR(16)) <> 'cancelling' THEN CAST(0 AS BIGINT) ELSE "
+       "CAST(? AS BIGINT) END "
        "WHERE id = ? AND fence = ?",
        {batch.status, next_turn_at, batch.id, batch.fence}}));
 }

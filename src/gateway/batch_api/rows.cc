@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace asahi::gateway {
 namespace {
 
@@ -99,9 +101,11 @@ void RowReader::read(std::string_view line) {
     }
   }
   const json::string* id = string_at(*row, "custom_id");
-  if (id == nullptr || id->empty() || id->size() > kMostIdBytes) {
+  if (id == nullptr || id->empty() || id->size() > kMostIdBytes ||
+      std::ranges::any_of(*id, [](unsigned char c) { return c < 0x20; })) {
     return fault("invalid_custom_id", "custom_id",
-                 "custom_id must be a string of 1 to 256 bytes, another in every line");
+                 "custom_id must be a string of 1 to 256 bytes without control characters, "
+                 "another in every line");
   }
   const json::string* method = string_at(*row, "method");
   if (method == nullptr || *method != "POST")

@@ -61,6 +61,7 @@ TEST(BatchRows, NamesLineFieldAndRule) {
   EXPECT_EQ(only_fault(good + "{\n").line, 2);
   EXPECT_EQ(only_fault("[1]\n").code, "invalid_json_line");
   EXPECT_EQ(only_fault(line_of("")).param, "custom_id");
+  EXPECT_EQ(only_fault(line_of("a\\u0000b")).param, "custom_id");
   EXPECT_EQ(only_fault(good + line_of("one")).code, "duplicate_custom_id");
   EXPECT_EQ(only_fault(R"({"custom_id":"1","method":"GET","url":"/v1/x","body":{}})").param,
             "method");
