@@ -179,6 +179,38 @@ void bind(Binder& binder, BatchingConfig& c) {
   }
 }
 
+void bind(Binder& binder, BatchApiConfig& c) {
+  auto batch = binder.section("batch_api");
+  batch.value("enabled", c.enabled, {.help = "serve /v1/files and /v1/batches"});
+  batch.value("max_file_bytes", c.max_file_bytes,
+              {.min = 1'024, .max = 536'870'912, .help = "bytes of one uploaded file"});
+  batch.value("max_rows", c.max_rows, {.min = 1, .max = 1e5, .help = "requests in one batch"});
+  batch.value("max_org_bytes", c.max_org_bytes,
+              {.min = 1'024, .max = 1e12, .help = "bytes of all files of an organisation"});
+  batch.value("max_open", c.max_open,
+              {.min = 1, .max = 1e4, .help = "unfinished batches of an organisation"});
+  batch.value("concurrency", c.concurrency,
+              {.min = 1, .max = 256, .help = "requests of one batch at a time"});
+  batch.value("max_running", c.max_running,
+              {.min = 1, .max = 64, .help = "batches that one process works on at a time"});
+  batch.value("poll_seconds", c.poll_seconds,
+              {.min = 0.05, .max = 60, .help = "time between two looks for work"});
+  batch.value("window_hours", c.window_hours,
+              {.min = 1, .max = 168, .help = "time until what is not answered has expired"});
+  batch.value("keep_days", c.keep_days,
+              {.min = 1, .max = 365, .help = "life of files and finished batches"});
+  batch.value("vendors", c.vendors,
+              {.max = 10, .help = "vendors whose own batch API is used: openai, anthropic"});
+  batch.value("vendor_price", c.vendor_price,
+              {.min = 0, .max = 1, .help = "share of the ordinary price that they take"});
+  batch.value("vendor_poll_seconds", c.vendor_poll_seconds,
+              {.min = 0.05, .max = 3'600, .help = "time between two looks at a vendor's batch"});
+  for (const std::string& vendor : c.vendors) {
+    if (vendor != "openai" && vendor != "anthropic")
+      fault(binder, "batch_api.vendors", vendor, "must be openai or anthropic");
+  }
+}
+
 void check_url(Binder& binder, std::string path, const std::string& url, bool needed) {
   if (url.empty() && !needed) return;
   if (!starts_with_any(url, {"http://", "https://"}))
@@ -656,6 +688,7 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.batching);
   bind(binder, c.vector_db);
   bind(binder, c.embeddings);
+  bind(binder, c.batch_api);
   bind(binder, c.feature_store);
   if (c.batching.backend == "redis" && c.batching.enabled && c.redis.url.empty()) {
     fault(binder, "batching.backend", "redis", "needs redis.url (or REDIS_URL)");

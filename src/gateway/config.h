@@ -342,6 +342,25 @@ struct BatchingConfig {
   std::size_t max_queue = 1'000;   ///< requests that wait at a time, 1 to 100000
 };
 
+/// `batch_api`: files and batches of POST /v1/batches.
+struct BatchApiConfig {
+  bool enabled = true;
+  std::size_t max_file_bytes = 104'857'600;  ///< of one upload, 1 KiB to 512 MiB
+  std::size_t max_rows = 50'000;             ///< requests in one batch, 1 to 100000
+  /// Of all files of an organisation together, 1 KiB to 1 TiB.
+  std::int64_t max_org_bytes = 2'147'483'648;
+  std::int64_t max_open = 100;  ///< unfinished batches of an organisation, 1 to 10000
+  int concurrency = 8;          ///< requests of one batch at a time, 1 to 256
+  int max_running = 4;          ///< batches this process works on at a time, 1 to 64
+  double poll_seconds = 2;      ///< between two looks for work, 0.05 to 60
+  int window_hours = 24;        ///< what is not answered then has expired, 1 to 168
+  int keep_days = 30;           ///< files and finished batches are deleted after this, 1 to 365
+  /// Vendors whose own batch API answers rows: openai, anthropic. Empty: every row is a call.
+  std::vector<std::string> vendors = {"openai", "anthropic"};
+  double vendor_price = 0.5;        ///< share of the ordinary price that they take, 0 to 1
+  double vendor_poll_seconds = 30;  ///< between two looks at a vendor's batch, 0.05 to 3600
+};
+
 /// `feature_store`: what is known about users and organisations, put before their prompts.
 struct FeatureStoreConfig {
   bool enabled = false;
@@ -388,6 +407,7 @@ struct GatewayConfig {
   GovernanceConfig governance;
   SecurityConfig security;
   BatchingConfig batching;
+  BatchApiConfig batch_api;
   FeatureStoreConfig feature_store;
 };
 

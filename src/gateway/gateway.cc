@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
 #include "gateway/batching/redis_buffer.h"
@@ -139,6 +140,8 @@ struct Gateway::Impl {
   LocalFeatureStore* feature_file = nullptr;  ///< of `enricher`; null: features are elsewhere
   std::unique_ptr<Enricher> enricher;
   std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<BatchStore> batch_store;
+  std::unique_ptr<BatchRunner> batch_runner;  ///< null: there are no files and batches
 
   std::unique_ptr<llm::ClientCodec> chat = llm::make_openai_chat_client();
   std::unique_ptr<llm::ClientCodec> completions = llm::make_openai_completions_client();
@@ -296,6 +299,64 @@ struct Gateway::Impl {
         config, node,
         Batcher::Parts{*batch_buffer, *registry, shared_caller(*dispatcher, parts.own_keys),
                        parts.loops, parts.clock, parts.metrics});
+  }
+
+  /// A row is an ordinary call of its endpoint.
+  RowEndpoint row_endpoint(std::string url, const Pipeline::Endpoint& endpoint) {
+    return {.url = std::move(url),
+            .check = [&endpoint](std::shared_ptr<const JsonDocument> body) -> Result<void> {
+              ASAHI_TRY(const RequestOptions options, read_options(body->root().get_object()));
+              static_cast<void>(options);
+              ASAHI_TRY(const llm::ChatRequest request, endpoint.codec->decode(std::move(body)));
+              static_cast<void>(request);
+              return {};
+            },
+            .answer = [this, &endpoint](
+                          http::Context& context) { return pipeline->answer(context, endpoint); },
+            .defer =
+                [this, &endpoint](http::Context& context) {
+                  return pipeline->defer(context, endpoint, parts.config.batch_api.vendor_price,
+                                         [this](const std::string& provider) {
+                                           llm::VendorBatches* vendor = batches_of(provider);
+                                           return vendor == nullptr ? nullptr : &vendor->rows();
+                                         });
+                },
+            .complete =
+                [this, &endpoint](http::Context& context, std::string model,
+                                  Reservation reservation, llm::ChatResponse response) {
+                  return pipeline->complete(context, endpoint, parts.config.batch_api.vendor_price,
+                                            std::move(model), std::move(reservation),
+                                            std::move(response));
+                }};
+  }
+  llm::VendorBatches* batches_of(const std::string& provider) {
+    const std::vector<std::string>& wanted = parts.config.batch_api.vendors;
+    return std::ranges::find(wanted, provider) == wanted.end() ? nullptr
+                                                               : vendors->batches(provider);
+  }
+  void make_batch_api() {
+    const BatchApiConfig& config = parts.config.batch_api;
+    if (!config.enabled) return;
+    batch_store = std::make_unique<BatchStore>(parts.database, parts.ring, parts.clock);
+    std::vector<RowEndpoint> endpoints;
+    endpoints.push_back(row_endpoint("/v1/chat/completions", chat_endpoint));
+    endpoints.push_back(row_endpoint("/v1/completions", completions_endpoint));
+    endpoints.push_back({.url = "/v1/embeddings",
+                         .check = [](std::shared_ptr<const JsonDocument> body) -> Result<void> {
+                           ASAHI_TRY(const auto call, llm::wire::decode_embedding_call(*body));
+                           static_cast<void>(call);
+                           return {};
+                         },
+                         .answer =
+                             [this](http::Context& context) {
+                               return pipeline->embed(context, chat_endpoint.errors);
+                             }});
+    if (config.vendors.empty() || vendors->mock()) {
+      for (RowEndpoint& endpoint : endpoints) endpoint.defer = nullptr;
+    }
+    batch_runner = std::make_unique<BatchRunner>(BatchRunner::Parts{
+        config, *batch_store, std::move(endpoints), parts.loops, parts.clock,
+        [this](const std::string& provider) { return batches_of(provider); }, node});
   }
 
   Result<void> make_enricher() {
@@ -459,6 +520,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                               impl->enricher.get(),
                                                               impl->advisor.get(),
                                                               &impl->quality_metrics});
+  impl->make_batch_api();
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
@@ -502,6 +564,10 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  if (impl.batch_runner != nullptr) {
+    add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
+                              *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
+  }
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
   add_dashboard_routes(router);
 }
@@ -542,6 +608,10 @@ void Gateway::start() {
       return read_thresholds(*impl.semantic, impl.parts.database);
     });
   }
+  if (impl.batch_runner != nullptr) {
+    impl.every("batches", ms_of_seconds(config.batch_api.poll_seconds),
+               [&impl]() -> Aw<void> { return impl.batch_runner->look(); });
+  }
   if (impl.feature_file != nullptr) {
     impl.every("feature file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
       (void)co_await net::run_blocking(impl.files, [&impl] {
@@ -560,10 +630,12 @@ void Gateway::start() {
 void Gateway::begin_drain() {
   impl_->draining = true;
   if (impl_->batcher != nullptr) impl_->batcher->drain();
+  if (impl_->batch_runner != nullptr) impl_->batch_runner->drain();
 }
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
   if (impl.semantic != nullptr) {
     ++impl.background;

@@ -20,6 +20,7 @@
 #include "gateway/features/enricher.h"
 #include "gateway/governance/governor.h"
 #include "gateway/http/replies.h"
+#include "gateway/pipeline_deferred.h"
 #include "gateway/quality/answer_screen.h"
 #include "gateway/quality/metrics.h"
 #include "gateway/request.h"
@@ -85,6 +86,18 @@ class Pipeline {
   Aw<http::Response> answer(http::Context& context, const Endpoint& endpoint);
   /// POST /v1/messages/count_tokens: the estimate of llm::estimate_tokens.
   Aw<http::Response> count_tokens(http::Context& context, const Endpoint& endpoint);
+  /// The codec in which a provider's batch API is spoken to; null: it has none.
+  using DeferredCodec = std::function<const llm::VendorCodec*(const std::string& provider)>;
+  /// A call as a row of its vendor's batch, reserved at the share `price` of its ordinary price.
+  /// Empty: it has to be an ordinary call, because the answer is cached, the model's vendor has no
+  /// batches, or it is refused, which `answer` tells.
+  Aw<std::optional<DeferredCall>> defer(http::Context& context, const Endpoint& endpoint,
+                                        double price, DeferredCodec codec_of);
+  /// The reply to such a call now that the vendor has answered: priced, settled, recorded, cached.
+  /// `reservation` empty: it went with its process, and the ledger counts its estimate.
+  Aw<http::Response> complete(http::Context& context, const Endpoint& endpoint, double price,
+                              std::string model, Reservation reservation,
+                              llm::ChatResponse response);
   /// POST /v1/embeddings.
   Aw<http::Response> embed(http::Context& context, const http::ErrorWriter& errors);
 
@@ -155,6 +168,8 @@ class Pipeline {
   void maybe_compare(const std::shared_ptr<Call>& call, const Outcome& outcome);
   Aw<void> compare(std::shared_ptr<Call> call, std::shared_ptr<const Answer> answer);
   Task<Plan> plan_and_reserve(std::shared_ptr<Call> call);
+  /// What rules, weights and records say to this call, where they are asked.
+  Aw<void> advise(Call& call) const;
   /// Stage 9: says the prompt in fewer tokens. The cache key is the original request's already.
   Aw<void> trim(Call& call);
   bool may_trim(const Call& call) const;

@@ -141,6 +141,17 @@ Aw<void> Pipeline::take_advice(Call& call) const {
   if (!call.advice.warning.empty()) call.warnings.push_back(call.advice.warning);
 }
 
+Aw<void> Pipeline::advise(Call& call) const {
+  if (auto advice = parts_.advisor->try_read(call.org, call.options.mode)) {
+    call.advice = *std::move(advice);
+  } else {
+    co_await take_advice(call);
+  }
+  if (!parts_.advisor->weighs_budget()) co_return;
+  const auto left = parts_.governor.budget_left(call.terms);
+  call.advice.budget_is_short = left && *left < kShortBudget;
+}
+
 Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
   if (!try_take_own_keys(*call)) {
     if (auto taken = co_await take_own_keys(*call); !taken) {
@@ -149,17 +160,7 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     }
   }
   if (may_trim(*call)) co_await trim(*call);
-  if (parts_.advisor != nullptr) {
-    if (auto advice = parts_.advisor->try_read(call->org, call->options.mode)) {
-      call->advice = *std::move(advice);
-    } else {
-      co_await take_advice(*call);
-    }
-    if (parts_.advisor->weighs_budget()) {
-      const auto left = parts_.governor.budget_left(call->terms);
-      call->advice.budget_is_short = left && *left < kShortBudget;
-    }
-  }
+  if (parts_.advisor != nullptr) co_await advise(*call);
   const auto routing_started = std::chrono::steady_clock::now();
   auto planned = plan(*call);
   call->routing_ms = ms_since(routing_started);

@@ -307,6 +307,18 @@ Task<EmbeddingResponse> Vendor::embed(const EmbeddingRequest& request, const Cal
   co_return response;
 }
 
+Task<std::string> Vendor::send(http::Method method, WireRequest request, CallContext context) {
+  ASAHI_CO_TRY(const std::string key, key_of(context));
+  http::ClientRequest call = make_call(options_, *codec_, context, std::move(request), key);
+  call.method = method;
+  ASAHI_CO_TRY(http::ClientResponse answer,
+               co_await clients_.local().send(std::move(call), options_of(context)));
+  if (answer.status / 100 != 2) {
+    co_return named(options_, codec_->decode_error(answer.status, answer.headers, answer.body));
+  }
+  co_return std::move(answer.body);
+}
+
 Task<void> Vendor::probe(const CallContext& context) {
   WireRequest wire{.target = std::string(models_target(codec_->shape()))};
   const std::string key =

@@ -43,6 +43,8 @@ class Vendor final : public ChatModel, public Embedder {
                                            const CallContext& context) override;
   Task<EmbeddingResponse> embed(const EmbeddingRequest& request,
                                 const CallContext& context) override;
+  /// A call that is no chat (batches): authorised, its 2xx body as it came. One attempt.
+  Task<std::string> send(http::Method method, WireRequest request, CallContext context);
   /// A cheap reachability check (GET of the models list; any HTTP answer below 500 counts).
   Task<void> probe(const CallContext& context);
 

@@ -14,6 +14,7 @@ import {
   text,
 } from "./rules.mjs";
 import { first_issue } from "./rules.mjs";
+import { MessageBatches } from "./anthropic_batches.mjs";
 import { answer, argument_pieces, kThinkingText, word_pieces } from "./answer.mjs";
 import { json_reply, kKeyPrefix, make_id, Refusal, sse_event, stream_reply } from "./reply.mjs";
 
@@ -348,10 +349,17 @@ const kStatusTypes = {
 };
 
 export function make_anthropic_vendor() {
+  const batches = new MessageBatches();
   return {
     name: "anthropic",
-    handle(method, path, body, headers, style) {
+    handle(method, path, body, headers, style, _query, config = {}) {
       authenticate(headers);
+      const batch = batches.handle(method, path, body, {
+        create_message: (params) => create_message(params, style),
+        refuse,
+        settings: config.batch,
+      });
+      if (batch) return batch;
       if (method === "POST" && path === "/v1/messages") return create_message(body, style);
       if (method === "POST" && path === "/v1/messages/count_tokens") return count_tokens(body, style);
       if (method === "GET" && path === "/v1/models") {

@@ -94,7 +94,9 @@ async function read_body(request) {
 
 function reply_of({ vendor, config }, request, path, query, body_text, record) {
   let body = {};
-  if (body_text) {
+  const form = (request.headers["content-type"] ?? "").startsWith("multipart/form-data");
+  if (body_text && form) body = body_text;
+  else if (body_text) {
     try {
       body = JSON.parse(body_text);
     } catch (error) {
@@ -104,7 +106,7 @@ function reply_of({ vendor, config }, request, path, query, body_text, record) {
   }
   record.body = body;
   try {
-    return vendor.handle(request.method, path, body, request.headers, config.answer_style, query);
+    return vendor.handle(request.method, path, body, request.headers, config.answer_style, query, config);
   } catch (error) {
     if (error instanceof Refusal) return error.reply;
     throw error;
@@ -163,7 +165,7 @@ function send_plain(response, reply) {
 
 /**
  * POST /control/script {vendor, faults}        adds faults; vendor "*" means each
- * POST /control/config {vendor, latency_ms, chunk_delay_ms, answer_style: "echo"|"digest"}
+ * POST /control/config {vendor, latency_ms, chunk_delay_ms, answer_style: "echo"|"digest", batch: see openai_batches.mjs}
  * POST /control/reset                          forgets scripts, settings and records
  * GET  /control/requests?vendor&method&since&contains&limit -> {requests, counts}
  */

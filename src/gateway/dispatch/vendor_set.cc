@@ -48,6 +48,13 @@ Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options,
     if (settings.name == "openai") {
       wired.responses =
           std::make_unique<llm::Vendor>(vendor, llm::make_openai_responses_codec(), clients);
+      // So are its batches.
+      wired.batches =
+          std::make_unique<llm::VendorBatches>(*wired.chat, llm::make_openai_batch_codec());
+    }
+    if (settings.name == "anthropic" && settings.kind == "anthropic") {
+      wired.batches =
+          std::make_unique<llm::VendorBatches>(*wired.chat, llm::make_anthropic_batch_codec());
     }
     set->wired_.emplace(settings.name, std::move(wired));
     VendorStatus status{.name = settings.name};
@@ -71,6 +78,11 @@ llm::Embedder* VendorSet::embedder(const std::string& provider) {
   if (options_.mock) return mock_embedder_.get();
   const auto found = wired_.find(provider);
   return found == wired_.end() ? nullptr : found->second.chat.get();
+}
+
+llm::VendorBatches* VendorSet::batches(const std::string& provider) {
+  const auto found = wired_.find(provider);
+  return found == wired_.end() || !usable(provider) ? nullptr : found->second.batches.get();
 }
 
 bool VendorSet::usable(const std::string& provider) const {

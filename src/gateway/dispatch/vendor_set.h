@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "gateway/dispatch/dispatcher.h"
 #include "llm/vendor.h"
+#include "llm/vendor_batches.h"
 
 namespace asahi::gateway {
 
@@ -48,6 +49,8 @@ class VendorSet final : public VendorDirectory {
 
   llm::ChatModel* chat(const std::string& provider, llm::Shape shape) override;
   llm::Embedder* embedder(const std::string& provider);
+  /// The vendor's own batch API; null: it has none, or no key for it.
+  llm::VendorBatches* batches(const std::string& provider);
   bool usable(const std::string& provider) const override;
   bool needs_key(const std::string& provider) const;
   /// Calls this vendor with `key` from now on; calls in flight go on with theirs. Any thread.
@@ -67,6 +70,7 @@ class VendorSet final : public VendorDirectory {
       : options_(std::move(options)), clock_(clock) {}
   struct Wired {
     std::unique_ptr<llm::Vendor> chat, responses;
+    std::unique_ptr<llm::VendorBatches> batches;
   };
   Options options_;
   const Clock& clock_;

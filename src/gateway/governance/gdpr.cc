@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/ids.h"
+#include "gateway/batch_api/batch_store.h"
 #include "gateway/governance/retention.h"
 
 namespace asahi::gateway {
@@ -229,6 +230,8 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
   statements.push_back(
       {"SELECT COUNT(*) AS kept FROM audit_entries WHERE org_id = ? AND user_id = ?",
        {org_id, user_id}});
+  for (sql::Statement& statement : erase_batches_of(org_id, user_id))
+    statements.push_back(std::move(statement));
   ASAHI_CO_TRY(const auto rows, co_await parts.database.batch(std::move(statements)));
   report.consents = rows[0].affected();
   report.audit_entries_kept = rows[1].integer(0, "kept");

@@ -60,6 +60,7 @@ std::string techniques(const Outcome& outcome) {
   if (!outcome.hit && std::ranges::any_of(outcome.steps, &StepReport::cached)) add("cache_tier_3");
   if (outcome.enriched) add("feature_enrichment");
   if (outcome.batch_size > 0) add("batching");
+  if (outcome.vendor_batch) add("vendor_batch");
   return out + "]";
 }
 
@@ -165,6 +166,7 @@ std::string asahi_object(const Outcome& outcome, std::string_view request_id) {
     out += ",\"batch_size\":";
     append_integer(out, static_cast<std::int64_t>(outcome.batch_size));
   }
+  if (outcome.vendor_batch) out += ",\"vendor_batch\":true";
   if (!outcome.warnings.empty()) {
     out += ",\"warnings\":[";
     for (std::size_t i = 0; i < outcome.warnings.size(); ++i) {

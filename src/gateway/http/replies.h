@@ -48,6 +48,7 @@ struct Outcome {
   NanoUsd cost, baseline;
   std::size_t batch_size = 0;  ///< requests that shared the vendor call; 0: it had its own
   NanoUsd batching_savings;    ///< against a call of its own, on the same model
+  bool vendor_batch = false;   ///< answered by the vendor's batch API, at its lower price
   double lookup_ms = 0, routing_ms = 0, vendor_ms = 0, post_ms = 0, total_ms = 0;
   int retries = 0;
   bool enriched = false;                            ///< features stood before the prompt
