@@ -124,7 +124,13 @@ int refuse(const Error& error) {
   return error.code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
 }
 
-/// An own server that shares nothing with any other: no Redis, no database server, no features.
+template <class Config>
+void keep_vectors_here(Config& config) {
+  if constexpr (requires { config.vector_db.provider; }) config.vector_db.provider = "local";
+}
+
+/// An own server that shares nothing with any other: no Redis, no database server, no index of
+/// vectors elsewhere.
 void isolate(ServerConfig& config, const std::string& folder,
              std::function<std::string(const llm::ChatRequest&)> answers) {
   gateway::GatewayConfig& gateway = config.gateway;
@@ -136,6 +142,7 @@ void isolate(ServerConfig& config, const std::string& folder,
   gateway.redis.url.clear();
   gateway.cache.tier1.backend = "memory";
   gateway.batching.backend = "memory";
+  keep_vectors_here(gateway);
 }
 
 json::object baseline_body(const bench::Request& request, const std::string& model) {

@@ -7,7 +7,9 @@
 
 #include "base/file.h"
 #include "gateway/cache/semantic/tuner.h"
+#include "gateway/cache/semantic/verifier.h"
 #include "llm/embed/text_embedder.h"
+#include "llm/embed/words.h"
 #include "net/blocking.h"
 #include "server/commands/commands.h"
 #include "server/commands/threshold_labels.h"
@@ -22,9 +24,13 @@ struct TuneOptions {
   double beta = 0.5;
 };
 
-using Scores = std::map<std::string, std::vector<semantic::LabelledScore>>;
+struct TaskScores {
+  std::vector<semantic::LabelledScore> pairs;
+  std::vector<bool> verified;  ///< of each pair: the verifier has nothing against it
+};
+using Scores = std::map<std::string, TaskScores>;
 
-/// How alike the embedder finds each pair, by task.
+/// How alike the embedder finds each pair, by task, and what the verifier says.
 Result<Scores> score(const std::vector<LabelledPair>& pairs, llm::TextEmbedder& embedder) {
   constexpr std::size_t kBatch = 64;
   net::LoopPool loops(1);
@@ -51,20 +57,27 @@ Result<Scores> score(const std::vector<LabelledPair>& pairs, llm::TextEmbedder& 
       const llm::Embedded& a = (*vectors)[2 * (i - begin)];
       const llm::Embedded& b = (*vectors)[2 * (i - begin) + 1];
       const double similarity = a.traits->similarity(llm::cosine(*a.vector, *b.vector));
-      (*scores)[pairs[i].task].push_back({similarity, pairs[i].same});
+      const auto compared =
+          semantic::compare(llm::text::analyse(pairs[i].a), llm::text::analyse(pairs[i].b));
+      TaskScores& task = (*scores)[pairs[i].task];
+      task.pairs.push_back({similarity, pairs[i].same});
+      task.verified.push_back(compared.verdict == semantic::Verdict::kSame);
     }
   }
   loops.stop();
   return scores;
 }
 
+enum class Filter { kThreshold, kAndVerifier };
+
 /// What a threshold does to these pairs.
-semantic::TunedThreshold effect(const std::vector<semantic::LabelledScore>& pairs, double threshold,
-                                double beta) {
+semantic::TunedThreshold effect(const TaskScores& task, double threshold, double beta,
+                                Filter filter) {
   double hits = 0, right = 0, all = 0;
-  for (const semantic::LabelledScore& pair : pairs) {
+  for (std::size_t i = 0; i < task.pairs.size(); ++i) {
+    const semantic::LabelledScore& pair = task.pairs[i];
     all += pair.same ? 1 : 0;
-    if (pair.score < threshold) continue;
+    if (pair.score < threshold || (filter == Filter::kAndVerifier && !task.verified[i])) continue;
     hits += 1;
     right += pair.same ? 1 : 0;
   }
@@ -99,32 +112,33 @@ int tune(const CommonOptions& common, const TuneOptions& options) {
   const auto sensitivity = *semantic::parse_sensitivity(options.sensitivity);
   fmt::print("{} pairs, embedder {}, F with beta {}\n\n", pairs->size(), embedder->traits().tag,
              options.beta);
-  fmt::print("{:20} {:>6} {:>6}  {:8} {:>9} {:>9} {:>9} {:>9}\n", "task", "pairs", "same", "",
-             "threshold", "precision", "recall", "F");
+  fmt::print("{:20} {:>6} {:>6}  {:8} {:>9} {:>9} {:>9} {:>9}   {}\n", "task", "pairs", "same", "",
+             "threshold", "precision", "recall", "F", "with verifier: precision, recall");
   std::string snippet = "cache:\n  tier2:\n    thresholds:\n";
   std::size_t tuned = 0;
-  const auto show = [](std::string_view name, const semantic::TunedThreshold& row) {
-    fmt::print("{:8} {:>9.4f} {:>9.4f} {:>9.4f} {:>9.4f}\n", name, row.threshold, row.precision,
-               row.recall, row.f);
-  };
   for (const auto& [task, rows] : *scores) {
-    const auto same = std::ranges::count(rows, true, &semantic::LabelledScore::same);
-    fmt::print("{:20} {:>6} {:>6}  ", task, rows.size(), same);
-    show("today", effect(rows, today.threshold(task, sensitivity), options.beta));
+    const auto show = [&options, &rows](std::string_view name, double threshold) {
+      const auto alone = effect(rows, threshold, options.beta, Filter::kThreshold);
+      const auto both = effect(rows, threshold, options.beta, Filter::kAndVerifier);
+      fmt::print("{:8} {:>9.4f} {:>9.4f} {:>9.4f} {:>9.4f}   {:>9.4f} {:>9.4f}\n", name, threshold,
+                 alone.precision, alone.recall, alone.f, both.precision, both.recall);
+    };
+    const auto same = std::ranges::count(rows.pairs, true, &semantic::LabelledScore::same);
+    fmt::print("{:20} {:>6} {:>6}  ", task, rows.pairs.size(), same);
+    show("today", today.threshold(task, sensitivity));
     fmt::print("{:34}  ", "");
-    if (same == 0 || same == std::ssize(rows)) {
+    if (same == 0 || same == std::ssize(rows.pairs)) {
       fmt::print("not tuned: pairs of both labels are needed\n");
       continue;
     }
     // Rounded down, so that the pair that marks it stays in; beyond four digits is noise.
-    semantic::TunedThreshold best = semantic::tune_threshold(rows, options.beta);
-    best = effect(rows, std::clamp(std::floor(best.threshold * 10'000) / 10'000, 0.0, 1.0),
-                  options.beta);
+    const double best = std::clamp(
+        std::floor(semantic::tune_threshold(rows.pairs, options.beta).threshold * 10'000) / 10'000,
+        0.0, 1.0);
     show("best", best);
-    if (rows.size() < 50)
-      fmt::print("{:34}  only {} pairs: more would make this trustworthy\n", "", rows.size());
-    snippet +=
-        fmt::format("      {}:\n        {}: {:.4f}\n", task, options.sensitivity, best.threshold);
+    if (rows.pairs.size() < 50)
+      fmt::print("{:34}  only {} pairs: more would make this trustworthy\n", "", rows.pairs.size());
+    snippet += fmt::format("      {}:\n        {}: {:.4f}\n", task, options.sensitivity, best);
     ++tuned;
   }
   if (tuned == 0) {
