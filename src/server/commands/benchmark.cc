@@ -276,6 +276,8 @@ class Runner {
     if (error != std::errc{} || end != told.data() + told.size() || seconds < 0 ||
         seconds > kLongest)
       return false;
+    if (seconds > 1)
+      fmt::print(stderr, "the gateway limits the rate: waiting {} s as it says\n", seconds);
     const auto until =
         std::chrono::steady_clock::now() + std::max(std::chrono::seconds(seconds), 1s);
     while (!stop && std::chrono::steady_clock::now() < until)

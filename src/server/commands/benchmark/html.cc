@@ -20,11 +20,11 @@ p{margin:8px 0}.soft{color:var(--soft);font-size:14px}
 .grid{display:grid;gap:16px;grid-template-columns:1fr;margin:16px 0}
 .tiles{display:grid;gap:16px;grid-template-columns:repeat(2,1fr);margin:16px 0}
 @media(min-width:760px){.grid{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}}
-section,.tile{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:16px;min-width:0}
+section{margin:16px 0}.grid section{margin:0}section,.tile{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:16px;min-width:0}
 .tile b{display:block;font-size:clamp(16px,4.6vw,22px);overflow-wrap:anywhere}.tile span{color:var(--soft);font-size:14px}
 .warn{border-left:4px solid var(--bad)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px}
-th,td{padding:6px 8px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th,td{padding:6px 5px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}td.text{white-space:normal;text-align:left;overflow-wrap:anywhere;min-width:140px}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--text);font-size:13px}svg .soft{fill:var(--soft)}
 .main{fill:var(--main)}.light{fill:var(--light)}.good{fill:var(--good)}.bad{fill:var(--bad)}.grey{fill:var(--grey)}
@@ -127,7 +127,8 @@ std::string technique_label(Technique technique) {
 
 std::string kinds_table(const Report& report) {
   std::string out =
-      "<div class=\"scroll\"><table><thead><tr><th>Kind</th><th>Requests</th><th>Hits</th>"
+      "<div class=\"scroll\" "
+      "tabindex=\"0\"><table><thead><tr><th>Kind</th><th>Requests</th><th>Hits</th>"
       "<th>Baseline</th><th>Optimised</th><th>Saved</th></tr></thead><tbody>";
   for (std::size_t i = 0; i < kCategories; ++i) {
     const CategoryTotals& category = report.categories[i];
@@ -146,7 +147,8 @@ std::string kinds_table(const Report& report) {
 
 std::string runs_table(const Report& report) {
   std::string out =
-      "<div class=\"scroll\"><table><thead><tr><th></th><th>Baseline</th><th>Optimised</th></tr>"
+      "<div class=\"scroll\" "
+      "tabindex=\"0\"><table><thead><tr><th></th><th>Baseline</th><th>Optimised</th></tr>"
       "</thead><tbody>";
   const auto row = [&out](std::string_view name, const std::string& a, const std::string& b) {
     out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", escape_html(name),
@@ -181,7 +183,8 @@ std::string wrong_hits(const Report& report) {
                     report.unverified_hits);
   if (report.wrong.empty()) return out;
   out +=
-      "<div class=\"scroll\"><table><thead><tr><th>Request</th><th>Tier</th><th>Similarity</th>"
+      "<div class=\"scroll\" "
+      "tabindex=\"0\"><table><thead><tr><th>Request</th><th>Tier</th><th>Similarity</th>"
       "<th>Asked</th><th>Answered as</th></tr></thead><tbody>";
   for (const WrongHit& wrong : report.wrong) {
     out += fmt::format(
@@ -284,10 +287,8 @@ std::string as_html(const Report& report) {
                      "the vendor.</p>");
   out += "</div>";
   out += section("Wrong hits", wrong_hits(report));
-  out += "<div class=\"grid\">";
-  out += section("Both runs", runs_table(report));
   out += section("By kind of request", kinds_table(report));
-  out += "</div>";
+  out += section("Both runs", runs_table(report));
   if (!report.failures.empty()) {
     std::string list = "<ul>";
     for (const std::string& failure : report.failures)

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <set>
 
 namespace asahi::server::benchmark {
 namespace {
@@ -85,24 +84,31 @@ std::array<std::size_t, kCategories> quotas(std::size_t wanted,
   return out;
 }
 
-/// Topic and wording.
-using Asked = std::set<std::pair<std::size_t, std::size_t>>;
+/// Earlier requests in wordings that nobody used yet.
+class OtherWords {
+ public:
+  explicit OtherWords(Dice& dice) : dice_(dice), used_(topics().size(), 0) {}
 
-/// An earlier request in a wording that nobody used yet; nothing where there is none.
-std::optional<Request> in_other_words(const std::vector<Request>& stream, const Asked& asked,
-                                      Dice& dice) {
-  std::vector<Request> open;
-  for (const Request& request : stream) {
-    const std::size_t wordings = topics()[request.topic].wording_count();
-    for (std::size_t wording = 0; wording < wordings; ++wording) {
-      if (asked.contains({request.topic, wording})) continue;
-      open.push_back({.topic = request.topic, .wording = wording});
-      break;
+  void asked(const Request& request) {
+    used_[request.topic] = std::max(used_[request.topic], request.wording + 1);
+    if (used_[request.topic] < topics()[request.topic].wording_count()) {
+      open_.push_back(request.topic);
+    } else {
+      std::erase(open_, request.topic);
     }
   }
-  if (open.empty()) return std::nullopt;
-  return open[dice.below(open.size())];
-}
+  /// Nothing where every wording of everything that was asked is used up.
+  std::optional<Request> draw() {
+    if (open_.empty()) return std::nullopt;
+    const std::size_t topic = open_[dice_.below(open_.size())];
+    return Request{.topic = topic, .wording = used_[topic]};
+  }
+
+ private:
+  Dice& dice_;
+  std::vector<std::size_t> used_;  ///< wordings, by topic: they are taken in their order
+  Ids open_;                       ///< topics that have more, one per request
+};
 
 }  // namespace
 
@@ -129,7 +135,7 @@ std::vector<Request> plan_traffic(const TrafficOptions& options) {
   dice.shuffle(fresh);
 
   std::vector<Request> stream;
-  Asked asked;
+  OtherWords other_words(dice);
   for (std::size_t left = options.requests; left > 0; --left) {
     Request request;
     // As many new ones in the end as there are to be, wherever they fall.
@@ -137,11 +143,11 @@ std::vector<Request> plan_traffic(const TrafficOptions& options) {
       request.topic = fresh[--left_new];
     } else {
       std::optional<Request> reworded;
-      if (dice.draw() < options.reworded) reworded = in_other_words(stream, asked, dice);
+      if (dice.draw() < options.reworded) reworded = other_words.draw();
       request = reworded ? *reworded : stream[dice.below(stream.size())];
       request.novelty = reworded ? Novelty::kReworded : Novelty::kRepeated;
     }
-    asked.emplace(request.topic, request.wording);
+    other_words.asked(request);
     stream.push_back(request);
   }
   return stream;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -111,6 +112,13 @@ TEST(BenchmarkTraffic, RepeatsMoreWhenTheSetIsUsedUp) {
   EXPECT_EQ(std::ranges::count(traffic, Novelty::kNew, &Request::novelty), std::ssize(topics()));
   EXPECT_TRUE(plan_traffic({.requests = 0}).empty());
   EXPECT_EQ(plan_traffic({.requests = 1, .repeats = 0.95}).front().novelty, Novelty::kNew);
+}
+
+TEST(BenchmarkTraffic, OfManyRequestsIsPlannedAtOnce) {
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(plan_traffic({.requests = 100'000, .repeats = 0.95}).size(), 100'000U);
+  // Quadratic work would take minutes.
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20));
 }
 
 TEST(BenchmarkTraffic, BodiesCarrySystemPromptAndHistory) {
