@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -8,6 +9,10 @@
 
 #include "base/config/loader.h"
 #include "base/secret.h"
+
+namespace asahi::llm {
+struct ChatRequest;
+}
 
 namespace asahi::gateway {
 
@@ -25,6 +30,9 @@ struct AppConfig {
   std::int64_t mock_seed = 42;    ///< same seed, same answers, 0 and up (ASAHI_MOCK_SEED)
   std::string data_dir = "data";  ///< where files are written (ASAHI_DATA_DIR)
   std::string models_file = "config/models.yaml";  ///< empty or absent: the built-in models
+
+  /// No setting: what the mock vendor says, see llm::MockOptions. `asahi benchmark` sets it.
+  std::function<std::string(const llm::ChatRequest&)> mock_answers;
 };
 
 /// `api`: the HTTP listener.

@@ -438,7 +438,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   ASAHI_TRY(impl->vendors,
             VendorSet::make({.vendors = vendor_settings(config.providers),
                              .mock = config.app.mock,
-                             .mock_seed = static_cast<std::uint64_t>(config.app.mock_seed)},
+                             .mock_seed = static_cast<std::uint64_t>(config.app.mock_seed),
+                             .mock_answers = config.app.mock_answers},
                             parts.clients, parts.clock));
   telemetry::Registry& metrics = parts.metrics;
   const auto count = [&metrics](std::string name, std::string help, std::string label) {

@@ -221,6 +221,9 @@ Plan make_plan(const MockOptions& options, const ChatRequest& request) {
     response.parts.emplace_back(TextPart{.text = structured(request, input)});
   } else if (std::string answers = batched(request, user_text); !answers.empty()) {
     response.parts.emplace_back(TextPart{.text = std::move(answers)});
+  } else if (std::string given = options.answers ? options.answers(request) : std::string();
+             !given.empty()) {
+    response.parts.emplace_back(TextPart{.text = std::move(given)});
   } else {
     response.parts.emplace_back(TextPart{.text = prose(request, input, output, random)});
   }

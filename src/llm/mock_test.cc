@@ -207,6 +207,29 @@ TEST_F(MockVendorTest, ARecursiveSchemaEnds) {
   EXPECT_TRUE(mock::sample_of(schema).is_array());
 }
 
+TEST(MockAnswers, StandInPlaceOfTheProseButLeaveUsageAndMarkersAlone) {
+  ChatRequest request;
+  Message message{.role = Role::kUser};
+  message.parts.emplace_back(TextPart{.text = "what is a cache", .cache_control = {}});
+  request.messages.push_back(message);
+  MockOptions options;
+  const auto own = mock::make_plan(options, request);
+  options.answers = [](const ChatRequest& asked) {
+    return asked.messages.back().text() == "what is a cache" ? std::string("a store") : "";
+  };
+  const auto told = mock::make_plan(options, request);
+  EXPECT_EQ(told.response.text(), "a store");
+  EXPECT_EQ(told.response.usage.input, own.response.usage.input);
+  EXPECT_EQ(told.response.usage.output, own.response.usage.output);
+
+  const auto with_text = [&](std::string text) {
+    request.messages.back().parts.assign(1, TextPart{.text = std::move(text), .cache_control = {}});
+    return mock::make_plan(options, request).response.text();
+  };
+  EXPECT_TRUE(with_text("something else").starts_with("This is the mock answer"));
+  EXPECT_EQ(with_text("[[mock:echo:hello]]"), "hello");
+}
+
 TEST(MockEmbedder, GivesUnitVectorsThatFollowFromTheText) {
   net::LoopPool pool(1);
   pool.start();

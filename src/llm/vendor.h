@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,6 +70,8 @@ struct MockOptions {
   std::uint64_t seed = 42;
   std::chrono::milliseconds average_latency{150};
   double latency_scale = 0.01;
+  /// What to say in place of its own prose; an empty text: its own prose. Called on any thread.
+  std::function<std::string(const ChatRequest&)> answers;
 };
 std::unique_ptr<ChatModel> make_mock_vendor(MockOptions options);
 std::unique_ptr<Embedder> make_mock_embedder(std::uint64_t seed, std::size_t dimension);

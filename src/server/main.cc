@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   add_serve(app, common, chosen);
   add_infer(app, common, chosen);
   add_test(app, common, chosen);
+  add_benchmark(app, common, chosen);
   add_events(app, common, chosen);
   add_metrics(app, common, chosen);
   add_config(app, common, chosen);
@@ -30,6 +31,8 @@ int main(int argc, char** argv) {
   add_audit(app, common, chosen);
   add_migrate(app, common, chosen);
   add_train(app, common, chosen);
+  add_tune(app, common, chosen);
+  add_cache(app, common, chosen);
   add_small(app, common, chosen);
   try {
     app.parse(argc, argv);

@@ -79,6 +79,8 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
     // Read above; here they become known.
     (void)binder.environment(name);
   }
+  // Of the commands that talk to a gateway that runs; no setting of one.
+  (void)binder.environment("ASAHI_API_KEY");
   loaded.faults = binder.finish();
   loaded.warnings = binder.warnings();
   loaded.effective = binder.effective();

@@ -12,7 +12,7 @@ after(stop_everything);
 
 const kCommands = [
   ...["serve", "api", "infer", "test", "metrics", "events", "config", "keys", "audit", "migrate", "genkey"],
-  "healthcheck",
+  ...["healthcheck", "benchmark", "tune-thresholds", "cache"],
 ];
 
 test("--help lists the commands and each command has its own help", async () => {

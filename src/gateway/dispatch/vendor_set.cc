@@ -28,7 +28,8 @@ Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options,
                                                    const Clock& clock) {
   std::unique_ptr<VendorSet> set(new VendorSet(std::move(options), clock));
   if (set->options_.mock) {
-    set->mock_chat_ = llm::make_mock_vendor({.seed = set->options_.mock_seed});
+    set->mock_chat_ = llm::make_mock_vendor(
+        {.seed = set->options_.mock_seed, .answers = set->options_.mock_answers});
     set->mock_embedder_ = llm::make_mock_embedder(set->options_.mock_seed, 1024);
     return set;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,6 +42,7 @@ class VendorSet final : public VendorDirectory {
     std::vector<VendorSettings> vendors;
     bool mock = false;
     std::uint64_t mock_seed = 42;
+    std::function<std::string(const llm::ChatRequest&)> mock_answers;  ///< see llm::MockOptions
   };
   /// Errors: invalid_argument for a base URL that cannot be used.
   static Result<std::unique_ptr<VendorSet>> make(Options options,

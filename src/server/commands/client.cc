@@ -15,6 +15,7 @@ struct GatewayClient::Impl {
   std::unique_ptr<http::Client> own_client;
   http::Origin origin;
   std::string log_dir;
+  Secret api_key;
 
   net::Loop& loop() { return app != nullptr ? app->loop() : loops->at(0); }
   http::Client& client() { return app != nullptr ? app->client() : *own_client; }
@@ -29,9 +30,15 @@ GatewayClient::~GatewayClient() {
 
 Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOptions& common,
                                                               const std::string& url) {
+  return connect(common, Target{.url = url, .api_key = {}, .adjust = {}});
+}
+
+Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOptions& common,
+                                                              const Target& target) {
   auto impl = std::make_unique<Impl>();
-  if (!url.empty()) {
-    ASAHI_TRY(impl->origin, http::Origin::parse(url));
+  impl->api_key = target.api_key;
+  if (!target.url.empty()) {
+    ASAHI_TRY(impl->origin, http::Origin::parse(target.url));
     impl->loops = std::make_unique<net::LoopPool>(1);
     impl->own_client = std::make_unique<http::Client>(impl->loops->at(0), http::ClientOptions{});
     impl->loops->start();
@@ -50,6 +57,7 @@ Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOption
   // A measuring run must not meet the limits that protect a server.
   loaded.identity.auth_required = false;
   loaded.identity.rate_limit_per_minute = 0;
+  if (target.adjust) target.adjust(loaded);
   impl->log_dir = config.tracking.log_dir;
   ASAHI_TRY(impl->app, App::start(loaded, App::Listeners::kLoopbackOnly));
   ASAHI_TRY(impl->origin,
@@ -69,6 +77,8 @@ Result<http::ClientResponse> GatewayClient::call(http::Method method, const std:
                               .body = std::move(body)};
   request.headers.add("Content-Type", "application/json");
   request.headers.add("Accept", "application/json");
+  if (!impl_->api_key.empty())
+    request.headers.add("Authorization", "Bearer " + std::string(impl_->api_key.reveal()));
   http::CallOptions options;
   options.deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   options.idle_timeout = std::chrono::seconds(120);
@@ -86,14 +96,18 @@ Result<json::value> GatewayClient::call_json(http::Method method, const std::str
     return fail(Errc::kUpstream,
                 fmt::format("{} answered {} without JSON", target, response.status));
   if (response.status >= 400) {
-    const json::object* object = parsed->if_object();
-    const json::value* message = object != nullptr ? object->if_contains("message") : nullptr;
-    return fail(Errc::kUpstream, fmt::format("{} answered {}: {}", target, response.status,
-                                             message != nullptr && message->is_string()
-                                                 ? std::string(message->get_string())
-                                                 : response.body));
+    return fail(Errc::kUpstream,
+                fmt::format("{} answered {}: {}", target, response.status, message_of(response)));
   }
   return std::move(*parsed);
+}
+
+std::string message_of(const http::ClientResponse& response) {
+  const auto parsed = parse_json(response.body);
+  const json::object* object = parsed ? parsed->if_object() : nullptr;
+  const json::value* message = object != nullptr ? object->if_contains("message") : nullptr;
+  return message != nullptr && message->is_string() ? std::string(message->get_string())
+                                                    : response.body;
 }
 
 }  // namespace asahi::server
