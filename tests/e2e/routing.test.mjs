@@ -1,6 +1,6 @@
 /** Rules of organisations, the trained router, feedback, and answers found wanting. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
@@ -124,9 +124,37 @@ test("a router is trained on own rows, chooses per prompt, explains itself and l
   const refused = await run_asahi(["train-router", "--data", few, ...models, "--out", file]);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /at least 200/);
+  const train = (data, out, given = models) => run_asahi(["train-router", "--data", data, ...given, "--out", out]);
+  const missing = await train(join(folder, "nothing.jsonl"), file);
+  assert.deepEqual([missing.code, /cannot read .*nothing\.jsonl/.test(missing.stderr)], [1, true], missing.stderr);
+  const bad = join(folder, "bad.jsonl");
+  for (const row of ["{", "[]", '{"prompt": "a", "weak_correct": 1, "strong_correct": true}', '{"weak_correct": true, "strong_correct": true}']) {
+    writeFileSync(bad, `${JSON.stringify(rows[0])}\n\n${row}\n`);
+    const told = await train(bad, file);
+    assert.deepEqual([told.code, /bad\.jsonl:3: a row must be/.test(told.stderr)], [1, true], told.stderr);
+  }
+  const nothing_to_gain = join(folder, "same.jsonl");
+  writeFileSync(nothing_to_gain, rows.map((row) => JSON.stringify({ ...row, strong_correct: row.weak_correct })).join("\n"));
+  assert.match((await train(nothing_to_gain, file)).stderr, /nothing to gain/);
+  for (const place of [folder, join(few, "router.json")]) {
+    const unwritable = await train(join(folder, "rows.jsonl"), place);
+    assert.deepEqual([unwritable.code, /cannot write/.test(unwritable.stderr)], [1, true], unwritable.stderr);
+  }
+  const twice = await train(few, file, ["--weak", "gpt-4o", "--strong", "gpt-4o"]);
+  assert.deepEqual([twice.code, /name two models/.test(twice.stderr)], [1, true], twice.stderr);
+  assert.equal(existsSync(file), false, "no failed training leaves a file");
   const trained = await run_asahi(["train-router", "--data", join(folder, "rows.jsonl"), ...models, "--out", file]);
   assert.equal(trained.code, 0, trained.stderr);
   assert.match(trained.stdout, /fewer than at random/);
+  assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith("router.json")), ["router.json"]);
+
+  // The mock stands for the vendors; the same file decides.
+  const mocked = await start_gateway({
+    env: { ASAHI_APP_MOCK: "true", ASAHI_ROUTING_STRATEGY: "learned", ASAHI_ROUTING_LEARNED_FILE: file },
+  });
+  const proven = await mocked.infer("Prove the theorem of case 4444 and derive its bound");
+  assert.equal(proven.model_used, "gpt-4o", proven.routing_reason);
+  assert.match(proven.routing_reason, /learned router/);
 
   const learned = await start_gateway({
     fakes,

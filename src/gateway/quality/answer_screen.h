@@ -39,9 +39,11 @@ struct AnswerScreening {
 /// Looks at the words of an answer, at most the first 16 KiB. Pure; some µs for a usual answer.
 AnswerScreening screen_answer(const llm::ChatRequest& request, const llm::ChatResponse& response);
 
-/// The text begins as refusals do ("I'm sorry, but I can't help with that").
-bool is_refusal(std::string_view answer);
-/// The request wants JSON: by its response format, or in the words of the last user message.
+/// The text opens as refusals do ("I'm sorry, but I can't help with that"). Where `prompt` asks for
+/// somebody's words (a translation, a quotation), only if it speaks of the request itself.
+bool is_refusal(std::string_view answer, std::string_view prompt = {});
+/// The request wants JSON: by its response format, or by a plain order in the last user message. A
+/// question about JSON, or a program that writes it, is no such order.
 bool wants_json(const llm::ChatRequest& request);
 /// The text is JSON, or holds a JSON object or array within other words or a fence.
 bool holds_json(std::string_view answer);

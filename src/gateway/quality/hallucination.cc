@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <iterator>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace asahi::gateway {
@@ -134,7 +137,9 @@ bool is_placeholder(std::string_view text) {
 bool is_suspicious_link(std::string_view link) {
   const std::string_view host = link.substr(0, link.find('/'));
   const std::size_t dot = host.find_last_of('.');
-  if (dot == std::string_view::npos) return !host.starts_with("localhost");
+  // A name of one word with a port is a service of one's own.
+  if (dot == std::string_view::npos)
+    return !host.starts_with("localhost") && host.find(':') == std::string_view::npos;
   const std::string_view top = host.substr(dot + 1, host.substr(dot + 1).find(':'));
   const bool address = std::ranges::all_of(top, is_digit);
   return is_placeholder(link) || (!address && (top.size() < 2 || top.size() > 18));
@@ -169,6 +174,113 @@ std::vector<Statement> statements_of(std::span<const Word> words) {
   return found;
 }
 
+/// Takes the next sentence off `rest`. A point within a number or a name ("3.5", "node.js") ends
+/// none.
+std::string_view next_sentence(std::string_view& rest) {
+  std::size_t end = 0;
+  for (; end < rest.size(); ++end) {
+    const char c = rest[end];
+    if (c == '\n' || c == '!' || c == '?') break;
+    if (c == '.' && (end + 1 == rest.size() || !is_word_byte(rest[end + 1]))) break;
+  }
+  const std::size_t whole = std::min(end + 1, rest.size());  // with its mark
+  const std::string_view sentence = rest.substr(0, whole);
+  rest.remove_prefix(whole);
+  return sentence;
+}
+
+bool tells_cases(std::string_view sentence) {
+  static constexpr std::string_view kCases[] = {"if",    "when",   "unless",  "whether", "while",
+                                                "else",  "either", "before",  "until",   "might",
+                                                "could", "may",    "example", "case",    "vs"};
+  return sentence.ends_with('?') || has_word(words_of(sentence), kCases);
+}
+
+/// The text without what stands in fences and backquotes: a program's addresses, numbers and
+/// branches claim nothing.
+std::string without_code(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t begin = std::min(text.find('`'), text.size());
+    out += text.substr(0, begin);
+    text.remove_prefix(begin);
+    if (text.empty()) break;
+    const std::size_t ticks = std::min(text.find_first_not_of('`'), text.size());
+    const std::string_view fence = text.substr(0, ticks);
+    std::size_t end = text.find(fence, ticks);
+    // An open fence goes to the end; a backquote alone is a sign like others.
+    if (end == std::string_view::npos) end = ticks >= 3 ? text.size() - ticks : 0;
+    out += ' ';
+    text.remove_prefix(end + ticks);
+  }
+  return out;
+}
+
+double value_of(std::string_view number) {
+  double value = 0;
+  std::from_chars(number.data(), number.data() + number.size(), value);
+  return value;
+}
+
+/// Numbers of the facts, and those of the answer that follow from them, or from one another, by one
+/// step of reckoning. An answer to a sum must be allowed its result.
+class Reckoning {
+ public:
+  void know(double value) {
+    if (known_.size() < kMostKnown && std::ranges::find(known_, value) == known_.end())
+      known_.push_back(value);
+  }
+  bool follows(double value, std::size_t decimals) const {
+    const double near = 0.5 * std::pow(10.0, -static_cast<double>(decimals)) + 1e-9;
+    const auto is = [&](double result) { return std::abs(result - value) <= near; };
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+      const double a = known_[i];
+      if (is(a) || is(a / 2) || is(a / 4) || is(a * 100) || is(a / 100) || is(100 - a)) return true;
+      for (const double b : known_) {
+        if (is(a + b) || is(a - b) || is(a * b) || is(a * b / 100) || is(a * (1 + b / 100)) ||
+            is(a * (1 - b / 100)))
+          return true;
+        if (b != 0 && (is(a / b) || is(100 * a / b))) return true;
+      }
+    }
+    return false;
+  }
+  std::vector<double> take() { return std::move(known_); }
+
+ private:
+  static constexpr std::size_t kMostKnown = 32;
+  std::vector<double> known_;
+};
+
+std::size_t decimals_of(std::string_view number) {
+  const std::size_t point = number.find('.');
+  return point == std::string_view::npos ? 0 : std::min<std::size_t>(number.size() - point - 1, 9);
+}
+
+/// Results cannot follow from a single number and its own neighbours: 2018 does not follow from
+/// 2019 and a list that has a "1.".
+std::vector<double> reckoned_from(std::span<const Word> supplied, std::span<const Word> said) {
+  Reckoning reckoning;
+  std::size_t given = 0;
+  for (const Word& word : supplied) {
+    if (!word.number) continue;
+    reckoning.know(value_of(word.text));
+    ++given;
+  }
+  std::size_t looked = 0;
+  for (const Word& word : said) {
+    if (!word.number || given < 2) continue;
+    if (++looked > kMostNumbers) break;
+    const double value = value_of(word.text);
+    if (reckoning.follows(value, decimals_of(word.text))) reckoning.know(value);
+  }
+  return reckoning.take();
+}
+
+bool is_known(std::string_view number, std::span<const double> known) {
+  return std::ranges::find(known, value_of(number)) != known.end();
+}
+
 }  // namespace
 
 double mixed_certainty(std::string_view answer) {
@@ -177,19 +289,25 @@ double mixed_certainty(std::string_view answer) {
                                                   "indisputably"};
   static constexpr std::string_view kHedging[] = {
       "might", "maybe", "perhaps", "possibly", "probably", "supposedly", "allegedly", "presumably"};
-  const std::vector<Word> words = words_of(answer);
-  return has_word(words, kCertain) && has_word(words, kHedging) ? 0.3 : 0;
+  // Together means in one sentence: "Certainly! …" opens half of all answers.
+  for (std::string_view rest = answer; !rest.empty();) {
+    const std::vector<Word> words = words_of(next_sentence(rest));
+    if (has_word(words, kCertain) && has_word(words, kHedging)) return 0.3;
+  }
+  return 0;
 }
 
 double contradictions(std::string_view answer) {
   std::vector<Sentence> sentences;
   bool negated = false;
-  for (std::size_t begin = 0; begin < answer.size() && sentences.size() < kMostSentences;) {
-    const std::size_t end = std::min(answer.find_first_of(".!?\n", begin), answer.size());
-    Sentence sentence = read_sentence(answer.substr(begin, end - begin));
+  for (std::string_view rest = answer; !rest.empty() && sentences.size() < kMostSentences;) {
+    const std::string_view text = next_sentence(rest);
+    // "It works if …", "… when it doesn't": cases that are told apart, not claims. Nor are
+    // questions.
+    if (tells_cases(text)) continue;
+    Sentence sentence = read_sentence(text);
     negated = negated || sentence.negated;
     if (!sentence.content.empty()) sentences.push_back(std::move(sentence));
-    begin = end + 1;
   }
   if (!negated) return 0;
   double score = 0;
@@ -203,8 +321,12 @@ double contradictions(std::string_view answer) {
 
 double suspicious_sources(std::string_view answer, std::string_view facts) {
   double score = 0;
+  bool placeholder = false;
   for (const std::string& link : links_of(answer)) {
-    if (is_suspicious_link(link) && facts.find(link) == std::string_view::npos) score += 0.2;
+    if (facts.find(link) != std::string_view::npos) continue;
+    // Many links to example.com are one sign: nobody takes them for a source.
+    if (is_placeholder(link) && std::exchange(placeholder, true)) continue;
+    if (is_suspicious_link(link)) score += 0.2;
   }
   std::string folded(answer);
   std::ranges::transform(folded, folded.begin(), lower);
@@ -225,25 +347,33 @@ double number_conflicts(std::string_view answer, std::string_view facts) {
   const std::vector<Word> supplied_words = words_of(facts);
   const std::vector<Statement> supplied = statements_of(supplied_words);
   if (supplied.empty()) return 0;
-  double score = 0;
-  for (const Statement& said : statements_of(words_of(answer))) {
-    bool known = false, differs = false;
+  const std::vector<Word> said_words = words_of(answer);
+  std::vector<std::string_view> suspects;
+  const std::vector<Statement> statements = statements_of(said_words);
+  for (const Statement& said : statements) {
+    std::size_t numbers = 0;  // that the facts give for the same thing
+    bool differs = true;
     for (const Statement& fact : supplied) {
       if (fact.about != said.about) continue;
-      known = known || fact.number == said.number;
-      differs = true;
+      ++numbers;
+      differs = differs && fact.number != said.number;
     }
-    // A number that stands elsewhere among the facts was moved rather than invented.
-    const bool stands_elsewhere = std::ranges::any_of(
-        supplied_words, [&](const Word& word) { return word.number && word.text == said.number; });
-    if (differs && !known && !stands_elsewhere) score += 0.25;
+    // What the facts say several times, with several numbers, is a place to fill and not a fact.
+    if (numbers == 1 && differs) suspects.push_back(said.number);
   }
-  return std::min(score, 0.5);
+  if (suspects.empty()) return 0;
+  // A number that stands elsewhere among the facts was moved, one that can be reckoned from them is
+  // a result.
+  const std::vector<double> known = reckoned_from(supplied_words, said_words);
+  const auto invented = std::ranges::count_if(
+      suspects, [&known](std::string_view number) { return !is_known(number, known); });
+  return std::min(0.25 * static_cast<double>(invented), 0.5);
 }
 
 double hallucination_score(std::string_view answer, std::string_view facts) {
-  return std::min(1.0, mixed_certainty(answer) + contradictions(answer) +
-                           suspicious_sources(answer, facts) + number_conflicts(answer, facts));
+  const std::string prose = without_code(answer);
+  return std::min(1.0, mixed_certainty(prose) + contradictions(prose) +
+                           suspicious_sources(prose, facts) + number_conflicts(prose, facts));
 }
 
 }  // namespace asahi::gateway

@@ -35,7 +35,16 @@ int train_router(const CommonOptions& common, TrainingOptions options) {
     fmt::print(stderr, "asahi train-router: {}\n", error.message);
     return kExitFailure;
   };
+  if (options.weak == options.strong) {
+    return failed(
+        fail(Errc::kInvalidArgument,
+             fmt::format("--weak and --strong are both {}; name two models", options.weak))
+            .error());
+  }
   if (options.out.empty()) options.out = loaded.gateway.routing.learned.file;
+  // Told before the rows are read and learned from, which takes minutes.
+  if (auto writable = learned::Model::check_writable(options.out); !writable)
+    return failed(writable.error());
   const auto rows = learned::read_rows(options.data);
   if (!rows) return failed(rows.error());
   auto trained = learned::train(*rows, options.training);

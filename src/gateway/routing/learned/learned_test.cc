@@ -8,6 +8,8 @@
 
 #include "gateway/routing/learned/features.h"
 #include "gateway/routing/learned/learned_router.h"
+#include "gateway/routing/learned/line.h"
+#include "gateway/routing/learned/story.h"
 #include "gateway/routing/learned/trainer.h"
 #include "gateway/testing/temp_folder.h"
 
@@ -62,6 +64,84 @@ TEST(PromptFeatures, AreBoundedForPromptsOfAnyLength) {
   for (unsigned char c = 1; c != 0; ++c) (void)features(std::string(5'000, static_cast<char>(c)));
 }
 
+// ---- What a told problem is made of
+
+std::array<float, Story::kForms> story(std::string_view prompt) {
+  std::array<float, Story::kForms> out{};
+  std::ranges::copy_n(features(prompt).form.end() - Story::kForms, Story::kForms, out.begin());
+  return out;
+}
+/// Forms by their place in Story::write.
+enum StoryForm : std::size_t {
+  kSentences = 0,
+  kNumbersTold = 2,
+  kDistinctNumbers = 3,
+  kHighest = 7,
+  kMoneySigns = 12,
+  kPercents = 13,
+  kDecimals = 14,
+  kTimeUnits = 26,
+  kThanPairs = 31,
+  kHowMany = 34,
+  kNames = 37,
+  kQuestions = 38,
+};
+float log1(double value) { return static_cast<float>(std::log1p(value)); }
+
+TEST(PromptStory, CountsNumbersAsAReaderDoes) {
+  const auto told = story("Ann paid $3.50 for two pens, then 1,200 cents and 15% tax on 15.");
+  EXPECT_EQ(told[kNumbersTold], log1(5)) << "3.50, two, 1,200, 15, 15";
+  EXPECT_EQ(told[kDistinctNumbers], log1(4));
+  EXPECT_NEAR(static_cast<double>(told[kHighest]), std::log1p(1200), 1e-5);
+  EXPECT_EQ(told[kMoneySigns], log1(1));
+  EXPECT_EQ(told[kPercents], log1(1));
+  EXPECT_EQ(story("It fell by 2.5% and 12%")[kPercents], log1(2));
+  EXPECT_EQ(told[kDecimals], log1(1));
+  EXPECT_EQ(told[kSentences], log1(1)) << "the point within 3.50 ends nothing";
+}
+
+TEST(PromptStory, KnowsRelationsNamesUnitsAndQuestions) {
+  const auto told = story(
+      "Yesterday Bob ran more than Carla and Bob rested. He needs 4 hours a day. How many days?");
+  EXPECT_EQ(told[kThanPairs], log1(1));
+  EXPECT_EQ(told[kNames], log1(2)) << "Bob and Carla; a capital that opens a sentence is none";
+  EXPECT_EQ(told[kTimeUnits], log1(2)) << "hours and days";
+  EXPECT_EQ(told[kHowMany], log1(1));
+  EXPECT_EQ(told[kQuestions], log1(1));
+  EXPECT_EQ(told[kSentences], log1(3));
+}
+
+TEST(PromptStory, IsFiniteForOddTexts) {
+  for (const char* odd : {"", "?", "1.2.3.4", "999999999999999999999999", "1,2,3", "$", "9/", "...",
+                          "\n\n\n", "1,000,000,000,000,000,000,000"}) {
+    for (const float value : features(odd).form) EXPECT_TRUE(std::isfinite(value)) << odd;
+  }
+}
+
+// ---- A line through few rows
+
+TEST(RidgeLine, FindsAWeightedSumAndIsCalmedByRows) {
+  std::mt19937 random(3);
+  std::vector<std::vector<float>> inputs;
+  std::vector<float> target;
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < 300; ++i) {
+    const auto draw = [&random] { return static_cast<float>(random() % 1'000) / 100; };
+    inputs.push_back({draw(), draw(), 7, draw()});
+    target.push_back(2 * inputs[i][0] - inputs[i][1] + 5);
+    all.push_back(i);
+  }
+  const std::vector<bool> used{true, true, true, false};
+  const Line exact = fit_line(inputs, target, all, used, 1e-6);
+  EXPECT_NEAR(static_cast<double>(exact.weights[0]), 2, 1e-3);
+  EXPECT_NEAR(static_cast<double>(exact.weights[1]), -1, 1e-3);
+  EXPECT_EQ(exact.weights[2], 0) << "what never varies tells nothing";
+  EXPECT_EQ(exact.weights[3], 0) << "not to be used";
+  EXPECT_NEAR(exact.predict({1, 2, 7, 9}), 5, 1e-2);
+  const Line calm = fit_line(inputs, target, all, used, 300);
+  EXPECT_NEAR(static_cast<double>(calm.weights[0]), 1, 0.2) << "as by 300 rows of 0";
+}
+
 // ---- Training on made-up rows: the strong model is needed for the prompts that speak of proofs.
 
 std::vector<Row> rows(std::size_t count, unsigned seed = 1) {
@@ -80,37 +160,63 @@ std::vector<Row> rows(std::size_t count, unsigned seed = 1) {
   return made;
 }
 
+/// As little as still learns: the tests are of builds without optimisation.
+constexpr TrainOptions kQuick{.folds = 4, .epochs = 3, .rounds = 15};
+
+const Trained& trained_once() {
+  static const Trained trained = train(rows(1'200), kQuick).value();
+  return trained;
+}
+
 TEST(RouterTraining, FindsThePromptsThatNeedTheStrongModel) {
-  const auto trained = train(rows(2'000), {});
-  ASSERT_TRUE(trained) << trained.error().message;
-  const Evaluation& e = trained->evaluation;
+  const Evaluation& e = trained_once().evaluation;
   EXPECT_GT(e.random_share, 0.8);
   EXPECT_LT(e.share, 0.55) << "half of the rows are hard";
   EXPECT_GT(e.saved(), 0.3);
-  EXPECT_GT(e.held_accuracy, 0.94 * e.strong_accuracy);
+  // All hard prompts are alike here, so where among them a threshold of other rows falls is chance.
+  EXPECT_GT(e.held_accuracy, 0.9 * e.strong_accuracy);
+  EXPECT_GT(e.held_saved(), 0.3);
   Features hard, easy;
   read_features("Prove that the theorem number 12 holds", hard);
   read_features("Name the colour of fruit number 12 holds", easy);
-  EXPECT_GT(trained->model.judge(hard).gain(), 0.4);
-  EXPECT_LT(trained->model.judge(easy).gain(), 0.2);
+  EXPECT_GT(trained_once().model.judge(hard).gain(), 0.4);
+  EXPECT_LT(trained_once().model.judge(easy).gain(), 0.2);
 }
 
 TEST(RouterTraining, ChanceIsNotMistakenForKnowledge) {
   std::mt19937 random(5);
-  std::vector<Row> noise = rows(2'000);
+  std::vector<Row> noise = rows(600);
   for (Row& row : noise) {
     row.weak_correct = random() % 100 < 60;
     row.strong_correct = random() % 100 < 85;
   }
-  const auto trained = train(noise, {});
+  const auto trained = train(noise, kQuick);
   ASSERT_TRUE(trained);
-  EXPECT_NEAR(trained->evaluation.recovered, 0.5, 0.08);
+  // The measure's own deviation on 600 rows without meaning is 0.05.
+  EXPECT_NEAR(trained->evaluation.recovered, 0.5, 0.12);
+  EXPECT_GT(trained_once().evaluation.recovered, 0.68) << "and what is known shows";
 }
 
 TEST(RouterTraining, EqualRowsGiveAnEqualModel) {
-  const auto one = train(rows(400), {}), two = train(rows(400), {});
+  const TrainOptions quickest{.folds = 2, .epochs = 1, .rounds = 3};
+  const auto one = train(rows(200), quickest), two = train(rows(200), quickest);
   ASSERT_TRUE(one && two);
   EXPECT_EQ(one->model.to_json(), two->model.to_json());
+}
+
+TEST(RouterTraining, HeldGainsAreOfRoutersThatHadNotSeenTheRow) {
+  // One prompt, again and again, with answers by chance: who had seen the row could tell.
+  std::mt19937 random(7);
+  std::vector<Row> same = rows(200);
+  for (Row& row : same) {
+    row.prompt = "Always the same question about " + std::to_string(random() % 100'000);
+    row.weak_correct = random() % 2 == 0;
+    row.strong_correct = true;
+  }
+  const auto trained = train(same, {.folds = 2, .epochs = 1, .rounds = 3});
+  ASSERT_TRUE(trained);
+  ASSERT_EQ(trained->held_gain.size(), same.size());
+  EXPECT_NEAR(evaluate(same, trained->held_gain).recovered, 0.5, 0.2);
 }
 
 TEST(RouterTraining, RefusesRowsThatTeachNothing) {
@@ -121,9 +227,7 @@ TEST(RouterTraining, RefusesRowsThatTeachNothing) {
 }
 
 TEST(RouterTraining, ThresholdsFollowQualityOrShare) {
-  const auto trained = train(rows(2'000), {});
-  ASSERT_TRUE(trained);
-  const Model& model = trained->model;
+  const Model& model = trained_once().model;
   EXPECT_LT(model.threshold(0.99, 0), model.threshold(0.8, 0));
   EXPECT_LT(model.threshold(0.95, 0.9), model.threshold(0.95, 0.1));
   EXPECT_EQ(model.threshold(0.95, 1), -2) << "all to the strong model";
@@ -152,9 +256,7 @@ class RouterFileTest : public ::testing::Test {
  protected:
   RouterFileTest() {
     config_.file = folder_.path() + "/sub/router.json";
-    auto trained = train(rows(400), {});
-    EXPECT_TRUE(trained);
-    model_ = std::move(trained->model);
+    model_ = trained_once().model;
     model_.weak = "small";
     model_.strong = "big";
   }
@@ -193,8 +295,8 @@ TEST_F(RouterFileTest, AnythingElseIsRefusedWithAReason) {
   };
   EXPECT_THAT(fault({}), HasSubstr("format"));
   json::object other = stored;
-  other["version"] = 2;
-  EXPECT_THAT(fault(other), HasSubstr("version 2"));
+  other["version"] = 1;
+  EXPECT_THAT(fault(other), HasSubstr("version 1"));
   other = stored;
   other["weak"].as_object()["words"] = "AAAA";
   EXPECT_THAT(fault(other), HasSubstr("'weak'"));
@@ -204,6 +306,12 @@ TEST_F(RouterFileTest, AnythingElseIsRefusedWithAReason) {
   other = stored;
   other.erase("rarity");
   EXPECT_THAT(fault(other), HasSubstr("'rarity'"));
+  other = stored;
+  other["line"] = "AAAA";
+  EXPECT_THAT(fault(other), HasSubstr("'line'"));
+  other = stored;
+  other["trees"].as_array()[0].as_array()[0].as_array()[0] = 10'000;
+  EXPECT_THAT(fault(other), HasSubstr("'trees'")) << "asks for an input that there is not";
   model_.weak.clear();
   ASSERT_TRUE(model_.save(config_.file));
   EXPECT_THAT(LearnedRouter::load(config_).error().message, HasSubstr("names no models"));
@@ -220,7 +328,7 @@ TEST_F(RouterFileTest, FeedbackMovesTheChoiceByBoundedSteps) {
   const double after = router.judge(prompt).gain;
   EXPECT_GT(after, before) << "the weak model was wrong";
   EXPECT_LT(after - before, 0.2) << "one voice does not decide";
-  for (int i = 0; i < 5'000; ++i) ASSERT_TRUE(router.learn(seen, 0));
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(router.learn(seen, 0));
   EXPECT_GT(router.judge(prompt).gain, before + 0.2);
   // No number of voices moves a weight further than its bound.
   EXPECT_LT(std::abs(router.judge("Entirely different matter").gain), 1);

@@ -15,10 +15,10 @@ namespace asahi::gateway::learned {
 namespace {
 
 constexpr std::string_view kFormat = "asahi-router";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 constexpr std::uintmax_t kMostBytes = 16U << 20;
 constexpr float kFormScale = 0.2F;  // forms and word vectors of about the same length
-constexpr std::size_t kGroups = 5;
+constexpr std::size_t kGroups = Features::kGroups;
 
 static_assert(std::endian::native == std::endian::little, "weights are stored little-endian");
 
@@ -237,7 +237,7 @@ Judgement Model::judge(const Features& features) const {
   const Scores s = scores_of(*this, features);
   Judgement judged{.weak = logistic(s.weak_z), .strong = logistic(s.strong_z)};
   std::array<double, kGroups> moved{};
-  if (trees.empty()) {
+  if (trees.empty() && line.weights.empty()) {
     const double weak_slope = judged.weak * (1 - judged.weak);
     const double strong_slope = judged.strong * (1 - judged.strong);
     for (std::size_t g = 0; g < kGroups; ++g)
@@ -245,7 +245,16 @@ Judgement Model::judge(const Features& features) const {
   } else {
     const TreeInputs inputs = tree_inputs(features.form, s.weak_z, s.strong_z);
     std::array<double, kTreeInputs> by_input{};
-    judged.adjusted = trees.predict(inputs, by_input) - (judged.strong - judged.weak);
+    double gain = trees.predict(inputs, by_input) + static_cast<double>(line.base);
+    for (std::size_t i = 0; i < line.weights.size(); ++i) {
+      const float input = i < Features::kForms ? scaled(i, inputs[i]) : inputs[i];
+      const double by = static_cast<double>(line.weights[i] * input);
+      gain += by;
+      // The form is scaled around its mean; the heads' numbers are not, and their mean moves
+      // nobody.
+      if (i < Features::kForms) by_input[i] += by;
+    }
+    judged.adjusted = gain - (judged.strong - judged.weak);
     for (std::size_t i = 0; i < kTreeInputs; ++i)
       moved[i < Features::kForms ? Features::group_of(i) : Features::kWords] += by_input[i];
   }
@@ -301,6 +310,8 @@ json::object Model::to_json() const {
           {"rarity", packed(rarity)},
           {"weak", head_json(weak_head)},
           {"strong", head_json(strong_head)},
+          {"line_base", line.base},
+          {"line", packed(line.weights)},
           {"tree_base", trees.base},
           {"trees", trees_json(trees)}};
 }
@@ -331,6 +342,9 @@ Result<Model> Model::from_json(const json::value& value) {
   read_head(reader, "weak", model.weak_head);
   read_head(reader, "strong", model.strong_head);
   double base = 0;
+  reader.number("line_base", base);
+  model.line.base = static_cast<float>(base);
+  reader.floats("line", model.line.weights, Model::kTreeInputs);
   reader.number("tree_base", base);
   model.trees.base = static_cast<float>(base);
   read_trees(reader, model.trees);
@@ -368,6 +382,24 @@ Result<Model> Model::load(const std::string& path) {
   auto parsed = parse_json(text);
   if (!parsed) return corrupt(fmt::format("{}: {}", path, parsed.error().message));
   return from_json(*parsed);
+}
+
+Result<void> Model::check_writable(const std::string& path) {
+  const std::filesystem::path target(path);
+  std::error_code error;
+  if (target.has_parent_path()) std::filesystem::create_directories(target.parent_path(), error);
+  if (std::filesystem::is_directory(target, error)) {
+    return fail(Errc::kUnavailable, fmt::format("cannot write {}: it is a folder", path));
+  }
+  const std::string fresh = path + ".new";
+  const bool opened = std::ofstream(fresh, std::ios::binary).is_open();
+  std::filesystem::remove(fresh, error);
+  if (!opened) {
+    return fail(
+        Errc::kUnavailable,
+        fmt::format("cannot write {}; name another file with --out, or mend its folder", path));
+  }
+  return {};
 }
 
 Result<void> Model::save(const std::string& path) const {

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "gateway/routing/learned/features.h"
+#include "gateway/routing/learned/line.h"
 #include "gateway/routing/learned/trees.h"
 
 namespace asahi::gateway::learned {
@@ -32,14 +33,14 @@ struct CurvePoint {
 /// What a model thinks of a prompt.
 struct Judgement {
   double weak = 0, strong = 0;             ///< chances to be right, as the regressions see them
-  double adjusted = 0;                     ///< what the trees add to the difference
+  double adjusted = 0;                     ///< what line and trees add to the difference
   Features::Group why = Features::kWords;  ///< what moved the gain most
   double gain() const { return strong - weak + adjusted; }
 };
 
 /// A weak and a strong model, and when the strong one is worth its price: two logistic regressions
-/// over the form and the hashed words of a prompt, and small trees over the form and what the
-/// regressions say, which predict the gain. Immutable once trained or read.
+/// over the form and the hashed words of a prompt; and a line and small trees over the form and
+/// what the regressions say, which predict the gain together. Immutable once trained or read.
 class Model {
  public:
   std::string weak, strong;  ///< names in the registry; empty: to be given
@@ -52,7 +53,10 @@ class Model {
   std::vector<float> rarity =
       std::vector<float>(Features::kBuckets);  ///< inverse document frequency
   Head weak_head, strong_head;
-  Trees trees;  ///< over the unscaled form and the heads' three numbers; empty: the heads alone
+  /// Both over the form and the heads' three numbers, the line with the form scaled; their sum is
+  /// the gain. Both empty: the heads alone.
+  Trees trees;
+  Line line;
 
   /// The forms, then z of the weak head, z of the strong one, and the gain between them.
   static constexpr std::size_t kTreeInputs = Features::kForms + 3;
@@ -81,6 +85,8 @@ class Model {
   static Result<Model> load(const std::string& path);
   /// Writes beside `path`, then renames. Errors: unavailable.
   Result<void> save(const std::string& path) const;
+  /// Whether `save` could write there; makes the folder. Errors: unavailable.
+  static Result<void> check_writable(const std::string& path);
 
   /// A number of a prompt's form, on the scale that the heads know.
   float scaled(std::size_t form, float value) const;

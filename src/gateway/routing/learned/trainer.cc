@@ -12,9 +12,12 @@ namespace asahi::gateway::learned {
 namespace {
 
 constexpr std::size_t kFewestRows = 200;
-constexpr double kKept = 0.95;
-constexpr std::size_t kCurvePoints = 101;
 constexpr std::size_t kInnerFolds = 4;
+constexpr double kCalm = 4'000;
+constexpr double kLineShares[] = {0, 0.25, 0.5, 0.75, 1};
+constexpr double kUsualShare = 0.75;  // of the line, as long as the rows do not say otherwise
+constexpr double kDoubt = 1.5;        // of what they say, falling with the root of their number
+constexpr double kLeastSlope = 0.01;  // what knows nothing still ranks
 
 /// A prompt as the heads see it: forms on their scale, words weighted and of length 1.
 struct Example {
@@ -132,112 +135,159 @@ Head fit(const std::vector<Example>& examples, const std::vector<std::size_t>& f
   return mean;
 }
 
-/// Two heads and the trees over them, and what they say of every row.
+using Inputs = std::vector<std::vector<float>>;
+
+/// The line takes no counts of single words: with few rows they are noise to it.
+std::vector<bool> line_uses() {
+  std::vector<bool> used(Model::kTreeInputs, true);
+  for (std::size_t f = 0; f < Features::kForms; ++f) used[f] = !Features::is_mark(f);
+  return used;
+}
+
+/// Mean and deviation of `values` over the rows `of`.
+struct Spread {
+  double mean = 0, deviation = 0;
+};
+Spread spread_of(const std::vector<double>& values, const std::vector<std::size_t>& of) {
+  Spread spread;
+  for (const std::size_t i : of) spread.mean += values[i] / static_cast<double>(of.size());
+  for (const std::size_t i : of) {
+    const double off = values[i] - spread.mean;
+    spread.deviation += off * off / static_cast<double>(of.size());
+  }
+  spread.deviation = std::max(std::sqrt(spread.deviation), 1e-9);
+  return spread;
+}
+
+/// The share of what the strong model adds that is had, as a mean over all shares of strong calls.
+double recovered(const std::vector<std::size_t>& of, const std::vector<double>& gain,
+                 const std::vector<float>& target) {
+  double sum = 0, had = 0;
+  for (const std::size_t i : by_falling_gain(of, gain)) {
+    sum += had;
+    had += static_cast<double>(target[i]);
+  }
+  return sum / (static_cast<double>(of.size()) * std::max(1.0, had));
+}
+
+/// Line and trees made into one prediction: what each is multiplied by, and what is added.
+struct Blend {
+  double line = 0, trees = 0, base = 0;
+};
+/// From predictions of rows that the predictors had not seen: the shares that rank best, and the
+/// scale on which the sum is a gain.
+Blend blend_of(const std::vector<double>& line, const std::vector<double>& trees,
+               const std::vector<float>& target, const std::vector<std::size_t>& of) {
+  const Spread by_line = spread_of(line, of), by_trees = spread_of(trees, of);
+  std::vector<double> sum(line.size());
+  const auto mix = [&](double share) {
+    for (const std::size_t i : of) {
+      sum[i] = share * (line[i] - by_line.mean) / by_line.deviation +
+               (1 - share) * (trees[i] - by_trees.mean) / by_trees.deviation;
+    }
+  };
+  double best = kUsualShare, most = -1e300;
+  for (const double share : kLineShares) {
+    mix(share);
+    const double found =
+        recovered(of, sum, target) -
+        kDoubt / std::sqrt(static_cast<double>(of.size())) * std::abs(share - kUsualShare);
+    if (found > most) best = share, most = found;
+  }
+  mix(best);
+  double together = 0, squares = 0, mean = 0;
+  for (const std::size_t i : of) {
+    together += sum[i] * static_cast<double>(target[i]);
+    squares += sum[i] * sum[i];
+    mean += static_cast<double>(target[i]) / static_cast<double>(of.size());
+  }
+  const double slope = std::max(squares > 0 ? together / squares : 0, kLeastSlope);
+  Blend blend{.line = slope * best / by_line.deviation,
+              .trees = slope * (1 - best) / by_trees.deviation};
+  blend.base = mean - blend.line * by_line.mean - blend.trees * by_trees.mean;
+  return blend;
+}
+
+void scale(Trees& trees, double by) {
+  trees.base *= static_cast<float>(by);
+  for (Tree& tree : trees.trees)
+    for (Tree::Node& node : tree.nodes) node.value *= static_cast<float>(by);
+}
+void scale(Line& line, double by) {
+  line.base *= static_cast<float>(by);
+  for (float& weight : line.weights) weight *= static_cast<float>(by);
+}
+
+/// Two heads, line and trees over them, and what they say of every row.
 struct Fitted {
   Head weak, strong;
   Trees trees;
+  Line line;
   std::vector<double> gain;
+  Spread usual;  ///< of the gain, on rows not seen
 };
 
-/// Fits on the rows `from` alone. What the trees are shown of the heads comes from heads that had
-/// not seen the row, as it will be later.
+/// Fits on the rows `from` alone. What line and trees are shown of the heads comes from heads that
+/// had not seen the row, as it will be later; so does what their shares are chosen by.
 Fitted fit_all(const Prepared& prepared, const std::vector<std::size_t>& from,
                const std::vector<bool>& weak_right, const std::vector<bool>& strong_right,
                const TrainOptions& options, Model& model) {
   const std::vector<Example> examples = prepared.examples(from, model);
-  std::vector<std::vector<float>> inputs(examples.size());
+  Inputs for_trees(examples.size()), for_line(examples.size());
   const auto show = [&](std::size_t i, const Head& weak, const Head& strong) {
     const auto shown =
         Model::tree_inputs(prepared.form(i), score(weak, examples[i]), score(strong, examples[i]));
-    inputs[i].assign(shown.begin(), shown.end());
+    for_trees[i].assign(shown.begin(), shown.end());
+    for_line[i] = for_trees[i];
+    std::ranges::copy(examples[i].form, for_line[i].begin());
   };
+  std::array<std::vector<std::size_t>, kInnerFolds> known, held;
+  for (std::size_t k = 0; k < from.size(); ++k)
+    for (std::size_t part = 0; part < kInnerFolds; ++part)
+      (k % kInnerFolds == part ? held : known)[part].push_back(from[k]);
+  std::vector<float> target(examples.size());
+  for (const std::size_t i : from)
+    target[i] = (strong_right[i] ? 1.0F : 0.0F) - (weak_right[i] ? 1.0F : 0.0F);
+
   Fitted fitted;
   fitted.weak = fit(examples, from, weak_right, options);
   fitted.strong = fit(examples, from, strong_right, options);
   for (std::size_t i = 0; i < examples.size(); ++i) show(i, fitted.weak, fitted.strong);
-  const std::vector<std::vector<float>> as_new = inputs;
+  const Inputs trees_as_new = for_trees, line_as_new = for_line;
   for (std::size_t part = 0; part < kInnerFolds; ++part) {
-    std::vector<std::size_t> known, held;
-    for (std::size_t k = 0; k < from.size(); ++k)
-      (k % kInnerFolds == part ? held : known).push_back(from[k]);
-    const Head weak = fit(examples, known, weak_right, options);
-    const Head strong = fit(examples, known, strong_right, options);
-    for (const std::size_t i : held) show(i, weak, strong);
+    const Head weak = fit(examples, known[part], weak_right, options);
+    const Head strong = fit(examples, known[part], strong_right, options);
+    for (const std::size_t i : held[part]) show(i, weak, strong);
   }
-  std::vector<float> target(examples.size());
-  for (const std::size_t i : from)
-    target[i] = (strong_right[i] ? 1.0F : 0.0F) - (weak_right[i] ? 1.0F : 0.0F);
-  fitted.trees = boost(inputs, target, from, {.seed = options.seed});
+
+  const BoostOptions boosting{.rounds = options.rounds, .seed = options.seed};
+  static const std::vector<bool> kUsed = line_uses();
+  std::vector<double> by_trees(examples.size()), by_line(examples.size());
+  for (std::size_t part = 0; part < kInnerFolds; ++part) {
+    const Trees trees = boost(for_trees, target, known[part], boosting);
+    const Line line = fit_line(for_line, target, known[part], kUsed, kCalm);
+    for (const std::size_t i : held[part]) {
+      by_trees[i] = trees.predict(for_trees[i]);
+      by_line[i] = line.predict(for_line[i]);
+    }
+  }
+  const Blend blend = blend_of(by_line, by_trees, target, from);
   fitted.gain.resize(examples.size());
+  for (const std::size_t i : from)
+    fitted.gain[i] = blend.base + blend.line * by_line[i] + blend.trees * by_trees[i];
+  fitted.usual = spread_of(fitted.gain, from);
+
+  fitted.trees = boost(for_trees, target, from, boosting);
+  fitted.line = fit_line(for_line, target, from, kUsed, kCalm);
+  scale(fitted.trees, blend.trees);
+  scale(fitted.line, blend.line);
+  fitted.line.base += static_cast<float>(blend.base);
   for (std::size_t i = 0; i < examples.size(); ++i)
-    fitted.gain[i] = fitted.trees.predict(as_new[i]);
+    fitted.gain[i] = fitted.trees.predict(trees_as_new[i]) + fitted.line.predict(line_as_new[i]);
   return fitted;
 }
 
-/// Rows by falling gain.
-std::vector<std::size_t> ranked(const std::vector<std::size_t>& rows,
-                                const std::vector<double>& gain) {
-  std::vector<std::size_t> order = rows;
-  std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
-    return gain[a] != gain[b] ? gain[a] > gain[b] : a < b;
-  });
-  return order;
-}
-
-struct Cut {
-  double share = 1, threshold = 0;
-};
-/// The fewest strong calls that keep 95 % of the strong accuracy on these rows.
-Cut cut_for(const std::vector<Row>& rows, const std::vector<std::size_t>& of,
-            const std::vector<double>& gain) {
-  const std::vector<std::size_t> order = ranked(of, gain);
-  double right = 0, strong = 0;
-  for (const std::size_t i : of) {
-    right += rows[i].weak_correct ? 1 : 0;
-    strong += rows[i].strong_correct ? 1 : 0;
-  }
-  for (std::size_t k = 0; k < order.size(); ++k) {
-    if (right >= kKept * strong) {
-      return {static_cast<double>(k) / static_cast<double>(order.size()),
-              k == 0 ? 2.0 : (gain[order[k - 1]] + gain[order[k]]) / 2};
-    }
-    const Row& row = rows[order[k]];
-    right += (row.strong_correct ? 1 : 0) - (row.weak_correct ? 1 : 0);
-  }
-  return {1, -2};
-}
-
-std::vector<CurvePoint> curve_of(const std::vector<Row>& rows, const std::vector<double>& gain) {
-  std::vector<std::size_t> all(rows.size());
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  const std::vector<std::size_t> order = ranked(all, gain);
-  double right = 0;
-  for (const Row& row : rows) right += row.weak_correct ? 1 : 0;
-  std::vector<CurvePoint> curve;
-  std::size_t taken = 0;
-  for (std::size_t point = 0; point < kCurvePoints; ++point) {
-    const std::size_t upto = order.size() * point / (kCurvePoints - 1);
-    for (; taken < upto; ++taken) {
-      const Row& row = rows[order[taken]];
-      right += (row.strong_correct ? 1 : 0) - (row.weak_correct ? 1 : 0);
-    }
-    const double count = static_cast<double>(order.size());
-    curve.push_back({.strong_share = static_cast<double>(upto) / count,
-                     .threshold = upto == 0              ? 2
-                                  : upto == order.size() ? -2
-                                                         : gain[order[upto - 1]],
-                     .accuracy = right / count});
-  }
-  return curve;
-}
-
 }  // namespace
-
-double Evaluation::held_saved() const {
-  const double gap = strong_accuracy - weak_accuracy;
-  const double random = gap > 0 ? (held_accuracy - weak_accuracy) / gap : 0;
-  return random > 0 ? 1 - held_share / random : 0;
-}
 
 Result<std::vector<Row>> read_rows(const std::string& path) {
   std::ifstream in(path);
@@ -292,7 +342,10 @@ Result<Trained> train(const std::vector<Row>& rows, const TrainOptions& options)
   std::mt19937_64 random(options.seed);
   std::ranges::shuffle(order, random);
   const auto folds = static_cast<std::size_t>(std::clamp(options.folds, 2, 20));
-  std::vector<double> gain(rows.size());
+  // Each fold's router has a scale of its own: a row is compared by how far its gain stands from
+  // what is usual for the router that judged it. (A fold of hard rows leaves easy ones to train on:
+  // without this the mean of the gains would run against the truth.)
+  std::vector<double> standing(rows.size());
   std::vector<std::vector<std::size_t>> held(folds);
   for (std::size_t fold = 0; fold < folds; ++fold) {
     std::vector<std::size_t> known;
@@ -300,46 +353,44 @@ Result<Trained> train(const std::vector<Row>& rows, const TrainOptions& options)
       (k % folds == fold ? held[fold] : known).push_back(order[k]);
     Model model;
     const Fitted fitted = fit_all(prepared, known, weak_right, strong_right, options, model);
-    for (const std::size_t i : held[fold]) gain[i] = fitted.gain[i];
+    for (const std::size_t i : held[fold])
+      standing[i] = (fitted.gain[i] - fitted.usual.mean) / fitted.usual.deviation;
   }
 
   Trained trained;
+  Model& model = trained.model;
+  Fitted fitted = fit_all(prepared, order, weak_right, strong_right, options, model);
+  std::vector<double> gain(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    gain[i] = fitted.usual.mean + fitted.usual.deviation * standing[i];
+
   Evaluation& e = trained.evaluation;
-  const double count = static_cast<double>(rows.size());
-  e.rows = rows.size();
-  e.weak_accuracy = static_cast<double>(weak) / count;
-  e.strong_accuracy = static_cast<double>(strong) / count;
-  e.random_share = std::max(
-      0.0, (kKept * e.strong_accuracy - e.weak_accuracy) / (e.strong_accuracy - e.weak_accuracy));
-  e.share = cut_for(rows, order, gain).share;
+  e = evaluate(rows, gain);
   double held_calls = 0, held_right = 0;
   for (std::size_t fold = 0; fold < folds; ++fold) {
     std::vector<std::size_t> others;
     for (std::size_t f = 0; f < folds; ++f)
       if (f != fold) others.insert(others.end(), held[f].begin(), held[f].end());
-    const double threshold = cut_for(rows, others, gain).threshold;
+    const double threshold = cut_for(rows, others, gain, kKept).threshold;
     for (const std::size_t i : held[fold]) {
       const bool asks_strong = gain[i] >= threshold;
       held_calls += asks_strong ? 1 : 0;
       held_right += (asks_strong ? strong_right[i] : weak_right[i]) ? 1 : 0;
     }
   }
+  const double count = static_cast<double>(rows.size());
   e.held_share = held_calls / count;
   e.held_accuracy = held_right / count;
 
-  Model& model = trained.model;
-  Fitted fitted = fit_all(prepared, order, weak_right, strong_right, options, model);
   model.weak_head = std::move(fitted.weak);
   model.strong_head = std::move(fitted.strong);
   model.trees = std::move(fitted.trees);
+  model.line = std::move(fitted.line);
   model.rows = static_cast<std::int64_t>(rows.size());
   model.weak_accuracy = e.weak_accuracy;
   model.strong_accuracy = e.strong_accuracy;
   model.curve = curve_of(rows, gain);
-  double area = 0;
-  for (const CurvePoint& point : model.curve) area += point.accuracy;
-  area /= static_cast<double>(model.curve.size());
-  e.recovered = (area - e.weak_accuracy) / (e.strong_accuracy - e.weak_accuracy);
+  trained.held_gain = std::move(gain);
   return trained;
 }
 
