@@ -1,4 +1,4 @@
-/** Files and batches through OpenAI's own client: answered over the gateway's calls, durable, each organisation's own. */
+/** Files and batches through OpenAI's client: answered by calls of the gateway, durable, each organisation's own. */
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 
@@ -217,7 +217,13 @@ test("a row that meets a limit waits and is answered later", async () => {
   const limited = fresh("limited");
   // Every attempt of the first call, and its way to other models.
   for (const vendor of ["openai", "anthropic"])
-    await fakes.script(vendor, { kind: "status", status: 429, headers: { "retry-after": "1" }, match: limited, times: 4 });
+    await fakes.script(vendor, {
+      kind: "status",
+      status: 429,
+      headers: { "retry-after": "1" },
+      match: limited,
+      times: 4,
+    });
   const batch = await wait_over((await create([chat_row("a", limited)])).id);
   assert.deepEqual(batch.request_counts, { total: 1, completed: 1, failed: 0 });
 });

@@ -99,7 +99,12 @@ test("models are kept apart, and what the cache knows is not sent", async () => 
   const known = row("known", fresh());
   await client.chat.completions.create(known.body);
   await fakes.reset();
-  const rows = [known, ...rows_of(2, "gpt-4o-mini"), row("big", fresh(), "gpt-4o"), row("c", fresh(), "claude-3-5-haiku")];
+  const rows = [
+    known,
+    ...rows_of(2, "gpt-4o-mini"),
+    row("big", fresh(), "gpt-4o"),
+    row("c", fresh(), "claude-3-5-haiku"),
+  ];
   const batch = await wait_over((await create(rows)).id);
   assert.equal(batch.request_counts.completed, 5);
   assert.deepEqual(await posts("openai"), { "/v1/files": 2, "/v1/batches": 2 });
@@ -138,9 +143,15 @@ test("a vendor that is busy or broken is asked again", async () => {
 });
 
 for (const [what, prepare] of [
-  ["refuses batches", () => fakes.script("openai", { kind: "status", status: 403, match: 'name="purpose"', times: "forever" })],
+  [
+    "refuses batches",
+    () => fakes.script("openai", { kind: "status", status: 403, match: 'name="purpose"', times: "forever" }),
+  ],
   ["fails the batch", () => fakes.config("openai", { batch: { fail: "quota of batches used up" } })],
-  ["never answers the upload properly", () => fakes.script("openai", { kind: "garbage_json", match: 'name="purpose"', times: 9 })],
+  [
+    "never answers the upload properly",
+    () => fakes.script("openai", { kind: "garbage_json", match: 'name="purpose"', times: 9 }),
+  ],
 ]) {
   test(`rows get calls of their own when the vendor ${what}`, { timeout: 120_000 }, async () => {
     await prepare();
@@ -168,7 +179,12 @@ test("a row that fails in the vendor's batch gets a call of its own", async () =
   const unlucky = fresh("unlucky");
   const hopeless = fresh("hopeless");
   await fakes.config("openai", {
-    batch: { errors: [{ match: unlucky, status: 500 }, { match: hopeless, status: 400 }] },
+    batch: {
+      errors: [
+        { match: unlucky, status: 500 },
+        { match: hopeless, status: 400 },
+      ],
+    },
   });
   const batch = await wait_over((await create([row("u", unlucky), row("h", hopeless), row("ok", fresh())])).id);
   assert.equal(batch.request_counts.completed, 3);
@@ -179,7 +195,10 @@ test("kill -9 while rows are at the vendor: they are taken from there, asked onc
   await fakes.config("openai", { batch: { ms: 4000 } });
   const rows = rows_of(8);
   const { id } = await create(rows);
-  await until(async () => (await posts("openai"))["/v1/batches"] === 1, { what: "the vendor's batch", timeout_ms: 20_000 });
+  await until(async () => (await posts("openai"))["/v1/batches"] === 1, {
+    what: "the vendor's batch",
+    timeout_ms: 20_000,
+  });
   await gateway.kill();
   gateway = await restart_gateway(gateway, { fakes });
   client = client_of();
@@ -195,7 +214,10 @@ test("kill -9 while rows are at the vendor: they are taken from there, asked onc
 test("kill -9 before the vendor's reply: its batch is found by name, not created twice", async () => {
   await fakes.script("openai", { kind: "slow_first_byte", ms: 20_000, match: "input_file_id" });
   const { id } = await create(rows_of(4));
-  await until(async () => (await posts("openai"))["/v1/batches"] === 1, { what: "the vendor's batch", timeout_ms: 20_000 });
+  await until(async () => (await posts("openai"))["/v1/batches"] === 1, {
+    what: "the vendor's batch",
+    timeout_ms: 20_000,
+  });
   await gateway.kill();
   gateway = await restart_gateway(gateway, { fakes });
   client = client_of();
@@ -207,7 +229,10 @@ test("kill -9 before the vendor's reply: its batch is found by name, not created
 test("a cancelled batch is cancelled at the vendor too", async () => {
   await fakes.config("openai", { batch: { ms: 60_000 } });
   const { id } = await create(rows_of(4));
-  await until(async () => (await posts("openai"))["/v1/batches"] === 1, { what: "the vendor's batch", timeout_ms: 20_000 });
+  await until(async () => (await posts("openai"))["/v1/batches"] === 1, {
+    what: "the vendor's batch",
+    timeout_ms: 20_000,
+  });
   await client.batches.cancel(id);
   const batch = await wait_over(id);
   assert.equal(batch.status, "cancelled");

@@ -4,7 +4,7 @@ import { after, beforeEach, test } from "node:test";
 
 import { start_fakes } from "../e2e/support/fakes.mjs";
 import { stop_everything } from "../e2e/support/processes.mjs";
-import { Anthropic, OpenAI, z, zodResponseFormat } from "../e2e/support/sdks.mjs";
+import { Anthropic, OpenAI, toFile, z, zodResponseFormat } from "../e2e/support/sdks.mjs";
 import { all_sse_frames } from "../e2e/support/sse.mjs";
 import { until } from "../e2e/support/wait.mjs";
 
@@ -357,4 +357,61 @@ test("streams can be cut, ended early, stalled and poisoned", async () => {
   });
   assert.equal(dropped.fault, "stall_stream");
   assert.ok(dropped.aborted_at_ms > dropped.received_at_ms);
+});
+
+test("OpenAI's client runs a batch: upload, create, poll, download", async () => {
+  const row = (custom_id, content) =>
+    JSON.stringify({
+      custom_id,
+      method: "POST",
+      url: "/v1/chat/completions",
+      body: { model: "gpt-4o-mini", messages: say(content) },
+    });
+  const file = await toFile(Buffer.from(`${row("a", "one")}\n${row("b", "two")}\n`), "rows.jsonl");
+  const { id: input_file_id } = await openai.files.create({ file, purpose: "batch" });
+  const valid = { input_file_id, endpoint: "/v1/chat/completions", completion_window: "24h", metadata: { job: "1" } };
+  await fakes.config("openai", { batch: { errors: [{ match: "two", status: 429 }] } });
+  const { id } = await openai.batches.create(valid);
+  const batch = await until(
+    async () => {
+      const now = await openai.batches.retrieve(id);
+      return now.status === "completed" ? now : undefined;
+    },
+    { what: "the batch to end" },
+  );
+  assert.deepEqual(batch.request_counts, { total: 2, completed: 1, failed: 1 });
+  assert.deepEqual(batch.metadata, { job: "1" });
+  const line = async (file_id) => JSON.parse(await (await openai.files.content(file_id)).text());
+  assert.equal((await line(batch.output_file_id)).response.body.choices[0].message.content, "Answer to: one");
+  assert.equal((await line(batch.error_file_id)).response.status_code, 429);
+  await assert.rejects(openai.batches.create({ ...valid, input_file_id: "file-none" }), { status: 404 });
+});
+
+test("Anthropic's client runs a batch of messages", async () => {
+  await fakes.config("anthropic", { batch: { expire_after: 1 } });
+  const params = { model: "claude-3-5-haiku", max_tokens: 50, messages: say("one") };
+  const { id } = await anthropic.messages.batches.create({
+    requests: [
+      { custom_id: "a", params },
+      { custom_id: "b", params },
+    ],
+  });
+  await until(async () => (await anthropic.messages.batches.retrieve(id)).processing_status === "ended", {
+    what: "the batch to end",
+  });
+  const response = await fetch(`${fakes.base("anthropic")}/v1/messages/batches/${id}/results`, {
+    headers: { "x-api-key": "test-anthropic", "anthropic-version": "2023-06-01" },
+  });
+  const results = (await response.text())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    results.map(({ custom_id, result }) => [custom_id, result.type]),
+    [
+      ["b", "expired"],
+      ["a", "succeeded"],
+    ],
+  );
+  assert.equal(results[1].result.message.content[0].text, "Answer to: one");
 });

@@ -24,7 +24,8 @@ export function make_openai_vendor(name) {
         return create_response(body, responses, style);
       if (name === "openai" && method === "POST" && path === "/v1/embeddings") return embeddings(body);
       const batch =
-        name === "openai" && batches.handle(method, path, body, { headers, dialect, style, settings: config.batch, query });
+        name === "openai" &&
+        batches.handle(method, path, body, { headers, dialect, style, settings: config.batch, query });
       if (batch) return batch;
       return json_reply(openai_error(`Invalid URL (${method} ${path})`), 404);
     },

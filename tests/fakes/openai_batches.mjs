@@ -189,8 +189,10 @@ function read_rows(text, endpoint) {
     seen.add(row.custom_id);
     rows.push(row);
   }
-  if (models.size > 1) errors.push({ code: "mismatched_model", message: "One model per batch.", param: "body.model", line: 1 });
+  if (models.size > 1)
+    errors.push({ code: "mismatched_model", message: "One model per batch.", param: "body.model", line: 1 });
   if (rows.length === 0) errors.push({ code: "empty_file", message: "The batch is empty.", param: null, line: null });
-  if (rows.length > kMaxRows) errors.push({ code: "too_many_tasks", message: "Too many rows.", param: null, line: null });
+  if (rows.length > kMaxRows)
+    errors.push({ code: "too_many_tasks", message: "Too many rows.", param: null, line: null });
   return { rows, errors };
 }
