@@ -150,7 +150,7 @@ test("a router is trained on own rows, chooses per prompt, explains itself and l
 
   // The mock stands for the vendors; the same file decides.
   const mocked = await start_gateway({
-    env: { ASAHI_APP_MOCK: "true", ASAHI_ROUTING_STRATEGY: "learned", ASAHI_ROUTING_LEARNED_FILE: file },
+    env: { ASAHI_APP_MOCK: "true", ASAHI_ROUTING_STRATEGY: "learned", ASAHI_ROUTING_LEARNED_FILE: file, ASAHI_ROUTING_LEARNED_STRONG_SHARE: "0.52" },
   });
   const proven = await mocked.infer("Prove the theorem of case 4444 and derive its bound");
   assert.equal(proven.model_used, "gpt-4o", proven.routing_reason);
@@ -158,7 +158,7 @@ test("a router is trained on own rows, chooses per prompt, explains itself and l
 
   const learned = await start_gateway({
     fakes,
-    env: { ASAHI_ROUTING_STRATEGY: "learned", ASAHI_ROUTING_LEARNED_FILE: file },
+    env: { ASAHI_ROUTING_STRATEGY: "learned", ASAHI_ROUTING_LEARNED_FILE: file, ASAHI_ROUTING_LEARNED_STRONG_SHARE: "0.52" },
   });
   const hard = await learned.infer("Prove the theorem of case 7777 and derive its bound");
   assert.equal(hard.model_used, "gpt-4o", hard.routing_reason);
