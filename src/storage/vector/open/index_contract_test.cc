@@ -88,9 +88,9 @@ class PgVector {
     ASAHI_TRY(folder_, sql::testing::make_folder("asahi_pgvector"));
     const int port = sql::testing::free_port();
     const std::string log = folder_ + "/log";
-    process_ = sql::testing::spawn(
-        {"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)}, log,
-        sql::testing::Account::kOwn);
+    process_ =
+        sql::testing::spawn({"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)},
+                            log, sql::testing::Account::kOwn);
     const auto deadline = std::chrono::steady_clock::now() + 180s;
     std::string said;
     while (std::chrono::steady_clock::now() < deadline) {
