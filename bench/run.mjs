@@ -85,10 +85,13 @@ function vector() {
 /** Text on the terminal, JSON for the results. */
 function tokens() {
   const program = "build/release/bench/bench_tokens";
-  const inputs = ["bench/savings/verbose_prompts.jsonl", "src/llm/tokens/golden.json"];
-  const run = (...options) => execFileSync(program, [...inputs, ...options], { encoding: "utf8" });
-  console.log(`\n${run()}`);
-  return { measure: "tokens", ...JSON.parse(run("--json")) };}
+  return ["verbose_prompts", "verbose_prompts_second"].map((prompts) => {
+    const inputs = [`bench/savings/${prompts}.jsonl`, "src/llm/tokens/golden.json"];
+    const run = (...options) => execFileSync(program, [...inputs, ...options], { encoding: "utf8" });
+    console.log(`\n${prompts}\n${run()}`);
+    return { measure: "tokens", prompts, ...JSON.parse(run("--json")) };
+  });
+}
 
 /** Prints its own table; its rows go into the JSON file. */
 function router() {

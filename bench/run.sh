@@ -3,11 +3,25 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 die() { printf 'bench: %s\n' "$*" >&2; exit 1; }
-# The semantic cache's measures need no server, nginx or Node.
+# What savings bring and what they risk: no server beside, no nginx. With options: the semantic cache alone.
 if [ "${1:-}" = savings ]; then
   shift
-  [ -x build/release/bench/bench_savings ] || die "build/release/bench/bench_savings is missing: run ./dev build first"
-  exec build/release/bench/bench_savings "$@"
+  for program in asahi bench/bench_savings bench/bench_tokens bench/bench_router; do
+    [ -x "build/release/$program" ] || die "build/release/$program is missing: run ./dev build first"
+  done
+  [ $# -eq 0 ] || exec build/release/bench/bench_savings "$@"
+  build/release/bench/bench_savings
+  for prompts in verbose_prompts verbose_prompts_second; do
+    printf '\nTokens saved: %s\n' "$prompts"
+    build/release/bench/bench_tokens "bench/savings/$prompts.jsonl" src/llm/tokens/golden.json
+  done
+  printf '\nLearned router, on rows held out\n'
+  build/release/bench/bench_router | sed '$d'  # the last line is for programs
+  printf '\nThe whole gateway, on its own mix of questions\n'
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  ASAHI_DATA_DIR=$scratch build/release/asahi benchmark --mock --num_queries 200 2>/dev/null
+  exit
 fi
 for program in build/release/asahi build/release/bench/bench_load build/release/bench/bench_upstream; do
   [ -x "$program" ] || die "$program is missing: run ./dev build first"

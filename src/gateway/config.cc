@@ -132,7 +132,7 @@ void bind(Binder& binder, CacheConfig& c) {
       "error_bound", c.tier2.error_bound,
       {.min = 0.0001, .max = 0.5, .help = "share of questions that may be answered wrongly"});
   tier2.value("audit_share", c.tier2.audit_share,
-              {.min = 0.001, .max = 1, .help = "of hits that ask the model all the same"});
+              {.min = 0, .max = 1, .help = "of hits that ask the model all the same; 0: none"});
   tier2.value("timeout_ms", c.tier2.timeout_ms,
               {.min = 10, .max = 30'000, .help = "limit of one lookup"});
   tier2.value("max_entries", c.tier2.max_entries,

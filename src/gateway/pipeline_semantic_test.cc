@@ -19,7 +19,7 @@ class SemanticPipeline : public PipelineTest {
  protected:
   SemanticPipeline() {
     config_.cache.tier2.enabled = true;
-    config_.cache.tier2.audit_share = 0.001;
+    config_.cache.tier2.audit_share = 0;
     config_.cache.tier2.promotion_threshold = 1;
     for (int i = 0; i < 8; ++i) vendors_["north"].answer("Press the button below the form.");
   }
@@ -38,7 +38,8 @@ class SemanticPipeline : public PipelineTest {
   /// Entries are written behind the reply.
   bool kept(std::uint64_t entries, const std::string& org = "default") {
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (semantic_->index.local->size(org) < entries) {
+    while (semantic_->index.local->size(org) < entries ||
+           semantic()->stats(org).entries < entries) {
       if (std::chrono::steady_clock::now() > give_up) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

@@ -256,7 +256,7 @@ test("tune-thresholds prints today's and the best threshold per task, and writes
   assert.match(stdout, /best +0\.\d{4} +1\.0000 +1\.0000 +1\.0000/);
   assert.match(stdout, /not tuned: pairs of both labels are needed/);
   const yaml = readFileSync(join(folder, "thresholds.yaml"), "utf8");
-  assert.match(yaml, /^cache:\n {2}tier2:\n {4}thresholds:\n {6}faq:\n {8}high: 0\.\d{4}\n$/);
+  assert.match(yaml, /^tasks:\n {2}faq:\n {4}semantic_threshold: 0\.\d{4}\n$/);
   assert.ok(stdout.endsWith(yaml));
 });
 

@@ -10,7 +10,7 @@ import { until } from "./support/wait.mjs";
 
 const kSemantic = {
   ASAHI_CACHE_TIER2_ENABLED: "true",
-  ASAHI_CACHE_TIER2_AUDIT_SHARE: "0.001",
+  ASAHI_CACHE_TIER2_AUDIT_SHARE: "0",
   ASAHI_CACHE_TIER2_PROMOTION_THRESHOLD: "1",
 };
 const fakes = await start_fakes();

@@ -124,11 +124,6 @@ int refuse(const Error& error) {
   return error.code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
 }
 
-template <class Config>
-void keep_vectors_here(Config& config) {
-  if constexpr (requires { config.vector_db.provider; }) config.vector_db.provider = "local";
-}
-
 /// An own server that shares nothing with any other: no Redis, no database server, no index of
 /// vectors elsewhere.
 void isolate(ServerConfig& config, const std::string& folder,
@@ -142,7 +137,7 @@ void isolate(ServerConfig& config, const std::string& folder,
   gateway.redis.url.clear();
   gateway.cache.tier1.backend = "memory";
   gateway.batching.backend = "memory";
-  keep_vectors_here(gateway);
+  gateway.vector_db.provider = "local";
 }
 
 json::object baseline_body(const bench::Request& request, const std::string& model) {

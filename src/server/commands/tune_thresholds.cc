@@ -114,7 +114,7 @@ int tune(const CommonOptions& common, const TuneOptions& options) {
              options.beta);
   fmt::print("{:20} {:>6} {:>6}  {:8} {:>9} {:>9} {:>9} {:>9}   {}\n", "task", "pairs", "same", "",
              "threshold", "precision", "recall", "F", "with verifier: precision, recall");
-  std::string snippet = "cache:\n  tier2:\n    thresholds:\n";
+  std::string snippet = "tasks:\n";
   std::size_t tuned = 0;
   for (const auto& [task, rows] : *scores) {
     const auto show = [&options, &rows](std::string_view name, double threshold) {
@@ -138,7 +138,7 @@ int tune(const CommonOptions& common, const TuneOptions& options) {
     show("best", best);
     if (rows.pairs.size() < 50)
       fmt::print("{:34}  only {} pairs: more would make this trustworthy\n", "", rows.pairs.size());
-    snippet += fmt::format("      {}:\n        {}: {:.4f}\n", task, options.sensitivity, best);
+    snippet += fmt::format("  {}:\n    semantic_threshold: {:.4f}\n", task, best);
     ++tuned;
   }
   if (tuned == 0) {

@@ -22,6 +22,12 @@ constexpr std::array<std::string_view, 15> kVerdicts = {
 // Weight of what both sides say from which a text counts as long.
 constexpr float kLongText = 4.5F;
 
+// From so many words on a question brings its material along (a story, minutes, a log). What is
+// asked of it are few words among many: they must not drown in what is the same.
+constexpr std::uint32_t kWithMaterial = 40;
+// Weight of words that may then differ: on both sides, and on one.
+constexpr float kMaterialDiffers = 0.7F, kMaterialAdds = 1.5F;
+
 // A member of these sets that stands on one side only is a topic of its own.
 constexpr bool topic(WordClass word_class) {
   switch (word_class) {
@@ -278,6 +284,10 @@ Comparison compare_in_order(const Words& asked, const Words& cached) {
   weigh(asked, alignment.asked, matched_asked, out.asked_only);
   weigh(cached, alignment.cached, matched_cached, out.cached_only);
   out.matched = (matched_asked + matched_cached) / 2;
+  if (std::min(asked.length, cached.length) >= kWithMaterial &&
+      (std::min(out.asked_only, out.cached_only) >= kMaterialDiffers ||
+       std::max(out.asked_only, out.cached_only) >= kMaterialAdds))
+    return veto(Verdict::kWords);
   Judge judge(asked, cached, alignment, out);
   if (judge.vetoed()) return out;
   const float cost = question_cost(asked.type, cached.type);

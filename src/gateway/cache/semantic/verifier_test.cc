@@ -185,6 +185,29 @@ TEST(VerifierProperty, HoldsForRandomTexts) {
   }
 }
 
+// What is asked of a long text must not drown in the text.
+TEST(Verifier, ThingsAskedOfTheSameMaterialDiffer) {
+  const std::string story =
+      ":\n\nThe ferry left the harbour of Lund an hour late. On deck a retired clockmaker called "
+      "Aino "
+      "mended the watch of a boy who had lost his ticket, and the boy's aunt, who had searched the "
+      "whole boat for him, paid with a basket of plums. When fog came up, the captain asked the "
+      "clockmaker to ring the bell every minute until the lights of the island could be seen.";
+  for (const auto& [one, other] :
+       std::initializer_list<std::pair<std::string_view, std::string_view>>{
+           {"Summarize the plot of this story", "Extract the names of all persons from this story"},
+           {"Extract all dates from these minutes", "Write a one-line summary of these minutes"},
+           {"Continue this story with a surprising end", "Summarize the plot of this story"},
+           {"Summarize this story", "Translate this story into French"}}) {
+    const Comparison found = between(std::string(one) + story, std::string(other) + story);
+    EXPECT_EQ(found.score, 0) << one << " | " << other << ": " << to_string(found.verdict);
+  }
+  EXPECT_GT(between("Summarize the plot of this story" + story,
+                    "Please summarise the plot of this story" + story)
+                .score,
+            0.9F);
+}
+
 TEST(Alignment, FindsAbbreviationsAndSlips) {
   expect_same({{"What does the HF hub offer?", "What does the Hugging Face hub offer?"}}, 0.7F);
   EXPECT_GT(
