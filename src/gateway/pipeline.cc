@@ -78,7 +78,8 @@ Pipeline::Pipeline(Parts parts)
       default_mode_(
           parse_routing_mode(parts.config.routing.default_mode).value_or(RoutingMode::kAutopilot)),
       memos_(parts.loops,
-             [](net::Loop&) { return std::make_unique<RequestMemo>(RequestMemo::Limits{}); }) {
+             [](net::Loop&) { return std::make_unique<RequestMemo>(RequestMemo::Limits{}); }),
+      busy_(parts.loops, [](net::Loop&) { return std::make_unique<net::BusyMeter>(); }) {
   random_bytes(memo_key_.data(), memo_key_.size());
 }
 

@@ -31,6 +31,7 @@
 #include "identity/principal.h"
 #include "llm/codec.h"
 #include "llm/wire/embeddings_client.h"
+#include "net/busy_meter.h"
 #include "net/http/router.h"
 
 namespace asahi::llm {
@@ -207,6 +208,7 @@ class Pipeline {
   RoutingMode default_mode_;
   Digest128 memo_key_;
   net::PerLoop<RequestMemo> memos_;
+  net::PerLoop<net::BusyMeter> busy_;
   struct Flown {
     std::shared_ptr<const Answer> answer;
     Outcome outcome;

@@ -53,6 +53,9 @@ std::shared_ptr<const SimilarityReport> similarity_report(const SemanticCache::L
 
 Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& context,
                                                             std::shared_ptr<Call> call) {
+  // A loop at its limit asks about one question in eight: the tier must not cost requests.
+  constexpr std::uint64_t kAskedWhenBusy = 8;
+  if (busy_.local().saturated() && random_u64() % kAskedWhenBusy != 0) co_return std::nullopt;
   const auto started = std::chrono::steady_clock::now();
   // While embedder or index are away, requests do not wait for them one by one.
   const Clock::Steady now = parts_.clock.steady_now();

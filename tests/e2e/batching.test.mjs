@@ -26,6 +26,7 @@ const ask = (prompt, more = {}) => ({
   model: "gpt-4o-mini",
   latency_budget_ms: 5000,
   bypass_cache: true,
+  optimize_tokens: false, // which would take most of the instructions away
   ...more,
 });
 const all = (bodies, at = gateway) => Promise.all(bodies.map((body) => at.infer(body)));

@@ -122,6 +122,124 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Files */
+        get: operations["listFiles"];
+        put?: never;
+        /**
+         * Upload a file for a batch
+         * @description At most `batch_api.max_file_bytes` (100 MiB). Kept for `batch_api.keep_days` or as `expires_after` says, encrypted
+         *     where the organisation's compliance profile demands it. Organisations see their own files alone.
+         */
+        post: operations["uploadFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file */
+        get: operations["getFile"];
+        put?: never;
+        post?: never;
+        /** Delete a file */
+        delete: operations["deleteFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file's content */
+        get: operations["downloadFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Batches */
+        get: operations["listBatches"];
+        put?: never;
+        /**
+         * Answer a file of requests within a day
+         * @description Each line of the file is `{"custom_id", "method": "POST", "url", "body"}`. The file is checked as a whole first: a
+         *     fault in any line ends the batch with `failed` and `errors` that name line, field and rule. Then each row is
+         *     answered by policy, budget and limits of who created the batch: from the cache, or by a call. Rows
+         *     that meet a limit or an outage are tried again. What is not answered within the window has expired.
+         */
+        post: operations["createBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One batch */
+        get: operations["getBatch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a batch
+         * @description No further row is begun; what was answered is in the output file.
+         */
+        post: operations["cancelBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/messages": {
         parameters: {
             query?: never;
@@ -2629,6 +2747,58 @@ export interface components {
             input_type?: "search_document" | "search_query" | "classification" | "clustering";
             user?: string;
         };
+        BatchFile: {
+            id: string;
+            /** @constant */
+            object: "file";
+            bytes: number;
+            created_at: number;
+            expires_at?: number;
+            filename: string;
+            /** @enum {string} */
+            purpose: "batch" | "batch_output";
+            /** @constant */
+            status: "processed";
+            status_details?: null;
+        };
+        Batch: {
+            id: string;
+            /** @constant */
+            object: "batch";
+            endpoint: string;
+            errors?: {
+                /** @constant */
+                object?: "list";
+                data?: {
+                    code?: string;
+                    message?: string;
+                    param?: string | null;
+                    line?: number | null;
+                }[];
+            } | null;
+            input_file_id: string;
+            completion_window: string;
+            /** @enum {string} */
+            status: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
+            /** @description Lines `{"id", "custom_id", "response", "error"}`. */
+            output_file_id?: string | null;
+            error_file_id?: string | null;
+            created_at: number;
+            in_progress_at?: number | null;
+            expires_at?: number | null;
+            finalizing_at?: number | null;
+            completed_at?: number | null;
+            failed_at?: number | null;
+            expired_at?: number | null;
+            cancelling_at?: number | null;
+            cancelled_at?: number | null;
+            request_counts: {
+                total?: number;
+                completed?: number;
+                failed?: number;
+            };
+            metadata?: Record<string, never> | null;
+        };
         EmbeddingList: {
             /** @constant */
             object: "list";
@@ -3388,6 +3558,288 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EmbeddingList"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: {
+                /** @description At most 100 come at a time. */
+                limit?: number;
+                /** @description Id of the last file of the page before. */
+                after?: string;
+                order?: "asc" | "desc";
+                purpose?: string;
+            };
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        object: "list";
+                        data: components["schemas"]["BatchFile"][];
+                        first_id?: string | null;
+                        last_id?: string | null;
+                        has_more: boolean;
+                    };
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    uploadFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description One request per line. */
+                    file: string;
+                    /** @enum {string} */
+                    purpose: "batch";
+                    /** @enum {string} */
+                    "expires_after[anchor]"?: "created_at";
+                    "expires_after[seconds]"?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchFile"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    getFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchFile"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    deleteFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. A batch that has read it goes on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        id: string;
+                        /** @constant */
+                        object: "file";
+                        deleted: boolean;
+                    };
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    downloadFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    listBatches: {
+        parameters: {
+            query?: {
+                /** @description At most 100 come at a time. */
+                limit?: number;
+                /** @description Id of the last batch of the page before. */
+                after?: string;
+            };
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        object: "list";
+                        data: components["schemas"]["Batch"][];
+                        first_id?: string | null;
+                        last_id?: string | null;
+                        has_more: boolean;
+                    };
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    createBatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    input_file_id: string;
+                    /** @enum {string} */
+                    endpoint: "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings";
+                    /** @enum {string} */
+                    completion_window: "24h";
+                    metadata?: {
+                        [key: string]: string;
+                    } | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The batch. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    getBatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            default: components["responses"]["OpenAiFailure"];
+        };
+    };
+    cancelBatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The request's id in replies, logs and events. Anything else than 1 to 24 of `A-Z a-z 0-9 _ -` is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch, whose status is `cancelling` until its files are written. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
                 };
             };
             default: components["responses"]["OpenAiFailure"];

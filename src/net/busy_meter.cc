@@ -1,0 +1,33 @@
+#include "net/busy_meter.h"
+
+#include <time.h>
+
+namespace asahi::net {
+namespace {
+
+std::chrono::nanoseconds thread_cpu() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+}  // namespace
+
+bool BusyMeter::saturated() {
+  constexpr auto kEvery = std::chrono::milliseconds(20);
+  constexpr double kNearlyAll = 0.9;
+  const auto now = Steady::now();
+  const auto passed = now - looked_;
+  if (passed < kEvery) return saturated_;
+  const auto cpu = thread_cpu();
+  // After a long rest the share of that rest says nothing.
+  const bool recent = passed < 10 * kEvery;
+  saturated_ =
+      recent && static_cast<double>((cpu - cpu_).count()) >
+                    kNearlyAll * static_cast<double>(std::chrono::nanoseconds(passed).count());
+  looked_ = now;
+  cpu_ = cpu;
+  return saturated_;
+}
+
+}  // namespace asahi::net
