@@ -194,8 +194,8 @@ asahi::Result<void> judge_others(const std::vector<Set>& sets, const std::string
 
 int main(int argc, char** argv) {
   CLI::App app{"Learned routing on rows held out, against a router that picks at random"};
-  const char* set = std::getenv("ASAHI_EVAL_DATA");
-  std::string data = set != nullptr ? set : "../shared/data";
+  const char* folder = std::getenv("ASAHI_EVAL_DATA");
+  std::string data = folder != nullptr ? folder : "../shared/data";
   std::string judge;
   std::vector<std::string> names{"gsm8k", "mmlu"};
   int seeds = 3;

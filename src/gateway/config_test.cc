@@ -92,6 +92,7 @@ TEST(SampleConfig, HoldsEveryKeyWithItsDefault) {
                                          "api.rate_limit_per_minute",
                                          "security.rate_limit_per_minute",
                                          "security.api_key_required",
+                                         "cache.tier2.vector_db",
                                          "tasks.general.quality_threshold",
                                          "tasks.general.latency_budget_ms"};
   for (std::size_t i = 0; i < sample.effective.size(); ++i) {
