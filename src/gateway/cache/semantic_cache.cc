@@ -22,6 +22,10 @@ using std::chrono::milliseconds;
 /// back, and nobody knows how old it is.
 constexpr std::int64_t kClocksApartMs = 60'000;
 
+/// Where so many questions in a row found nothing near, only one of some is looked up and kept,
+/// until one of those does: looking takes longer than all else that the gateway does to a question.
+constexpr std::uint64_t kLongInVain = 1'000, kThenOneOf = 4;
+
 std::int64_t unix_ms(Clock::Time time) {
   return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
 }
@@ -118,13 +122,16 @@ Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question
   lookup->decision.reason = "nothing alike is cached";
   const auto tenant = find_tenant(lookup->question.org);
   if (tenant == nullptr) co_return lookup;
+  const std::uint64_t in_vain = tenant->in_vain.fetch_add(1, std::memory_order_relaxed);
+  if (in_vain >= kLongInVain && in_vain % kThenOneOf != 0) co_return nullptr;
   tenant->evidence.asked();
   {
     const std::scoped_lock lock(tenant->mutex);
     tenant->knowledge_changed = true;
     if (tenant->entries.empty()) co_return lookup;
   }
-  std::optional<llm::Embedded> embedded = parts_.embedder.try_embed(lookup->question.query);
+  const llm::text::Words asked = llm::text::analyse(lookup->question.query);
+  std::optional<llm::Embedded> embedded = parts_.embedder.try_embed(lookup->question.query, asked);
   if (!embedded) {
     std::vector<std::string> texts(1, lookup->question.query);
     context.deadline =
@@ -154,8 +161,11 @@ Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question
     warn(*lookup, "the vector index does not answer", hits.error());
     co_return lookup;
   }
-  judge(*lookup, *tenant, *hits, draw);
-  if (lookup->decision.action != Action::kMiss) co_await fetch(*lookup, *tenant);
+  judge(*lookup, *tenant, asked, *hits, draw);
+  if (lookup->decision.action != Action::kMiss) {
+    tenant->in_vain.store(0, std::memory_order_relaxed);
+    co_await fetch(*lookup, *tenant);
+  }
   co_return lookup;
 }
 
@@ -169,8 +179,8 @@ Task<std::vector<vector::Hit>> SemanticCache::neighbours(const Question& questio
   co_return co_await parts_.index.query(question.org, std::move(query));
 }
 
-void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const std::vector<vector::Hit>& hits,
-                          double draw) {
+void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const llm::text::Words& asked,
+                          const std::vector<vector::Hit>& hits, double draw) {
   const Question& question = lookup.question;
   std::vector<Known> known;
   std::vector<std::string> ids;
@@ -199,14 +209,28 @@ void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const std::vector<vect
           .message = "entries were made later than this machine's clock says it is now"});
   }
   if (known.empty()) return;
-  const llm::text::Words asked = llm::text::analyse(question.query);
-  std::vector<llm::text::Words> words;
-  words.reserve(known.size());
-  for (const Known& entry : known) words.push_back(llm::text::analyse(entry.query));
+  // Words are only compared where the first filter lets a candidate pass.
+  const auto passes = [&](std::size_t i) {
+    const auto threshold = [&](std::string_view task) {
+      return parts_.tuner.threshold(task, question.sensitivity);
+    };
+    return similarities[i] >= std::min(threshold(question.task), threshold(known[i].task));
+  };
+  static const auto kUnread = std::make_shared<const llm::text::Words>();
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (known[i].words != nullptr) continue;
+    known[i].words = kUnread;
+    if (!passes(i)) continue;
+    known[i].words = std::make_shared<const llm::text::Words>(llm::text::analyse(known[i].query));
+    const std::scoped_lock lock(tenant.mutex);
+    const auto found = tenant.entries.find(ids[i]);
+    if (found != tenant.entries.end() && found->second.query == known[i].query)
+      found->second.words = known[i].words;
+  }
   std::vector<semantic::Candidate> candidates;
   for (std::size_t i = 0; i < known.size(); ++i) {
     candidates.push_back({.similarity = similarities[i],
-                          .words = &words[i],
+                          .words = known[i].words.get(),
                           .evidence = &known[i].evidence,
                           .query = known[i].query,
                           .task = known[i].task,
@@ -320,9 +344,9 @@ Aw<void> SemanticCache::run() {
       if (arrivals.empty()) break;
       const auto began = Steady::now();
       co_await write(std::move(arrivals));
-      // A flood of new questions is not to take more than a quarter of a processor.
-      if (more && full)
-        more = co_await parts_.home.sleep_for(3 * (Steady::now() - began), &stopping_);
+      // A flood of new questions is not to take more than a twentieth of a processor: what does not
+      // find its place in the queue meanwhile comes again, or was asked once.
+      if (more) more = co_await parts_.home.sleep_for(19 * (Steady::now() - began), &stopping_);
     }
     const auto now = Steady::now();
     if (more && now - read < options_.refresh) continue;

@@ -105,7 +105,8 @@ class SemanticCache {
   /// Writes what waits, and the local index's file. On the home loop.
   Aw<void> stop();
 
-  /// Null: not a question for this tier (empty or too long). `draw`: uniform in [0, 1).
+  /// Null: not a question for this tier (empty or too long), or one of those left out because
+  /// nothing was found for long. `draw`: uniform in [0, 1).
   Aw<std::shared_ptr<Lookup>> find(Question question, llm::CallContext context, double draw);
   /// Learns from the model's answer to a question that was no hit, and keeps it for others unless
   /// `ttl` is 0. Returns at once.
@@ -141,6 +142,8 @@ class SemanticCache {
     /// The same end by the clock that nobody sets: whichever comes first.
     Clock::Steady ends{};
     semantic::EntryEvidence evidence;
+    /// Of the query, from the first time that somebody looked at it on.
+    std::shared_ptr<const llm::text::Words> words;
     std::int64_t new_hits = 0;
     bool changed = false;
   };
@@ -149,6 +152,8 @@ class SemanticCache {
     std::unordered_map<std::string, Known> entries;
     std::vector<std::string> changed;  ///< ids of those whose `changed` is set
     std::uint64_t explorations = 0;
+    /// Questions since one that came near enough to be a hit or a candidate for one.
+    std::atomic<std::uint64_t> in_vain{0};
     bool knowledge_changed = false;
     semantic::Evidence evidence;
   };
@@ -162,7 +167,8 @@ class SemanticCache {
   std::shared_ptr<Tenant> tenant(const std::string& org);
   Task<std::vector<vector::Hit>> neighbours(const Question& question,
                                             const std::vector<float>& vector);
-  void judge(Lookup& lookup, Tenant& tenant, const std::vector<vector::Hit>& hits, double draw);
+  void judge(Lookup& lookup, Tenant& tenant, const llm::text::Words& asked,
+             const std::vector<vector::Hit>& hits, double draw);
   Aw<void> fetch(Lookup& lookup, Tenant& tenant);
   /// Into the log, once a minute for the same `what` (a literal).
   void log(std::string_view what, const Error& error);

@@ -25,8 +25,11 @@ class LocalEmbedder final : public TextEmbedder {
   const EmbedderTraits& traits() const override { return traits_; }
 
   std::optional<Embedded> try_embed(std::string_view text) override {
+    return try_embed(text, text::analyse(text));
+  }
+  std::optional<Embedded> try_embed(std::string_view, const text::Words& words) override {
     auto vector = std::make_shared<std::vector<float>>(traits_.width);
-    text::hash_features(text::analyse(text), *vector);
+    text::hash_features(words, *vector);
     return Embedded{std::move(vector), &traits_};
   }
 
@@ -179,6 +182,13 @@ std::size_t MemoEmbedder::size() const {
 std::optional<Embedded> MemoEmbedder::try_embed(std::string_view text) {
   if (auto known = find(text)) return known;
   auto made = inner_->try_embed(text);
+  if (made) keep(std::string(text), *made);
+  return made;
+}
+
+std::optional<Embedded> MemoEmbedder::try_embed(std::string_view text, const text::Words& words) {
+  if (auto known = find(text)) return known;
+  auto made = inner_->try_embed(text, words);
   if (made) keep(std::string(text), *made);
   return made;
 }

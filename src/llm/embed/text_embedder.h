@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "llm/chat_model.h"
+#include "llm/embed/words.h"
 
 namespace asahi::llm {
 
@@ -45,6 +46,10 @@ class TextEmbedder {
   virtual const EmbedderTraits& traits() const = 0;
   /// The vector when it can be had without waiting; else nothing.
   virtual std::optional<Embedded> try_embed(std::string_view text) = 0;
+  /// The same for a caller that has analysed the text.
+  virtual std::optional<Embedded> try_embed(std::string_view text, const text::Words&) {
+    return try_embed(text);
+  }
   /// One per text, all of one embedder.
   virtual Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose purpose,
                                             CallContext context) = 0;
@@ -86,6 +91,7 @@ class MemoEmbedder final : public TextEmbedder {
   MemoEmbedder(std::unique_ptr<TextEmbedder> inner, std::size_t capacity);
   const EmbedderTraits& traits() const override { return inner_->traits(); }
   std::optional<Embedded> try_embed(std::string_view text) override;
+  std::optional<Embedded> try_embed(std::string_view text, const text::Words& words) override;
   Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose purpose,
                                     CallContext context) override;
   std::size_t size() const;

@@ -1,6 +1,7 @@
 #include "llm/embed/words.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/hash.h"
 #include "llm/embed/fold.h"
@@ -290,6 +291,38 @@ class Question {
   const std::vector<Item>& items_;
 };
 
+/// Grammar words of at most 7 letters: bit i for kStops[i], the highest for English.
+class StopWords {
+ public:
+  static constexpr std::uint8_t kEnglish = 1U << 7;
+
+  StopWords() {
+    for (std::size_t i = 0; i < kStops.size(); ++i)
+      add(kStops[i].words, static_cast<std::uint8_t>(1U << i));
+    add(" the of and is to in what how why does are my with for it i a on at do can ", kEnglish);
+  }
+  /// `word`: at most 7 letters.
+  std::uint8_t of(std::string_view word) const {
+    const auto found = bits_.find(packed(word));
+    return found == bits_.end() ? 0 : found->second;
+  }
+
+ private:
+  static std::uint64_t packed(std::string_view word) {
+    std::uint64_t key = 0;
+    for (const char c : word) key = key << 8 | static_cast<unsigned char>(c);
+    return key;
+  }
+  void add(std::string_view list, std::uint8_t bit) {
+    for (std::size_t at = 1; at < list.size();) {
+      const std::size_t end = list.find(' ', at);
+      bits_[packed(list.substr(at, end - at))] |= bit;
+      at = end + 1;
+    }
+  }
+  std::unordered_map<std::uint64_t, std::uint8_t> bits_;
+};
+
 std::uint8_t language_of(const Folded& folded, const std::vector<Item>& items) {
   std::uint32_t letters = 0;
   for (const std::uint32_t count : folded.scripts) letters += count;
@@ -303,15 +336,13 @@ std::uint8_t language_of(const Folded& folded, const std::vector<Item>& items) {
   std::size_t most = 2;
   std::size_t english = 0;
   std::array<std::size_t, kStops.size()> counts{};
+  static const StopWords kStopWords;
   for (const Item& item : items) {
     if (item.word.size() > 7) continue;
-    english += one_of(item.word,
-                      " the of and is to in what how why does are my with for it i a on at do can ")
-                   ? 1
-                   : 0;
-    for (std::size_t i = 0; i < kStops.size(); ++i) {
-      counts[i] += one_of(item.word, kStops[i].words) ? 1 : 0;
-    }
+    const std::uint8_t bits = kStopWords.of(item.word);
+    if (bits == 0) continue;
+    english += (bits & StopWords::kEnglish) != 0 ? 1 : 0;
+    for (std::size_t i = 0; i < kStops.size(); ++i) counts[i] += (bits >> i) & 1U;
   }
   for (std::size_t i = 0; i < kStops.size(); ++i) {
     if (counts[i] >= most && counts[i] > english) {
