@@ -126,8 +126,6 @@ void bind(Binder& binder, CacheConfig& c) {
   tier2.value("top_k", c.tier2.top_k, {.min = 1, .max = 50, .help = "candidates to look at"});
   tier2.value("promotion_threshold", c.tier2.promotion_threshold,
               {.min = 0.5, .max = 1, .help = "hits this similar go to tier 1 too; 1: none"});
-  tier2.value("contextual", c.tier2.contextual,
-              {.help = "embed questions with a line about their task and agent"});
   tier2.value(
       "error_bound", c.tier2.error_bound,
       {.min = 0.0001, .max = 0.5, .help = "share of questions that may be answered wrongly"});

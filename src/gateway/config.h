@@ -73,7 +73,6 @@ struct Tier2Config {
   double quality_penalty_weight = 2.0;    ///< of a mismatch against a new answer, 0.1 to 10
   std::size_t top_k = 5;                  ///< candidates that are looked at, 1 to 50
   double promotion_threshold = 0.95;  ///< hits this similar go to tier 1 too, 0.5 to 1; 1: none
-  bool contextual = false;            ///< embed questions with a line about task and agent
   double error_bound = 0.01;  ///< δ: share of questions that may get a wrong answer, 0.0001 to 0.5
   double audit_share = 0.05;  ///< of hits that ask the model all the same, at least; 0 to 1
   int timeout_ms = 500;       ///< of embedding and search for one lookup, 10 to 30000

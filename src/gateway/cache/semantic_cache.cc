@@ -344,9 +344,10 @@ Aw<void> SemanticCache::run() {
       if (arrivals.empty()) break;
       const auto began = Steady::now();
       co_await write(std::move(arrivals));
-      // A flood of new questions is not to take more than a twentieth of a processor: what does not
-      // find its place in the queue meanwhile comes again, or was asked once.
-      if (more) more = co_await parts_.home.sleep_for(19 * (Steady::now() - began), &stopping_);
+      const std::chrono::duration<double> took = Steady::now() - began;
+      const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(
+          took * (1 / options_.writing_share - 1));
+      if (more && rest > milliseconds(1)) more = co_await parts_.home.sleep_for(rest, &stopping_);
     }
     const auto now = Steady::now();
     if (more && now - read < options_.refresh) continue;

@@ -53,6 +53,9 @@ class SemanticCache {
     bool compare = true;
     /// How often what was learned is written and what other processes added is read.
     std::chrono::milliseconds refresh{5'000};
+    /// Share of a processor that writing new entries may take, above 0 to 1: a flood of questions
+    /// is written slowly, and what finds no place in the queue meanwhile is not kept.
+    double writing_share = 0.05;
     /// The longest that a question waits for its vector.
     std::chrono::milliseconds max_wait{2'000};
     /// How often entries whose time is over are deleted.

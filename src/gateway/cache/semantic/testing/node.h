@@ -179,6 +179,7 @@ struct NodeOptions {
 inline SemanticCache::Options quick_cache() {
   SemanticCache::Options options;
   options.refresh = std::chrono::milliseconds(0);  // with each round
+  options.writing_share = 1;
   options.max_wait = std::chrono::milliseconds(50);
   return options;
 }
