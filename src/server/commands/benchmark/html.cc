@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "identity/http/markup.h"
 #include "server/commands/benchmark/report.h"
 
 // The report as one HTML page: charts are SVG in the page, nothing is loaded from anywhere.
 namespace asahi::server::benchmark {
 namespace {
+
+using identity::escape_markup;
 
 constexpr std::string_view kStyle = R"(
 :root{color-scheme:light dark;--bg:#f5f5f5;--panel:#fff;--line:#e0e0e0;--text:#1a1a1a;--soft:#4a4a4a;--main:#ff6b35;--light:#ffb84d;--good:#2e7d32;--bad:#c62828;--grey:#9e9e9e}
@@ -58,14 +61,14 @@ std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
   const double zero = -low * scale;
   std::string out =
       fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth,
-                  kRow * static_cast<double>(bars.size()), escape_html(title));
+                  kRow * static_cast<double>(bars.size()), escape_markup(title));
   double y = 0;
   for (const Bar& bar : bars) {
     const double length = std::abs(bar.value) * scale;
     out += fmt::format(
         "<text x=\"0\" y=\"{:.0f}\">{}</text><text x=\"{}\" y=\"{:.0f}\" "
         "text-anchor=\"end\">{}</text>",
-        y + 13, escape_html(bar.label), kWidth, y + 13, escape_html(bar.shown));
+        y + 13, escape_markup(bar.label), kWidth, y + 13, escape_markup(bar.shown));
     out += fmt::format(
         "<rect class=\"{}\" x=\"{:.1f}\" y=\"{:.0f}\" width=\"{:.1f}\" height=\"10\" rx=\"2\"/>",
         bar.css_class, bar.value < 0 ? zero - length : zero, y + 19,
@@ -107,16 +110,16 @@ std::string cost_chart(const Report& report) {
       "<text class=\"soft\" x=\"{0}\" y=\"{7}\" text-anchor=\"end\">{8} requests</text></svg>"
       "<p class=\"soft\">Grey: baseline. Orange: optimised.</p>",
       kWidth, kHeight, kLeft, kHeight - kBottom, baseline, optimized,
-      escape_html(dollars(report.cumulative.back().first)), kHeight - 5, count);
+      escape_markup(dollars(report.cumulative.back().first)), kHeight - 5, count);
 }
 
 std::string tile(std::string_view value, std::string_view label) {
-  return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span></div>", escape_html(value),
-                     escape_html(label));
+  return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span></div>", escape_markup(value),
+                     escape_markup(label));
 }
 
 std::string section(std::string_view title, const std::string& content) {
-  return fmt::format("<section><h2>{}</h2>{}</section>", escape_html(title), content);
+  return fmt::format("<section><h2>{}</h2>{}</section>", escape_markup(title), content);
 }
 
 std::string technique_label(Technique technique) {
@@ -136,7 +139,7 @@ std::string kinds_table(const Report& report) {
     const NanoUsd saved = category.baseline - category.optimized;
     out += fmt::format(
         "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1f} %</td></tr>",
-        escape_html(to_string(static_cast<Category>(i))), category.compared, category.hits,
+        escape_markup(to_string(static_cast<Category>(i))), category.compared, category.hits,
         dollars(category.baseline), dollars(category.optimized),
         category.baseline.nanos == 0 ? 0.0
                                      : 100 * static_cast<double>(saved.nanos) /
@@ -151,8 +154,8 @@ std::string runs_table(const Report& report) {
       "tabindex=\"0\"><table><thead><tr><th></th><th>Baseline</th><th>Optimised</th></tr>"
       "</thead><tbody>";
   const auto row = [&out](std::string_view name, const std::string& a, const std::string& b) {
-    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", escape_html(name),
-                       escape_html(a), escape_html(b));
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", escape_markup(name),
+                       escape_markup(a), escape_markup(b));
   };
   const RunTotals &a = report.baseline, &b = report.optimized;
   row("Requests", fmt::format("{}", a.asked), fmt::format("{}", b.asked));
@@ -190,40 +193,13 @@ std::string wrong_hits(const Report& report) {
     out += fmt::format(
         "<tr><td>{}</td><td>{}</td><td>{:.4f}</td><td class=\"text\">{}</td><td "
         "class=\"text\">{}</td></tr>",
-        wrong.request + 1, wrong.tier, wrong.similarity, escape_html(wrong.asked),
-        escape_html(wrong.cached));
+        wrong.request + 1, wrong.tier, wrong.similarity, escape_markup(wrong.asked),
+        escape_markup(wrong.cached));
   }
   return out + "</tbody></table></div>";
 }
 
 }  // namespace
-
-std::string escape_html(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 std::string as_html(const Report& report) {
   const Setting& setting = report.setting;
@@ -233,10 +209,10 @@ std::string as_html(const Report& report) {
       "<title>Asahi benchmark</title><style>{}</style></head><body><main><h1>Asahi benchmark</h1>"
       "<p class=\"soft\">{} · {} requests, seed {}, {:.0f} % repeats wanted · baseline {} · "
       "autopilot, quality {}, {} ms · {}{} · version {}</p>",
-      kStyle, escape_html(setting.started), setting.traffic.requests, setting.traffic.seed,
-      100 * setting.traffic.repeats, escape_html(setting.baseline_model), setting.quality,
-      setting.latency_ms, escape_html(setting.gateway), setting.mock ? ", mock vendor" : "",
-      escape_html(setting.version));
+      kStyle, escape_markup(setting.started), setting.traffic.requests, setting.traffic.seed,
+      100 * setting.traffic.repeats, escape_markup(setting.baseline_model), setting.quality,
+      setting.latency_ms, escape_markup(setting.gateway), setting.mock ? ", mock vendor" : "",
+      escape_markup(setting.version));
   if (setting.interrupted)
     out += fmt::format("<p class=\"warn tile\">Interrupted: {} of {} requests were compared.</p>",
                        report.compared, setting.traffic.requests);
@@ -292,7 +268,7 @@ std::string as_html(const Report& report) {
   if (!report.failures.empty()) {
     std::string list = "<ul>";
     for (const std::string& failure : report.failures)
-      list += fmt::format("<li>{}</li>", escape_html(failure));
+      list += fmt::format("<li>{}</li>", escape_markup(failure));
     out += section("Failures", list + "</ul>");
   }
   return out + "</main></body></html>\n";

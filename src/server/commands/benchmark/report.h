@@ -153,7 +153,5 @@ std::string results_json(const Report& report, const RunTotals& totals,
 
 /// A field of CSV: quoted where it must be; what a spreadsheet would run as a formula is not.
 std::string csv_field(std::string_view text);
-/// Text between tags and in quoted attributes.
-std::string escape_html(std::string_view text);
 
 }  // namespace asahi::server::benchmark
