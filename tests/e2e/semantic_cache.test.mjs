@@ -127,6 +127,10 @@ test("a wrong answer is reported once and served never again; entries are listed
   const audit = await gateway.get("/governance/audit?action=cache.invalidate");
   assert.equal(audit.status, 200);
   assert.match(audit.text, /the portal moved/);
+  await gateway.post("/cache/invalidate", { pattern: "*jane@example.com*", reason: "asked by jane@example.com" });
+  const masked = (await gateway.get("/governance/audit?action=cache.invalidate")).text;
+  assert.match(masked, /EMAIL_REDACTED/);
+  assert.doesNotMatch(masked, /jane@example\.com/);
 });
 
 test("warmed answers serve by word and by meaning; bad entries are told apart", async () => {

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-#include "gateway/governance/guard/pii.h"
 #include "gateway/governance/json_reader.h"
+#include "gateway/http/audit_note.h"
 #include "gateway/http/errors.h"
 #include "identity/principal.h"
 
@@ -55,35 +54,6 @@ Result<std::string> org_for(const http::Context& context, std::string_view wante
   return missing(
       std::string(reason),
       fmt::format("there is nothing of this kind for organisation '{}'", wanted.substr(0, 64)));
-}
-
-identity::AuditEntry entry_for(const http::Context& context, std::string org, std::string action,
-                               std::string resource, json::object details) {
-  identity::AuditEntry entry;
-  entry.org_id = std::move(org);
-  entry.user_id = actor_of(identity::principal_of(context));
-  entry.action = std::move(action);
-  entry.resource = std::move(resource);
-  entry.details = std::move(details);
-  entry.details["request_id"] = context.request_id;
-  mask(entry.details);
-  entry.ip_address = context.request.remote_address;
-  entry.user_agent = context.request.headers.get("user-agent");
-  entry.data_classification = "confidential";
-  return entry;
-}
-
-/// What was done stays done when the log is away; that is said aloud.
-Aw<void> note(const GovernanceParts& parts, identity::AuditEntry entry) {
-  const std::string action = entry.action, resource = entry.resource, org = entry.org_id;
-  auto stored = co_await parts.audit.append(std::move(entry));
-  if (stored) co_return;
-  static const Logger logger("governance");
-  logger.critical("a change is in force but could not be written to the audit log",
-                  {{"action", action},
-                   {"resource", resource},
-                   {"org_id", org},
-                   {"error", stored.error().message}});
 }
 
 http::Response reply(int status, const json::object& body) {
@@ -168,8 +138,9 @@ Task<http::Response> write_policy(const GovernanceParts& parts, http::Context& c
   ASAHI_CO_TRY(const auto saved, co_await parts.policies.change(org, actor_of(caller), change));
   const json::object now = policy_json(saved.policy);
   const json::object before = saved.before ? policy_json(*saved.before) : json::object();
-  co_await note(parts, entry_for(context, org, saved.before ? "policy.update" : "policy.create",
-                                 "policy/" + org, {{"changes", difference(before, now)}}));
+  co_await note(parts.audit,
+                audit_entry(context, org, saved.before ? "policy.update" : "policy.create",
+                            "policy/" + org, {{"changes", difference(before, now)}}));
   json::object shown = now;
   if (auto warnings = strangers(*parts.registry.get(), saved.policy); !warnings.empty()) {
     shown["warnings"] = std::move(warnings);
@@ -226,10 +197,10 @@ Task<http::Response> put_profile(const GovernanceParts& parts, http::Context& co
   profile.updated_at = parts.clock.now();
   const json::object now = profile_json(profile);
   co_await note(
-      parts,
-      entry_for(context, org, created ? "compliance_profile.create" : "compliance_profile.update",
-                "compliance_profile/" + org,
-                {{"changes", difference(before ? profile_json(*before) : json::object(), now)}}));
+      parts.audit,
+      audit_entry(context, org, created ? "compliance_profile.create" : "compliance_profile.update",
+                  "compliance_profile/" + org,
+                  {{"changes", difference(before ? profile_json(*before) : json::object(), now)}}));
   co_return reply(created ? 201 : 200, now);
 }
 
@@ -368,7 +339,7 @@ Task<http::Response> export_subject(const GovernanceParts& parts, http::Context&
                        "organization_not_found"));
   // Nothing leaves unrecorded: first the entry, then the data.
   auto stored =
-      co_await parts.audit.append(entry_for(context, org, "gdpr.export", "user/" + user, {}));
+      co_await parts.audit.append(audit_entry(context, org, "gdpr.export", "user/" + user, {}));
   if (!stored) co_return std::unexpected(std::move(stored.error()));
   http::Response response;
   response.headers.add("Content-Type", "application/json");
@@ -387,8 +358,8 @@ Task<http::Response> erase_subject(const GovernanceParts& parts, http::Context& 
                        "organization_not_found"));
   ASAHI_CO_TRY(const ErasureReport report, co_await erase_user(parts.gdpr, org, user));
   json::object deleted = report_json(report);
-  co_await note(parts,
-                entry_for(context, org, "gdpr.erase", "user/" + user, {{"deleted", deleted}}));
+  co_await note(parts.audit,
+                audit_entry(context, org, "gdpr.erase", "user/" + user, {{"deleted", deleted}}));
   co_return reply(200, {{"org_id", org}, {"user_id", user}, {"deleted", std::move(deleted)}});
 }
 
@@ -410,10 +381,11 @@ Task<http::Response> add_consent(const GovernanceParts& parts, http::Context& co
   ASAHI_CO_TRY(consent.org_id, org_for(context, org, "organization_not_found"));
   consent.recorded_by = actor_of(identity::principal_of(context));
   ASAHI_CO_TRY(const Consent stored, co_await record_consent(parts.gdpr, std::move(consent)));
-  co_await note(parts, entry_for(context, stored.org_id, "gdpr.consent", "user/" + stored.user_id,
-                                 {{"consent_id", stored.consent_id},
-                                  {"purpose", stored.purpose},
-                                  {"granted", stored.granted}}));
+  co_await note(parts.audit,
+                audit_entry(context, stored.org_id, "gdpr.consent", "user/" + stored.user_id,
+                            {{"consent_id", stored.consent_id},
+                             {"purpose", stored.purpose},
+                             {"granted", stored.granted}}));
   co_return reply(201, consent_json(stored));
 }
 

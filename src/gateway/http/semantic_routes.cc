@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "base/log.h"
 #include "gateway/cache/semantic/question.h"
 #include "gateway/governance/json_reader.h"
 #include "gateway/governance/retention.h"
 #include "gateway/http/admin_routes.h"
+#include "gateway/http/audit_note.h"
 #include "gateway/http/errors.h"
 #include "gateway/routing/pricing.h"
 #include "identity/principal.h"
@@ -21,24 +21,10 @@ const std::string& org_of(const http::Context& context) {
   return identity::principal_of(context).org_id;
 }
 
-/// What was done stays done when the log is away; that is said aloud.
-Aw<void> note(const ServiceParts& parts, const http::Context& context, std::string action,
-              std::string resource, json::object details) {
-  identity::AuditEntry entry;
-  entry.org_id = org_of(context);
-  entry.user_id = actor_of(identity::principal_of(context));
-  entry.action = action;
-  entry.resource = std::move(resource);
-  entry.details = std::move(details);
-  entry.details["request_id"] = context.request_id;
-  entry.ip_address = context.request.remote_address;
-  entry.user_agent = context.request.headers.get("user-agent");
-  auto stored = co_await parts.audit.append(std::move(entry));
-  if (stored) co_return;
-  static const Logger logger("cache");
-  logger.critical(
-      "a change is in force but could not be written to the audit log",
-      {{"action", action}, {"org_id", org_of(context)}, {"error", stored.error().message}});
+Aw<void> note_cache(const ServiceParts& parts, const http::Context& context, std::string action,
+                    std::string resource, json::object details) {
+  return note(parts.audit, audit_entry(context, org_of(context), std::move(action),
+                                       std::move(resource), std::move(details)));
 }
 
 using Body = Task<http::Response> (*)(const ServiceParts& parts, http::Context& context);
@@ -127,8 +113,8 @@ Task<http::Response> report_entry(const ServiceParts& parts, http::Context& cont
                                      [id](const std::string&, const Answer& answer) {
                                        return answer.entry_id == id;
                                      }));
-  co_await note(parts, context, "cache.report", "cache/" + id,
-                {{"reason", reason}, {"copies_removed", copies}});
+  co_await note_cache(parts, context, "cache.report", "cache/" + id,
+                      {{"reason", reason}, {"copies_removed", copies}});
   co_return reply({{"entry_id", id}, {"reported", true}, {"copies_removed", copies}});
 }
 
@@ -172,12 +158,12 @@ Task<http::Response> invalidate(const ServiceParts& parts, http::Context& contex
                                                           matches(pattern, row.query);
                                                  }));
   }
-  co_await note(parts, context, "cache.invalidate", "cache/" + org,
-                {{"pattern", pattern},
-                 {"reason", reason},
-                 {"tier_1", exact},
-                 {"tier_2", similar},
-                 {"tier_3", steps}});
+  co_await note_cache(parts, context, "cache.invalidate", "cache/" + org,
+                      {{"pattern", pattern},
+                       {"reason", reason},
+                       {"tier_1", exact},
+                       {"tier_2", similar},
+                       {"tier_3", steps}});
   co_return reply({{"removed", {{"tier_1", exact}, {"tier_2", similar}, {"tier_3", steps}}},
                    {"total", exact + similar + steps}});
 }
@@ -261,7 +247,7 @@ Task<http::Response> warm(const ServiceParts& parts, http::Context& context) {
       parts.semantic->cache->keep(std::move(lookup), answer, ttl);
     }
   }
-  co_await note(parts, context, "cache.warm", "cache/" + org, {{"entries", entries.size()}});
+  co_await note_cache(parts, context, "cache.warm", "cache/" + org, {{"entries", entries.size()}});
   co_return reply({{"warmed", entries.size()}, {"ttl_seconds", ttl_seconds}});
 }
 
@@ -306,8 +292,9 @@ Task<http::Response> put_threshold(const ServiceParts& parts, http::Context& con
   }
   if (auto kept = co_await keep_thresholds(*parts.semantic, parts.database, parts.clock); !kept)
     co_return std::unexpected(std::move(kept.error()));
-  co_await note(parts, context, "cache.threshold", "cache/thresholds",
-                {{"task_type", task}, {"cost_sensitivity", sensitivity}, {"threshold", threshold}});
+  co_await note_cache(
+      parts, context, "cache.threshold", "cache/thresholds",
+      {{"task_type", task}, {"cost_sensitivity", sensitivity}, {"threshold", threshold}});
   co_return reply(thresholds_json(*parts.semantic->tuner));
 }
 

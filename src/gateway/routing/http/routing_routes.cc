@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "base/log.h"
-#include "gateway/governance/guard/pii.h"
 #include "gateway/governance/json_reader.h"
 #include "gateway/http/admin_routes.h"
+#include "gateway/http/audit_note.h"
 #include "gateway/http/errors.h"
 #include "gateway/request.h"
 #include "gateway/routing/pricing.h"
@@ -38,26 +37,11 @@ const std::string& own_org(const http::Context& context) {
   return identity::principal_of(context).org_id;
 }
 
-/// What was done stays done when the log is away; that is said aloud.
-Aw<void> note(const RoutingParts& parts, const http::Context& context, std::string action,
-              json::object details) {
-  identity::AuditEntry entry;
-  entry.org_id = own_org(context);
-  entry.user_id = actor_of(identity::principal_of(context));
-  entry.action = action;
-  entry.resource = "routing/" + entry.org_id;
-  entry.details = std::move(details);
-  entry.details["request_id"] = context.request_id;
-  mask(entry.details);
-  entry.ip_address = context.request.remote_address;
-  entry.user_agent = context.request.headers.get("user-agent");
-  entry.data_classification = "confidential";
-  auto stored = co_await parts.audit.append(std::move(entry));
-  if (stored) co_return;
-  static const Logger logger("routing");
-  logger.critical(
-      "a change is in force but could not be written to the audit log",
-      {{"action", action}, {"org_id", own_org(context)}, {"error", stored.error().message}});
+Aw<void> note_routing(const RoutingParts& parts, const http::Context& context, std::string action,
+                      json::object details) {
+  const std::string& org = own_org(context);
+  return note(parts.audit,
+              audit_entry(context, org, std::move(action), "routing/" + org, std::move(details)));
 }
 
 json::array texts(const std::vector<std::string>& list) {
@@ -100,7 +84,8 @@ Task<http::Response> save_rules(const RoutingParts& parts, http::Context& contex
   const json::array before = saved.before ? rules_json(saved.before->rules) : json::array();
   const json::array now = rules_json(saved.now.rules);
   if (before != now)
-    co_await note(parts, context, "routing_rules.update", {{"before", before}, {"after", now}});
+    co_await note_routing(parts, context, "routing_rules.update",
+                          {{"before", before}, {"after", now}});
   co_return reply(200, routing_json(own_org(context), saved.now, *parts.registry.get()));
 }
 
@@ -270,9 +255,10 @@ Task<http::Response> put_weights(const RoutingParts& parts, http::Context& conte
                                   [weights](OrgRouting& routing) { routing.weights = weights; }));
   const auto before = saved.before ? saved.before->weights : std::nullopt;
   if (before != weights) {
-    co_await note(parts, context, "routing_weights.update",
-                  {{"before", before ? json::value(weights_json(*before)) : json::value(nullptr)},
-                   {"after", weights_json(weights)}});
+    co_await note_routing(
+        parts, context, "routing_weights.update",
+        {{"before", before ? json::value(weights_json(*before)) : json::value(nullptr)},
+         {"after", weights_json(weights)}});
   }
   co_return reply(
       200,
