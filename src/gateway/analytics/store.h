@@ -1,0 +1,88 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "gateway/analytics/sums.h"
+#include "storage/sql/database.h"
+
+namespace asahi::gateway::analytics {
+
+/// What sums are told apart by. Each is kept as rollups of its own, so that a busy installation of
+/// many users does not multiply with its models and tasks.
+enum class Dimension {
+  kNone,  ///< one sum
+  kModel,
+  kTaskType,
+  kUser,
+  kApiKey,
+  kTier,  ///< "0" (miss) to "3"
+  kProvider,
+  kModelTask,  ///< "model\x1ftask"
+  kErrorCode,
+  kMode,  ///< routing mode
+};
+
+/// Minutes are kept for two days, hours for 100 days, days until retention.
+struct SumsQuery {
+  std::string org_id;
+  Clock::Time from, to;  ///< [from, to)
+  Dimension by = Dimension::kNone;
+  /// Only this key of `by` (a model, a user …); by must not be kNone.
+  std::optional<std::string> key;
+  /// Width of the buckets answered, a whole number of minutes; 0: one bucket. The grain of the
+  /// rollups read is the widest that divides it and meets `from` and `to`.
+  std::chrono::seconds step{0};
+  /// At most so many keys, those with the highest cost; the rest is summed as the key "other".
+  std::size_t max_keys = 1'000;
+};
+
+struct Bucket {
+  Clock::Time start;
+  std::string key;  ///< empty for kNone, and for events that lack one
+  Sums sums;
+};
+
+/// One row of `inference_events`, newest first.
+struct EventsQuery {
+  std::string org_id;
+  std::optional<Clock::Time> from, to;  ///< [from, to)
+  std::string model, task_type, user_id, api_key_prefix, provider, error_code,
+      request_id;  ///< exact; empty: any
+  std::optional<bool> cache_hit;
+  std::optional<int> cache_tier;
+  std::optional<bool> failed;
+  /// Words that all occur (each as a prefix) in request id, user, model, task, provider, routing
+  /// reason or error code.
+  std::string text;
+  std::size_t limit = 50;  ///< 1 to 500
+  std::string cursor;      ///< of the page before; empty: the first
+};
+struct EventsPage {
+  std::vector<InferenceEvent> events;
+  std::string next_cursor;  ///< empty: nothing follows
+};
+
+/// Reads what the event loader wrote. Every answer is of one organisation. Thread-safe. Errors:
+/// those of the database; invalid_argument for a cursor that is not one.
+class Store {
+ public:
+  explicit Store(sql::Database& database, const Clock& clock)
+      : database_(database), clock_(clock) {}
+
+  /// Buckets by start, then key; those without events are left out.
+  Task<std::vector<Bucket>> sums(SumsQuery query) const;
+  Task<EventsPage> events(EventsQuery query) const;
+  /// One event. Errors: not_found.
+  Task<InferenceEvent> event(std::string org_id, std::string request_id) const;
+
+ private:
+  sql::Database& database_;
+  const Clock& clock_;
+};
+
+}  // namespace asahi::gateway::analytics

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/money.h"
+#include "base/result.h"
+#include "gateway/events/event.h"
+
+namespace asahi::gateway::analytics {
+
+/// Latencies as counts per bucket: sums of histograms are histograms, so that percentiles of any
+/// window come from its rollups. Buckets are log-linear: a value is known to within 1 % (or 0.01
+/// ms).
+class LatencyHistogram {
+ public:
+  void add(double ms, std::int64_t count = 1);
+  LatencyHistogram& operator+=(const LatencyHistogram& other);
+  std::int64_t count() const { return count_; }
+  bool empty() const { return count_ == 0; }
+  /// Nearest rank: the value of the smallest bucket that at least `p` percent (0 to 100) of the
+  /// values do not exceed; 0 when empty.
+  double percentile(double p) const;
+
+  /// Its form in a column; what `encode` wrote. Errors: corrupt.
+  std::string encode() const;
+  static Result<LatencyHistogram> decode(std::string_view bytes);
+  bool operator==(const LatencyHistogram&) const = default;
+
+ private:
+  std::map<std::int32_t, std::int64_t> counts_;  ///< by bucket
+  std::int64_t count_ = 0;
+};
+
+/// Where money was saved (spec §7.1, `phase`).
+enum class Saving { kRouting, kCacheTier1, kCacheTier2, kCacheTier3, kTokens, kBatching };
+inline constexpr std::size_t kSavings = 6;
+/// "routing", "cache_t1" …
+std::string_view to_string(Saving saving);
+
+/// What a set of events adds up to.
+struct Sums {
+  std::int64_t requests = 0;                   ///< all events
+  std::int64_t errors = 0;                     ///< of these, not answered
+  std::array<std::int64_t, 4> hits_by_tier{};  ///< index 1 to 3
+  std::int64_t lookups = 0;                    ///< answered requests that could have hit
+  NanoUsd cost, baseline_cost;
+  std::array<NanoUsd, kSavings> savings{};  ///< by `Saving`; sum: baseline_cost − cost
+  std::int64_t input_tokens = 0, output_tokens = 0, tokens_saved = 0;
+  std::int64_t fallbacks = 0;
+  double quality_sum = 0;
+  std::int64_t quality_count = 0;
+  double latency_ms_sum = 0;  ///< of answered requests, as the histogram
+  LatencyHistogram latency;
+  std::array<double, 4> lookup_ms_sum{};  ///< latency by tier that answered; index 0: misses
+  double tokens_sum_of_squares = 0;       ///< of input + output per answered request
+
+  void add(const InferenceEvent& event);
+  Sums& operator+=(const Sums& other);
+
+  std::int64_t answered() const { return requests - errors; }
+  std::int64_t hits() const { return hits_by_tier[1] + hits_by_tier[2] + hits_by_tier[3]; }
+  NanoUsd total_savings() const { return baseline_cost - cost; }
+  /// 0 when there was none.
+  double mean_latency_ms() const;
+  double hit_rate() const;
+  double mean_quality() const;
+};
+
+}  // namespace asahi::gateway::analytics
