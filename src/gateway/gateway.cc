@@ -480,7 +480,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                 }}));
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
   impl->loader = std::make_unique<EventLoader>(
-      EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
+      EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
+      parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(
