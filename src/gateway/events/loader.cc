@@ -165,6 +165,19 @@ bool EventLoader::catch_up(std::chrono::milliseconds limit) {
   return idle_.wait_for(lock, limit, [&] { return caught_up_; });
 }
 
+bool EventLoader::caught_up() const {
+  const std::scoped_lock lock(mutex_);
+  return caught_up_;
+}
+
+void EventLoader::hurry() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (std::exchange(at_once_, true)) return;
+  }
+  wake_.notify_one();
+}
+
 void EventLoader::run() {
   // Rows may lag, requests may not: on a saturated machine this thread gets what is left.
   work_in_background(19);

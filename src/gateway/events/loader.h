@@ -44,6 +44,10 @@ class EventLoader {
   void wake();
   /// Loads what the log holds now, waiting at most `limit`; true when nothing was left.
   bool catch_up(std::chrono::milliseconds limit);
+  /// All lines that `wake` told of are loaded. Any thread.
+  bool caught_up() const;
+  /// What comes next is loaded without gathering: somebody waits for it. Any thread.
+  void hurry();
   /// Rows that were there before rollups were are in them too.
   bool rollups_complete() const { return rollups_complete_.load(std::memory_order_relaxed); }
   bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
@@ -67,7 +71,7 @@ class EventLoader {
   Clock::Steady pruned_{};
   bool position_known_ = false;
   LogPosition position_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
   bool pending_ = true, stop_ = false, caught_up_ = false;
   bool at_once_ = true;  ///< somebody waits for it; the start of the process does

@@ -35,8 +35,7 @@ struct Context {
   /// Fires when the client disconnects or the server's drain time is over. Watched from the first
   /// suspension on: a handler that answers at once costs nothing.
   CancelSource& cancel;
-  /// When the answer must be complete; set by the server from its limits. A handler may put it off
-  /// for what it streams (a live view has no end).
+  /// When the answer must be complete; set by the server from its limits.
   std::chrono::steady_clock::time_point deadline;
   std::chrono::steady_clock::time_point received;
   /// `X-Request-Id` when valid, else a fresh `req_` + 12 hex digits. Echoed in every reply.

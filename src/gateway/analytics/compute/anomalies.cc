@@ -12,8 +12,9 @@
 namespace asahi::gateway::analytics {
 namespace {
 
-/// What is likelier than this on steady traffic is no anomaly.
-constexpr double kChance = 1e-4;
+/// What is likelier than this on steady traffic is no anomaly. Of slow answers five before and
+/// three now suffice, if all are.
+constexpr double kChance = 1e-5, kChanceOfSlow = 1e-4;
 constexpr double kSpike = 2, kCriticalSpike = 1.5 * kSpike;
 constexpr std::int64_t kOldLatencies = 5, kNewLatencies = 3;
 constexpr double kErrorRate = 0.01, kCriticalErrors = 5 * kErrorRate;
@@ -115,7 +116,7 @@ std::optional<Anomaly> latency_spike(const Halves& halves) {
   const double usual = (share_above(old, limit) * count + 0.25) / (count + 1);
   const double slow = share_above(recent, limit) * static_cast<double>(recent.count());
   if (binomial_tail(static_cast<std::int64_t>(std::llround(slow)), recent.count(), usual) >=
-      kChance)
+      kChanceOfSlow)
     return std::nullopt;
   return Anomaly{.type = AnomalyType::kLatencySpike,
                  .critical = current >= kCriticalSpike * expected,
@@ -261,7 +262,9 @@ std::vector<Anomaly> anomalies(std::span<const Bucket> minutes, Clock::Time rece
                    cache_degradation(halves), quality_degradation(minutes)}) {
     if (one) found.push_back(*std::move(one));
   }
-  std::ranges::stable_sort(found, std::greater{}, &Anomaly::critical);
+  std::ranges::sort(found, [](const Anomaly& one, const Anomaly& other) {
+    return one.critical != other.critical ? one.critical : one.type < other.type;
+  });
   return found;
 }
 

@@ -32,8 +32,8 @@ struct Anomaly {
 
 /// What is unlike before: the buckets from `recent_from` on against those of the day before it.
 /// Minutes, oldest first. The thresholds are those of spec §8; beyond them, what chance alone would
-/// bring once in 10,000 looks at steady traffic, or what hangs on one expensive minute, is left
-/// out. Critical first.
+/// bring once in 10,000 looks at steady traffic or more often, and what hangs on one expensive
+/// minute, is left out. Critical first.
 std::vector<Anomaly> anomalies(std::span<const Bucket> minutes, Clock::Time recent_from);
 
 }  // namespace asahi::gateway::analytics

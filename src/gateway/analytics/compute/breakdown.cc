@@ -15,10 +15,11 @@ std::vector<KeySums> by_key(std::vector<Bucket> buckets) {
   std::vector<KeySums> keys;
   keys.reserve(sums.size());
   for (auto& [key, sum] : sums) keys.push_back({shown_key(key), std::move(sum)});
-  std::ranges::stable_sort(keys, [](const KeySums& one, const KeySums& other) {
+  std::ranges::sort(keys, [](const KeySums& one, const KeySums& other) {
     if ((one.key == "other") != (other.key == "other")) return other.key == "other";
     if (one.sums.cost != other.sums.cost) return one.sums.cost > other.sums.cost;
-    return one.sums.requests > other.sums.requests;
+    if (one.sums.requests != other.sums.requests) return one.sums.requests > other.sums.requests;
+    return one.key < other.key;
   });
   return keys;
 }

@@ -120,9 +120,11 @@ std::vector<Recommendation> recommendations(const Sums& all, const std::vector<K
   cache_rules(found, all, tiers);
   model_rules(found, all, models);
   token_rule(found, all);
-  std::ranges::stable_sort(found, [](const Recommendation& one, const Recommendation& other) {
+  std::ranges::sort(found, [](const Recommendation& one, const Recommendation& other) {
     if (one.priority != other.priority) return one.priority < other.priority;
-    return one.estimated_savings > other.estimated_savings;
+    if (one.estimated_savings != other.estimated_savings)
+      return one.estimated_savings > other.estimated_savings;
+    return one.id < other.id;
   });
   return found;
 }

@@ -169,8 +169,10 @@ Task<http::Response> get_latency_percentiles(const AnalyticsParts& parts, http::
     data[member.key()] = member.value();
   }
   if (!group.empty()) {
-    std::ranges::stable_sort(keys, std::greater{},
-                             [](const KeySums& key) { return key.sums.latency.count(); });
+    std::ranges::sort(keys, [](const KeySums& one, const KeySums& other) {
+      const auto first = one.sums.latency.count(), second = other.sums.latency.count();
+      return first != second ? first > second : one.key < other.key;
+    });
     json::array groups;
     for (const auto& [key, sums] : keys) {
       json::object one = percentiles_json(percentiles(sums));
@@ -192,8 +194,10 @@ Task<http::Response> get_baseline(const AnalyticsParts& parts, http::Context& co
                                                            Dimension::kModel, kMostModels));
   const Sums total = total_of(keys);
   const BaselineComparison all = compare_with_baseline(total);
-  std::ranges::stable_sort(keys, std::greater{},
-                           [](const KeySums& key) { return key.sums.total_savings(); });
+  std::ranges::sort(keys, [](const KeySums& one, const KeySums& other) {
+    const NanoUsd first = one.sums.total_savings(), second = other.sums.total_savings();
+    return first != second ? first > second : one.key < other.key;
+  });
   json::array models;
   for (const auto& [model, sums] : keys) {
     if (std::ssize(models) == limit) break;
