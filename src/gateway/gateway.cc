@@ -161,6 +161,7 @@ struct Gateway::Impl {
   std::atomic<int> background{0};
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
+  std::mutex refreshing;
 
   ServiceParts service_parts() {
     return {parts.config,   *registry,
@@ -175,16 +176,29 @@ struct Gateway::Impl {
             semantic.get(), parts.audit};
   }
 
-  /// The exposition, with the gauges that follow from the state of now brought up to date.
-  std::string exposition() {
+  /// Brings the series that follow from the state of now up to date.
+  void refresh_metrics() {
+    const std::scoped_lock lock(refreshing);  // a difference must not be added twice
     queue_depth->set(static_cast<double>(events->backlog()));
-    for (const VendorStatus& vendor : vendors->statuses()) {
-      const auto state = dispatcher->breaker(vendor.name).state(parts.clock.steady_now());
+    parts.metrics.gauge("asahi_db_pool_in_use", "Database connections that work now")
+        .set(static_cast<double>(parts.database.in_use()));
+    for (const std::string& vendor : vendors->names()) {
+      const auto state = dispatcher->breaker(vendor).state(parts.clock.steady_now());
       parts.metrics
           .gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open",
-                 {{"provider", vendor.name}})
+                 {{"provider", vendor}})
           .set(static_cast<double>(state));
     }
+    const auto lost = [this](const char* name, const char* help, std::uint64_t total) {
+      telemetry::Counter& counter = parts.metrics.counter(name, help);
+      counter.add(static_cast<double>(total) - counter.value());
+    };
+    lost("asahi_events_dropped_total", "Events that were lost", events->dropped());
+    lost("asahi_audit_entries_dropped_total", "Audit entries that were lost",
+         parts.audit.dropped());
+  }
+  std::string exposition() {
+    refresh_metrics();
     return parts.metrics.expose();
   }
 
@@ -450,6 +464,12 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   observer.failed =
       count("asahi_circuit_breaker_failures_total", "Vendor calls that failed", "provider");
   observer.retried = count("asahi_provider_retries_total", "Vendor calls made again", "provider");
+  for (const std::string& vendor : impl->vendors->names()) {
+    metrics.counter("asahi_circuit_breaker_failures_total", "Vendor calls that failed",
+                    {{"provider", vendor}});
+    metrics.counter("asahi_provider_retries_total", "Vendor calls made again",
+                    {{"provider", vendor}});
+  }
   observer.fell_back = [&metrics](const std::string& from, const std::string& to) {
     metrics
         .counter("asahi_fallbacks_total", "Requests that went on to another model",
@@ -492,7 +512,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
-      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
+      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter,
+                                 &parts.metrics});
   impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization),
                                                      llm::make_local_embedder());
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
@@ -694,6 +715,8 @@ void Gateway::use_vendor_key(std::string_view name, const Secret& key) {
 void Gateway::reload() { impl_->reload_models(); }
 
 std::string Gateway::expose_metrics() { return impl_->exposition(); }
+
+void Gateway::refresh_metrics() { impl_->refresh_metrics(); }
 
 void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
   if (!impl_->logger.enabled(LogLevel::kDebug) && status < 500) return;

@@ -90,6 +90,8 @@ class Gateway {
   void reload();
   /// Prometheus text exposition, with the gauges as of now. Any thread.
   std::string expose_metrics();
+  /// Brings those gauges up to date, for exporters. Any thread.
+  void refresh_metrics();
   /// Counts and logs one finished HTTP request; on the loop's thread.
   void on_complete(const http::Context& context, int status, std::size_t bytes);
 

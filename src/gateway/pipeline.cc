@@ -119,7 +119,7 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   outcome.routing_reason = "exact cache hit";
   outcome.task_type = known->task_type;
   outcome.baseline = known->answer->baseline;
-  outcome.total_ms = outcome.lookup_ms = ms_since(context.received);
+  outcome.total_ms = outcome.lookup_ms = call.tier_ms[1] = ms_since(context.received);
   std::string body;
   if (endpoint.codec == nullptr) {
     body = native_body(outcome, context.request_id, response_id(endpoint.shape),
@@ -306,7 +306,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   const auto lookup_started = std::chrono::steady_clock::now();
   if (!call->cache_key.empty()) {
     auto hit = co_await parts_.cache.get(call->cache_key);
-    call->lookup_ms = ms_since(lookup_started);
+    call->lookup_ms = call->tier_ms[1] = ms_since(lookup_started);
     if (hit && (!call->chat.stream || is_streamable(hit->answer->response)) &&
         may_use(call->terms, hit->answer->model)) {
       auto let = co_await count_hit(*call);
@@ -666,6 +666,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   }
   event.latency_ms = outcome.total_ms;
   event.lookup_ms = outcome.lookup_ms;
+  event.tier_ms = call.tier_ms;
   event.vendor_ms = outcome.vendor_ms;
   event.cost = outcome.cost;
   event.batching_savings = outcome.hit ? NanoUsd{} : outcome.batching_savings;

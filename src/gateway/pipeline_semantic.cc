@@ -68,7 +68,8 @@ Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& conte
   limits.traceparent = call->traceparent;
   call->similar =
       co_await parts_.semantic->find(std::move(*call->question), std::move(limits), draw());
-  call->lookup_ms += ms_since(started);
+  call->tier_ms[2] = ms_since(started);
+  call->lookup_ms += call->tier_ms[2];
   if (call->similar != nullptr && !call->similar->warning.empty()) {
     call->warnings.push_back(call->similar->warning);
     semantic_breaker_.failed(parts_.clock.steady_now());
