@@ -9,6 +9,8 @@
 
 #include "base/config/loader.h"
 #include "base/secret.h"
+#include "gateway/alerts/config.h"
+#include "gateway/export/config.h"
 
 namespace asahi::llm {
 struct ChatRequest;
@@ -416,6 +418,9 @@ struct GatewayConfig {
   BatchingConfig batching;
   BatchApiConfig batch_api;
   FeatureStoreConfig feature_store;
+  ExportConfig exporters;
+  EventStreamConfig event_stream;
+  AlertsConfig alerts;
 };
 
 /// Declares every key above. Faults of several fields together are added to the binder; whether

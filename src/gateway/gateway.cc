@@ -7,6 +7,8 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/alerts/notifier.h"
+#include "gateway/alerts/routes.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
@@ -30,6 +32,7 @@
 #include "llm/wire/wire.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
+#include "storage/stream/kafka_stream.h"
 
 namespace asahi::gateway {
 namespace {
@@ -125,7 +128,9 @@ struct Gateway::Impl {
   std::unique_ptr<ExactCache> cache;
   std::unique_ptr<StepCache> steps;
   std::unique_ptr<SemanticTier> semantic;  ///< null: tier 2 is off
-  /// Outlives the recorder, whose thread wakes it.
+  // These outlive the recorder, whose thread tells them of events.
+  std::unique_ptr<alerts::Notifier> notifier;
+  std::unique_ptr<stream::MessageStream> stream;  ///< null: events go to the log only
   std::unique_ptr<EventLoader> loader;
   std::unique_ptr<EventRecorder> events;
   std::unique_ptr<PolicyStore> policies;
@@ -294,6 +299,79 @@ struct Gateway::Impl {
 
   SemanticCache* semantic_cache() const {
     return semantic != nullptr ? semantic->cache.get() : nullptr;
+  }
+
+  /// What alerts look at, beside counts of events.
+  void fill(alerts::Facts& facts) {
+    facts.counts.events_lost = events->dropped();
+    facts.counts.audit_lost = parts.audit.dropped();
+    facts.events_written = events->healthy();
+    if (stream != nullptr) {
+      for (const char* reason : {"buffer_full", "timeout", "refused"}) {
+        facts.counts.stream_lost += static_cast<std::uint64_t>(
+            parts.metrics
+                .counter("asahi_event_stream_dropped_total",
+                         "Events that were not delivered to Kafka", {{"reason", reason}})
+                .value());
+      }
+    }
+    if (vendors->mock()) return;
+    for (const std::string& name : vendors->names()) {
+      // A keyless server nobody has seen yet is an offer, not a dependency.
+      if (!vendors->usable(name) || (!vendors->needs_key(name) && !vendors->status(name).seen))
+        continue;
+      const auto state = dispatcher->breaker(name).state(parts.clock.steady_now());
+      facts.vendors.push_back({.name = name,
+                               .breaker_open = state != Breaker::State::kClosed,
+                               .away = health_of(name) != VendorHealth::kHealthy});
+    }
+  }
+
+  Result<void> make_notifier() {
+    ASAHI_TRY(notifier,
+              alerts::Notifier::make({parts.config.alerts,
+                                      {parts.config.app.name, parts.config.app.environment, node},
+                                      parts.loops,
+                                      parts.clients,
+                                      parts.database,
+                                      parts.metrics,
+                                      parts.clock,
+                                      [this](alerts::Facts& facts) { fill(facts); }}));
+    return {};
+  }
+
+  Result<void> make_event_stream() {
+    const EventStreamConfig& config = parts.config.event_stream;
+    if (!config.enabled) return {};
+    ASAHI_TRY(stream, stream::open_kafka({.bootstrap_servers = config.bootstrap_servers,
+                                          .topic = config.topic,
+                                          .max_messages = config.buffer_events,
+                                          .max_kilobytes = config.buffer_kilobytes,
+                                          .give_up = ms_of_seconds(config.give_up_seconds),
+                                          .compression = config.compression,
+                                          .security_protocol = config.security_protocol,
+                                          .sasl_mechanism = config.sasl_mechanism,
+                                          .sasl_username = config.sasl_username,
+                                          .sasl_password = config.sasl_password,
+                                          .ca_file = config.ca_file},
+                                         parts.metrics));
+    return {};
+  }
+
+  /// Who hears of every event, on the recorder's thread.
+  std::vector<EventRecorder::Observer> observers() {
+    std::vector<EventRecorder::Observer> all{
+        [this](const InferenceEvent& event) { totals.add(event); },
+        [this](const InferenceEvent& event) { event_metrics.observe(event); },
+        [this](const InferenceEvent& event) { notifier->observe(event); }};
+    if (stream != nullptr) {
+      all.push_back([this, line = std::string()](const InferenceEvent& event) mutable {
+        line.clear();
+        append_json(line, event);
+        (void)stream->offer(event.org_id, line);
+      });
+    }
+    return all;
   }
 
   void make_batcher() {
@@ -491,14 +569,10 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       std::make_unique<StepCache>(step_options, parts.cache, parts.local_cache, parts.clock);
 
   const std::string log_dir = config.tracking.log_dir;
-  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
-                                               {[raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->totals.add(event);
-                                                },
-                                                [raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->event_metrics.observe(event);
-                                                }}));
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
+  if (auto made = impl->make_notifier(); !made) return std::unexpected(std::move(made.error()));
+  if (auto made = impl->make_event_stream(); !made) return std::unexpected(std::move(made.error()));
+  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock, impl->observers()));
   impl->loader = std::make_unique<EventLoader>(
       EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
@@ -586,6 +660,7 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  alerts::add_routes(router, {*impl.notifier, impl.parts.audit, impl.parts.clock});
   if (impl.batch_runner != nullptr) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
@@ -608,6 +683,7 @@ void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
   impl.loader->start();
+  impl.notifier->start();
   if (impl.batcher != nullptr) impl.batcher->start();
   if (impl.semantic != nullptr) impl.semantic->cache->start();
   // The rules of callers without a credential hold from the first request on, if the database lets
@@ -657,6 +733,7 @@ void Gateway::begin_drain() {
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  impl.notifier->stop();
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
   if (impl.semantic != nullptr) {
@@ -687,6 +764,8 @@ Task<json::object> Gateway::run_retention() {
                     &impl.steps->entries(), impl.semantic_cache()}));
   co_return report_json(report);
 }
+
+Task<void> Gateway::send_digest() { return impl_->notifier->send_digest(); }
 
 const std::string& Gateway::node_id() const { return impl_->node; }
 

@@ -30,8 +30,7 @@ class Settings {
   void set(const char* name, const std::string& value) {
     if (!fault_.empty() || value.empty()) return;
     std::array<char, kErrorBytes> error{};
-    const auto done =
-        rd_kafka_conf_set(conf_, name, value.c_str(), error.data(), error.size());
+    const auto done = rd_kafka_conf_set(conf_, name, value.c_str(), error.data(), error.size());
     // The library repeats the value, which may be a secret.
     if (done != RD_KAFKA_CONF_OK)
       fault_ = fmt::format("librdkafka does not take this value of {}", name);
@@ -95,8 +94,8 @@ class KafkaStream final : public MessageStream {
     rd_kafka_conf_set_dr_msg_cb(settings.get(), &KafkaStream::on_report);
     rd_kafka_conf_set_error_cb(settings.get(), &KafkaStream::on_error);
     // What it logs by itself is said by on_error, at our pace and in our format.
-    rd_kafka_conf_set_log_cb(settings.get(), [](const rd_kafka_t*, int, const char*, const char*) {
-    });
+    rd_kafka_conf_set_log_cb(settings.get(),
+                             [](const rd_kafka_t*, int, const char*, const char*) {});
     std::array<char, kErrorBytes> error{};
     producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, settings.get(), error.data(), error.size());
     if (producer_ == nullptr) {
@@ -115,9 +114,9 @@ class KafkaStream final : public MessageStream {
   }
 
   bool offer(std::string_view key, std::string_view value) override {
-    const int refused = rd_kafka_produce(
-        topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, const_cast<char*>(value.data()),
-        value.size(), key.data(), key.size(), nullptr);
+    const int refused = rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+                                         const_cast<char*>(value.data()), value.size(), key.data(),
+                                         key.size(), nullptr);
     if (refused == 0) return true;
     const bool full = rd_kafka_last_error() == RD_KAFKA_RESP_ERR__QUEUE_FULL;
     (full ? buffer_full_ : refused_).add();

@@ -24,9 +24,7 @@ class KafkaStreamTest : public ::testing::Test {
     if (!stream) throw std::runtime_error(stream.error().message);
     return std::move(*stream);
   }
-  double delivered() {
-    return metrics_.counter("asahi_event_stream_delivered_total", "").value();
-  }
+  double delivered() { return metrics_.counter("asahi_event_stream_delivered_total", "").value(); }
   double dropped(const std::string& reason) {
     return metrics_.counter("asahi_event_stream_dropped_total", "", {{"reason", reason}}).value();
   }

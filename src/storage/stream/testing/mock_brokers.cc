@@ -66,10 +66,11 @@ std::vector<MockBrokers::Message> MockBrokers::read(const std::string& topic, st
                                                     std::chrono::milliseconds limit) {
   // A group of its own each time: every reading begins at the beginning.
   static std::atomic<int> readings{0};
-  rd_kafka_t* consumer = make(RD_KAFKA_CONSUMER, {{"bootstrap.servers", bootstrap_servers()},
-                                                  {"group.id", "reader-" + std::to_string(++readings)},
-                                                  {"auto.offset.reset", "earliest"},
-                                                  {"session.timeout.ms", "6000"}});
+  rd_kafka_t* consumer =
+      make(RD_KAFKA_CONSUMER, {{"bootstrap.servers", bootstrap_servers()},
+                               {"group.id", "reader-" + std::to_string(++readings)},
+                               {"auto.offset.reset", "earliest"},
+                               {"session.timeout.ms", "6000"}});
   rd_kafka_poll_set_consumer(consumer);
   rd_kafka_topic_partition_list_t* topics = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(topics, topic.c_str(), RD_KAFKA_PARTITION_UA);
