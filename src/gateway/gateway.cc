@@ -195,8 +195,8 @@ struct Gateway::Impl {
           .set(static_cast<double>(state));
     }
     const auto lost = [this](const char* name, const char* help, std::uint64_t total) {
-      telemetry::Counter& counter = parts.metrics.counter(name, help);
-      counter.add(static_cast<double>(total) - counter.value());
+      telemetry::Counter& shown = parts.metrics.counter(name, help);
+      shown.add(static_cast<double>(total) - shown.value());
     };
     lost("asahi_events_dropped_total", "Events that were lost", events->dropped());
     lost("asahi_audit_entries_dropped_total", "Audit entries that were lost",

@@ -20,7 +20,7 @@ const kSecrets = {
   ASAHI_ALERTS_OPSGENIE_KEY: "opsgenie-api-key",
   ASAHI_ALERTS_SMTP_PASSWORD: "smtp-password-1",
 };
-/** A gateway that looks often and forgets soon; one failure opens a breaker, which closes half a second later. */
+/** A gateway that looks often and forgets soon; one failure opens a breaker, for two seconds. */
 const kQuick = {
   ASAHI_ALERTS_CHECK_SECONDS: "0.2",
   ASAHI_ALERTS_ANALYSIS_SECONDS: "1",
@@ -29,7 +29,7 @@ const kQuick = {
   ASAHI_ALERTS_TIMEOUT_SECONDS: "2",
   ASAHI_PROVIDERS_BREAKER_FAILURES: "1",
   ASAHI_PROVIDERS_BREAKER_DEGRADED_FAILURES: "1",
-  ASAHI_PROVIDERS_BREAKER_OPEN_SECONDS: "0.5",
+  ASAHI_PROVIDERS_BREAKER_OPEN_SECONDS: "2",
   ASAHI_PROVIDERS_MAX_ATTEMPTS: "1",
 };
 
@@ -151,7 +151,7 @@ test("what comes back within the cool-down is not told again, and afterwards it 
   const gateway = await start_gateway({
     fakes,
     vendors: ["openai", "anthropic"],
-    env: { ...all_channels, ASAHI_ALERTS_COOLDOWN_SECONDS: "5" },
+    env: { ...all_channels, ASAHI_ALERTS_COOLDOWN_SECONDS: "12", ASAHI_PROVIDERS_BREAKER_OPEN_SECONDS: "0.5" },
   });
   /** Opens the breaker of one vendor and waits for its alert; closes it and waits for the end. */
   const open_and_close = async () => {
@@ -173,7 +173,7 @@ test("what comes back within the cool-down is not told again, and afterwards it 
   assert.equal(said(webhook, "breaker_open", "alert.triggered").length, 1);
   assert.equal(said(webhook, "breaker_open", "alert.resolved").length, 1, "nobody heard that it was back");
   const first = webhook.taken[0].at;
-  await until(() => Date.now() - first > 6_000, { what: "the cool-down to pass", timeout_ms: 10_000 });
+  await until(() => Date.now() - first > 13_000, { what: "the cool-down to pass", timeout_ms: 20_000 });
   await open_and_close();
   await until(() => said(webhook, "breaker_open", "alert.triggered").length === 2, { what: "another notification" });
   await gateway.stop();
@@ -252,7 +252,7 @@ test("mail goes out over STARTTLS with a login, waits for a server that is not r
     ASAHI_ALERTS_SMTP_USER: login.user,
     ASAHI_ALERTS_SMTP_URL: `smtp://127.0.0.1:${smtp.port}`,
     ASAHI_ALERTS_SMTP_CA_FILE: files.cert,
-    ALERT_EMAIL: "ops@example.com,büro@example.com".replace("ü", "ue"),
+    ALERT_EMAIL: "ops@example.com,buero@example.com",
     ASAHI_FROM_EMAIL: "gateway@example.com",
   };
   const gateway = await start_gateway({ fakes, vendors: ["openai"], env });
@@ -315,10 +315,10 @@ test("the daily digest tells of yesterday", async () => {
     "INSERT INTO jobs_queue (id, org_id, kind, payload, state, priority, attempt, max_attempts, fence, run_at_ms, due_at_ms, created_at_ms)" +
       ` VALUES ('job_digest', '-', 'gateway.digest', '{}', 'queued', 0, 0, 3, 0, ${now}, ${now}, ${now})`,
   );
-  await until(() => smtp.messages.length === 1, { what: "the digest", timeout_ms: 20_000 });
+  await until(() => smtp.messages.length === 1, { what: "the digest", timeout_ms: 40_000 });
   const { subject, text } = smtp.messages[0].mail;
   assert.equal(subject, `[asahi] ${yesterday.slice(0, 10)}: 1 requests, $1.25`);
-  assert.match(text, /Requests {8}1\n|Requests {8}1\r\n/);
+  assert.match(text, /^Requests {8}1\r?$/m);
   await gateway.stop();
   await smtp.close();
 });
@@ -351,7 +351,7 @@ test("callers see alerts of their own organisation only", async () => {
   const [spike] = await until(async () => {
     const { body } = await gateway.get("/alerts?kind=cost_spike", acme);
     return body.alerts.length && body.alerts;
-  }, { what: "the cost spike", timeout_ms: 10_000 });
+  }, { what: "the cost spike", timeout_ms: 40_000, every_ms: 100 });
   assert.deepEqual([spike.org_id, spike.severity, spike.current_value, spike.expected_value], ["acme", "high", 9, 1]);
   assert.equal(spike.deviation_pct, 800);
   await fakes.script("*", { kind: "status", status: 500, times: 5 });

@@ -19,6 +19,7 @@ constexpr std::size_t kMostUnsaved = 1'000;
 constexpr std::chrono::hours kStale{1};  ///< no process has seen it since: it ended
 constexpr std::chrono::days kKept{90};
 constexpr int kCostDays = 7;
+constexpr int kHistoryReuse = 12;  ///< analyses, an hour by default
 
 milliseconds ms_of_seconds(double seconds) {
   return milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -127,8 +128,8 @@ Aw<void> Notifier::analyse() {
 Aw<void> Notifier::read_costs() {
   const Clock::Time today = midnight(parts_.clock.now());
   const std::string name = format_date(today);
-  if (history_day_ != name) {
-    // The days before do not change any more.
+  // The days before hardly change: rows that come late after an outage of the database.
+  if (history_day_ != name || ++history_age_ >= kHistoryReuse) {
     auto past = co_await store_.costs(today - std::chrono::days(kCostDays), today);
     if (!past) co_return;
     history_.clear();
@@ -146,6 +147,7 @@ Aw<void> Notifier::read_costs() {
       if (cost.days > 0) cost.average /= cost.days;
     }
     history_day_ = name;
+    history_age_ = 0;
   }
   auto now = co_await store_.costs(today, today + std::chrono::days(1));
   if (!now) co_return;

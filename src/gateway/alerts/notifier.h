@@ -117,6 +117,7 @@ class Notifier {
   Clock::Steady analysed_{};
   bool restored_ = false;
   std::string history_day_;  ///< of `history_`
+  int history_age_ = 0;
   std::map<std::string, Facts::OrgCost> history_;
   std::map<std::string, Alert> unsaved_;  ///< by id, while the database is away; bounded
   std::array<Lane, 5> lanes_;
