@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/analytics/http/routes.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
@@ -25,6 +26,8 @@
 #include "gateway/pipeline.h"
 #include "gateway/routing/http/routing_routes.h"
 #include "gateway/tokens/optimiser.h"
+#include "gateway/traces/request_log.h"
+#include "gateway/traces/traces.h"
 #include "llm/embed/text_embedder.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
@@ -125,8 +128,11 @@ struct Gateway::Impl {
   std::unique_ptr<ExactCache> cache;
   std::unique_ptr<StepCache> steps;
   std::unique_ptr<SemanticTier> semantic;  ///< null: tier 2 is off
-  /// Outlives the recorder, whose thread wakes it.
+  std::unique_ptr<analytics::Store> analytics;
+  /// Both outlive the recorder, whose thread feeds the one and wakes the other.
+  std::unique_ptr<analytics::EventFeed> feed;
   std::unique_ptr<EventLoader> loader;
+  std::unique_ptr<Traces> traces;  ///< outlives the recorder, which shows it events
   std::unique_ptr<EventRecorder> events;
   std::unique_ptr<PolicyStore> policies;
   std::unique_ptr<InjectionScreen> injections;
@@ -174,6 +180,50 @@ struct Gateway::Impl {
             batcher.get(),  enricher.get(),
             semantic.get(), parts.audit};
   }
+
+  analytics::TiersOn tiers_on() const {
+    const CacheConfig& config = parts.config.cache;
+    return {false, config.tier1.enabled, semantic != nullptr, config.tier3.enabled};
+  }
+  analytics::AnalyticsParts analytics_parts() {
+    return {*analytics,
+            *policies,
+            *feed,
+            parts.clock,
+            parts.config.tracking.baseline_model,
+            tiers_on(),
+            [this](net::Loop& loop) { return settle(loop); }};
+  }
+  /// Waits a moment for what was recorded to reach the table, so that whoever sees an answer sees
+  /// it in the figures too. Not under load: there something is always on its way.
+  Aw<void> settle(net::Loop& loop) {
+    constexpr double kBusy = 200;  // events per second
+    constexpr auto kStep = milliseconds(2);
+    constexpr int kSteps = 25;
+    const auto settled = [this] { return events->backlog() == 0 && loader->caught_up(); };
+    if (settled() || !loader->healthy() || event_rate() > kBusy) co_return;
+    loader->hurry();
+    for (int i = 0; i < kSteps && !settled(); ++i) (void)co_await loop.sleep_for(kStep);
+  }
+  /// Events per second, of late.
+  double event_rate() {
+    const std::scoped_lock lock(rate.mutex);
+    const auto now = parts.clock.steady_now();
+    const std::chrono::duration<double> since = now - rate.at;
+    if (since.count() >= 1) {
+      const std::uint64_t recorded = events->recorded();
+      rate.per_second = static_cast<double>(recorded - rate.recorded) / since.count();
+      rate.recorded = recorded;
+      rate.at = now;
+    }
+    return rate.per_second;
+  }
+  struct {
+    std::mutex mutex;
+    Clock::Steady at{};
+    std::uint64_t recorded = 0;
+    double per_second = 0;
+  } rate;
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.
   std::string exposition() {
@@ -470,17 +520,23 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   impl->steps =
       std::make_unique<StepCache>(step_options, parts.cache, parts.local_cache, parts.clock);
 
-  const std::string log_dir = config.tracking.log_dir;
-  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
-                                               {[raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->totals.add(event);
-                                                },
-                                                [raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->event_metrics.observe(event);
-                                                }}));
+  impl->analytics = std::make_unique<analytics::Store>(parts.database, parts.clock);
+  impl->feed = std::make_unique<analytics::EventFeed>(analytics::EventFeed::Options{}, parts.clock);
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
+  ASAHI_TRY(impl->traces, Traces::make({config, parts.loops, parts.clients, parts.metrics,
+                                        parts.clock, impl->node}));
+  const std::string log_dir = config.tracking.log_dir;
+  ASAHI_TRY(
+      impl->events,
+      EventRecorder::start(
+          {.dir = log_dir}, parts.clock,
+          {[raw = impl.get()](const InferenceEvent& event) { raw->totals.add(event); },
+           [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); },
+           [raw = impl.get()](const InferenceEvent& event) { raw->traces->observe(event); },
+           [raw = impl.get()](const InferenceEvent& event) { raw->feed->publish(event); }}));
   impl->loader = std::make_unique<EventLoader>(
-      EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
+      EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
+      parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(
@@ -520,7 +576,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                               impl->semantic_cache(),
                                                               impl->enricher.get(),
                                                               impl->advisor.get(),
-                                                              &impl->quality_metrics});
+                                                              &impl->quality_metrics,
+                                                              &impl->traces->tracer()});
   impl->make_batch_api();
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
@@ -565,10 +622,12 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  analytics::add_analytics_routes(router, impl.analytics_parts());
   if (impl.batch_runner != nullptr) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
   }
+  impl.traces->add_routes(router, impl.draining);
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
   add_dashboard_routes(router);
 }
@@ -586,6 +645,7 @@ http::ErrorWriter Gateway::errors_by_path() const {
 void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
+  impl.traces->start();
   impl.loader->start();
   if (impl.batcher != nullptr) impl.batcher->start();
   if (impl.semantic != nullptr) impl.semantic->cache->start();
@@ -630,6 +690,7 @@ void Gateway::start() {
 
 void Gateway::begin_drain() {
   impl_->draining = true;
+  impl_->feed->close();
   if (impl_->batcher != nullptr) impl_->batcher->drain();
   if (impl_->batch_runner != nullptr) impl_->batch_runner->drain();
 }
@@ -651,6 +712,7 @@ void Gateway::stop() {
     std::this_thread::sleep_for(milliseconds(2));
   }
   (void)impl.events->flush(std::chrono::seconds(5));
+  impl.traces->stop();
   // What the database does not take now, it takes at the next start: the log keeps it.
   (void)impl.loader->catch_up(std::chrono::seconds(2));
 }
@@ -696,16 +758,8 @@ void Gateway::reload() { impl_->reload_models(); }
 std::string Gateway::expose_metrics() { return impl_->exposition(); }
 
 void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
-  if (!impl_->logger.enabled(LogLevel::kDebug) && status < 500) return;
-  impl_->logger.write(status >= 500 ? LogLevel::kWarning : LogLevel::kDebug, "request",
-                      {{"request_id", context.request_id},
-                       {"method", http::to_string(context.request.method)},
-                       {"path", context.request.path},
-                       {"status", status},
-                       {"bytes", bytes},
-                       {"latency_ms", std::chrono::duration<double, std::milli>(
-                                          std::chrono::steady_clock::now() - context.received)
-                                          .count()}});
+  log_request(impl_->logger, context, status, bytes);
+  if (FaultReporter* faults = impl_->traces->faults()) faults->report_request(context, status);
 }
 
 }  // namespace asahi::gateway

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "telemetry/trace_context.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -106,6 +108,8 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.text("timestamp", format_rfc3339(event.timestamp));
   object.text("event_type", event.event_type);
   object.text("request_id", event.request_id);
+  if ((event.trace_high | event.trace_low) != 0)
+    object.text("trace_id", telemetry::trace_id_text({event.trace_high, event.trace_low}));
   object.text("org_id", event.org_id);
   object.text("user_id", event.user_id);
   object.text("api_key_prefix", event.api_key_prefix);
@@ -130,12 +134,14 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.decimal("vendor_ms", event.vendor_ms);
   object.money("cost", event.cost);
   object.money("baseline_cost", event.baseline_cost);
+  if (event.trim_savings.nanos != 0) object.money("token_savings", event.trim_savings);
   if (event.batching_savings.nanos != 0) object.money("batching_savings", event.batching_savings);
   object.decimal("quality_score", event.quality_score);
   object.boolean("fallback_used", event.fallback_used);
   object.boolean("streamed", event.streamed);
   object.integer("retry", event.retries);
   object.text("path", event.route);
+  object.integer("status", event.http_status);
   object.text("error", event.error_code);
 }
 
@@ -177,6 +183,7 @@ Result<InferenceEvent> event_from_json(std::string_view line) {
   event.vendor_ms = number_of(object, "vendor_ms");
   event.cost = nano_usd_from_dollars(number_of(object, "cost"));
   event.baseline_cost = nano_usd_from_dollars(number_of(object, "baseline_cost"));
+  event.trim_savings = nano_usd_from_dollars(number_of(object, "token_savings"));
   event.batching_savings = nano_usd_from_dollars(number_of(object, "batching_savings"));
   event.quality_score = number_of(object, "quality_score");
   event.fallback_used = boolean_of(object, "fallback_used");
