@@ -49,7 +49,7 @@ export function OverviewPage() {
   return (
     <>
       <PageHeader
-        title="Overview"
+        title="Dashboard"
         purpose="What was asked, paid and saved."
         actions={<Refresh keys={['metrics', 'health', 'cache', 'models']} updatedAt={metrics.dataUpdatedAt} />}
       />

@@ -41,7 +41,7 @@ export function PlaygroundPage() {
 
   return (
     <>
-      <PageHeader title="Playground" purpose="Ask the gateway something, and see what it did and what it cost." />
+      <PageHeader title="Inference" purpose="Ask the gateway something, and see what it did and what it cost." />
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,5fr)_minmax(0,7fr)]">
         <QuestionForm question={question} onChange={change} onSend={send} onCancel={cancel} running={running} />
         <div ref={result} className="min-w-0 scroll-mt-20 space-y-4">
