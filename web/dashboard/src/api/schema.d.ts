@@ -383,6 +383,429 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/analytics/prometheus": paths["/analytics/prometheus"];
+    "/analytics/cost-breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost by model, task, user or tier
+         * @description Sums by key, highest cost first. What lacks the key (say, requests without a user) is `unknown`; keys beyond `limit`
+         *     are summed as `other`.
+         */
+        get: operations["getCostBreakdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cost-breakdown": paths["/analytics/cost-breakdown"];
+    "/analytics/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A metric over time
+         * @description The window in `intervals` equal buckets [start, end). Finest grain of what is stored: minutes for two days, hours
+         *     for 100 days, then days: a bucket holds the minutes (hours, days) that begin in it, so that sums are exact. A bucket
+         *     without requests has the value 0 and `requests` 0. `metric=cost` and `savings` need `view_cost`.
+         */
+        get: operations["getTrends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/trends": paths["/analytics/trends"];
+    "/analytics/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost forecast and budget risk
+         * @description From the totals of whole UTC days, today excluded; with fewer than three of them zeros and a warning. Up to seven
+         *     days an exponential moving average, further a straight line by least squares; the interval follows from the spread
+         *     of the days. With `monthly_budget` 0 the budget is 30 times the `max_cost_per_day` of the policy, if there is one;
+         *     `budget.source` says so.
+         */
+        get: operations["getForecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/forecast": paths["/analytics/forecast"];
+    "/analytics/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is unlike the day before
+         * @description The last hour against the 24 hours before it. What chance alone may bring on steady traffic is left out. Critical
+         *     first.
+         */
+        get: operations["listAnomalies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/anomalies": paths["/analytics/anomalies"];
+    "/analytics/recommendations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What would save money
+         * @description From at least ten requests. Highest priority first. Savings are estimates over the same window.
+         */
+        get: operations["listRecommendations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/recommendations": paths["/analytics/recommendations"];
+    "/analytics/cache-performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hits, misses and savings of each cache tier
+         * @description A request falls through the tiers in order: what a tier missed is what the next one was asked. A tier that is
+         *     switched off and had no hit has no misses either.
+         */
+        get: operations["getCachePerformance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cache-performance": paths["/analytics/cache-performance"];
+    "/analytics/latency-percentiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency percentiles
+         * @description Nearest rank, in milliseconds, of answered requests; zeros when there are none.
+         */
+        get: operations["getLatencyPercentiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/latency-percentiles": paths["/analytics/latency-percentiles"];
+    "/analytics/cost-summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost at a glance
+         * @description Against the same length of time before.
+         */
+        get: operations["getCostSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cost-summary": paths["/analytics/cost-summary"];
+    "/analytics/recent-inferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Newest requests
+         * @description Newest first, a second or so after they were answered.
+         */
+        get: operations["listRecentInferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/recent-inferences": paths["/analytics/recent-inferences"];
+    "/analytics/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search requests
+         * @description As recent-inferences, with pages. Pages reach 10,000 events back; `cursor` goes on without bound and wins over
+         *     `page`. `date_from` and `date_to` mean `from` and `to`, and take whole days (`2026-11-22`, both included) too.
+         */
+        get: operations["searchRequests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/requests": paths["/analytics/requests"];
+    "/analytics/baseline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost against the baseline model
+         * @description What the same answers would have cost on the baseline model (`tracking.baseline_model`).
+         */
+        get: operations["getBaselineComparison"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/baseline": paths["/analytics/baseline"];
+    "/analytics/top-cost-drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Pairs of model and task that cost most */
+        get: operations["listTopCostDrivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/top-cost-drivers": paths["/analytics/top-cost-drivers"];
+    "/analytics/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole at a glance
+         * @description Against the same length of time before.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/overview": paths["/analytics/overview"];
+    "/analytics/savings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was saved, by technique
+         * @description A waterfall from the baseline over each technique to what was paid; the steps add up exactly.
+         */
+        get: operations["getSavings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/savings": paths["/analytics/savings"];
+    "/analytics/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Use of each model
+         * @description Of what was asked, not of what could be: see GET /models for the registry.
+         */
+        get: operations["listModelUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/models": paths["/analytics/models"];
+    "/analytics/leaderboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Models ranked */
+        get: operations["getLeaderboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/leaderboard": paths["/analytics/leaderboard"];
+    "/analytics/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The cache over time
+         * @description As cache-performance, with the hit rates over time.
+         */
+        get: operations["getCacheAnalytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cache": paths["/analytics/cache"];
+    "/analytics/latency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency over time
+         * @description As latency-percentiles, with the percentiles over time and by cache tier.
+         */
+        get: operations["getLatencyAnalytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/latency": paths["/analytics/latency"];
+    "/analytics/events/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One request */
+        get: operations["getEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/events/{request_id}": paths["/analytics/events/{request_id}"];
+    "/analytics/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests as they are answered
+         * @description Server-sent events of the organisation's requests on this node, from now on. `inference` holds one `InferenceEvent`,
+         *     `summary` (with `aggregate`) a `StreamSummary`, `dropped` says how many events a client that reads too slowly has
+         *     missed: `{"count": 12}`. A comment every 30 seconds keeps the connection open. When the server stops, the stream
+         *     ends with `bye`. At most 32 clients of an organisation (429) and 256 in all (503).
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/stream": paths["/analytics/stream"];
     "/cache": {
         parameters: {
             query?: never;
@@ -3034,6 +3457,505 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description What the figures are about, rounded outwards to whole minutes (hours, days) of what is stored. */
+        AnalyticsWindow: {
+            /** @description As asked for; null for a range of its own. */
+            period: string | null;
+            /**
+             * Format: date-time
+             * @description Included.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Excluded.
+             */
+            to: string;
+        };
+        CostItem: {
+            key: string;
+            cost: number;
+            requests: number;
+            /** @description Of the total cost, 0 to 100. */
+            share_pct: number;
+            /** @description Per request. */
+            avg_cost: number;
+            baseline_cost: number;
+            savings: number;
+            input_tokens: number;
+            output_tokens: number;
+        };
+        CostBreakdownReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                group_by: string;
+                total_cost: number;
+                total_requests: number;
+                /** @description Cost by key, highest first. */
+                breakdown: {
+                    [key: string]: number;
+                };
+                items: components["schemas"]["CostItem"][];
+            };
+        };
+        TrendPoint: {
+            /**
+             * Format: date-time
+             * @description Start of the bucket.
+             */
+            timestamp: string;
+            value: number;
+            /** @description 0: nothing happened, and `value` says nothing. */
+            requests: number;
+        };
+        TrendSeries: {
+            key: string;
+            points: components["schemas"]["TrendPoint"][];
+        };
+        TrendsReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                metric: string;
+                intervals: number;
+                interval_seconds: number;
+                points: components["schemas"]["TrendPoint"][];
+                /** @description Only when asked for. */
+                group_by?: string;
+                /** @description Only with `group_by`; highest cost first. */
+                series?: components["schemas"]["TrendSeries"][];
+            };
+        };
+        ForecastReply: {
+            data: {
+                /** @description The horizon in words: "next 30 days". */
+                period: string;
+                horizon_days: number;
+                predicted_cost: number;
+                confidence_low: number;
+                confidence_high: number;
+                /** @enum {number} */
+                confidence: 0.8 | 0.85 | 0.9 | 0.95 | 0.99;
+                /**
+                 * @description Stable: less than 5 % of the mean per day.
+                 * @enum {string}
+                 */
+                trend: "rising" | "falling" | "stable";
+                warning: string | null;
+                /**
+                 * @description none: too few days.
+                 * @enum {string}
+                 */
+                method: "ema" | "linear" | "none";
+                /** @description Whole days from the first with a request on; gaps are zeros. */
+                history: {
+                    /** Format: date */
+                    date: string;
+                    cost: number;
+                }[];
+                /** @description The days to come, beginning with today; their sum is `predicted_cost`. The band of a single day is wider than its share of the whole. */
+                daily: {
+                    /** Format: date */
+                    date: string;
+                    predicted_cost: number;
+                    confidence_low: number;
+                    confidence_high: number;
+                }[];
+                budget: {
+                    /** @description 0: none. */
+                    monthly_budget: number;
+                    /** @enum {string} */
+                    source: "parameter" | "policy" | "none";
+                    predicted_30_days: number;
+                    /** @description Upper end of the interval. */
+                    high_30_days: number;
+                    /** @description What was paid, today included. */
+                    last_30_days: number;
+                };
+                /** @description A sentence when the budget will, or may, be overrun. */
+                budget_risk: string | null;
+                /** @description Moving averages of the daily rates. */
+                hit_rate_forecast: {
+                    overall: number;
+                    tier_1: number;
+                    tier_2: number;
+                    tier_3: number;
+                };
+            };
+        };
+        Anomaly: {
+            /** @enum {string} */
+            anomaly_type: "cost_spike" | "latency_spike" | "error_rate" | "cache_degradation" | "quality_degradation";
+            /** @enum {string} */
+            severity: "warning" | "critical";
+            /** @enum {string} */
+            metric_name: "cost_per_request" | "latency_p95_ms" | "error_rate" | "cache_hit_rate" | "quality_score";
+            current_value: number;
+            expected_value: number;
+            /** @description Of the current value from the expected one; 0 where nothing was expected. */
+            deviation_pct: number;
+            message: string;
+            /** Format: date-time */
+            detected_at: string;
+        };
+        AnomaliesReply: {
+            data: components["schemas"]["Anomaly"][];
+            /** Format: date-time */
+            checked_at: string;
+            /**
+             * Format: date-time
+             * @description Start of the last hour.
+             */
+            window_from: string;
+            /**
+             * Format: date-time
+             * @description Start of the day before it.
+             */
+            baseline_from: string;
+        };
+        Recommendation: {
+            /** @description The same for the same finding, so that it can be dismissed. */
+            id: string;
+            /** @enum {string} */
+            category: "cache" | "routing" | "token" | "model";
+            title: string;
+            description: string;
+            /** @description US dollars over the window; 0 where it cannot be told. */
+            estimated_savings: number;
+            /** @enum {string} */
+            priority: "high" | "medium" | "low";
+            action: string;
+        };
+        RecommendationsReply: components["schemas"]["AnalyticsWindow"] & {
+            data: components["schemas"]["Recommendation"][];
+            /** @description In the window. */
+            requests: number;
+            /** @description Below this number there are no recommendations. */
+            requests_needed: number;
+        };
+        CacheTierFigures: {
+            enabled: boolean;
+            hits: number;
+            misses: number;
+            /** @description Hits of the tier ÷ lookups in it, four decimals. */
+            hit_rate: number;
+            /** @description Of the requests that the tier answered. */
+            avg_latency_ms: number;
+            cost_saved: number;
+        };
+        CacheFigures: components["schemas"]["AnalyticsWindow"] & {
+            requests: number;
+            /** @description Answered requests that the cache could have answered. */
+            lookups: number;
+            hits: number;
+            misses: number;
+            /** @description Hits of all tiers ÷ lookups. */
+            overall_hit_rate: number;
+            tier_1: components["schemas"]["CacheTierFigures"];
+            tier_2: components["schemas"]["CacheTierFigures"];
+            tier_3: components["schemas"]["CacheTierFigures"];
+            cost_saved: number;
+            /** @description By hits and by trimming prompts. */
+            tokens_saved: number;
+            avg_hit_latency_ms: number;
+            avg_miss_latency_ms: number;
+        };
+        CachePerformanceReply: {
+            data: components["schemas"]["CacheFigures"];
+        };
+        CacheAnalyticsReply: {
+            data: components["schemas"]["CacheFigures"] & {
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: {
+                    /** Format: date-time */
+                    timestamp: string;
+                    requests: number;
+                    lookups: number;
+                    hit_rate: number;
+                    tier_1_hits: number;
+                    tier_2_hits: number;
+                    tier_3_hits: number;
+                    cost_saved: number;
+                }[];
+            };
+        };
+        Percentiles: {
+            count: number;
+            mean: number;
+            p50: number;
+            p75: number;
+            p90: number;
+            p95: number;
+            p99: number;
+        };
+        KeyedPercentiles: components["schemas"]["Percentiles"] & {
+            key: string;
+        };
+        LatencyPercentilesReply: {
+            data: components["schemas"]["AnalyticsWindow"] & components["schemas"]["Percentiles"] & {
+                /** @description Only when asked for. */
+                group_by?: string;
+                /** @description Only with `group_by`; most requests first. */
+                groups?: components["schemas"]["KeyedPercentiles"][];
+            };
+        };
+        LatencyAnalyticsReply: {
+            data: components["schemas"]["AnalyticsWindow"] & components["schemas"]["Percentiles"] & {
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: (components["schemas"]["Percentiles"] & {
+                    /** Format: date-time */
+                    timestamp: string;
+                })[];
+                /** @description By the tier that answered: "0" (no cache) to "3". */
+                tiers: components["schemas"]["KeyedPercentiles"][];
+            };
+        };
+        CostSummaryReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                total_cost: number;
+                request_count: number;
+                avg_cost_per_request: number;
+                baseline_cost: number;
+                savings: number;
+                savings_pct: number;
+                input_tokens: number;
+                output_tokens: number;
+                /** @description Of the same length of time before. */
+                previous_cost: number;
+                /** @description Null when nothing was paid before. */
+                change_pct: number | null;
+                /** @description At this pace for 30 days. */
+                projected_monthly_cost: number;
+                cost_by_model: {
+                    [key: string]: number;
+                };
+            };
+        };
+        InferenceEvent: {
+            event_id: string;
+            request_id: string;
+            /**
+             * Format: date-time
+             * @description When it was answered.
+             */
+            timestamp: string;
+            /** @enum {string} */
+            event_type: "inference" | "embedding" | "error";
+            user_id: string | null;
+            api_key_prefix: string | null;
+            task_type: string | null;
+            /** @description Empty when it failed before one was chosen. */
+            model_used: string;
+            provider: string | null;
+            routing_mode: string | null;
+            routing_reason: string | null;
+            cache_hit: boolean;
+            cache_tier: number;
+            cache_similarity: number | null;
+            /** @description Consumed: 0 on hits. */
+            input_tokens: number;
+            output_tokens: number;
+            total_tokens: number;
+            tokens_saved: number;
+            latency_ms: number;
+            cost: number;
+            baseline_cost: number;
+            savings: number;
+            quality_score: number | null;
+            fallback_used: boolean;
+            streamed: boolean;
+            retries: number;
+            /** @description Its code; null when answered. */
+            error: string | null;
+        };
+        EventReply: {
+            data: components["schemas"]["InferenceEvent"];
+        };
+        EventListReply: {
+            data: components["schemas"]["InferenceEvent"][];
+            /** @description Of this reply. */
+            count: number;
+            limit: number;
+            /** @description Null with a cursor. */
+            page: number | null;
+            has_more: boolean;
+            next_cursor: string | null;
+        };
+        BaselineComparisonReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                baseline_cost: number;
+                actual_cost: number;
+                savings: number;
+                savings_pct: number;
+                baseline_model: string;
+                /** @description Saving from hits ÷ total saving, 0 to 100. */
+                cache_contribution_pct: number;
+                request_count: number;
+                /** @description Up to `limit`, highest saving first. */
+                models: {
+                    model: string;
+                    requests: number;
+                    baseline_cost: number;
+                    actual_cost: number;
+                    savings: number;
+                    savings_pct: number;
+                }[];
+            };
+        };
+        CostDriversReply: components["schemas"]["AnalyticsWindow"] & {
+            data: {
+                model: string;
+                task_type: string;
+                total_cost: number;
+                request_count: number;
+                avg_cost: number;
+                share_pct: number;
+            }[];
+        };
+        OverviewFigures: {
+            requests: number;
+            errors: number;
+            /** @description 0 to 1. */
+            error_rate: number;
+            total_cost: number;
+            baseline_cost: number;
+            savings: number;
+            savings_pct: number;
+            avg_cost_per_request: number;
+            /** @description 0 to 1. */
+            cache_hit_rate: number;
+            cache_hits: number;
+            avg_latency_ms: number;
+            p50_latency_ms: number;
+            p95_latency_ms: number;
+            /** @description 1 to 5; 0 when unknown. */
+            avg_quality: number;
+            input_tokens: number;
+            output_tokens: number;
+            tokens_saved: number;
+            fallbacks: number;
+        };
+        OverviewReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                current: components["schemas"]["OverviewFigures"];
+                previous: components["schemas"]["OverviewFigures"];
+                /** @description Change of each figure against the time before; null where that was 0. */
+                delta_pct: {
+                    [key: string]: number | null;
+                };
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: {
+                    /** Format: date-time */
+                    timestamp: string;
+                    requests: number;
+                    errors: number;
+                    cost: number;
+                    baseline_cost: number;
+                    savings: number;
+                    hit_rate: number;
+                    avg_latency_ms: number;
+                    avg_quality: number;
+                }[];
+            };
+        };
+        SavingsReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                baseline_cost: number;
+                actual_cost: number;
+                total_savings: number;
+                savings_pct: number;
+                baseline_model: string;
+                request_count: number;
+                /** @description From the baseline over each technique to the actual cost. */
+                waterfall: {
+                    /** @enum {string} */
+                    key: "baseline" | "routing" | "cache_t1" | "cache_t2" | "cache_t3" | "tokens" | "batching" | "actual";
+                    label: string;
+                    /** @enum {string} */
+                    kind: "total" | "saving";
+                    /** @description Of a total; of a saving, positive when money was saved. */
+                    amount: number;
+                    /** @description Where its bar begins. */
+                    start: number;
+                    /** @description Where its bar ends. */
+                    end: number;
+                    /** @description Of the baseline. */
+                    share_pct: number;
+                }[];
+                by_technique: {
+                    [key: string]: number;
+                };
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: {
+                    /** Format: date-time */
+                    timestamp: string;
+                    requests: number;
+                    baseline_cost: number;
+                    actual_cost: number;
+                    savings: number;
+                    routing: number;
+                    cache_t1: number;
+                    cache_t2: number;
+                    cache_t3: number;
+                    tokens: number;
+                    batching: number;
+                }[];
+            };
+        };
+        ModelUsage: {
+            /** @description By `sort_by`. */
+            rank: number;
+            model: string;
+            requests: number;
+            /** @description Of all requests. */
+            share_pct: number;
+            errors: number;
+            error_rate: number;
+            total_cost: number;
+            avg_cost: number;
+            baseline_cost: number;
+            savings: number;
+            avg_saving_pct: number;
+            hit_rate: number;
+            avg_latency_ms: number;
+            p50_latency_ms: number;
+            p95_latency_ms: number;
+            avg_quality: number;
+            input_tokens: number;
+            output_tokens: number;
+            fallbacks: number;
+            /** @description Null where it is not measured. */
+            hallucination_rate: number | null;
+        };
+        ModelUsageListReply: components["schemas"]["AnalyticsWindow"] & {
+            data: components["schemas"]["ModelUsage"][];
+            sort_by: string;
+        };
+        /** @description What happened in one interval of `GET /analytics/stream?aggregate=`. */
+        StreamSummary: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            requests: number;
+            errors: number;
+            cost: number;
+            savings: number;
+            hits_by_tier: {
+                1: number;
+                2: number;
+                3: number;
+            };
+            hits: number;
+            p50_latency_ms: number;
+            input_tokens: number;
+            output_tokens: number;
+            /** @description Requests of up to 20 models. */
+            by_model: {
+                [key: string]: number;
+            };
+        };
         RemovedEntries: {
             removed: {
                 tier_1: number;
@@ -3377,6 +4299,10 @@ export interface components {
         IdempotencyKey: string;
         /** @description Only this tier of the cache: 1 exact repeats, 2 questions that mean the same, 3 steps. */
         Tier: 1 | 2 | 3;
+        /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+        From: string;
+        /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+        To: string;
     };
     requestBodies: never;
     headers: {
@@ -4022,6 +4948,699 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+        };
+    };
+    getCostBreakdown: {
+        parameters: {
+            query?: {
+                /** @description What costs are told apart by. */
+                group_by?: "model" | "task_type" | "user" | "tier" | "api_key" | "provider" | "mode";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The costs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostBreakdownReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getTrends: {
+        parameters: {
+            query?: {
+                /** @description What is followed. `latency` is the mean, in milliseconds as `latency_p50`, `latency_p95` and `latency_p99`. */
+                metric?: "cost" | "latency" | "requests" | "cache_hit_rate" | "savings" | "errors" | "error_rate" | "tokens" | "quality" | "latency_p50" | "latency_p95" | "latency_p99";
+                /** @description Number of buckets. */
+                intervals?: number;
+                /** @description Adds `series`: a line for each of the ten keys with the highest cost, the rest as `other`. */
+                group_by?: "model" | "task_type" | "user" | "tier" | "api_key" | "provider" | "mode";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrendsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getForecast: {
+        parameters: {
+            query?: {
+                /** @description Days from now on. */
+                horizon_days?: number;
+                /** @description US dollars; 0: that of the policy, or none. */
+                monthly_budget?: number;
+                /** @description Probability that the interval stands for; the nearest of 0.80, 0.85, 0.90, 0.95, 0.99 is taken. */
+                confidence?: number;
+                /** @description Days looked back. */
+                history_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The forecast. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAnomalies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The anomalies; none is an empty list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnomaliesReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRecommendations: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The recommendations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecommendationsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCachePerformance: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CachePerformanceReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLatencyPercentiles: {
+        parameters: {
+            query?: {
+                /** @description Adds `groups`: the same for each key. */
+                group_by?: "model" | "task_type" | "user" | "tier" | "api_key" | "provider" | "mode";
+                /** @description Only this model. */
+                model?: string;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The percentiles. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatencyPercentilesReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCostSummary: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sums. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostSummaryReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRecentInferences: {
+        parameters: {
+            query?: {
+                /** @description Words that all occur, each as the beginning of a word, in request id, user, model, task, provider, routing reason or error. */
+                q?: string;
+                /** @description Only this model. */
+                model?: string;
+                /** @description Only this task. */
+                task_type?: string;
+                /** @description Only this user. */
+                user?: string;
+                /** @description Only this API key, by its first 12 characters. */
+                api_key?: string;
+                /** @description Only this vendor. */
+                provider?: string;
+                /** @description Only answers of this cache tier; 0: those that no cache gave. */
+                tier?: 0 | 1 | 2 | 3;
+                /** @description Only hits, or only the others. */
+                cache_hit?: boolean;
+                /** @description `true` only failures, `false` only answers; anything else: only this error code. */
+                error?: string;
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description `next_cursor` of the reply before; goes on exactly there, however far. */
+                cursor?: string;
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    searchRequests: {
+        parameters: {
+            query?: {
+                /** @description From 1. */
+                page?: number;
+                /** @description Events of a page. */
+                limit?: number;
+                /** @description As `from`. */
+                date_from?: string;
+                /** @description As `to`. */
+                date_to?: string;
+                /** @description Words that all occur, each as the beginning of a word, in request id, user, model, task, provider, routing reason or error. */
+                q?: string;
+                /** @description Only this model. */
+                model?: string;
+                /** @description Only this task. */
+                task_type?: string;
+                /** @description Only this user. */
+                user?: string;
+                /** @description Only this API key, by its first 12 characters. */
+                api_key?: string;
+                /** @description Only this vendor. */
+                provider?: string;
+                /** @description Only answers of this cache tier; 0: those that no cache gave. */
+                tier?: 0 | 1 | 2 | 3;
+                /** @description Only hits, or only the others. */
+                cache_hit?: boolean;
+                /** @description `true` only failures, `false` only answers; anything else: only this error code. */
+                error?: string;
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description `next_cursor` of the reply before; goes on exactly there, however far. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getBaselineComparison: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comparison. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaselineComparisonReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTopCostDrivers: {
+        parameters: {
+            query?: {
+                /** @description Most entries to return. */
+                limit?: number;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The pairs, highest cost first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostDriversReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getSavings: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The waterfall. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavingsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listModelUsage: {
+        parameters: {
+            query?: {
+                /** @description Highest first; latency and hallucination rate lowest first. */
+                sort_by?: "cost" | "requests" | "latency" | "hit_rate" | "savings" | "quality" | "error_rate" | "hallucination_rate";
+                /** @description Most entries to return. */
+                limit?: number;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelUsageListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLeaderboard: {
+        parameters: {
+            query?: {
+                /** @description Highest first; latency and hallucination rate lowest first. */
+                sort_by?: "cost" | "requests" | "latency" | "hit_rate" | "savings" | "quality" | "error_rate" | "hallucination_rate";
+                /** @description Most entries to return. */
+                limit?: number;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models, best first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelUsageListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCacheAnalytics: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheAnalyticsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLatencyAnalytics: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatencyAnalyticsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As in `X-Request-Id`. */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /** @description Milliseconds: one `summary` for each such interval (none for an interval without requests) in place of single events. */
+                aggregate?: number;
+                /** @description Share of the events that is sent; a `summary` always counts all. */
+                sample?: number;
+                /** @description Only this model. */
+                model?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
         };
     };
     clearCacheTier: {
