@@ -2061,6 +2061,71 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/gdpr/consent": paths["/governance/gdpr/consent"];
+    "/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The last calls of the caller's organisation, newest first
+         * @description What this process remembers of the last model calls: at most `observability.traces_kept` per organisation, in memory
+         *     only, apart from what is exported. Above 250 calls a second per worker the rest of that second is left out, except
+         *     failed calls and those that are exported. No prompt and no answer is in a trace.
+         */
+        get: operations["listTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces": paths["/traces"];
+    "/traces/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Calls of the caller's organisation as they end
+         * @description Server-sent events: `trace` with a TraceSummary as data and a position as id; `gap` with `{"missed": n}` where more
+         *     calls ended than could be told (at most 100 are, four times a second). Comments keep the connection open. The
+         *     stream ends before `api.request_timeout_seconds` are over; an EventSource then comes back by itself and goes on
+         *     behind `Last-Event-ID`. Without it the stream begins with what ends from now on; `?replay=n` begins with the last n.
+         */
+        get: operations["streamTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/live": paths["/traces/live"];
+    "/traces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One call with its stages */
+        get: operations["getTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{id}": paths["/traces/{id}"];
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -4058,6 +4123,88 @@ export interface components {
         };
         ProviderHealthList: {
             providers: components["schemas"]["ProviderHealth"][];
+        };
+        TraceSummary: {
+            trace_id: string;
+            request_id: string;
+            /** Format: date-time */
+            started_at: string;
+            /** @description Until the reply was composed; of a stream: until its end. */
+            duration_ms: number;
+            /** @enum {string} */
+            status: "ok" | "error";
+            http_status: number;
+            /** @description Code of the failure; absent where there was none. */
+            error?: string;
+            /** @example /v1/chat/completions */
+            route: string;
+            /** @enum {string} */
+            operation: "chat" | "embeddings";
+            /** @description `none` where no model was reached. */
+            model: string;
+            provider: string;
+            task_type: string;
+            routing_mode: string;
+            routing_reason?: string;
+            cache_hit: boolean;
+            cache_tier: number;
+            /** @description Of a hit in tier 2. */
+            cache_similarity?: number;
+            streamed: boolean;
+            input_tokens: number;
+            output_tokens: number;
+            tokens_saved: number;
+            /** @description US dollars. */
+            cost: number;
+            baseline_cost: number;
+            savings: number;
+            retries: number;
+            fallback_used: boolean;
+            user_id?: string;
+            api_key_prefix?: string;
+            span_count: number;
+            /** @description Sampled for the OTLP exporter. */
+            exported: boolean;
+        };
+        TraceList: {
+            traces: components["schemas"]["TraceSummary"][];
+            count: number;
+            /** @description Null on the last page. */
+            next_cursor: string | null;
+            /** @description Calls of this organisation that are remembered now. */
+            kept: number;
+            /** @description False where `observability.live_traces` is off. */
+            enabled: boolean;
+        };
+        TraceSpan: {
+            span_id: string;
+            /**
+             * @example POST /infer
+             * @example cache.exact
+             * @example chat gpt-4o-mini
+             */
+            name: string;
+            /** @enum {string} */
+            stage: "request" | "receive" | "parse" | "policy" | "screen" | "cache.idempotent" | "cache.exact" | "cache.semantic" | "cache.steps" | "features" | "tokens" | "routing" | "budget" | "dispatch" | "attempt" | "quality" | "store" | "reply" | "stream";
+            /** @enum {string} */
+            kind: "server" | "internal" | "client";
+            /** @description Since the call arrived. */
+            offset_ms: number;
+            duration_ms: number;
+            /** @enum {string} */
+            status: "ok" | "error";
+            /** @description As they are exported: `gen_ai.*`, `http.*`, `error.type` and `asahi.*`. */
+            attributes: {
+                [key: string]: string | number | boolean;
+            };
+            children: components["schemas"]["TraceSpan"][];
+        };
+        Trace: components["schemas"]["TraceSummary"] & {
+            /** @description Span of the client that called; null where it named none. */
+            parent_span_id: string | null;
+            root: components["schemas"]["TraceSpan"];
+            /** @description Request ids of further remembered calls of this trace. */
+            same_trace: string[];
         };
         Error: {
             /**
@@ -7882,6 +8029,102 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    listTraces: {
+        parameters: {
+            query?: {
+                /** @description Only calls that were answered, or that failed. */
+                status?: "ok" | "error";
+                /** @description Only calls answered by this model. */
+                model?: string;
+                /** @description Only calls that took at least this long. */
+                min_latency_ms?: number;
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    streamTraces: {
+        parameters: {
+            query?: {
+                /** @description An access token (JWT), for browsers' EventSource, which sends no headers. API keys are not taken from here. */
+                token?: string;
+                /** @description Begin with so many of the last calls. */
+                replay?: number;
+                status?: "ok" | "error";
+                model?: string;
+                min_latency_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 42
+                     *     event: trace
+                     *     data: {"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    getTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A trace id (32 hex digits) or a request id. Where several calls share it: the last one. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call and the tree of its spans. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];

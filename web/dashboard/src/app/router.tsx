@@ -1,15 +1,12 @@
 /** The pages. Everything stands behind '#', so that no page ever hides a path of the API. */
 import { EmptyState } from '@asahi/ui';
-import { createHashHistory, createRootRoute, createRoute, createRouter, Link } from '@tanstack/react-router';
+import { createHashHistory, createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
 
 import { AccessPage } from '../pages/access/access-page';
 import { AuditPage } from '../pages/audit/audit-page';
-import { CachePage } from '../pages/cache/cache-page';
 import { LoginPage } from '../pages/login/login-page';
-import { ModelsPage } from '../pages/models/models-page';
 import { OverviewPage } from '../pages/overview/overview-page';
-import { PlaygroundPage } from '../pages/playground/playground-page';
 import { PolicyPage } from '../pages/policy/policy-page';
 import { StartPage } from '../pages/start/start-page';
 import { CrashPage } from './crash-page';
@@ -33,6 +30,20 @@ function NotFoundPage() {
   );
 }
 
+// Pages that come when they are opened: the first one must not wait for them.
+const PlaygroundPage = lazyRouteComponent(() => import('../pages/playground/playground-page'), 'PlaygroundPage');
+const ModelsPage = lazyRouteComponent(() => import('../pages/models/models-page'), 'ModelsPage');
+const CachePage = lazyRouteComponent(() => import('../pages/cache/cache-page'), 'CachePage');
+const AnalyticsPage = lazyRouteComponent(() => import('../pages/analytics/analytics-page'), 'AnalyticsPage');
+const CostPage = lazyRouteComponent(() => import('../pages/analytics/cost-page'), 'CostPage');
+const TrendsPage = lazyRouteComponent(() => import('../pages/analytics/trends-page'), 'TrendsPage');
+const ForecastPage = lazyRouteComponent(() => import('../pages/analytics/forecast-page'), 'ForecastPage');
+const RequestsPage = lazyRouteComponent(() => import('../pages/requests/requests-page'), 'RequestsPage');
+const LivePage = lazyRouteComponent(() => import('../pages/live/live-page'), 'LivePage');
+
+/** Each page reads of its address what it knows; lib/range.ts and lib/request-search.ts say what that is. */
+const validateSearch = (search: Record<string, unknown>): Record<string, unknown> => search;
+
 const root = createRootRoute({ notFoundComponent: NotFoundPage });
 const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell });
 
@@ -44,8 +55,14 @@ const routeTree = root.addChildren([
     validateSearch: ({ from }: Record<string, unknown>): { from?: string } => (typeof from === 'string' ? { from } : {}),
   }),
   shell.addChildren([
-    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage }),
+    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage, validateSearch }),
     createRoute({ getParentRoute: () => shell, path: '/playground', component: PlaygroundPage }),
+    createRoute({ getParentRoute: () => shell, path: '/analytics', component: AnalyticsPage, validateSearch }),
+    createRoute({ getParentRoute: () => shell, path: '/analytics/cost', component: CostPage, validateSearch }),
+    createRoute({ getParentRoute: () => shell, path: '/analytics/trends', component: TrendsPage, validateSearch }),
+    createRoute({ getParentRoute: () => shell, path: '/analytics/forecast', component: ForecastPage, validateSearch }),
+    createRoute({ getParentRoute: () => shell, path: '/requests', component: RequestsPage, validateSearch }),
+    createRoute({ getParentRoute: () => shell, path: '/live', component: LivePage }),
     createRoute({ getParentRoute: () => shell, path: '/models', component: ModelsPage }),
     createRoute({ getParentRoute: () => shell, path: '/cache', component: CachePage }),
     createRoute({ getParentRoute: () => shell, path: '/access', component: AccessPage }),

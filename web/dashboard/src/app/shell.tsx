@@ -2,13 +2,16 @@ import { Badge, Button, ChoiceMenu, cx, Drawer, SkeletonRows, type Tone } from '
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
 import {
+  Activity,
   BookOpen,
   Boxes,
+  ChartSpline,
   Database,
   ExternalLink,
   KeyRound,
   KeySquare,
   LayoutDashboard,
+  ListFilter,
   LockOpen,
   Menu,
   Monitor,
@@ -40,8 +43,11 @@ interface Page {
 const kPages = [
   { to: '/', label: 'Overview', icon: LayoutDashboard },
   { to: '/playground', label: 'Playground', icon: TerminalSquare },
-  { to: '/models', label: 'Models', icon: Boxes },
   { to: '/cache', label: 'Cache', icon: Database, needs: 'manage_policy' },
+  { to: '/analytics', label: 'Analytics', icon: ChartSpline, needs: 'view_metrics' },
+  { to: '/requests', label: 'Requests', icon: ListFilter, needs: 'view_metrics' },
+  { to: '/live', label: 'Live', icon: Activity, needs: 'view_metrics' },
+  { to: '/models', label: 'Models', icon: Boxes },
   { to: '/access', label: 'Access', icon: KeySquare, needs: 'manage_policy' },
   { to: '/policy', label: 'Policy', icon: ShieldCheck, needs: 'manage_policy' },
   { to: '/audit', label: 'Audit', icon: ScrollText, needs: 'view_audit_log' },

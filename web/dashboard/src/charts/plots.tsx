@@ -24,7 +24,7 @@ import { extent, isAlone, momentLabel, niceTop, tickLabel, ticksOf, withGaps, ty
 const axis = { tick: { fill: 'var(--ink-3)', fontSize: 12 }, tickLine: false, axisLine: false } as const;
 const margin = { top: 8, right: 8, bottom: 0, left: 0 };
 /** Room for a value beside the axis. */
-const kValueWidth = 58;
+const kValueWidth = 62;
 const kTickRoom = 84;
 
 function Bubble({ title, rows }: { title: string; rows: readonly { name: string; text: string; colour?: string | undefined }[] }) {
