@@ -3,12 +3,8 @@ import { EmptyState } from '@asahi/ui';
 import { createHashHistory, createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
 
-import { AccessPage } from '../pages/access/access-page';
-import { AuditPage } from '../pages/audit/audit-page';
 import { LoginPage } from '../pages/login/login-page';
 import { OverviewPage } from '../pages/overview/overview-page';
-import { PolicyPage } from '../pages/policy/policy-page';
-import { StartPage } from '../pages/start/start-page';
 import { CrashPage } from './crash-page';
 import { PageHeader } from './page-header';
 import { Shell } from './shell';
@@ -39,6 +35,10 @@ const CostPage = lazyRouteComponent(() => import('../pages/analytics/cost-page')
 const TrendsPage = lazyRouteComponent(() => import('../pages/analytics/trends-page'), 'TrendsPage');
 const ForecastPage = lazyRouteComponent(() => import('../pages/analytics/forecast-page'), 'ForecastPage');
 const RequestsPage = lazyRouteComponent(() => import('../pages/requests/requests-page'), 'RequestsPage');
+const AccessPage = lazyRouteComponent(() => import('../pages/access/access-page'), 'AccessPage');
+const AuditPage = lazyRouteComponent(() => import('../pages/audit/audit-page'), 'AuditPage');
+const PolicyPage = lazyRouteComponent(() => import('../pages/policy/policy-page'), 'PolicyPage');
+const StartPage = lazyRouteComponent(() => import('../pages/start/start-page'), 'StartPage');
 const LivePage = lazyRouteComponent(() => import('../pages/live/live-page'), 'LivePage');
 
 /** Each page reads of its address what it knows; lib/range.ts and lib/request-search.ts say what that is. */

@@ -3,14 +3,16 @@ import { Button, cx, Skeleton, Table, Td, Th } from '@asahi/ui';
 import { ChartSpline, Table2 } from 'lucide-react';
 import { Component, lazy, Suspense, useState, type ReactNode } from 'react';
 
-import type { BarsPlotProps, Dot, DotsPlotProps, PlotLine, Slice, TimePlotProps } from './plots';
+import type { BarsPlotProps, Dot, DotsPlotProps } from './plot-more';
+import type { Slice } from './plot-share';
+import type { PlotLine, TimePlotProps } from './plot-time';
 import { momentLabel, type Row } from './series';
 import { useWidth } from './use-width';
 
-const TimePlot = lazy(async () => ({ default: (await import('./plots')).TimePlot }));
-const SharePlot = lazy(async () => ({ default: (await import('./plots')).SharePlot }));
-const BarsPlot = lazy(async () => ({ default: (await import('./plots')).BarsPlot }));
-const DotsPlot = lazy(async () => ({ default: (await import('./plots')).DotsPlot }));
+const TimePlot = lazy(async () => ({ default: (await import('./plot-time')).TimePlot }));
+const SharePlot = lazy(async () => ({ default: (await import('./plot-share')).SharePlot }));
+const BarsPlot = lazy(async () => ({ default: (await import('./plot-more')).BarsPlot }));
+const DotsPlot = lazy(async () => ({ default: (await import('./plot-more')).DotsPlot }));
 
 export interface TableView {
   columns: readonly string[];
