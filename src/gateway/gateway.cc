@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/analytics/http/routes.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
@@ -125,7 +126,9 @@ struct Gateway::Impl {
   std::unique_ptr<ExactCache> cache;
   std::unique_ptr<StepCache> steps;
   std::unique_ptr<SemanticTier> semantic;  ///< null: tier 2 is off
-  /// Outlives the recorder, whose thread wakes it.
+  std::unique_ptr<analytics::Store> analytics;
+  /// Both outlive the recorder, whose thread feeds the one and wakes the other.
+  std::unique_ptr<analytics::EventFeed> feed;
   std::unique_ptr<EventLoader> loader;
   std::unique_ptr<EventRecorder> events;
   std::unique_ptr<PolicyStore> policies;
@@ -174,6 +177,50 @@ struct Gateway::Impl {
             batcher.get(),  enricher.get(),
             semantic.get(), parts.audit};
   }
+
+  analytics::TiersOn tiers_on() const {
+    const CacheConfig& config = parts.config.cache;
+    return {false, config.tier1.enabled, semantic != nullptr, config.tier3.enabled};
+  }
+  analytics::AnalyticsParts analytics_parts() {
+    return {*analytics,
+            *policies,
+            *feed,
+            parts.clock,
+            parts.config.tracking.baseline_model,
+            tiers_on(),
+            [this](net::Loop& loop) { return settle(loop); }};
+  }
+  /// Waits a moment for what was recorded to reach the table, so that whoever sees an answer sees
+  /// it in the figures too. Not under load: there something is always on its way.
+  Aw<void> settle(net::Loop& loop) {
+    constexpr double kBusy = 200;  // events per second
+    constexpr auto kStep = milliseconds(2);
+    constexpr int kSteps = 25;
+    const auto settled = [this] { return events->backlog() == 0 && loader->caught_up(); };
+    if (settled() || !loader->healthy() || event_rate() > kBusy) co_return;
+    loader->hurry();
+    for (int i = 0; i < kSteps && !settled(); ++i) (void)co_await loop.sleep_for(kStep);
+  }
+  /// Events per second, of late.
+  double event_rate() {
+    const std::scoped_lock lock(rate.mutex);
+    const auto now = parts.clock.steady_now();
+    const std::chrono::duration<double> since = now - rate.at;
+    if (since.count() >= 1) {
+      const std::uint64_t recorded = events->recorded();
+      rate.per_second = static_cast<double>(recorded - rate.recorded) / since.count();
+      rate.recorded = recorded;
+      rate.at = now;
+    }
+    return rate.per_second;
+  }
+  struct {
+    std::mutex mutex;
+    Clock::Steady at{};
+    std::uint64_t recorded = 0;
+    double per_second = 0;
+  } rate;
 
   /// The exposition, with the gauges that follow from the state of now brought up to date.
   std::string exposition() {
@@ -470,17 +517,20 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   impl->steps =
       std::make_unique<StepCache>(step_options, parts.cache, parts.local_cache, parts.clock);
 
+  impl->analytics = std::make_unique<analytics::Store>(parts.database, parts.clock);
+  impl->feed = std::make_unique<analytics::EventFeed>(analytics::EventFeed::Options{}, parts.clock);
   const std::string log_dir = config.tracking.log_dir;
-  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
-                                               {[raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->totals.add(event);
-                                                },
-                                                [raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->event_metrics.observe(event);
-                                                }}));
+  ASAHI_TRY(
+      impl->events,
+      EventRecorder::start(
+          {.dir = log_dir}, parts.clock,
+          {[raw = impl.get()](const InferenceEvent& event) { raw->totals.add(event); },
+           [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); },
+           [raw = impl.get()](const InferenceEvent& event) { raw->feed->publish(event); }}));
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
   impl->loader = std::make_unique<EventLoader>(
-      EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
+      EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
+      parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(
@@ -565,6 +615,7 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  analytics::add_analytics_routes(router, impl.analytics_parts());
   if (impl.batch_runner != nullptr) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
@@ -630,6 +681,7 @@ void Gateway::start() {
 
 void Gateway::begin_drain() {
   impl_->draining = true;
+  impl_->feed->close();
   if (impl_->batcher != nullptr) impl_->batcher->drain();
   if (impl_->batch_runner != nullptr) impl_->batch_runner->drain();
 }

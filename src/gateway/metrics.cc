@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "gateway/analytics/sums.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -121,11 +123,15 @@ void EventMetrics::observe(const InferenceEvent& event) {
     return;
   }
   if (event.event_type != "inference") return;
-  // What trimming and batching saved is part of the whole.
-  if (event.trim_savings.nanos > 0) trim_savings_.add(event.trim_savings.dollars());
-  if (event.batching_savings.nanos > 0) batching_savings_.add(event.batching_savings.dollars());
-  const NanoUsd rest = event.savings() - event.trim_savings - event.batching_savings;
-  if (rest.nanos > 0) now.savings->add(rest.dollars());
+  const analytics::Savings saved = analytics::divide_savings(event);
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    if (saved[i].nanos <= 0) continue;  // a counter only grows
+    const auto saving = static_cast<analytics::Saving>(i);
+    auto& counter = saving == analytics::Saving::kTokens     ? trim_savings_
+                    : saving == analytics::Saving::kBatching ? batching_savings_
+                                                             : *now.savings;
+    counter.add(saved[i].dollars());
+  }
   if (event.counted_input_tokens > 0) observe_estimate(event);
   if (event.quality_score > 0) now.quality->set(event.quality_score);
   lookups_seen_ += 1;

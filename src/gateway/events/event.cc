@@ -130,6 +130,7 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.decimal("vendor_ms", event.vendor_ms);
   object.money("cost", event.cost);
   object.money("baseline_cost", event.baseline_cost);
+  if (event.trim_savings.nanos != 0) object.money("token_savings", event.trim_savings);
   if (event.batching_savings.nanos != 0) object.money("batching_savings", event.batching_savings);
   object.decimal("quality_score", event.quality_score);
   object.boolean("fallback_used", event.fallback_used);
@@ -177,6 +178,7 @@ Result<InferenceEvent> event_from_json(std::string_view line) {
   event.vendor_ms = number_of(object, "vendor_ms");
   event.cost = nano_usd_from_dollars(number_of(object, "cost"));
   event.baseline_cost = nano_usd_from_dollars(number_of(object, "baseline_cost"));
+  event.trim_savings = nano_usd_from_dollars(number_of(object, "token_savings"));
   event.batching_savings = nano_usd_from_dollars(number_of(object, "batching_savings"));
   event.quality_score = number_of(object, "quality_score");
   event.fallback_used = boolean_of(object, "fallback_used");

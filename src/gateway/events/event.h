@@ -30,7 +30,7 @@ struct InferenceEvent {
   /// Tokens of the answer given, hit or not: what the baseline is computed from (spec R60).
   std::int64_t answer_input_tokens = 0, answer_output_tokens = 0;
   std::int64_t tokens_saved = 0;  ///< by a cache hit, or by trimming the prompt
-  NanoUsd trim_savings;           ///< what the trimmed tokens would have cost; not in the JSON
+  NanoUsd trim_savings;           ///< what the trimmed tokens would have cost
   /// Input tokens as counted before the call, 0 where that says nothing; not in the JSON.
   std::int64_t counted_input_tokens = 0;
   double latency_ms = 0;
