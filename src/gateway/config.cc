@@ -676,6 +676,7 @@ void bind(Binder& binder, GatewayConfig& c) {
   binder.section("observability")
       .value("prometheus_port", c.observability.prometheus_port,
              {.min = 0, .max = 65535, .help = "separate listener for metrics; 0: off"});
+  bind(binder, c.traces);
   bind(binder, c.logging);
   if (c.app.debug) c.logging.level = "DEBUG";
   binder.section("streaming")

@@ -9,6 +9,7 @@
 
 #include "base/config/loader.h"
 #include "base/secret.h"
+#include "gateway/traces/config.h"
 
 namespace asahi::llm {
 struct ChatRequest;
@@ -409,6 +410,7 @@ struct GatewayConfig {
   TrackingConfig tracking;
   OptimizationConfig optimization;
   ObservabilityConfig observability;
+  TracesConfig traces;  ///< below `observability` too
   LoggingConfig logging;
   StreamingConfig streaming;
   GovernanceConfig governance;

@@ -26,6 +26,8 @@
 #include "gateway/pipeline.h"
 #include "gateway/routing/http/routing_routes.h"
 #include "gateway/tokens/optimiser.h"
+#include "gateway/traces/request_log.h"
+#include "gateway/traces/traces.h"
 #include "llm/embed/text_embedder.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
@@ -130,6 +132,7 @@ struct Gateway::Impl {
   /// Both outlive the recorder, whose thread feeds the one and wakes the other.
   std::unique_ptr<analytics::EventFeed> feed;
   std::unique_ptr<EventLoader> loader;
+  std::unique_ptr<Traces> traces;  ///< outlives the recorder, which shows it events
   std::unique_ptr<EventRecorder> events;
   std::unique_ptr<PolicyStore> policies;
   std::unique_ptr<InjectionScreen> injections;
@@ -519,6 +522,9 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
 
   impl->analytics = std::make_unique<analytics::Store>(parts.database, parts.clock);
   impl->feed = std::make_unique<analytics::EventFeed>(analytics::EventFeed::Options{}, parts.clock);
+  ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
+  ASAHI_TRY(impl->traces, Traces::make({config, parts.loops, parts.clients, parts.metrics,
+                                        parts.clock, impl->node}));
   const std::string log_dir = config.tracking.log_dir;
   ASAHI_TRY(
       impl->events,
@@ -526,8 +532,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
           {.dir = log_dir}, parts.clock,
           {[raw = impl.get()](const InferenceEvent& event) { raw->totals.add(event); },
            [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); },
-           [raw = impl.get()](const InferenceEvent& event) { raw->feed->publish(event); }}));
-  ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
+           [raw = impl.get()](const InferenceEvent& event) { raw->traces->observe(event); }}));
   impl->loader = std::make_unique<EventLoader>(
       EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
       parts.database,
@@ -570,7 +575,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                               impl->semantic_cache(),
                                                               impl->enricher.get(),
                                                               impl->advisor.get(),
-                                                              &impl->quality_metrics});
+                                                              &impl->quality_metrics,
+                                                              &impl->traces->tracer()});
   impl->make_batch_api();
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
@@ -620,6 +626,7 @@ void Gateway::add_routes(http::Router& router) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
   }
+  impl.traces->add_routes(router, impl.draining);
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
   add_dashboard_routes(router);
 }
@@ -637,6 +644,7 @@ http::ErrorWriter Gateway::errors_by_path() const {
 void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
+  impl.traces->start();
   impl.loader->start();
   if (impl.batcher != nullptr) impl.batcher->start();
   if (impl.semantic != nullptr) impl.semantic->cache->start();
@@ -703,6 +711,7 @@ void Gateway::stop() {
     std::this_thread::sleep_for(milliseconds(2));
   }
   (void)impl.events->flush(std::chrono::seconds(5));
+  impl.traces->stop();
   // What the database does not take now, it takes at the next start: the log keeps it.
   (void)impl.loader->catch_up(std::chrono::seconds(2));
 }
@@ -748,16 +757,8 @@ void Gateway::reload() { impl_->reload_models(); }
 std::string Gateway::expose_metrics() { return impl_->exposition(); }
 
 void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
-  if (!impl_->logger.enabled(LogLevel::kDebug) && status < 500) return;
-  impl_->logger.write(status >= 500 ? LogLevel::kWarning : LogLevel::kDebug, "request",
-                      {{"request_id", context.request_id},
-                       {"method", http::to_string(context.request.method)},
-                       {"path", context.request.path},
-                       {"status", status},
-                       {"bytes", bytes},
-                       {"latency_ms", std::chrono::duration<double, std::milli>(
-                                          std::chrono::steady_clock::now() - context.received)
-                                          .count()}});
+  log_request(impl_->logger, context, status, bytes);
+  if (FaultReporter* faults = impl_->traces->faults()) faults->report_request(context, status);
 }
 
 }  // namespace asahi::gateway

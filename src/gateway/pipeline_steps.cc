@@ -53,6 +53,8 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
   composed.work = decompose(call->query, !call->options.document_id.empty(),
                             parts_.config.cache.tier3.max_steps);
   if (composed.work.kind == Decomposition::Kind::kDirect) co_return std::nullopt;
+  StageSpan stepping(call->trace, Stage::kSteps);
+  stepping.mark(Mark::kMiss);
 
   std::string settings = step_settings(call->document->root().get_object(), *system);
   settings += '\x1f';
@@ -73,6 +75,7 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
   if (!all) {
     const bool wanted = known > 0 || parts_.config.cache.tier3.execute_steps;
     if (!wanted || !composed.work.runnable || call->chat.stream) co_return std::nullopt;
+    const Nest inside(call->trace, stepping);
     ASAHI_CO_TRY(const bool done, co_await run_steps(context, call, composed));
     if (!done) co_return std::nullopt;
   } else {
@@ -84,6 +87,8 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
     }
   }
 
+  stepping.mark(all ? Mark::kHit : Mark::kNone);
+  stepping.end();
   Outcome outcome;
   auto answer = std::make_shared<Answer>(*composed.results.back());
   std::vector<std::string> texts;
@@ -133,6 +138,7 @@ Task<bool> Pipeline::run_steps(http::Context& context, std::shared_ptr<Call> cal
   }
   const auto as_call = [&](const std::string& prompt) {
     auto step = std::make_shared<Call>(context, call->endpoint);
+    step->trace = call->trace;
     step->caller = call->caller;
     step->org = call->org;
     step->options = call->options;

@@ -92,6 +92,16 @@ std::optional<http::Response> https_redirect(const http::Context& context) {
   return response;
 }
 
+/// A browser's EventSource sends no headers: live streams take an access token from the query as
+/// well. Only a JWT: an API key lives too long for addresses, which others keep.
+void take_query_token(const http::Context& context) {
+  http::Request& request = context.request;
+  if (!context.route.ends_with("/live") || request.headers.has("authorization")) return;
+  const auto token = request.query_param("token");
+  if (token && std::ranges::count(*token, '.') == 2)
+    request.headers.set("authorization", "Bearer " + *token);
+}
+
 http::ServerLimits limits_of(const gateway::ApiConfig& api) {
   http::ServerLimits limits;
   limits.max_body_bytes = api.max_body_bytes;
@@ -385,16 +395,20 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   options.errors = impl->gateway->errors_by_path();
   if (!config.api.tls_certificate_file.empty())
     options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
-  if (redirects_to_https(config)) options.before = https_redirect;
+  options.before = [redirects = redirects_to_https(config)](const http::Context& context) {
+    take_query_token(context);
+    return redirects ? https_redirect(context) : std::nullopt;
+  };
   options.gate = &identity.gate();
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);
   };
   const Logger logger("server");
   options.on_exception = [logger](const http::Context& context, std::string_view what) {
-    logger.error(
-        "a handler failed",
-        {{"request_id", context.request_id}, {"path", context.request.path}, {"error", what}});
+    logger.error("a handler failed", {{"request_id", context.request_id},
+                                      {"route", context.route},
+                                      {"path", context.request.path},
+                                      {"error", what}});
   };
   ASAHI_TRY(impl->server, http::Server::bind(impl->loops, std::move(options), std::move(router)));
 

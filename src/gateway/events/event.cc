@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "telemetry/trace_context.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -106,6 +108,8 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.text("timestamp", format_rfc3339(event.timestamp));
   object.text("event_type", event.event_type);
   object.text("request_id", event.request_id);
+  if ((event.trace_high | event.trace_low) != 0)
+    object.text("trace_id", telemetry::trace_id_text({event.trace_high, event.trace_low}));
   object.text("org_id", event.org_id);
   object.text("user_id", event.user_id);
   object.text("api_key_prefix", event.api_key_prefix);
@@ -137,6 +141,7 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.boolean("streamed", event.streamed);
   object.integer("retry", event.retries);
   object.text("path", event.route);
+  object.integer("status", event.http_status);
   object.text("error", event.error_code);
 }
 

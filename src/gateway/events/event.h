@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -9,6 +10,8 @@
 #include "base/result.h"
 
 namespace asahi::gateway {
+
+struct CallTrace;
 
 /// What one request cost and why: one line of the daily JSONL, one row of `inference_events`.
 struct InferenceEvent {
@@ -44,6 +47,11 @@ struct InferenceEvent {
   std::string error_code;  ///< empty: answered
   int retries = 0;
   std::string route;  ///< pattern of the HTTP route
+  int http_status = 200;
+  /// Trace id in two halves, both 0: none. Not read back from JSON.
+  std::uint64_t trace_high = 0, trace_low = 0;
+  /// Where the time went, for whoever watches; null: nobody does. Not in the JSON.
+  std::shared_ptr<const CallTrace> trace;
 
   NanoUsd savings() const { return baseline_cost - cost; }
 };
