@@ -2513,6 +2513,8 @@ export interface components {
             user_id: string;
             deleted: {
                 events?: number;
+                /** @description Sums that were kept under the user's name or API keys. */
+                rollups?: number;
                 cache_entries?: number;
                 pii?: {
                     users?: number;
