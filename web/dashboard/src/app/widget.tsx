@@ -23,7 +23,7 @@ interface WidgetProps<T> {
 
 /** A card over one question to the API: it waits, fails, is empty and is asked again by itself, whatever the others do. */
 export function Widget<T>({ title, note, actions, className, query, failure, height = 240, skeleton, empty, children }: WidgetProps<T>) {
-  const { data, isError, error, isFetching, refetch } = query;
+  const { data, isError, error, isFetching, isPlaceholderData, refetch } = query;
   const again = () => void refetch();
   const old = isError && data !== undefined;
   return (
@@ -50,7 +50,10 @@ export function Widget<T>({ title, note, actions, className, query, failure, hei
       }
     >
       {data !== undefined ? (
-        (empty?.(data) ?? children(data))
+        // What another range was answered stays, faint, until the new answer is there.
+        <div aria-busy={isPlaceholderData || undefined} className={isPlaceholderData ? 'opacity-50 transition-opacity duration-200' : undefined}>
+          {empty?.(data) ?? children(data)}
+        </div>
       ) : isError ? (
         <Failure title={failure} error={error} onRetry={again} retrying={isFetching} />
       ) : (
