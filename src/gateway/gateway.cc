@@ -532,8 +532,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
           {.dir = log_dir}, parts.clock,
           {[raw = impl.get()](const InferenceEvent& event) { raw->totals.add(event); },
            [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); },
-           [raw = impl.get()](const InferenceEvent& event) { raw->feed->publish(event); },
-           [raw = impl.get()](const InferenceEvent& event) { raw->traces->observe(event); }}));
+           [raw = impl.get()](const InferenceEvent& event) { raw->traces->observe(event); },
+           [raw = impl.get()](const InferenceEvent& event) { raw->feed->publish(event); }}));
   impl->loader = std::make_unique<EventLoader>(
       EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
       parts.database,
