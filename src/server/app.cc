@@ -21,6 +21,7 @@
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
 #include "server/secret_parts.h"
+#include "server/settings_routes.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
@@ -351,6 +352,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   impl->gateway->add_routes(router);
   if (auto added = impl->identity->add_routes(router); !added)
     return std::unexpected(std::move(added.error()));
+  add_settings_routes(router, settings.effective);
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(
         fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));

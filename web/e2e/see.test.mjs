@@ -12,7 +12,7 @@ import { axe_faults_of } from './axe.mjs';
 import { kBrowser, kDesktop, kLimitMs, kPictures, launch, new_page, save_picture } from './browser.mjs';
 
 const kPages = {
-  '': 'Overview',
+  '': 'Dashboard',
   analytics: 'Analytics',
   'analytics/cost': 'Cost',
   'analytics/trends': 'Trends',
@@ -21,7 +21,7 @@ const kPages = {
   live: 'Live',
   cache: 'Cache',
   models: 'Models',
-  playground: 'Playground',
+  inference: 'Inference',
 };
 const kBudget = 300 * 1024;
 const kEvents = 6_000;
@@ -303,7 +303,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
   });
 
   test('two models answer the same prompt side by side', async () => {
-    await go('playground');
+    await go('inference');
     await page.getByRole('radio', { name: 'Compare models' }).check();
     await page.getByLabel('Model 1').selectOption('gpt-4o-mini');
     await page.getByLabel('Model 2').selectOption('gpt-4o');
@@ -318,7 +318,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
   });
 
   test('options of the playground are sent only once they are set', async () => {
-    await go('playground');
+    await go('inference');
     await page.getByRole('radio', { name: 'One answer' }).check();
     await page.getByText('System prompt and options').click();
     await page.getByLabel('Least quality').fill('4.5');
@@ -440,7 +440,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
       const suffix = colorScheme === 'dark' ? '-dark' : '';
       await open_page({ viewport: { ...kDesktop, height: 1000 }, colorScheme, deviceScaleFactor: 1 });
       for (const path of Object.keys(kPages)) {
-        if (path === 'playground') continue;
+        if (path === 'inference') continue;
         await go(path);
         if (path === 'live') {
           for (let i = 0; i < 60; i += 1) await Promise.all(Array.from({ length: 4 + (i % 9) }, (_, at) => gateway.infer(`Live ${(i * 7 + at) % 60}`)));
@@ -453,7 +453,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
       await go('requests', `?id=${request_id}`);
       await page.getByRole('list', { name: 'Stages of the call' }).waitFor();
       await picture(`trace${suffix}`);
-      await go('playground');
+      await go('inference');
       await page.getByRole('radio', { name: 'Compare models' }).check();
       await page.getByLabel('Model 1').selectOption('gpt-4o-mini');
       await page.getByLabel('Model 2').selectOption('gpt-4o');

@@ -2007,6 +2007,28 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/usage": paths["/governance/usage"];
+    "/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings of this process as they hold
+         * @description With where each came from and how it is changed; secrets stand as `***`. With `manage_tenants`, and where authentication is
+         *     off, all of them (`complete`); with `manage_policy` alone those that shape answers and their price.
+         */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": paths["/settings"];
     "/governance/gdpr/export": {
         parameters: {
             query?: never;
@@ -2126,10 +2148,168 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/traces/{id}": paths["/traces/{id}"];
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What went wrong, and what still does
+         * @description The newest first. Callers see alerts of their own organisation; alerts about the whole installation (a vendor is away, events
+         *     are lost) are for the operator (`manage_tenants`) only, and for everybody where authentication is off. An alert that comes back
+         *     within the cool-down is the same alert with one more of `occurrences`.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": paths["/alerts"];
+    "/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test notification
+         * @description Through every channel that is configured, whatever its severities, once and without a retry. Audited.
+         */
+        post: operations["sendTestAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/test": paths["/alerts/test"];
+    "/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that somebody looks after it
+         * @description Once is enough: whoever was first stays named. Audited.
+         */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledge": paths["/alerts/{id}/acknowledge"];
+    "/alerts/{id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take it off the list
+         * @description It stays in `GET /alerts?dismissed=true`. Its condition may fire again, as another alert. Audited.
+         */
+        post: operations["dismissAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/dismiss": paths["/alerts/{id}/dismiss"];
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description `critical`: now; `high`: within the hour; `medium`: today; `low`: told in the daily digest.
+         * @enum {string}
+         */
+        AlertSeverity: "critical" | "high" | "medium" | "low";
+        Alert: {
+            id: string;
+            /**
+             * @description `vendors_down`, `event_loss`, `audit_loss`, `error_spike`, `error_rate`, `cost_spike`, `breaker_open`, `cache_regression`,
+             *     `token_drift`, or the type of an anomaly (`latency_spike`, `quality_degradation` …).
+             */
+            kind: string;
+            severity: components["schemas"]["AlertSeverity"];
+            /** @enum {string} */
+            state: "active" | "resolved";
+            /** @enum {string} */
+            scope: "installation" | "organization";
+            /** @description Null for the installation. */
+            org_id: string | null;
+            /** @description The process that saw it; null where every process would. */
+            node_id: string | null;
+            /** @description What it is about: a vendor, a model; may be empty. */
+            subject: string;
+            title: string;
+            /** @description What was seen, and what to do. */
+            message: string;
+            metric: string;
+            current_value: number;
+            /** @description The limit, or what was usual. */
+            expected_value: number;
+            /** @description Of the current from the expected value; 0 where that is 0. */
+            deviation_pct: number;
+            occurrences: number;
+            /** Format: date-time */
+            fired_at: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            /** Format: date-time */
+            resolved_at: string | null;
+            /** Format: date-time */
+            acknowledged_at: string | null;
+            acknowledged_by: string | null;
+            /** Format: date-time */
+            dismissed_at: string | null;
+            dismissed_by: string | null;
+        };
+        AlertList: {
+            alerts: components["schemas"]["Alert"][];
+            /** @description Active alerts that the caller may see and nobody dismissed, by severity. */
+            active: {
+                critical: number;
+                high: number;
+                medium: number;
+                low: number;
+            };
+            /** @description Where notifications go; for the operator only, empty for others. */
+            channels: ("webhook" | "slack" | "pagerduty" | "opsgenie" | "email")[];
+            /** @description `before` of the next page; null: this is the last. */
+            next: string | null;
+        };
+        AlertTest: {
+            results: {
+                channel: string;
+                delivered: boolean;
+                /** @description Why not; never a secret. */
+                error: string | null;
+            }[];
+        };
         NewApiKey: {
             org_id?: string;
             user_id?: string;
@@ -2373,6 +2553,20 @@ export interface components {
             readonly updated_at?: string;
             readonly updated_by?: string;
             readonly warnings?: string[];
+        };
+        SettingList: {
+            settings: {
+                /** @description In the configuration file: `cache.tier1.ttl_seconds`. */
+                path: string;
+                value: string;
+                /** @description `default`, `config/config.yaml:12`, `environment ASAHI_PORT`, `.env PORT`. */
+                origin: string;
+                /** @description The environment variable that sets it. */
+                variable: string;
+                help: string;
+            }[];
+            /** @description All settings, or those of organisations only. */
+            complete: boolean;
         };
         ComplianceProfile: {
             readonly org_id?: string;
@@ -7950,6 +8144,28 @@ export interface operations {
             404: components["responses"]["NotFound"];
         };
     };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings, by path. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
     exportDataSubject: {
         parameters: {
             query: {
@@ -8125,6 +8341,112 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Trace"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description Only alerts in this state. */
+                state?: "active" | "resolved";
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only alerts of this kind. */
+                kind?: string;
+                /** @description Also those that somebody dismissed. */
+                dismissed?: boolean;
+                limit?: number;
+                /** @description `next` of the page before. */
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Alerts, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    sendTestAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of it, by channel; empty where no channel is configured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    dismissAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
                 };
             };
             401: components["responses"]["Unauthorized"];

@@ -31,7 +31,7 @@ export function HitRateCard({ range, className, title = 'Cache hit rate' }: { ra
             title="No look-up yet"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something twice</Link>
+                <Link to="/inference">Ask something twice</Link>
               </Button>
             }
           >

@@ -48,7 +48,7 @@ export function SavingsCard({ range, className }: { range: Range; className?: st
             title="Nothing was paid or saved"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something</Link>
+                <Link to="/inference">Ask something</Link>
               </Button>
             }
           >

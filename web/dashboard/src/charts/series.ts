@@ -1,4 +1,5 @@
-/** Points over time, as charts want them. Pure. */
+/** Points over time, as charts want them. Pure but for the reader's time zone. */
+import { timezone } from '../lib/timezone';
 
 /** One moment: its time in ms since 1970 and a value per line; null or absent: nothing is known. */
 export type Row = { t: number } & Record<string, number | null>;
@@ -85,17 +86,31 @@ export function extent(times: readonly number[], step: number): [number, number]
 const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-US', { hourCycle: 'h23', ...options });
 const day = format({ month: 'short', day: 'numeric', timeZone: 'UTC' });
 const fullDay = format({ weekday: 'short', month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
-const hour = format({ hour: '2-digit', minute: '2-digit' });
-const dayHour = format({ month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+
+/** Times of day in the zone that the reader chose; made anew only when another is chosen. */
+let inZone: { zone: string; hour: Intl.DateTimeFormat; dayHour: Intl.DateTimeFormat } | undefined;
+function zoned() {
+  const zone = timezone();
+  if (inZone?.zone !== zone) {
+    const more = zone ? { timeZone: zone } : {};
+    inZone = {
+      zone,
+      hour: format({ hour: '2-digit', minute: '2-digit', ...more }),
+      dayHour: format({ month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', ...more }),
+    };
+  }
+  return inZone;
+}
 
 /** A moment under the axis. Days are the gateway's (UTC), times of day the reader's. */
 export function tickLabel(t: number, step: number, span: number): string {
   if (step >= kDay) return day.format(t);
+  const { hour, dayHour } = zoned();
   return span <= 1.5 * kDay ? hour.format(t) : dayHour.format(t).replace(', 00:00', '');
 }
 
 /** The same in full, for tooltips and tables. */
-export const momentLabel = (t: number, step: number): string => (step >= kDay ? `${fullDay.format(t)} UTC` : dayHour.format(t));
+export const momentLabel = (t: number, step: number): string => (step >= kDay ? `${fullDay.format(t)} UTC` : zoned().dayHour.format(t));
 
 /** Upper end of an axis for values from 0 on: 1, 2, 2.5 or 5 times a power of ten, at least `least`. */
 export function niceTop(value: number, least = 0): number {

@@ -1,4 +1,5 @@
 /** Numbers, money and times as the dashboard shows them. Locale is fixed, so that figures look the same everywhere. */
+import { timezone } from './timezone';
 
 const kLocale = 'en-US';
 const whole = new Intl.NumberFormat(kLocale, { maximumFractionDigits: 0 });
@@ -93,12 +94,21 @@ export function bytes(size: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Date and time in the reader's own zone. */
+const zoned = (): { timeZone?: string } => (timezone() ? { timeZone: timezone() } : {});
+
+/** Date and time in the zone that the reader chose. */
 export function dateTime(iso: string): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return iso;
-  return date.toLocaleString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  return date.toLocaleString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...zoned() });
+}
+
+/** The day in the zone that the reader chose. */
+export function dateOnly(iso: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return iso;
+  return date.toLocaleDateString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', ...zoned() });
 }
 
 export const clockTime = (time: number): string =>
-  new Date(time).toLocaleTimeString(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  new Date(time).toLocaleTimeString(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...zoned() });

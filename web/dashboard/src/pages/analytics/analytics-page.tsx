@@ -111,7 +111,7 @@ const noRequests = (
     title="No request in this time"
     action={
       <Button asChild>
-        <Link to="/playground">Ask something</Link>
+        <Link to="/inference">Ask something</Link>
       </Button>
     }
   >

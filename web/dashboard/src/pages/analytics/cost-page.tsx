@@ -136,7 +136,7 @@ export function CostPage() {
               title="No request in this time"
               action={
                 <Button asChild>
-                  <Link to="/playground">Ask something</Link>
+                  <Link to="/inference">Ask something</Link>
                 </Button>
               }
             >

@@ -163,7 +163,7 @@ export function ForecastPage() {
               title="No day to learn from yet"
               action={
                 <Button asChild>
-                  <Link to="/playground">Ask something</Link>
+                  <Link to="/inference">Ask something</Link>
                 </Button>
               }
             >

@@ -81,7 +81,7 @@ export function TrendCard({ title, note, metric, group, buckets, height = 260, c
             title="No request in this time"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something</Link>
+                <Link to="/inference">Ask something</Link>
               </Button>
             }
           >

@@ -108,7 +108,7 @@ function TierBars({ range }: { range: Range }) {
             title="No hit in this time"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something twice</Link>
+                <Link to="/inference">Ask something twice</Link>
               </Button>
             }
           >

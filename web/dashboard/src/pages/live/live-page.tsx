@@ -61,7 +61,7 @@ function LastRequests({ paused }: { paused: boolean }) {
             title="Nothing has come in yet"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something</Link>
+                <Link to="/inference">Ask something</Link>
               </Button>
             }
           >

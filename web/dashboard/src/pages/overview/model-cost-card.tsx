@@ -38,7 +38,7 @@ export function ModelCostCard({ range }: { range: Range }) {
             title="Nothing was paid"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something</Link>
+                <Link to="/inference">Ask something</Link>
               </Button>
             }
           >

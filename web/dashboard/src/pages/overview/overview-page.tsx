@@ -44,7 +44,7 @@ export function OverviewPage() {
   return (
     <>
       <PageHeader
-        title="Overview"
+        title="Dashboard"
         purpose="What was asked, paid and saved."
         actions={
           <>

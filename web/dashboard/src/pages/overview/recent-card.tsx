@@ -32,7 +32,7 @@ export function RecentCard() {
             title="No request yet"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something</Link>
+                <Link to="/inference">Ask something</Link>
               </Button>
             }
           >

@@ -72,7 +72,7 @@ export function PlaygroundPage() {
   return (
     <>
       <PageHeader
-        title="Playground"
+        title="Inference"
         purpose="Ask the gateway something, and see what it did and what it cost."
         actions={<Segments label="Way of asking" value={way} options={kWays} onChange={(next) => (setWay(next), (comparing = next === 'compare'))} />}
       />

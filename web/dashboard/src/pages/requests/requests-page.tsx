@@ -168,7 +168,7 @@ export function RequestsPage() {
             title="No request in this time"
             action={
               <Button asChild>
-                <Link to="/playground">Ask something</Link>
+                <Link to="/inference">Ask something</Link>
               </Button>
             }
           >
