@@ -8,6 +8,8 @@ export { cx } from './cx';
 export { Dialog, Drawer, Popup } from './dialog';
 export { CheckList, Choices, Field, Input, Select, Slider, SwitchRow, Textarea } from './field';
 export { ChoiceMenu } from './menu';
+export { Segments } from './segments';
+export { SidePanel } from './side-panel';
 export { Stat } from './stat';
 export { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from './states';
 export { SortTh, Table, Td, Th, type Sort } from './table';

@@ -115,11 +115,15 @@ export async function readJson(response: Response): Promise<unknown> {
   }
 }
 
+/** `path` with the values for its `{names}`. */
+const filled = (path: string, values: Record<string, string> = {}): string =>
+  path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
+
 export async function get<Path extends PathsWith<'get'>>(
   path: Path,
-  { query, signal }: { query?: Query; signal?: AbortSignal } = {},
+  { query, values, signal }: { query?: Query; values?: Record<string, string>; signal?: AbortSignal } = {},
 ): Promise<ReplyOf<Path, 'get'>> {
-  return (await readJson(await call(path, { query, signal, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'get'>;
+  return (await readJson(await call(filled(path, values), { query, signal, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'get'>;
 }
 
 export async function getTenant(org: string, signal?: AbortSignal): Promise<Schemas['Tenant']> {
@@ -129,10 +133,6 @@ export async function getTenant(org: string, signal?: AbortSignal): Promise<Sche
 export async function remove<Path extends PathsWith<'delete'>>(path: Path, query?: Query): Promise<ReplyOf<Path, 'delete'>> {
   return (await readJson(await call(path, { method: 'DELETE', query, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'delete'>;
 }
-
-/** `path` with the values for its `{names}`. */
-const filled = (path: string, values: Record<string, string> = {}): string =>
-  path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
 
 async function change<Path extends keyof paths, M extends Method>(
   method: M,
@@ -188,11 +188,6 @@ export async function signUp(org: string, email: string, password: string): Prom
 export async function logOut(): Promise<void> {
   await post('/auth/logout', {});
   csrfToken = '';
-}
-
-export async function getText(path: PathsWith<'get'>, { query, signal }: { query?: Query; signal?: AbortSignal } = {}): Promise<string> {
-  const response = await call(path, { query, signal, accept: 'text/plain', timeoutMs: kTimeoutMs });
-  return response.text();
 }
 
 /** GET /health answers 503 with the same body while the gateway shuts down; that is news, not a failure. */

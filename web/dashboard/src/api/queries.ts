@@ -1,9 +1,8 @@
 /** What the pages read, with its cache key and refresh. Refreshing pauses while the page is hidden. */
 import { queryOptions } from '@tanstack/react-query';
 
-import { get, getHealth, getTenant, getText, whoAmI, type Schemas } from './client';
+import { get, getHealth, getTenant, whoAmI, type Schemas } from './client';
 import { ApiError } from './errors';
-import { parseExposition } from './prometheus';
 
 export const kRefreshMs = 30_000;
 /** While there is nothing to show the first request should appear at once. */
@@ -13,14 +12,6 @@ export const metricsQuery = queryOptions({
   queryKey: ['metrics'],
   queryFn: ({ signal }) => get('/metrics', { signal }),
   refetchInterval: (query) => (query.state.data?.total_requests === 0 ? kEagerMs : kRefreshMs),
-});
-
-/** The Prometheus side of the metrics: distributions that the JSON totals do not have. */
-export const seriesQuery = queryOptions({
-  queryKey: ['metrics', 'series'],
-  queryFn: async ({ signal }) => parseExposition(await getText('/metrics', { query: { format: 'prometheus' }, signal })),
-  refetchInterval: kRefreshMs,
-  structuralSharing: false,
 });
 
 export const healthQuery = queryOptions({

@@ -3,10 +3,7 @@ import { EmptyState } from '@asahi/ui';
 import { createHashHistory, createRootRoute, createRoute, createRouter, lazyRouteComponent, Link, redirect } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
 
-import { CachePage } from '../pages/cache/cache-page';
-import { ModelsPage } from '../pages/models/models-page';
 import { OverviewPage } from '../pages/overview/overview-page';
-import { PlaygroundPage } from '../pages/playground/playground-page';
 import { CrashPage } from './crash-page';
 import { PageHeader } from './page-header';
 import { Shell } from './shell';
@@ -46,6 +43,22 @@ const runPages = [
   createRoute({ getParentRoute: () => shell, path: '/start', component: lazyRouteComponent(() => import('../pages/start/start-page'), 'StartPage') }),
 ] as const;
 
+/** Each page reads of its address what it knows; lib/range.ts and lib/request-search.ts say what that is. */
+const validateSearch = (search: Record<string, unknown>): Record<string, unknown> => search;
+
+/** Pages that show what happens; they too come when they are opened, so that the first one need not wait for them. */
+const seePages = [
+  createRoute({ getParentRoute: () => shell, path: '/inference', component: lazyRouteComponent(() => import('../pages/playground/playground-page'), 'PlaygroundPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/cache', component: lazyRouteComponent(() => import('../pages/cache/cache-page'), 'CachePage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics', component: lazyRouteComponent(() => import('../pages/analytics/analytics-page'), 'AnalyticsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics/cost', component: lazyRouteComponent(() => import('../pages/analytics/cost-page'), 'CostPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics/trends', component: lazyRouteComponent(() => import('../pages/analytics/trends-page'), 'TrendsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics/forecast', component: lazyRouteComponent(() => import('../pages/analytics/forecast-page'), 'ForecastPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/requests', component: lazyRouteComponent(() => import('../pages/requests/requests-page'), 'RequestsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/live', component: lazyRouteComponent(() => import('../pages/live/live-page'), 'LivePage') }),
+  createRoute({ getParentRoute: () => shell, path: '/models', component: lazyRouteComponent(() => import('../pages/models/models-page'), 'ModelsPage') }),
+] as const;
+
 /** Addresses of before, which may be bookmarked. */
 const kMoved = [
   ['/playground', '/inference'],
@@ -64,10 +77,8 @@ const routeTree = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/welcome', component: lazyRouteComponent(() => import('../pages/welcome/welcome-page'), 'WelcomePage') }),
   createRoute({ getParentRoute: () => root, path: '/signup', component: lazyRouteComponent(() => import('../pages/login/signup-page'), 'SignupPage') }),
   shell.addChildren([
-    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage }),
-    createRoute({ getParentRoute: () => shell, path: '/inference', component: PlaygroundPage }),
-    createRoute({ getParentRoute: () => shell, path: '/models', component: ModelsPage }),
-    createRoute({ getParentRoute: () => shell, path: '/cache', component: CachePage }),
+    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage, validateSearch }),
+    ...seePages,
     ...runPages,
     ...kMoved.map(([path, to]) => createRoute({ getParentRoute: () => shell, path, beforeLoad: () => redirect({ to, throw: true }) })),
   ]),

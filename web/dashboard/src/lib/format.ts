@@ -22,6 +22,16 @@ export function dollars(amount: number): string {
   return `${sign}$${fixed(size, size >= 1 ? 2 : size >= 0.01 ? 4 : 6)}`;
 }
 
+/** The same in the little room beside an axis. */
+export function dollarsShort(amount: number): string {
+  const size = Math.abs(amount);
+  const sign = amount < 0 ? '−' : '';
+  if (size === 0) return '$0';
+  if (size >= 1000) return `${sign}$${compact.format(size)}`;
+  if (size >= 10) return `${sign}$${fixed(size, Number.isInteger(size) ? 0 : 1)}`;
+  return `${sign}$${Number(size.toPrecision(2)).toLocaleString(kLocale, { maximumFractionDigits: 9 })}`;
+}
+
 /** A price per 1,000 tokens as dollars per million, the unit of vendors' price lists. */
 export function pricePerMillion(per1k: number): string {
   const price = Number((per1k * 1000).toPrecision(10));
@@ -41,6 +51,10 @@ export function percent(share: number): string {
   const value = share * 100;
   return `${value.toFixed(1).replace(/\.0$/, '')}%`;
 }
+
+/** Without decimals that an axis does not need. */
+export const millisecondsShort = (ms: number): string =>
+  ms >= 1000 ? `${Number((ms / 1000).toPrecision(3))} s` : `${Number(ms.toPrecision(3))} ms`;
 
 export function milliseconds(ms: number): string {
   if (ms >= 60_000) return duration(ms / 1000);
