@@ -78,6 +78,7 @@ Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& conte
     call->trace->similarity = call->similar->decision.similarity;
     call->trace->threshold = call->similar->decision.threshold;
     call->trace->verdict = semantic::to_string(call->similar->decision.verdict);
+    if (call->similar->hit()) call->trace->cache_entry = call->similar->entry_id;
   }
   if (call->similar != nullptr && !call->similar->warning.empty()) {
     call->warnings.push_back(call->similar->warning);

@@ -1,9 +1,6 @@
 #include "server/app.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +11,6 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
@@ -23,42 +19,16 @@
 #include "net/http/server.h"
 #include "server/accounts.h"
 #include "server/exporters.h"
+#include "server/folder_lock.h"
 #include "server/identity_parts.h"
 #include "server/secret_parts.h"
+#include "server/settings_routes.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::server {
 namespace {
-
-/// One process per data folder: two writers would tear the event log.
-class FolderLock {
- public:
-  static Result<FolderLock> take(const std::string& dir) {
-    std::error_code error;
-    std::filesystem::create_directories(dir, error);
-    if (error)
-      return fail(Errc::kUnavailable,
-                  fmt::format("cannot create the data folder {}: {}", dir, error.message()));
-    const std::string path = dir + "/asahi.lock";
-    File file = File::open(path, O_RDWR | O_CREAT);
-    if (!file)
-      return fail(Errc::kUnavailable, fmt::format("cannot write below the data folder {}", dir));
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-      return fail(
-          Errc::kUnavailable,
-          fmt::format(
-              "another asahi process uses the data folder {}; set ASAHI_DATA_DIR to another one",
-              dir));
-    }
-    return FolderLock(std::move(file));
-  }
-
- private:
-  explicit FolderLock(File file) : file_(std::move(file)) {}
-  File file_;
-};
 
 http::Headers security_headers(const gateway::GatewayConfig& config) {
   http::Headers headers;
@@ -389,6 +359,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   impl->gateway->add_routes(router);
   if (auto added = impl->identity->add_routes(router); !added)
     return std::unexpected(std::move(added.error()));
+  add_settings_routes(router, settings.effective);
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(
         fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));

@@ -80,6 +80,7 @@ struct CallTrace {
   Index dispatch = telemetry::SpanList::kNone;
   double similarity = 0, threshold = 0;  ///< of tier 2's best candidate; 0: none
   std::string_view verdict;              ///< of tier 2 about it
+  std::string cache_entry;               ///< of tier 2, that answered; empty: none did
 
   /// Ids of spans follow from the call's own: nothing has to be kept.
   std::uint64_t span_id(Index index) const;

@@ -192,6 +192,7 @@ void each_attribute(const TraceRecord& record, Index index, const AttributeSink&
         say.number("asahi.cache.similarity", trace.similarity);
         say.number("asahi.cache.threshold", trace.threshold);
         say.text("asahi.cache.verdict", trace.verdict);
+        if (!trace.cache_entry.empty()) say.text("asahi.cache.entry_id", trace.cache_entry);
       }
       break;
     case Stage::kTokens:

@@ -2007,6 +2007,28 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/usage": paths["/governance/usage"];
+    "/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings of this process as they hold
+         * @description With where each came from and how it is changed; secrets stand as `***`. With `manage_tenants`, and where authentication is
+         *     off, all of them (`complete`); with `manage_policy` alone those that shape answers and their price.
+         */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": paths["/settings"];
     "/governance/gdpr/export": {
         parameters: {
             query?: never;
@@ -2061,10 +2083,233 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/gdpr/consent": paths["/governance/gdpr/consent"];
+    "/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The last calls of the caller's organisation, newest first
+         * @description What this process remembers of the last model calls: at most `observability.traces_kept` per organisation, in memory
+         *     only, apart from what is exported. Above 250 calls a second per worker the rest of that second is left out, except
+         *     failed calls and those that are exported. No prompt and no answer is in a trace.
+         */
+        get: operations["listTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces": paths["/traces"];
+    "/traces/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Calls of the caller's organisation as they end
+         * @description Server-sent events: `trace` with a TraceSummary as data and a position as id; `gap` with `{"missed": n}` where more
+         *     calls ended than could be told (at most 100 are, four times a second). Comments keep the connection open. The
+         *     stream ends before `api.request_timeout_seconds` are over; an EventSource then comes back by itself and goes on
+         *     behind `Last-Event-ID`. Without it the stream begins with what ends from now on; `?replay=n` begins with the last n.
+         */
+        get: operations["streamTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/live": paths["/traces/live"];
+    "/traces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One call with its stages */
+        get: operations["getTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{id}": paths["/traces/{id}"];
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What went wrong, and what still does
+         * @description The newest first. Callers see alerts of their own organisation; alerts about the whole installation (a vendor is away, events
+         *     are lost) are for the operator (`manage_tenants`) only, and for everybody where authentication is off. An alert that comes back
+         *     within the cool-down is the same alert with one more of `occurrences`.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": paths["/alerts"];
+    "/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test notification
+         * @description Through every channel that is configured, whatever its severities, once and without a retry. Audited.
+         */
+        post: operations["sendTestAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/test": paths["/alerts/test"];
+    "/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that somebody looks after it
+         * @description Once is enough: whoever was first stays named. Audited.
+         */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledge": paths["/alerts/{id}/acknowledge"];
+    "/alerts/{id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take it off the list
+         * @description It stays in `GET /alerts?dismissed=true`. Its condition may fire again, as another alert. Audited.
+         */
+        post: operations["dismissAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/dismiss": paths["/alerts/{id}/dismiss"];
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description `critical`: now; `high`: within the hour; `medium`: today; `low`: told in the daily digest.
+         * @enum {string}
+         */
+        AlertSeverity: "critical" | "high" | "medium" | "low";
+        Alert: {
+            id: string;
+            /**
+             * @description `vendors_down`, `event_loss`, `audit_loss`, `error_spike`, `error_rate`, `cost_spike`, `breaker_open`, `cache_regression`,
+             *     `token_drift`, or the type of an anomaly (`latency_spike`, `quality_degradation` …).
+             */
+            kind: string;
+            severity: components["schemas"]["AlertSeverity"];
+            /** @enum {string} */
+            state: "active" | "resolved";
+            /** @enum {string} */
+            scope: "installation" | "organization";
+            /** @description Null for the installation. */
+            org_id: string | null;
+            /** @description The process that saw it; null where every process would. */
+            node_id: string | null;
+            /** @description What it is about: a vendor, a model; may be empty. */
+            subject: string;
+            title: string;
+            /** @description What was seen, and what to do. */
+            message: string;
+            metric: string;
+            current_value: number;
+            /** @description The limit, or what was usual. */
+            expected_value: number;
+            /** @description Of the current from the expected value; 0 where that is 0. */
+            deviation_pct: number;
+            occurrences: number;
+            /** Format: date-time */
+            fired_at: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            /** Format: date-time */
+            resolved_at: string | null;
+            /** Format: date-time */
+            acknowledged_at: string | null;
+            acknowledged_by: string | null;
+            /** Format: date-time */
+            dismissed_at: string | null;
+            dismissed_by: string | null;
+        };
+        AlertList: {
+            alerts: components["schemas"]["Alert"][];
+            /** @description Active alerts that the caller may see and nobody dismissed, by severity. */
+            active: {
+                critical: number;
+                high: number;
+                medium: number;
+                low: number;
+            };
+            /** @description Where notifications go; for the operator only, empty for others. */
+            channels: ("webhook" | "slack" | "pagerduty" | "opsgenie" | "email")[];
+            /** @description `before` of the next page; null: this is the last. */
+            next: string | null;
+        };
+        AlertTest: {
+            results: {
+                channel: string;
+                delivered: boolean;
+                /** @description Why not; never a secret. */
+                error: string | null;
+            }[];
+        };
         NewApiKey: {
             org_id?: string;
             user_id?: string;
@@ -2309,6 +2554,20 @@ export interface components {
             readonly updated_by?: string;
             readonly warnings?: string[];
         };
+        SettingList: {
+            settings: {
+                /** @description In the configuration file: `cache.tier1.ttl_seconds`. */
+                path: string;
+                value: string;
+                /** @description `default`, `config/config.yaml:12`, `environment ASAHI_PORT`, `.env PORT`. */
+                origin: string;
+                /** @description The environment variable that sets it. */
+                variable: string;
+                help: string;
+            }[];
+            /** @description All settings, or those of organisations only. */
+            complete: boolean;
+        };
         ComplianceProfile: {
             readonly org_id?: string;
             frameworks?: ("hipaa" | "soc2" | "gdpr" | "pci_dss" | "ccpa")[];
@@ -2448,6 +2707,8 @@ export interface components {
             user_id: string;
             deleted: {
                 events?: number;
+                /** @description Sums that were kept under the user's name or API keys. */
+                rollups?: number;
                 cache_entries?: number;
                 pii?: {
                     users?: number;
@@ -4058,6 +4319,88 @@ export interface components {
         };
         ProviderHealthList: {
             providers: components["schemas"]["ProviderHealth"][];
+        };
+        TraceSummary: {
+            trace_id: string;
+            request_id: string;
+            /** Format: date-time */
+            started_at: string;
+            /** @description Until the reply was composed; of a stream: until its end. */
+            duration_ms: number;
+            /** @enum {string} */
+            status: "ok" | "error";
+            http_status: number;
+            /** @description Code of the failure; absent where there was none. */
+            error?: string;
+            /** @example /v1/chat/completions */
+            route: string;
+            /** @enum {string} */
+            operation: "chat" | "embeddings";
+            /** @description `none` where no model was reached. */
+            model: string;
+            provider: string;
+            task_type: string;
+            routing_mode: string;
+            routing_reason?: string;
+            cache_hit: boolean;
+            cache_tier: number;
+            /** @description Of a hit in tier 2. */
+            cache_similarity?: number;
+            streamed: boolean;
+            input_tokens: number;
+            output_tokens: number;
+            tokens_saved: number;
+            /** @description US dollars. */
+            cost: number;
+            baseline_cost: number;
+            savings: number;
+            retries: number;
+            fallback_used: boolean;
+            user_id?: string;
+            api_key_prefix?: string;
+            span_count: number;
+            /** @description Sampled for the OTLP exporter. */
+            exported: boolean;
+        };
+        TraceList: {
+            traces: components["schemas"]["TraceSummary"][];
+            count: number;
+            /** @description Null on the last page. */
+            next_cursor: string | null;
+            /** @description Calls of this organisation that are remembered now. */
+            kept: number;
+            /** @description False where `observability.live_traces` is off. */
+            enabled: boolean;
+        };
+        TraceSpan: {
+            span_id: string;
+            /**
+             * @example POST /infer
+             * @example cache.exact
+             * @example chat gpt-4o-mini
+             */
+            name: string;
+            /** @enum {string} */
+            stage: "request" | "receive" | "parse" | "policy" | "screen" | "cache.idempotent" | "cache.exact" | "cache.semantic" | "cache.steps" | "features" | "tokens" | "routing" | "budget" | "dispatch" | "attempt" | "quality" | "store" | "reply" | "stream";
+            /** @enum {string} */
+            kind: "server" | "internal" | "client";
+            /** @description Since the call arrived. */
+            offset_ms: number;
+            duration_ms: number;
+            /** @enum {string} */
+            status: "ok" | "error";
+            /** @description As they are exported: `gen_ai.*`, `http.*`, `error.type` and `asahi.*`. */
+            attributes: {
+                [key: string]: string | number | boolean;
+            };
+            children: components["schemas"]["TraceSpan"][];
+        };
+        Trace: components["schemas"]["TraceSummary"] & {
+            /** @description Span of the client that called; null where it named none. */
+            parent_span_id: string | null;
+            root: components["schemas"]["TraceSpan"];
+            /** @description Request ids of further remembered calls of this trace. */
+            same_trace: string[];
         };
         Error: {
             /**
@@ -7801,6 +8144,28 @@ export interface operations {
             404: components["responses"]["NotFound"];
         };
     };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings, by path. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
     exportDataSubject: {
         parameters: {
             query: {
@@ -7882,6 +8247,208 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    listTraces: {
+        parameters: {
+            query?: {
+                /** @description Only calls that were answered, or that failed. */
+                status?: "ok" | "error";
+                /** @description Only calls answered by this model. */
+                model?: string;
+                /** @description Only calls that took at least this long. */
+                min_latency_ms?: number;
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    streamTraces: {
+        parameters: {
+            query?: {
+                /** @description An access token (JWT), for browsers' EventSource, which sends no headers. API keys are not taken from here. */
+                token?: string;
+                /** @description Begin with so many of the last calls. */
+                replay?: number;
+                status?: "ok" | "error";
+                model?: string;
+                min_latency_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 42
+                     *     event: trace
+                     *     data: {"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    getTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A trace id (32 hex digits) or a request id. Where several calls share it: the last one. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call and the tree of its spans. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description Only alerts in this state. */
+                state?: "active" | "resolved";
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only alerts of this kind. */
+                kind?: string;
+                /** @description Also those that somebody dismissed. */
+                dismissed?: boolean;
+                limit?: number;
+                /** @description `next` of the page before. */
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Alerts, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    sendTestAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of it, by channel; empty where no channel is configured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    dismissAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
