@@ -90,6 +90,8 @@ struct CallTrace {
   };
   static constexpr std::size_t kMostAttempts = 12;
 
+  /// Given back by who takes the trace from its event, or by the trace's end.
+  mutable Ticket ticket;
   telemetry::TraceContext context;  ///< the trace, and this call's own span
   std::uint64_t parent_span = 0;    ///< of the caller; 0: none
   std::string tracestate;           ///< of the caller, passed on
@@ -100,8 +102,6 @@ struct CallTrace {
   Index dispatch = telemetry::SpanList::kNone;
   double similarity = 0, threshold = 0;  ///< of tier 2's best candidate; 0: none
   std::string_view verdict;              ///< of tier 2 about it
-  /// Given back by who takes the trace from its event, or by the trace's end.
-  mutable Ticket ticket;
 
   /// Ids of spans follow from the call's own: nothing has to be kept.
   std::uint64_t span_id(Index index) const;
