@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 #include <typeinfo>
+#include <utility>
 
 namespace asahi {
 namespace {
