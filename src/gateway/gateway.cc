@@ -277,7 +277,7 @@ struct Gateway::Impl {
             parts.budgets,
             *registry,
             {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock,
-             &steps->entries(), semantic_cache()},
+             &steps->entries(), semantic_cache(), traces->store()},
             [this] { return facts(); },
             parts.clock};
   }
@@ -780,6 +780,10 @@ void Gateway::start() {
       });
     });
   }
+  impl.every("old traces", std::chrono::minutes(5), [&impl]() -> Aw<void> {
+    impl.traces->drop_old(impl.parts.clock.now());
+    co_return;
+  });
   impl.every("models file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
     // One small file; reading it on the loop costs less than a thread.
     if (impl.registry->file_changed()) impl.reload_models();
