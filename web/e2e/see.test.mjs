@@ -8,7 +8,6 @@ import { run_asahi, start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
-import { axe_faults_of } from './axe.mjs';
 import { kBrowser, kDesktop, kLimitMs, kPictures, launch, new_page, save_picture } from './browser.mjs';
 
 const kPages = {
@@ -282,7 +281,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
     assert.equal(await stages.getByRole('button').count(), count_spans(root));
     await stages.getByRole('button').first().click();
     await panel.getByText('asahi.request_id').waitFor();
-    assert.deepEqual(await axe_faults_of(page), []);
+    assert.deepEqual(await faults_of(page), []);
     await page.keyboard.press('Escape');
     await panel.waitFor({ state: 'detached' });
     assert.doesNotMatch(page.url(), /id=req_/);
@@ -313,7 +312,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
     await page.getByText('Cheapest').waitFor();
     await page.getByLabel('Model 2').selectOption('gpt-4o-mini');
     await page.getByText('Choose different models.').waitFor();
-    assert.deepEqual(await axe_faults_of(page), []);
+    assert.deepEqual(await faults_of(page), []);
     no_complaints();
   });
 
@@ -371,7 +370,6 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
       await open_page({ viewport: kDesktop, colorScheme });
       for (const path of Object.keys(kPages)) {
         await go(path);
-        assert.deepEqual(await axe_faults_of(page), [], `${kPages[path]}, ${colorScheme}`);
         assert.deepEqual(await faults_of(page), [], `${kPages[path]}, ${colorScheme}`);
       }
     }
