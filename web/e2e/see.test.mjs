@@ -408,8 +408,7 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
     await page.getByText('Not refreshed').first().waitFor();
     assert.ok((await page.getByRole('region', { name: /^Model usage, / }).getByRole('row').count()) > 1, 'what was known stays');
     await page.getByRole('radio', { name: '7 d', exact: true }).check();
-    await page.getByRole('alert').first().waitFor();
-    assert.ok((await page.getByRole('alert').count()) >= 3);
+    await until(async () => (await page.getByRole('alert').count()) >= 3, { what: 'an error on each card', timeout_ms: 2 * kLimitMs });
     await page.getByRole('link', { name: 'Requests', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'Requests' }).waitFor();
     await page.getByRole('alert').first().waitFor();

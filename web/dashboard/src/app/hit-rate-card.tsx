@@ -49,7 +49,7 @@ export function HitRateCard({ range, className, title = 'Cache hit rate' }: { ra
             rows={rows}
             lines={kLine}
             step={step}
-            top={1}
+            share
             format={(value) => `${Math.round(value * 100)}%`}
             exact={percent}
           />
