@@ -689,6 +689,9 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.embeddings);
   bind(binder, c.batch_api);
   bind(binder, c.feature_store);
+  bind(binder, c.exporters);
+  bind(binder, c.event_stream);
+  bind(binder, c.alerts);
   if (c.batching.backend == "redis" && c.batching.enabled && c.redis.url.empty()) {
     fault(binder, "batching.backend", "redis", "needs redis.url (or REDIS_URL)");
   }

@@ -7,6 +7,8 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/alerts/notifier.h"
+#include "gateway/alerts/routes.h"
 #include "gateway/analytics/http/routes.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
@@ -33,6 +35,7 @@
 #include "llm/wire/wire.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
+#include "storage/stream/kafka_stream.h"
 
 namespace asahi::gateway {
 namespace {
@@ -131,6 +134,9 @@ struct Gateway::Impl {
   std::unique_ptr<analytics::Store> analytics;
   /// Both outlive the recorder, whose thread feeds the one and wakes the other.
   std::unique_ptr<analytics::EventFeed> feed;
+  // These outlive the recorder, whose thread tells them of events.
+  std::unique_ptr<alerts::Notifier> notifier;
+  std::unique_ptr<stream::MessageStream> stream;  ///< null: events go to the log only
   std::unique_ptr<EventLoader> loader;
   std::unique_ptr<Traces> traces;  ///< outlives the recorder, which shows it events
   std::unique_ptr<EventRecorder> events;
@@ -167,6 +173,7 @@ struct Gateway::Impl {
   std::atomic<int> background{0};
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
+  std::mutex refreshing;
 
   ServiceParts service_parts() {
     return {parts.config,   *registry,
@@ -225,16 +232,29 @@ struct Gateway::Impl {
     double per_second = 0;
   } rate;
 
-  /// The exposition, with the gauges that follow from the state of now brought up to date.
-  std::string exposition() {
+  /// Brings the series that follow from the state of now up to date.
+  void refresh_metrics() {
+    const std::scoped_lock lock(refreshing);  // a difference must not be added twice
     queue_depth->set(static_cast<double>(events->backlog()));
-    for (const VendorStatus& vendor : vendors->statuses()) {
-      const auto state = dispatcher->breaker(vendor.name).state(parts.clock.steady_now());
+    parts.metrics.gauge("asahi_db_pool_in_use", "Database connections that work now")
+        .set(static_cast<double>(parts.database.in_use()));
+    for (const std::string& vendor : vendors->names()) {
+      const auto state = dispatcher->breaker(vendor).state(parts.clock.steady_now());
       parts.metrics
           .gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open",
-                 {{"provider", vendor.name}})
+                 {{"provider", vendor}})
           .set(static_cast<double>(state));
     }
+    const auto lost = [this](const char* name, const char* help, std::uint64_t total) {
+      telemetry::Counter& shown = parts.metrics.counter(name, help);
+      shown.add(static_cast<double>(total) - shown.value());
+    };
+    lost("asahi_events_dropped_total", "Events that were lost", events->dropped());
+    lost("asahi_audit_entries_dropped_total", "Audit entries that were lost",
+         parts.audit.dropped());
+  }
+  std::string exposition() {
+    refresh_metrics();
     return parts.metrics.expose();
   }
 
@@ -330,6 +350,81 @@ struct Gateway::Impl {
 
   SemanticCache* semantic_cache() const {
     return semantic != nullptr ? semantic->cache.get() : nullptr;
+  }
+
+  /// What alerts look at, beside counts of events.
+  void fill(alerts::Facts& facts) {
+    facts.counts.events_lost = events->dropped();
+    facts.counts.audit_lost = parts.audit.dropped();
+    facts.events_written = events->healthy();
+    if (stream != nullptr) {
+      for (const char* reason : {"buffer_full", "timeout", "refused"}) {
+        facts.counts.stream_lost += static_cast<std::uint64_t>(
+            parts.metrics
+                .counter("asahi_event_stream_dropped_total",
+                         "Events that were not delivered to Kafka", {{"reason", reason}})
+                .value());
+      }
+    }
+    if (vendors->mock()) return;
+    for (const std::string& name : vendors->names()) {
+      // A keyless server nobody has seen yet is an offer, not a dependency.
+      if (!vendors->usable(name) || (!vendors->needs_key(name) && !vendors->status(name).seen))
+        continue;
+      const auto state = dispatcher->breaker(name).state(parts.clock.steady_now());
+      facts.vendors.push_back({.name = name,
+                               .breaker_open = state != Breaker::State::kClosed,
+                               .away = health_of(name) != VendorHealth::kHealthy});
+    }
+  }
+
+  Result<void> make_notifier() {
+    ASAHI_TRY(notifier,
+              alerts::Notifier::make({parts.config.alerts,
+                                      {parts.config.app.name, parts.config.app.environment, node},
+                                      parts.loops,
+                                      parts.clients,
+                                      parts.database,
+                                      parts.metrics,
+                                      parts.clock,
+                                      [this](alerts::Facts& facts) { fill(facts); }}));
+    return {};
+  }
+
+  Result<void> make_event_stream() {
+    const EventStreamConfig& config = parts.config.event_stream;
+    if (!config.enabled) return {};
+    ASAHI_TRY(stream, stream::open_kafka({.bootstrap_servers = config.bootstrap_servers,
+                                          .topic = config.topic,
+                                          .max_messages = config.buffer_events,
+                                          .max_kilobytes = config.buffer_kilobytes,
+                                          .give_up = ms_of_seconds(config.give_up_seconds),
+                                          .compression = config.compression,
+                                          .security_protocol = config.security_protocol,
+                                          .sasl_mechanism = config.sasl_mechanism,
+                                          .sasl_username = config.sasl_username,
+                                          .sasl_password = config.sasl_password,
+                                          .ca_file = config.ca_file},
+                                         parts.metrics));
+    return {};
+  }
+
+  /// Who hears of every event, on the recorder's thread.
+  std::vector<EventRecorder::Observer> observers() {
+    std::vector<EventRecorder::Observer> all{
+        [this](const InferenceEvent& event) { totals.add(event); },
+        [this](const InferenceEvent& event) { event_metrics.observe(event); },
+        [this](const InferenceEvent& event) { traces->observe(event); },
+        [this](const InferenceEvent& event) { notifier->observe(event); },
+        [this](const InferenceEvent& event) { feed->publish(event); }};
+    if (stream != nullptr) {
+      all.push_back([this, line = std::string()](const InferenceEvent& event) mutable {
+        line.clear();
+        append_json(line, event);
+        (void)stream->offer(event.org_id, line);
+      });
+    }
+    return all;
   }
 
   void make_batcher() {
@@ -500,6 +595,12 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   observer.failed =
       count("asahi_circuit_breaker_failures_total", "Vendor calls that failed", "provider");
   observer.retried = count("asahi_provider_retries_total", "Vendor calls made again", "provider");
+  for (const std::string& vendor : impl->vendors->names()) {
+    metrics.counter("asahi_circuit_breaker_failures_total", "Vendor calls that failed",
+                    {{"provider", vendor}});
+    metrics.counter("asahi_provider_retries_total", "Vendor calls made again",
+                    {{"provider", vendor}});
+  }
   observer.fell_back = [&metrics](const std::string& from, const std::string& to) {
     metrics
         .counter("asahi_fallbacks_total", "Requests that went on to another model",
@@ -525,15 +626,10 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
   ASAHI_TRY(impl->traces, Traces::make({config, parts.loops, parts.clients, parts.metrics,
                                         parts.clock, impl->node}));
+  if (auto made = impl->make_notifier(); !made) return std::unexpected(std::move(made.error()));
+  if (auto made = impl->make_event_stream(); !made) return std::unexpected(std::move(made.error()));
   const std::string log_dir = config.tracking.log_dir;
-  ASAHI_TRY(
-      impl->events,
-      EventRecorder::start(
-          {.dir = log_dir}, parts.clock,
-          {[raw = impl.get()](const InferenceEvent& event) { raw->totals.add(event); },
-           [raw = impl.get()](const InferenceEvent& event) { raw->event_metrics.observe(event); },
-           [raw = impl.get()](const InferenceEvent& event) { raw->traces->observe(event); },
-           [raw = impl.get()](const InferenceEvent& event) { raw->feed->publish(event); }}));
+  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock, impl->observers()));
   impl->loader = std::make_unique<EventLoader>(
       EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
       parts.database,
@@ -548,7 +644,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
-      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
+      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter,
+                                 &parts.metrics});
   impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization),
                                                      llm::make_local_embedder());
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
@@ -623,6 +720,7 @@ void Gateway::add_routes(http::Router& router) {
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
   analytics::add_analytics_routes(router, impl.analytics_parts());
+  alerts::add_routes(router, {*impl.notifier, impl.parts.audit, impl.parts.clock});
   if (impl.batch_runner != nullptr) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
@@ -647,6 +745,7 @@ void Gateway::start() {
   const GatewayConfig& config = impl.parts.config;
   impl.traces->start();
   impl.loader->start();
+  impl.notifier->start();
   if (impl.batcher != nullptr) impl.batcher->start();
   if (impl.semantic != nullptr) impl.semantic->cache->start();
   // The rules of callers without a credential hold from the first request on, if the database lets
@@ -697,6 +796,7 @@ void Gateway::begin_drain() {
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  impl.notifier->stop();
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
   if (impl.semantic != nullptr) {
@@ -729,6 +829,8 @@ Task<json::object> Gateway::run_retention() {
   co_return report_json(report);
 }
 
+Task<void> Gateway::send_digest() { return impl_->notifier->send_digest(); }
+
 const std::string& Gateway::node_id() const { return impl_->node; }
 
 void Gateway::forget_rules(std::string_view org) {
@@ -756,6 +858,8 @@ void Gateway::use_vendor_key(std::string_view name, const Secret& key) {
 void Gateway::reload() { impl_->reload_models(); }
 
 std::string Gateway::expose_metrics() { return impl_->exposition(); }
+
+void Gateway::refresh_metrics() { impl_->refresh_metrics(); }
 
 void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
   log_request(impl_->logger, context, status, bytes);

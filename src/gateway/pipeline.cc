@@ -128,7 +128,7 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   outcome.routing_reason = "exact cache hit";
   outcome.task_type = known->task_type;
   outcome.baseline = known->answer->baseline;
-  outcome.total_ms = outcome.lookup_ms = ms_since(context.received);
+  outcome.total_ms = outcome.lookup_ms = call.tier_ms[1] = ms_since(context.received);
   std::string body;
   if (endpoint.codec == nullptr) {
     body = native_body(outcome, context.request_id, response_id(endpoint.shape),
@@ -328,7 +328,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
   if (!call->cache_key.empty()) {
     StageSpan looking(call->trace, Stage::kExact);
     auto hit = co_await parts_.cache.get(call->cache_key);
-    call->lookup_ms = ms_since(lookup_started);
+    call->lookup_ms = call->tier_ms[1] = ms_since(lookup_started);
     looking.mark(hit ? Mark::kHit : Mark::kMiss);
     looking.end();
     if (hit && (!call->chat.stream || is_streamable(hit->answer->response)) &&
@@ -705,6 +705,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   }
   event.latency_ms = outcome.total_ms;
   event.lookup_ms = outcome.lookup_ms;
+  event.tier_ms = call.tier_ms;
   event.vendor_ms = outcome.vendor_ms;
   event.cost = outcome.cost;
   event.batching_savings = outcome.hit ? NanoUsd{} : outcome.batching_savings;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -81,6 +82,7 @@ struct Pipeline::Call {
   NanoUsd spent_cost;
   double spent_ms = 0;
   double lookup_ms = 0, routing_ms = 0;
+  std::array<double, 4> tier_ms{-1, -1, -1, -1};  ///< as in the event
   std::vector<std::string> warnings;
   std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt is as it came
   std::int64_t counted_input = 0;                     ///< input tokens as counted before the call

@@ -71,7 +71,8 @@ Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& conte
   if (call->trace != nullptr) limits.tracestate = call->trace->tracestate;
   call->similar =
       co_await parts_.semantic->find(std::move(*call->question), std::move(limits), draw());
-  call->lookup_ms += ms_since(started);
+  call->tier_ms[2] = ms_since(started);
+  call->lookup_ms += call->tier_ms[2];
   asking.mark(call->similar != nullptr && call->similar->hit() ? Mark::kHit : Mark::kMiss);
   if (call->similar != nullptr && call->trace != nullptr && !call->similar->entry_id.empty()) {
     call->trace->similarity = call->similar->decision.similarity;

@@ -56,6 +56,7 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
   StageSpan stepping(call->trace, Stage::kSteps);
   stepping.mark(Mark::kMiss);
 
+  const auto started = std::chrono::steady_clock::now();
   std::string settings = step_settings(call->document->root().get_object(), *system);
   settings += '\x1f';
   settings += to_string(call->endpoint->shape);
@@ -70,6 +71,7 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
         {.id = step.id, .type = std::string(to_string(step.type)), .cached = usable});
   }
   call->lookup_ms = ms_since(call->received);
+  call->tier_ms[3] = ms_since(started);
   const std::size_t known = composed.known();
   const bool all = known == composed.results.size();
   if (!all) {

@@ -18,6 +18,7 @@
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "server/accounts.h"
+#include "server/exporters.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
 #include "server/secret_parts.h"
@@ -233,6 +234,7 @@ struct App::Impl {
   std::unique_ptr<IdentityParts> identity;
   std::unique_ptr<IdentityAccounts> accounts;
   std::unique_ptr<gateway::Gateway> gateway;
+  std::unique_ptr<MetricExporters> exporters;  ///< null: metrics are scraped only
   std::unique_ptr<jobs::Queue> queue;
   std::unique_ptr<jobs::Worker> worker;
   std::vector<std::string> routes;
@@ -256,6 +258,11 @@ struct App::Impl {
       co_return Result<void>{};
     });
     worker->cron("17 3 * * *", retention, {});
+    if (config.alerts.enabled && !config.alerts.email_to.empty()) {
+      worker->handle("gateway.digest",
+                     [this](const jobs::Job&) -> Task<void> { return gateway->send_digest(); });
+      worker->cron(fmt::format("0 {} * * *", config.alerts.digest_hour_utc), "gateway.digest", {});
+    }
     worker->handle("identity.tokens",
                    [this](const jobs::Job&) -> Task<void> { return identity->prune_tokens(); });
     worker->cron("7 * * * *", "identity.tokens", {});
@@ -405,11 +412,16 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
           {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
     }
   }
+  ASAHI_TRY(impl->exporters,
+            MetricExporters::make({impl->config.exporters, config.app.name, gateway.node_id(),
+                                   impl->loops, *impl->clients, impl->metrics,
+                                   [&gateway] { gateway.refresh_metrics(); }, system_clock()}));
   impl->add_jobs();
   impl->secrets->start();
   impl->identity->start();
   impl->worker->start();
   impl->gateway->start();
+  if (impl->exporters != nullptr) impl->exporters->start();
   impl->server->start();
   if (!config.api.tls_certificate_file.empty()) {
     impl->certificate =
@@ -436,6 +448,7 @@ void App::stop() {
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.secrets->stop();
   impl.worker->stop(std::chrono::seconds(2));
+  if (impl.exporters != nullptr) impl.exporters->stop();
   impl.gateway->stop();
   impl.identity->stop();
   impl.loops.stop();

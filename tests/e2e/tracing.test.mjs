@@ -124,7 +124,7 @@ test("failover, streams and errors are told as they went", async () => {
   const refused = await spans_of(wrong.body.request_id);
   const root = refused.find(({ kind }) => kind === 2);
   assert.equal(attributes(root)["http.response.status_code"], 400);
-  assert.equal(attributes(root)["error.type"], "validation_error");
+  assert.equal(attributes(root)["error.type"], "invalid_argument");
   for (const request of collector.requests) check_otlp(request);
 });
 

@@ -1,14 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { axe_faults_of } from './axe.mjs';
 
 /**
  * What keeps people out: what axe-core finds serious or critical, and besides controls without a name, ids used twice or
  * pointing nowhere, pages without one heading, text too faint (WCAG 2.2 AA: 4.5, large text 3). Names are those the browser
  * itself gives to screen readers.
  */
-const kAxe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-/** The rest is a matter of taste, or of the page as a whole. */
-const kGrave = new Set(['serious', 'critical']);
 const kNamed = new Set(['button', 'link', 'textbox', 'searchbox', 'combobox', 'checkbox', 'radio', 'switch', 'spinbutton', 'tab', 'menuitem', 'dialog', 'region']);
 
 /** Runs in the page. */
@@ -62,20 +58,10 @@ function faults_of_document() {
   return faults;
 }
 
-/** Runs in the page, where axe is. */
-async function axe_violations() {
-  const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
-  return violations.map(({ id, impact, nodes }) => ({ id, impact, at: nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary ?? ''}`) }));
-}
-
 /** What is wrong with the page as it stands; empty: nothing found. */
 export async function faults_of(page) {
   const faults = await page.evaluate(faults_of_document);
-  // As an expression of the debugger: the pages let in no scripts but their own.
-  await page.evaluate(`if (!globalThis.axe) { ${kAxe} }`);
-  for (const { id, impact, at } of await page.evaluate(axe_violations)) {
-    if (kGrave.has(impact)) faults.push(`axe: ${id} (${impact}) at ${at.join(' | ')}`);
-  }
+  faults.push(...(await axe_faults_of(page)));
   const devtools = await page.context().newCDPSession(page);
   const { nodes } = await devtools.send('Accessibility.getFullAXTree');
   await devtools.detach();

@@ -74,13 +74,65 @@ ALTER TABLE inference_events DROP COLUMN batching_savings;
 ALTER TABLE inference_events DROP COLUMN token_savings;
 )sql";
 
+// The search index: gateway/analytics/search_index.h. Terms are bytes, so that both engines order
+// them alike.
+constexpr std::string_view kSearchPostgres = R"sql(
+CREATE TABLE event_blocks (
+  org_id VARCHAR(255) NOT NULL,
+  block BIGINT NOT NULL,
+  first_ms BIGINT NOT NULL,
+  last_ms BIGINT NOT NULL,
+  times BYTEA NOT NULL,
+  PRIMARY KEY (org_id, block)
+);
+ALTER TABLE event_blocks ALTER COLUMN times SET STORAGE EXTERNAL;
+CREATE TABLE event_terms (
+  org_id VARCHAR(255) NOT NULL,
+  block BIGINT NOT NULL,
+  first_term BYTEA NOT NULL,
+  page BYTEA NOT NULL,
+  PRIMARY KEY (org_id, block, first_term)
+);
+ALTER TABLE event_terms ALTER COLUMN page SET STORAGE EXTERNAL;
+INSERT INTO analytics_state (name, value) VALUES ('index_next', 0);
+)sql";
+
+constexpr std::string_view kSearchSqlite = R"sql(
+CREATE TABLE event_blocks (
+  org_id TEXT NOT NULL,
+  block INTEGER NOT NULL,
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  times BLOB NOT NULL,
+  PRIMARY KEY (org_id, block)
+);
+CREATE TABLE event_terms (
+  org_id TEXT NOT NULL,
+  block INTEGER NOT NULL,
+  first_term BLOB NOT NULL,
+  page BLOB NOT NULL,
+  PRIMARY KEY (org_id, block, first_term)
+);
+INSERT INTO analytics_state (name, value) VALUES ('index_next', 0);
+)sql";
+
+constexpr std::string_view kSearchDown = R"sql(
+DELETE FROM analytics_state WHERE name = 'index_next';
+DROP TABLE event_terms;
+DROP TABLE event_blocks;
+)sql";
+
 }  // namespace
 
 std::vector<sql::Migration> analytics_migrations() {
   return {{.version = 150,
            .name = "analytics_rollups",
            .up = {.sqlite = kSqlite, .postgres = kPostgres},
-           .down = {.sqlite = kDown, .postgres = kDown}}};
+           .down = {.sqlite = kDown, .postgres = kDown}},
+          {.version = 151,
+           .name = "event_search",
+           .up = {.sqlite = kSearchSqlite, .postgres = kSearchPostgres},
+           .down = {.sqlite = kSearchDown, .postgres = kSearchDown}}};
 }
 
 }  // namespace asahi::gateway::analytics

@@ -7,8 +7,9 @@
 #include <set>
 #include <tuple>
 
+#include "gateway/analytics/bulk.h"
 #include "gateway/analytics/event_rows.h"
-#include "gateway/analytics/sql_lists.h"
+#include "gateway/analytics/turn.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -20,19 +21,14 @@ std::string id_of(Dimension dimension, std::string_view org, std::string_view ke
   return fmt::format("{}\x1f{}\x1f{}", static_cast<int>(dimension), org, key);
 }
 
-/// One writer of rollups at a time, over all nodes. SQLite has one writer anyway.
-Result<void> take_turn(sql::Session& session) {
-  if (session.dialect() == sql::Dialect::kSqlite) return {};
-  constexpr std::int64_t kLock = 0x6173'6168'6901;
-  auto level = session.script("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
-  if (!level) return level;
-  auto locked = session.query({"SELECT pg_advisory_xact_lock(CAST(? AS BIGINT))", {kLock}});
-  if (!locked) return std::unexpected(std::move(locked.error()));
-  return {};
-}
-
 std::int64_t page_of(Dimension dimension, std::int64_t number) {
   return number / layout(dimension).keys_per_page;
+}
+
+/// Of a page, by its place in the table: organisation, dimension, grain, start, page.
+template <class Where>
+std::int64_t first_number(const Where& where) {
+  return std::get<4>(where) * layout(static_cast<Dimension>(std::get<1>(where))).keys_per_page;
 }
 
 Page merged(Page mine, const Page& added) {
@@ -162,22 +158,28 @@ Result<void> RollupWriter::number_keys(sql::Session& session, Cells& cells) {
       unknown[{group.dimension, group.org}].push_back(&group);
     }
   }
+  constexpr Column kKeyColumns[] = {
+      {"dimension", "smallint"}, {"org_id", "varchar"}, {"key", "varchar"}, {"number", "bigint"}};
+  const std::span<const Column> looked_up(kKeyColumns, 3);
+  Rows asked, added;
+  for (const auto& [of, groups] : unknown) {
+    for (const Cells::Group* group : groups)
+      asked.push_back({static_cast<std::int64_t>(of.first), of.second, group->key});
+  }
+  auto read =
+      select_rows(session, "dimension, org_id, key, number", "analytics_keys", looked_up, asked,
+                  [&](const sql::Rows& rows) -> Result<void> {
+                    for (std::size_t row = 0; row < rows.size(); ++row) {
+                      const auto dimension = static_cast<Dimension>(rows.integer(row, "dimension"));
+                      learned_[id_of(dimension, rows.text(row, "org_id"), rows.text(row, "key"))] =
+                          rows.integer(row, "number");
+                    }
+                    return {};
+                  });
+  if (!read) return read;
   for (auto& [of, groups] : unknown) {
     const auto& [dimension, org] = of;
-    const std::int64_t which = static_cast<std::int64_t>(dimension);
-    std::vector<sql::Value> keys;
-    for (const Cells::Group* group : groups) keys.emplace_back(group->key);
-    const sql::Statement known{
-        "SELECT key, number FROM analytics_keys WHERE dimension = ? AND org_id = ? AND key IN ",
-        {which, org}};
-    auto read = each_list(session, known, keys, [&](const sql::Rows& rows) -> Result<void> {
-      for (std::size_t row = 0; row < rows.size(); ++row)
-        learned_[id_of(dimension, org, rows.text(row, "key"))] = rows.integer(row, "number");
-      return {};
-    });
-    if (!read) return read;
-
-    std::vector<std::vector<sql::Value>> added;
+    const auto which = static_cast<std::int64_t>(dimension);
     std::int64_t next = -1;
     for (Cells::Group* group : groups) {
       std::string id = id_of(dimension, org, group->key);
@@ -195,58 +197,55 @@ Result<void> RollupWriter::number_keys(sql::Session& session, Cells& cells) {
       }
       group->number = number->second;
     }
-    auto stored = insert_all(
-        session, "INSERT INTO analytics_keys (dimension, org_id, key, number) VALUES ", "", added);
-    if (!stored) return stored;
   }
-  return {};
+  return insert_rows(session, "analytics_keys", kKeyColumns, "", added);
 }
 
 Result<void> RollupWriter::write(sql::Session& session, Cells& cells) {
-  // Pages by organisation, dimension, grain and start: neighbours are read by one statement.
-  using Where = std::tuple<std::string_view, Dimension, Grain, std::int64_t>;
-  std::map<Where, std::map<std::int64_t, Page>> pages;
+  constexpr Column kColumns[] = {{"org_id", "varchar"}, {"dimension", "smallint"},
+                                 {"grain", "smallint"}, {"start", "bigint"},
+                                 {"page", "bigint"},    {"sums", "bytea"}};
+  const std::span<const Column> place(kColumns, 5);
+  using Where = std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
+  std::map<Where, Page> pages;  // in the order of the index
   for (auto& [id, group] : cells.groups) {
     for (Cells::Cell& cell : group.cells) {
-      pages[{group.org, group.dimension, cell.grain, cell.start}]
-           [page_of(group.dimension, group.number)]
-               .emplace_back(group.number, std::move(cell.sums));
+      pages[{group.org, static_cast<std::int64_t>(group.dimension),
+             static_cast<std::int64_t>(cell.grain), cell.start,
+             page_of(group.dimension, group.number)}]
+          .emplace_back(group.number, std::move(cell.sums));
     }
   }
-  std::vector<std::vector<sql::Value>> rows;
-  for (auto& [where, of] : pages) {
-    const auto& [org, dimension, grain, start] = where;
-    const auto which = static_cast<std::int64_t>(dimension);
-    const auto wide = static_cast<std::int64_t>(grain);
-    const Layout kept = layout(dimension);
-    std::vector<sql::Value> numbers;
-    for (auto& [page, sums] : of) {
-      std::ranges::sort(sums, {}, [](auto& entry) { return entry.first; });
-      numbers.emplace_back(page);
-    }
-    const sql::Statement stored{
-        "SELECT page, sums FROM analytics_rollups WHERE org_id = ? AND "
-        "dimension = ? AND grain = ? AND start = ? AND page IN ",
-        {std::string(org), which, wide, start}};
-    auto read = each_list(session, stored, numbers, [&](const sql::Rows& found) -> Result<void> {
-      for (std::size_t row = 0; row < found.size(); ++row) {
-        const std::int64_t page = found.integer(row, "page");
-        ASAHI_TRY(Page before, parse_page(found.text(row, "sums"), page * kept.keys_per_page));
-        Page& now = of[page];
-        now = merged(std::move(before), now);
-      }
-      return {};
-    });
-    if (!read) return read;
-    for (const auto& [page, sums] : of) {
-      rows.push_back({std::string(org), which, wide, start, page,
-                      sql::Blob{encode_page(sums, page * kept.keys_per_page, kept.latencies)}});
-    }
+  Rows rows;
+  rows.reserve(pages.size());
+  for (auto& [where, page] : pages) {
+    std::ranges::sort(page, {}, [](auto& entry) { return entry.first; });
+    const auto& [org, dimension, grain, start, number] = where;
+    rows.push_back({org, dimension, grain, start, number});
   }
-  return insert_all(
-      session,
-      "INSERT INTO analytics_rollups (org_id, dimension, grain, start, page, sums) VALUES ",
-      " ON CONFLICT (org_id, dimension, grain, start, page) DO UPDATE SET sums = excluded.sums",
+  auto read = select_rows(
+      session, "org_id, dimension, grain, start, page, sums", "analytics_rollups", place, rows,
+      [&](const sql::Rows& found) -> Result<void> {
+        for (std::size_t row = 0; row < found.size(); ++row) {
+          const Where where{found.text(row, "org_id"), found.integer(row, "dimension"),
+                            found.integer(row, "grain"), found.integer(row, "start"),
+                            found.integer(row, "page")};
+          ASAHI_TRY(Page before, parse_page(found.text(row, "sums"), first_number(where)));
+          Page& now = pages[where];
+          now = merged(std::move(before), now);
+        }
+        return {};
+      });
+  if (!read) return read;
+  std::size_t row = 0;
+  for (const auto& [where, page] : pages) {
+    const auto dimension = static_cast<Dimension>(std::get<1>(where));
+    rows[row++].emplace_back(
+        sql::Blob{encode_page(page, first_number(where), layout(dimension).latencies)});
+  }
+  return insert_rows(
+      session, "analytics_rollups", kColumns,
+      "ON CONFLICT (org_id, dimension, grain, start, page) DO UPDATE SET sums = excluded.sums",
       rows);
 }
 

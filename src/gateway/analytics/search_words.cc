@@ -118,4 +118,34 @@ bool matches(const InferenceEvent& event, const std::vector<std::string>& asked)
   });
 }
 
+std::uint64_t Matcher::begun_by(const std::string& value) const {
+  std::vector<std::string> words;
+  append_words(words, value);
+  std::uint64_t begun = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(asked_.size(), 64); ++i) {
+    if (std::ranges::any_of(words,
+                            [&](const std::string& word) { return word.starts_with(asked_[i]); }))
+      begun |= std::uint64_t{1} << i;
+  }
+  return begun;
+}
+
+bool Matcher::matches(const sql::Rows& rows, std::size_t row) {
+  const std::uint64_t all =
+      asked_.size() >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << asked_.size()) - 1;
+  std::uint64_t begun = begun_by(rows.text(row, "request_id"));
+  for (const std::string_view column :
+       {"user_id", "model_selected", "task_type", "provider", "routing_reason", "error_code"}) {
+    std::string value = rows.text(row, column);
+    if (value.empty()) continue;
+    auto known = known_.find(value);
+    if (known == known_.end()) {
+      const std::uint64_t its = begun_by(value);
+      known = known_.emplace(std::move(value), its).first;
+    }
+    begun |= known->second;
+  }
+  return begun == all;
+}
+
 }  // namespace asahi::gateway::analytics

@@ -11,6 +11,8 @@
 #include "base/ids.h"
 #include "gateway/analytics/rollup_cells.h"
 #include "gateway/analytics/rollups.h"
+#include "gateway/analytics/search_index.h"
+#include "gateway/analytics/search_words.h"
 #include "gateway/events/loader.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
@@ -97,7 +99,7 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
   }
 
   /// Through the log into the table, as a process does.
-  void load(const std::vector<InferenceEvent>& events) {
+  void load(const std::vector<InferenceEvent>& events, std::size_t batch_bytes = 30'000) {
     std::string lines;
     for (const InferenceEvent& event : events) {
       append_json(lines, event);
@@ -108,12 +110,12 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
       ASSERT_TRUE(log);
       ASSERT_TRUE(log->append(lines));
     }
-    run_loader();
+    run_loader(batch_bytes);
   }
-  void run_loader() {
+  void run_loader(std::size_t batch_bytes = 30'000) {
     EventLoader loader({.dir = folder_.path(),
                         .node_id = "node_1",
-                        .batch_bytes = 30'000,
+                        .batch_bytes = batch_bytes,
                         .retry = 5ms,
                         .clock = &clock_},
                        *database_);
@@ -397,7 +399,7 @@ TEST_P(AnalyticsStoreContract, KeepsRowsAndRollupsTogetherWhenATransactionFails)
 TEST_P(AnalyticsStoreContract, TakesInTheRowsFromBeforeTheMigration) {
   std::vector<InferenceEvent> history;
   for (int i = 0; i < 2'500; ++i) {
-    history.push_back(any(std::chrono::hours(20)));
+    history.push_back(any(std::chrono::minutes(i % 10 == 0 ? 1'200 : 10)));
     history.back().latency_ms = std::round(history.back().latency_ms);  // as the table keeps it
   }
   load(history);
@@ -474,7 +476,7 @@ TEST_P(AnalyticsStoreContract, PagesThroughEventsNewestFirst) {
   for (int i = 0; i < 20; ++i) history.push_back(made(kNow - 1h));  // one moment
   load(history);
   std::erase_if(history, [](const InferenceEvent& event) { return event.org_id != "acme"; });
-  std::ranges::stable_sort(history, [](const InferenceEvent& one, const InferenceEvent& two) {
+  std::ranges::sort(history, [](const InferenceEvent& one, const InferenceEvent& two) {
     return one.timestamp > two.timestamp;
   });
   const auto found = all({.org_id = "acme", .limit = 7});
@@ -515,7 +517,7 @@ TEST_P(AnalyticsStoreContract, GivesEventsAsTheyWere) {
 }
 
 TEST_P(AnalyticsStoreContract, FindsEventsByFiltersAndWords) {
-  std::vector<InferenceEvent> history;
+  std::vector<InferenceEvent> history{made(kNow - 3h)};
   for (int i = 0; i < 700; ++i) history.push_back(any(std::chrono::hours(40)));
   load(history);
   const auto expect = [&](EventsQuery query, auto wanted) {
@@ -542,8 +544,8 @@ TEST_P(AnalyticsStoreContract, FindsEventsByFiltersAndWords) {
   expect({.cache_tier = 2}, [](const Event& e) { return e.cache_tier == 2; });
   expect({.from = kNow - 20h, .to = kNow - 3h},
          [](const Event& e) { return e.timestamp >= kNow - 20h && e.timestamp < kNow - 3h; });
-  expect({.request_id = history[11].request_id, .text = ""},
-         [&](const Event& e) { return e.request_id == history[11].request_id; });
+  expect({.request_id = history[0].request_id, .text = ""},
+         [&](const Event& e) { return e.request_id == history[0].request_id; });
   expect({.text = "MINI ann"},
          [](const Event& e) { return e.model_selected == "gpt-4o-mini" && e.user_id == "ann"; });
   expect({.text = "ёл"}, [](const Event& e) { return e.user_id == "Ёлка Иванова"; });
@@ -552,13 +554,86 @@ TEST_P(AnalyticsStoreContract, FindsEventsByFiltersAndWords) {
   expect({.text = "günst"}, [](const Event& e) { return e.routing_reason.starts_with("G"); });
   expect({.text = "it's \"q\""}, [](const Event& e) { return e.model_selected == "it's \"q\""; });
   expect({.text = "cheap good"}, [](const Event& e) { return e.routing_reason.starts_with("ch"); });
-  expect({.text = history[3].request_id.substr(0, 10)}, [&](const Event& e) {
-    return e.request_id.starts_with(history[3].request_id.substr(0, 10));
+  expect({.text = history[0].request_id.substr(0, 10)}, [&](const Event& e) {
+    return e.request_id.starts_with(history[0].request_id.substr(0, 10));
   });
   expect({.user_id = "ann", .text = "gpt"},
          [](const Event& e) { return e.user_id == "ann" && e.model_selected.starts_with("gpt"); });
   EXPECT_TRUE(all({.org_id = "acme", .text = "nowhere"}).empty());
   EXPECT_TRUE(all({.org_id = "acme", .model = "gpt"}).empty()) << "filters are whole values";
+}
+
+TEST_P(AnalyticsStoreContract, FindsTheSameByTheIndexAsByLookingAtAllRows) {
+  std::vector<InferenceEvent> history;
+  const auto add = [&](int count, std::chrono::hours back, std::chrono::minutes over) {
+    for (int i = 0; i < count; ++i) {
+      InferenceEvent event = made(kNow - back - i * over / count);
+      event.user_id = "user-" + std::to_string(i % 97);
+      event.model_selected = i % 3 == 0 ? "gpt-4o" : "claude-3";
+      if (i % 2'000 == 5) event.error_code = "timeout";
+      history.push_back(std::move(event));
+    }
+  };
+  add(9'000, 2h, 60min);
+  history[4'000].user_id = "Ёлка";
+  add(9'000, 3h, 600min);  // older than those before, so that blocks overlap
+  load(history, 1 << 20);
+  ASSERT_EQ(rows("SELECT block FROM event_blocks").size(), 2U) << "and some rows in none";
+  std::ranges::sort(history, std::greater{}, &InferenceEvent::timestamp);
+  const auto expect = [&](EventsQuery query, auto wanted) {
+    std::vector<Clock::Time> times;
+    for (const InferenceEvent& event : history) {
+      if (wanted(event)) times.push_back(event.timestamp);
+    }
+    query.org_id = "acme";
+    std::vector<Clock::Time> found;
+    std::set<std::string> ids;
+    do {
+      EventsPage page = events(query);
+      for (const InferenceEvent& event : page.events) {
+        EXPECT_TRUE(wanted(event));
+        found.push_back(event.timestamp);
+        ids.insert(event.request_id);
+      }
+      query.cursor = page.next_cursor;
+    } while (!query.cursor.empty() && found.size() < times.size());
+    EXPECT_EQ(found, times);
+    EXPECT_EQ(ids.size(), times.size());
+    EXPECT_FALSE(times.empty()) << "the test says nothing";
+  };
+  using Event = InferenceEvent;
+  expect({.error_code = "timeout", .limit = 3},
+         [](const Event& e) { return e.error_code == "timeout"; });
+  expect({.user_id = "user-13", .limit = 50},
+         [](const Event& e) { return e.user_id == "user-13"; });
+  expect({.text = "user 9 claude", .limit = 400}, [](const Event& e) {
+    return matches(e, {"user", "9", "claude"});  // request ids may begin with 9
+  });
+  expect({.text = "ёлк"}, [](const Event& e) { return e.user_id == "Ёлка"; });
+  expect({.from = kNow - 4h, .to = kNow - 150min, .model = "gpt-4o", .limit = 500},
+         [](const Event& e) {
+           return e.timestamp >= kNow - 4h && e.timestamp < kNow - 150min &&
+                  e.model_selected == "gpt-4o";
+         });
+  EXPECT_TRUE(all({.org_id = "acme", .text = "gpt claude"}).empty());
+  EXPECT_TRUE(all({.org_id = "other", .model = "gpt-4o"}).empty());
+
+  // Erased from the table and from the index, also the words that nobody else had.
+  rows("DELETE FROM inference_events WHERE user_id = 'Ёлка'");
+  const auto terms_with = [&] {
+    const sql::Rows pages = rows("SELECT page FROM event_terms");
+    Terms terms;
+    for (std::size_t row = 0; row < pages.size(); ++row)
+      EXPECT_TRUE(parse_terms(pages.text(row, "page"), terms));
+    return terms.count("wёлка") + terms.count("uЁлка");
+  };
+  EXPECT_EQ(terms_with(), 2U);
+  ASSERT_TRUE(loops_.wait_for([&] { return erase_search_of(*database_, "acme", "Ёлка", kNow); }));
+  EXPECT_EQ(terms_with(), 0U);
+  expect({.error_code = "timeout", .limit = 3},
+         [](const Event& e) { return e.error_code == "timeout"; });
+  ASSERT_TRUE(loops_.wait_for([&] { return expire_search(*database_, "acme", kNow); }));
+  EXPECT_TRUE(rows("SELECT block FROM event_terms").empty());
 }
 
 TEST_P(AnalyticsStoreContract, RefusesACursorThatIsNotOne) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,6 +39,8 @@ struct InferenceEvent {
   std::int64_t counted_input_tokens = 0;
   double latency_ms = 0;
   double lookup_ms = 0;  ///< time in the cache tiers
+  /// Of it, in each tier (index 1 to 3); below 0: the tier was not asked. Not in the JSON.
+  std::array<double, 4> tier_ms{-1, -1, -1, -1};
   double vendor_ms = 0;  ///< time waiting for vendors
   NanoUsd cost, baseline_cost;
   NanoUsd batching_savings;  ///< of the savings, what sharing the vendor call brought

@@ -8,35 +8,29 @@
 #include <utility>
 
 #include "base/scheduling.h"
+#include "gateway/analytics/bulk.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/events/event.h"
 
 namespace asahi::gateway {
 namespace {
 
-constexpr std::string_view kColumns[] = {
-    "event_id",       "request_id",       "timestamp",    "user_id",       "org_id",
-    "task_type",      "model_selected",   "cache_hit",    "cache_tier",    "input_tokens",
-    "output_tokens",  "total_tokens",     "latency_ms",   "cost",          "routing_reason",
-    "quality_score",  "event_type",       "routing_mode", "provider",      "baseline_cost",
-    "savings",        "cache_similarity", "tokens_saved", "fallback_used", "error_code",
-    "api_key_prefix", "streamed",         "retries",      "token_savings", "batching_savings"};
-constexpr std::size_t kRowsPerInsert = 50;
-
-std::string insert_sql(std::size_t rows) {
-  std::string sql = "INSERT INTO inference_events (";
-  std::string row = "(";
-  for (std::size_t i = 0; i < std::size(kColumns); ++i) {
-    sql += fmt::format("{}{}", i == 0 ? "" : ", ", kColumns[i]);
-    row += i == 0 ? "?" : ", ?";
-  }
-  sql += ") VALUES ";
-  row += ')';
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (i > 0) sql += ", ";
-    sql += row;
-  }
-  return sql + " ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
-}
+using analytics::Column;
+constexpr Column kColumns[] = {{"event_id", "varchar"},       {"request_id", "varchar"},
+                               {"timestamp", "timestamptz"},  {"user_id", "varchar"},
+                               {"org_id", "varchar"},         {"task_type", "varchar"},
+                               {"model_selected", "varchar"}, {"cache_hit", "boolean"},
+                               {"cache_tier", "smallint"},    {"input_tokens", "integer"},
+                               {"output_tokens", "integer"},  {"total_tokens", "integer"},
+                               {"latency_ms", "integer"},     {"cost", "numeric"},
+                               {"routing_reason", "text"},    {"quality_score", "numeric"},
+                               {"event_type", "varchar"},     {"routing_mode", "varchar"},
+                               {"provider", "varchar"},       {"baseline_cost", "numeric"},
+                               {"savings", "numeric"},        {"cache_similarity", "numeric"},
+                               {"tokens_saved", "integer"},   {"fallback_used", "boolean"},
+                               {"error_code", "varchar"},     {"api_key_prefix", "varchar"},
+                               {"streamed", "boolean"},       {"retries", "smallint"},
+                               {"token_savings", "numeric"},  {"batching_savings", "numeric"}};
 
 /// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
 /// would hold up all that come after it.
@@ -90,7 +84,9 @@ void fit(InferenceEvent& event) {
   event.cache_tier = std::clamp(event.cache_tier, 0, 9);
 }
 
-void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
+std::vector<sql::Value> row_of(const InferenceEvent& event) {
+  std::vector<sql::Value> params;
+  params.reserve(std::size(kColumns));
   params.emplace_back(event.event_id);
   params.emplace_back(event.request_id);
   params.emplace_back(format_rfc3339(event.timestamp));
@@ -124,6 +120,7 @@ void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
   params.emplace_back(std::int64_t{event.retries});
   params.push_back(money_or_null(event.trim_savings));
   params.push_back(money_or_null(event.batching_savings));
+  return params;
 }
 
 }  // namespace
@@ -272,20 +269,28 @@ Result<bool> EventLoader::load_batch() {
   if (!stored) return std::unexpected(stored.error());
   rollups_.committed();
   position_ = batch.next;
+  // Under constant load the log is never read to its end: search must keep up nevertheless.
+  unindexed_ += events.size();
+  if (unindexed_ >= analytics::kBlockEvents) {
+    unindexed_ = 0;
+    if (auto indexed = analytics::index_next_block(database_); !indexed)
+      return std::unexpected(std::move(indexed.error()));
+  }
   return true;
 }
 
 Result<void> EventLoader::store(sql::Session& session, std::vector<InferenceEvent> events) {
+  analytics::Rows rows;
+  rows.reserve(events.size());
+  for (const InferenceEvent& event : events) rows.push_back(row_of(event));
   std::unordered_set<std::string> inserted;
-  for (std::size_t begin = 0; begin < events.size(); begin += kRowsPerInsert) {
-    const std::size_t rows = std::min(kRowsPerInsert, events.size() - begin);
-    sql::Statement insert{insert_sql(rows), {}};
-    insert.params.reserve(rows * std::size(kColumns));
-    for (std::size_t i = 0; i < rows; ++i) append_row(insert.params, events[begin + i]);
-    ASAHI_TRY(const sql::Rows added, session.query(insert));
-    for (std::size_t row = 0; row < added.size(); ++row)
-      inserted.insert(added.text(row, "event_id"));
-  }
+  auto stored = analytics::insert_rows(session, "inference_events", kColumns,
+                                       "ON CONFLICT (event_id) DO NOTHING RETURNING event_id", rows,
+                                       [&](const sql::Rows& added) {
+                                         for (std::size_t row = 0; row < added.size(); ++row)
+                                           inserted.insert(added.text(row, "event_id"));
+                                       });
+  if (!stored) return stored;
   // A line may stand twice in the log, or be read again: only its first row counts.
   std::erase_if(events,
                 [&](const InferenceEvent& event) { return inserted.erase(event.event_id) == 0; });
@@ -299,6 +304,8 @@ Result<bool> EventLoader::upkeep() {
     if (more) return true;
     logger_.info("rollups hold all events of the table");
   }
+  ASAHI_TRY(const bool indexed, analytics::index_next_block(database_));
+  if (indexed) return true;
   constexpr std::chrono::hours kBetweenPrunings{1};
   const Clock::Steady now = options_.clock->steady_now();
   if (pruned_ == Clock::Steady{} || now - pruned_ >= kBetweenPrunings) {

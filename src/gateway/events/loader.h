@@ -69,6 +69,7 @@ class EventLoader {
   analytics::RollupWriter rollups_;
   std::atomic<bool> rollups_complete_{false};
   Clock::Steady pruned_{};
+  std::size_t unindexed_ = 0;  ///< loaded since search was brought up to date
   bool position_known_ = false;
   LogPosition position_;
   mutable std::mutex mutex_;

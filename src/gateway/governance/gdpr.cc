@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "gateway/analytics/rollups.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/batch_api/batch_store.h"
 #include "gateway/governance/retention.h"
 
@@ -227,6 +228,9 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
                                   std::move(params)));
   ASAHI_CO_TRY(report.rollups,
                co_await analytics::erase_rollups_of(parts.database, org_id, user_id));
+  auto forgotten =
+      co_await analytics::erase_search_of(parts.database, org_id, user_id, parts.clock.now());
+  if (!forgotten) co_return std::unexpected(std::move(forgotten.error()));
   std::vector<sql::Statement> statements;
   statements.push_back(
       {"DELETE FROM gdpr_consents WHERE org_id = ? AND user_id = ?", {org_id, user_id}});

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "gateway/analytics/rollups.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/events/event.h"
 #include "gateway/events/event_log.h"
 #include "net/blocking.h"
@@ -83,6 +84,8 @@ Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string or
                                                    std::move(params)));
   if (auto expired = co_await analytics::expire_rollups(parts.database, org, done.cutoff); !expired)
     co_return std::unexpected(std::move(expired.error()));
+  if (auto expired = co_await analytics::expire_search(parts.database, org, done.cutoff); !expired)
+    co_return std::unexpected(std::move(expired.error()));
   sql::Statement opinions{"DELETE FROM routing_feedback WHERE org_id = ? AND created_at < ?",
                           {org, format_rfc3339(done.cutoff)}};
   ASAHI_CO_TRY(const sql::Rows forgotten, co_await parts.database.query(std::move(opinions)));
@@ -144,6 +147,9 @@ Task<void> complete_erasures(const RetentionParts& parts, LogRules& rules) {
     if (late == 0) continue;
     ASAHI_CO_TRY([[maybe_unused]] const std::int64_t rollups,
                  co_await analytics::erase_rollups_of(parts.database, org, user));
+    auto unsearchable = co_await analytics::erase_search_of(parts.database, org, user,
+                                                         rules.erasures[std::pair(org, user)]);
+    if (!unsearchable) co_return std::unexpected(std::move(unsearchable.error()));
   }
   co_return Result<void>{};
 }

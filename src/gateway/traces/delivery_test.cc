@@ -1,6 +1,7 @@
 // What becomes of a delivery, and the outbox between the gateway and a collector.
 #include "gateway/traces/delivery.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

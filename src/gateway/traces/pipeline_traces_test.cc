@@ -1,4 +1,5 @@
 // What the pipeline writes down of a call: its stages, its attempts, and whose trace it is.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

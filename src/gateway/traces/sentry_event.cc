@@ -60,7 +60,7 @@ std::string sentry_event(const Fault& fault, const SentrySettings& settings,
   out.key("sdk").open_object().member("name", "asahi").member("version", ASAHI_VERSION);
   out.close_object();
   // Like with like, whatever ids and numbers the message holds.
-  out.key("fingerprint").open_array().string(fault.logger).string(fault.type);
+  out.key("fingerprint").open_array().string(fault.logger).string(scrubbed(fault.type, kMostTag));
   out.string(scrubbed(fault.transaction, kMostTag)).close_array();
   out.key("exception").open_object().key("values").open_array().open_object();
   out.member("type", scrubbed(fault.type, kMostTag)).member("value", scrubbed(fault.message));

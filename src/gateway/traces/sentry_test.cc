@@ -1,4 +1,5 @@
 // What is told to an error tracker, and what is not.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -121,10 +121,7 @@ Result<http::Response> list(const State& state, const http::Context& context) {
   if (state.parts.store != nullptr)
     page = state.parts.store->newest(org_of(context), filter, limit, before);
   std::string body = R"({"traces":[)";
-  for (const TraceStore::Record& record : page.records) {
-    if (body.back() == '}') body += ',';
-    append_summary(body, *record);
-  }
+  for (const TraceStore::Record& record : page.records) append_summary(body, *record);
   body += fmt::format(R"(],"count":{},"next_cursor":)", page.records.size());
   body += page.more ? '"' + state.mark(page.records.back()->position) + '"' : "null";
   body += fmt::format(R"(,"kept":{},"enabled":{}}})", page.kept, state.parts.store != nullptr);

@@ -16,6 +16,8 @@ namespace {
 /// three now suffice, if all are.
 constexpr double kChance = 1e-5, kChanceOfSlow = 1e-4;
 constexpr double kSpike = 2, kCriticalSpike = 1.5 * kSpike;
+/// Fewer say little about what requests cost: a dear one among many cheap ones is not rare.
+constexpr std::int64_t kOldCosts = 100, kNewCosts = 10;
 constexpr std::int64_t kOldLatencies = 5, kNewLatencies = 3;
 constexpr double kErrorRate = 0.01, kCriticalErrors = 5 * kErrorRate;
 constexpr double kDrop = 0.5, kCriticalDrop = 0.75;
@@ -76,6 +78,7 @@ double lasting_cost(const Halves& halves) {
 }
 
 std::optional<Anomaly> cost_spike(const Halves& halves) {
+  if (halves.old.requests < kOldCosts || halves.recent.requests < kNewCosts) return std::nullopt;
   const double expected = cost_per_request(halves.old);
   const double current = cost_per_request(halves.recent);
   if (expected <= 0 || current < kSpike * expected) return std::nullopt;

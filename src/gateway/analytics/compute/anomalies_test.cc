@@ -233,8 +233,8 @@ TEST(Anomalies, NoneOnSteadyTrafficOfAnyLoad) {
     double per_hour;
     int hours;
   };
-  for (const Load& load : {Load{1, 1'000}, Load{5, 1'000}, Load{30, 600}, Load{300, 300},
-                           Load{3'000, 80}, Load{15'000, 35}}) {
+  for (const Load& load : {Load{1, 500}, Load{5, 500}, Load{30, 300}, Load{300, 100},
+                           Load{3'000, 40}, Load{15'000, 30}}) {
     for (unsigned seed = 1; seed <= 3; ++seed) {
       std::mt19937 random(seed);
       std::exponential_distribution<double> gap(load.per_hour);

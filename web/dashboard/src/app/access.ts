@@ -37,6 +37,9 @@ export function forgetCaller(): void {
 }
 export const lastCaller = (): Caller | undefined => known;
 
+/** Pages for those whom the gateway does not know yet. */
+export const isPublic = (path: string): boolean => /^\/(login|welcome|signup)(\/|\?|$)/.test(path);
+
 /** A page of this dashboard to go to after the login, from an address anyone can write. */
 export const safeReturn = (from: unknown): string =>
-  typeof from === 'string' && /^\/(?![/\\])/.test(from) && !/^\/(login|welcome|signup)/.test(from) ? from : '/';
+  typeof from === 'string' && /^\/(?![/\\])/.test(from) && !isPublic(from) ? from : '/';

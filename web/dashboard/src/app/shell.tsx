@@ -19,7 +19,7 @@ import { useEffect, useMemo, useState, type ReactNode } from 'react';
 
 import { apiBase, useConnection } from '../api/connection';
 import { healthQuery, meQuery } from '../api/queries';
-import { forgetCaller, isOpen, lastCaller, may, noteCaller, useCaller, type Caller } from './access';
+import { forgetCaller, isOpen, isPublic, lastCaller, may, noteCaller, useCaller, type Caller } from './access';
 import { Account, useLogOut } from './account';
 import { ConnectionDialog } from './connection-dialog';
 import { OutageBanner } from './outage';
@@ -213,8 +213,9 @@ export function Shell({ children }: { children?: ReactNode }) {
     [pathname, navigate],
   );
   useEffect(() => {
-    if (stranger && !ended) goAway();
-  }, [stranger, ended, goAway]);
+    // On the way there this frame still stands for a moment.
+    if (stranger && !ended && !isPublic(pathname)) goAway();
+  }, [stranger, ended, goAway, pathname]);
   const caller: Caller | undefined = me.data ?? lastCaller();
   const account = caller && !isOpen(caller) ? caller : undefined;
   const { leave } = useLogOut(account);
@@ -259,12 +260,13 @@ export function Shell({ children }: { children?: ReactNode }) {
           <button
             type="button"
             onClick={() => setOpen('palette')}
-            aria-label="Find a page or command"
             className="flex h-9 items-center gap-2 rounded-lg text-sm text-ink-3 transition-colors duration-200 hover:text-ink max-lg:size-9 max-lg:justify-center max-lg:hover:bg-sunken lg:w-56 lg:border lg:border-line lg:bg-panel lg:px-3 lg:hover:border-line-strong max-md:hidden"
           >
             <Search aria-hidden className="size-4 shrink-0" />
-            <span className="flex-1 text-left max-lg:sr-only">Find</span>
-            <span className="max-lg:hidden">
+            <span className="flex-1 text-left max-lg:sr-only">
+              Find<span className="sr-only"> a page or command</span>
+            </span>
+            <span aria-hidden className="max-lg:hidden">
               <Kbd>Ctrl K</Kbd>
             </span>
           </button>

@@ -26,7 +26,7 @@ function SettingRow({ setting }: { setting: Setting }) {
           {shownOrigin(origin)}
         </Badge>
       </div>
-      <CopyButton text={`${variable}=`} label="Variable" look="ghost" className="px-2.5 py-1.5" aria-label={`Copy ${variable}`} />
+      <CopyButton text={`${variable}=`} label="Copy" look="ghost" className="px-2.5 py-1.5" aria-label={`Copy ${variable}`} />
     </li>
   );
 }
@@ -46,9 +46,9 @@ export function EffectiveList({ sections, searchable = false }: EffectiveProps) 
   if (!settings.data) return <SkeletonRows rows={5} />;
   const wanted = text.trim().toLowerCase();
   const shown = settings.data.settings.filter(
-    ({ path, variable, help, value }) =>
+    ({ path, variable, help, value, origin }) =>
       (!sections || sections.some((section) => path === section || path.startsWith(`${section}.`))) &&
-      (!wanted || `${path} ${variable} ${help} ${value}`.toLowerCase().includes(wanted)),
+      (!wanted || `${path} ${variable} ${help} ${value} ${origin}`.toLowerCase().includes(wanted)),
   );
   return (
     <>

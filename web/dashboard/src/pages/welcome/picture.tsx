@@ -7,7 +7,7 @@ export function Picture() {
     { y: 78, title: 'Tier 1 · exact', text: 'asked before, word for word' },
     { y: 142, title: 'Tier 2 · meaning', text: 'asked before in other words' },
     { y: 206, title: 'Tier 3 · steps', text: 'parts that are known already' },
-    { y: 270, title: 'Router', text: 'the cheapest model that is good enough' },
+    { y: 270, title: 'Router', text: 'the cheapest that is good enough' },
   ] as const;
   return (
     <svg viewBox="0 0 480 360" role="img" aria-label="A question passes three tiers of the cache and the router; only what none of them answers goes to a model vendor." className="w-full font-sans">
@@ -22,7 +22,8 @@ export function Picture() {
       <text x="48" y="194" textAnchor="middle" className={label}>
         application
       </text>
-      <path d="M92 172h26M118 188H92" className="fill-none stroke-line-strong" strokeWidth="2" markerEnd="url(#arrow)" />
+      <path d="M92 172h24" className="fill-none stroke-line-strong" strokeWidth="2" markerEnd="url(#arrow)" />
+      <path d="M120 188H96" className="fill-none stroke-line-strong" strokeWidth="2" markerEnd="url(#arrow)" />
       {tiers.map(({ y, title, text }, index) => (
         <g key={title}>
           <rect x="136" y={y - 14} width="218" height="52" rx="10" className={index === 1 ? 'fill-accent stroke-accent' : box} />
@@ -44,7 +45,7 @@ export function Picture() {
         </g>
       ))}
       <defs>
-        <marker id="arrow" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="6" markerHeight="6" orient="auto">
+        <marker id="arrow" viewBox="0 0 8 8" refX="5" refY="4" markerWidth="6" markerHeight="6" orient="auto">
           <path d="M0 0l8 4-8 4z" className="fill-line-strong" />
         </marker>
       </defs>

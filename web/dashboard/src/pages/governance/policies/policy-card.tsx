@@ -159,7 +159,7 @@ function Editor({ loaded }: { loaded: Policy | null }) {
       </Part>
       <Part title="Per minute, for each user and model">
         <div className="mb-4 grid gap-4 sm:grid-cols-2 lg:grid-cols-4">
-          {number('userRequests', 'Requests of a user', 'By `user_id` of the calls.')}
+          {number('userRequests', 'Requests of a user', 'By the user that a call names.')}
           {number('userTokens', 'Tokens of a user', 'In and out.')}
         </div>
         <ModelLimits rows={form.perModel} fault={faults.perModel} onChange={(perModel) => set({ perModel })} />
