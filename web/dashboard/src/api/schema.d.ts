@@ -3718,7 +3718,7 @@ export interface components {
                 [key: string]: number;
             };
         };
-        /** @description What the figures are about, rounded outwards to whole minutes (hours, days) of what is stored. */
+        /** @description What the figures are about: whole minutes, hours (older than two days) or days (older than 99), UTC. A period ends with the running one. */
         AnalyticsWindow: {
             /** @description As asked for; null for a range of its own. */
             period: string | null;
