@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/log.h"
@@ -51,18 +53,6 @@ Result<std::string> read_node_id(const std::string& data_dir) {
   out.flush();
   if (!out) return fail(Errc::kUnavailable, fmt::format("cannot write {}", path));
   return id;
-}
-
-std::vector<VendorSettings> vendor_settings(const ProvidersConfig& providers) {
-  std::vector<VendorSettings> settings;
-  for (const auto& [name, vendor] : providers.vendors) {
-    settings.push_back({.name = name,
-                        .kind = vendor.shape,
-                        .base_url = vendor.base_url,
-                        .api_key = vendor.api_key,
-                        .needs_key = !vendor.api_key_env.empty()});
-  }
-  return settings;
 }
 
 Dispatcher::Options dispatch_options(const GatewayConfig& config) {
@@ -161,6 +151,8 @@ struct Gateway::Impl {
   std::atomic<int> background{0};
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
+  std::mutex showing_stand_in;
+  std::uint64_t shown_stand_ins = 0;  ///< of its look-ups, in the exposition
 
   ServiceParts service_parts() {
     return {parts.config,   *registry,
@@ -185,7 +177,24 @@ struct Gateway::Impl {
                  {{"provider", vendor.name}})
           .set(static_cast<double>(state));
     }
+    if (semantic != nullptr) show_embedder();
     return parts.metrics.expose();
+  }
+  void show_embedder() {
+    const bool healthy =
+        semantic->cache->embedder_state() == SemanticCache::EmbedderState::kHealthy;
+    parts.metrics.gauge("asahi_embedder_up", "1: it answers; 0: it failed and is left alone", {})
+        .set(healthy ? 1 : 0);
+    const StandIn* const stand_in = semantic->cache->stand_in();
+    if (stand_in == nullptr) return;
+    const std::scoped_lock lock(showing_stand_in);
+    const std::uint64_t lookups = stand_in->lookups();
+    parts.metrics
+        .counter("asahi_embedder_stand_in_lookups_total",
+                 "Questions that the local embedder answered for while the other was away", {})
+        .add(static_cast<double>(lookups - std::exchange(shown_stand_ins, lookups)));
+    parts.metrics.gauge("asahi_embedder_stand_in_bytes", "Memory of the stand-in's index", {})
+        .set(static_cast<double>(stand_in->bytes()));
   }
 
   Installation installation() const {

@@ -79,6 +79,15 @@ json::value semantic_json(const ServiceParts& parts, const std::string& org,
                           const OrgTotals& totals) {
   if (parts.semantic == nullptr) return nullptr;
   const SemanticCache::Stats stats = parts.semantic->cache->stats(org);
+  const StandIn* const stand_in = parts.semantic->cache->stand_in();
+  json::value standing = nullptr;
+  if (stand_in != nullptr) {
+    standing = {{"active", stand_in->active()},
+                {"embedder", stand_in->traits().tag},
+                {"lookups", stand_in->lookups()},
+                {"entries", stand_in->entries()},
+                {"bytes", stand_in->bytes()}};
+  }
   return {{"hits", totals.hits_by_tier[2]},
           {"entries", stats.entries},
           {"questions", stats.questions},
@@ -87,7 +96,9 @@ json::value semantic_json(const ServiceParts& parts, const std::string& org,
           {"checked", stats.explorations},
           {"dropped", stats.dropped},
           {"embedder", parts.semantic->embedder->traits().tag},
-          {"index", parts.semantic->index.index->backend()}};
+          {"index", parts.semantic->index.index->backend()},
+          {"contextual", parts.config.cache.tier2.contextual},
+          {"stand_in", std::move(standing)}};
 }
 
 }  // namespace

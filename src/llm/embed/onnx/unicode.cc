@@ -1,6 +1,7 @@
 #include "llm/embed/onnx/unicode.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/utf8.h"
 

@@ -3070,6 +3070,18 @@ export interface components {
                 dropped: number;
                 embedder: string;
                 index: string;
+                /** @description Questions are embedded with the conversation before them. */
+                contextual: boolean;
+                /** @description The local embedder, for one that is away; null where none is wanted or needed. */
+                stand_in: {
+                    active: boolean;
+                    embedder: string;
+                    /** @description Questions that it answered for. */
+                    lookups: number;
+                    entries: number;
+                    /** @description Memory that its index takes now. */
+                    bytes: number;
+                } | null;
             } | null;
             /** @description Tier 3. `hits` counts the organisation's requests, the others this process's steps. */
             steps: {
