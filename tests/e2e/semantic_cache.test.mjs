@@ -303,9 +303,11 @@ test("with contexts, conversations that say the same share answers; a follow-up 
   assert.equal((await talk(kWeather, "Mild.", "And in Paris?")).cache_tier, 0);
   await kept(gateway, 1);
   assert.equal((await stats_of(gateway)).contextual, true);
+  const [entry] = (await gateway.get("/cache/entries?tier=2")).body.entries;
+  assert.deepEqual([entry.query, entry.earlier], ["And in Paris?", [kWeather]]);
   const hit = await until(
     async () => {
-      const reply = await talk("What is the weather in Berlin in spring?", "Mild.", "And in Paris?");
+      const reply = await talk("how's the weather in Berlin in the spring", "Mild.", "And in Paris?");
       return reply.cache_tier === 2 && reply;
     },
     { what: "a hit in a conversation of other words", timeout_ms: 10_000 },

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "gateway/cache/semantic/context.h"
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
 #include "identity/principal.h"
@@ -72,6 +73,9 @@ json::object row_json(const semantic::EntryRow& row, Clock::Time now, bool with_
                    {"ttl_seconds_left",
                     std::chrono::duration_cast<std::chrono::seconds>(row.expires - now).count()}};
   if (with_response && answer) out["response"] = answer->response.text();
+  json::array earlier;
+  for (const std::string_view turn : semantic::turns_of(row.earlier)) earlier.emplace_back(turn);
+  if (!earlier.empty()) out["earlier"] = std::move(earlier);
   return out;
 }
 

@@ -3112,6 +3112,8 @@ export interface components {
             ttl_seconds_left?: number;
             /** @description Only in exports with `include_response=true`. */
             response?: string;
+            /** @description What the user had said before, where conversations in other words may share the answer. */
+            earlier?: string[];
         };
         CacheEntries: {
             entries: components["schemas"]["CacheEntry"][];
