@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/log.h"
@@ -57,18 +59,6 @@ Result<std::string> read_node_id(const std::string& data_dir) {
   out.flush();
   if (!out) return fail(Errc::kUnavailable, fmt::format("cannot write {}", path));
   return id;
-}
-
-std::vector<VendorSettings> vendor_settings(const ProvidersConfig& providers) {
-  std::vector<VendorSettings> settings;
-  for (const auto& [name, vendor] : providers.vendors) {
-    settings.push_back({.name = name,
-                        .kind = vendor.shape,
-                        .base_url = vendor.base_url,
-                        .api_key = vendor.api_key,
-                        .needs_key = !vendor.api_key_env.empty()});
-  }
-  return settings;
 }
 
 Dispatcher::Options dispatch_options(const GatewayConfig& config) {
@@ -174,6 +164,7 @@ struct Gateway::Impl {
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
   std::mutex refreshing;
+  std::uint64_t shown_stand_ins = 0;  ///< of its look-ups, in the exposition
 
   ServiceParts service_parts() {
     return {parts.config,   *registry,
@@ -252,10 +243,27 @@ struct Gateway::Impl {
     lost("asahi_events_dropped_total", "Events that were lost", events->dropped());
     lost("asahi_audit_entries_dropped_total", "Audit entries that were lost",
          parts.audit.dropped());
+    if (semantic != nullptr) show_embedder();
   }
   std::string exposition() {
     refresh_metrics();
     return parts.metrics.expose();
+  }
+  /// With `refreshing` held.
+  void show_embedder() {
+    const bool healthy =
+        semantic->cache->embedder_state() == SemanticCache::EmbedderState::kHealthy;
+    parts.metrics.gauge("asahi_embedder_up", "1: it answers; 0: it failed and is left alone", {})
+        .set(healthy ? 1 : 0);
+    const StandIn* const stand_in = semantic->cache->stand_in();
+    if (stand_in == nullptr) return;
+    const std::uint64_t lookups = stand_in->lookups();
+    parts.metrics
+        .counter("asahi_embedder_stand_in_lookups_total",
+                 "Questions that the local embedder answered for while the other was away", {})
+        .add(static_cast<double>(lookups - std::exchange(shown_stand_ins, lookups)));
+    parts.metrics.gauge("asahi_embedder_stand_in_bytes", "Memory of the stand-in's index", {})
+        .set(static_cast<double>(stand_in->bytes()));
   }
 
   Installation installation() const {

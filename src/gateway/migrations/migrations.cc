@@ -201,7 +201,8 @@ std::vector<sql::Migration> migrations() {
        .down = {.sqlite = kGovernanceDown, .postgres = kGovernanceDown}},
   };
   for (sql::Migration& migration : governance_migrations()) all.push_back(std::move(migration));
-  all.push_back(semantic::entries_migration());
+  for (sql::Migration& migration : semantic::entries_migrations())
+    all.push_back(std::move(migration));
   for (sql::Migration& migration : routing_migrations()) all.push_back(std::move(migration));
   all.push_back(alerts::alerts_migration());
   for (sql::Migration& migration : batch_api_migrations()) all.push_back(std::move(migration));
