@@ -9,6 +9,7 @@
 
 #include "base/config/loader.h"
 #include "base/secret.h"
+#include "gateway/archive/config.h"
 
 namespace asahi::llm {
 struct ChatRequest;
@@ -72,7 +73,7 @@ struct Tier2Config {
   std::string cost_sensitivity = "high";  ///< high takes hits early; medium, low (spec §3.3)
   double quality_penalty_weight = 2.0;    ///< of a mismatch against a new answer, 0.1 to 10
   std::size_t top_k = 5;                  ///< candidates that are looked at, 1 to 50
-  double promotion_threshold = 0.95;  ///< hits this similar go to tier 1 too, 0.5 to 1; 1: none
+  double promotion_threshold = 0.95;      ///< hits this similar go to tier 1 too, 0.5 to 1; 1: none
   double error_bound = 0.01;  ///< δ: share of questions that may get a wrong answer, 0.0001 to 0.5
   double audit_share = 0.05;  ///< of hits that ask the model all the same, at least; 0 to 1
   int timeout_ms = 500;       ///< of embedding and search for one lookup, 10 to 30000
@@ -98,12 +99,12 @@ struct EmbeddingsConfig {
   /// local (no network, no model file), cohere, openai, ollama or mock. Without its vendor's key:
   /// local, with a warning.
   std::string provider = "local";
-  std::string model_name;            ///< empty: the provider's usual one
-  std::size_t dimension = 0;         ///< 0: the model's usual one; 64 to 4096
-  std::size_t batch_size = 96;       ///< texts in one call, 1 to 2048
-  double timeout_seconds = 30;       ///< of all attempts for one batch, 0.1 to 600
-  int max_retries = 3;               ///< 0 to 10
-  std::size_t cache_size = 10'000;   ///< vectors of questions that are remembered, 0 to 10000000
+  std::string model_name;           ///< empty: the provider's usual one
+  std::size_t dimension = 0;        ///< 0: the model's usual one; 64 to 4096
+  std::size_t batch_size = 96;      ///< texts in one call, 1 to 2048
+  double timeout_seconds = 30;      ///< of all attempts for one batch, 0.1 to 600
+  int max_retries = 3;              ///< 0 to 10
+  std::size_t cache_size = 10'000;  ///< vectors of questions that are remembered, 0 to 10000000
 };
 
 /// `cache.tier3`: intermediate results, the steps of composed requests.
@@ -267,6 +268,7 @@ struct TrackingConfig {
   std::string baseline_model = "gpt-4-turbo";  ///< names the baseline in reports
   double baseline_input_rate = 0.010;          ///< USD per 1,000 tokens, 0 to 10
   double baseline_output_rate = 0.030;
+  ArchiveConfig archive;  ///< `tracking.archive_*`
 };
 
 /// `optimization` (also `token_optimization`): trimming of prompts before they are sent.

@@ -7,6 +7,8 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/analytics/export/routes.h"
+#include "gateway/archive/event_archive.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
@@ -132,7 +134,8 @@ struct Gateway::Impl {
   std::unique_ptr<InjectionScreen> injections;
   std::unique_ptr<Governor> governor;
   std::string node;
-  boost::asio::thread_pool files{1};  ///< rewrites event files
+  boost::asio::thread_pool files{1};      ///< rewrites event files
+  std::unique_ptr<EventArchive> archive;  ///< null: event files stay
   std::unique_ptr<TokenOptimiser> optimiser;
   std::unique_ptr<llm::TokenCounter> counter;
   std::unique_ptr<BatchBuffer> batch_buffer;
@@ -276,6 +279,12 @@ struct Gateway::Impl {
       if (!co_await loop.sleep_for(pause, &stopping)) break;
     }
     --background;
+  }
+
+  Task<json::object> run_archive(LogRules rules, std::string open_file) {
+    ASAHI_CO_TRY(const ArchiveReport report,
+                 co_await archive->run(std::move(rules), std::move(open_file)));
+    co_return report_json(report);
   }
 
   SemanticCache* semantic_cache() const {
@@ -482,6 +491,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   impl->loader = std::make_unique<EventLoader>(
       EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
+  ASAHI_TRY(impl->archive, EventArchive::make({config.tracking.archive, parts.database, parts.clock,
+                                               parts.metrics, log_dir, impl->node}));
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(
       PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
@@ -565,6 +576,7 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  add_export_routes(router, {impl.parts.database, impl.parts.audit, impl.parts.clock});
   if (impl.batch_runner != nullptr) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
@@ -636,6 +648,7 @@ void Gateway::begin_drain() {
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  if (impl.archive != nullptr) impl.archive->stop();
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
   if (impl.semantic != nullptr) {
@@ -658,12 +671,25 @@ void Gateway::stop() {
 Task<json::object> Gateway::run_retention() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
-  ASAHI_CO_TRY(const RetentionReport report,
-               co_await gateway::run_retention(
-                   {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache,
-                    impl.parts.audit, impl.files, impl.parts.clock, config.tracking.log_dir,
-                    impl.node, config.governance.compliance_default_retention_days, 365,
-                    &impl.steps->entries(), impl.semantic_cache()}));
+  RetentionParts parts{*impl.policies,
+                       impl.parts.database,
+                       *impl.cache,
+                       impl.parts.cache,
+                       impl.parts.audit,
+                       impl.files,
+                       impl.parts.clock,
+                       config.tracking.log_dir,
+                       impl.node,
+                       config.governance.compliance_default_retention_days,
+                       365,
+                       &impl.steps->entries(),
+                       impl.semantic_cache()};
+  if (impl.archive != nullptr) {
+    parts.archive = [&impl](LogRules rules, std::string open_file) {
+      return impl.run_archive(std::move(rules), std::move(open_file));
+    };
+  }
+  ASAHI_CO_TRY(const RetentionReport report, co_await gateway::run_retention(std::move(parts)));
   co_return report_json(report);
 }
 

@@ -1,5 +1,6 @@
 #include "gateway/migrations/migrations.h"
 
+#include "gateway/archive/migrations.h"
 #include "gateway/batch_api/migrations.h"
 #include "gateway/cache/semantic/rows.h"
 #include "gateway/governance/migrations.h"
@@ -202,6 +203,7 @@ std::vector<sql::Migration> migrations() {
   all.push_back(semantic::entries_migration());
   for (sql::Migration& migration : routing_migrations()) all.push_back(std::move(migration));
   for (sql::Migration& migration : batch_api_migrations()) all.push_back(std::move(migration));
+  all.push_back(archive_migration());
   return all;
 }
 

@@ -244,6 +244,8 @@ Aw<void> Session::run() {
     }
     if (streamed && delivered) {
       if (cancel_ == nullptr) begin_handling(cancel, received, context.deadline);
+      // A handler may have given its stream more time, or all there is.
+      if (expiry_ != kNever) expiry_ = std::max(expiry_, context.deadline);
       delivered = co_await stream_body(response->stream, cancel, context, body_bytes);
     }
     const bool left = cancel_ != nullptr && ended_;
