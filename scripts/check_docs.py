@@ -80,11 +80,9 @@ def check_metrics(pages: list[pathlib.Path]) -> list[str]:
 
 
 def check_settings() -> list[str]:
-    source, page = ROOT / "src/gateway/config.cc", ROOT / "docs/operate/configuration.md"
-    if not source.exists():
-        return []
+    sources, page = sorted((ROOT / "src/gateway").rglob("config.cc")), ROOT / "docs/operate/configuration.md"
     documented = set(re.findall(r"[a-z0-9_]+", " ".join(re.findall(r"`([^`\n]+)`", page.read_text()))))
-    keys = set(re.findall(r"\.?\bvalue\(\s*\"([a-z0-9_]+)\"", source.read_text()))
+    keys = {key for source in sources for key in re.findall(r"\.?\bvalue\(\s*\"([a-z0-9_]+)\"", source.read_text())}
     return [f"docs/operate/configuration.md: the setting {key} is missing" for key in sorted(keys - documented)]
 
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
 // The dashboard's own files are no API.
-const notApi = new Set(['GET /', 'GET /favicon.svg', 'GET /assets/{path}']);
+const notApi = new Set(['GET /', 'GET /favicon.svg', 'GET /favicon.ico', 'GET /assets/{path}']);
 const verbs = ['get', 'put', 'post', 'delete', 'patch', 'options', 'head', 'trace'];
 
 /** "{id...}" (the rest of a path) is "{id}" in OpenAPI, which knows only one kind. */

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log_observer.h"
 #include "base/utf8.h"
 
 namespace asahi {
@@ -27,6 +28,39 @@ constexpr std::chrono::seconds kFlushLimit{5};
 
 constinit std::atomic<LogLevel> minimum_level{LogLevel::kInfo};
 constinit std::atomic<std::uint64_t> dropped_lines{0};
+/// Above every level: nobody watches.
+constexpr auto kNobody = static_cast<LogLevel>(static_cast<int>(LogLevel::kCritical) + 1);
+constinit std::atomic<LogLevel> observed_level{kNobody};
+
+/// Who is told of lines. Rarely more than one at a time is, so a mutex does.
+class Watch {
+ public:
+  void set(LogLevel least, LogObserver observer) {
+    const std::scoped_lock lock(mutex_);
+    observed_level = observer ? least : kNobody;
+    observer_ = std::move(observer);
+  }
+  void tell(LogLevel level, std::string_view logger, std::string_view message,
+            std::span<const LogField> fields) {
+    thread_local bool telling = false;
+    if (std::exchange(telling, true)) return;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (observer_) observer_(level, logger, message, fields);
+    }
+    telling = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  LogObserver observer_;
+};
+
+/// Never destroyed: destructors of static objects may still log.
+Watch& watch() {
+  static auto* const one = new Watch;
+  return *one;
+}
 
 std::string_view level_name(LogLevel level) {
   switch (level) {
@@ -256,10 +290,15 @@ Sink& sink() { return *sink_slot().load(std::memory_order_acquire); }
 
 }  // namespace
 
+void observe_log(LogLevel least, LogObserver observer) { watch().set(least, std::move(observer)); }
+
 void Logger::write(LogLevel level, std::string_view message,
                    std::initializer_list<LogField> fields) const {
+  const std::span all(fields.begin(), fields.size());
+  if (level >= observed_level.load(std::memory_order_relaxed))
+    watch().tell(level, name_, message, all);
   if (!enabled(level)) return;
-  sink().write(level, name_, message, std::span(fields.begin(), fields.size()));
+  sink().write(level, name_, message, all);
 }
 
 bool Logger::enabled(LogLevel level) const {

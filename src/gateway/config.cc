@@ -677,6 +677,7 @@ void bind(Binder& binder, GatewayConfig& c) {
   binder.section("observability")
       .value("prometheus_port", c.observability.prometheus_port,
              {.min = 0, .max = 65535, .help = "separate listener for metrics; 0: off"});
+  bind(binder, c.traces);
   bind(binder, c.logging);
   if (c.app.debug) c.logging.level = "DEBUG";
   binder.section("streaming")
@@ -689,6 +690,9 @@ void bind(Binder& binder, GatewayConfig& c) {
   bind(binder, c.embeddings);
   bind(binder, c.batch_api);
   bind(binder, c.feature_store);
+  bind(binder, c.exporters);
+  bind(binder, c.event_stream);
+  bind(binder, c.alerts);
   if (c.batching.backend == "redis" && c.batching.enabled && c.redis.url.empty()) {
     fault(binder, "batching.backend", "redis", "needs redis.url (or REDIS_URL)");
   }

@@ -9,7 +9,10 @@
 
 #include "base/config/loader.h"
 #include "base/secret.h"
+#include "gateway/alerts/config.h"
 #include "gateway/archive/config.h"
+#include "gateway/export/config.h"
+#include "gateway/traces/config.h"
 
 namespace asahi::llm {
 struct ChatRequest;
@@ -32,6 +35,7 @@ struct AppConfig {
   std::string data_dir = "data";  ///< where files are written (ASAHI_DATA_DIR)
   std::string models_file = "config/models.yaml";  ///< empty or absent: the built-in models
 
+  std::size_t config_warnings = 0;  ///< no setting: how many loading the settings gave
   /// No setting: what the mock vendor says, see llm::MockOptions. `asahi benchmark` sets it.
   std::function<std::string(const llm::ChatRequest&)> mock_answers;
 };
@@ -411,6 +415,7 @@ struct GatewayConfig {
   TrackingConfig tracking;
   OptimizationConfig optimization;
   ObservabilityConfig observability;
+  TracesConfig traces;  ///< below `observability` too
   LoggingConfig logging;
   StreamingConfig streaming;
   GovernanceConfig governance;
@@ -418,6 +423,9 @@ struct GatewayConfig {
   BatchingConfig batching;
   BatchApiConfig batch_api;
   FeatureStoreConfig feature_store;
+  ExportConfig exporters;
+  EventStreamConfig event_stream;
+  AlertsConfig alerts;
 };
 
 /// Declares every key above. Faults of several fields together are added to the binder; whether

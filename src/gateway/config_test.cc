@@ -94,7 +94,17 @@ TEST(SampleConfig, HoldsEveryKeyWithItsDefault) {
                                          "security.api_key_required",
                                          "cache.tier2.vector_db",
                                          "tasks.general.quality_threshold",
-                                         "tasks.general.latency_budget_ms"};
+                                         "tasks.general.latency_budget_ms",
+                                         // Secrets: they have no place there.
+                                         "alerts.opsgenie_key",
+                                         "alerts.pagerduty_key",
+                                         "alerts.slack_ops_url",
+                                         "alerts.slack_url",
+                                         "alerts.smtp_password",
+                                         "alerts.webhook_secret",
+                                         "observability.influx_token",
+                                         "observability.remote_write_token",
+                                         "tracking.kafka_sasl_password"};
   for (std::size_t i = 0; i < sample.effective.size(); ++i) {
     const auto& [path, value, origin, help] = sample.effective[i];
     EXPECT_EQ(value, defaults.effective[i].value) << path;

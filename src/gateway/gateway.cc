@@ -7,7 +7,10 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/alerts/notifier.h"
+#include "gateway/alerts/routes.h"
 #include "gateway/analytics/export/routes.h"
+#include "gateway/analytics/http/routes.h"
 #include "gateway/archive/event_archive.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
@@ -27,11 +30,14 @@
 #include "gateway/pipeline.h"
 #include "gateway/routing/http/routing_routes.h"
 #include "gateway/tokens/optimiser.h"
+#include "gateway/traces/request_log.h"
+#include "gateway/traces/traces.h"
 #include "llm/embed/text_embedder.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
+#include "storage/stream/kafka_stream.h"
 
 namespace asahi::gateway {
 namespace {
@@ -127,8 +133,14 @@ struct Gateway::Impl {
   std::unique_ptr<ExactCache> cache;
   std::unique_ptr<StepCache> steps;
   std::unique_ptr<SemanticTier> semantic;  ///< null: tier 2 is off
-  /// Outlives the recorder, whose thread wakes it.
+  std::unique_ptr<analytics::Store> analytics;
+  /// Both outlive the recorder, whose thread feeds the one and wakes the other.
+  std::unique_ptr<analytics::EventFeed> feed;
+  // These outlive the recorder, whose thread tells them of events.
+  std::unique_ptr<alerts::Notifier> notifier;
+  std::unique_ptr<stream::MessageStream> stream;  ///< null: events go to the log only
   std::unique_ptr<EventLoader> loader;
+  std::unique_ptr<Traces> traces;  ///< outlives the recorder, which shows it events
   std::unique_ptr<EventRecorder> events;
   std::unique_ptr<PolicyStore> policies;
   std::unique_ptr<InjectionScreen> injections;
@@ -164,6 +176,7 @@ struct Gateway::Impl {
   std::atomic<int> background{0};
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
+  std::mutex refreshing;
 
   ServiceParts service_parts() {
     return {parts.config,   *registry,
@@ -178,16 +191,73 @@ struct Gateway::Impl {
             semantic.get(), parts.audit};
   }
 
-  /// The exposition, with the gauges that follow from the state of now brought up to date.
-  std::string exposition() {
+  analytics::TiersOn tiers_on() const {
+    const CacheConfig& config = parts.config.cache;
+    return {false, config.tier1.enabled, semantic != nullptr, config.tier3.enabled};
+  }
+  analytics::AnalyticsParts analytics_parts() {
+    return {*analytics,
+            *policies,
+            *feed,
+            parts.clock,
+            parts.config.tracking.baseline_model,
+            tiers_on(),
+            [this](net::Loop& loop) { return settle(loop); }};
+  }
+  /// Waits a moment for what was recorded to reach the table, so that whoever sees an answer sees
+  /// it in the figures too. Not under load: there something is always on its way.
+  Aw<void> settle(net::Loop& loop) {
+    constexpr double kBusy = 200;  // events per second
+    constexpr auto kStep = milliseconds(2);
+    constexpr int kSteps = 25;
+    const auto settled = [this] { return events->backlog() == 0 && loader->caught_up(); };
+    if (settled() || !loader->healthy() || event_rate() > kBusy) co_return;
+    loader->hurry();
+    for (int i = 0; i < kSteps && !settled(); ++i) (void)co_await loop.sleep_for(kStep);
+  }
+  /// Events per second, of late.
+  double event_rate() {
+    const std::scoped_lock lock(rate.mutex);
+    const auto now = parts.clock.steady_now();
+    const std::chrono::duration<double> since = now - rate.at;
+    if (since.count() >= 1) {
+      const std::uint64_t recorded = events->recorded();
+      rate.per_second = static_cast<double>(recorded - rate.recorded) / since.count();
+      rate.recorded = recorded;
+      rate.at = now;
+    }
+    return rate.per_second;
+  }
+  struct {
+    std::mutex mutex;
+    Clock::Steady at{};
+    std::uint64_t recorded = 0;
+    double per_second = 0;
+  } rate;
+
+  /// Brings the series that follow from the state of now up to date.
+  void refresh_metrics() {
+    const std::scoped_lock lock(refreshing);  // a difference must not be added twice
     queue_depth->set(static_cast<double>(events->backlog()));
-    for (const VendorStatus& vendor : vendors->statuses()) {
-      const auto state = dispatcher->breaker(vendor.name).state(parts.clock.steady_now());
+    parts.metrics.gauge("asahi_db_pool_in_use", "Database connections that work now")
+        .set(static_cast<double>(parts.database.in_use()));
+    for (const std::string& vendor : vendors->names()) {
+      const auto state = dispatcher->breaker(vendor).state(parts.clock.steady_now());
       parts.metrics
           .gauge("asahi_circuit_breaker_state", "0 closed, 1 open, 2 half open",
-                 {{"provider", vendor.name}})
+                 {{"provider", vendor}})
           .set(static_cast<double>(state));
     }
+    const auto lost = [this](const char* name, const char* help, std::uint64_t total) {
+      telemetry::Counter& shown = parts.metrics.counter(name, help);
+      shown.add(static_cast<double>(total) - shown.value());
+    };
+    lost("asahi_events_dropped_total", "Events that were lost", events->dropped());
+    lost("asahi_audit_entries_dropped_total", "Audit entries that were lost",
+         parts.audit.dropped());
+  }
+  std::string exposition() {
+    refresh_metrics();
     return parts.metrics.expose();
   }
 
@@ -289,6 +359,81 @@ struct Gateway::Impl {
 
   SemanticCache* semantic_cache() const {
     return semantic != nullptr ? semantic->cache.get() : nullptr;
+  }
+
+  /// What alerts look at, beside counts of events.
+  void fill(alerts::Facts& facts) {
+    facts.counts.events_lost = events->dropped();
+    facts.counts.audit_lost = parts.audit.dropped();
+    facts.events_written = events->healthy();
+    if (stream != nullptr) {
+      for (const char* reason : {"buffer_full", "timeout", "refused"}) {
+        facts.counts.stream_lost += static_cast<std::uint64_t>(
+            parts.metrics
+                .counter("asahi_event_stream_dropped_total",
+                         "Events that were not delivered to Kafka", {{"reason", reason}})
+                .value());
+      }
+    }
+    if (vendors->mock()) return;
+    for (const std::string& name : vendors->names()) {
+      // A keyless server nobody has seen yet is an offer, not a dependency.
+      if (!vendors->usable(name) || (!vendors->needs_key(name) && !vendors->status(name).seen))
+        continue;
+      const auto state = dispatcher->breaker(name).state(parts.clock.steady_now());
+      facts.vendors.push_back({.name = name,
+                               .breaker_open = state != Breaker::State::kClosed,
+                               .away = health_of(name) != VendorHealth::kHealthy});
+    }
+  }
+
+  Result<void> make_notifier() {
+    ASAHI_TRY(notifier,
+              alerts::Notifier::make({parts.config.alerts,
+                                      {parts.config.app.name, parts.config.app.environment, node},
+                                      parts.loops,
+                                      parts.clients,
+                                      parts.database,
+                                      parts.metrics,
+                                      parts.clock,
+                                      [this](alerts::Facts& facts) { fill(facts); }}));
+    return {};
+  }
+
+  Result<void> make_event_stream() {
+    const EventStreamConfig& config = parts.config.event_stream;
+    if (!config.enabled) return {};
+    ASAHI_TRY(stream, stream::open_kafka({.bootstrap_servers = config.bootstrap_servers,
+                                          .topic = config.topic,
+                                          .max_messages = config.buffer_events,
+                                          .max_kilobytes = config.buffer_kilobytes,
+                                          .give_up = ms_of_seconds(config.give_up_seconds),
+                                          .compression = config.compression,
+                                          .security_protocol = config.security_protocol,
+                                          .sasl_mechanism = config.sasl_mechanism,
+                                          .sasl_username = config.sasl_username,
+                                          .sasl_password = config.sasl_password,
+                                          .ca_file = config.ca_file},
+                                         parts.metrics));
+    return {};
+  }
+
+  /// Who hears of every event, on the recorder's thread.
+  std::vector<EventRecorder::Observer> observers() {
+    std::vector<EventRecorder::Observer> all{
+        [this](const InferenceEvent& event) { totals.add(event); },
+        [this](const InferenceEvent& event) { event_metrics.observe(event); },
+        [this](const InferenceEvent& event) { traces->observe(event); },
+        [this](const InferenceEvent& event) { notifier->observe(event); },
+        [this](const InferenceEvent& event) { feed->publish(event); }};
+    if (stream != nullptr) {
+      all.push_back([this, line = std::string()](const InferenceEvent& event) mutable {
+        line.clear();
+        append_json(line, event);
+        (void)stream->offer(event.org_id, line);
+      });
+    }
+    return all;
   }
 
   void make_batcher() {
@@ -421,6 +566,10 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                       "Model calls being answered now, streams included");
   impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth",
                                            "Answered requests whose event waits to be written");
+  parts.metrics.gauge("asahi_max_active_requests", "api.max_active_requests: more are turned away")
+      .set(static_cast<double>(config.api.max_active_requests));
+  parts.metrics.gauge("asahi_config_warnings", "Warnings about settings at the start")
+      .set(static_cast<double>(config.app.config_warnings));
   parts.metrics
       .gauge("asahi_build_info", "Always 1; the version is in the label",
              {{"version", config.app.version}})
@@ -459,6 +608,12 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   observer.failed =
       count("asahi_circuit_breaker_failures_total", "Vendor calls that failed", "provider");
   observer.retried = count("asahi_provider_retries_total", "Vendor calls made again", "provider");
+  for (const std::string& vendor : impl->vendors->names()) {
+    metrics.counter("asahi_circuit_breaker_failures_total", "Vendor calls that failed",
+                    {{"provider", vendor}});
+    metrics.counter("asahi_provider_retries_total", "Vendor calls made again",
+                    {{"provider", vendor}});
+  }
   observer.fell_back = [&metrics](const std::string& from, const std::string& to) {
     metrics
         .counter("asahi_fallbacks_total", "Requests that went on to another model",
@@ -479,17 +634,18 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
   impl->steps =
       std::make_unique<StepCache>(step_options, parts.cache, parts.local_cache, parts.clock);
 
-  const std::string log_dir = config.tracking.log_dir;
-  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock,
-                                               {[raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->totals.add(event);
-                                                },
-                                                [raw = impl.get()](const InferenceEvent& event) {
-                                                  raw->event_metrics.observe(event);
-                                                }}));
+  impl->analytics = std::make_unique<analytics::Store>(parts.database, parts.clock);
+  impl->feed = std::make_unique<analytics::EventFeed>(analytics::EventFeed::Options{}, parts.clock);
   ASAHI_TRY(impl->node, read_node_id(config.app.data_dir));
+  ASAHI_TRY(impl->traces, Traces::make({config, parts.loops, parts.clients, parts.metrics,
+                                        parts.clock, impl->node}));
+  if (auto made = impl->make_notifier(); !made) return std::unexpected(std::move(made.error()));
+  if (auto made = impl->make_event_stream(); !made) return std::unexpected(std::move(made.error()));
+  const std::string log_dir = config.tracking.log_dir;
+  ASAHI_TRY(impl->events, EventRecorder::start({.dir = log_dir}, parts.clock, impl->observers()));
   impl->loader = std::make_unique<EventLoader>(
-      EventLoader::Options{.dir = log_dir, .node_id = impl->node}, parts.database,
+      EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
+      parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
   ASAHI_TRY(impl->archive, EventArchive::make({config.tracking.archive, parts.database, parts.clock,
                                                parts.metrics, log_dir, impl->node}));
@@ -503,7 +659,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       parse_injection_action(config.security.injection_action).value_or(InjectionAction::kBlock);
   governing.installation = impl->installation();
   impl->governor = std::make_unique<Governor>(
-      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter});
+      governing, Governor::Parts{*impl->policies, *impl->injections, parts.budgets, parts.limiter,
+                                 &parts.metrics});
   impl->optimiser = std::make_unique<TokenOptimiser>(optimiser_options(config.optimization),
                                                      llm::make_local_embedder());
   impl->counter = std::make_unique<llm::VocabularyCounter>(config.optimization.exact_count_bytes);
@@ -531,7 +688,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                                               impl->semantic_cache(),
                                                               impl->enricher.get(),
                                                               impl->advisor.get(),
-                                                              &impl->quality_metrics});
+                                                              &impl->quality_metrics,
+                                                              &impl->traces->tracer()});
   impl->make_batch_api();
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
@@ -577,10 +735,13 @@ void Gateway::add_routes(http::Router& router) {
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
   add_export_routes(router, {impl.parts.database, impl.parts.audit, impl.parts.clock});
+  analytics::add_analytics_routes(router, impl.analytics_parts());
+  alerts::add_routes(router, {*impl.notifier, impl.parts.audit, impl.parts.clock});
   if (impl.batch_runner != nullptr) {
     add_batch_routes(router, {impl.parts.config.batch_api, *impl.batch_store, *impl.batch_runner,
                               *impl.governor, impl.parts.clock, impl.chat_endpoint.errors});
   }
+  impl.traces->add_routes(router, impl.draining);
   if (impl.parts.config.api.docs_enabled) add_docs_routes(router);
   add_dashboard_routes(router);
 }
@@ -598,7 +759,9 @@ http::ErrorWriter Gateway::errors_by_path() const {
 void Gateway::start() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
+  impl.traces->start();
   impl.loader->start();
+  impl.notifier->start();
   if (impl.batcher != nullptr) impl.batcher->start();
   if (impl.semantic != nullptr) impl.semantic->cache->start();
   // The rules of callers without a credential hold from the first request on, if the database lets
@@ -642,6 +805,7 @@ void Gateway::start() {
 
 void Gateway::begin_drain() {
   impl_->draining = true;
+  impl_->feed->close();
   if (impl_->batcher != nullptr) impl_->batcher->drain();
   if (impl_->batch_runner != nullptr) impl_->batch_runner->drain();
 }
@@ -649,6 +813,7 @@ void Gateway::begin_drain() {
 void Gateway::stop() {
   Impl& impl = *impl_;
   if (impl.archive != nullptr) impl.archive->stop();
+  impl.notifier->stop();
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
   if (impl.semantic != nullptr) {
@@ -664,6 +829,7 @@ void Gateway::stop() {
     std::this_thread::sleep_for(milliseconds(2));
   }
   (void)impl.events->flush(std::chrono::seconds(5));
+  impl.traces->stop();
   // What the database does not take now, it takes at the next start: the log keeps it.
   (void)impl.loader->catch_up(std::chrono::seconds(2));
 }
@@ -693,6 +859,8 @@ Task<json::object> Gateway::run_retention() {
   co_return report_json(report);
 }
 
+Task<void> Gateway::send_digest() { return impl_->notifier->send_digest(); }
+
 const std::string& Gateway::node_id() const { return impl_->node; }
 
 void Gateway::forget_rules(std::string_view org) {
@@ -721,17 +889,11 @@ void Gateway::reload() { impl_->reload_models(); }
 
 std::string Gateway::expose_metrics() { return impl_->exposition(); }
 
+void Gateway::refresh_metrics() { impl_->refresh_metrics(); }
+
 void Gateway::on_complete(const http::Context& context, int status, std::size_t bytes) {
-  if (!impl_->logger.enabled(LogLevel::kDebug) && status < 500) return;
-  impl_->logger.write(status >= 500 ? LogLevel::kWarning : LogLevel::kDebug, "request",
-                      {{"request_id", context.request_id},
-                       {"method", http::to_string(context.request.method)},
-                       {"path", context.request.path},
-                       {"status", status},
-                       {"bytes", bytes},
-                       {"latency_ms", std::chrono::duration<double, std::milli>(
-                                          std::chrono::steady_clock::now() - context.received)
-                                          .count()}});
+  log_request(impl_->logger, context, status, bytes);
+  if (FaultReporter* faults = impl_->traces->faults()) faults->report_request(context, status);
 }
 
 }  // namespace asahi::gateway

@@ -75,6 +75,8 @@ class Gateway {
   void stop();
   /// The daily deletion of what is older than organisations keep it, on this node; what it deleted.
   Task<json::object> run_retention();
+  /// Yesterday's sums and alerts by mail.
+  Task<void> send_digest();
   /// This node's name among those that share a database.
   const std::string& node_id() const;
   /// Forgets what is remembered of an organisation's policy and profile; empty: of all. Any thread.
@@ -90,6 +92,8 @@ class Gateway {
   void reload();
   /// Prometheus text exposition, with the gauges as of now. Any thread.
   std::string expose_metrics();
+  /// Brings those gauges up to date, for exporters. Any thread.
+  void refresh_metrics();
   /// Counts and logs one finished HTTP request; on the loop's thread.
   void on_complete(const http::Context& context, int status, std::size_t bytes);
 

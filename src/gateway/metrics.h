@@ -1,8 +1,10 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "gateway/events/event.h"
@@ -23,26 +25,34 @@ class EventMetrics {
     telemetry::Counter* requests;
     telemetry::Counter* cost;
     telemetry::Counter* tenant_requests;
+    telemetry::Counter* tenant_cost;
     telemetry::Histogram* latency_ms;
     telemetry::Histogram* latency_seconds;
     telemetry::Histogram* model_latency;
-    telemetry::Counter* hits;  ///< null on misses
     telemetry::Counter* savings;
     telemetry::Gauge* quality;
   };
+  /// What is known of one cache tier.
+  struct Tier {
+    telemetry::Counter* hits = nullptr;
+    telemetry::Counter* misses = nullptr;
+    telemetry::Gauge* hit_rate = nullptr;
+    telemetry::Histogram* lookup = nullptr;
+  };
   Series& series(const InferenceEvent& event);
+  /// The organisation's name as a label: beyond the first 200 they are all "other".
+  const std::string& tenant(const std::string& org);
   void observe_estimate(const InferenceEvent& event);
+  void observe_lookups(const InferenceEvent& event);
 
   telemetry::Registry& registry_;
   std::unordered_map<std::string, Series> series_;
-  telemetry::Counter& misses_;
-  telemetry::Gauge& hit_rate_;
-  telemetry::Histogram& lookup_;
+  std::array<Tier, 4> tiers_;  ///< index 1 to 3
+  std::unordered_set<std::string> tenants_;
   telemetry::Histogram& tokens_in_;
   telemetry::Histogram& tokens_out_;
   telemetry::Counter& trim_savings_;
   telemetry::Counter& batching_savings_;
-  double hits_seen_ = 0, lookups_seen_ = 0;
   /// Actual ÷ counted input tokens of a model, of late.
   struct Drift {
     telemetry::Gauge* shown = nullptr;

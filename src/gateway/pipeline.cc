@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/ids.h"
+#include "gateway/http/errors.h"
+#include "gateway/traces/request_notes.h"
 #include "llm/tokens/counter.h"
 #include "llm/vendor.h"
 #include "llm/wire/embeddings_client.h"
@@ -109,6 +111,13 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   if (!counted || !*counted) return std::nullopt;
 
   Call call(context, &endpoint);
+  if (parts_.tracer != nullptr && !parts_.tracer->idle()) {
+    if ((call.trace = parts_.tracer->begin_hit(context)) != nullptr) {
+      const auto looked = call.trace->spans.begin(static_cast<std::uint8_t>(Stage::kExact),
+                                                  telemetry::SpanList::kRoot, context.received);
+      call.trace->spans.mark(looked, static_cast<std::uint8_t>(Mark::kHit));
+    }
+  }
   call.options.user_id = known->user_id;
   call.options.task_id = known->task_id;
   Outcome outcome;
@@ -119,7 +128,7 @@ std::optional<http::Response> Pipeline::repeat(http::Context& context, const End
   outcome.routing_reason = "exact cache hit";
   outcome.task_type = known->task_type;
   outcome.baseline = known->answer->baseline;
-  outcome.total_ms = outcome.lookup_ms = ms_since(context.received);
+  outcome.total_ms = outcome.lookup_ms = call.tier_ms[1] = ms_since(context.received);
   std::string body;
   if (endpoint.codec == nullptr) {
     body = native_body(outcome, context.request_id, response_id(endpoint.shape),
@@ -165,9 +174,16 @@ void Pipeline::remember(const Call& call, std::string_view body,
 
 // ---- reading
 
+std::shared_ptr<CallTrace> Pipeline::watch(const http::Context& context) {
+  return parts_.tracer != nullptr ? parts_.tracer->begin(context) : nullptr;
+}
+
 Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context,
-                                                       const Endpoint& endpoint) {
+                                                       const Endpoint& endpoint,
+                                                       std::shared_ptr<CallTrace> trace) {
   auto call = std::make_shared<Call>(context, &endpoint);
+  call->trace = std::move(trace);
+  const StageSpan parsing(call->trace, Stage::kParse);
   const std::string_view type = context.request.headers.get("content-type");
   if (!type.empty() && !type.starts_with("application/json")) {
     auto wrong =
@@ -243,20 +259,25 @@ Digest128 Pipeline::body_digest(const Endpoint& endpoint, std::string_view org,
 // ---- the whole way
 
 Aw<http::Response> Pipeline::answer(http::Context& context, const Endpoint& endpoint) {
-  auto call = read(context, endpoint);
+  std::shared_ptr<CallTrace> trace = watch(context);
+  auto call = read(context, endpoint, trace);
   if (!call) {
     Call unread(context, &endpoint);
+    unread.trace = std::move(trace);
     record_failure(unread, call.error(), nullptr);
     co_return endpoint.errors(call.error(), context);
   }
+  trace.reset();
   if (auto governed = co_await govern(**call); !governed) {
     record_failure(**call, governed.error(), nullptr);
     co_return endpoint.errors(governed.error(), context);
   }
   derive(**call);
   if (!(*call)->idempotency_key.empty() && !(*call)->chat.stream) {
+    StageSpan replaying((*call)->trace, Stage::kReplay);
     auto earlier = co_await replayed(context, **call);
     if (earlier) co_return std::move(*earlier);
+    replaying.mark(Mark::kMiss);
   }
   auto response = co_await serve(context, *call);
   if (!response) co_return endpoint.errors(response.error(), context);
@@ -305,8 +326,11 @@ Aw<std::optional<http::Response>> Pipeline::replayed(http::Context& context, con
 Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Call> call) {
   const auto lookup_started = std::chrono::steady_clock::now();
   if (!call->cache_key.empty()) {
+    StageSpan looking(call->trace, Stage::kExact);
     auto hit = co_await parts_.cache.get(call->cache_key);
-    call->lookup_ms = ms_since(lookup_started);
+    call->lookup_ms = call->tier_ms[1] = ms_since(lookup_started);
+    looking.mark(hit ? Mark::kHit : Mark::kMiss);
+    looking.end();
     if (hit && (!call->chat.stream || is_streamable(hit->answer->response)) &&
         may_use(call->terms, hit->answer->model)) {
       auto let = co_await count_hit(*call);
@@ -340,6 +364,7 @@ Task<http::Response> Pipeline::serve(http::Context& context, std::shared_ptr<Cal
     if (composed) co_return std::move(*composed);
   }
   if (call->enrichable) {
+    const StageSpan enriching(call->trace, Stage::kFeatures);
     if (auto known = co_await enrich(*call); !known) {
       record_failure(*call, known.error(), nullptr);
       co_return std::unexpected(std::move(known.error()));
@@ -495,6 +520,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
       record_failure(*call, response.error(), &report);
       co_return std::unexpected(std::move(response.error()));
     }
+    StageSpan looking(call->trace, Stage::kQuality);
     auto flown = std::make_shared<Flown>();
     Outcome& outcome = flown->outcome;
     AnswerScreening screening = screen(*call, *response);
@@ -502,6 +528,8 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
       co_await escalate(call, planned->registry, cancel, *response, report, screening,
                         outcome.warnings);
     }
+    looking.end();
+    StageSpan storing(call->trace, Stage::kStore);
     outcome.mode = planned->decision.mode;
     outcome.routing_reason = planned->decision.reason;
     outcome.task_type = planned->decision.task_type_detected;
@@ -529,6 +557,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     const bool mixed = report.shared && report.shared->answered && report.shared->mixed_owners;
     if (!screening.flagged() && !mixed) keep(*call, outcome.answer);
     maybe_compare(call, outcome);
+    storing.end();
     // The call was made and paid for in the name of a client that has left: its event must not be
     // lost with it.
     if (call->gone) record(*call, outcome);
@@ -540,10 +569,19 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
     ASAHI_CO_TRY(auto flown, co_await fly(context.cancel));
     outcome = flown->outcome;
   } else {
+    const auto joined = std::chrono::steady_clock::now();
     auto shared = co_await flights_.run(call->cache_key, context.cancel, fly);
+    if (!shared.leader && call->trace != nullptr) {
+      auto& spans = call->trace->spans;
+      const auto waited =
+          spans.begin(static_cast<std::uint8_t>(Stage::kDispatch), call->trace->under, joined);
+      spans.mark(waited, static_cast<std::uint8_t>(Mark::kJoined));
+      spans.end(waited, std::chrono::steady_clock::now());
+    }
     if (!shared.outcome) {
       if (shared.leader) {
         call->gone = true;
+        call->context = nullptr;
       } else {
         record_failure(*call, shared.outcome.error(), nullptr);
       }
@@ -569,6 +607,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
 }
 
 http::Response Pipeline::write_reply(http::Context& context, Call& call, Outcome& outcome) {
+  const StageSpan replying(call.trace, Stage::kReply);
   outcome.lookup_ms = call.lookup_ms;
   if (outcome.tier != 1) outcome.similar = similarity_report(call.similar.get());
   outcome.enriched = call.enriched;
@@ -666,6 +705,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   }
   event.latency_ms = outcome.total_ms;
   event.lookup_ms = outcome.lookup_ms;
+  event.tier_ms = call.tier_ms;
   event.vendor_ms = outcome.vendor_ms;
   event.cost = outcome.cost;
   event.batching_savings = outcome.hit ? NanoUsd{} : outcome.batching_savings;
@@ -675,6 +715,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   event.streamed = call.chat.stream;
   event.retries = outcome.retries;
   event.route = call.route;
+  hand_on(call, event, nullptr);
   parts_.events.record(std::move(event));
 }
 
@@ -695,6 +736,9 @@ void Pipeline::record_failure(Call& call, const Error& error, const DispatchRepo
   event.latency_ms = ms_since(call.received);
   event.streamed = call.chat.stream;
   event.route = call.route;
+  event.http_status = call.endpoint == nullptr || call.endpoint->codec == nullptr
+                          ? native_status(error)
+                          : http::http_status(error.code);
   if (report != nullptr) {
     if (report->model != nullptr) {
       event.model_selected = report->model->name;
@@ -721,7 +765,31 @@ void Pipeline::record_failure(Call& call, const Error& error, const DispatchRepo
   if (call.spent_cost.nanos > 0) event.baseline_cost = event.cost;
   if (call.reservation)
     call.reservation.settle(event.cost, event.input_tokens + event.output_tokens);
+  hand_on(call, event, &error);
   parts_.events.record(std::move(event));
+}
+
+void Pipeline::hand_on(Call& call, InferenceEvent& event, const Error* error) {
+  if (call.trace != nullptr) {
+    event.trace_high = call.trace->context.trace_high;
+    event.trace_low = call.trace->context.trace_low;
+    const auto now = std::chrono::steady_clock::now();
+    if (parts_.tracer->keep(*call.trace, error != nullptr, now)) {
+      call.trace->spans.end_all(now);
+      event.trace = std::move(call.trace);
+    }
+    call.trace = nullptr;
+  } else if (!call.traceparent.empty()) {
+    if (const auto parent = telemetry::parse_traceparent(call.traceparent)) {
+      event.trace_high = parent->trace_high;
+      event.trace_low = parent->trace_low;
+    }
+  }
+  // A line for each request is written where somebody wants it, and for what went wrong here.
+  constexpr int kServerError = 500;
+  if (call.context != nullptr &&
+      (event.http_status >= kServerError || logger_.enabled(LogLevel::kDebug)))
+    call.context->notes = std::make_shared<RequestNotes>(event, error);
 }
 
 }  // namespace asahi::gateway

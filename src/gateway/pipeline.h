@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/policy/breaker.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/cache/exact_cache.h"
-#include "base/policy/breaker.h"
 #include "gateway/cache/request_memo.h"
 #include "gateway/cache/semantic_cache.h"
 #include "gateway/cache/single_flight.h"
@@ -27,6 +27,7 @@
 #include "gateway/routing/pricing.h"
 #include "gateway/routing/route_advisor.h"
 #include "gateway/routing/router.h"
+#include "gateway/traces/tracer.h"
 #include "identity/audit/audit.h"
 #include "identity/principal.h"
 #include "llm/codec.h"
@@ -70,6 +71,7 @@ class Pipeline {
     Enricher* enricher = nullptr;                ///< null: no features
     RouteAdvisor* advisor = nullptr;             ///< null: no rules, nothing learned
     QualityMetrics* quality = nullptr;           ///< null: nobody counts
+    Tracer* tracer = nullptr;                    ///< null: nobody watches
   };
   explicit Pipeline(Parts parts);
   ~Pipeline();
@@ -104,7 +106,9 @@ class Pipeline {
 
  private:
   struct Call;
-  Result<std::shared_ptr<Call>> read(http::Context& context, const Endpoint& endpoint);
+  /// `trace`: of the call from now on; may be null.
+  Result<std::shared_ptr<Call>> read(http::Context& context, const Endpoint& endpoint,
+                                     std::shared_ptr<CallTrace> trace = nullptr);
   /// The rules that hold for the whole call.
   Task<void> take_terms(Call& call);
   /// The caller's rules, the checks before the cache, and the screening of what the request says.
@@ -195,6 +199,9 @@ class Pipeline {
   /// Also settles what the call has reserved.
   void record(Call& call, const Outcome& outcome);
   void record_failure(Call& call, const Error& error, const DispatchReport* report);
+  std::shared_ptr<CallTrace> watch(const http::Context& context);
+  /// Gives the call's trace and what the log of requests wants to know to where they belong.
+  void hand_on(Call& call, InferenceEvent& event, const Error* error);
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
   Aw<void> keep_reply(const http::Context& context, const Call& call, const std::string& reply);
   std::chrono::milliseconds ttl_of(const std::string& task_type,

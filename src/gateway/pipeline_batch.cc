@@ -30,6 +30,7 @@ std::optional<BatchItem> Pipeline::batch_item(const Call& call, const Plan& plan
 Task<llm::ChatResponse> Pipeline::call_vendor(std::shared_ptr<Call> call,
                                               std::shared_ptr<const Plan> planned,
                                               CancelSource& cancel, DispatchReport& report) {
+  DispatchSpan asking(call->trace);
   if (auto item = std::exchange(call->batch_item, std::nullopt)) {
     const auto started = std::chrono::steady_clock::now();
     ASAHI_CO_TRY(BatchReply reply, co_await parts_.batcher->join(*std::move(item), cancel));
@@ -43,6 +44,7 @@ Task<llm::ChatResponse> Pipeline::call_vendor(std::shared_ptr<Call> call,
     if (reply.answered) {
       report.model = planned->decision.model;
       report.vendor_ms = ms_since(started);
+      asking.mark(Mark::kShared);
       llm::ChatResponse response;
       response.model = planned->decision.model->vendor_model;
       response.parts.emplace_back(
@@ -59,7 +61,10 @@ Task<llm::ChatResponse> Pipeline::call_vendor(std::shared_ptr<Call> call,
   dispatch.context.traceparent = call->traceparent;
   dispatch.context.api_key = call->options.provider_api_key;
   dispatch.own_keys = call->own_keys;
-  co_return co_await parts_.dispatcher.chat(std::move(dispatch), report);
+  dispatch.trace = call->trace.get();
+  auto answered = co_await parts_.dispatcher.chat(std::move(dispatch), report);
+  if (!answered) asking.mark(Mark::kFailed);
+  co_return answered;
 }
 
 Batcher::Caller shared_caller(Dispatcher& dispatcher, identity::OwnKeys* own_keys) {

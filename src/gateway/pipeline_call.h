@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "gateway/pipeline.h"
+#include "gateway/traces/call_trace.h"
 
 namespace asahi::gateway {
 
@@ -33,17 +35,20 @@ std::shared_ptr<const SimilarityReport> similarity_report(const SemanticCache::L
 /// One request's state from its arrival to its event; shared with a stream that outlives the
 /// handler's frame.
 struct Pipeline::Call {
-  Call(const http::Context& context, const Endpoint* shape)
+  Call(http::Context& of, const Endpoint* shape)
       : endpoint(shape),
-        request_id(context.request_id),
-        route(context.route),
-        traceparent(context.request.headers.get("traceparent")),
-        received(context.received),
-        deadline(context.deadline),
-        caller(identity::shared_principal_of(context)),
+        context(&of),
+        request_id(of.request_id),
+        route(of.route),
+        traceparent(of.request.headers.get("traceparent")),
+        received(of.received),
+        deadline(of.deadline),
+        caller(identity::shared_principal_of(of)),
         org(caller->org_id) {}
 
-  const Endpoint* endpoint;  ///< null: embeddings
+  const Endpoint* endpoint;          ///< null: embeddings
+  http::Context* context;            ///< null once its client may be gone
+  std::shared_ptr<CallTrace> trace;  ///< null: nobody watches, or it was handed on
   std::string request_id;
   std::string_view route;  ///< of the route table
   std::string traceparent;
@@ -64,7 +69,7 @@ struct Pipeline::Call {
   RouteAdvice advice;
   std::string cache_key;  ///< empty: not cacheable
   std::string idempotency_key;
-  std::optional<SemanticCache::Question> question;  ///< for tier 2; empty: none
+  std::optional<SemanticCache::Question> question;       ///< for tier 2; empty: none
   std::shared_ptr<const SemanticCache::Lookup> similar;  ///< what it found; null: it was not asked
   std::optional<BatchItem> batch_item;  ///< it may wait for others to share a vendor call
   bool gone = false;        ///< its client left while the vendor call went on for others
@@ -77,6 +82,7 @@ struct Pipeline::Call {
   NanoUsd spent_cost;
   double spent_ms = 0;
   double lookup_ms = 0, routing_ms = 0;
+  std::array<double, 4> tier_ms{-1, -1, -1, -1};  ///< as in the event
   std::vector<std::string> warnings;
   std::shared_ptr<const OptimisationReport> trimmed;  ///< null: the prompt is as it came
   std::int64_t counted_input = 0;                     ///< input tokens as counted before the call

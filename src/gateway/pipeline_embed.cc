@@ -31,6 +31,7 @@ Task<void> Pipeline::govern_embedding(Call& call, const ModelProfile& model,
 
 Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWriter& errors) {
   Call call(context, nullptr);
+  call.trace = watch(context);
   call.task.task_type = "embedding";
   const auto refuse = [&](const Error& error) {
     record_failure(call, error, nullptr);
@@ -63,6 +64,7 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
   }
   if (auto let = co_await govern_embedding(call, *model, *request); !let)
     co_return refuse(let.error());
+  const DispatchSpan asking(call.trace);
   // Vendors take at most 96 texts at a time (Cohere's limit, the smallest).
   constexpr std::size_t kChunk = 96;
   llm::EmbeddingResponse whole;

@@ -81,6 +81,8 @@ Aw<void> Pipeline::escalate(std::shared_ptr<Call> call, std::shared_ptr<const Re
   dispatch.context.traceparent = call->traceparent;
   dispatch.context.api_key = call->options.provider_api_key;
   dispatch.own_keys = call->own_keys;
+  dispatch.trace = call->trace.get();
+  const DispatchSpan asking(call->trace);
   DispatchReport again;
   auto second = co_await parts_.dispatcher.chat(std::move(dispatch), again);
   report.vendor_ms += again.vendor_ms;

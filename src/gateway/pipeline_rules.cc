@@ -52,16 +52,23 @@ Task<void> Pipeline::take_terms(Call& call) {
 }
 
 Task<void> Pipeline::govern(Call& call) {
+  StageSpan asking(call.trace, Stage::kPolicy);
   if (auto known = co_await take_terms(call); !known) co_return known;
   const std::shared_ptr<const Registry> registry = parts_.registry.get();
   const bool named = call.options.mode == RoutingMode::kExplicit && !call.options.model.empty();
   if (auto admitted =
           parts_.governor.admit(call.terms, named ? registry->get(call.options.model) : nullptr);
       !admitted) {
+    asking.mark(Mark::kRefused);
     co_return std::unexpected(error_of(std::move(admitted.error())));
   }
+  asking.end();
+  StageSpan screening(call.trace, Stage::kScreen);
   auto screened = parts_.governor.screen(call.terms, call.chat);
-  if (!screened) co_return std::unexpected(error_of(std::move(screened.error())));
+  if (!screened) {
+    screening.mark(Mark::kRefused);
+    co_return std::unexpected(error_of(std::move(screened.error())));
+  }
   if (screened->masked) call.chat.messages_changed = true;
   call.encrypt_stored = screened->encrypt_stored;
   call.store_allowed =
@@ -159,11 +166,18 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
       co_return std::unexpected(std::move(taken.error()));
     }
   }
-  if (may_trim(*call)) co_await trim(*call);
+  if (may_trim(*call)) {
+    const StageSpan trimming(call->trace, Stage::kTokens);
+    co_await trim(*call);
+  }
+  StageSpan routing(call->trace, Stage::kRouting);
   if (parts_.advisor != nullptr) co_await advise(*call);
   const auto routing_started = std::chrono::steady_clock::now();
   auto planned = plan(*call);
   call->routing_ms = ms_since(routing_started);
+  if (!planned) routing.mark(Mark::kRefused);
+  routing.end();
+  StageSpan reserving(call->trace, Stage::kBudget);
   if (planned) {
     const ModelProfile& model = *planned->decision.model;
     const std::int64_t input_tokens = call->counted_input = count_input(*call, model);
@@ -181,7 +195,10 @@ Task<Plan> Pipeline::plan_and_reserve(std::shared_ptr<Call> call) {
     auto let =
         co_await reserve(*call, model, estimate_cost(model, input_tokens), most, input_tokens);
     if (let) let = co_await audit(*call, model.name);
-    if (!let) planned = std::unexpected(std::move(let.error()));
+    if (!let) {
+      reserving.mark(Mark::kRefused);
+      planned = std::unexpected(std::move(let.error()));
+    }
   }
   if (!planned) record_failure(*call, planned.error(), nullptr);
   co_return planned;

@@ -54,6 +54,8 @@ std::shared_ptr<const SimilarityReport> similarity_report(const SemanticCache::L
 Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& context,
                                                             std::shared_ptr<Call> call) {
   // A loop at its limit asks about one question in eight: the tier must not cost requests.
+  StageSpan asking(call->trace, Stage::kSemantic);
+  asking.mark(Mark::kSkipped);
   constexpr std::uint64_t kAskedWhenBusy = 8;
   if (busy_.local().saturated() && random_u64() % kAskedWhenBusy != 0) co_return std::nullopt;
   const auto started = std::chrono::steady_clock::now();
@@ -66,15 +68,26 @@ Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& conte
   limits.cancel = &context.cancel;
   limits.request_id = call->request_id;
   limits.traceparent = call->traceparent;
+  if (call->trace != nullptr) limits.tracestate = call->trace->tracestate;
   call->similar =
       co_await parts_.semantic->find(std::move(*call->question), std::move(limits), draw());
-  call->lookup_ms += ms_since(started);
+  call->tier_ms[2] = ms_since(started);
+  call->lookup_ms += call->tier_ms[2];
+  asking.mark(call->similar != nullptr && call->similar->hit() ? Mark::kHit : Mark::kMiss);
+  if (call->similar != nullptr && call->trace != nullptr && !call->similar->entry_id.empty()) {
+    call->trace->similarity = call->similar->decision.similarity;
+    call->trace->threshold = call->similar->decision.threshold;
+    call->trace->verdict = semantic::to_string(call->similar->decision.verdict);
+    if (call->similar->hit()) call->trace->cache_entry = call->similar->entry_id;
+  }
   if (call->similar != nullptr && !call->similar->warning.empty()) {
     call->warnings.push_back(call->similar->warning);
+    asking.mark(Mark::kFailed);
     semantic_breaker_.failed(parts_.clock.steady_now());
   } else {
     semantic_breaker_.succeeded();
   }
+  asking.end();
   if (call->similar == nullptr || !call->similar->hit()) co_return std::nullopt;
   const std::shared_ptr<const Answer> answer = call->similar->answer;
   if ((call->chat.stream && !is_streamable(answer->response)) ||

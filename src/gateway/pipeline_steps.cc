@@ -53,7 +53,10 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
   composed.work = decompose(call->query, !call->options.document_id.empty(),
                             parts_.config.cache.tier3.max_steps);
   if (composed.work.kind == Decomposition::Kind::kDirect) co_return std::nullopt;
+  StageSpan stepping(call->trace, Stage::kSteps);
+  stepping.mark(Mark::kMiss);
 
+  const auto started = std::chrono::steady_clock::now();
   std::string settings = step_settings(call->document->root().get_object(), *system);
   settings += '\x1f';
   settings += to_string(call->endpoint->shape);
@@ -68,11 +71,13 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
         {.id = step.id, .type = std::string(to_string(step.type)), .cached = usable});
   }
   call->lookup_ms = ms_since(call->received);
+  call->tier_ms[3] = ms_since(started);
   const std::size_t known = composed.known();
   const bool all = known == composed.results.size();
   if (!all) {
     const bool wanted = known > 0 || parts_.config.cache.tier3.execute_steps;
     if (!wanted || !composed.work.runnable || call->chat.stream) co_return std::nullopt;
+    const Nest inside(call->trace, stepping);
     ASAHI_CO_TRY(const bool done, co_await run_steps(context, call, composed));
     if (!done) co_return std::nullopt;
   } else {
@@ -84,6 +89,8 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
     }
   }
 
+  stepping.mark(all ? Mark::kHit : Mark::kNone);
+  stepping.end();
   Outcome outcome;
   auto answer = std::make_shared<Answer>(*composed.results.back());
   std::vector<std::string> texts;
@@ -133,6 +140,7 @@ Task<bool> Pipeline::run_steps(http::Context& context, std::shared_ptr<Call> cal
   }
   const auto as_call = [&](const std::string& prompt) {
     auto step = std::make_shared<Call>(context, call->endpoint);
+    step->trace = call->trace;
     step->caller = call->caller;
     step->org = call->org;
     step->options = call->options;

@@ -35,6 +35,7 @@ http::Response Pipeline::write_cached(http::Context& context, const std::shared_
     auto encoder =
         encoder_for(*call->endpoint, call->chat, shared->answer->model, parts_.clock.now());
     std::string bytes;
+    const StageSpan replying(call->trace, Stage::kReply);
     for (const llm::StreamEvent& event : as_events(shared->answer->response))
       encoder->encode(event, bytes);
     shared->total_ms = ms_since(call->received);
@@ -60,6 +61,13 @@ Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_
   dispatch.context.traceparent = call->traceparent;
   dispatch.context.api_key = call->options.provider_api_key;
   dispatch.own_keys = call->own_keys;
+  dispatch.trace = call->trace.get();
+  if (call->trace != nullptr) {
+    // It ends with the stream: a vendor that breaks off is replaced on the way.
+    call->trace->dispatch =
+        call->trace->spans.begin(static_cast<std::uint8_t>(Stage::kDispatch), call->trace->under,
+                                 std::chrono::steady_clock::now());
+  }
   auto kept_plan = std::make_shared<const Plan>(dispatch.plan);
   DispatchReport report;
   auto opened = co_await parts_.dispatcher.open(std::move(dispatch), report);
@@ -78,6 +86,7 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   auto encoder =
       encoder_for(*call->endpoint, call->chat, stream->report().model->name, parts_.clock.now());
   llm::StreamCollector collector;
+  StageSpan relaying(call->trace, Stage::kStream);
   for (;;) {
     auto events = co_await stream->next();
     std::string bytes;
@@ -103,6 +112,10 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
       co_return std::unexpected(std::move(written.error()));
     }
   }
+  relaying.end();
+  if (call->trace != nullptr)
+    call->trace->spans.end(call->trace->dispatch, std::chrono::steady_clock::now());
+  StageSpan looking(call->trace, Stage::kQuality);
   const DispatchReport& report = stream->report();
   Outcome outcome;
   outcome.mode = plan->decision.mode;
@@ -127,8 +140,12 @@ Task<void> Pipeline::relay(std::shared_ptr<Call> call, std::shared_ptr<Dispatche
   // Its words are with the client already: what is left to decide is whether they are kept.
   const AnswerScreening screening = screen(*call, outcome.answer->response);
   tell(*call, screening, *plan, outcome);
+  looking.end();
+  StageSpan storing(call->trace, Stage::kStore);
   if (!screening.flagged()) keep(*call, outcome.answer);
   maybe_compare(call, outcome);
+  storing.end();
+  const StageSpan replying(call->trace, Stage::kReply);
   const std::string extras =
       call->endpoint->codec != nullptr
           ? asahi_object(outcome, call->request_id)

@@ -17,7 +17,8 @@ struct CallContext {
   std::chrono::milliseconds idle_timeout{30'000};  ///< longest silence of the vendor
   CancelSource* cancel = nullptr;                  ///< may be null
   std::string request_id;
-  std::string traceparent;
+  /// W3C Trace Context, passed on to vendors; empty: none.
+  std::string traceparent, tracestate;
   Secret api_key;  ///< overrides the vendor's configured key; never stored
 };
 

@@ -47,7 +47,10 @@ http::ClientRequest make_call(const VendorOptions& options, const VendorCodec& c
   call.headers = std::move(wire.headers);
   call.body = std::move(wire.body);
   if (!key.empty()) codec.authorize(call.headers, key);
-  if (!context.traceparent.empty()) call.headers.set("traceparent", context.traceparent);
+  if (!context.traceparent.empty()) {
+    call.headers.set("traceparent", context.traceparent);
+    if (!context.tracestate.empty()) call.headers.set("tracestate", context.tracestate);
+  }
   if (!call.headers.has("user-agent")) call.headers.set("user-agent", "asahi");
   return call;
 }

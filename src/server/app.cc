@@ -1,9 +1,6 @@
 #include "server/app.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +11,6 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
@@ -22,42 +18,17 @@
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "server/accounts.h"
+#include "server/exporters.h"
+#include "server/folder_lock.h"
 #include "server/identity_parts.h"
 #include "server/secret_parts.h"
+#include "server/settings_routes.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::server {
 namespace {
-
-/// One process per data folder: two writers would tear the event log.
-class FolderLock {
- public:
-  static Result<FolderLock> take(const std::string& dir) {
-    std::error_code error;
-    std::filesystem::create_directories(dir, error);
-    if (error)
-      return fail(Errc::kUnavailable,
-                  fmt::format("cannot create the data folder {}: {}", dir, error.message()));
-    const std::string path = dir + "/asahi.lock";
-    File file = File::open(path, O_RDWR | O_CREAT);
-    if (!file)
-      return fail(Errc::kUnavailable, fmt::format("cannot write below the data folder {}", dir));
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-      return fail(
-          Errc::kUnavailable,
-          fmt::format(
-              "another asahi process uses the data folder {}; set ASAHI_DATA_DIR to another one",
-              dir));
-    }
-    return FolderLock(std::move(file));
-  }
-
- private:
-  explicit FolderLock(File file) : file_(std::move(file)) {}
-  File file_;
-};
 
 http::Headers security_headers(const gateway::GatewayConfig& config) {
   http::Headers headers;
@@ -90,6 +61,16 @@ std::optional<http::Response> https_redirect(const http::Context& context) {
   response.headers.add("Location",
                        fmt::format("https://{}{}", request.headers.get("host"), request.target));
   return response;
+}
+
+/// A browser's EventSource sends no headers: live streams take an access token from the query as
+/// well. Only a JWT: an API key lives too long for addresses, which others keep.
+void take_query_token(const http::Context& context) {
+  http::Request& request = context.request;
+  if (!context.route.ends_with("/live") || request.headers.has("authorization")) return;
+  const auto token = request.query_param("token");
+  if (token && std::ranges::count(*token, '.') == 2)
+    request.headers.set("authorization", "Bearer " + *token);
 }
 
 http::ServerLimits limits_of(const gateway::ApiConfig& api) {
@@ -253,6 +234,7 @@ struct App::Impl {
   std::unique_ptr<IdentityParts> identity;
   std::unique_ptr<IdentityAccounts> accounts;
   std::unique_ptr<gateway::Gateway> gateway;
+  std::unique_ptr<MetricExporters> exporters;  ///< null: metrics are scraped only
   std::unique_ptr<jobs::Queue> queue;
   std::unique_ptr<jobs::Worker> worker;
   std::vector<std::string> routes;
@@ -276,6 +258,11 @@ struct App::Impl {
       co_return Result<void>{};
     });
     worker->cron("17 3 * * *", retention, {});
+    if (config.alerts.enabled && !config.alerts.email_to.empty()) {
+      worker->handle("gateway.digest",
+                     [this](const jobs::Job&) -> Task<void> { return gateway->send_digest(); });
+      worker->cron(fmt::format("0 {} * * *", config.alerts.digest_hour_utc), "gateway.digest", {});
+    }
     worker->handle("identity.tokens",
                    [this](const jobs::Job&) -> Task<void> { return identity->prune_tokens(); });
     worker->cron("7 * * * *", "identity.tokens", {});
@@ -372,6 +359,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   impl->gateway->add_routes(router);
   if (auto added = impl->identity->add_routes(router); !added)
     return std::unexpected(std::move(added.error()));
+  add_settings_routes(router, settings.effective);
   for (const http::Route* route : router.routes()) {
     impl->routes.push_back(
         fmt::format("{} {} {}", http::to_string(route->method), route->pattern, route->access));
@@ -385,16 +373,20 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   options.errors = impl->gateway->errors_by_path();
   if (!config.api.tls_certificate_file.empty())
     options.tls = http::TlsFiles{config.api.tls_certificate_file, config.api.tls_private_key_file};
-  if (redirects_to_https(config)) options.before = https_redirect;
+  options.before = [redirects = redirects_to_https(config)](const http::Context& context) {
+    take_query_token(context);
+    return redirects ? https_redirect(context) : std::nullopt;
+  };
   options.gate = &identity.gate();
   options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);
   };
   const Logger logger("server");
   options.on_exception = [logger](const http::Context& context, std::string_view what) {
-    logger.error(
-        "a handler failed",
-        {{"request_id", context.request_id}, {"path", context.request.path}, {"error", what}});
+    logger.error("a handler failed", {{"request_id", context.request_id},
+                                      {"route", context.route},
+                                      {"path", context.request.path},
+                                      {"error", what}});
   };
   ASAHI_TRY(impl->server, http::Server::bind(impl->loops, std::move(options), std::move(router)));
 
@@ -420,11 +412,16 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
           {{"port", config.observability.prometheus_port}, {"error", bound.error().message}});
     }
   }
+  ASAHI_TRY(impl->exporters,
+            MetricExporters::make({impl->config.exporters, config.app.name, gateway.node_id(),
+                                   impl->loops, *impl->clients, impl->metrics,
+                                   [&gateway] { gateway.refresh_metrics(); }, system_clock()}));
   impl->add_jobs();
   impl->secrets->start();
   impl->identity->start();
   impl->worker->start();
   impl->gateway->start();
+  if (impl->exporters != nullptr) impl->exporters->start();
   impl->server->start();
   if (!config.api.tls_certificate_file.empty()) {
     impl->certificate =
@@ -451,6 +448,7 @@ void App::stop() {
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.secrets->stop();
   impl.worker->stop(std::chrono::seconds(2));
+  if (impl.exporters != nullptr) impl.exporters->stop();
   impl.gateway->stop();
   impl.identity->stop();
   impl.loops.stop();

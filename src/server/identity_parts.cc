@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "gateway/governance/masking_audit.h"
 #include "identity/audit/routes.h"
+#include "identity/limits/counted_limiter.h"
 #include "identity/limits/migrations.h"
 #include "identity/secrets/migrations.h"
 #include "identity/tokens/migrations.h"
@@ -58,6 +59,7 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
     parts->limiter_ = identity::make_redis_limiter(from.redis, config.redis.rate_limit_prefix,
                                                    std::move(local), system_clock());
   }
+  parts->limiter_ = identity::make_counted_limiter(std::move(parts->limiter_), from.metrics);
   identity::BudgetLedgerOptions budgeting;
   budgeting.journal_file = config.app.data_dir + "/budgets.journal";
   ASAHI_TRY(parts->budgets_,

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   add_benchmark(app, common, chosen);
   add_events(app, common, chosen);
   add_metrics(app, common, chosen);
+  add_demo(app, common, chosen);
   add_config(app, common, chosen);
   add_keys(app, common, chosen);
   add_audit(app, common, chosen);

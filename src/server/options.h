@@ -32,13 +32,14 @@ struct ServerConfig {
   /// What environment and .env say of the secrets that may change while the process runs, by the
   /// name of their variable; empty: not set. The settings above have Vault's where it has any.
   identity::SecretSource::Values own_secrets;
+  /// Every setting as it holds, with where it came from; secrets hidden.
+  std::vector<config::Binder::Effective> effective;
 };
 
 /// The configuration as this process will use it, with what is wrong with it.
 struct LoadedConfig : ServerConfig {
   std::vector<config::Fault> faults;
   std::vector<std::string> warnings;
-  std::vector<config::Binder::Effective> effective;
 };
 enum class VaultUse {
   kRead,   ///< what Vault holds counts more than environment and .env

@@ -88,9 +88,21 @@ class alignas(kCacheLine) AtomicHistogram final : public Histogram {
   std::atomic<double> sum_{0};
 };
 
+prometheus::MetricType type_of(MetricType type) {
+  switch (type) {
+    case MetricType::kCounter:
+      return prometheus::MetricType::Counter;
+    case MetricType::kGauge:
+      return prometheus::MetricType::Gauge;
+    case MetricType::kHistogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
 struct Family {
   std::string help;
-  prometheus::MetricType type;
+  MetricType type;
   std::vector<double> bounds;
   // Sorted, so that two scrapes list the series in the same order.
   std::map<SortedLabels, std::unique_ptr<AtomicCounter>> counters;
@@ -123,6 +135,29 @@ Instrument& resolve(std::map<SortedLabels, std::unique_ptr<Instrument>>& series,
   return *slot;
 }
 
+Sample sample_of(const AtomicHistogram& histogram) {
+  prometheus::ClientMetric metric;
+  histogram.collect(metric);
+  Sample sample{.labels = {}, .value = metric.histogram.sample_sum};
+  sample.buckets.reserve(metric.histogram.bucket.size());
+  for (const auto& bucket : metric.histogram.bucket)
+    sample.buckets.push_back(bucket.cumulative_count);
+  return sample;
+}
+template <class Instrument>
+Sample sample_of(const Instrument& instrument) {
+  return {.labels = {}, .value = instrument.value()};
+}
+
+template <class Instrument>
+void collect(const std::map<SortedLabels, std::unique_ptr<Instrument>>& series,
+             FamilySnapshot& out) {
+  for (const auto& [labels, instrument] : series) {
+    Sample& sample = out.samples.emplace_back(sample_of(*instrument));
+    sample.labels.assign(labels.begin(), labels.end());
+  }
+}
+
 template <class Instrument>
 void collect(const std::map<SortedLabels, std::unique_ptr<Instrument>>& series,
              prometheus::MetricFamily& out) {
@@ -136,7 +171,7 @@ void collect(const std::map<SortedLabels, std::unique_ptr<Instrument>>& series,
 }  // namespace
 
 struct Registry::Impl {
-  Family& family(const std::string& name, const std::string& help, prometheus::MetricType type) {
+  Family& family(const std::string& name, const std::string& help, MetricType type) {
     const auto found = families.find(name);
     if (found == families.end()) {
       if (!prometheus::CheckMetricName(name)) {
@@ -163,14 +198,14 @@ Registry::~Registry() = default;
 Counter& Registry::counter(const std::string& name, const std::string& help, const Labels& labels) {
   SortedLabels sorted = checked_labels(name, labels);
   std::lock_guard lock(impl_->mutex);
-  Family& family = impl_->family(name, help, prometheus::MetricType::Counter);
+  Family& family = impl_->family(name, help, MetricType::kCounter);
   return resolve(family.counters, std::move(sorted), impl_->max_series);
 }
 
 Gauge& Registry::gauge(const std::string& name, const std::string& help, const Labels& labels) {
   SortedLabels sorted = checked_labels(name, labels);
   std::lock_guard lock(impl_->mutex);
-  Family& family = impl_->family(name, help, prometheus::MetricType::Gauge);
+  Family& family = impl_->family(name, help, MetricType::kGauge);
   return resolve(family.gauges, std::move(sorted), impl_->max_series);
 }
 
@@ -185,7 +220,7 @@ Histogram& Registry::histogram(const std::string& name, const std::string& help,
   }
   SortedLabels sorted = checked_labels(name, labels);
   std::lock_guard lock(impl_->mutex);
-  Family& family = impl_->family(name, help, prometheus::MetricType::Histogram);
+  Family& family = impl_->family(name, help, MetricType::kHistogram);
   if (family.bounds.empty()) family.bounds = bounds;
   if (family.bounds != bounds)
     throw std::logic_error(fmt::format("metric {} is used with two sets of bounds", name));
@@ -201,15 +236,32 @@ std::string Registry::expose() const {
       prometheus::MetricFamily& out = page.emplace_back();
       out.name = name;
       out.help = family.help;
-      out.type = family.type;
-      collect(family.counters, out);
-      collect(family.gauges, out);
-      collect(family.histograms, out);
+      out.type = type_of(family.type);
+      telemetry::collect(family.counters, out);
+      telemetry::collect(family.gauges, out);
+      telemetry::collect(family.histograms, out);
     }
   }
   std::ostringstream text;
   prometheus::TextSerializer().Serialize(text, page);
   return std::move(text).str();
+}
+
+std::vector<FamilySnapshot> Registry::collect() const {
+  std::vector<FamilySnapshot> all;
+  const std::lock_guard lock(impl_->mutex);
+  all.reserve(impl_->families.size());
+  for (const auto& [name, family] : impl_->families) {
+    FamilySnapshot& out = all.emplace_back();
+    out.name = name;
+    out.help = family.help;
+    out.type = family.type;
+    out.bounds = family.bounds;
+    telemetry::collect(family.counters, out);
+    telemetry::collect(family.gauges, out);
+    telemetry::collect(family.histograms, out);
+  }
+  return all;
 }
 
 }  // namespace asahi::telemetry

@@ -33,6 +33,26 @@ class Histogram {
   virtual void observe(double value) = 0;
 };
 
+enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
+
+/// What one instrument held at one moment.
+struct Sample {
+  Labels labels;     ///< sorted by name
+  double value = 0;  ///< of a counter or gauge; the sum of a histogram's observations
+  /// Of a histogram, for each bound of its family and then +Inf: observations up to it.
+  std::vector<std::uint64_t> buckets = {};
+
+  std::uint64_t count() const { return buckets.empty() ? 0 : buckets.back(); }
+};
+
+/// One family of a registry at one moment, for exporters.
+struct FamilySnapshot {
+  std::string name, help;
+  MetricType type = MetricType::kCounter;
+  std::vector<double> bounds;  ///< of a histogram
+  std::vector<Sample> samples;
+};
+
 /// One registry per process, injected. Label values are bounded: beyond `max_series` of a family
 /// new label sets fall into one whose values are all "other".
 class Registry {
@@ -49,6 +69,9 @@ class Registry {
 
   /// Prometheus text exposition 0.0.4.
   std::string expose() const;
+  /// The same as values, by family name and labels. Any thread; copies everything, so not for the
+  /// hot path.
+  std::vector<FamilySnapshot> collect() const;
 
  private:
   struct Impl;

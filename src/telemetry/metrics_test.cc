@@ -113,6 +113,29 @@ TEST(Metrics, KeepsHostileLabelValuesFromSpoilingThePage) {
   EXPECT_LT(page.size(), 400u);
 }
 
+TEST(Metrics, HandsOutItsValuesForExporters) {
+  Registry registry;
+  registry.gauge("b_active", "Now.").set(3);
+  registry.counter("a_total", "Sum.", {{"tier", "1"}, {"model", "m"}}).add(2.5);
+  Histogram& seconds = registry.histogram("c_seconds", "Time.", {0.1, 1});
+  seconds.observe(0.05);
+  seconds.observe(0.5);
+  seconds.observe(5);
+  const std::vector<FamilySnapshot> all = registry.collect();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].name, "a_total");
+  EXPECT_EQ(all[0].type, MetricType::kCounter);
+  EXPECT_EQ(all[0].samples[0].labels, (Labels{{"model", "m"}, {"tier", "1"}}));
+  EXPECT_EQ(all[0].samples[0].value, 2.5);
+  EXPECT_EQ(all[1].type, MetricType::kGauge);
+  EXPECT_EQ(all[1].samples[0].value, 3);
+  EXPECT_EQ(all[2].type, MetricType::kHistogram);
+  EXPECT_EQ(all[2].bounds, (std::vector<double>{0.1, 1}));
+  EXPECT_EQ(all[2].samples[0].buckets, (std::vector<std::uint64_t>{1, 2, 3}));
+  EXPECT_EQ(all[2].samples[0].count(), 3u);
+  EXPECT_DOUBLE_EQ(all[2].samples[0].value, 5.55);
+}
+
 TEST(Metrics, RefusesBugsLoudly) {
   Registry registry;
   registry.counter("a_total", "A.");

@@ -12,7 +12,7 @@ after(stop_everything);
 
 const kCommands = [
   ...["serve", "api", "infer", "test", "metrics", "events", "config", "keys", "audit", "migrate", "genkey"],
-  ...["healthcheck", "benchmark", "tune-thresholds", "cache"],
+  ...["healthcheck", "benchmark", "tune-thresholds", "cache", "demo"],
 ];
 
 test("--help lists the commands and each command has its own help", async () => {

@@ -1,6 +1,9 @@
+import { axe_faults_of } from './axe.mjs';
+
 /**
- * What keeps people out: controls without a name, ids used twice or pointing nowhere, pages without one heading, text too
- * faint (WCAG 2.2 AA: 4.5, large text 3). Names are those the browser itself gives to screen readers.
+ * What keeps people out: what axe-core finds serious or critical, and besides controls without a name, ids used twice or
+ * pointing nowhere, pages without one heading, text too faint (WCAG 2.2 AA: 4.5, large text 3). Names are those the browser
+ * itself gives to screen readers.
  */
 const kNamed = new Set(['button', 'link', 'textbox', 'searchbox', 'combobox', 'checkbox', 'radio', 'switch', 'spinbutton', 'tab', 'menuitem', 'dialog', 'region']);
 
@@ -58,6 +61,7 @@ function faults_of_document() {
 /** What is wrong with the page as it stands; empty: nothing found. */
 export async function faults_of(page) {
   const faults = await page.evaluate(faults_of_document);
+  faults.push(...(await axe_faults_of(page)));
   const devtools = await page.context().newCDPSession(page);
   const { nodes } = await devtools.send('Accessibility.getFullAXTree');
   await devtools.detach();

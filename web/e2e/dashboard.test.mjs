@@ -10,13 +10,15 @@ import { kBrowser, kDesktop, kLimitMs, kPictures, launch, new_page, save_picture
 import { seed } from './seed.mjs';
 
 const kPages = {
-  '': 'Overview',
-  playground: 'Playground',
+  '': 'Dashboard',
+  inference: 'Inference',
   models: 'Models',
   cache: 'Cache',
-  access: 'Access',
-  policy: 'Policy',
-  audit: 'Audit',
+  'governance/audit': 'Audit Log',
+  'governance/keys': 'API Keys',
+  'governance/policies': 'Policies',
+  alerts: 'Alerts',
+  settings: 'Settings',
   start: 'Getting started',
 };
 
@@ -62,15 +64,16 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
 
   test('before the first request the overview says how to make one, and notices it', async () => {
     await go('');
-    const command = await page.getByLabel('First request with curl').innerText();
+    const command = await page.getByLabel('curl example').innerText();
     assert.ok(command.startsWith(`curl ${gateway.url}/infer`), command);
+    await page.getByText('Listening; it appears here by itself.').waitFor();
     await gateway.infer('What is the capital of France?');
-    await page.getByText('None failed').waitFor();
+    await page.getByText(/none failed/).waitFor();
     no_complaints();
   });
 
   test('a prompt is answered word by word, and the same prompt again by the cache for nothing', async () => {
-    await go('playground');
+    await go('inference');
     await page.getByLabel('Prompt', { exact: true }).fill('How do tides work?');
     await send();
     await answered('Miss');
@@ -87,7 +90,7 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
   });
 
   test('chat completions work too, with the model named, streamed and whole', async () => {
-    await go('playground');
+    await go('inference');
     await page.getByRole('radio', { name: 'Chat completions' }).check();
     await page.getByRole('radio', { name: 'Explicit' }).check();
     await page.getByLabel('Model', { exact: true }).selectOption('gpt-4o-mini');
@@ -104,7 +107,7 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
   });
 
   test('an answer that breaks off keeps its words and says why', async () => {
-    await go('playground');
+    await go('inference');
     await page.getByRole('radio', { name: 'Explicit' }).check();
     await page.getByLabel('Model', { exact: true }).selectOption('gpt-4o-mini');
     await page.getByLabel('Prompt', { exact: true }).fill('Name a lake [[mock:cut]]');
@@ -117,7 +120,7 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
   });
 
   test('a request that waits can be cancelled', async () => {
-    await go('playground');
+    await go('inference');
     await page.getByLabel('Prompt', { exact: true }).fill('Name a sea [[mock:timeout]]');
     await send();
     await page.getByRole('button', { name: 'Cancel' }).click();
@@ -127,11 +130,18 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
 
   test('the overview adds up what was asked', async () => {
     await seed(gateway.url);
+    const { total_requests: all } = (await gateway.get('/metrics')).body;
+    const current = await until(
+      async () => {
+        const figures = (await gateway.get('/analytics/overview')).body.data.current;
+        return figures.requests === all && figures;
+      },
+      { what: 'all requests in the analytics', timeout_ms: kLimitMs },
+    );
     await go('');
-    const metrics = (await gateway.get('/metrics')).body;
     const shown = await page.getByRole('main').innerText();
-    assert.ok(shown.includes(`of ${metrics.tier1_hits + metrics.tier1_misses} lookups`), shown.slice(0, 600));
-    for (const model of Object.keys(metrics.requests_by_model)) assert.ok(shown.includes(model), `${model} is missing`);
+    for (const figure of [`${current.requests}`, `${current.errors} failed`]) assert.ok(shown.includes(figure), `${figure}: ${shown.slice(0, 600)}`);
+    assert.equal(await page.getByRole('region', { name: 'Recent inferences' }).last().getByRole('row').count(), 11);
     no_complaints();
   });
 
@@ -261,7 +271,7 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(width <= 360, `${title} is ${width} px wide`);
       assert.equal(await page.title(), `${title} · Asahi`);
-      await picture(`phone-${path || 'overview'}`);
+      await picture(`phone-${path.replace('/', '-') || 'overview'}`);
     }
     no_complaints();
   });
@@ -284,9 +294,9 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
       await open_page({ viewport: kDesktop, colorScheme, deviceScaleFactor: 1 });
       for (const path of Object.keys(kPages)) {
         // Those are taken with something on them, in access.test.mjs.
-        if (['access', 'policy', 'audit'].includes(path)) continue;
+        if (path.startsWith('governance/')) continue;
         await go(path);
-        if (path === 'playground') {
+        if (path === 'inference') {
           await page.getByLabel('Prompt', { exact: true }).fill(`Explain in two sentences why the sky is blue${suffix && ' at noon'}.`);
           await send();
           await answered('Miss');

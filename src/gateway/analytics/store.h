@@ -1,6 +1,7 @@
 #pragma once
 
-#include <functional>
+#include <boost/asio/thread_pool.hpp>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +28,11 @@ enum class Dimension {
   kMode,  ///< routing mode
 };
 
-/// Minutes are kept for two days, hours for 100 days, days until retention.
+/// Minutes are kept for two days, hours for 100 days, days until retention. Users and API keys are
+/// told apart by hours (kept for eight days) and days only. `from` and `to` are therefore rounded
+/// down to the finest that is kept at their time; a `to` within the current minute (hour, for users
+/// and keys) takes all of it in. What is wider than `step` counts in the bucket in which it starts.
+/// Latency histograms are left out (empty) of users, API keys, model-tasks and error codes.
 struct SumsQuery {
   std::string org_id;
   Clock::Time from, to;  ///< [from, to)
@@ -37,7 +42,8 @@ struct SumsQuery {
   /// Width of the buckets answered, a whole number of minutes; 0: one bucket. The grain of the
   /// rollups read is the widest that divides it and meets `from` and `to`.
   std::chrono::seconds step{0};
-  /// At most so many keys, those with the highest cost; the rest is summed as the key "other".
+  /// At most so many keys, those with the highest cost (then by name); the rest is summed as the
+  /// key "other".
   std::size_t max_keys = 1'000;
 };
 
@@ -73,6 +79,8 @@ class Store {
  public:
   explicit Store(sql::Database& database, const Clock& clock)
       : database_(database), clock_(clock) {}
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
 
   /// Buckets by start, then key; those without events are left out.
   Task<std::vector<Bucket>> sums(SumsQuery query) const;
@@ -81,8 +89,13 @@ class Store {
   Task<InferenceEvent> event(std::string org_id, std::string request_id) const;
 
  private:
+  Result<std::vector<Bucket>> read_sums(const SumsQuery& query) const;
+  Result<EventsPage> read_events(const EventsQuery& query) const;
+
   sql::Database& database_;
   const Clock& clock_;
+  /// Thousands of rollups are added up beside the loops, not on them.
+  mutable boost::asio::thread_pool threads_{2};
 };
 
 }  // namespace asahi::gateway::analytics

@@ -2,9 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/money.h"
 #include "base/result.h"
@@ -31,15 +32,21 @@ class LatencyHistogram {
   bool operator==(const LatencyHistogram&) const = default;
 
  private:
-  std::map<std::int32_t, std::int64_t> counts_;  ///< by bucket
+  std::vector<std::pair<std::int32_t, std::int64_t>> counts_;  ///< (bucket, count), ascending
   std::int64_t count_ = 0;
 };
 
 /// Where money was saved (spec §7.1, `phase`).
 enum class Saving { kRouting, kCacheTier1, kCacheTier2, kCacheTier3, kTokens, kBatching };
 inline constexpr std::size_t kSavings = 6;
-/// "routing", "cache_t1" …
+/// "routing", "cache_t1" … "tokens", "batching"
 std::string_view to_string(Saving saving);
+
+using Savings = std::array<NanoUsd, kSavings>;  ///< by `Saving`
+/// How an event's savings came about. What trimming and batching saved is part of the whole; the
+/// rest is due to the cache tier that answered, or to routing. The parts add up to
+/// `event.savings()`, so that the rest may be negative (a dearer model was asked for).
+Savings divide_savings(const InferenceEvent& event);
 
 /// What a set of events adds up to.
 struct Sums {
@@ -48,7 +55,7 @@ struct Sums {
   std::array<std::int64_t, 4> hits_by_tier{};  ///< index 1 to 3
   std::int64_t lookups = 0;                    ///< answered requests that could have hit
   NanoUsd cost, baseline_cost;
-  std::array<NanoUsd, kSavings> savings{};  ///< by `Saving`; sum: baseline_cost − cost
+  Savings savings{};  ///< sum: baseline_cost − cost
   std::int64_t input_tokens = 0, output_tokens = 0, tokens_saved = 0;
   std::int64_t fallbacks = 0;
   double quality_sum = 0;
@@ -59,6 +66,8 @@ struct Sums {
   double tokens_sum_of_squares = 0;       ///< of input + output per answered request
 
   void add(const InferenceEvent& event);
+  /// The same without its latency in the histogram.
+  void count(const InferenceEvent& event);
   Sums& operator+=(const Sums& other);
 
   std::int64_t answered() const { return requests - errors; }
@@ -68,6 +77,14 @@ struct Sums {
   double mean_latency_ms() const;
   double hit_rate() const;
   double mean_quality() const;
+  bool operator==(const Sums&) const = default;
 };
+
+/// Whether latencies are kept beside the counts.
+enum class Latencies { kKept, kLeftOut };
+/// Appends the compact form of `sums`: decimals to the thousandth, zeros cost nothing.
+void append_sums(std::string& out, const Sums& sums, Latencies latencies);
+/// Reads what `append_sums` wrote. Errors: corrupt.
+Result<Sums> parse_sums(std::string_view bytes);
 
 }  // namespace asahi::gateway::analytics

@@ -167,6 +167,8 @@ TEST_F(BatcherTest, TwoGoAfterSeventyPercentOfTheLongestWait) {
   clock_.advance(1ms);
   turn();
   EXPECT_EQ(calls_.size(), 1U);
+  EXPECT_TRUE(reply(*a).answered);
+  EXPECT_TRUE(reply(*b).answered);
 }
 
 TEST_F(BatcherTest, AFullGroupGoesAtOnceAndNoCallHoldsMoreThanAFullOne) {
@@ -350,6 +352,8 @@ TEST_F(BatcherTest, AnIdThatWaitsAlreadyGoesAloneAtOnce) {
   ASSERT_TRUE(refused);
   EXPECT_FALSE(refused->answered);
   EXPECT_THAT(refused->text, HasSubstr("already"));
+  a->leave();
+  EXPECT_FALSE(a->get());
 }
 
 TEST_F(BatcherTest, AClientThatLeavesTakesItsItemAlong) {

@@ -52,6 +52,35 @@ bool says_nothing_yet(const std::vector<llm::StreamEvent>& events) {
   });
 }
 
+/// An attempt of a watched call; does nothing where nobody watches.
+class Watched {
+ public:
+  Watched(CallTrace* trace, const ModelProfile& model)
+      : trace_(trace),
+        number_(trace == nullptr ? -1
+                                 : trace->begin_attempt(model.provider, model.vendor_model,
+                                                        std::chrono::steady_clock::now())) {}
+  /// What the vendor is told about the call's place in its trace.
+  void place(llm::CallContext& context) const {
+    if (trace_ == nullptr) return;
+    if (trace_->exported) context.traceparent = trace_->traceparent(number_);
+    context.tracestate = trace_->tracestate;
+  }
+  void failed(const Error& error) const { end(&error); }
+  void answered() const { end(nullptr); }
+  /// Its stream has begun and goes on.
+  void began() const {
+    if (trace_ != nullptr) trace_->first_events(number_, std::chrono::steady_clock::now());
+  }
+
+ private:
+  void end(const Error* error) const {
+    if (trace_ != nullptr) trace_->end_attempt(number_, error, std::chrono::steady_clock::now());
+  }
+  CallTrace* trace_;
+  int number_;
+};
+
 double jitter() { return static_cast<double>(random_u64() >> 11) * 0x1.0p-53; }
 
 milliseconds until(std::chrono::steady_clock::time_point deadline,
@@ -154,6 +183,7 @@ Task<Value> Dispatcher::along_plan(
       report.hops.push_back(label("no key configured"));
       auto missing = fail(Errc::kUnavailable, "no vendor key");
       missing.error().reason = "no_vendor_key";
+      Watched(call.trace, model).failed(missing.error());
       errors.push_back(missing.error());
       continue;
     }
@@ -169,6 +199,7 @@ Task<Value> Dispatcher::along_plan(
         report.hops.push_back(label("circuit open"));
         auto open = fail(Errc::kUnavailable, "the circuit breaker is open");
         open.error().reason = "circuit_open";
+        Watched(call.trace, model).failed(open.error());
         errors.push_back(open.error());
         break;
       }
@@ -181,15 +212,23 @@ Task<Value> Dispatcher::along_plan(
             std::min(call.context.deadline, clock_.steady_now() + options_.attempt_timeout);
       }
       context.idle_timeout = options_.attempt_timeout;
+      const Watched watched(call.trace, model);
+      watched.place(context);
       auto outcome = co_await attempt(*vendor, call.request, context);
       report.vendor_ms =
           std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started)
               .count();
       if (outcome) {
         guard.succeeded();
+        if (call.request.stream) {
+          watched.began();
+        } else {
+          watched.answered();
+        }
         co_return std::move(outcome);
       }
       Error& error = outcome.error();
+      watched.failed(error);
       if (call.context.cancel != nullptr && call.context.cancel->cancelled()) {
         guard.released();
         co_return fail(Errc::kCancelled, "the client went away");
@@ -323,6 +362,7 @@ class ResumingStream final : public DispatchedStream {
       if (events) {
         if (events->empty()) {
           ended_ = true;
+          end_attempt(nullptr);
           co_return out;
         }
         take(std::move(*events), out);
@@ -330,6 +370,7 @@ class ResumingStream final : public DispatchedStream {
         continue;
       }
       Error error = std::move(events.error());
+      end_attempt(&error);
       if (call_.context.cancel != nullptr && call_.context.cancel->cancelled()) {
         abandon();
         co_return std::unexpected(std::move(error));
@@ -436,6 +477,12 @@ class ResumingStream final : public DispatchedStream {
     call_.request.messages.push_back(std::move(partial));
     call_.request.messages.push_back(std::move(please));
     call_.request.messages_changed = true;
+  }
+
+  void end_attempt(const Error* error) {
+    if (call_.trace != nullptr)
+      call_.trace->end_attempt(call_.trace->last_attempt(), error,
+                               std::chrono::steady_clock::now());
   }
 
   static constexpr int kMaxRestarts = 3;

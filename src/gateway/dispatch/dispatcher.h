@@ -14,6 +14,7 @@
 #include "base/policy/retry.h"
 #include "gateway/dispatch/text_resume.h"
 #include "gateway/routing/route.h"
+#include "gateway/traces/call_trace.h"
 #include "identity/secrets/own_keys.h"
 #include "llm/chat_model.h"
 
@@ -29,6 +30,8 @@ struct DispatchCall {
   std::shared_ptr<const identity::OwnKeys::Keys> own_keys = {};
   /// One attempt per model: whoever asks has a better way on than to ask again.
   bool once = false;
+  /// Gets every attempt; outlives the call and its stream. Null: nobody watches.
+  CallTrace* trace = nullptr;
 };
 
 /// The organisation's own key at a vendor; null: the platform's is used.

@@ -2,7 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
+
+#include "base/utf8.h"
+#include "telemetry/trace_context.h"
 
 namespace asahi::gateway {
 namespace {
@@ -106,6 +112,8 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.text("timestamp", format_rfc3339(event.timestamp));
   object.text("event_type", event.event_type);
   object.text("request_id", event.request_id);
+  if ((event.trace_high | event.trace_low) != 0)
+    object.text("trace_id", telemetry::trace_id_text({event.trace_high, event.trace_low}));
   object.text("org_id", event.org_id);
   object.text("user_id", event.user_id);
   object.text("api_key_prefix", event.api_key_prefix);
@@ -130,16 +138,185 @@ void append_json(std::string& out, const InferenceEvent& event) {
   object.decimal("vendor_ms", event.vendor_ms);
   object.money("cost", event.cost);
   object.money("baseline_cost", event.baseline_cost);
+  if (event.trim_savings.nanos != 0) object.money("token_savings", event.trim_savings);
   if (event.batching_savings.nanos != 0) object.money("batching_savings", event.batching_savings);
   object.decimal("quality_score", event.quality_score);
   object.boolean("fallback_used", event.fallback_used);
   object.boolean("streamed", event.streamed);
   object.integer("retry", event.retries);
   object.text("path", event.route);
+  object.integer("status", event.http_status);
   object.text("error", event.error_code);
 }
 
+namespace {
+
+/// Reads the flat objects that `append_json` writes, without building a tree: the loader reads
+/// every event that way. What it cannot read (escapes, exponents, other lines) is left to the full
+/// parser.
+class LineReader {
+ public:
+  explicit LineReader(std::string_view line) : at_(line.data()), end_(at_ + line.size()) {}
+
+  bool read(InferenceEvent& event) {
+    if (!take('{')) return false;
+    std::size_t next = 0;
+    do {
+      std::string_view key;
+      if (!text(key) || !take(':')) return false;
+      // Fields stand in the order in which they are written.
+      std::size_t seen = 0;
+      while (kFields[next].key != key) {
+        if (++seen > kFieldCount) return false;
+        next = (next + 1) % kFieldCount;
+      }
+      if (!kFields[next].read(*this, event)) return false;
+      next = (next + 1) % kFieldCount;
+    } while (take(','));
+    return take('}') && at_ == end_ && !event.event_id.empty() && !event.request_id.empty() &&
+           timed_;
+  }
+
+ private:
+  struct Field {
+    std::string_view key;
+    bool (*read)(LineReader&, InferenceEvent&);
+  };
+  template <auto member>
+  static bool text_field(LineReader& reader, InferenceEvent& event) {
+    std::string_view value;
+    if (!reader.text(value)) return false;
+    event.*member = value;
+    return true;
+  }
+  template <auto member>
+  static bool number_field(LineReader& reader, InferenceEvent& event) {
+    return reader.number(event.*member);
+  }
+  template <auto member>
+  static bool money_field(LineReader& reader, InferenceEvent& event) {
+    return reader.money(event.*member);
+  }
+  template <auto member>
+  static bool boolean_field(LineReader& reader, InferenceEvent& event) {
+    return reader.boolean(event.*member);
+  }
+  static bool time_field(LineReader& reader, InferenceEvent& event) {
+    std::string_view value;
+    if (!reader.text(value)) return false;
+    const auto time = parse_rfc3339(value);
+    if (!time) return false;
+    event.timestamp = *time;
+    reader.timed_ = true;
+    return true;
+  }
+  static constexpr std::size_t kFieldCount = 36;
+  static const std::array<Field, kFieldCount> kFields;
+
+  bool take(char c) {
+    if (at_ == end_ || *at_ != c) return false;
+    ++at_;
+    return true;
+  }
+  bool text(std::string_view& out) {
+    if (!take('"')) return false;
+    const char* const begin = at_;
+    for (; at_ != end_ && *at_ != '"'; ++at_) {
+      if (*at_ == '\\' || static_cast<unsigned char>(*at_) < 0x20) return false;
+    }
+    out = {begin, at_};
+    return take('"');
+  }
+  template <class Number>
+  bool number(Number& out) {
+    const auto parsed = std::from_chars(at_, end_, out);
+    if (parsed.ec != std::errc{}) return false;
+    at_ = parsed.ptr;
+    return true;
+  }
+  bool money(NanoUsd& out) {
+    constexpr std::size_t kDecimals = 9;
+    constexpr std::ptrdiff_t kMostDigits = 9;
+    const bool negative = take('-');
+    const char* const whole_begin = at_;
+    std::int64_t nanos = 0;
+    for (; at_ != end_ && *at_ >= '0' && *at_ <= '9'; ++at_) nanos = nanos * 10 + (*at_ - '0');
+    if (at_ == whole_begin || at_ - whole_begin > kMostDigits) return false;
+    std::size_t decimals = 0;
+    if (take('.')) {
+      for (; at_ != end_ && *at_ >= '0' && *at_ <= '9'; ++at_, ++decimals) {
+        if (decimals == kDecimals) return false;
+        nanos = nanos * 10 + (*at_ - '0');
+      }
+    }
+    if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) return false;
+    for (; decimals < kDecimals; ++decimals) nanos *= 10;
+    out = {negative ? -nanos : nanos};
+    return true;
+  }
+  bool boolean(bool& out) {
+    const std::string_view left(at_, end_);
+    out = left.starts_with("true");
+    if (!out && !left.starts_with("false")) return false;
+    at_ += out ? 4 : 5;
+    return true;
+  }
+
+  const char* at_;
+  const char* end_;
+  bool timed_ = false;
+};
+
+using Event = InferenceEvent;
+constexpr std::array<LineReader::Field, LineReader::kFieldCount> LineReader::kFields = {{
+    {"event_id", text_field<&Event::event_id>},
+    {"timestamp", time_field},
+    {"event_type", text_field<&Event::event_type>},
+    {"request_id", text_field<&Event::request_id>},
+    {"org_id", text_field<&Event::org_id>},
+    {"user_id", text_field<&Event::user_id>},
+    {"api_key_prefix", text_field<&Event::api_key_prefix>},
+    {"task_type", text_field<&Event::task_type>},
+    {"task_id", text_field<&Event::task_id>},
+    {"model_used", text_field<&Event::model_selected>},
+    {"provider", text_field<&Event::provider>},
+    {"routing_mode", text_field<&Event::routing_mode>},
+    {"routing_reason", text_field<&Event::routing_reason>},
+    {"cache_hit", boolean_field<&Event::cache_hit>},
+    {"cache_tier", number_field<&Event::cache_tier>},
+    {"cache_similarity", number_field<&Event::cache_similarity>},
+    {"input_tokens", number_field<&Event::input_tokens>},
+    {"output_tokens", number_field<&Event::output_tokens>},
+    {"cached_input_tokens", number_field<&Event::cached_input_tokens>},
+    {"reasoning_tokens", number_field<&Event::reasoning_tokens>},
+    {"answer_input_tokens", number_field<&Event::answer_input_tokens>},
+    {"answer_output_tokens", number_field<&Event::answer_output_tokens>},
+    {"tokens_saved", number_field<&Event::tokens_saved>},
+    {"latency_ms", number_field<&Event::latency_ms>},
+    {"lookup_ms", number_field<&Event::lookup_ms>},
+    {"vendor_ms", number_field<&Event::vendor_ms>},
+    {"cost", money_field<&Event::cost>},
+    {"baseline_cost", money_field<&Event::baseline_cost>},
+    {"token_savings", money_field<&Event::trim_savings>},
+    {"batching_savings", money_field<&Event::batching_savings>},
+    {"quality_score", number_field<&Event::quality_score>},
+    {"fallback_used", boolean_field<&Event::fallback_used>},
+    {"streamed", boolean_field<&Event::streamed>},
+    {"retry", number_field<&Event::retries>},
+    {"path", text_field<&Event::route>},
+    {"error", text_field<&Event::error_code>},
+}};
+
+}  // namespace
+
 Result<InferenceEvent> event_from_json(std::string_view line) {
+  {
+    InferenceEvent event;
+    event.event_type.clear();
+    const bool ascii =
+        std::ranges::all_of(line, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    if ((ascii || is_utf8(line)) && LineReader(line).read(event)) return event;
+  }
   auto parsed = parse_json(line);
   if (!parsed || !parsed->is_object())
     return fail(Errc::kCorrupt, "the event line is not a JSON object");
@@ -177,6 +354,7 @@ Result<InferenceEvent> event_from_json(std::string_view line) {
   event.vendor_ms = number_of(object, "vendor_ms");
   event.cost = nano_usd_from_dollars(number_of(object, "cost"));
   event.baseline_cost = nano_usd_from_dollars(number_of(object, "baseline_cost"));
+  event.trim_savings = nano_usd_from_dollars(number_of(object, "token_savings"));
   event.batching_savings = nano_usd_from_dollars(number_of(object, "batching_savings"));
   event.quality_score = number_of(object, "quality_score");
   event.fallback_used = boolean_of(object, "fallback_used");

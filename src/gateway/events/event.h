@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -9,6 +11,8 @@
 #include "base/result.h"
 
 namespace asahi::gateway {
+
+struct CallTrace;
 
 /// What one request cost and why: one line of the daily JSONL, one row of `inference_events`.
 struct InferenceEvent {
@@ -30,11 +34,13 @@ struct InferenceEvent {
   /// Tokens of the answer given, hit or not: what the baseline is computed from (spec R60).
   std::int64_t answer_input_tokens = 0, answer_output_tokens = 0;
   std::int64_t tokens_saved = 0;  ///< by a cache hit, or by trimming the prompt
-  NanoUsd trim_savings;           ///< what the trimmed tokens would have cost; not in the JSON
+  NanoUsd trim_savings;           ///< what the trimmed tokens would have cost
   /// Input tokens as counted before the call, 0 where that says nothing; not in the JSON.
   std::int64_t counted_input_tokens = 0;
   double latency_ms = 0;
   double lookup_ms = 0;  ///< time in the cache tiers
+  /// Of it, in each tier (index 1 to 3); below 0: the tier was not asked. Not in the JSON.
+  std::array<double, 4> tier_ms{-1, -1, -1, -1};
   double vendor_ms = 0;  ///< time waiting for vendors
   NanoUsd cost, baseline_cost;
   NanoUsd batching_savings;  ///< of the savings, what sharing the vendor call brought
@@ -44,6 +50,11 @@ struct InferenceEvent {
   std::string error_code;  ///< empty: answered
   int retries = 0;
   std::string route;  ///< pattern of the HTTP route
+  int http_status = 200;
+  /// Trace id in two halves, both 0: none. Not read back from JSON.
+  std::uint64_t trace_high = 0, trace_low = 0;
+  /// Where the time went, for whoever watches; null: nobody does. Not in the JSON.
+  std::shared_ptr<const CallTrace> trace;
 
   NanoUsd savings() const { return baseline_cost - cost; }
 };

@@ -89,6 +89,48 @@ TEST(InferenceEvent, WritesMillisecondsWithUpToThreeDecimals) {
   }
 }
 
+TEST(InferenceEvent, IsReadAlikeWhateverTheLineLooksLike) {
+  InferenceEvent event = sample();
+  event.user_id = "ann é";
+  event.task_type = "faq";
+  event.routing_reason = "cheap";
+  event.cache_hit = true;
+  event.cache_tier = 2;
+  event.cache_similarity = 0.987;
+  event.tokens_saved = 12;
+  event.cost = NanoUsd{-1};
+  event.trim_savings = NanoUsd{123'456'789'012};
+  event.batching_savings = NanoUsd{-7};
+  event.quality_score = 4.25;
+  event.error_code = "timeout";
+  event.retries = 3;
+  event.route = "/infer";
+  std::string line;
+  append_json(line, event);
+  const auto plain = event_from_json(line);
+  // A blank, an escape, an exponent: what the program itself does not write.
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{"{", "{ "},
+                                 {"\"faq\"", "\"\\u0066aq\""},
+                                 {"\"tokens_saved\":12", "\"unknown\":{},\"tokens_saved\":12"},
+                                 {"56.789", "5.6789e1"}}) {
+    std::string other = line;
+    ASSERT_NE(other.find(from), std::string::npos) << from;
+    other.replace(other.find(from), from.size(), to);
+    const auto read = event_from_json(other);
+    ASSERT_TRUE(plain && read) << other;
+    std::string one, two;
+    append_json(one, *plain);
+    append_json(two, *read);
+    EXPECT_EQ(one, line);
+    EXPECT_EQ(two, line);
+  }
+  EXPECT_FALSE(event_from_json(line.substr(0, line.size() - 1)));
+  EXPECT_FALSE(event_from_json(line + "x"));
+  std::string broken = line;
+  broken[broken.find("faq")] = '\xff';
+  EXPECT_FALSE(event_from_json(broken)) << "PostgreSQL would refuse it";
+}
+
 TEST(InferenceEvent, RefusesLinesThatAreNoEvents) {
   for (const char* line :
        {"", "{", "[]", "{}", R"({"event_id":"x","request_id":"r","timestamp":"yesterday"})"}) {

@@ -4,38 +4,33 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 #include <utility>
 
 #include "base/scheduling.h"
+#include "gateway/analytics/bulk.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/events/event.h"
 
 namespace asahi::gateway {
 namespace {
 
-constexpr std::string_view kColumns[] = {
-    "event_id",       "request_id",       "timestamp",    "user_id",       "org_id",
-    "task_type",      "model_selected",   "cache_hit",    "cache_tier",    "input_tokens",
-    "output_tokens",  "total_tokens",     "latency_ms",   "cost",          "routing_reason",
-    "quality_score",  "event_type",       "routing_mode", "provider",      "baseline_cost",
-    "savings",        "cache_similarity", "tokens_saved", "fallback_used", "error_code",
-    "api_key_prefix", "streamed",         "retries"};
-constexpr std::size_t kRowsPerInsert = 50;
-
-std::string insert_sql(std::size_t rows) {
-  std::string sql = "INSERT INTO inference_events (";
-  std::string row = "(";
-  for (std::size_t i = 0; i < std::size(kColumns); ++i) {
-    sql += fmt::format("{}{}", i == 0 ? "" : ", ", kColumns[i]);
-    row += i == 0 ? "?" : ", ?";
-  }
-  sql += ") VALUES ";
-  row += ')';
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (i > 0) sql += ", ";
-    sql += row;
-  }
-  return sql + " ON CONFLICT (event_id) DO NOTHING";
-}
+using analytics::Column;
+constexpr Column kColumns[] = {{"event_id", "varchar"},       {"request_id", "varchar"},
+                               {"timestamp", "timestamptz"},  {"user_id", "varchar"},
+                               {"org_id", "varchar"},         {"task_type", "varchar"},
+                               {"model_selected", "varchar"}, {"cache_hit", "boolean"},
+                               {"cache_tier", "smallint"},    {"input_tokens", "integer"},
+                               {"output_tokens", "integer"},  {"total_tokens", "integer"},
+                               {"latency_ms", "integer"},     {"cost", "numeric"},
+                               {"routing_reason", "text"},    {"quality_score", "numeric"},
+                               {"event_type", "varchar"},     {"routing_mode", "varchar"},
+                               {"provider", "varchar"},       {"baseline_cost", "numeric"},
+                               {"savings", "numeric"},        {"cache_similarity", "numeric"},
+                               {"tokens_saved", "integer"},   {"fallback_used", "boolean"},
+                               {"error_code", "varchar"},     {"api_key_prefix", "varchar"},
+                               {"streamed", "boolean"},       {"retries", "smallint"},
+                               {"token_savings", "numeric"},  {"batching_savings", "numeric"}};
 
 /// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
 /// would hold up all that come after it.
@@ -47,52 +42,85 @@ std::string storable(std::string text, std::size_t limit) {
   return text;
 }
 /// Counts stand in 32-bit columns; vendors may claim anything.
-sql::Value count(std::int64_t number) {
+std::int64_t fitted_count(std::int64_t number) {
   return std::clamp<std::int64_t>(number, 0, std::numeric_limits<std::int32_t>::max());
 }
 /// NUMERIC(18,9).
-sql::Value money(NanoUsd amount) {
+NanoUsd fitted_money(NanoUsd amount) {
   constexpr std::int64_t kMost = 999'999'999'999'999'999;
-  return to_decimal({std::clamp(amount.nanos, -kMost, kMost)});
+  return {std::clamp(amount.nanos, -kMost, kMost)};
 }
 
-sql::Value text_or_null(const std::string& text, std::size_t limit) {
-  if (text.empty()) return std::monostate{};
-  return storable(text, limit);
+sql::Value text_or_null(const std::string& text) {
+  return text.empty() ? sql::Value{} : sql::Value(text);
+}
+sql::Value money_or_null(NanoUsd amount) {
+  return amount.nanos == 0 ? sql::Value{} : sql::Value(to_decimal(amount));
 }
 
-void append_row(std::vector<sql::Value>& params, const InferenceEvent& event) {
-  params.emplace_back(storable(event.event_id, 26));
-  params.emplace_back(storable(event.request_id, 24));
+/// Makes an event fit the table's columns, so that rows and rollups say the same.
+void fit(InferenceEvent& event) {
+  const auto text = [](std::string& value, std::size_t limit) {
+    value = storable(std::move(value), limit);
+  };
+  text(event.event_id, 26);
+  text(event.request_id, 24);
+  text(event.user_id, 255);
+  text(event.org_id, 255);
+  text(event.task_type, 100);
+  text(event.model_selected, 100);
+  text(event.routing_reason, 2'000);
+  text(event.event_type, 30);
+  text(event.routing_mode, 20);
+  text(event.provider, 50);
+  text(event.error_code, 50);
+  text(event.api_key_prefix, 12);
+  for (std::int64_t* count : {&event.input_tokens, &event.output_tokens, &event.tokens_saved})
+    *count = fitted_count(*count);
+  for (NanoUsd* amount :
+       {&event.cost, &event.baseline_cost, &event.trim_savings, &event.batching_savings})
+    *amount = fitted_money(*amount);
+  event.latency_ms = std::clamp(event.latency_ms, 0.0, 1e9);
+  event.cache_tier = std::clamp(event.cache_tier, 0, 9);
+}
+
+std::vector<sql::Value> row_of(const InferenceEvent& event) {
+  std::vector<sql::Value> params;
+  params.reserve(std::size(kColumns));
+  params.emplace_back(event.event_id);
+  params.emplace_back(event.request_id);
   params.emplace_back(format_rfc3339(event.timestamp));
-  params.push_back(text_or_null(event.user_id, 255));
-  params.push_back(text_or_null(event.org_id, 255));
-  params.push_back(text_or_null(event.task_type, 100));
-  params.emplace_back(storable(event.model_selected, 100));
+  params.push_back(text_or_null(event.user_id));
+  params.push_back(text_or_null(event.org_id));
+  params.push_back(text_or_null(event.task_type));
+  params.emplace_back(event.model_selected);
   params.emplace_back(std::int64_t{event.cache_hit});
   params.emplace_back(std::int64_t{event.cache_tier});
-  params.push_back(count(event.input_tokens));
-  params.push_back(count(event.output_tokens));
-  params.push_back(count(event.input_tokens + event.output_tokens));
-  params.push_back(count(static_cast<std::int64_t>(std::clamp(event.latency_ms, 0.0, 1e9) + 0.5)));
-  params.push_back(money(event.cost));
-  params.push_back(text_or_null(event.routing_reason, 2'000));
+  params.emplace_back(event.input_tokens);
+  params.emplace_back(event.output_tokens);
+  params.emplace_back(fitted_count(event.input_tokens + event.output_tokens));
+  params.emplace_back(static_cast<std::int64_t>(event.latency_ms + 0.5));
+  params.emplace_back(to_decimal(event.cost));
+  params.push_back(text_or_null(event.routing_reason));
   params.push_back(event.quality_score > 0 ? sql::Value(fmt::format("{:.2f}", event.quality_score))
                                            : sql::Value{});
-  params.push_back(text_or_null(event.event_type, 30));
-  params.push_back(text_or_null(event.routing_mode, 20));
-  params.push_back(text_or_null(event.provider, 50));
-  params.push_back(money(event.baseline_cost));
-  params.push_back(money(event.savings()));
+  params.push_back(text_or_null(event.event_type));
+  params.push_back(text_or_null(event.routing_mode));
+  params.push_back(text_or_null(event.provider));
+  params.emplace_back(to_decimal(event.baseline_cost));
+  params.emplace_back(to_decimal(fitted_money(event.savings())));
   params.push_back(event.cache_similarity > 0
                        ? sql::Value(fmt::format("{:.4f}", event.cache_similarity))
                        : sql::Value{});
-  params.push_back(count(event.tokens_saved));
+  params.emplace_back(event.tokens_saved);
   params.emplace_back(std::int64_t{event.fallback_used});
-  params.push_back(text_or_null(event.error_code, 50));
-  params.push_back(text_or_null(event.api_key_prefix, 12));
+  params.push_back(text_or_null(event.error_code));
+  params.push_back(text_or_null(event.api_key_prefix));
   params.emplace_back(std::int64_t{event.streamed});
   params.emplace_back(std::int64_t{event.retries});
+  params.push_back(money_or_null(event.trim_savings));
+  params.push_back(money_or_null(event.batching_savings));
+  return params;
 }
 
 }  // namespace
@@ -101,7 +129,8 @@ EventLoader::EventLoader(Options options, sql::Database& database,
                          std::function<Result<void>()> first_caught_up)
     : options_(std::move(options)),
       database_(database),
-      first_caught_up_(std::move(first_caught_up)) {}
+      first_caught_up_(std::move(first_caught_up)),
+      rollups_(*options_.clock) {}
 
 EventLoader::~EventLoader() {
   {
@@ -131,6 +160,19 @@ bool EventLoader::catch_up(std::chrono::milliseconds limit) {
   caught_up_ = false;
   wake_.notify_one();
   return idle_.wait_for(lock, limit, [&] { return caught_up_; });
+}
+
+bool EventLoader::caught_up() const {
+  const std::scoped_lock lock(mutex_);
+  return caught_up_;
+}
+
+void EventLoader::hurry() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (std::exchange(at_once_, true)) return;
+  }
+  wake_.notify_one();
 }
 
 void EventLoader::run() {
@@ -174,6 +216,16 @@ void EventLoader::run() {
       caught_up_ = !pending_;
     }
     idle_.notify_all();
+    auto more = upkeep();
+    if (!more) {
+      logger_.warning("rollups wait: the database refuses them", {{"error", more.error().message}});
+      std::unique_lock lock(mutex_);
+      if (wake_.wait_for(lock, options_.retry, [&] { return stop_; })) return;
+    }
+    if (!more || *more) {
+      const std::scoped_lock lock(mutex_);
+      pending_ = at_once_ = true;
+    }
   }
 }
 
@@ -202,15 +254,10 @@ Result<bool> EventLoader::load_batch() {
                       {{"file", batch.next.file}, {"before_offset", batch.next.offset}});
     }
   }
+  for (InferenceEvent& event : events) fit(event);
   auto stored = database_.transaction_blocking([&](sql::Session& session) -> Result<void> {
-    for (std::size_t begin = 0; begin < events.size(); begin += kRowsPerInsert) {
-      const std::size_t rows = std::min(kRowsPerInsert, events.size() - begin);
-      sql::Statement insert{insert_sql(rows), {}};
-      insert.params.reserve(rows * std::size(kColumns));
-      for (std::size_t i = 0; i < rows; ++i) append_row(insert.params, events[begin + i]);
-      if (auto inserted = session.query(insert); !inserted)
-        return std::unexpected(inserted.error());
-    }
+    if (auto begun = rollups_.begin(session); !begun) return begun;
+    if (auto inserted = store(session, events); !inserted) return inserted;
     auto moved_on = session.query(
         {"INSERT INTO event_log_positions (node_id, file, byte_offset) VALUES (?, ?, ?) "
          "ON CONFLICT (node_id) DO UPDATE SET file = excluded.file, byte_offset = "
@@ -220,8 +267,53 @@ Result<bool> EventLoader::load_batch() {
     return {};
   });
   if (!stored) return std::unexpected(stored.error());
+  rollups_.committed();
   position_ = batch.next;
+  // Under constant load the log is never read to its end: search must keep up nevertheless.
+  unindexed_ += events.size();
+  if (unindexed_ >= analytics::kBlockEvents) {
+    unindexed_ = 0;
+    if (auto indexed = analytics::index_next_block(database_); !indexed)
+      return std::unexpected(std::move(indexed.error()));
+  }
   return true;
+}
+
+Result<void> EventLoader::store(sql::Session& session, std::vector<InferenceEvent> events) {
+  analytics::Rows rows;
+  rows.reserve(events.size());
+  for (const InferenceEvent& event : events) rows.push_back(row_of(event));
+  std::unordered_set<std::string> inserted;
+  auto stored = analytics::insert_rows(session, "inference_events", kColumns,
+                                       "ON CONFLICT (event_id) DO NOTHING RETURNING event_id", rows,
+                                       [&](const sql::Rows& added) {
+                                         for (std::size_t row = 0; row < added.size(); ++row)
+                                           inserted.insert(added.text(row, "event_id"));
+                                       });
+  if (!stored) return stored;
+  // A line may stand twice in the log, or be read again: only its first row counts.
+  std::erase_if(events,
+                [&](const InferenceEvent& event) { return inserted.erase(event.event_id) == 0; });
+  return rollups_.add(session, events);
+}
+
+Result<bool> EventLoader::upkeep() {
+  if (!rollups_complete()) {
+    ASAHI_TRY(const bool more, rollups_.backfill(database_));
+    rollups_complete_.store(!more, std::memory_order_relaxed);
+    if (more) return true;
+    logger_.info("rollups hold all events of the table");
+  }
+  ASAHI_TRY(const bool indexed, analytics::index_next_block(database_));
+  if (indexed) return true;
+  constexpr std::chrono::hours kBetweenPrunings{1};
+  const Clock::Steady now = options_.clock->steady_now();
+  if (pruned_ == Clock::Steady{} || now - pruned_ >= kBetweenPrunings) {
+    if (auto pruned = rollups_.prune(database_); !pruned)
+      return std::unexpected(std::move(pruned.error()));
+    pruned_ = now;
+  }
+  return false;
 }
 
 }  // namespace asahi::gateway

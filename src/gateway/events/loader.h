@@ -10,16 +10,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/analytics/rollups.h"
 #include "gateway/events/event_log.h"
 #include "storage/sql/database.h"
 
 namespace asahi::gateway {
 
-/// Carries the event log into `inference_events`. The log is the truth: a batch's rows and the
-/// position behind them are committed in one transaction, so a crash or an absent database neither
-/// loses an event nor stores one twice. While the database is away the log grows on disk and is
-/// read on from the stored position afterwards. Runs on a low-priority thread: under saturation
-/// rows lag behind, requests do not.
+/// Carries the event log into `inference_events` and its rollups. The log is the truth: a batch's
+/// rows, what they add to the rollups, and the position behind them are committed in one
+/// transaction, so a crash or an absent database neither loses an event nor counts one twice. While
+/// the database is away the log grows on disk and is read on from the stored position afterwards.
+/// Runs on a low-priority thread: under saturation rows lag behind, requests do not.
 class EventLoader {
  public:
   struct Options {
@@ -29,6 +30,8 @@ class EventLoader {
     std::size_t batch_bytes = 256 * 1024;
     std::chrono::milliseconds gather{50};  ///< new lines, before one transaction
     std::chrono::milliseconds retry{1'000};
+    /// What decides which rollups are still kept.
+    const Clock* clock = &system_clock();
   };
   /// `first_caught_up` runs once on the loader's thread, when all that the log held at the start is
   /// in the table; again after `retry` as long as it fails. May be null.
@@ -41,6 +44,12 @@ class EventLoader {
   void wake();
   /// Loads what the log holds now, waiting at most `limit`; true when nothing was left.
   bool catch_up(std::chrono::milliseconds limit);
+  /// All lines that `wake` told of are loaded. Any thread.
+  bool caught_up() const;
+  /// What comes next is loaded without gathering: somebody waits for it. Any thread.
+  void hurry();
+  /// Rows that were there before rollups were are in them too.
+  bool rollups_complete() const { return rollups_complete_.load(std::memory_order_relaxed); }
   bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
   std::uint64_t skipped_lines() const { return skipped_.load(std::memory_order_relaxed); }
 
@@ -48,14 +57,22 @@ class EventLoader {
   void run();
   /// One batch; true when there was something to load.
   Result<bool> load_batch();
+  /// Inserts rows and adds those that were new to the rollups.
+  Result<void> store(sql::Session& session, std::vector<InferenceEvent> events);
+  /// What is left to do when the log is read; true when it has to go on soon.
+  Result<bool> upkeep();
 
   Options options_;
   sql::Database& database_;
   std::function<Result<void>()> first_caught_up_;
   Logger logger_{"events"};
+  analytics::RollupWriter rollups_;
+  std::atomic<bool> rollups_complete_{false};
+  Clock::Steady pruned_{};
+  std::size_t unindexed_ = 0;  ///< loaded since search was brought up to date
   bool position_known_ = false;
   LogPosition position_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
   bool pending_ = true, stop_ = false, caught_up_ = false;
   bool at_once_ = true;  ///< somebody waits for it; the start of the process does

@@ -6,6 +6,8 @@
 #include <array>
 
 #include "base/ids.h"
+#include "gateway/analytics/rollups.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/batch_api/batch_store.h"
 #include "gateway/governance/retention.h"
 
@@ -224,6 +226,11 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
   ASAHI_CO_TRY(report.events, co_await delete_events(
                                   parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",
                                   std::move(params)));
+  ASAHI_CO_TRY(report.rollups,
+               co_await analytics::erase_rollups_of(parts.database, org_id, user_id));
+  auto forgotten =
+      co_await analytics::erase_search_of(parts.database, org_id, user_id, parts.clock.now());
+  if (!forgotten) co_return std::unexpected(std::move(forgotten.error()));
   std::vector<sql::Statement> statements;
   statements.push_back(
       {"DELETE FROM gdpr_consents WHERE org_id = ? AND user_id = ?", {org_id, user_id}});
@@ -241,6 +248,7 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
 
 json::object report_json(const ErasureReport& report) {
   return {{"events", report.events},
+          {"rollups", report.rollups},
           {"cache_entries", report.cache_entries},
           {"pii",
            {{"users", report.accounts.users},

@@ -47,11 +47,11 @@ Task<void> export_user(GdprParts parts, std::string org_id, std::string user_id,
                        http::BodyWriter& writer);
 
 struct ErasureReport {
-  std::int64_t events = 0, cache_entries = 0, consents = 0;
+  std::int64_t events = 0, rollups = 0, cache_entries = 0, consents = 0;
   Accounts::Erased accounts;
   std::int64_t audit_entries_kept = 0;  ///< the law's record of what was done: they stay
 };
-/// Erases a user's events, the answers cached for them, consents and account. Event files that are
+/// Erases a user's events, the sums kept under the user's name, the answers cached for them, consents and account. Event files that are
 /// still open are cleaned by the next retention run, which finds the erasure in `gdpr_erasures`.
 Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string user_id);
 json::object report_json(const ErasureReport& report);

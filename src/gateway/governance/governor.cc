@@ -179,7 +179,20 @@ void Reservation::settle(NanoUsd cost, std::int64_t tokens) {
 
 // ---- Governor
 
-Governor::Governor(Options options, Parts parts) : options_(options), parts_(parts) {}
+Governor::Governor(Options options, Parts parts) : options_(options), parts_(parts) {
+  if (parts_.metrics == nullptr) return;
+  for (std::size_t i = 0; i < kPiiTypes; ++i) {
+    pii_found_[i] =
+        &parts_.metrics->counter("asahi_pii_detections_total", "Requests with personal data",
+                                 {{"type", std::string(to_string(static_cast<PiiType>(i)))}});
+  }
+}
+
+void Governor::count(PiiTypes found) const {
+  for (std::size_t i = 0; i < kPiiTypes; ++i) {
+    if (pii_found_[i] != nullptr && found.has(static_cast<PiiType>(i))) pii_found_[i]->add();
+  }
+}
 
 std::optional<Terms> Governor::try_terms(std::shared_ptr<const identity::Principal> caller) {
   auto rules = try_rules(*caller);
@@ -262,6 +275,7 @@ Judged<Screening> Governor::screen(const Terms& terms, llm::ChatRequest& request
   screening.encrypt_stored = duties.needs_encryption;
   if (duties.pii == PiiAction::kOff) return screening;
   screening.pii = duties.pii == PiiAction::kRedact ? mask(request) : find_pii(request);
+  count(screening.pii);
   if (auto verdict = judge(duties.pii, screening); !verdict)
     return std::unexpected(std::move(verdict.error()));
   return screening;
@@ -280,6 +294,7 @@ Judged<Screening> Governor::screen(const Terms& terms, std::vector<std::string>&
   for (std::string& text : texts) {
     screening.pii |= duties.pii == PiiAction::kRedact ? mask(text) : find_pii(text);
   }
+  count(screening.pii);
   if (auto verdict = judge(duties.pii, screening); !verdict)
     return std::unexpected(std::move(verdict.error()));
   return screening;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "identity/limits/rate_limiter.h"
 #include "identity/principal.h"
 #include "llm/message.h"
+#include "telemetry/metrics.h"
 
 namespace asahi::gateway {
 
@@ -84,6 +86,7 @@ class Governor {
     const InjectionScreen& injections;
     identity::BudgetLedger& budgets;
     identity::RateLimiter& limiter;
+    telemetry::Registry* metrics = nullptr;  ///< null: finds are not counted
   };
   Governor(Options options, Parts parts);
 
@@ -136,13 +139,15 @@ class Governor {
   Aw<void> read_again(std::string org);
   Verdict judge(std::optional<InjectionGroup> found, Screening& screening) const;
   static Verdict judge(PiiAction action, Screening& screening);
+  void count(PiiTypes found) const;
   Verdict check_choice(const Terms& terms, const ModelProfile& model, NanoUsd estimate);
   Reservation make(identity::BudgetLedger::Reservation budget,
                    std::vector<identity::RateLimiter::Ask> asks, identity::LimitStamp taken);
 
   Options options_;
   Parts parts_;
-  std::atomic<int> reading_{0};  ///< look-ups behind calls; bounded
+  std::array<telemetry::Counter*, kPiiTypes> pii_found_{};  ///< null without metrics
+  std::atomic<int> reading_{0};                             ///< look-ups behind calls; bounded
 };
 
 }  // namespace asahi::gateway

@@ -180,7 +180,7 @@ TEST_F(PrivacyTest, ErasesAUserEverywhereAndReportsTheCounts) {
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(
       write_json(report_json(*report)),
-      R"({"events":2,"cache_entries":1,"pii":{"users":1,"api_keys":1,"consents":1},"audit_entries_kept":0})");
+      R"({"events":2,"rollups":0,"cache_entries":1,"pii":{"users":1,"api_keys":1,"consents":1},"audit_entries_kept":0})");
   EXPECT_EQ(count("inference_events", "user_id = 'bob'"), 1);
   EXPECT_THAT(answers("acme"), ElementsAre("eve's"));
   EXPECT_EQ(count("gdpr_consents"), 0);

@@ -12,6 +12,8 @@
 #include <set>
 
 #include "base/file.h"
+#include "gateway/analytics/rollups.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/events/event.h"
 #include "gateway/events/event_log.h"
 #include "net/blocking.h"
@@ -88,6 +90,10 @@ Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string or
   std::vector<sql::Value> params{org, format_rfc3339(done.cutoff)};
   ASAHI_CO_TRY(done.events, co_await delete_events(parts.database, "org_id = ? AND timestamp < ?",
                                                    std::move(params)));
+  if (auto expired = co_await analytics::expire_rollups(parts.database, org, done.cutoff); !expired)
+    co_return std::unexpected(std::move(expired.error()));
+  if (auto expired = co_await analytics::expire_search(parts.database, org, done.cutoff); !expired)
+    co_return std::unexpected(std::move(expired.error()));
   sql::Statement opinions{"DELETE FROM routing_feedback WHERE org_id = ? AND created_at < ?",
                           {org, format_rfc3339(done.cutoff)}};
   ASAHI_CO_TRY(const sql::Rows forgotten, co_await parts.database.query(std::move(opinions)));
@@ -146,7 +152,12 @@ Task<void> complete_erasures(const RetentionParts& parts, LogRules& rules) {
         const std::int64_t late,
         co_await delete_events(parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",
                                std::move(params)));
-    static_cast<void>(late);
+    if (late == 0) continue;
+    ASAHI_CO_TRY([[maybe_unused]] const std::int64_t rollups,
+                 co_await analytics::erase_rollups_of(parts.database, org, user));
+    auto unsearchable = co_await analytics::erase_search_of(parts.database, org, user,
+                                                         rules.erasures[std::pair(org, user)]);
+    if (!unsearchable) co_return std::unexpected(std::move(unsearchable.error()));
   }
   co_return Result<void>{};
 }

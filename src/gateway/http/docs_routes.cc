@@ -64,6 +64,11 @@ void add_dashboard_routes(http::Router& router) {
       "/favicon.svg",
       [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/favicon.svg"); },
       "public");
+  // Where browsers look without being told: from /docs, or a reply of the API opened in a tab.
+  router.get(
+      "/favicon.ico",
+      [](http::Context&) -> Aw<http::Response> { co_return page("dashboard/favicon.ico"); },
+      "public");
   router.get(
       "/assets/{path...}",
       [](http::Context& context) -> Aw<http::Response> {

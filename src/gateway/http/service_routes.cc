@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gateway/analytics/compute/cache_figures.h"
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
 #include "identity/principal.h"
@@ -152,11 +153,13 @@ Aw<json::object> metrics_json(ServiceParts parts, std::string org) {
            .count()},
       {"events_dropped", parts.events.dropped()},
   };
-  // A request falls through the tiers in order: what tier 1 missed is what the next one was asked.
-  std::int64_t asked = totals.lookups;
+  const CacheConfig& tiers = parts.config.cache;
+  const auto misses_by_tier = analytics::misses_by_tier(
+      totals.lookups, totals.hits_by_tier,
+      {false, tiers.tier1.enabled, parts.semantic != nullptr, tiers.tier3.enabled});
   for (std::size_t tier = 1; tier <= 3; ++tier) {
     const std::int64_t hits = totals.hits_by_tier[tier];
-    const std::int64_t misses = tier == 1 ? asked - hits : 0;
+    const std::int64_t misses = misses_by_tier[tier];
     out[fmt::format("tier{}_hits", tier)] = hits;
     out[fmt::format("tier{}_misses", tier)] = misses;
     cache_stats[fmt::format("tier_{}", tier)] =

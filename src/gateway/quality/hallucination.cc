@@ -24,41 +24,61 @@ constexpr bool is_word_byte(char c) {
          (static_cast<unsigned char>(c) & 0x80) != 0;
 }
 
-/// Words and numbers of a text; numbers keep their points and lose their commas ("1,200.50").
 struct Word {
-  std::string text;  // lower case
+  std::string_view text;  // lower case; of its Words
   bool number = false;
 };
 
-std::vector<Word> words_of(std::string_view text) {
-  std::vector<Word> words;
-  for (std::size_t i = 0; i < text.size();) {
-    if (!is_word_byte(text[i])) {
-      ++i;
-      continue;
-    }
-    Word word;
-    if (is_digit(text[i])) {
-      word.number = true;
-      while (i < text.size()) {
-        const bool inside = i + 1 < text.size() && is_digit(text[i + 1]);
-        if (is_digit(text[i]) || (text[i] == '.' && inside)) {
-          word.text += text[i];
-        } else if (!(text[i] == ',' && inside)) {
-          break;
-        }
-        ++i;
-      }
-    } else {
-      while (i < text.size() && is_word_byte(text[i])) word.text += lower(text[i++]);
-    }
-    words.push_back(std::move(word));
+/// Words and numbers of a text; numbers keep their points and lose their commas ("1,200.50"). One
+/// buffer for all: each answer of a model is read this way.
+class Words {
+ public:
+  explicit Words(std::string_view text) {
+    folded_.resize_and_overwrite(text.size(),
+                                 [&](char* out, std::size_t) { return read(text, out); });
   }
-  return words;
-}
+  Words(const Words&) = delete;
+  Words& operator=(const Words&) = delete;
 
-std::uint32_t hash_of(std::string_view text) {
-  std::uint32_t hash = 2166136261U;  // FNV-1a
+  operator std::span<const Word>() const { return words_; }
+  auto begin() const { return words_.begin(); }
+  auto end() const { return words_.end(); }
+
+ private:
+  std::size_t read(std::string_view text, char* const out) {
+    words_.reserve(text.size() / 6 + 4);
+    char* to = out;
+    for (std::size_t i = 0; i < text.size();) {
+      if (!is_word_byte(text[i])) {
+        ++i;
+        continue;
+      }
+      char* const begin = to;
+      const bool number = is_digit(text[i]);
+      if (number) {
+        while (i < text.size()) {
+          const bool inside = i + 1 < text.size() && is_digit(text[i + 1]);
+          if (is_digit(text[i]) || (text[i] == '.' && inside)) {
+            *to++ = text[i];
+          } else if (!(text[i] == ',' && inside)) {
+            break;
+          }
+          ++i;
+        }
+      } else {
+        while (i < text.size() && is_word_byte(text[i])) *to++ = lower(text[i++]);
+      }
+      words_.push_back({std::string_view(begin, to), number});
+    }
+    return static_cast<std::size_t>(to - out);
+  }
+
+  std::string folded_;
+  std::vector<Word> words_;
+};
+
+/// FNV-1a; `hash` goes on with what was hashed before.
+std::uint32_t hash_of(std::string_view text, std::uint32_t hash = 2166136261U) {
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
   return hash;
 }
@@ -74,16 +94,22 @@ struct Sentence {
   bool negated = false;
 };
 
-Sentence read_sentence(std::string_view text) {
-  static constexpr std::string_view kNegations[] = {
-      "not",     "never",   "no",    "none",   "cannot", "isn't", "aren't",  "wasn't",
-      "weren't", "doesn't", "don't", "didn't", "won't",  "can't", "without", "neither"};
+constexpr std::string_view kNegations[] = {
+    "not",     "never",   "no",    "none",   "cannot", "isn't", "aren't",  "wasn't",
+    "weren't", "doesn't", "don't", "didn't", "won't",  "can't", "without", "neither"};
+constexpr std::string_view kCertain[] = {"definitely",  "certainly",  "undoubtedly",
+                                         "absolutely",  "guaranteed", "unquestionably",
+                                         "indisputably"};
+constexpr std::string_view kHedging[] = {"might",    "maybe",      "perhaps",   "possibly",
+                                         "probably", "supposedly", "allegedly", "presumably"};
+
+Sentence read_sentence(const Words& words) {
   static constexpr std::string_view kSmall[] = {
       "the", "a",  "an",   "is", "are", "was", "were", "be",   "been", "to",  "of",
       "in",  "on", "and",  "or", "it",  "its", "this", "that", "for",  "by",  "with",
       "as",  "at", "does", "do", "did", "has", "have", "had",  "will", "can", "would"};
   Sentence sentence;
-  for (const Word& word : words_of(text)) {
+  for (const Word& word : words) {
     if (std::ranges::find(kNegations, word.text) != std::end(kNegations)) {
       sentence.negated = !sentence.negated;
     } else if (std::ranges::find(kSmall, word.text) == std::end(kSmall)) {
@@ -160,16 +186,17 @@ bool has_impossible_month(std::string_view after) {
 /// A number with the words around it, which say what it counts.
 struct Statement {
   std::uint32_t about = 0;
-  std::string number;
+  std::string_view number;
 };
 
 std::vector<Statement> statements_of(std::span<const Word> words) {
   std::vector<Statement> found;
   for (std::size_t i = 2; i < words.size() && found.size() < kMostNumbers; ++i) {
     if (!words[i].number || words[i - 1].number || words[i - 2].number) continue;
-    std::string about = words[i - 2].text + ' ' + words[i - 1].text + ' ';
-    if (i + 1 < words.size() && !words[i + 1].number) about += words[i + 1].text;
-    found.push_back({hash_of(about), words[i].text});
+    std::uint32_t about = hash_of(" ", hash_of(words[i - 2].text));
+    about = hash_of(" ", hash_of(words[i - 1].text, about));
+    if (i + 1 < words.size() && !words[i + 1].number) about = hash_of(words[i + 1].text, about);
+    found.push_back({about, words[i].text});
   }
   return found;
 }
@@ -189,11 +216,11 @@ std::string_view next_sentence(std::string_view& rest) {
   return sentence;
 }
 
-bool tells_cases(std::string_view sentence) {
+bool tells_cases(std::string_view sentence, const Words& words) {
   static constexpr std::string_view kCases[] = {"if",    "when",   "unless",  "whether", "while",
                                                 "else",  "either", "before",  "until",   "might",
                                                 "could", "may",    "example", "case",    "vs"};
-  return sentence.ends_with('?') || has_word(words_of(sentence), kCases);
+  return sentence.ends_with('?') || has_word(words, kCases);
 }
 
 /// The text without what stands in fences and backquotes: a program's addresses, numbers and
@@ -284,14 +311,9 @@ bool is_known(std::string_view number, std::span<const double> known) {
 }  // namespace
 
 double mixed_certainty(std::string_view answer) {
-  static constexpr std::string_view kCertain[] = {"definitely",  "certainly",  "undoubtedly",
-                                                  "absolutely",  "guaranteed", "unquestionably",
-                                                  "indisputably"};
-  static constexpr std::string_view kHedging[] = {
-      "might", "maybe", "perhaps", "possibly", "probably", "supposedly", "allegedly", "presumably"};
   // Together means in one sentence: "Certainly! …" opens half of all answers.
   for (std::string_view rest = answer; !rest.empty();) {
-    const std::vector<Word> words = words_of(next_sentence(rest));
+    const Words words(next_sentence(rest));
     if (has_word(words, kCertain) && has_word(words, kHedging)) return 0.3;
   }
   return 0;
@@ -304,8 +326,9 @@ double contradictions(std::string_view answer) {
     const std::string_view text = next_sentence(rest);
     // "It works if …", "… when it doesn't": cases that are told apart, not claims. Nor are
     // questions.
-    if (tells_cases(text)) continue;
-    Sentence sentence = read_sentence(text);
+    const Words words(text);
+    if (tells_cases(text, words)) continue;
+    Sentence sentence = read_sentence(words);
     negated = negated || sentence.negated;
     if (!sentence.content.empty()) sentences.push_back(std::move(sentence));
   }
@@ -344,10 +367,10 @@ double suspicious_sources(std::string_view answer, std::string_view facts) {
 }
 
 double number_conflicts(std::string_view answer, std::string_view facts) {
-  const std::vector<Word> supplied_words = words_of(facts);
+  const Words supplied_words(facts);
   const std::vector<Statement> supplied = statements_of(supplied_words);
   if (supplied.empty()) return 0;
-  const std::vector<Word> said_words = words_of(answer);
+  const Words said_words(answer);
   std::vector<std::string_view> suspects;
   const std::vector<Statement> statements = statements_of(said_words);
   for (const Statement& said : statements) {
@@ -372,7 +395,12 @@ double number_conflicts(std::string_view answer, std::string_view facts) {
 
 double hallucination_score(std::string_view answer, std::string_view facts) {
   const std::string prose = without_code(answer);
-  return std::min(1.0, mixed_certainty(prose) + contradictions(prose) +
+  // Most answers have none of the words that the checks of sentences need.
+  const Words words(prose);
+  const bool may_mix = has_word(words, kCertain) && has_word(words, kHedging);
+  const bool may_contradict = has_word(words, kNegations);
+  return std::min(1.0, (may_mix ? mixed_certainty(prose) : 0) +
+                           (may_contradict ? contradictions(prose) : 0) +
                            suspicious_sources(prose, facts) + number_conflicts(prose, facts));
 }
 

@@ -187,7 +187,7 @@ class PipelineTest : public ::testing::Test {
         store_,         *recorder_,      *router_,     clock_,           loops_.pool(),
         *governor_,     borrowed_.audit, nullptr,      optimiser_.get(), &counter_,
         batcher_.get(), steps_.get(),    semantic(),   enricher_.get(),  advisor_.get(),
-        &quality_});
+        &quality_,      tracer_.get()});
     return *pipeline_;
   }
 
@@ -282,6 +282,7 @@ class PipelineTest : public ::testing::Test {
   Borrowed borrowed_{clock_};
   bool tier3_ = false;                      ///< before the first call
   std::unique_ptr<Enricher> enricher_;      ///< the same; null: no features
+  std::unique_ptr<Tracer> tracer_;          ///< the same; null: nobody watches
   std::unique_ptr<Batcher> batcher_;        ///< with config_.batching.enabled
   std::unique_ptr<SemanticTier> semantic_;  ///< with config_.cache.tier2.enabled
   Totals totals_;

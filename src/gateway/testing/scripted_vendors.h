@@ -91,7 +91,8 @@ class ScriptedVendor final : public llm::ChatModel {
     std::chrono::milliseconds idle_timeout;
     std::string request_id;
     bool own_key = false;
-    Secret api_key;          ///< what the call was made with; empty: the platform's
+    Secret api_key;  ///< what the call was made with; empty: the platform's
+    std::string traceparent, tracestate;
     bool cancelled = false;  ///< its client left while it was held
   };
 
@@ -208,7 +209,9 @@ class ScriptedVendor final : public llm::ChatModel {
                       .idle_timeout = context.idle_timeout,
                       .request_id = context.request_id,
                       .own_key = !context.api_key.empty(),
-                      .api_key = context.api_key});
+                      .api_key = context.api_key,
+                      .traceparent = context.traceparent,
+                      .tracestate = context.tracestate});
     if (on_call) on_call();
     if (steps_.empty()) return asahi::fail(Errc::kInternal, "the script has no step for this call");
     Step step = std::move(steps_.front());

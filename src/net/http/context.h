@@ -21,6 +21,11 @@ struct Caller {
   virtual ~Caller() = default;
 };
 
+/// What a handler leaves for whoever writes the log of requests. What it holds is their matter.
+struct Notes {
+  virtual ~Notes() = default;
+};
+
 /// What is left of a caller's limits; told in X-RateLimit-Limit, -Remaining and -Reset.
 struct LimitState {
   std::int64_t most = 0, remaining = 0;
@@ -52,6 +57,8 @@ struct Context {
   Headers reply_headers;
   /// Set by the gate for callers under limits. Numbers, since nearly every reply tells them.
   std::optional<LimitState> limits{};
+  /// Set by handlers that have more to say than a status; may stay null.
+  std::shared_ptr<const Notes> notes{};
 
   std::string_view path_param(std::string_view name) const {
     for (const auto& [key, value] : path_params) {

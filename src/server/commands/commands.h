@@ -22,6 +22,7 @@ void add_events(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_metrics(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_audit(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_keys(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_demo(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_config(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_migrate(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_train(CLI::App& app, CommonOptions& common, Command& chosen);

@@ -93,6 +93,8 @@ class Database {
   virtual Result<void> transaction_blocking(std::function<Result<void>(Session&)> body) = 0;
 
   virtual Task<void> ping() = 0;
+  /// Connections that work for somebody now. Any thread.
+  virtual std::size_t in_use() const { return 0; }
 };
 
 struct DatabaseOptions {

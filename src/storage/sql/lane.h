@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -57,6 +58,12 @@ class Lane {
     }
   }
 
+  /// Threads whose connection works now.
+  std::size_t busy() const {
+    const std::lock_guard lock(mutex_);
+    return threads_.size() - std::min(idle_, threads_.size());
+  }
+
   /// Refuses what is queued, waits for what runs. Idempotent.
   void stop() {
     std::deque<Entry> refused;
@@ -98,7 +105,7 @@ class Lane {
   const std::size_t max_threads_;
   const std::size_t max_queued_;
   const Make make_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Entry> queue_;
   std::vector<std::thread> threads_;

@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -29,6 +30,8 @@ class PgPool {
 
   /// Errors reach `request->done`: too_large when `max_queued` requests wait or run.
   void submit(PgRequestPtr request);
+  /// Connections that have statements to run; any thread.
+  std::size_t busy() const { return std::min(pending_.load(std::memory_order_relaxed), size_); }
 
  private:
   using Steady = std::chrono::steady_clock::time_point;

@@ -35,6 +35,7 @@ class PostgresDatabase final : public Database {
   ~PostgresDatabase() override { closing_ = true; }
 
   Dialect dialect() const override { return Dialect::kPostgres; }
+  std::size_t in_use() const override { return pool_.busy() + sessions_.busy(); }
 
   Task<Rows> query(Statement statement) override {
     co_return co_await await_done<Rows>(

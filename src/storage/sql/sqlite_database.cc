@@ -23,6 +23,7 @@ class SqliteDatabase final : public Database {
                  [reader] { return std::make_unique<SqliteConnection>(reader); }) {}
 
   Dialect dialect() const override { return Dialect::kSqlite; }
+  std::size_t in_use() const override { return writer_.busy() + readers_.busy(); }
 
   Task<Rows> query(Statement statement) override {
     co_return co_await await_done<Rows>(

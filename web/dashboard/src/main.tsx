@@ -6,8 +6,8 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { onUnauthorized } from './api/client';
-import { meQuery, worthRetrying } from './api/queries';
+import { onUnauthorized, onUnreachable } from './api/client';
+import { healthQuery, meQuery, worthRetrying } from './api/queries';
 import { router } from './app/router';
 import { applyTheme } from './app/theme';
 
@@ -19,6 +19,11 @@ const queries = new QueryClient({
 
 // A call that is refused may be a login that ended: asking who we are tells, and the frame goes to the login page.
 onUnauthorized(() => void queries.invalidateQueries({ queryKey: meQuery.queryKey }, { cancelRefetch: false }));
+// The frame then says that the gateway is away, at once rather than at the next look.
+onUnreachable(() => {
+  if (queries.getQueryState(healthQuery.queryKey)?.status === 'success')
+    void queries.invalidateQueries({ queryKey: healthQuery.queryKey }, { cancelRefetch: false });
+});
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element #root');

@@ -37,6 +37,31 @@ export function Dialog({ open, onOpenChange, title, description, firm = false, c
   );
 }
 
+interface PopupProps {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+  title: string;
+  children: ReactNode;
+}
+
+/** A bare frame over the page, near its top; the title is for screen readers. */
+export function Popup({ open, onOpenChange, title, children }: PopupProps) {
+  return (
+    <Radix.Root open={open} onOpenChange={onOpenChange}>
+      <Radix.Portal>
+        <Radix.Overlay className="fixed inset-0 z-40 animate-[fade_200ms_ease-out] bg-overlay" />
+        <Radix.Content
+          aria-describedby={undefined}
+          className="fixed inset-x-4 top-[12vh] z-50 mx-auto max-w-xl animate-[appear_200ms_ease-out] overflow-hidden rounded-xl border border-line bg-panel shadow-xl"
+        >
+          <Radix.Title className="sr-only">{title}</Radix.Title>
+          {children}
+        </Radix.Content>
+      </Radix.Portal>
+    </Radix.Root>
+  );
+}
+
 interface DrawerProps {
   open: boolean;
   onOpenChange: (open: boolean) => void;

@@ -1,9 +1,11 @@
-import { CircleAlert, CircleCheck, X } from 'lucide-react';
+import { CircleAlert, CircleCheck, Info, TriangleAlert, X } from 'lucide-react';
 import { createContext, use, useCallback, useEffect, useState, type ReactNode } from 'react';
+
+import { cx } from './cx';
 
 interface Toast {
   id: number;
-  tone: 'ok' | 'bad';
+  tone: 'ok' | 'bad' | 'warn' | 'info';
   text: string;
 }
 
@@ -17,6 +19,13 @@ export function useToast(): Notify {
 }
 
 const kMostToasts = 3;
+
+const looks = {
+  ok: { icon: CircleCheck, colour: 'text-ok-text', frame: 'border-ok/60 bg-ok-soft' },
+  bad: { icon: CircleAlert, colour: 'text-bad-text', frame: 'border-bad/50 bg-bad-soft' },
+  warn: { icon: TriangleAlert, colour: 'text-warn-text', frame: 'border-warn/60 bg-warn-soft' },
+  info: { icon: Info, colour: 'text-info-text', frame: 'border-info/50 bg-info-soft' },
+} as const;
 let lastId = 0;
 
 export function ToastProvider({ children }: { children: ReactNode }) {
@@ -42,12 +51,12 @@ function ToastCard({ toast, onClose }: { toast: Toast; onClose: (id: number) => 
     const timer = setTimeout(() => onClose(toast.id), toast.tone === 'bad' ? 10_000 : 5_000);
     return () => clearTimeout(timer);
   }, [toast, onClose]);
-  const Icon = toast.tone === 'ok' ? CircleCheck : CircleAlert;
+  const { icon: Icon, colour, frame } = looks[toast.tone];
   return (
-    <div className="flex w-full max-w-sm animate-[appear_200ms_ease-out] items-start gap-3 rounded-lg border border-line bg-panel p-4 text-sm shadow-lg">
-      <Icon aria-hidden className={toast.tone === 'ok' ? 'size-5 text-ok-text' : 'size-5 text-bad-text'} />
+    <div className={cx('flex w-full max-w-sm animate-[appear_200ms_ease-out] items-start gap-3 rounded-lg border p-4 text-sm shadow-lg', frame)}>
+      <Icon aria-hidden className={cx('size-5 shrink-0', colour)} />
       <p className="min-w-0 flex-1 break-words text-ink">{toast.text}</p>
-      <button type="button" aria-label="Dismiss" onClick={() => onClose(toast.id)} className="rounded text-ink-3 hover:text-ink">
+      <button type="button" aria-label="Dismiss" onClick={() => onClose(toast.id)} className="rounded text-ink-2 hover:text-ink">
         <X aria-hidden className="size-4" />
       </button>
     </div>

@@ -12,6 +12,7 @@ namespace asahi::gateway {
 
 /// Kinds of personal data, in the order in which they win where they overlap (spec §3.5).
 enum class PiiType : std::uint8_t { kCard, kSsn, kEmail, kIp, kPhone };
+inline constexpr std::size_t kPiiTypes = 5;
 /// "credit_card", "ssn", "email", "ip_address", "phone".
 std::string_view to_string(PiiType type);
 

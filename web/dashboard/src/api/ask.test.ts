@@ -73,6 +73,15 @@ async function asked(question: Question, body: string | ReadableStream): Promise
 
 const frame = (data: unknown) => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
 
+test('options go along only where they were set, and a vendor key only to a named model', () => {
+  const options = { temperature: 0, minQuality: 4.5, mostLatencyMs: 500, semanticCache: false, optimizeTokens: false, sensitivity: 'low', vendorKey: 'sk' } as const;
+  const sent = { temperature: 0, quality_threshold: 4.5, latency_budget_ms: 500, semantic_cache: false, optimize_tokens: false, cost_sensitivity: 'low' };
+  const { body } = requestOf({ ...kQuestion, ...options });
+  expect(body).toMatchObject(sent);
+  expect(body).not.toHaveProperty('provider_api_key');
+  expect(requestOf({ ...kQuestion, ...options, shape: 'chat', mode: 'explicit' }).body).toMatchObject({ ...sent, provider_api_key: 'sk' });
+});
+
 test('each routing mode is said the way its endpoint wants it', () => {
   expect(requestOf(kQuestion).body).toEqual({ prompt: 'Hello', routing_mode: 'autopilot', max_tokens: 64, stream: true });
   expect(requestOf({ ...kQuestion, mode: 'explicit', stream: false, bypassCache: true, system: 'Be brief' })).toEqual({

@@ -19,6 +19,17 @@ export interface Question {
   maxTokens: number;
   stream: boolean;
   bypassCache: boolean;
+  /** What follows is sent only when it is there: the gateway has its own defaults. */
+  temperature?: number | undefined;
+  /** 0 to 5 */
+  minQuality?: number | undefined;
+  mostLatencyMs?: number | undefined;
+  semanticCache?: boolean | undefined;
+  optimizeTokens?: boolean | undefined;
+  /** How similar an earlier question must be; `high` takes hits early. */
+  sensitivity?: 'high' | 'medium' | 'low' | undefined;
+  /** The caller's own key at the vendor of the model, explicit mode only. */
+  vendorKey?: string | undefined;
 }
 
 export interface Similar {
@@ -69,6 +80,19 @@ export interface AskRequest {
   body: Record<string, unknown>;
 }
 
+function optionsOf({ mode, temperature, minQuality, mostLatencyMs, semanticCache, optimizeTokens, sensitivity, vendorKey }: Question): Record<string, unknown> {
+  const options = {
+    temperature,
+    quality_threshold: minQuality,
+    latency_budget_ms: mostLatencyMs,
+    semantic_cache: semanticCache,
+    optimize_tokens: optimizeTokens,
+    cost_sensitivity: sensitivity,
+    provider_api_key: mode === 'explicit' && vendorKey ? vendorKey : undefined,
+  };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
 /** The HTTP request that asks it; also what the “copy as curl” button shows. */
 export function requestOf(question: Question): AskRequest {
   const { shape, mode, model, quality, latency, system, prompt, maxTokens, stream, bypassCache } = question;
@@ -76,6 +100,7 @@ export function requestOf(question: Question): AskRequest {
     ...(mode === 'guided' ? { quality_preference: quality, latency_preference: latency } : {}),
     max_tokens: maxTokens,
     ...(bypassCache ? { bypass_cache: true } : {}),
+    ...optionsOf(question),
     ...(stream ? { stream: true } : {}),
   };
   if (shape === 'chat') {

@@ -36,7 +36,7 @@ interface CallOptions {
 }
 
 /** These answer 401 as a matter of course; to every other call it means that the login has ended. */
-const kLoginPaths = new Set(['/auth/me', '/auth/login']);
+const kLoginPaths = new Set(['/auth/me', '/auth/login', '/auth/signup']);
 
 let csrfToken = '';
 let refused: () => void = () => undefined;
@@ -44,6 +44,13 @@ let refused: () => void = () => undefined;
 /** `listener` is told whenever a call is answered 401; the last one set counts. */
 export function onUnauthorized(listener: () => void): void {
   refused = listener;
+}
+
+let unreached: () => void = () => undefined;
+
+/** `listener` is told whenever a call finds no gateway; the last one set counts. */
+export function onUnreachable(listener: () => void): void {
+  unreached = listener;
 }
 
 function addressOf(path: string, query: Query = {}): string {
@@ -90,7 +97,9 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
     if (!response.ok) throw errorOfReply(response.status, response.headers, await response.text());
     return response;
   } catch (error) {
-    throw transportError(error);
+    const failure = transportError(error);
+    if (failure instanceof ApiError && failure.code === 'network') unreached();
+    throw failure;
   }
 }
 
@@ -106,20 +115,24 @@ export async function readJson(response: Response): Promise<unknown> {
   }
 }
 
+/** `path` with the values for its `{names}`. */
+const filled = (path: string, values: Record<string, string> = {}): string =>
+  path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
+
 export async function get<Path extends PathsWith<'get'>>(
   path: Path,
-  { query, signal }: { query?: Query; signal?: AbortSignal } = {},
+  { query, values, signal }: { query?: Query; values?: Record<string, string>; signal?: AbortSignal } = {},
 ): Promise<ReplyOf<Path, 'get'>> {
-  return (await readJson(await call(path, { query, signal, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'get'>;
+  return (await readJson(await call(filled(path, values), { query, signal, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'get'>;
+}
+
+export async function getTenant(org: string, signal?: AbortSignal): Promise<Schemas['Tenant']> {
+  return (await readJson(await call(`/tenants/${encodeURIComponent(org)}`, { signal, timeoutMs: kTimeoutMs }))) as Schemas['Tenant'];
 }
 
 export async function remove<Path extends PathsWith<'delete'>>(path: Path, query?: Query): Promise<ReplyOf<Path, 'delete'>> {
   return (await readJson(await call(path, { method: 'DELETE', query, timeoutMs: kTimeoutMs }))) as ReplyOf<Path, 'delete'>;
 }
-
-/** `path` with the values for its `{names}`. */
-const filled = (path: string, values: Record<string, string> = {}): string =>
-  path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
 
 async function change<Path extends keyof paths, M extends Method>(
   method: M,
@@ -138,6 +151,10 @@ export const put = <Path extends PathsWith<'put'>>(path: Path, body: BodyOf<Path
 /** Revokes an API key, or replaces it by a successor. */
 export const revokeKey = (prefix: string) => change('delete', '/governance/api-keys/{prefix}', undefined, { prefix });
 export const rotateKey = (prefix: string) => change('post', '/governance/api-keys/{prefix}/rotate', {}, { prefix });
+
+/** Says that somebody looks after an alert, or takes it off the list. */
+export const acknowledgeAlert = (id: string) => change('post', '/alerts/{id}/acknowledge', {}, { id });
+export const dismissAlert = (id: string) => change('post', '/alerts/{id}/dismiss', {}, { id });
 
 /** Says that an entry of the semantic cache answered wrongly. */
 export const reportCacheEntry = (id: string) => change('post', '/cache/entries/{id}/report', {}, { id });
@@ -162,15 +179,15 @@ export async function logIn(email: string, password: string): Promise<void> {
   csrfToken = (await post('/auth/login', { email, password })).csrf_token;
 }
 
+/** Founds an organisation and logs its first admin in. */
+export async function signUp(org: string, email: string, password: string): Promise<void> {
+  csrfToken = (await post('/auth/signup', { org_name: org, email, password })).csrf_token;
+}
+
 /** Ends the session of the cookie; without one there is nothing to end. */
 export async function logOut(): Promise<void> {
   await post('/auth/logout', {});
   csrfToken = '';
-}
-
-export async function getText(path: PathsWith<'get'>, { query, signal }: { query?: Query; signal?: AbortSignal } = {}): Promise<string> {
-  const response = await call(path, { query, signal, accept: 'text/plain', timeoutMs: kTimeoutMs });
-  return response.text();
 }
 
 /** GET /health answers 503 with the same body while the gateway shuts down; that is news, not a failure. */

@@ -1,9 +1,8 @@
 /** What the pages read, with its cache key and refresh. Refreshing pauses while the page is hidden. */
 import { queryOptions } from '@tanstack/react-query';
 
-import { get, getHealth, getText, whoAmI } from './client';
+import { get, getHealth, getTenant, whoAmI, type Schemas } from './client';
 import { ApiError } from './errors';
-import { parseExposition } from './prometheus';
 
 export const kRefreshMs = 30_000;
 /** While there is nothing to show the first request should appear at once. */
@@ -15,18 +14,11 @@ export const metricsQuery = queryOptions({
   refetchInterval: (query) => (query.state.data?.total_requests === 0 ? kEagerMs : kRefreshMs),
 });
 
-/** The Prometheus side of the metrics: distributions that the JSON totals do not have. */
-export const seriesQuery = queryOptions({
-  queryKey: ['metrics', 'series'],
-  queryFn: async ({ signal }) => parseExposition(await getText('/metrics', { query: { format: 'prometheus' }, signal })),
-  refetchInterval: kRefreshMs,
-  structuralSharing: false,
-});
-
 export const healthQuery = queryOptions({
   queryKey: ['health'],
   queryFn: ({ signal }) => getHealth(signal),
-  refetchInterval: kRefreshMs,
+  // While nobody answers, whether somebody is back is worth asking more often.
+  refetchInterval: (query) => (query.state.status === 'error' ? kEagerMs : kRefreshMs),
 });
 
 export const providersQuery = queryOptions({
@@ -127,6 +119,66 @@ export const usageQuery = (period: 'day' | 'month') =>
     queryFn: async ({ signal }) => (await get('/governance/usage', { query: { period }, signal })) as unknown as Usage,
     refetchInterval: kRefreshMs,
     placeholderData: (previous) => previous,
+  });
+
+/** What the next 30 days will cost, held against a budget; 0: none. */
+export const budgetForecastQuery = (budget: number) =>
+  queryOptions({
+    queryKey: ['budget-forecast', budget],
+    queryFn: ({ signal }) => get('/analytics/forecast', { query: { horizon_days: 30, monthly_budget: budget }, signal }),
+    refetchInterval: 2 * kRefreshMs,
+  });
+
+export const anomaliesQuery = queryOptions({
+  queryKey: ['anomalies'],
+  queryFn: ({ signal }) => get('/analytics/anomalies', { signal }),
+  refetchInterval: kRefreshMs,
+});
+
+export const recommendationsQuery = queryOptions({
+  queryKey: ['recommendations'],
+  queryFn: ({ signal }) => get('/analytics/recommendations', { query: { period: 'month' }, signal }),
+  refetchInterval: 2 * kRefreshMs,
+});
+
+export interface AlertFilter {
+  state?: 'active' | 'resolved';
+  severity?: Schemas['AlertSeverity'];
+  dismissed?: boolean;
+  before?: string;
+}
+
+export const alertsQuery = (filter: AlertFilter) =>
+  queryOptions({
+    queryKey: ['alerts', filter],
+    queryFn: ({ signal }) => get('/alerts', { query: { ...filter, limit: 50 }, signal }),
+    refetchInterval: kRefreshMs,
+    placeholderData: (previous) => previous,
+  });
+
+/** The settings of the process as they hold; they change only when it starts anew. */
+export const settingsQuery = queryOptions({
+  queryKey: ['settings'],
+  queryFn: ({ signal }) => get('/settings', { signal }),
+  staleTime: 10 * kRefreshMs,
+});
+
+export const thresholdsQuery = queryOptions({
+  queryKey: ['cache', 'thresholds'],
+  queryFn: ({ signal }) => get('/cache/thresholds', { signal }),
+});
+
+export const weightsQuery = queryOptions({
+  queryKey: ['routing', 'weights'],
+  queryFn: ({ signal }) => get('/routing/weights', { signal }),
+  refetchOnWindowFocus: false,
+});
+
+export const tenantQuery = (org: string) =>
+  queryOptions({
+    queryKey: ['tenant', org],
+    queryFn: ({ signal }) => getTenant(org, signal),
+    staleTime: 2 * kRefreshMs,
   });
 
 /** A refusal will not change by asking again; an outage may. */

@@ -383,6 +383,429 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/analytics/prometheus": paths["/analytics/prometheus"];
+    "/analytics/cost-breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost by model, task, user or tier
+         * @description Sums by key, highest cost first. What lacks the key (say, requests without a user) is `unknown`; keys beyond `limit`
+         *     are summed as `other`.
+         */
+        get: operations["getCostBreakdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cost-breakdown": paths["/analytics/cost-breakdown"];
+    "/analytics/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A metric over time
+         * @description The window in `intervals` equal buckets [start, end). Finest grain of what is stored: minutes for two days, hours
+         *     for 100 days, then days: a bucket holds the minutes (hours, days) that begin in it, so that sums are exact. A bucket
+         *     without requests has the value 0 and `requests` 0. `metric=cost` and `savings` need `view_cost`.
+         */
+        get: operations["getTrends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/trends": paths["/analytics/trends"];
+    "/analytics/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost forecast and budget risk
+         * @description From the totals of whole UTC days, today excluded; with fewer than three of them zeros and a warning. Up to seven
+         *     days an exponential moving average, further a straight line by least squares; the interval follows from the spread
+         *     of the days. With `monthly_budget` 0 the budget is 30 times the `max_cost_per_day` of the policy, if there is one;
+         *     `budget.source` says so.
+         */
+        get: operations["getForecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/forecast": paths["/analytics/forecast"];
+    "/analytics/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is unlike the day before
+         * @description The last hour against the 24 hours before it. What chance alone may bring on steady traffic is left out. Critical
+         *     first.
+         */
+        get: operations["listAnomalies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/anomalies": paths["/analytics/anomalies"];
+    "/analytics/recommendations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What would save money
+         * @description From at least ten requests. Highest priority first. Savings are estimates over the same window.
+         */
+        get: operations["listRecommendations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/recommendations": paths["/analytics/recommendations"];
+    "/analytics/cache-performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hits, misses and savings of each cache tier
+         * @description A request falls through the tiers in order: what a tier missed is what the next one was asked. A tier that is
+         *     switched off and had no hit has no misses either.
+         */
+        get: operations["getCachePerformance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cache-performance": paths["/analytics/cache-performance"];
+    "/analytics/latency-percentiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency percentiles
+         * @description Nearest rank, in milliseconds, of answered requests; zeros when there are none.
+         */
+        get: operations["getLatencyPercentiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/latency-percentiles": paths["/analytics/latency-percentiles"];
+    "/analytics/cost-summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost at a glance
+         * @description Against the same length of time before.
+         */
+        get: operations["getCostSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cost-summary": paths["/analytics/cost-summary"];
+    "/analytics/recent-inferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Newest requests
+         * @description Newest first, a second or so after they were answered.
+         */
+        get: operations["listRecentInferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/recent-inferences": paths["/analytics/recent-inferences"];
+    "/analytics/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search requests
+         * @description As recent-inferences, with pages. Pages reach 10,000 events back; `cursor` goes on without bound and wins over
+         *     `page`. `date_from` and `date_to` mean `from` and `to`, and take whole days (`2026-11-22`, both included) too.
+         */
+        get: operations["searchRequests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/requests": paths["/analytics/requests"];
+    "/analytics/baseline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost against the baseline model
+         * @description What the same answers would have cost on the baseline model (`tracking.baseline_model`).
+         */
+        get: operations["getBaselineComparison"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/baseline": paths["/analytics/baseline"];
+    "/analytics/top-cost-drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Pairs of model and task that cost most */
+        get: operations["listTopCostDrivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/top-cost-drivers": paths["/analytics/top-cost-drivers"];
+    "/analytics/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole at a glance
+         * @description Against the same length of time before.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/overview": paths["/analytics/overview"];
+    "/analytics/savings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was saved, by technique
+         * @description A waterfall from the baseline over each technique to what was paid; the steps add up exactly.
+         */
+        get: operations["getSavings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/savings": paths["/analytics/savings"];
+    "/analytics/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Use of each model
+         * @description Of what was asked, not of what could be: see GET /models for the registry.
+         */
+        get: operations["listModelUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/models": paths["/analytics/models"];
+    "/analytics/leaderboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Models ranked */
+        get: operations["getLeaderboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/leaderboard": paths["/analytics/leaderboard"];
+    "/analytics/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The cache over time
+         * @description As cache-performance, with the hit rates over time.
+         */
+        get: operations["getCacheAnalytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cache": paths["/analytics/cache"];
+    "/analytics/latency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency over time
+         * @description As latency-percentiles, with the percentiles over time and by cache tier.
+         */
+        get: operations["getLatencyAnalytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/latency": paths["/analytics/latency"];
+    "/analytics/events/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One request */
+        get: operations["getEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/events/{request_id}": paths["/analytics/events/{request_id}"];
+    "/analytics/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests as they are answered
+         * @description Server-sent events of the organisation's requests on this node, from now on. `inference` holds one `InferenceEvent`,
+         *     `summary` (with `aggregate`) a `StreamSummary`, `dropped` says how many events a client that reads too slowly has
+         *     missed: `{"count": 12}`. A comment every 30 seconds keeps the connection open. When the server stops, the stream
+         *     ends with `bye`. At most 32 clients of an organisation (429) and 256 in all (503).
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/stream": paths["/analytics/stream"];
     "/cache": {
         parameters: {
             query?: never;
@@ -1584,6 +2007,28 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/usage": paths["/governance/usage"];
+    "/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings of this process as they hold
+         * @description With where each came from and how it is changed; secrets stand as `***`. With `manage_tenants`, and where authentication is
+         *     off, all of them (`complete`); with `manage_policy` alone those that shape answers and their price.
+         */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": paths["/settings"];
     "/governance/gdpr/export": {
         parameters: {
             query?: never;
@@ -1638,10 +2083,233 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/governance/gdpr/consent": paths["/governance/gdpr/consent"];
+    "/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The last calls of the caller's organisation, newest first
+         * @description What this process remembers of the last model calls: at most `observability.traces_kept` per organisation, in memory
+         *     only, apart from what is exported. Above 250 calls a second per worker the rest of that second is left out, except
+         *     failed calls and those that are exported. No prompt and no answer is in a trace.
+         */
+        get: operations["listTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces": paths["/traces"];
+    "/traces/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Calls of the caller's organisation as they end
+         * @description Server-sent events: `trace` with a TraceSummary as data and a position as id; `gap` with `{"missed": n}` where more
+         *     calls ended than could be told (at most 100 are, four times a second). Comments keep the connection open. The
+         *     stream ends before `api.request_timeout_seconds` are over; an EventSource then comes back by itself and goes on
+         *     behind `Last-Event-ID`. Without it the stream begins with what ends from now on; `?replay=n` begins with the last n.
+         */
+        get: operations["streamTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/live": paths["/traces/live"];
+    "/traces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One call with its stages */
+        get: operations["getTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{id}": paths["/traces/{id}"];
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What went wrong, and what still does
+         * @description The newest first. Callers see alerts of their own organisation; alerts about the whole installation (a vendor is away, events
+         *     are lost) are for the operator (`manage_tenants`) only, and for everybody where authentication is off. An alert that comes back
+         *     within the cool-down is the same alert with one more of `occurrences`.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": paths["/alerts"];
+    "/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test notification
+         * @description Through every channel that is configured, whatever its severities, once and without a retry. Audited.
+         */
+        post: operations["sendTestAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/test": paths["/alerts/test"];
+    "/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that somebody looks after it
+         * @description Once is enough: whoever was first stays named. Audited.
+         */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledge": paths["/alerts/{id}/acknowledge"];
+    "/alerts/{id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take it off the list
+         * @description It stays in `GET /alerts?dismissed=true`. Its condition may fire again, as another alert. Audited.
+         */
+        post: operations["dismissAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/dismiss": paths["/alerts/{id}/dismiss"];
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description `critical`: now; `high`: within the hour; `medium`: today; `low`: told in the daily digest.
+         * @enum {string}
+         */
+        AlertSeverity: "critical" | "high" | "medium" | "low";
+        Alert: {
+            id: string;
+            /**
+             * @description `vendors_down`, `event_loss`, `audit_loss`, `error_spike`, `error_rate`, `cost_spike`, `breaker_open`, `cache_regression`,
+             *     `token_drift`, or the type of an anomaly (`latency_spike`, `quality_degradation` …).
+             */
+            kind: string;
+            severity: components["schemas"]["AlertSeverity"];
+            /** @enum {string} */
+            state: "active" | "resolved";
+            /** @enum {string} */
+            scope: "installation" | "organization";
+            /** @description Null for the installation. */
+            org_id: string | null;
+            /** @description The process that saw it; null where every process would. */
+            node_id: string | null;
+            /** @description What it is about: a vendor, a model; may be empty. */
+            subject: string;
+            title: string;
+            /** @description What was seen, and what to do. */
+            message: string;
+            metric: string;
+            current_value: number;
+            /** @description The limit, or what was usual. */
+            expected_value: number;
+            /** @description Of the current from the expected value; 0 where that is 0. */
+            deviation_pct: number;
+            occurrences: number;
+            /** Format: date-time */
+            fired_at: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            /** Format: date-time */
+            resolved_at: string | null;
+            /** Format: date-time */
+            acknowledged_at: string | null;
+            acknowledged_by: string | null;
+            /** Format: date-time */
+            dismissed_at: string | null;
+            dismissed_by: string | null;
+        };
+        AlertList: {
+            alerts: components["schemas"]["Alert"][];
+            /** @description Active alerts that the caller may see and nobody dismissed, by severity. */
+            active: {
+                critical: number;
+                high: number;
+                medium: number;
+                low: number;
+            };
+            /** @description Where notifications go; for the operator only, empty for others. */
+            channels: ("webhook" | "slack" | "pagerduty" | "opsgenie" | "email")[];
+            /** @description `before` of the next page; null: this is the last. */
+            next: string | null;
+        };
+        AlertTest: {
+            results: {
+                channel: string;
+                delivered: boolean;
+                /** @description Why not; never a secret. */
+                error: string | null;
+            }[];
+        };
         NewApiKey: {
             org_id?: string;
             user_id?: string;
@@ -1886,6 +2554,20 @@ export interface components {
             readonly updated_by?: string;
             readonly warnings?: string[];
         };
+        SettingList: {
+            settings: {
+                /** @description In the configuration file: `cache.tier1.ttl_seconds`. */
+                path: string;
+                value: string;
+                /** @description `default`, `config/config.yaml:12`, `environment ASAHI_PORT`, `.env PORT`. */
+                origin: string;
+                /** @description The environment variable that sets it. */
+                variable: string;
+                help: string;
+            }[];
+            /** @description All settings, or those of organisations only. */
+            complete: boolean;
+        };
         ComplianceProfile: {
             readonly org_id?: string;
             frameworks?: ("hipaa" | "soc2" | "gdpr" | "pci_dss" | "ccpa")[];
@@ -2025,6 +2707,8 @@ export interface components {
             user_id: string;
             deleted: {
                 events?: number;
+                /** @description Sums that were kept under the user's name or API keys. */
+                rollups?: number;
                 cache_entries?: number;
                 pii?: {
                     users?: number;
@@ -3034,6 +3718,505 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description What the figures are about, rounded outwards to whole minutes (hours, days) of what is stored. */
+        AnalyticsWindow: {
+            /** @description As asked for; null for a range of its own. */
+            period: string | null;
+            /**
+             * Format: date-time
+             * @description Included.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Excluded.
+             */
+            to: string;
+        };
+        CostItem: {
+            key: string;
+            cost: number;
+            requests: number;
+            /** @description Of the total cost, 0 to 100. */
+            share_pct: number;
+            /** @description Per request. */
+            avg_cost: number;
+            baseline_cost: number;
+            savings: number;
+            input_tokens: number;
+            output_tokens: number;
+        };
+        CostBreakdownReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                group_by: string;
+                total_cost: number;
+                total_requests: number;
+                /** @description Cost by key, highest first. */
+                breakdown: {
+                    [key: string]: number;
+                };
+                items: components["schemas"]["CostItem"][];
+            };
+        };
+        TrendPoint: {
+            /**
+             * Format: date-time
+             * @description Start of the bucket.
+             */
+            timestamp: string;
+            value: number;
+            /** @description 0: nothing happened, and `value` says nothing. */
+            requests: number;
+        };
+        TrendSeries: {
+            key: string;
+            points: components["schemas"]["TrendPoint"][];
+        };
+        TrendsReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                metric: string;
+                intervals: number;
+                interval_seconds: number;
+                points: components["schemas"]["TrendPoint"][];
+                /** @description Only when asked for. */
+                group_by?: string;
+                /** @description Only with `group_by`; highest cost first. */
+                series?: components["schemas"]["TrendSeries"][];
+            };
+        };
+        ForecastReply: {
+            data: {
+                /** @description The horizon in words: "next 30 days". */
+                period: string;
+                horizon_days: number;
+                predicted_cost: number;
+                confidence_low: number;
+                confidence_high: number;
+                /** @enum {number} */
+                confidence: 0.8 | 0.85 | 0.9 | 0.95 | 0.99;
+                /**
+                 * @description Stable: less than 5 % of the mean per day.
+                 * @enum {string}
+                 */
+                trend: "rising" | "falling" | "stable";
+                warning: string | null;
+                /**
+                 * @description none: too few days.
+                 * @enum {string}
+                 */
+                method: "ema" | "linear" | "none";
+                /** @description Whole days from the first with a request on; gaps are zeros. */
+                history: {
+                    /** Format: date */
+                    date: string;
+                    cost: number;
+                }[];
+                /** @description The days to come, beginning with today; their sum is `predicted_cost`. The band of a single day is wider than its share of the whole. */
+                daily: {
+                    /** Format: date */
+                    date: string;
+                    predicted_cost: number;
+                    confidence_low: number;
+                    confidence_high: number;
+                }[];
+                budget: {
+                    /** @description 0: none. */
+                    monthly_budget: number;
+                    /** @enum {string} */
+                    source: "parameter" | "policy" | "none";
+                    predicted_30_days: number;
+                    /** @description Upper end of the interval. */
+                    high_30_days: number;
+                    /** @description What was paid, today included. */
+                    last_30_days: number;
+                };
+                /** @description A sentence when the budget will, or may, be overrun. */
+                budget_risk: string | null;
+                /** @description Moving averages of the daily rates. */
+                hit_rate_forecast: {
+                    overall: number;
+                    tier_1: number;
+                    tier_2: number;
+                    tier_3: number;
+                };
+            };
+        };
+        Anomaly: {
+            /** @enum {string} */
+            anomaly_type: "cost_spike" | "latency_spike" | "error_rate" | "cache_degradation" | "quality_degradation";
+            /** @enum {string} */
+            severity: "warning" | "critical";
+            /** @enum {string} */
+            metric_name: "cost_per_request" | "latency_p95_ms" | "error_rate" | "cache_hit_rate" | "quality_score";
+            current_value: number;
+            expected_value: number;
+            /** @description Of the current value from the expected one; 0 where nothing was expected. */
+            deviation_pct: number;
+            message: string;
+            /** Format: date-time */
+            detected_at: string;
+        };
+        AnomaliesReply: {
+            data: components["schemas"]["Anomaly"][];
+            /** Format: date-time */
+            checked_at: string;
+            /**
+             * Format: date-time
+             * @description Start of the last hour.
+             */
+            window_from: string;
+            /**
+             * Format: date-time
+             * @description Start of the day before it.
+             */
+            baseline_from: string;
+        };
+        Recommendation: {
+            /** @description The same for the same finding, so that it can be dismissed. */
+            id: string;
+            /** @enum {string} */
+            category: "cache" | "routing" | "token" | "model";
+            title: string;
+            description: string;
+            /** @description US dollars over the window; 0 where it cannot be told. */
+            estimated_savings: number;
+            /** @enum {string} */
+            priority: "high" | "medium" | "low";
+            action: string;
+        };
+        RecommendationsReply: components["schemas"]["AnalyticsWindow"] & {
+            data: components["schemas"]["Recommendation"][];
+            /** @description In the window. */
+            requests: number;
+            /** @description Below this number there are no recommendations. */
+            requests_needed: number;
+        };
+        CacheTierFigures: {
+            enabled: boolean;
+            hits: number;
+            misses: number;
+            /** @description Hits of the tier ÷ lookups in it, four decimals. */
+            hit_rate: number;
+            /** @description Of the requests that the tier answered. */
+            avg_latency_ms: number;
+            cost_saved: number;
+        };
+        CacheFigures: components["schemas"]["AnalyticsWindow"] & {
+            requests: number;
+            /** @description Answered requests that the cache could have answered. */
+            lookups: number;
+            hits: number;
+            misses: number;
+            /** @description Hits of all tiers ÷ lookups. */
+            overall_hit_rate: number;
+            tier_1: components["schemas"]["CacheTierFigures"];
+            tier_2: components["schemas"]["CacheTierFigures"];
+            tier_3: components["schemas"]["CacheTierFigures"];
+            cost_saved: number;
+            /** @description By hits and by trimming prompts. */
+            tokens_saved: number;
+            avg_hit_latency_ms: number;
+            avg_miss_latency_ms: number;
+        };
+        CachePerformanceReply: {
+            data: components["schemas"]["CacheFigures"];
+        };
+        CacheAnalyticsReply: {
+            data: components["schemas"]["CacheFigures"] & {
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: {
+                    /** Format: date-time */
+                    timestamp: string;
+                    requests: number;
+                    lookups: number;
+                    hit_rate: number;
+                    tier_1_hits: number;
+                    tier_2_hits: number;
+                    tier_3_hits: number;
+                    cost_saved: number;
+                }[];
+            };
+        };
+        Percentiles: {
+            count: number;
+            mean: number;
+            p50: number;
+            p75: number;
+            p90: number;
+            p95: number;
+            p99: number;
+        };
+        KeyedPercentiles: components["schemas"]["Percentiles"] & {
+            key: string;
+        };
+        LatencyPercentilesReply: {
+            data: components["schemas"]["AnalyticsWindow"] & components["schemas"]["Percentiles"] & {
+                /** @description Only when asked for. */
+                group_by?: string;
+                /** @description Only with `group_by`; most requests first. */
+                groups?: components["schemas"]["KeyedPercentiles"][];
+            };
+        };
+        LatencyAnalyticsReply: {
+            data: components["schemas"]["AnalyticsWindow"] & components["schemas"]["Percentiles"] & {
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: (components["schemas"]["Percentiles"] & {
+                    /** Format: date-time */
+                    timestamp: string;
+                })[];
+                /** @description By the tier that answered: "0" (no cache) to "3". */
+                tiers: components["schemas"]["KeyedPercentiles"][];
+            };
+        };
+        CostSummaryReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                total_cost: number;
+                request_count: number;
+                avg_cost_per_request: number;
+                baseline_cost: number;
+                savings: number;
+                savings_pct: number;
+                input_tokens: number;
+                output_tokens: number;
+                /** @description Of the same length of time before. */
+                previous_cost: number;
+                /** @description Null when nothing was paid before. */
+                change_pct: number | null;
+                /** @description At this pace for 30 days. */
+                projected_monthly_cost: number;
+                cost_by_model: {
+                    [key: string]: number;
+                };
+            };
+        };
+        InferenceEvent: {
+            event_id: string;
+            request_id: string;
+            /**
+             * Format: date-time
+             * @description When it was answered.
+             */
+            timestamp: string;
+            /** @enum {string} */
+            event_type: "inference" | "embedding" | "error";
+            user_id: string | null;
+            api_key_prefix: string | null;
+            task_type: string | null;
+            /** @description Empty when it failed before one was chosen. */
+            model_used: string;
+            provider: string | null;
+            routing_mode: string | null;
+            routing_reason: string | null;
+            cache_hit: boolean;
+            cache_tier: number;
+            cache_similarity: number | null;
+            /** @description Consumed: 0 on hits. */
+            input_tokens: number;
+            output_tokens: number;
+            total_tokens: number;
+            tokens_saved: number;
+            latency_ms: number;
+            cost: number;
+            baseline_cost: number;
+            savings: number;
+            quality_score: number | null;
+            fallback_used: boolean;
+            streamed: boolean;
+            retries: number;
+            /** @description Its code; null when answered. */
+            error: string | null;
+        };
+        EventReply: {
+            data: components["schemas"]["InferenceEvent"];
+        };
+        EventListReply: {
+            data: components["schemas"]["InferenceEvent"][];
+            /** @description Of this reply. */
+            count: number;
+            limit: number;
+            /** @description Null with a cursor. */
+            page: number | null;
+            has_more: boolean;
+            next_cursor: string | null;
+        };
+        BaselineComparisonReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                baseline_cost: number;
+                actual_cost: number;
+                savings: number;
+                savings_pct: number;
+                baseline_model: string;
+                /** @description Saving from hits ÷ total saving, 0 to 100. */
+                cache_contribution_pct: number;
+                request_count: number;
+                /** @description Up to `limit`, highest saving first. */
+                models: {
+                    model: string;
+                    requests: number;
+                    baseline_cost: number;
+                    actual_cost: number;
+                    savings: number;
+                    savings_pct: number;
+                }[];
+            };
+        };
+        CostDriversReply: components["schemas"]["AnalyticsWindow"] & {
+            data: {
+                model: string;
+                task_type: string;
+                total_cost: number;
+                request_count: number;
+                avg_cost: number;
+                share_pct: number;
+            }[];
+        };
+        OverviewFigures: {
+            requests: number;
+            errors: number;
+            /** @description 0 to 1. */
+            error_rate: number;
+            total_cost: number;
+            baseline_cost: number;
+            savings: number;
+            savings_pct: number;
+            avg_cost_per_request: number;
+            /** @description 0 to 1. */
+            cache_hit_rate: number;
+            cache_hits: number;
+            avg_latency_ms: number;
+            p50_latency_ms: number;
+            p95_latency_ms: number;
+            /** @description 1 to 5; 0 when unknown. */
+            avg_quality: number;
+            input_tokens: number;
+            output_tokens: number;
+            tokens_saved: number;
+            fallbacks: number;
+        };
+        OverviewReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                current: components["schemas"]["OverviewFigures"];
+                previous: components["schemas"]["OverviewFigures"];
+                /** @description Change of each figure against the time before; null where that was 0. */
+                delta_pct: {
+                    [key: string]: number | null;
+                };
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: {
+                    /** Format: date-time */
+                    timestamp: string;
+                    requests: number;
+                    errors: number;
+                    cost: number;
+                    baseline_cost: number;
+                    savings: number;
+                    hit_rate: number;
+                    avg_latency_ms: number;
+                    avg_quality: number;
+                }[];
+            };
+        };
+        SavingsReply: {
+            data: components["schemas"]["AnalyticsWindow"] & {
+                baseline_cost: number;
+                actual_cost: number;
+                total_savings: number;
+                savings_pct: number;
+                baseline_model: string;
+                request_count: number;
+                /** @description From the baseline over each technique to the actual cost. */
+                waterfall: {
+                    /** @enum {string} */
+                    key: "baseline" | "routing" | "cache_t1" | "cache_t2" | "cache_t3" | "tokens" | "batching" | "actual";
+                    label: string;
+                    /** @enum {string} */
+                    kind: "total" | "saving";
+                    /** @description Of a total; of a saving, positive when money was saved. */
+                    amount: number;
+                    /** @description Where its bar begins. */
+                    start: number;
+                    /** @description Where its bar ends. */
+                    end: number;
+                    /** @description Of the baseline. */
+                    share_pct: number;
+                }[];
+                by_technique: {
+                    [key: string]: number;
+                };
+                /** @enum {string} */
+                granularity: "hour" | "day";
+                series: {
+                    /** Format: date-time */
+                    timestamp: string;
+                    requests: number;
+                    baseline_cost: number;
+                    actual_cost: number;
+                    savings: number;
+                    routing: number;
+                    cache_t1: number;
+                    cache_t2: number;
+                    cache_t3: number;
+                    tokens: number;
+                    batching: number;
+                }[];
+            };
+        };
+        ModelUsage: {
+            /** @description By `sort_by`. */
+            rank: number;
+            model: string;
+            requests: number;
+            /** @description Of all requests. */
+            share_pct: number;
+            errors: number;
+            error_rate: number;
+            total_cost: number;
+            avg_cost: number;
+            baseline_cost: number;
+            savings: number;
+            avg_saving_pct: number;
+            hit_rate: number;
+            avg_latency_ms: number;
+            p50_latency_ms: number;
+            p95_latency_ms: number;
+            avg_quality: number;
+            input_tokens: number;
+            output_tokens: number;
+            fallbacks: number;
+            /** @description Null where it is not measured. */
+            hallucination_rate: number | null;
+        };
+        ModelUsageListReply: components["schemas"]["AnalyticsWindow"] & {
+            data: components["schemas"]["ModelUsage"][];
+            sort_by: string;
+        };
+        /** @description What happened in one interval of `GET /analytics/stream?aggregate=`. */
+        StreamSummary: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            requests: number;
+            errors: number;
+            cost: number;
+            savings: number;
+            hits_by_tier: {
+                1: number;
+                2: number;
+                3: number;
+            };
+            hits: number;
+            p50_latency_ms: number;
+            input_tokens: number;
+            output_tokens: number;
+            /** @description Requests of up to 20 models. */
+            by_model: {
+                [key: string]: number;
+            };
+        };
         RemovedEntries: {
             removed: {
                 tier_1: number;
@@ -3136,6 +4319,88 @@ export interface components {
         };
         ProviderHealthList: {
             providers: components["schemas"]["ProviderHealth"][];
+        };
+        TraceSummary: {
+            trace_id: string;
+            request_id: string;
+            /** Format: date-time */
+            started_at: string;
+            /** @description Until the reply was composed; of a stream: until its end. */
+            duration_ms: number;
+            /** @enum {string} */
+            status: "ok" | "error";
+            http_status: number;
+            /** @description Code of the failure; absent where there was none. */
+            error?: string;
+            /** @example /v1/chat/completions */
+            route: string;
+            /** @enum {string} */
+            operation: "chat" | "embeddings";
+            /** @description `none` where no model was reached. */
+            model: string;
+            provider: string;
+            task_type: string;
+            routing_mode: string;
+            routing_reason?: string;
+            cache_hit: boolean;
+            cache_tier: number;
+            /** @description Of a hit in tier 2. */
+            cache_similarity?: number;
+            streamed: boolean;
+            input_tokens: number;
+            output_tokens: number;
+            tokens_saved: number;
+            /** @description US dollars. */
+            cost: number;
+            baseline_cost: number;
+            savings: number;
+            retries: number;
+            fallback_used: boolean;
+            user_id?: string;
+            api_key_prefix?: string;
+            span_count: number;
+            /** @description Sampled for the OTLP exporter. */
+            exported: boolean;
+        };
+        TraceList: {
+            traces: components["schemas"]["TraceSummary"][];
+            count: number;
+            /** @description Null on the last page. */
+            next_cursor: string | null;
+            /** @description Calls of this organisation that are remembered now. */
+            kept: number;
+            /** @description False where `observability.live_traces` is off. */
+            enabled: boolean;
+        };
+        TraceSpan: {
+            span_id: string;
+            /**
+             * @example POST /infer
+             * @example cache.exact
+             * @example chat gpt-4o-mini
+             */
+            name: string;
+            /** @enum {string} */
+            stage: "request" | "receive" | "parse" | "policy" | "screen" | "cache.idempotent" | "cache.exact" | "cache.semantic" | "cache.steps" | "features" | "tokens" | "routing" | "budget" | "dispatch" | "attempt" | "quality" | "store" | "reply" | "stream";
+            /** @enum {string} */
+            kind: "server" | "internal" | "client";
+            /** @description Since the call arrived. */
+            offset_ms: number;
+            duration_ms: number;
+            /** @enum {string} */
+            status: "ok" | "error";
+            /** @description As they are exported: `gen_ai.*`, `http.*`, `error.type` and `asahi.*`. */
+            attributes: {
+                [key: string]: string | number | boolean;
+            };
+            children: components["schemas"]["TraceSpan"][];
+        };
+        Trace: components["schemas"]["TraceSummary"] & {
+            /** @description Span of the client that called; null where it named none. */
+            parent_span_id: string | null;
+            root: components["schemas"]["TraceSpan"];
+            /** @description Request ids of further remembered calls of this trace. */
+            same_trace: string[];
         };
         Error: {
             /**
@@ -3377,6 +4642,10 @@ export interface components {
         IdempotencyKey: string;
         /** @description Only this tier of the cache: 1 exact repeats, 2 questions that mean the same, 3 steps. */
         Tier: 1 | 2 | 3;
+        /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+        From: string;
+        /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+        To: string;
     };
     requestBodies: never;
     headers: {
@@ -4022,6 +5291,699 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+        };
+    };
+    getCostBreakdown: {
+        parameters: {
+            query?: {
+                /** @description What costs are told apart by. */
+                group_by?: "model" | "task_type" | "user" | "tier" | "api_key" | "provider" | "mode";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The costs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostBreakdownReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getTrends: {
+        parameters: {
+            query?: {
+                /** @description What is followed. `latency` is the mean, in milliseconds as `latency_p50`, `latency_p95` and `latency_p99`. */
+                metric?: "cost" | "latency" | "requests" | "cache_hit_rate" | "savings" | "errors" | "error_rate" | "tokens" | "quality" | "latency_p50" | "latency_p95" | "latency_p99";
+                /** @description Number of buckets. */
+                intervals?: number;
+                /** @description Adds `series`: a line for each of the ten keys with the highest cost, the rest as `other`. */
+                group_by?: "model" | "task_type" | "user" | "tier" | "api_key" | "provider" | "mode";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrendsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getForecast: {
+        parameters: {
+            query?: {
+                /** @description Days from now on. */
+                horizon_days?: number;
+                /** @description US dollars; 0: that of the policy, or none. */
+                monthly_budget?: number;
+                /** @description Probability that the interval stands for; the nearest of 0.80, 0.85, 0.90, 0.95, 0.99 is taken. */
+                confidence?: number;
+                /** @description Days looked back. */
+                history_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The forecast. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAnomalies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The anomalies; none is an empty list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnomaliesReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRecommendations: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The recommendations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecommendationsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCachePerformance: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CachePerformanceReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLatencyPercentiles: {
+        parameters: {
+            query?: {
+                /** @description Adds `groups`: the same for each key. */
+                group_by?: "model" | "task_type" | "user" | "tier" | "api_key" | "provider" | "mode";
+                /** @description Only this model. */
+                model?: string;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The percentiles. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatencyPercentilesReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCostSummary: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sums. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostSummaryReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRecentInferences: {
+        parameters: {
+            query?: {
+                /** @description Words that all occur, each as the beginning of a word, in request id, user, model, task, provider, routing reason or error. */
+                q?: string;
+                /** @description Only this model. */
+                model?: string;
+                /** @description Only this task. */
+                task_type?: string;
+                /** @description Only this user. */
+                user?: string;
+                /** @description Only this API key, by its first 12 characters. */
+                api_key?: string;
+                /** @description Only this vendor. */
+                provider?: string;
+                /** @description Only answers of this cache tier; 0: those that no cache gave. */
+                tier?: 0 | 1 | 2 | 3;
+                /** @description Only hits, or only the others. */
+                cache_hit?: boolean;
+                /** @description `true` only failures, `false` only answers; anything else: only this error code. */
+                error?: string;
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description `next_cursor` of the reply before; goes on exactly there, however far. */
+                cursor?: string;
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    searchRequests: {
+        parameters: {
+            query?: {
+                /** @description From 1. */
+                page?: number;
+                /** @description Events of a page. */
+                limit?: number;
+                /** @description As `from`. */
+                date_from?: string;
+                /** @description As `to`. */
+                date_to?: string;
+                /** @description Words that all occur, each as the beginning of a word, in request id, user, model, task, provider, routing reason or error. */
+                q?: string;
+                /** @description Only this model. */
+                model?: string;
+                /** @description Only this task. */
+                task_type?: string;
+                /** @description Only this user. */
+                user?: string;
+                /** @description Only this API key, by its first 12 characters. */
+                api_key?: string;
+                /** @description Only this vendor. */
+                provider?: string;
+                /** @description Only answers of this cache tier; 0: those that no cache gave. */
+                tier?: 0 | 1 | 2 | 3;
+                /** @description Only hits, or only the others. */
+                cache_hit?: boolean;
+                /** @description `true` only failures, `false` only answers; anything else: only this error code. */
+                error?: string;
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description `next_cursor` of the reply before; goes on exactly there, however far. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getBaselineComparison: {
+        parameters: {
+            query?: {
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+                /** @description Most entries to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comparison. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaselineComparisonReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTopCostDrivers: {
+        parameters: {
+            query?: {
+                /** @description Most entries to return. */
+                limit?: number;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The pairs, highest cost first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostDriversReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getSavings: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The waterfall. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavingsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listModelUsage: {
+        parameters: {
+            query?: {
+                /** @description Highest first; latency and hallucination rate lowest first. */
+                sort_by?: "cost" | "requests" | "latency" | "hit_rate" | "savings" | "quality" | "error_rate" | "hallucination_rate";
+                /** @description Most entries to return. */
+                limit?: number;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelUsageListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLeaderboard: {
+        parameters: {
+            query?: {
+                /** @description Highest first; latency and hallucination rate lowest first. */
+                sort_by?: "cost" | "requests" | "latency" | "hit_rate" | "savings" | "quality" | "error_rate" | "hallucination_rate";
+                /** @description Most entries to return. */
+                limit?: number;
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models, best first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelUsageListReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCacheAnalytics: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheAnalyticsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLatencyAnalytics: {
+        parameters: {
+            query?: {
+                /** @description Width of the points of `series`; without it hours up to two days, days above. */
+                granularity?: "hour" | "day";
+                /** @description Window that ends now: `hour` 1 h, `day` 24 h, `week` 7 d, `month` 30 d, `quarter` 90 d; `1h`, `24h`, `7d`, `30d`, `90d` mean the same. `from` wins over it. */
+                period?: "hour" | "day" | "week" | "month" | "quarter" | "1h" | "24h" | "7d" | "30d" | "90d";
+                /** @description Start of a range of its own (RFC 3339, included), in place of `period`. Without `to` it ends now. */
+                from?: components["parameters"]["From"];
+                /** @description End of the range (RFC 3339, excluded). Without `from` the range begins a `period` before it. */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatencyAnalyticsReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As in `X-Request-Id`. */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /** @description Milliseconds: one `summary` for each such interval (none for an interval without requests) in place of single events. */
+                aggregate?: number;
+                /** @description Share of the events that is sent; a `summary` always counts all. */
+                sample?: number;
+                /** @description Only this model. */
+                model?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
         };
     };
     clearCacheTier: {
@@ -6182,6 +8144,28 @@ export interface operations {
             404: components["responses"]["NotFound"];
         };
     };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings, by path. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
     exportDataSubject: {
         parameters: {
             query: {
@@ -6263,6 +8247,208 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    listTraces: {
+        parameters: {
+            query?: {
+                /** @description Only calls that were answered, or that failed. */
+                status?: "ok" | "error";
+                /** @description Only calls answered by this model. */
+                model?: string;
+                /** @description Only calls that took at least this long. */
+                min_latency_ms?: number;
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    streamTraces: {
+        parameters: {
+            query?: {
+                /** @description An access token (JWT), for browsers' EventSource, which sends no headers. API keys are not taken from here. */
+                token?: string;
+                /** @description Begin with so many of the last calls. */
+                replay?: number;
+                status?: "ok" | "error";
+                model?: string;
+                min_latency_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 42
+                     *     event: trace
+                     *     data: {"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    getTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A trace id (32 hex digits) or a request id. Where several calls share it: the last one. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call and the tree of its spans. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description Only alerts in this state. */
+                state?: "active" | "resolved";
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only alerts of this kind. */
+                kind?: string;
+                /** @description Also those that somebody dismissed. */
+                dismissed?: boolean;
+                limit?: number;
+                /** @description `next` of the page before. */
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Alerts, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    sendTestAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of it, by channel; empty where no channel is configured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    dismissAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];

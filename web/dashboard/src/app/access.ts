@@ -25,6 +25,18 @@ export function nameOf(caller: Caller): string {
 
 export const roleOf = (caller: Caller): string => caller.role ?? (caller.kind === 'api_key' ? 'API key' : caller.kind);
 
+let known: Caller | undefined;
+
+/** Remembers who was logged in, so that the end of a login is told from a first visit. */
+export function noteCaller(caller: Caller): void {
+  known = caller;
+}
+/** Who logs out is not asked to come back. */
+export function forgetCaller(): void {
+  known = undefined;
+}
+export const lastCaller = (): Caller | undefined => known;
+
 /** A page of this dashboard to go to after the login, from an address anyone can write. */
 export const safeReturn = (from: unknown): string =>
-  typeof from === 'string' && /^\/(?![/\\])/.test(from) && !from.startsWith('/login') ? from : '/';
+  typeof from === 'string' && /^\/(?![/\\])/.test(from) && !/^\/(login|welcome|signup)/.test(from) ? from : '/';

@@ -5,18 +5,19 @@ import { CircleUser, KeyRound, LogOut } from 'lucide-react';
 import { logOut } from '../api/client';
 import { connection, setConnection } from '../api/connection';
 import { meQuery } from '../api/queries';
-import { nameOf, roleOf, type Caller } from './access';
+import { forgetCaller, nameOf, roleOf, type Caller } from './access';
 
-/** Who is logged in, with organisation and role, and the way out. */
-export function Account({ caller, onConnection }: { caller: Caller; onConnection: () => void }) {
+/** Ends the login of this browser: the session, or the key of this tab. */
+export function useLogOut(caller: Caller | undefined): { leave: () => void; leaving: boolean } {
   const queries = useQueryClient();
   const notify = useToast();
   const leaving = useMutation({
     mutationFn: async () => {
-      if (caller.kind === 'session') await logOut();
+      if (caller?.kind === 'session') await logOut();
       else setConnection({ ...connection(), key: '' });
     },
     onSuccess: async () => {
+      forgetCaller();
       // First nobody is logged in, so that the pages go; then what they showed is forgotten.
       queries.setQueryData(meQuery.queryKey, null);
       queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'me' && queryKey[0] !== 'health' });
@@ -24,6 +25,11 @@ export function Account({ caller, onConnection }: { caller: Caller; onConnection
     },
     onError: (error) => notify('bad', `You are still logged in: ${error.message}`),
   });
+  return { leave: () => leaving.mutate(), leaving: leaving.isPending };
+}
+
+/** Who is logged in, with organisation and role, and the way out. */
+export function Account({ caller, onConnection, onLogOut }: { caller: Caller; onConnection: () => void; onLogOut: () => void }) {
   const name = nameOf(caller);
   const role = roleOf(caller);
   return (
@@ -41,7 +47,7 @@ export function Account({ caller, onConnection }: { caller: Caller; onConnection
       }
       actions={[
         { label: 'Connection', icon: KeyRound, onSelect: onConnection },
-        { label: 'Log out', icon: LogOut, onSelect: () => leaving.mutate() },
+        { label: 'Log out', icon: LogOut, onSelect: onLogOut },
       ]}
     />
   );

@@ -1,17 +1,9 @@
 /** The pages. Everything stands behind '#', so that no page ever hides a path of the API. */
 import { EmptyState } from '@asahi/ui';
-import { createHashHistory, createRootRoute, createRoute, createRouter, Link } from '@tanstack/react-router';
+import { createHashHistory, createRootRoute, createRoute, createRouter, lazyRouteComponent, Link, redirect } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
 
-import { AccessPage } from '../pages/access/access-page';
-import { AuditPage } from '../pages/audit/audit-page';
-import { CachePage } from '../pages/cache/cache-page';
-import { LoginPage } from '../pages/login/login-page';
-import { ModelsPage } from '../pages/models/models-page';
 import { OverviewPage } from '../pages/overview/overview-page';
-import { PlaygroundPage } from '../pages/playground/playground-page';
-import { PolicyPage } from '../pages/policy/policy-page';
-import { StartPage } from '../pages/start/start-page';
 import { CrashPage } from './crash-page';
 import { PageHeader } from './page-header';
 import { Shell } from './shell';
@@ -25,7 +17,7 @@ function NotFoundPage() {
         title="Nothing here"
         action={
           <Link to="/" className="text-sm font-medium text-accent-text underline underline-offset-4">
-            Back to the overview
+            Back to the dashboard
           </Link>
         }
       />
@@ -36,22 +28,59 @@ function NotFoundPage() {
 const root = createRootRoute({ notFoundComponent: NotFoundPage });
 const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell });
 
+/** Pages of those who run the gateway; each is loaded when it is opened. */
+const runPages = [
+  createRoute({ getParentRoute: () => shell, path: '/governance/audit', component: lazyRouteComponent(() => import('../pages/governance/audit/audit-page'), 'AuditPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/governance/keys', component: lazyRouteComponent(() => import('../pages/governance/keys/keys-page'), 'KeysPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/governance/policies', component: lazyRouteComponent(() => import('../pages/governance/policies/policies-page'), 'PoliciesPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/alerts', component: lazyRouteComponent(() => import('../pages/alerts/alerts-page'), 'AlertsPage') }),
+  createRoute({
+    getParentRoute: () => shell,
+    path: '/settings',
+    component: lazyRouteComponent(() => import('../pages/settings/settings-page'), 'SettingsPage'),
+    validateSearch: ({ tab }: Record<string, unknown>): { tab?: string } => (typeof tab === 'string' ? { tab } : {}),
+  }),
+  createRoute({ getParentRoute: () => shell, path: '/start', component: lazyRouteComponent(() => import('../pages/start/start-page'), 'StartPage') }),
+] as const;
+
+/** Each page reads of its address what it knows; lib/range.ts and lib/request-search.ts say what that is. */
+const validateSearch = (search: Record<string, unknown>): Record<string, unknown> => search;
+
+/** Pages that show what happens; they too come when they are opened, so that the first one need not wait for them. */
+const seePages = [
+  createRoute({ getParentRoute: () => shell, path: '/inference', component: lazyRouteComponent(() => import('../pages/playground/playground-page'), 'PlaygroundPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/cache', component: lazyRouteComponent(() => import('../pages/cache/cache-page'), 'CachePage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics', component: lazyRouteComponent(() => import('../pages/analytics/analytics-page'), 'AnalyticsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics/cost', component: lazyRouteComponent(() => import('../pages/analytics/cost-page'), 'CostPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics/trends', component: lazyRouteComponent(() => import('../pages/analytics/trends-page'), 'TrendsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/analytics/forecast', component: lazyRouteComponent(() => import('../pages/analytics/forecast-page'), 'ForecastPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/requests', component: lazyRouteComponent(() => import('../pages/requests/requests-page'), 'RequestsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/live', component: lazyRouteComponent(() => import('../pages/live/live-page'), 'LivePage') }),
+  createRoute({ getParentRoute: () => shell, path: '/models', component: lazyRouteComponent(() => import('../pages/models/models-page'), 'ModelsPage') }),
+] as const;
+
+/** Addresses of before, which may be bookmarked. */
+const kMoved = [
+  ['/playground', '/inference'],
+  ['/access', '/governance/keys'],
+  ['/audit', '/governance/audit'],
+  ['/policy', '/governance/policies'],
+] as const;
+
 const routeTree = root.addChildren([
   createRoute({
     getParentRoute: () => root,
     path: '/login',
-    component: LoginPage,
+    component: lazyRouteComponent(() => import('../pages/login/login-page'), 'LoginPage'),
     validateSearch: ({ from }: Record<string, unknown>): { from?: string } => (typeof from === 'string' ? { from } : {}),
   }),
+  createRoute({ getParentRoute: () => root, path: '/welcome', component: lazyRouteComponent(() => import('../pages/welcome/welcome-page'), 'WelcomePage') }),
+  createRoute({ getParentRoute: () => root, path: '/signup', component: lazyRouteComponent(() => import('../pages/login/signup-page'), 'SignupPage') }),
   shell.addChildren([
-    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage }),
-    createRoute({ getParentRoute: () => shell, path: '/playground', component: PlaygroundPage }),
-    createRoute({ getParentRoute: () => shell, path: '/models', component: ModelsPage }),
-    createRoute({ getParentRoute: () => shell, path: '/cache', component: CachePage }),
-    createRoute({ getParentRoute: () => shell, path: '/access', component: AccessPage }),
-    createRoute({ getParentRoute: () => shell, path: '/policy', component: PolicyPage }),
-    createRoute({ getParentRoute: () => shell, path: '/audit', component: AuditPage }),
-    createRoute({ getParentRoute: () => shell, path: '/start', component: StartPage }),
+    createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage, validateSearch }),
+    ...seePages,
+    ...runPages,
+    ...kMoved.map(([path, to]) => createRoute({ getParentRoute: () => shell, path, beforeLoad: () => redirect({ to, throw: true }) })),
   ]),
 ]);
 

@@ -1,52 +1,33 @@
 import { Badge, Button, ChoiceMenu, cx, Drawer, SkeletonRows, type Tone } from '@asahi/ui';
-import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router';
 import {
   BookOpen,
-  Boxes,
-  Database,
   ExternalLink,
+  Keyboard,
   KeyRound,
-  KeySquare,
-  LayoutDashboard,
   LockOpen,
+  LogOut,
   Menu,
   Monitor,
   Moon,
-  Rocket,
-  ScrollText,
-  ShieldCheck,
+  RefreshCw,
+  Search,
   Sun,
-  TerminalSquare,
-  type LucideIcon,
 } from 'lucide-react';
-import { useEffect, useState, type ReactNode } from 'react';
+import { useEffect, useMemo, useState, type ReactNode } from 'react';
 
 import { apiBase, useConnection } from '../api/connection';
 import { healthQuery, meQuery } from '../api/queries';
-import { isOpen, may, useCaller } from './access';
-import { Account } from './account';
+import { forgetCaller, isOpen, lastCaller, may, noteCaller, useCaller, type Caller } from './access';
+import { Account, useLogOut } from './account';
 import { ConnectionDialog } from './connection-dialog';
+import { OutageBanner } from './outage';
+import { allPages, isGroup, kPages, type Page } from './pages';
+import { Palette, type Command } from './palette';
+import { SessionDialog } from './session-dialog';
+import { Kbd, ShortcutHelp, useShortcuts } from './shortcuts';
 import { setTheme, useTheme } from './theme';
-
-interface Page {
-  to: string;
-  label: string;
-  icon: LucideIcon;
-  /** Hidden from callers without this permission. */
-  needs?: string;
-}
-
-const kPages = [
-  { to: '/', label: 'Overview', icon: LayoutDashboard },
-  { to: '/playground', label: 'Playground', icon: TerminalSquare },
-  { to: '/models', label: 'Models', icon: Boxes },
-  { to: '/cache', label: 'Cache', icon: Database, needs: 'manage_policy' },
-  { to: '/access', label: 'Access', icon: KeySquare, needs: 'manage_policy' },
-  { to: '/policy', label: 'Policy', icon: ShieldCheck, needs: 'manage_policy' },
-  { to: '/audit', label: 'Audit', icon: ScrollText, needs: 'view_audit_log' },
-  { to: '/start', label: 'Getting started', icon: Rocket },
-] as const satisfies readonly Page[];
 
 const kThemes = [
   { value: 'system', label: 'System', icon: Monitor },
@@ -68,30 +49,81 @@ function Brand({ narrow = false }: { narrow?: boolean }) {
   );
 }
 
-function Navigation({ onNavigate }: { onNavigate?: () => void }) {
+/** Those that there are and that the caller may see. */
+function useShown(): (page: Page) => boolean {
+  const router = useRouter();
+  const caller = useCaller();
+  return (page) => page.to in router.routesByPath && (!page.needs || may(caller, page.needs));
+}
+
+function PageLink({ page: { to, label, icon: Icon }, nested = false, onNavigate }: { page: Page; nested?: boolean; onNavigate?: (() => void) | undefined }) {
+  return (
+    <Link
+      to={to}
+      onClick={onNavigate}
+      className={cx(item, nested && 'py-1.5 pl-10')}
+      activeOptions={{ exact: true }}
+      activeProps={{ className: 'bg-accent-soft text-accent-text' }}
+      inactiveProps={{ className: quiet }}
+    >
+      {!nested && <Icon aria-hidden className="size-4 shrink-0" />}
+      {label}
+    </Link>
+  );
+}
+
+function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOut?: (() => void) | undefined }) {
   useConnection();
   const { data } = useQuery(healthQuery);
   const caller = useCaller();
-  const pages = kPages.filter((page) => !('needs' in page) || may(caller, page.needs));
+  const shown = useShown();
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto px-3 pb-4">
-      <nav aria-label="Pages" className="space-y-0.5">
-        {pages.map(({ to, label, icon: Icon }) => (
-          <Link
-            key={to}
-            to={to}
-            onClick={onNavigate}
-            className={item}
-            activeOptions={{ exact: true }}
-            activeProps={{ className: 'bg-accent-soft text-accent-text' }}
-            inactiveProps={{ className: quiet }}
-          >
-            <Icon aria-hidden className="size-4 shrink-0" />
-            {label}
-          </Link>
-        ))}
+      <nav aria-label="Pages">
+        <ul className="space-y-0.5">
+          {kPages.map((entry) => {
+            if (!isGroup(entry)) {
+              return (
+                shown(entry) && (
+                  <li key={entry.to}>
+                    <PageLink page={entry} onNavigate={onNavigate} />
+                  </li>
+                )
+              );
+            }
+            const pages = entry.pages.filter(shown);
+            if (pages.length === 0) return null;
+            // The page before it, of the same name, heads the pages of analytics.
+            const headed = allPages.some(({ label }) => label === entry.label);
+            return (
+              <li key={`group ${entry.label}`}>
+                {!headed && (
+                  <p aria-hidden className="flex items-center gap-3 px-3 pt-2 pb-1 text-sm font-medium text-ink-2">
+                    {entry.icon && <entry.icon className="size-4 shrink-0" />}
+                    {entry.label}
+                  </p>
+                )}
+                <ul aria-label={entry.label} className="space-y-0.5">
+                  {pages.map((page) => (
+                    <li key={page.to}>
+                      <PageLink page={page} nested onNavigate={onNavigate} />
+                    </li>
+                  ))}
+                </ul>
+              </li>
+            );
+          })}
+          {onLogOut && (
+            <li>
+              <button type="button" onClick={onLogOut} className={cx(item, quiet, 'w-full')}>
+                <LogOut aria-hidden className="size-4 shrink-0" />
+                Log out
+              </button>
+            </li>
+          )}
+        </ul>
       </nav>
-      <div className="mt-6 space-y-0.5">
+      <div className="mt-4 space-y-0.5 border-t border-line pt-4">
         <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={cx(item, quiet)}>
           <BookOpen aria-hidden className="size-4 shrink-0" />
           API reference
@@ -139,22 +171,58 @@ function Status() {
   );
 }
 
+/** What the palette offers besides pages. */
+function useCommands(pages: readonly Page[], { help, connect, leave }: { help: () => void; connect: () => void; leave: (() => void) | undefined }): Command[] {
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  return [
+    ...pages.map(({ to, label, icon, words, key }) => ({
+      id: `page${to.replaceAll('/', '-')}`,
+      label,
+      group: 'Go to',
+      icon,
+      ...(words ? { words } : {}),
+      keys: ['g', key],
+      run: () => void navigate({ to }),
+    })),
+    ...kThemes.map(({ value, label, icon }) => ({ id: `theme-${value}`, label: `${label} theme`, group: 'Use', icon, words: 'dark light colours', run: () => setTheme(value) })),
+    { id: 'refresh', label: 'every figure again', group: 'Load', icon: RefreshCw, words: 'refresh reload', run: () => void queries.invalidateQueries() },
+    { id: 'connection', label: 'API key and address', group: 'Set', icon: KeyRound, words: 'connection', run: connect },
+    { id: 'docs', label: 'the API reference', group: 'Open', icon: BookOpen, words: 'docs openapi', run: () => window.open(`${apiBase()}/docs`, '_blank', 'noreferrer') },
+    { id: 'help', label: 'keyboard shortcuts', group: 'Show', icon: Keyboard, words: 'help', keys: ['?'], run: help },
+    ...(leave ? [{ id: 'log-out', label: 'Log out', group: '', icon: LogOut, words: 'sign leave', run: leave }] : []),
+  ];
+}
+
 /** The frame of the pages. Whoever has to log in is sent to do so, and comes back to the same page. */
 export function Shell({ children }: { children?: ReactNode }) {
   const me = useQuery(meQuery);
   const { pathname } = useLocation();
-  const [menu, setMenu] = useState(false);
-  const [dialog, setDialog] = useState(false);
+  const [open, setOpen] = useState<'menu' | 'connection' | 'palette' | 'help'>();
   const theme = useTheme();
   const { key } = useConnection();
   const themeIcon = kThemes.find(({ value }) => value === theme)?.icon ?? Monitor;
   const navigate = useNavigate();
+  const shown = useShown();
+  const pages = allPages.filter(shown);
+  if (me.data) noteCaller(me.data);
   const stranger = me.data === null;
+  const ended = stranger && lastCaller() !== undefined;
+  const goAway = useMemo(
+    () => () => void (pathname === '/' ? navigate({ to: '/welcome', replace: true }) : navigate({ to: '/login', search: { from: pathname }, replace: true })),
+    [pathname, navigate],
+  );
   useEffect(() => {
-    if (stranger && pathname !== '/login') void navigate({ to: '/login', search: pathname === '/' ? {} : { from: pathname }, replace: true });
-  }, [stranger, pathname, navigate]);
-  if (stranger) return null;
-  const account = me.data && !isOpen(me.data) ? me.data : undefined;
+    if (stranger && !ended) goAway();
+  }, [stranger, ended, goAway]);
+  const caller: Caller | undefined = me.data ?? lastCaller();
+  const account = caller && !isOpen(caller) ? caller : undefined;
+  const { leave } = useLogOut(account);
+  const onLogOut = account && leave;
+  const toggle = (what: NonNullable<typeof open>) => (show: boolean) => setOpen(show ? what : undefined);
+  const commands = useCommands(pages, { help: () => setOpen('help'), connect: () => setOpen('connection'), leave: onLogOut });
+  useShortcuts(pages, { onPalette: () => setOpen('palette'), onHelp: () => setOpen('help'), onGo: (to) => void navigate({ to }) });
+  if (stranger && !ended) return null;
   return (
     <div className="min-h-dvh md:pl-64">
       <a
@@ -168,47 +236,73 @@ export function Shell({ children }: { children?: ReactNode }) {
       >
         Skip to content
       </a>
-      <aside className="fixed inset-y-0 left-0 z-30 hidden w-64 flex-col border-r border-line bg-panel md:flex">
+      <aside aria-label="Menu" className="fixed inset-y-0 left-0 z-30 hidden w-64 flex-col border-r border-line bg-panel md:flex">
         <div className="flex h-16 shrink-0 items-center px-6">
           <Brand />
         </div>
-        <Navigation />
+        <Navigation onLogOut={onLogOut} />
       </aside>
-      <Drawer open={menu} onOpenChange={setMenu} title="Menu">
+      <Drawer open={open === 'menu'} onOpenChange={toggle('menu')} title="Menu">
         <div className="flex h-16 shrink-0 items-center px-6">
           <Brand />
         </div>
-        <Navigation onNavigate={() => setMenu(false)} />
+        <Navigation onNavigate={() => setOpen(undefined)} onLogOut={onLogOut} />
       </Drawer>
-      <div className="sticky top-0 z-20 flex h-14 items-center gap-2 border-b border-line bg-page/90 px-4 backdrop-blur sm:px-6">
-        <Button look="ghost" size="icon" aria-label="Open menu" className="-ml-2 md:hidden" onClick={() => setMenu(true)}>
-          <Menu aria-hidden className="size-5" />
-        </Button>
-        <span className="md:hidden">
-          <Brand narrow />
-        </span>
-        <div className="ml-auto flex items-center gap-1 sm:gap-2">
-          <Status />
-          {account ? (
-            <Account caller={account} onConnection={() => setDialog(true)} />
-          ) : (
-            <Button
-              look="ghost"
-              className={cx('max-sm:size-9 max-sm:p-0', key && 'text-accent-text')}
-              onClick={() => setDialog(true)}
-              aria-label={key ? 'Connection: an API key is set' : 'Connection: no API key'}
-            >
-              <KeyRound aria-hidden className="size-4" />
-              <span className="max-sm:sr-only">{key ? 'Key set' : 'Connection'}</span>
-            </Button>
-          )}
-          <ChoiceMenu label="Theme" icon={themeIcon} value={theme} options={kThemes} onChange={setTheme} />
+      <div className="sticky top-0 z-20 border-b border-line bg-page/90 backdrop-blur">
+        <div className="flex h-14 items-center gap-2 px-4 sm:px-6">
+          <Button look="ghost" size="icon" aria-label="Open menu" className="-ml-2 md:hidden" onClick={() => setOpen('menu')}>
+            <Menu aria-hidden className="size-5" />
+          </Button>
+          <span className="md:hidden">
+            <Brand narrow />
+          </span>
+          <button
+            type="button"
+            onClick={() => setOpen('palette')}
+            aria-label="Find a page or command"
+            className="flex h-9 items-center gap-2 rounded-lg text-sm text-ink-3 transition-colors duration-200 hover:text-ink max-lg:size-9 max-lg:justify-center max-lg:hover:bg-sunken lg:w-56 lg:border lg:border-line lg:bg-panel lg:px-3 lg:hover:border-line-strong max-md:hidden"
+          >
+            <Search aria-hidden className="size-4 shrink-0" />
+            <span className="flex-1 text-left max-lg:sr-only">Find</span>
+            <span className="max-lg:hidden">
+              <Kbd>Ctrl K</Kbd>
+            </span>
+          </button>
+          <div className="ml-auto flex items-center gap-1 sm:gap-2">
+            <Status />
+            {account ? (
+              <Account caller={account} onConnection={() => setOpen('connection')} onLogOut={leave} />
+            ) : (
+              <Button
+                look="ghost"
+                className={cx('max-sm:size-9 max-sm:p-0', key && 'text-accent-text')}
+                onClick={() => setOpen('connection')}
+                aria-label={key ? 'Connection: an API key is set' : 'Connection: no API key'}
+              >
+                <KeyRound aria-hidden className="size-4" />
+                <span className="max-sm:sr-only">{key ? 'Key set' : 'Connection'}</span>
+              </Button>
+            )}
+            <ChoiceMenu label="Theme" icon={themeIcon} value={theme} options={kThemes} onChange={setTheme} />
+          </div>
         </div>
+        <OutageBanner />
       </div>
       <main id="main" tabIndex={-1} className="mx-auto max-w-[1184px] px-4 py-6 outline-none sm:px-6">
         {me.isPending ? <SkeletonRows /> : (children ?? <Outlet />)}
       </main>
-      <ConnectionDialog open={dialog} onOpenChange={setDialog} />
+      <ConnectionDialog open={open === 'connection'} onOpenChange={toggle('connection')} />
+      <Palette open={open === 'palette'} onOpenChange={toggle('palette')} commands={commands} />
+      <ShortcutHelp open={open === 'help'} onOpenChange={toggle('help')} pages={pages} />
+      {lastCaller() && (
+        <SessionDialog
+          from={pathname}
+          onLeave={() => {
+            forgetCaller();
+            goAway();
+          }}
+        />
+      )}
     </div>
   );
 }

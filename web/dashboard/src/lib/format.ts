@@ -1,4 +1,5 @@
 /** Numbers, money and times as the dashboard shows them. Locale is fixed, so that figures look the same everywhere. */
+import { timezone } from './timezone';
 
 const kLocale = 'en-US';
 const whole = new Intl.NumberFormat(kLocale, { maximumFractionDigits: 0 });
@@ -21,6 +22,16 @@ export function dollars(amount: number): string {
   return `${sign}$${fixed(size, size >= 1 ? 2 : size >= 0.01 ? 4 : 6)}`;
 }
 
+/** The same in the little room beside an axis. */
+export function dollarsShort(amount: number): string {
+  const size = Math.abs(amount);
+  const sign = amount < 0 ? '−' : '';
+  if (size === 0) return '$0';
+  if (size >= 1000) return `${sign}$${compact.format(size)}`;
+  if (size >= 10) return `${sign}$${fixed(size, Number.isInteger(size) ? 0 : 1)}`;
+  return `${sign}$${Number(size.toPrecision(2)).toLocaleString(kLocale, { maximumFractionDigits: 9 })}`;
+}
+
 /** A price per 1,000 tokens as dollars per million, the unit of vendors' price lists. */
 export function pricePerMillion(per1k: number): string {
   const price = Number((per1k * 1000).toPrecision(10));
@@ -40,6 +51,10 @@ export function percent(share: number): string {
   const value = share * 100;
   return `${value.toFixed(1).replace(/\.0$/, '')}%`;
 }
+
+/** Without decimals that an axis does not need. */
+export const millisecondsShort = (ms: number): string =>
+  ms >= 1000 ? `${Number((ms / 1000).toPrecision(3))} s` : `${Number(ms.toPrecision(3))} ms`;
 
 export function milliseconds(ms: number): string {
   if (ms >= 60_000) return duration(ms / 1000);
@@ -79,12 +94,21 @@ export function bytes(size: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Date and time in the reader's own zone. */
+const zoned = (): { timeZone?: string } => (timezone() ? { timeZone: timezone() } : {});
+
+/** Date and time in the zone that the reader chose. */
 export function dateTime(iso: string): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return iso;
-  return date.toLocaleString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  return date.toLocaleString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...zoned() });
+}
+
+/** The day in the zone that the reader chose. */
+export function dateOnly(iso: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return iso;
+  return date.toLocaleDateString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', ...zoned() });
 }
 
 export const clockTime = (time: number): string =>
-  new Date(time).toLocaleTimeString(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  new Date(time).toLocaleTimeString(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...zoned() });

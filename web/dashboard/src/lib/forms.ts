@@ -1,4 +1,5 @@
 /** Text of form fields as the values of the API, and back. */
+import { instantIn, timezone } from './timezone';
 
 /** Entries separated by commas, blanks or lines, each once. */
 export const listOf = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
@@ -12,9 +13,9 @@ export function numberOf(text: string, { least = 0, whole = false }: { least?: n
 
 export const textOf = (value: number | null | undefined): string => (value === null || value === undefined ? '' : String(value));
 
-/** What a field of type datetime-local holds, in the reader's zone, as RFC 3339; undefined when it is empty. */
+/** What a field of type datetime-local holds, in the zone that dates are shown in, as RFC 3339; undefined when it is empty. */
 export function instantOf(local: string): string | undefined {
   if (!local) return undefined;
-  const time = new Date(local);
-  return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
+  const time = instantIn(local, timezone());
+  return Number.isNaN(time) ? undefined : new Date(time).toISOString();
 }

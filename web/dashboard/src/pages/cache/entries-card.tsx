@@ -127,7 +127,7 @@ export function EntriesCard({ actions }: { actions: ReactNode }) {
           title="Nothing is stored yet"
           action={
             <Button asChild>
-              <Link to="/playground">Ask something</Link>
+              <Link to="/inference">Ask something</Link>
             </Button>
           }
         >

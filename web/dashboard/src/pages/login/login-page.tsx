@@ -1,151 +1,14 @@
-import { Button, Card, CodeBlock, ErrorState, Field, Input, Notice, SkeletonRows } from '@asahi/ui';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useNavigate, useSearch } from '@tanstack/react-router';
-import { ExternalLink } from 'lucide-react';
-import { useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { Button, CodeBlock, Notice } from '@asahi/ui';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useRef, useState } from 'react';
 
-import { logIn, whoAmI } from '../../api/client';
-import { apiBase, connection, pageBase, setConnection, useConnection } from '../../api/connection';
-import { ApiError } from '../../api/errors';
-import { loginProvidersQuery, meQuery } from '../../api/queries';
+import { connection, setConnection, useConnection } from '../../api/connection';
+import { meQuery } from '../../api/queries';
 import { safeReturn } from '../../app/access';
 import { Failure } from '../../app/failure';
-import { useNow } from '../../app/use-now';
-import { duration } from '../../lib/format';
-
-/** Counts down; `until` in ms since 1970. The alert around it is read out once, not every second. */
-function Locked({ until }: { until: number }) {
-  const now = useNow(1_000);
-  const left = Math.ceil((until - now) / 1000);
-  return (
-    <ErrorState
-      title="Too many failed attempts"
-      cause={left > 0 ? 'Logging in is held back for a while; the right password will not help before.' : 'You can try again now.'}
-      hint={left > 0 ? <span aria-live="off">Try again in {duration(left)}.</span> : undefined}
-    />
-  );
-}
-
-/** A refused attempt in the gateway's words; a lock-out with its wait. */
-function Refusal({ error, at }: { error: Error; at: number }) {
-  if (error instanceof ApiError && error.status === 429 && error.retryAfterSeconds) {
-    return <Locked key={at} until={at + error.retryAfterSeconds * 1000} />;
-  }
-  // Its hint tells to log in, which is what failed.
-  if (error instanceof ApiError && error.status === 401) return <ErrorState title="You are not logged in" cause={error.message} />;
-  return <Failure title="You are not logged in" error={error} />;
-}
-
-function PasswordForm() {
-  const [email, setEmail] = useState('');
-  const [password, setPassword] = useState('');
-  const [failedAt, setFailedAt] = useState(0);
-  const queries = useQueryClient();
-  const login = useMutation({
-    mutationFn: async () => {
-      await logIn(email.trim(), password);
-      // A key would be sent in place of the session.
-      setConnection({ ...connection(), key: '' });
-      await queries.invalidateQueries({ queryKey: meQuery.queryKey });
-    },
-    onError: () => {
-      setFailedAt(Date.now());
-      setPassword('');
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (email.trim() && password && !login.isPending) login.mutate();
-  };
-  return (
-    <form onSubmit={submit} className="space-y-4" aria-label="Log in with a password">
-      <Field label="E-mail">
-        {(ids) => (
-          <Input {...ids} type="email" required autoComplete="username" spellCheck={false} value={email} onChange={(event) => setEmail(event.target.value)} />
-        )}
-      </Field>
-      <Field label="Password">
-        {(ids) => (
-          <Input {...ids} type="password" required autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} />
-        )}
-      </Field>
-      {login.isError && <Refusal error={login.error} at={failedAt} />}
-      <Button type="submit" look="primary" className="w-full" busy={login.isPending}>
-        Log in
-      </Button>
-    </form>
-  );
-}
-
-function KeyForm() {
-  const [key, setKey] = useState('');
-  const queries = useQueryClient();
-  const login = useMutation({
-    mutationFn: async () => {
-      const before = connection();
-      setConnection({ ...before, key });
-      try {
-        const caller = await whoAmI();
-        if (!caller) throw new ApiError('The gateway refuses this key: it is wrong, expired or revoked.', { status: 401, code: 'unauthorized' });
-        queries.setQueryData(meQuery.queryKey, caller);
-      } catch (error) {
-        setConnection({ ...before, key: '' });
-        throw error;
-      }
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (key.trim() && !login.isPending) login.mutate();
-  };
-  return (
-    <form onSubmit={submit} className="space-y-4" aria-label="Log in with a key">
-      <Field
-        label="API key"
-        hint="Kept in this tab until you close it, and sent to the gateway as “Authorization: Bearer” with every call. Other tabs and later visits do not have it."
-      >
-        {(ids) => (
-          <Input {...ids} type="password" required autoComplete="off" spellCheck={false} placeholder="ask_…" className="font-mono" value={key} onChange={(event) => setKey(event.target.value)} />
-        )}
-      </Field>
-      {login.isError && <Refusal error={login.error} at={0} />}
-      <Button type="submit" className="w-full" busy={login.isPending}>
-        Use this key
-      </Button>
-    </form>
-  );
-}
-
-/** The organisation's own logins; nothing where there are none. */
-function Providers({ from }: { from: string }) {
-  const { data, isError, isPending } = useQuery(loginProvidersQuery);
-  if (isPending) return <SkeletonRows rows={1} />;
-  if (isError || data.providers.length === 0) return null;
-  const back = `${new URL(pageBase()).pathname.replace(/\/?$/, '/')}#${from}`;
-  return (
-    <>
-      <div className="space-y-2">
-        {data.providers.map(({ name, login_url }) => (
-          <Button key={login_url} asChild className="w-full">
-            <a href={`${apiBase()}${login_url}?return_to=${encodeURIComponent(back)}`}>
-              <ExternalLink aria-hidden className="size-4" />
-              Log in with {name}
-            </a>
-          </Button>
-        ))}
-      </div>
-      <Rule>or with a password</Rule>
-    </>
-  );
-}
-
-function Rule({ children }: { children: ReactNode }) {
-  return (
-    <div className="my-5 flex items-center gap-3 text-xs text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
-      {children}
-    </div>
-  );
-}
+import { KeyForm, PasswordForm, Providers, Rule } from './forms';
+import { SplitPage } from './split-page';
 
 /** A key of this tab that the gateway no longer takes. */
 function RefusedKey() {
@@ -187,37 +50,31 @@ export function LoginPage() {
   // The session's cookie reaches only the gateway that served this page.
   const elsewhere = base !== '' && URL.canParse(base) && new URL(base).origin !== window.location.origin;
   return (
-    <main className="mx-auto flex min-h-dvh w-full max-w-md flex-col justify-center px-4 py-8">
-      <div className="mb-6 flex flex-col items-center text-center">
-        <img src="./favicon.svg" alt="" width={44} height={44} />
-        <h1 ref={heading} tabIndex={-1} className="mt-3 text-2xl leading-8 font-semibold tracking-tight text-ink">
-          Log in to Asahi
-        </h1>
-        <p className="mt-1 text-sm text-ink-3">This gateway wants to know who calls.</p>
-      </div>
+    <SplitPage heading={heading} title="Log in to Asahi" purpose="This gateway wants to know who calls.">
       {kept && me.data === null && <RefusedKey />}
       {me.isError && (
         <div className="mb-4">
           <Failure title="The gateway cannot be asked" error={me.error} onRetry={() => void me.refetch()} retrying={me.isFetching} />
         </div>
       )}
-      <Card>
-        {elsewhere ? (
-          <p className="mb-4 text-sm text-ink-2">The gateway at {base} is not the one that served this page, so only a key logs you in there.</p>
-        ) : (
-          <>
-            <Providers from={from} />
-            <PasswordForm />
-            <Rule>or with an API key</Rule>
-          </>
-        )}
-        <KeyForm />
-      </Card>
-      <details className="mt-4 text-sm text-ink-3">
-        <summary className="rounded text-center hover:text-ink">No account or key yet?</summary>
-        <p className="mt-3 mb-2 text-ink-2">An admin adds users and makes keys. Whoever runs the gateway makes the first key on its machine:</p>
+      {elsewhere ? (
+        <p className="mb-4 text-sm text-ink-2">The gateway at {base} is not the one that served this page, so only a key logs you in there.</p>
+      ) : (
+        <>
+          <Providers from={from} />
+          <PasswordForm />
+          <Rule>or with an API key</Rule>
+        </>
+      )}
+      <KeyForm />
+      <details className="mt-6 text-sm text-ink-3">
+        <summary className="rounded hover:text-ink">No account or key yet?</summary>
+        <p className="mt-3 mb-2 text-ink-2">
+          An admin adds users and makes keys. <Link to="/signup" className="font-medium text-accent-text underline underline-offset-4">Found an organisation</Link> where this
+          gateway lets you, or make the first key on its machine:
+        </p>
         <CodeBlock label="Command that makes a key" code="asahi keys create --org acme" />
       </details>
-    </main>
+    </SplitPage>
   );
 }

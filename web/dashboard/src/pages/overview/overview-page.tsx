@@ -1,74 +1,70 @@
-import { SectionCard, SkeletonRows } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
 
-import type { Schemas } from '../../api/client';
-import { metricsQuery, modelsQuery, seriesQuery } from '../../api/queries';
+import { overviewQuery } from '../../api/analytics';
+import { metricsQuery } from '../../api/queries';
+import { may, useCaller } from '../../app/access';
 import { Failure } from '../../app/failure';
+import { HitRateCard } from '../../app/hit-rate-card';
 import { PageHeader } from '../../app/page-header';
+import { RangePicker, useRange } from '../../app/range-picker';
 import { Refresh } from '../../app/refresh';
+import { SavingsCard } from '../../app/savings-card';
+import type { Range } from '../../lib/range';
 import { FirstRequest } from './first-request';
-import { modelRows, providerRows } from './figures';
 import { HealthCard } from './health-card';
-import { SavingsCard, TasksCard } from './share-cards';
-import { StatGrid } from './stat-grid';
-import { ModelTable, ProviderTable, TierTable } from './tables';
+import { ModelCostCard } from './model-cost-card';
+import { RecentCard } from './recent-card';
+import { StatCards } from './stat-cards';
 
-type Metrics = Schemas['MetricsReply'];
-
-function Breakdown({ metrics }: { metrics: Metrics }) {
-  const { data: series } = useQuery(seriesQuery);
-  const { data: registry } = useQuery(modelsQuery);
-  const providers = useMemo(() => new Map(registry?.models.map((model) => [model.name, model.provider])), [registry]);
-  const models = useMemo(() => modelRows(metrics, series, providers), [metrics, series, providers]);
+function Figures({ range }: { range: Range }) {
+  const overview = useQuery(overviewQuery(range));
   return (
     <>
-      <div className="mt-4 grid gap-4 lg:grid-cols-2">
-        <SavingsCard />
-        <TasksCard />
-      </div>
-      <SectionCard className="mt-4" title="Models" note="By the model that wrote the answer. Cache share and latency since the last start.">
-        <ModelTable rows={models} />
-      </SectionCard>
-      <div className="mt-4 grid gap-4 lg:grid-cols-2">
-        <SectionCard title="Cache tiers" note="A request asks them in this order.">
-          <TierTable metrics={metrics} />
-        </SectionCard>
-        <SectionCard title="Providers" note="Where the answers were written.">
-          <ProviderTable rows={providerRows(models)} />
-        </SectionCard>
-      </div>
+      {overview.isError && (
+        <div className="mb-4">
+          <Failure
+            title={overview.data ? 'The figures could not be refreshed' : 'The figures could not be loaded'}
+            error={overview.error}
+            onRetry={() => void overview.refetch()}
+            retrying={overview.isFetching}
+          />
+        </div>
+      )}
+      {(overview.data || overview.isPending) && <StatCards overview={overview.data} />}
     </>
   );
 }
 
 export function OverviewPage() {
   const metrics = useQuery(metricsQuery);
-  const { data } = metrics;
-  const unused = data?.total_requests === 0;
+  const caller = useCaller();
+  const [range, setRange] = useRange('30d');
+  const unused = metrics.data?.total_requests === 0;
+  const seesCost = may(caller, 'view_cost');
   return (
     <>
       <PageHeader
-        title="Overview"
+        title="Dashboard"
         purpose="What was asked, paid and saved."
-        actions={<Refresh keys={['metrics', 'health', 'cache', 'models']} updatedAt={metrics.dataUpdatedAt} />}
+        actions={
+          <>
+            {!unused && <RangePicker range={range} onChange={setRange} options={['24h', '7d', '30d', '90d']} />}
+            <Refresh keys={['analytics', 'metrics', 'health', 'cache', 'models']} updatedAt={metrics.dataUpdatedAt} />
+          </>
+        }
       />
-      {metrics.isError && (
-        <div className="mb-4">
-          <Failure
-            title={data ? 'The figures could not be refreshed' : 'The figures could not be loaded'}
-            error={metrics.error}
-            onRetry={() => void metrics.refetch()}
-            retrying={metrics.isFetching}
-          />
-        </div>
-      )}
-      {unused ? <FirstRequest /> : (data || metrics.isPending) && <StatGrid metrics={data} />}
-      {data && !unused && <Breakdown metrics={data} />}
-      {metrics.isPending && (
-        <SectionCard className="mt-4" title="Models">
-          <SkeletonRows rows={5} />
-        </SectionCard>
+      {unused ? (
+        <FirstRequest />
+      ) : (
+        <>
+          <Figures range={range} />
+          <div className="mt-4 grid gap-4 lg:grid-cols-2">
+            <HitRateCard range={range} />
+            {seesCost && <ModelCostCard range={range} />}
+          </div>
+          {seesCost && <SavingsCard range={range} className="mt-4" />}
+          <RecentCard />
+        </>
       )}
       <HealthCard />
     </>

@@ -20,7 +20,7 @@ const kStates: Record<Run['state'], string> = {
 export const tierName = (tier: number): string =>
   tier === 0 ? 'Miss' : tier === 1 ? 'Exact hit' : tier === 2 ? 'Semantic hit' : 'Workflow hit';
 
-function Text({ run }: { run: Run }) {
+export function Text({ run }: { run: Run }) {
   if (run.state === 'waiting') {
     return (
       <div className="space-y-2.5 py-1" aria-hidden>
@@ -41,7 +41,7 @@ function Text({ run }: { run: Run }) {
   );
 }
 
-function Trouble({ run, onRetry }: { run: Run; onRetry: () => void }) {
+export function Trouble({ run, onRetry }: { run: Run; onRetry: () => void }) {
   if (run.state === 'cancelled') return <Notice tone="info">Cancelled. What had come is shown above; the gateway stops its work too.</Notice>;
   if (run.state !== 'failed') return null;
   const midStream = run.error instanceof ApiError && run.error.midStream;
@@ -56,11 +56,12 @@ function Trouble({ run, onRetry }: { run: Run; onRetry: () => void }) {
 
 interface AnswerProps {
   run: Run | undefined;
-  onClear: () => void;
+  /** Makes room for the next prompt. */
+  onNew: () => void;
   onRetry: () => void;
 }
 
-export function Answer({ run, onClear, onRetry }: AnswerProps) {
+export function Answer({ run, onNew, onRetry }: AnswerProps) {
   if (!run) {
     return (
       <SectionCard title="Answer">
@@ -71,7 +72,7 @@ export function Answer({ run, onClear, onRetry }: AnswerProps) {
     );
   }
   const running = run.state === 'waiting' || run.state === 'streaming';
-  const { path, body } = requestOf(run.question);
+  const { path, body } = requestOf({ ...run.question, vendorKey: run.question.vendorKey ? 'YOUR_VENDOR_KEY' : undefined });
   return (
     <SectionCard
       title="Answer"
@@ -97,8 +98,8 @@ export function Answer({ run, onClear, onRetry }: AnswerProps) {
           <div className="flex flex-wrap gap-2 border-t border-line pt-4">
             {run.text && <CopyButton text={run.text} label="Copy answer" />}
             <CopyButton text={curlOf(apiBase(), path, body, Boolean(connection().key))} label="Copy as curl" />
-            <Button look="ghost" onClick={onClear}>
-              Clear
+            <Button look="ghost" onClick={onNew}>
+              New request
             </Button>
           </div>
         )}

@@ -1,10 +1,8 @@
-import { Button, cx, Notice, Table, Td, Th } from '@asahi/ui';
-import { useMutation } from '@tanstack/react-query';
+import { cx, Notice, Table, Td, Th } from '@asahi/ui';
 import type { ReactNode } from 'react';
 
 import type { Facts, Similar } from '../../api/ask';
-import { reportCacheEntry } from '../../api/client';
-import { Failure } from '../../app/failure';
+import { WrongAnswer } from '../../app/wrong-answer';
 import { count, dollars, milliseconds, percent } from '../../lib/format';
 import type { Run } from './use-run';
 
@@ -45,24 +43,6 @@ function SimilarNote({ similar }: { similar: Similar }) {
       similarity {similar.similarity.toFixed(2)}, {similar.threshold.toFixed(2)} wanted · {similar.reason}
       {similar.expectedError < 1 && ` · wrong in at most ${percent(similar.expectedError)} of such cases`}
     </span>
-  );
-}
-
-/** A wrong answer must not be served twice. */
-function WrongAnswer({ entryId }: { entryId: string }) {
-  const report = useMutation({ mutationFn: () => reportCacheEntry(entryId) });
-  if (report.isSuccess) return <span role="status">Reported: this stored answer serves nobody any more.</span>;
-  return (
-    <>
-      <Button size="sm" onClick={() => report.mutate()} busy={report.isPending}>
-        Wrong answer
-      </Button>
-      {report.isError && (
-        <div className="mt-2">
-          <Failure title="It could not be reported" error={report.error} />
-        </div>
-      )}
-    </>
   );
 }
 

@@ -21,7 +21,8 @@ let past: readonly Run[] = [];
 const listeners = new Set<() => void>();
 
 function remember(run: Run): void {
-  past = [run, ...past].slice(0, kMostRuns);
+  // A vendor's key is for one call; it is not kept.
+  past = [{ ...run, question: { ...run.question, vendorKey: undefined } }, ...past].slice(0, kMostRuns);
   for (const listener of listeners) listener();
 }
 
@@ -76,6 +77,7 @@ export function useRun() {
       }
       remember(now);
       void queries.invalidateQueries({ queryKey: ['metrics'] });
+      void queries.invalidateQueries({ queryKey: ['analytics'] });
       void queries.invalidateQueries({ queryKey: ['cache'] });
     },
     [queries],

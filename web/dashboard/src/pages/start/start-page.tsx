@@ -1,11 +1,11 @@
-import { CodeTabs, CopyButton, SectionCard } from '@asahi/ui';
+import { SectionCard } from '@asahi/ui';
 import { BookOpen, FileJson, TerminalSquare, type LucideIcon } from 'lucide-react';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 
-import { apiBase, useConnection } from '../../api/connection';
+import { apiBase } from '../../api/connection';
 import { PageHeader } from '../../app/page-header';
-import { snippetsFor } from './snippets';
+import { FirstSteps } from './first-steps';
 
 const kNames = [
   ['auto', 'Autopilot: the gateway detects the task and picks the model.'],
@@ -31,14 +31,11 @@ function LinkText({ icon: Icon, title, children }: { icon: LucideIcon; title: st
 const code = 'rounded bg-sunken px-1.5 py-0.5 font-mono text-[13px]';
 
 export function StartPage() {
-  const { key } = useConnection();
   const base = apiBase();
   return (
     <>
       <PageHeader title="Getting started" purpose="Point the client you already use at this gateway; nothing else changes." />
-      <SectionCard title="Send a request" note={<>This gateway answers at <code className={code}>{base}</code></>} actions={<CopyButton text={base} label="Copy address" />}>
-        <CodeTabs label="Client" snippets={snippetsFor(base, Boolean(key))} />
-      </SectionCard>
+      <FirstSteps />
       <div className="mt-4 grid gap-4 lg:grid-cols-[minmax(0,7fr)_minmax(0,5fr)]">
         <SectionCard title="Choosing the model" note="What the model name of a request means, in every shape.">
           <dl className="divide-y divide-line">
@@ -54,8 +51,8 @@ export function StartPage() {
         </SectionCard>
         <SectionCard title="Go on">
           <div className="grid gap-3">
-            <Link to="/playground" className={linkLook}>
-              <LinkText icon={TerminalSquare} title="Playground">
+            <Link to="/inference" className={linkLook}>
+              <LinkText icon={TerminalSquare} title="Inference">
                 Try prompts and see what each answer cost.
               </LinkText>
             </Link>

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "gateway/analytics/rollup_cells.h"
+#include "gateway/events/event.h"
+#include "storage/sql/database.h"
+
+namespace asahi::gateway::analytics {
+
+/// Keeps the rollups of `inference_events`. It works inside the transactions that insert the rows,
+/// so that both are there or neither: a crash counts nothing twice. Belongs to the loader's thread.
+class RollupWriter {
+ public:
+  explicit RollupWriter(const Clock& clock) : clock_(clock) {}
+
+  /// First in a transaction that inserts rows or calls `add`: loaders of several nodes take turns
+  /// until it ends, so that ids are committed in their order and rollups are read and written by
+  /// one at a time. Errors: those of the database.
+  Result<void> begin(sql::Session& session);
+  /// Adds events whose rows this transaction inserted.
+  Result<void> add(sql::Session& session, std::span<const InferenceEvent> events);
+  /// The transaction is through: what was learned in it may be relied on. Without this call `begin`
+  /// forgets it.
+  void committed();
+
+  /// Adds the next rows that were there before rollups were; false when none are left.
+  Result<bool> backfill(sql::Database& database);
+  /// Deletes minutes and hours that are old enough.
+  Result<void> prune(sql::Database& database);
+
+ private:
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  template <class T>
+  using ByText = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
+  struct Cells;
+
+  Result<void> number_keys(sql::Session& session, Cells& cells);
+  Result<void> write(sql::Session& session, Cells& cells);
+
+  const Clock& clock_;
+  /// Numbers of keys by "dimension, organisation, key", of committed transactions and of this one.
+  ByText<std::int64_t> numbers_, learned_;
+  std::int64_t keys_version_ = -1;
+};
+
+/// Deletes an organisation's rollups from before `cutoff`, days included.
+Task<void> expire_rollups(sql::Database& database, std::string org_id, Clock::Time cutoff);
+/// Deletes what is kept under a user's name and under the prefixes of the user's API keys. Sums
+/// that are not told apart by person (of models, tasks …) keep counting the requests. Returns the
+/// number of rollups that named the person.
+Task<std::int64_t> erase_rollups_of(sql::Database& database, std::string org_id,
+                                    std::string user_id);
+
+}  // namespace asahi::gateway::analytics

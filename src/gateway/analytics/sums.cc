@@ -1,0 +1,309 @@
+#include "gateway/analytics/sums.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "gateway/analytics/varint.h"
+
+namespace asahi::gateway::analytics {
+namespace {
+
+// Values count in hundredths of a millisecond. The first octaves are exact; from there on each
+// octave has 64 buckets, so that a bucket's middle is at most 1/128 off.
+constexpr double kUnitsPerMs = 100;
+constexpr int kSubBits = 6;
+constexpr double kMostMs = 1e12;
+
+std::int32_t bucket_of(double ms) {
+  if (!(ms > 0)) return 0;
+  const auto units = static_cast<std::uint64_t>(std::llround(std::min(ms, kMostMs) * kUnitsPerMs));
+  const int octave = std::max(0, static_cast<int>(std::bit_width(units)) - (kSubBits + 1));
+  return static_cast<std::int32_t>((octave << kSubBits) + static_cast<int>(units >> octave));
+}
+
+double value_of(std::int32_t bucket) {
+  const int octave = std::max(0, (bucket >> kSubBits) - 1);
+  const auto mantissa = static_cast<double>(bucket - (octave << kSubBits));
+  const double width = std::ldexp(1.0, octave);
+  return (mantissa * width + (width - 1) / 2) / kUnitsPerMs;
+}
+
+constexpr std::int32_t kBuckets = 64 << kSubBits;
+
+/// Three decimals, as the event log keeps them: whole thousandths add up without a rest, in any
+/// order.
+std::int64_t thousandths(double value) {
+  constexpr double kMost = 9e15;
+  return std::isfinite(value) ? std::llround(std::clamp(value * 1000, -kMost, kMost)) : 0;
+}
+
+std::int64_t whole(double value) {
+  constexpr double kMost = 9e18;
+  return std::isfinite(value) ? std::llround(std::clamp(value, 0.0, kMost)) : 0;
+}
+
+enum Field : std::uint64_t { kHistogram = 1 };
+
+/// Visits every number of `sums` but the histogram, in the order of the encoding. New ones go to
+/// the end: readers of old rows find them zero.
+template <class SumsType, class Visit>
+void each_field(SumsType& sums, Visit visit) {
+  visit(sums.requests);
+  visit(sums.errors);
+  for (std::size_t tier = 1; tier < sums.hits_by_tier.size(); ++tier)
+    visit(sums.hits_by_tier[tier]);
+  visit(sums.lookups);
+  visit(sums.cost.nanos);
+  visit(sums.baseline_cost.nanos);
+  for (auto& saving : sums.savings) visit(saving.nanos);
+  visit(sums.input_tokens);
+  visit(sums.output_tokens);
+  visit(sums.tokens_saved);
+  visit(sums.fallbacks);
+  visit(sums.quality_sum);
+  visit(sums.quality_count);
+  visit(sums.latency_ms_sum);
+  for (auto& ms : sums.lookup_ms_sum) visit(ms);
+}
+
+std::unexpected<Error> corrupt(std::string_view what) {
+  return fail(Errc::kCorrupt, "a stored " + std::string(what) + " cannot be read");
+}
+
+}  // namespace
+
+void LatencyHistogram::add(double ms, std::int64_t count) {
+  const std::int32_t bucket = bucket_of(ms);
+  const auto at =
+      std::ranges::lower_bound(counts_, bucket, {}, [](auto& entry) { return entry.first; });
+  if (at != counts_.end() && at->first == bucket) {
+    at->second += count;
+  } else {
+    counts_.insert(at, {bucket, count});
+  }
+  count_ += count;
+}
+
+LatencyHistogram& LatencyHistogram::operator+=(const LatencyHistogram& other) {
+  if (other.counts_.empty()) return *this;
+  count_ += other.count_;
+  if (counts_.empty()) {
+    counts_ = other.counts_;
+    return *this;
+  }
+  std::vector<std::pair<std::int32_t, std::int64_t>> merged;
+  merged.reserve(counts_.size() + other.counts_.size());
+  auto mine = counts_.begin();
+  auto theirs = other.counts_.begin();
+  while (mine != counts_.end() && theirs != other.counts_.end()) {
+    if (mine->first < theirs->first) {
+      merged.push_back(*mine++);
+    } else if (theirs->first < mine->first) {
+      merged.push_back(*theirs++);
+    } else {
+      merged.emplace_back(mine->first, mine->second + theirs->second);
+      ++mine;
+      ++theirs;
+    }
+  }
+  merged.insert(merged.end(), mine, counts_.end());
+  merged.insert(merged.end(), theirs, other.counts_.end());
+  counts_ = std::move(merged);
+  return *this;
+}
+
+double LatencyHistogram::percentile(double p) const {
+  if (count_ == 0) return 0;
+  const auto rank = std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(
+             std::ceil(std::clamp(p, 0.0, 100.0) / 100 * static_cast<double>(count_) - 1e-9)));
+  std::int64_t seen = 0;
+  for (const auto& [bucket, count] : counts_) {
+    seen += count;
+    if (seen >= rank) return value_of(bucket);
+  }
+  return value_of(counts_.back().first);
+}
+
+std::string LatencyHistogram::encode() const {
+  std::string out;
+  std::int32_t before = 0;
+  for (const auto& [bucket, count] : counts_) {
+    append_varint(out, static_cast<std::uint64_t>(bucket - before));
+    append_signed(out, count);
+    before = bucket;
+  }
+  return out;
+}
+
+Result<LatencyHistogram> LatencyHistogram::decode(std::string_view bytes) {
+  LatencyHistogram histogram;
+  VarintReader reader(bytes);
+  std::uint64_t bucket = 0;
+  while (!reader.done()) {
+    const std::uint64_t gap = reader.next();
+    bucket += gap;
+    const std::int64_t count = reader.next_signed();
+    const bool ascending = histogram.counts_.empty() || gap > 0;
+    if (!reader.ok() || !ascending || gap > kBuckets || bucket > kBuckets) {
+      return corrupt("latency histogram");
+    }
+    histogram.counts_.emplace_back(static_cast<std::int32_t>(bucket), count);
+    histogram.count_ += count;
+  }
+  return histogram;
+}
+
+std::string_view to_string(Saving saving) {
+  switch (saving) {
+    case Saving::kRouting:
+      return "routing";
+    case Saving::kCacheTier1:
+      return "cache_t1";
+    case Saving::kCacheTier2:
+      return "cache_t2";
+    case Saving::kCacheTier3:
+      return "cache_t3";
+    case Saving::kTokens:
+      return "tokens";
+    case Saving::kBatching:
+      return "batching";
+  }
+  return "routing";
+}
+
+Savings divide_savings(const InferenceEvent& event) {
+  Savings parts{};
+  const auto part = [&](Saving saving) -> NanoUsd& {
+    return parts[static_cast<std::size_t>(saving)];
+  };
+  part(Saving::kTokens) = event.trim_savings;
+  part(Saving::kBatching) = event.batching_savings;
+  const bool hit = event.cache_hit && event.cache_tier >= 1 && event.cache_tier <= 3;
+  const auto first_tier = static_cast<int>(Saving::kCacheTier1);
+  part(hit ? static_cast<Saving>(first_tier + event.cache_tier - 1) : Saving::kRouting) =
+      event.savings() - event.trim_savings - event.batching_savings;
+  return parts;
+}
+
+void Sums::add(const InferenceEvent& event) {
+  count(event);
+  if (event.error_code.empty()) latency.add(event.latency_ms);
+}
+
+void Sums::count(const InferenceEvent& event) {
+  ++requests;
+  // A failed request may have cost something too: answers that broke off were paid for.
+  cost += event.cost;
+  baseline_cost += event.baseline_cost;
+  const Savings parts = divide_savings(event);
+  for (std::size_t i = 0; i < kSavings; ++i) savings[i] += parts[i];
+  input_tokens += event.input_tokens;
+  output_tokens += event.output_tokens;
+  tokens_saved += event.tokens_saved;
+  if (event.fallback_used) ++fallbacks;
+  if (!event.error_code.empty()) {
+    ++errors;
+    return;
+  }
+  if (event.quality_score > 0) {
+    quality_sum += event.quality_score;
+    ++quality_count;
+  }
+  if (event.event_type == "inference") ++lookups;
+  const bool hit = event.cache_hit && event.cache_tier >= 1 && event.cache_tier <= 3;
+  const auto tier = hit ? static_cast<std::size_t>(event.cache_tier) : 0;
+  if (hit) ++hits_by_tier[tier];
+  latency_ms_sum += event.latency_ms;
+  lookup_ms_sum[tier] += event.latency_ms;
+  const auto tokens = static_cast<double>(event.input_tokens + event.output_tokens);
+  tokens_sum_of_squares += tokens * tokens;
+}
+
+Sums& Sums::operator+=(const Sums& other) {
+  requests += other.requests;
+  errors += other.errors;
+  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier)
+    hits_by_tier[tier] += other.hits_by_tier[tier];
+  lookups += other.lookups;
+  cost += other.cost;
+  baseline_cost += other.baseline_cost;
+  for (std::size_t i = 0; i < kSavings; ++i) savings[i] += other.savings[i];
+  input_tokens += other.input_tokens;
+  output_tokens += other.output_tokens;
+  tokens_saved += other.tokens_saved;
+  fallbacks += other.fallbacks;
+  quality_sum += other.quality_sum;
+  quality_count += other.quality_count;
+  latency_ms_sum += other.latency_ms_sum;
+  latency += other.latency;
+  for (std::size_t tier = 0; tier < lookup_ms_sum.size(); ++tier)
+    lookup_ms_sum[tier] += other.lookup_ms_sum[tier];
+  tokens_sum_of_squares += other.tokens_sum_of_squares;
+  return *this;
+}
+
+double Sums::mean_latency_ms() const {
+  return answered() > 0 ? latency_ms_sum / static_cast<double>(answered()) : 0;
+}
+double Sums::hit_rate() const {
+  return lookups > 0 ? static_cast<double>(hits()) / static_cast<double>(lookups) : 0;
+}
+double Sums::mean_quality() const {
+  return quality_count > 0 ? quality_sum / static_cast<double>(quality_count) : 0;
+}
+
+void append_sums(std::string& out, const Sums& sums, Latencies latencies) {
+  // Which fields are there, lowest bit the histogram, then the fields.
+  std::uint64_t present = 0;
+  std::uint64_t bit = kHistogram;
+  std::string numbers;
+  const auto put = [&](auto value) {
+    bit <<= 1;
+    std::int64_t number;
+    if constexpr (std::is_same_v<decltype(value), double>) {
+      number = thousandths(value);
+    } else {
+      number = value;
+    }
+    if (number == 0) return;
+    present |= bit;
+    append_signed(numbers, number);
+  };
+  each_field(sums, put);
+  put(whole(sums.tokens_sum_of_squares));
+  const bool histogram = latencies == Latencies::kKept && !sums.latency.empty();
+  if (histogram) present |= kHistogram;
+  append_varint(out, present);
+  out += numbers;
+  if (histogram) out += sums.latency.encode();
+}
+
+Result<Sums> parse_sums(std::string_view bytes) {
+  VarintReader reader(bytes);
+  Sums sums;
+  const std::uint64_t present = reader.next();
+  std::uint64_t bit = kHistogram;
+  const auto get = [&]() -> std::int64_t {
+    bit <<= 1;
+    return (present & bit) != 0 ? reader.next_signed() : 0;
+  };
+  each_field(sums, [&](auto& value) {
+    if constexpr (std::is_same_v<std::remove_reference_t<decltype(value)>, double>) {
+      value = static_cast<double>(get()) / 1000;
+    } else {
+      value = get();
+    }
+  });
+  sums.tokens_sum_of_squares = static_cast<double>(get());
+  if (!reader.ok()) return corrupt("rollup");
+  if ((present & kHistogram) != 0) {
+    ASAHI_TRY(sums.latency, LatencyHistogram::decode(reader.rest()));
+  } else if (!reader.done()) {
+    return corrupt("rollup");
+  }
+  return sums;
+}
+
+}  // namespace asahi::gateway::analytics

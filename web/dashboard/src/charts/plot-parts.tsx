@@ -1,0 +1,27 @@
+/** What the plots have in common. */
+import { niceTop } from './series';
+
+export const axis = { tick: { fill: 'var(--ink-3)', fontSize: 12 }, tickLine: false, axisLine: false } as const;
+export const margin = { top: 8, right: 8, bottom: 0, left: 0 };
+/** Room for a value beside the axis. */
+export const kValueWidth = 62;
+
+/** The ends of a value axis from 0 on. */
+export const upTo = (values: readonly number[], least = 0): [number, number] => [0, niceTop(Math.max(0, ...values), least)];
+
+export function Bubble({ title, rows }: { title: string; rows: readonly { name: string; text: string; colour?: string | undefined }[] }) {
+  return (
+    <div className="max-w-64 rounded-lg border border-line bg-panel px-3 py-2 text-xs shadow-lg">
+      <p className="font-medium text-ink">{title}</p>
+      <ul className="mt-1 space-y-0.5">
+        {rows.map(({ name, text, colour }) => (
+          <li key={name} className="flex items-center gap-2 text-ink-2">
+            {colour && <span className="size-2 shrink-0 rounded-full" style={{ background: colour }} />}
+            <span className="min-w-0 flex-1 truncate">{name}</span>
+            <span className="font-medium text-ink tabular-nums">{text}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+
+import { extent, isAlone, kDay, momentLabel, niceTop, pivot, stepOf, tickLabel, ticksOf, topKeys, withGaps, type Row, type Sample } from './series';
+
+const samples: Sample[] = [
+  { t: 2, key: 'b', value: 5 },
+  { t: 1, key: 'a', value: 1 },
+  { t: 1, key: 'c', value: 2 },
+  { t: 2, key: 'd', value: 0.5 },
+];
+
+test('the largest keys stand first and the rest is one key', () => {
+  expect(topKeys(samples, 2)).toEqual({ keys: ['b', 'c'], rest: new Set(['a', 'd']) });
+  // Nothing is won by calling a single key “other”.
+  expect(topKeys(samples, 3)).toEqual({ keys: ['b', 'c', 'a', 'd'], rest: new Set() });
+  expect(topKeys([...samples, { t: 1, key: 'other', value: 99 }], 2).rest.has('other')).toBe(true);
+});
+
+test('rows have every key, in the order of time, and lose no value', () => {
+  const { keys, rest } = topKeys(samples, 2);
+  expect(pivot(samples, keys, rest)).toEqual([
+    { t: 1, b: 0, c: 2, other: 1 },
+    { t: 2, b: 5, c: 0, other: 0.5 },
+  ]);
+});
+
+test('a missing moment breaks the line, clock skew does not', () => {
+  const rows: Row[] = [{ t: 0, v: 1 }, { t: 10, v: 1 }, { t: 41, v: 1 }];
+  expect(withGaps(rows, 10).map(({ t }) => t)).toEqual([0, 10, 20, 30, 41]);
+  expect(withGaps([{ t: 0, v: 1 }, { t: 11, v: 1 }], 10)).toHaveLength(2);
+  expect(withGaps([], 10)).toEqual([]);
+  expect(withGaps([{ t: 0 }, { t: 1e9 }], 1, 100)).toHaveLength(101);
+});
+
+test('what stands alone is found, so that it gets a dot', () => {
+  const rows: Row[] = [{ t: 0, v: 1 }, { t: 1 }, { t: 2, v: 2 }, { t: 3, v: 3 }];
+  expect([0, 1, 2, 3].map((at) => isAlone(rows, at, 'v'))).toEqual([true, false, false, false]);
+  expect(isAlone([{ t: 0, v: 0 }], 0, 'v')).toBe(true);
+});
+
+test('steps, ends and ticks hold for none, one and many points', () => {
+  expect(stepOf([])).toBe(kDay);
+  expect(stepOf([5])).toBe(kDay);
+  expect(stepOf([0, 10, 40])).toBe(10);
+  expect(extent([5], 2)).toEqual([3, 7]);
+  expect(extent([5, 9], 2)).toEqual([5, 9]);
+  expect(ticksOf([], 5)).toEqual([]);
+  expect(ticksOf(Array.from({ length: 30 }, (_, i) => i), 6)).toEqual([0, 5, 10, 15, 20, 25]);
+  expect(ticksOf(Array.from({ length: 1000 }, (_, i) => i), 6).length).toBeLessThanOrEqual(6);
+});
+
+test('days are named in UTC, as the gateway counts them', () => {
+  const t = Date.UTC(2026, 10, 3);
+  expect(tickLabel(t, kDay, 30 * kDay)).toBe('Nov 3');
+  expect(momentLabel(t, kDay)).toBe('Tue, Nov 3, 2026 UTC');
+});
+
+test('an axis ends at a round number', () => {
+  expect([0, -1, NaN].map((value) => niceTop(value))).toEqual([1, 1, 1]);
+  expect([0.0003, 0.7, 1, 1.2, 23, 260].map((value) => niceTop(value))).toEqual([0.0005, 1, 1, 2, 25, 500]);
+  expect(niceTop(0.2, 1)).toBe(1);
+});
