@@ -156,7 +156,7 @@ Task<void> complete_erasures(const RetentionParts& parts, LogRules& rules) {
     ASAHI_CO_TRY([[maybe_unused]] const std::int64_t rollups,
                  co_await analytics::erase_rollups_of(parts.database, org, user));
     auto unsearchable = co_await analytics::erase_search_of(parts.database, org, user,
-                                                         rules.erasures[std::pair(org, user)]);
+                                                            rules.erasures[std::pair(org, user)]);
     if (!unsearchable) co_return std::unexpected(std::move(unsearchable.error()));
   }
   co_return Result<void>{};
@@ -301,9 +301,8 @@ Task<RetentionReport> run_retention(RetentionParts parts) {
       first_failure = std::move(done.error());
     }
   }
-  if (auto erased = co_await complete_erasures(parts, rules); !erased && !first_failure) {
-    first_failure = std::move(erased.error());
-  }
+  auto erased = co_await complete_erasures(parts, rules);
+  if (!erased && !first_failure) first_failure = erased.error();
 
   // Only files that the loader has left behind: positions in the others must not move.
   sql::Statement position{"SELECT file FROM event_log_positions WHERE node_id = ?",
@@ -318,11 +317,11 @@ Task<RetentionReport> run_retention(RetentionParts parts) {
     if (cleaned) {
       report.log_files = cleaned->files;
       report.log_lines = cleaned->lines;
-      // Only files that obey the rules are carried away.
-      if (parts.archive && !first_failure) {
+      // Only files that obey all rules are carried away.
+      if (parts.archive && erased) {
         auto archived = co_await parts.archive(rules, open_file);
         if (archived) report.archive = *std::move(archived);
-        if (!archived) first_failure = std::move(archived.error());
+        if (!archived && !first_failure) first_failure = std::move(archived.error());
       }
     } else if (!first_failure) {
       first_failure = std::move(cleaned.error());
