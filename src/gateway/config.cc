@@ -573,6 +573,7 @@ void bind(Binder& binder, TrackingConfig& c) {
                  {.min = 0, .max = 10, .help = "baseline price of input, USD per 1,000 tokens"});
   tracking.value("baseline_output_rate", c.baseline_output_rate,
                  {.min = 0, .max = 10, .help = "baseline price of output, USD per 1,000 tokens"});
+  bind(binder, c.archive);
 }
 
 void bind(Binder& binder, OptimizationConfig& c) {

@@ -10,6 +10,7 @@
 #include "base/config/loader.h"
 #include "base/secret.h"
 #include "gateway/alerts/config.h"
+#include "gateway/archive/config.h"
 #include "gateway/export/config.h"
 #include "gateway/traces/config.h"
 
@@ -34,6 +35,7 @@ struct AppConfig {
   std::string data_dir = "data";  ///< where files are written (ASAHI_DATA_DIR)
   std::string models_file = "config/models.yaml";  ///< empty or absent: the built-in models
 
+  std::size_t config_warnings = 0;  ///< no setting: how many loading the settings gave
   /// No setting: what the mock vendor says, see llm::MockOptions. `asahi benchmark` sets it.
   std::function<std::string(const llm::ChatRequest&)> mock_answers;
 };
@@ -284,6 +286,7 @@ struct TrackingConfig {
   std::string baseline_model = "gpt-4-turbo";  ///< names the baseline in reports
   double baseline_input_rate = 0.010;          ///< USD per 1,000 tokens, 0 to 10
   double baseline_output_rate = 0.030;
+  ArchiveConfig archive;  ///< `tracking.archive_*`
 };
 
 /// `optimization` (also `token_optimization`): trimming of prompts before they are sent.

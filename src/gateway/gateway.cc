@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "gateway/alerts/notifier.h"
 #include "gateway/alerts/routes.h"
+#include "gateway/analytics/export/routes.h"
 #include "gateway/analytics/http/routes.h"
+#include "gateway/archive/event_archive.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
@@ -134,7 +136,8 @@ struct Gateway::Impl {
   std::unique_ptr<InjectionScreen> injections;
   std::unique_ptr<Governor> governor;
   std::string node;
-  boost::asio::thread_pool files{1};  ///< rewrites event files
+  boost::asio::thread_pool files{1};      ///< rewrites event files
+  std::unique_ptr<EventArchive> archive;  ///< null: event files stay
   std::unique_ptr<TokenOptimiser> optimiser;
   std::unique_ptr<llm::TokenCounter> counter;
   std::unique_ptr<BatchBuffer> batch_buffer;
@@ -356,6 +359,12 @@ struct Gateway::Impl {
     --background;
   }
 
+  Task<json::object> run_archive(LogRules rules, std::string open_file) {
+    ASAHI_CO_TRY(const ArchiveReport report,
+                 co_await archive->run(std::move(rules), std::move(open_file)));
+    co_return report_json(report);
+  }
+
   SemanticCache* semantic_cache() const {
     return semantic != nullptr ? semantic->cache.get() : nullptr;
   }
@@ -565,6 +574,10 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                       "Model calls being answered now, streams included");
   impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth",
                                            "Answered requests whose event waits to be written");
+  parts.metrics.gauge("asahi_max_active_requests", "api.max_active_requests: more are turned away")
+      .set(static_cast<double>(config.api.max_active_requests));
+  parts.metrics.gauge("asahi_config_warnings", "Warnings about settings at the start")
+      .set(static_cast<double>(config.app.config_warnings));
   parts.metrics
       .gauge("asahi_build_info", "Always 1; the version is in the label",
              {{"version", config.app.version}})
@@ -642,6 +655,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
       parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
+  ASAHI_TRY(impl->archive, EventArchive::make({config.tracking.archive, parts.database, parts.clock,
+                                               parts.metrics, log_dir, impl->node}));
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(
       PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
@@ -727,6 +742,7 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  add_export_routes(router, {impl.parts.database, impl.parts.audit, impl.parts.clock});
   analytics::add_analytics_routes(router, impl.analytics_parts());
   alerts::add_routes(router, {*impl.notifier, impl.parts.audit, impl.parts.clock});
   if (impl.batch_runner != nullptr) {
@@ -808,6 +824,7 @@ void Gateway::begin_drain() {
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  if (impl.archive != nullptr) impl.archive->stop();
   impl.notifier->stop();
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
@@ -832,12 +849,25 @@ void Gateway::stop() {
 Task<json::object> Gateway::run_retention() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
-  ASAHI_CO_TRY(const RetentionReport report,
-               co_await gateway::run_retention(
-                   {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache,
-                    impl.parts.audit, impl.files, impl.parts.clock, config.tracking.log_dir,
-                    impl.node, config.governance.compliance_default_retention_days, 365,
-                    &impl.steps->entries(), impl.semantic_cache()}));
+  RetentionParts parts{*impl.policies,
+                       impl.parts.database,
+                       *impl.cache,
+                       impl.parts.cache,
+                       impl.parts.audit,
+                       impl.files,
+                       impl.parts.clock,
+                       config.tracking.log_dir,
+                       impl.node,
+                       config.governance.compliance_default_retention_days,
+                       365,
+                       &impl.steps->entries(),
+                       impl.semantic_cache()};
+  if (impl.archive != nullptr) {
+    parts.archive = [&impl](LogRules rules, std::string open_file) {
+      return impl.run_archive(std::move(rules), std::move(open_file));
+    };
+  }
+  ASAHI_CO_TRY(const RetentionReport report, co_await gateway::run_retention(std::move(parts)));
   co_return report_json(report);
 }
 

@@ -2,6 +2,7 @@
 
 #include "gateway/alerts/store.h"
 #include "gateway/analytics/migrations.h"
+#include "gateway/archive/migrations.h"
 #include "gateway/batch_api/migrations.h"
 #include "gateway/cache/semantic/rows.h"
 #include "gateway/governance/migrations.h"
@@ -208,6 +209,7 @@ std::vector<sql::Migration> migrations() {
   for (sql::Migration& migration : batch_api_migrations()) all.push_back(std::move(migration));
   for (sql::Migration& migration : analytics::analytics_migrations())
     all.push_back(std::move(migration));
+  all.push_back(archive_migration());
   return all;
 }
 
