@@ -23,6 +23,12 @@ if [ "${1:-}" = savings ]; then
   ASAHI_DATA_DIR=$scratch build/release/asahi benchmark --mock --num_queries 200 2>/dev/null
   exit
 fi
+# Event writer and dashboard queries over millions of events: --rows 10000000 for the table of docs/benchmarks.md.
+if [ "${1:-}" = analytics ]; then
+  shift
+  [ -x build/release/bench/bench_analytics ] || die "build/release/bench/bench_analytics is missing: run ./dev build first"
+  exec build/release/bench/bench_analytics "$@"
+fi
 for program in build/release/asahi build/release/bench/bench_load build/release/bench/bench_upstream; do
   [ -x "$program" ] || die "$program is missing: run ./dev build first"
 done
