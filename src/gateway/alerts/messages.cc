@@ -101,9 +101,10 @@ std::string header_text(std::string_view text) {
   if (std::ranges::all_of(plain, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
     return plain;
   std::string out;
-  // 45 bytes make 60 characters of base 64: a word may have 75 with its frame. No character is cut.
+  // 39 bytes make 52 characters of base 64, and a line with its frame and "Subject: " stays below
+  // 78. No character is cut.
   for (std::size_t at = 0; at < plain.size();) {
-    std::size_t end = std::min(plain.size(), at + 45);
+    std::size_t end = std::min(plain.size(), at + 39);
     while (end < plain.size() && (static_cast<unsigned char>(plain[end]) & 0xC0) == 0x80) --end;
     if (!out.empty()) out += "\r\n ";
     out += "=?UTF-8?B?" + base64_encode(std::string_view(plain).substr(at, end - at)) + "?=";
