@@ -246,11 +246,10 @@ test(
   { skip: find_program("promtool") ? false : "promtool is not installed" },
   async () => {
     const { text } = await gateway.get("/metrics?format=prometheus");
-    const { code, stdout, stderr } = await run("promtool", ["check", "metrics"], { input: text });
-    // The one name it dislikes is what dashboards ask for.
-    const complaints = (stdout + stderr).split("\n").filter((line) => line.trim() && !line.startsWith("asahi_latency_ms "));
-    assert.deepEqual(complaints, []);
-    assert.ok([0, 3].includes(code), `promtool ended with ${code}`);
+    const { stdout, stderr } = await run("promtool", ["check", "metrics"], { input: text });
+    // The name is older than the rule, and dashboards know it.
+    const said = (stdout + stderr).split("\n").filter((line) => line && !line.startsWith("asahi_latency_ms "));
+    assert.deepEqual(said, []);
   },
 );
 

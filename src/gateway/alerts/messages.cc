@@ -260,7 +260,7 @@ std::string mime(const Mail& mail, std::string_view from, const std::vector<std:
       "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n",
       fmt::gmtime(std::chrono::system_clock::to_time_t(
           std::chrono::time_point_cast<std::chrono::system_clock::duration>(now))),
-      from, fmt::join(to, ">, <"), message_id, header_text(mail.subject));
+      from, fmt::join(to, ">,\r\n <"), message_id, header_text(mail.subject));
   std::string text;
   for (const char c : mail.text) {
     if (c == '\n') text += '\r';
