@@ -103,7 +103,9 @@ TEST(SampleConfig, HoldsEveryKeyWithItsDefault) {
                                          "alerts.smtp_password",
                                          "alerts.webhook_secret",
                                          "observability.influx_token",
+                                         "observability.otlp_headers",
                                          "observability.remote_write_token",
+                                         "observability.sentry_dsn",
                                          "tracking.kafka_sasl_password"};
   for (std::size_t i = 0; i < sample.effective.size(); ++i) {
     const auto& [path, value, origin, help] = sample.effective[i];

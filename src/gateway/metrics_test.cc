@@ -17,8 +17,8 @@ InferenceEvent answered(std::string org = "acme") {
   event.provider = "openai";
   event.task_type = "faq";
   event.route = "/infer";
-  event.cost = NanoUsd{2'000'000};
-  event.baseline_cost = NanoUsd{5'000'000};
+  event.cost = NanoUsd{500'000'000};
+  event.baseline_cost = NanoUsd{1'000'000'000};
   event.latency_ms = 120;
   event.vendor_ms = 100;
   event.tier_ms = {-1, 0.5, 2, -1};
@@ -63,7 +63,7 @@ TEST(EventMetrics, NamesTwoHundredOrganisationsAndCallsTheRestOther) {
   EXPECT_THAT(page, HasSubstr("asahi_tenant_requests_total{org_id=\"org-7\"} 2\n"));
   EXPECT_THAT(page, HasSubstr("asahi_tenant_requests_total{org_id=\"org-199\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("asahi_tenant_requests_total{org_id=\"other\"} 50\n"));
-  EXPECT_THAT(page, HasSubstr("asahi_tenant_cost_dollars_total{org_id=\"other\"} 0.1\n"));
+  EXPECT_THAT(page, HasSubstr("asahi_tenant_cost_dollars_total{org_id=\"other\"} 25\n"));
   EXPECT_THAT(page, Not(HasSubstr("org-200")));
 }
 

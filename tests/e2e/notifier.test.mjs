@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, beforeEach, test } from "node:test";
 
 import { start_receiver } from "../fakes/receiver.mjs";
 import { start_smtp } from "../fakes/smtp.mjs";
@@ -43,6 +43,8 @@ after(async () => {
   await Promise.all(receivers.map((receiver) => receiver.close()));
   await stop_everything();
 });
+
+beforeEach(() => fakes.reset());
 
 const all_channels = {
   ...kSecrets,

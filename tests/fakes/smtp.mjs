@@ -66,6 +66,7 @@ export class SmtpServer {
     let unread = "";
     let data;
     let mail = {};
+    let asked = false; // the next line is what AUTH PLAIN wants
     const say = (line) => socket.write(`${line}\r\n`);
     const on_text = (piece) => {
       unread += piece.toString();
@@ -100,8 +101,13 @@ export class SmtpServer {
           session.secure = true;
           this.#talk(secure, session);
           return;
-        } else if (verb === "AUTH") {
-          const [, user, password] = Buffer.from(line.split(" ")[2] ?? "", "base64").toString().split("\0");
+        } else if (verb === "AUTH" && line.split(" ").length === 2) {
+          asked = true;
+          say("334 ");
+        } else if (verb === "AUTH" || asked) {
+          const words = asked ? line : line.split(" ")[2];
+          asked = false;
+          const [, user, password] = Buffer.from(words, "base64").toString().split("\0");
           const right = user === this.login?.user && password === this.login?.password;
           session.user = right ? user : undefined;
           say(right ? "235 welcome" : "535 no");

@@ -101,9 +101,10 @@ std::string header_text(std::string_view text) {
   if (std::ranges::all_of(plain, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
     return plain;
   std::string out;
-  // 45 bytes make 60 characters of base 64: a word may have 75 with its frame. No character is cut.
+  // 39 bytes make 52 characters of base 64, and a line with its frame and "Subject: " stays below
+  // 78. No character is cut.
   for (std::size_t at = 0; at < plain.size();) {
-    std::size_t end = std::min(plain.size(), at + 45);
+    std::size_t end = std::min(plain.size(), at + 39);
     while (end < plain.size() && (static_cast<unsigned char>(plain[end]) & 0xC0) == 0x80) --end;
     if (!out.empty()) out += "\r\n ";
     out += "=?UTF-8?B?" + base64_encode(std::string_view(plain).substr(at, end - at)) + "?=";
@@ -259,7 +260,7 @@ std::string mime(const Mail& mail, std::string_view from, const std::vector<std:
       "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n",
       fmt::gmtime(std::chrono::system_clock::to_time_t(
           std::chrono::time_point_cast<std::chrono::system_clock::duration>(now))),
-      from, fmt::join(to, ">, <"), message_id, header_text(mail.subject));
+      from, fmt::join(to, ">,\r\n <"), message_id, header_text(mail.subject));
   std::string text;
   for (const char c : mail.text) {
     if (c == '\n') text += '\r';

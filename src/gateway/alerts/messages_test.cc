@@ -38,7 +38,7 @@ TEST(AlertMessages, WebhookCarriesTheAlertAsTheApiShowsIt) {
   EXPECT_EQ(body.at("event"), "alert.triggered");
   EXPECT_EQ(body.at("alert").at("id"), "alt_1");
   EXPECT_EQ(body.at("alert").at("state"), "active");
-  EXPECT_EQ(body.at("alert").at("deviation_pct"), 20.0);
+  EXPECT_EQ(body.at("alert").at("deviation_pct").to_number<double>(), 20);
   EXPECT_TRUE(body.at("alert").at("org_id").is_null());
   EXPECT_EQ(body.at("sent_at"), "2023-11-14T22:13:20.000Z");
 }
@@ -93,7 +93,7 @@ TEST(AlertMessages, MailIsOneAsciiMessageWhateverTheTextsHold) {
   const std::string mail = mime(alert_mail(odd, kSender), "asahi@example.com",
                                 {"a@example.com", "b@example.com"}, "1@node_1", kNow);
   EXPECT_THAT(mail, HasSubstr("Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"));
-  EXPECT_THAT(mail, HasSubstr("To: <a@example.com>, <b@example.com>\r\n"));
+  EXPECT_THAT(mail, HasSubstr("To: <a@example.com>,\r\n <b@example.com>\r\n"));
   EXPECT_THAT(mail, Not(HasSubstr("\nBcc:")));
   EXPECT_TRUE(
       std::ranges::all_of(mail, [](char c) { return static_cast<unsigned char>(c) < 128; }));

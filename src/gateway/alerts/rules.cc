@@ -57,6 +57,11 @@ const Rules::Reading& Rules::before(const std::deque<Reading>& readings, Clock::
 }
 
 void Rules::remember(const Counts& counts, Clock::Steady now) {
+  // What was counted before the first look was counted since the start, a moment ago.
+  if (recent_.empty()) {
+    recent_.push_back({now, {}});
+    minutes_.push_back({now, {}});
+  }
   recent_.push_back({now, counts});
   while (recent_.size() > 2 && recent_[1].at <= now - kRateWindow) recent_.pop_front();
   if (minutes_.empty() || now - minutes_.back().at >= minutes(1)) minutes_.push_back({now, counts});
