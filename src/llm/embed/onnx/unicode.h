@@ -40,7 +40,8 @@ CharClass class_of(char32_t c);
 bool is_punctuation(char32_t c);
 /// Chinese characters, which BERT takes one by one (no kana, no Hangul).
 bool is_ideograph(char32_t c);
-/// One letter's lower case; of U+0130 the i without its dot.
+/// One letter's lower case, wherever it stands (a capital sigma becomes σ at a word's end, too, as
+/// in Hugging Face's own library); of U+0130 the i without its dot.
 char32_t lower_of(char32_t c);
 /// Adds `c` without accents: taken apart, its marks dropped.
 void append_bare(std::u32string& out, char32_t c);
