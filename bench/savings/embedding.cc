@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "llm/embed/onnx/onnx_embedder.h"
 #include "llm/vendor.h"
 #include "llm/wire/wire.h"
 #include "net/blocking.h"
@@ -25,19 +26,10 @@ class Local final : public Embedding {
   std::unique_ptr<llm::TextEmbedder> embedder_ = llm::make_local_embedder();
 };
 
-class Remote final : public Embedding {
+/// Asked once for each text, before the measures.
+class Asked : public Embedding {
  public:
-  Remote(llm::VendorOptions vendor, std::unique_ptr<llm::VendorCodec> codec,
-         llm::VendorEmbedderOptions options)
-      : clients_(loops_,
-                 [](net::Loop& loop) {
-                   return std::make_unique<http::Client>(loop, http::ClientOptions{});
-                 }),
-        vendor_(std::move(vendor), std::move(codec), clients_),
-        embedder_(llm::make_vendor_embedder(vendor_, std::move(options))) {
-    loops_.start();
-  }
-  ~Remote() override { loops_.stop(); }
+  ~Asked() override { loops_.stop(); }
 
   const llm::EmbedderTraits& traits() const override { return embedder_->traits(); }
 
@@ -64,12 +56,39 @@ class Remote final : public Embedding {
   }
   std::vector<float> of(const std::string& text) override { return known_.at(text); }
 
- private:
+ protected:
   net::LoopPool loops_{1};
+  std::unique_ptr<llm::TextEmbedder> embedder_;
+
+ private:
+  std::unordered_map<std::string, std::vector<float>> known_;
+};
+
+class Remote final : public Asked {
+ public:
+  Remote(llm::VendorOptions vendor, std::unique_ptr<llm::VendorCodec> codec,
+         llm::VendorEmbedderOptions options)
+      : clients_(loops_,
+                 [](net::Loop& loop) {
+                   return std::make_unique<http::Client>(loop, http::ClientOptions{});
+                 }),
+        vendor_(std::move(vendor), std::move(codec), clients_) {
+    embedder_ = llm::make_vendor_embedder(vendor_, std::move(options));
+    loops_.start();
+  }
+  ~Remote() override { loops_.stop(); }
+
+ private:
   net::PerLoop<http::Client> clients_;
   llm::Vendor vendor_;
-  std::unique_ptr<llm::TextEmbedder> embedder_;
-  std::unordered_map<std::string, std::vector<float>> known_;
+};
+
+class ModelFile final : public Asked {
+ public:
+  explicit ModelFile(std::unique_ptr<llm::TextEmbedder> embedder) {
+    embedder_ = std::move(embedder);
+    loops_.start();
+  }
 };
 
 std::string variable(const std::string& suffix, std::string otherwise) {
@@ -84,6 +103,21 @@ std::unique_ptr<Embedding> local_embedding() { return std::make_unique<Local>();
 Result<std::unique_ptr<Embedding>> embedding_from_environment() {
   const std::string name = variable("", "");
   if (name.empty()) return nullptr;
+  if (name == "onnx") {
+    using Pooling = llm::OnnxEmbedderOptions::Pooling;
+    llm::OnnxEmbedderOptions options;
+    options.model = variable("_MODEL", "");
+    options.tokenizer = variable("_TOKENIZER", "");
+    options.runtime = variable("_RUNTIME", "");
+    options.prefix = variable("_PREFIX", "");
+    const std::string pooling = variable("_POOLING", "auto");
+    options.pooling = pooling == "mean"  ? Pooling::kMean
+                      : pooling == "cls" ? Pooling::kFirst
+                                         : Pooling::kAuto;
+    options.timeout = std::chrono::minutes(10);
+    ASAHI_TRY(auto model, llm::make_onnx_embedder(std::move(options)));
+    return std::make_unique<ModelFile>(std::move(model));
+  }
   struct Usual {
     std::string url, model, width;
     std::unique_ptr<llm::VendorCodec> codec;
@@ -97,8 +131,9 @@ Result<std::unique_ptr<Embedding>> embedding_from_environment() {
   } else if (name == "ollama") {
     usual = {"http://localhost:11434", "nomic-embed-text", "768", llm::make_ollama_codec()};
   } else {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("ASAHI_BENCH_EMBEDDER is openai, cohere or ollama, not '{}'", name));
+    return fail(
+        Errc::kInvalidArgument,
+        fmt::format("ASAHI_BENCH_EMBEDDER is openai, cohere, ollama or onnx, not '{}'", name));
   }
   ASAHI_TRY(auto origin, http::Origin::parse(variable("_URL", usual.url)));
   llm::VendorOptions vendor{.name = name,

@@ -23,7 +23,8 @@ class Embedding {
 std::unique_ptr<Embedding> local_embedding();
 
 /// ASAHI_BENCH_EMBEDDER=openai|cohere|ollama, with …_URL, …_KEY, …_MODEL and …_WIDTH where the
-/// vendor's usual ones do not fit. Null when the variable is not set. Errors: invalid_argument.
+/// vendor's usual ones do not fit; or =onnx, with …_MODEL (the file), …_TOKENIZER, …_RUNTIME,
+/// …_PREFIX and …_POOLING. Null when the variable is not set. Errors: invalid_argument.
 Result<std::unique_ptr<Embedding>> embedding_from_environment();
 
 }  // namespace asahi::savings

@@ -9,6 +9,16 @@
 #include <filesystem>
 
 namespace asahi {
+namespace {
+
+Result<void> sync_folder_of(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  const File folder = File::open(parent.empty() ? "." : parent.string(), O_RDONLY | O_DIRECTORY);
+  if (!folder || ::fsync(folder.get()) != 0) return file_error("sync the folder of", path);
+  return {};
+}
+
+}  // namespace
 
 File File::open(const std::string& path, int flags, mode_t mode) {
   return File(::open(path.c_str(), flags | O_CLOEXEC, mode));
@@ -48,10 +58,16 @@ Result<void> replace_file(const std::string& path, std::string_view content, mod
     if (!file || !write_all(file.get(), content) || ::fsync(file.get()) != 0) return give_up();
   }
   if (::rename(fresh.c_str(), path.c_str()) != 0) return give_up();
-  const auto parent = std::filesystem::path(path).parent_path();
-  const File folder = File::open(parent.empty() ? "." : parent.string(), O_RDONLY | O_DIRECTORY);
-  if (!folder || ::fsync(folder.get()) != 0) return file_error("sync the folder of", path);
-  return {};
+  return sync_folder_of(path);
+}
+
+Result<void> place_file(const std::string& fresh, const std::string& path) {
+  {
+    const File file = File::open(fresh, O_WRONLY);
+    if (!file || ::fsync(file.get()) != 0) return file_error("sync", fresh);
+  }
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return file_error("write", path);
+  return sync_folder_of(path);
 }
 
 }  // namespace asahi

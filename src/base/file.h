@@ -50,4 +50,7 @@ std::unexpected<Error> file_error(std::string_view doing, const std::string& pat
 /// Errors: unavailable. Blocking.
 Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode = 0640);
 
+/// Puts the written file `fresh` in the place of `path`, durably, as above. Errors: unavailable.
+Result<void> place_file(const std::string& fresh, const std::string& path);
+
 }  // namespace asahi

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log_observer.h"
 
 namespace asahi {
 namespace {
@@ -194,6 +195,23 @@ TEST(RateLimited, LetsOneThroughPerIntervalAndCountsTheRest) {
   EXPECT_EQ(limit.pass(clock.steady_now()), 4u);
   clock.advance(10s);
   EXPECT_EQ(limit.pass(clock.steady_now()), 0u);
+}
+
+TEST_F(LogTest, ShowsLinesToAnObserverWhateverIsLogged) {
+  configure({.level = LogLevel::kCritical});
+  std::vector<std::string> seen;
+  observe_log(LogLevel::kError, [&](LogLevel, std::string_view logger, std::string_view message,
+                                    std::span<const LogField> fields) {
+    seen.push_back(std::string(logger) + "|" + std::string(message) + "|" +
+                   std::string(fields.front().key));
+    log_.error("what it logs itself", {{"a", 1}});
+  });
+  log_.warning("not bad enough", {{"a", 1}});
+  log_.error("bad", {{"error", "x"}});
+  observe_log(LogLevel::kError, {});
+  log_.error("nobody looks", {{"a", 1}});
+  EXPECT_THAT(seen, testing::ElementsAre("gateway|bad|error"));
+  EXPECT_EQ(output(), "") << "below the level of the log";
 }
 
 }  // namespace

@@ -135,6 +135,8 @@ void bind(Binder& binder, CacheConfig& c) {
               {.min = 10, .max = 30'000, .help = "limit of one lookup"});
   tier2.value("max_entries", c.tier2.max_entries,
               {.min = 100, .max = 10'000'000, .help = "entries in the index of this process"});
+  tier2.value("contextual", c.tier2.contextual,
+              {.help = "embed questions with the conversation before them"});
   auto tier3 = cache.section("tier3");
   tier3.value("enabled", c.tier3.enabled, {.help = "reuse the steps of composed requests"});
   tier3.value("ttl_seconds", c.tier3.ttl_seconds,
@@ -248,7 +250,7 @@ void bind(Binder& binder, VectorDbConfig& c) {
 void bind(Binder& binder, EmbeddingsConfig& c) {
   auto section = binder.section("embeddings");
   section.value("provider", c.provider,
-                {.one_of = {"local", "cohere", "openai", "ollama", "mock"},
+                {.one_of = {"local", "cohere", "openai", "ollama", "onnx", "mock"},
                  .help = "who makes vectors of texts"});
   section.value("model_name", c.model_name, {.help = "empty: the provider's usual one"});
   section.value("dimension", c.dimension, {.max = 4096, .help = "0: the model's usual one"});
@@ -259,6 +261,21 @@ void bind(Binder& binder, EmbeddingsConfig& c) {
                 {.min = 0, .max = 10, .help = "attempts after the first"});
   section.value("cache_size", c.cache_size,
                 {.min = 0, .max = 1e7, .help = "vectors of questions that are remembered"});
+  section.value("fallback", c.fallback,
+                {.one_of = {"local", "none"}, .help = "who stands in while the provider fails"});
+  auto onnx = section.section("onnx");
+  onnx.value("model", c.onnx.model, {.help = "file of provider onnx"});
+  onnx.value("tokenizer", c.onnx.tokenizer,
+             {.help = "vocab.txt or tokenizer.json; empty: beside the model"});
+  onnx.value("runtime", c.onnx.runtime, {.help = "libonnxruntime.so.1; empty: beside the program"});
+  onnx.value("pooling", c.onnx.pooling,
+             {.one_of = {"auto", "mean", "cls"}, .help = "how tokens become one vector"});
+  onnx.value("prefix", c.onnx.prefix, {.help = "before each text, as the model was trained"});
+  onnx.value("max_tokens", c.onnx.max_tokens,
+             {.min = 8, .max = 8'192, .help = "longer texts are cut"});
+  onnx.value("threads", c.onnx.threads, {.min = 1, .max = 64, .help = "runs at a time"});
+  if (c.provider == "onnx" && c.onnx.model.empty())
+    fault(binder, "embeddings.onnx.model", "", "provider onnx needs a model file");
   if (c.dimension > 0 && c.dimension < 64)
     fault(binder, "embeddings.dimension", std::to_string(c.dimension), "must be 0 or 64 to 4096");
   if (c.provider == "ollama" && (c.model_name.empty() || c.dimension == 0))
@@ -556,6 +573,7 @@ void bind(Binder& binder, TrackingConfig& c) {
                  {.min = 0, .max = 10, .help = "baseline price of input, USD per 1,000 tokens"});
   tracking.value("baseline_output_rate", c.baseline_output_rate,
                  {.min = 0, .max = 10, .help = "baseline price of output, USD per 1,000 tokens"});
+  bind(binder, c.archive);
 }
 
 void bind(Binder& binder, OptimizationConfig& c) {

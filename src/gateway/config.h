@@ -10,6 +10,7 @@
 #include "base/config/loader.h"
 #include "base/secret.h"
 #include "gateway/alerts/config.h"
+#include "gateway/archive/config.h"
 #include "gateway/export/config.h"
 #include "gateway/traces/config.h"
 
@@ -34,6 +35,7 @@ struct AppConfig {
   std::string data_dir = "data";  ///< where files are written (ASAHI_DATA_DIR)
   std::string models_file = "config/models.yaml";  ///< empty or absent: the built-in models
 
+  std::size_t config_warnings = 0;  ///< no setting: how many loading the settings gave
   /// No setting: what the mock vendor says, see llm::MockOptions. `asahi benchmark` sets it.
   std::function<std::string(const llm::ChatRequest&)> mock_answers;
 };
@@ -80,6 +82,9 @@ struct Tier2Config {
   double audit_share = 0.05;  ///< of hits that ask the model all the same, at least; 0 to 1
   int timeout_ms = 500;       ///< of embedding and search for one lookup, 10 to 30000
   std::size_t max_entries = 100'000;  ///< in the index of this process, 100 to 10000000
+  /// Questions of a conversation are embedded with what their user said before, and conversations
+  /// that say the same in other words share answers (spec §3.7). False: only equal ones do.
+  bool contextual = false;
 };
 
 /// `vector_db`: where tier 2 looks for what is alike.
@@ -98,8 +103,8 @@ struct VectorDbConfig {
 
 /// `embeddings`: texts to vectors for tier 2.
 struct EmbeddingsConfig {
-  /// local (no network, no model file), cohere, openai, ollama or mock. Without its vendor's key:
-  /// local, with a warning.
+  /// local (no network, no model file), cohere, openai, ollama, onnx or mock. Without its vendor's
+  /// key: local, with a warning.
   std::string provider = "local";
   std::string model_name;           ///< empty: the provider's usual one
   std::size_t dimension = 0;        ///< 0: the model's usual one; 64 to 4096
@@ -107,6 +112,17 @@ struct EmbeddingsConfig {
   double timeout_seconds = 30;      ///< of all attempts for one batch, 0.1 to 600
   int max_retries = 3;              ///< 0 to 10
   std::size_t cache_size = 10'000;  ///< vectors of questions that are remembered, 0 to 10000000
+  /// Who stands in while the provider fails: local or none (questions then miss).
+  std::string fallback = "local";
+  struct Onnx {
+    std::string model;             ///< model.onnx of a sentence embedding model of BERT's kind
+    std::string tokenizer;         ///< vocab.txt or tokenizer.json; empty: beside the model
+    std::string runtime;           ///< libonnxruntime.so.1; empty: beside the program
+    std::string pooling = "auto";  ///< auto (the model's own, else mean), mean or cls
+    std::string prefix;            ///< before each text: "query: " for e5
+    std::size_t max_tokens = 512;  ///< longer texts are cut, 8 to 8192
+    std::size_t threads = 1;       ///< runs at a time, 1 to 64
+  } onnx;
 };
 
 /// `cache.tier3`: intermediate results, the steps of composed requests.
@@ -270,6 +286,7 @@ struct TrackingConfig {
   std::string baseline_model = "gpt-4-turbo";  ///< names the baseline in reports
   double baseline_input_rate = 0.010;          ///< USD per 1,000 tokens, 0 to 10
   double baseline_output_rate = 0.030;
+  ArchiveConfig archive;  ///< `tracking.archive_*`
 };
 
 /// `optimization` (also `token_optimization`): trimming of prompts before they are sent.

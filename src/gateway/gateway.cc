@@ -4,12 +4,16 @@
 
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/log.h"
 #include "gateway/alerts/notifier.h"
 #include "gateway/alerts/routes.h"
+#include "gateway/analytics/export/routes.h"
 #include "gateway/analytics/http/routes.h"
+#include "gateway/archive/event_archive.h"
 #include "gateway/batch_api/batch_routes.h"
 #include "gateway/batching/batcher.h"
 #include "gateway/batching/memory_buffer.h"
@@ -57,18 +61,6 @@ Result<std::string> read_node_id(const std::string& data_dir) {
   out.flush();
   if (!out) return fail(Errc::kUnavailable, fmt::format("cannot write {}", path));
   return id;
-}
-
-std::vector<VendorSettings> vendor_settings(const ProvidersConfig& providers) {
-  std::vector<VendorSettings> settings;
-  for (const auto& [name, vendor] : providers.vendors) {
-    settings.push_back({.name = name,
-                        .kind = vendor.shape,
-                        .base_url = vendor.base_url,
-                        .api_key = vendor.api_key,
-                        .needs_key = !vendor.api_key_env.empty()});
-  }
-  return settings;
 }
 
 Dispatcher::Options dispatch_options(const GatewayConfig& config) {
@@ -144,7 +136,8 @@ struct Gateway::Impl {
   std::unique_ptr<InjectionScreen> injections;
   std::unique_ptr<Governor> governor;
   std::string node;
-  boost::asio::thread_pool files{1};  ///< rewrites event files
+  boost::asio::thread_pool files{1};      ///< rewrites event files
+  std::unique_ptr<EventArchive> archive;  ///< null: event files stay
   std::unique_ptr<TokenOptimiser> optimiser;
   std::unique_ptr<llm::TokenCounter> counter;
   std::unique_ptr<BatchBuffer> batch_buffer;
@@ -174,6 +167,7 @@ struct Gateway::Impl {
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
   std::mutex refreshing;
+  std::uint64_t shown_stand_ins = 0;  ///< of its look-ups, in the exposition
 
   ServiceParts service_parts() {
     return {parts.config,   *registry,
@@ -252,10 +246,27 @@ struct Gateway::Impl {
     lost("asahi_events_dropped_total", "Events that were lost", events->dropped());
     lost("asahi_audit_entries_dropped_total", "Audit entries that were lost",
          parts.audit.dropped());
+    if (semantic != nullptr) show_embedder();
   }
   std::string exposition() {
     refresh_metrics();
     return parts.metrics.expose();
+  }
+  /// With `refreshing` held.
+  void show_embedder() {
+    const bool healthy =
+        semantic->cache->embedder_state() == SemanticCache::EmbedderState::kHealthy;
+    parts.metrics.gauge("asahi_embedder_up", "1: it answers; 0: it failed and is left alone", {})
+        .set(healthy ? 1 : 0);
+    const StandIn* const stand_in = semantic->cache->stand_in();
+    if (stand_in == nullptr) return;
+    const std::uint64_t lookups = stand_in->lookups();
+    parts.metrics
+        .counter("asahi_embedder_stand_in_lookups_total",
+                 "Questions that the local embedder answered for while the other was away", {})
+        .add(static_cast<double>(lookups - std::exchange(shown_stand_ins, lookups)));
+    parts.metrics.gauge("asahi_embedder_stand_in_bytes", "Memory of the stand-in's index", {})
+        .set(static_cast<double>(stand_in->bytes()));
   }
 
   Installation installation() const {
@@ -277,7 +288,7 @@ struct Gateway::Impl {
             parts.budgets,
             *registry,
             {parts.database, *cache, parts.cache, parts.audit, parts.accounts, parts.clock,
-             &steps->entries(), semantic_cache()},
+             &steps->entries(), semantic_cache(), traces->store()},
             [this] { return facts(); },
             parts.clock};
   }
@@ -346,6 +357,12 @@ struct Gateway::Impl {
       if (!co_await loop.sleep_for(pause, &stopping)) break;
     }
     --background;
+  }
+
+  Task<json::object> run_archive(LogRules rules, std::string open_file) {
+    ASAHI_CO_TRY(const ArchiveReport report,
+                 co_await archive->run(std::move(rules), std::move(open_file)));
+    co_return report_json(report);
   }
 
   SemanticCache* semantic_cache() const {
@@ -557,6 +574,10 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
                                       "Model calls being answered now, streams included");
   impl->queue_depth = &parts.metrics.gauge("asahi_request_queue_depth",
                                            "Answered requests whose event waits to be written");
+  parts.metrics.gauge("asahi_max_active_requests", "api.max_active_requests: more are turned away")
+      .set(static_cast<double>(config.api.max_active_requests));
+  parts.metrics.gauge("asahi_config_warnings", "Warnings about settings at the start")
+      .set(static_cast<double>(config.app.config_warnings));
   parts.metrics
       .gauge("asahi_build_info", "Always 1; the version is in the label",
              {{"version", config.app.version}})
@@ -634,6 +655,8 @@ Result<std::unique_ptr<Gateway>> Gateway::make(Parts parts) {
       EventLoader::Options{.dir = log_dir, .node_id = impl->node, .clock = &parts.clock},
       parts.database,
       [raw = impl.get(), first = parts.clock.now()] { return raw->restore_totals(first); });
+  ASAHI_TRY(impl->archive, EventArchive::make({config.tracking.archive, parts.database, parts.clock,
+                                               parts.metrics, log_dir, impl->node}));
   impl->events->on_written([raw = impl.get()] { raw->loader->wake(); });
   impl->policies = std::make_unique<PolicyStore>(
       PolicyStore::Options{.publish = parts.rules_changed}, parts.database, parts.clock);
@@ -719,6 +742,7 @@ void Gateway::add_routes(http::Router& router) {
   add_semantic_routes(router, service);
   add_governance_routes(router, impl.governance_parts());
   add_routing_routes(router, impl.routing_parts());
+  add_export_routes(router, {impl.parts.database, impl.parts.audit, impl.parts.clock});
   analytics::add_analytics_routes(router, impl.analytics_parts());
   alerts::add_routes(router, {*impl.notifier, impl.parts.audit, impl.parts.clock});
   if (impl.batch_runner != nullptr) {
@@ -780,6 +804,10 @@ void Gateway::start() {
       });
     });
   }
+  impl.every("old traces", std::chrono::minutes(5), [&impl]() -> Aw<void> {
+    impl.traces->drop_old(impl.parts.clock.now());
+    co_return;
+  });
   impl.every("models file", std::chrono::seconds(2), [&impl]() -> Aw<void> {
     // One small file; reading it on the loop costs less than a thread.
     if (impl.registry->file_changed()) impl.reload_models();
@@ -796,6 +824,7 @@ void Gateway::begin_drain() {
 
 void Gateway::stop() {
   Impl& impl = *impl_;
+  if (impl.archive != nullptr) impl.archive->stop();
   impl.notifier->stop();
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
@@ -820,12 +849,25 @@ void Gateway::stop() {
 Task<json::object> Gateway::run_retention() {
   Impl& impl = *impl_;
   const GatewayConfig& config = impl.parts.config;
-  ASAHI_CO_TRY(const RetentionReport report,
-               co_await gateway::run_retention(
-                   {*impl.policies, impl.parts.database, *impl.cache, impl.parts.cache,
-                    impl.parts.audit, impl.files, impl.parts.clock, config.tracking.log_dir,
-                    impl.node, config.governance.compliance_default_retention_days, 365,
-                    &impl.steps->entries(), impl.semantic_cache()}));
+  RetentionParts parts{*impl.policies,
+                       impl.parts.database,
+                       *impl.cache,
+                       impl.parts.cache,
+                       impl.parts.audit,
+                       impl.files,
+                       impl.parts.clock,
+                       config.tracking.log_dir,
+                       impl.node,
+                       config.governance.compliance_default_retention_days,
+                       365,
+                       &impl.steps->entries(),
+                       impl.semantic_cache()};
+  if (impl.archive != nullptr) {
+    parts.archive = [&impl](LogRules rules, std::string open_file) {
+      return impl.run_archive(std::move(rules), std::move(open_file));
+    };
+  }
+  ASAHI_CO_TRY(const RetentionReport report, co_await gateway::run_retention(std::move(parts)));
   co_return report_json(report);
 }
 

@@ -736,9 +736,9 @@ void Pipeline::record_failure(Call& call, const Error& error, const DispatchRepo
   event.latency_ms = ms_since(call.received);
   event.streamed = call.chat.stream;
   event.route = call.route;
-  event.http_status = call.endpoint == nullptr || call.endpoint->codec == nullptr
-                          ? native_status(error)
-                          : http::http_status(error.code);
+  // As the reply has it (http/errors.cc): in vendors' shapes an unknown model is not found.
+  const bool native = call.endpoint != nullptr && call.endpoint->codec == nullptr;
+  event.http_status = !native && error.reason == "model_not_found" ? 404 : native_status(error);
   if (report != nullptr) {
     if (report->model != nullptr) {
       event.model_selected = report->model->name;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/ids.h"
+#include "gateway/cache/semantic/context.h"
 #include "gateway/cache/semantic/question.h"
 #include "gateway/pipeline_call.h"
 
@@ -10,6 +11,17 @@ namespace {
 
 /// Uniform in [0, 1), not to be guessed.
 double draw() { return static_cast<double>(random_u64() >> 11) * 0x1p-53; }
+
+/// What the user said before the question, oldest first.
+std::vector<std::string> turns_before_question(const llm::ChatRequest& chat) {
+  std::vector<std::string> turns;
+  for (const llm::Message& message : chat.messages) {
+    if (message.role != llm::Role::kUser) continue;
+    if (std::string text = message.text(); !text.empty()) turns.push_back(std::move(text));
+  }
+  if (!turns.empty()) turns.pop_back();
+  return turns;
+}
 
 }  // namespace
 
@@ -22,9 +34,18 @@ std::optional<SemanticCache::Question> Pipeline::semantic_question(
   auto row = parts_.config.tasks.find(call.task.task_type);
   if (row == parts_.config.tasks.end()) row = parts_.config.tasks.find("general");
   if (row != parts_.config.tasks.end() && !row->second.semantic_cache) return std::nullopt;
-  const auto context = semantic::context_of(to_string(call.endpoint->shape), canonical, call.query);
-  if (!context) return std::nullopt;
   const Tier2Config& config = parts_.config.cache.tier2;
+  const std::string_view shape = to_string(call.endpoint->shape);
+  std::optional<std::uint64_t> context;
+  std::string earlier;
+  if (config.contextual) {
+    const std::vector<std::string> turns = turns_before_question(call.chat);
+    earlier = semantic::join_turns(turns);
+    if (!earlier.empty()) context = semantic::context_of(shape, canonical, call.query, turns);
+    if (!context) earlier.clear();
+  }
+  if (!context) context = semantic::context_of(shape, canonical, call.query);
+  if (!context) return std::nullopt;
   const std::string& sensitivity = call.options.cost_sensitivity.empty()
                                        ? config.cost_sensitivity
                                        : call.options.cost_sensitivity;
@@ -34,7 +55,8 @@ std::optional<SemanticCache::Question> Pipeline::semantic_question(
       .task = call.task.task_type,
       .sensitivity =
           semantic::parse_sensitivity(sensitivity).value_or(semantic::Sensitivity::kHigh),
-      .context_digest = *context};
+      .context_digest = *context,
+      .earlier = std::move(earlier)};
 }
 
 std::shared_ptr<const SimilarityReport> similarity_report(const SemanticCache::Lookup* lookup) {
@@ -80,6 +102,8 @@ Task<std::optional<http::Response>> Pipeline::serve_similar(http::Context& conte
     call->trace->verdict = semantic::to_string(call->similar->decision.verdict);
     if (call->similar->hit()) call->trace->cache_entry = call->similar->entry_id;
   }
+  if (call->similar != nullptr && !call->similar->notice.empty())
+    call->warnings.push_back(call->similar->notice);
   if (call->similar != nullptr && !call->similar->warning.empty()) {
     call->warnings.push_back(call->similar->warning);
     asking.mark(Mark::kFailed);

@@ -215,5 +215,42 @@ TEST_F(SemanticPipeline, ChecksAskTheModelAndCompare) {
   EXPECT_EQ(calls_of("north"), 2U);
 }
 
+constexpr const char* kWeather = "How is the weather in Berlin in spring?";
+constexpr const char* kWeatherToo = "how's the weather in Berlin in the spring";
+
+class ContextualPipeline : public SemanticPipeline {
+ protected:
+  static std::string talk(std::string_view first, std::string_view answer, std::string_view last) {
+    return fmt::format(
+        R"({{"model":"small","messages":[{{"role":"user","content":"{}"}},)"
+        R"({{"role":"assistant","content":"{}"}},{{"role":"user","content":"{}"}}]}})",
+        first, answer, last);
+  }
+  json::object said(const std::string& body) {
+    return answered(post(chat_, body)).at("asahi").as_object();
+  }
+};
+
+TEST_F(ContextualPipeline, ConversationsThatSayTheSameShareAnswers) {
+  config_.cache.tier2.contextual = true;
+  EXPECT_EQ(said(talk(kWeather, "Mild.", "And in Paris?")).at("cache_tier"), 0);
+  ASSERT_TRUE(kept(1));
+  const json::object hit = said(talk(kWeatherToo, "Mild.", "And in Paris?"));
+  ASSERT_EQ(hit.at("cache_tier"), 2) << json::serialize(hit);
+  EXPECT_GE(hit.at("cache").as_object().at("threshold").to_number<double>(), 0.92);
+  for (const std::string& other :
+       {talk("How expensive are flats in Berlin in spring?", "Mild.", "And in Paris?"),
+        talk(kWeather, "Cold.", "And in Paris?"), talk(kWeather, "Mild.", "And in Rome?"),
+        chat("And in Paris?")})
+    EXPECT_EQ(said(other).at("cache_tier"), 0) << other;
+}
+
+TEST_F(ContextualPipeline, WithoutItOnlyEqualConversationsDo) {
+  EXPECT_EQ(said(talk(kWeather, "Mild.", kHow)).at("cache_tier"), 0);
+  ASSERT_TRUE(kept(1));
+  EXPECT_EQ(said(talk(kWeatherToo, "Mild.", kHow)).at("cache_tier"), 0);
+  EXPECT_EQ(said(talk(kWeather, "Mild.", kSame)).at("cache_tier"), 2);
+}
+
 }  // namespace
 }  // namespace asahi::gateway

@@ -7,6 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/exception_text.h"
 #include "base/log.h"
 #include "base/scheduling.h"
 #include "net/event.h"
@@ -46,14 +47,8 @@ std::size_t usable_cpus() {
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
 }
 
-void log_escaped(const std::string& what, std::exception_ptr error) {
-  try {
-    std::rethrow_exception(std::move(error));
-  } catch (const std::exception& e) {
-    logger().error("exception escaped", {{"task", what}, {"error", e.what()}});
-  } catch (...) {
-    logger().error("exception escaped", {{"task", what}, {"error", "not a std::exception"}});
-  }
+void log_escaped(const std::string& what, const std::exception_ptr& error) {
+  logger().error("exception escaped", {{"task", what}, {"error", exception_text(error)}});
 }
 
 }  // namespace
@@ -103,7 +98,7 @@ namespace {
 
 auto log_outcome(std::string what) {
   return [what = std::move(what)](std::exception_ptr error) {
-    if (error) log_escaped(what, std::move(error));
+    if (error) log_escaped(what, error);
   };
 }
 

@@ -83,6 +83,7 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   (void)binder.environment("ASAHI_API_KEY");
   loaded.faults = binder.finish();
   loaded.warnings = binder.warnings();
+  loaded.gateway.app.config_warnings = loaded.warnings.size();
   loaded.effective = binder.effective();
   return loaded;
 }

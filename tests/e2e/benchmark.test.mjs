@@ -258,6 +258,13 @@ test("tune-thresholds prints today's and the best threshold per task, and writes
   const yaml = readFileSync(join(folder, "thresholds.yaml"), "utf8");
   assert.match(yaml, /^tasks:\n {2}faq:\n {4}semantic_threshold: 0\.\d{4}\n$/);
   assert.ok(stdout.endsWith(yaml));
+  const other = await run_asahi([...args, "--embedder", "mock"], { folder });
+  assert.match(other.stdout, /7 pairs, embedder mock-/);
+  const configured = await run_asahi(args, { folder, env: { ASAHI_EMBEDDINGS_DIMENSION: "512" } });
+  assert.match(configured.stdout, /embedder local-\d+\/512/);
+  const missing = await run_asahi([...args, "--embedder", "onnx"], { folder });
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /embeddings\.onnx\.model/);
 });
 
 test("tune-thresholds names line, field and rule of bad rows, and what else is wrong", async () => {

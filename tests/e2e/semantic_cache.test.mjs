@@ -1,10 +1,15 @@
 /** Tier 2 through OpenAI's own client: questions that mean the same, what keeps others apart, faults, what people can do. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { start_fakes } from "./support/fakes.mjs";
-import { restart_gateway, start_gateway } from "./support/gateway.mjs";
-import { stop_everything } from "./support/processes.mjs";
+import { binary_path, restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
+import { stop_everything, temp_folder } from "./support/processes.mjs";
 import { OpenAI } from "./support/sdks.mjs";
 import { until } from "./support/wait.mjs";
 
@@ -202,9 +207,9 @@ test("entries outlive a restart", async () => {
   assert.equal(hit.response, first.response);
 });
 
-test("an embedder that is down, slow or wrong is a miss and a warning", async () => {
-  await fakes.reset();
-  const gateway = await start_gateway({
+/** A gateway whose vectors come from Cohere's fake. */
+const start_with_cohere = (env = {}) =>
+  start_gateway({
     fakes,
     vendors: ["openai", "cohere"],
     env: {
@@ -214,31 +219,169 @@ test("an embedder that is down, slow or wrong is a miss and a warning", async ()
       ASAHI_EMBEDDINGS_MAX_RETRIES: "0",
       ASAHI_EMBEDDINGS_CACHE_SIZE: "0",
       ASAHI_CACHE_TIER2_TIMEOUT_MS: "300",
+      ...env,
     },
   });
+const kFaults = [{ kind: "status", status: 503 }, { kind: "hang" }, { kind: "garbage_json" }];
+
+const hit_for = (gateway, prompt, what) =>
+  until(
+    async () => {
+      const reply = await gateway.infer({ prompt, model: "gpt-4o" });
+      return reply.cache_tier === 2 && reply;
+    },
+    { what, timeout_ms: 20_000 },
+  );
+
+test("an embedder that is down, slow or wrong is a miss and a warning where nobody stands in", async () => {
+  await fakes.reset();
+  const gateway = await start_with_cohere({ ASAHI_EMBEDDINGS_FALLBACK: "none" });
   let number = 0;
   const infer = () => gateway.infer({ prompt: `${kMeant} Case ${++number}.`, model: "gpt-4o" });
   await gateway.infer({ prompt: kAsked, model: "gpt-4o" });
   await kept(gateway, 1);
-  const again = await until(
-    async () => {
-      const reply = await gateway.infer({ prompt: kAsked, model: "gpt-4o" });
-      return reply.cache_tier === 2 && reply;
-    },
-    { what: "a hit with the vendor's vectors", timeout_ms: 10_000 },
-  );
+  const again = await hit_for(gateway, kAsked, "a hit with the vendor's vectors");
   assert.equal(again.cache.similarity, 1);
-  const faults = [
-    { kind: "status", status: 503 },
-    { kind: "hang" },
-    { kind: "garbage_json" },
-  ];
-  for (const fault of faults) {
+  for (const fault of kFaults) {
     await fakes.script("cohere", fault);
     const started = performance.now();
     const reply = await infer();
     assert.equal(reply.cache_tier, 0);
     assert.match(reply.warnings.join(" "), /semantic cache skipped/, fault.kind);
     assert.ok(performance.now() - started < 5_000, `${fault.kind} holds nobody up`);
+  }
+});
+
+test("while the embedder is away the local one stands in, and says so", async () => {
+  await fakes.reset();
+  const gateway = await start_with_cohere();
+  await gateway.infer({ prompt: kAsked, model: "gpt-4o" });
+  await kept(gateway, 1);
+  await hit_for(gateway, kMeant, "a hit with the vendor's vectors");
+  assert.equal((await gateway.get("/health")).body.components.embedder, "healthy");
+  assert.equal((await stats_of(gateway)).stand_in.active, false);
+
+  await fakes.script("cohere", { kind: "status", status: 503, times: "forever" });
+  const hit = await hit_for(gateway, kMeant, "a hit while it is away");
+  assert.match(hit.warnings.join(" "), /the embedder is away, the local one stands in/);
+  assert.equal(hit.cache.cached_query, kAsked);
+  const other = await gateway.infer({ prompt: "How do I reset my username in the customer portal?", model: "gpt-4o" });
+  assert.equal(other.cache_tier, 0);
+  for (let i = 0; i < 3; ++i) await gateway.infer({ prompt: kMeant, model: "gpt-4o" });
+  const health = (await gateway.get("/health")).body;
+  assert.deepEqual([health.status, health.components.embedder], ["degraded", "degraded"]);
+  const { stand_in } = await stats_of(gateway);
+  assert.ok(stand_in.active && stand_in.entries >= 1 && stand_in.bytes > 0 && stand_in.lookups >= 4);
+  assert.match(stand_in.embedder, /^local-/);
+  const metrics = (await gateway.get("/metrics/prometheus")).text;
+  assert.match(metrics, /^asahi_embedder_up 0$/m);
+  assert.match(metrics, /^asahi_embedder_stand_in_lookups_total [1-9]/m);
+
+  await fakes.reset();
+  await until(
+    async () => {
+      const reply = await gateway.infer({ prompt: kMeant, model: "gpt-4o" });
+      return reply.cache_tier === 2 && !reply.warnings.length;
+    },
+    { what: "the embedder again", timeout_ms: 30_000 },
+  );
+  assert.equal((await gateway.get("/health")).body.components.embedder, "healthy");
+});
+
+test("with contexts, conversations that say the same share answers; a follow-up after another question does not", async () => {
+  await fakes.reset();
+  const gateway = await start_gateway({
+    fakes,
+    env: { ...kSemantic, ASAHI_CACHE_TIER1_ENABLED: "false", ASAHI_CACHE_TIER2_CONTEXTUAL: "true" },
+  });
+  const openai = client_of(gateway);
+  const kWeather = "How is the weather in Berlin in spring?";
+  const talk = async (first, answer, last) => {
+    const messages = [...say(first), { role: "assistant", content: answer }, ...say(last)];
+    return (await openai.chat.completions.create({ model: "gpt-4o", messages })).asahi;
+  };
+  assert.equal((await talk(kWeather, "Mild.", "And in Paris?")).cache_tier, 0);
+  await kept(gateway, 1);
+  assert.equal((await stats_of(gateway)).contextual, true);
+  const [entry] = (await gateway.get("/cache/entries?tier=2")).body.entries;
+  assert.deepEqual([entry.query, entry.earlier], ["And in Paris?", [kWeather]]);
+  const hit = await until(
+    async () => {
+      const reply = await talk("how's the weather in Berlin in the spring", "Mild.", "And in Paris?");
+      return reply.cache_tier === 2 && reply;
+    },
+    { what: "a hit in a conversation of other words", timeout_ms: 10_000 },
+  );
+  assert.ok(hit.cache.threshold >= 0.92);
+  for (const [first, answer, last] of [
+    ["How expensive are flats in Berlin in spring?", "Mild.", "And in Paris?"],
+    ["How is the weather in Berlin in autumn?", "Mild.", "And in Paris?"],
+    [kWeather, "Rainy.", "And in Paris?"],
+    [kWeather, "Mild.", "And in Rome?"],
+  ])
+    assert.equal((await talk(first, answer, last)).cache_tier, 0, `${first} ${answer} ${last}`);
+  const alone = await openai.chat.completions.create({ model: "gpt-4o", messages: say("And in Paris?") });
+  assert.equal(alone.asahi.cache_tier, 0);
+  const gone = await gateway.post("/cache/invalidate", { pattern: "*weather in Berlin*", reason: "said before" });
+  assert.ok(gone.body.removed.tier_2 >= 1, "what was said before is found, too");
+});
+
+/** A model of testing/tiny_model.py: each word has a vector, a text the mean of its words'. */
+const kRuntime = resolve(dirname(binary_path()), "libonnxruntime.so.1");
+const tiny_model = async (words) => {
+  const folder = temp_folder("onnx");
+  const script = fileURLToPath(new URL("../../src/llm/embed/onnx/testing/tiny_model.py", import.meta.url));
+  const args = [script, folder, "--width", "64", "--words", words.join(",")];
+  await promisify(execFile)("python3", args);
+  return join(folder, "model.onnx");
+};
+
+test(
+  "a model file makes the vectors",
+  { skip: existsSync(kRuntime) ? false : `${kRuntime} is missing: build the target onnx_runtime` },
+  async () => {
+    await fakes.reset();
+    const words = [...new Set(`${kAsked} ${kMeant} username ?`.toLowerCase().match(/[a-z]+|\?/g))];
+    const model = await tiny_model(words);
+    const env = {
+      ...kSemantic,
+      ASAHI_CACHE_TIER1_ENABLED: "false",
+      ASAHI_EMBEDDINGS_PROVIDER: "onnx",
+      ASAHI_EMBEDDINGS_ONNX_MODEL: model,
+      ASAHI_EMBEDDINGS_ONNX_RUNTIME: kRuntime,
+      ASAHI_CACHE_TIER2_TIMEOUT_MS: "5000",
+    };
+    let gateway = await start_gateway({ fakes, env });
+    const first = await gateway.infer({ prompt: kAsked, model: "gpt-4o" });
+    await kept(gateway, 1);
+    const { embedder, stand_in } = await stats_of(gateway);
+    assert.match(embedder, /^onnx\/model-[0-9a-f]{16}\/64$/);
+    assert.equal(stand_in.active, false);
+    const hit = await hit_for(gateway, kMeant, "a hit by the model's vectors");
+    assert.equal(hit.response, first.response);
+    assert.deepEqual(hit.warnings, []);
+    const other = await gateway.infer({ prompt: "How do I reset my username in the customer portal?", model: "gpt-4o" });
+    assert.equal(other.cache_tier, 0);
+    await gateway.stop();
+    gateway = await restart_gateway(gateway, { fakes });
+    await kept(gateway, 1);
+    await hit_for(gateway, kMeant, "a hit after a restart");
+    await gateway.stop();
+  },
+);
+
+test("a model file that cannot be used ends the start with the name of the setting", async () => {
+  for (const [env, field, rule] of [
+    [{}, "embeddings.onnx.model", /needs a model file/],
+    [{ ASAHI_EMBEDDINGS_ONNX_MODEL: "/nonexistent/model.onnx" }, "embeddings.onnx.model", /cannot read the model file/],
+    [{ ASAHI_EMBEDDINGS_ONNX_MODEL: binary_path() }, "embeddings.onnx.tokenizer", /neither tokenizer\.json nor vocab\.txt/],
+  ]) {
+    const { code, stdout, stderr } = await run_asahi(["serve"], {
+      env: { ASAHI_PORT: "0", ASAHI_HOST: "127.0.0.1", ASAHI_EMBEDDINGS_PROVIDER: "onnx", ...env },
+    });
+    assert.notEqual(code, 0);
+    const said = stdout + stderr;
+    assert.ok(said.includes(field), `${field}: ${said}`);
+    assert.match(said, rule);
   }
 });

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/scheduling.h"
 #include "gateway/cache/semantic/answers.h"
+#include "gateway/cache/semantic/context.h"
 #include "llm/embed/words.h"
 #include "net/blocking.h"
 #include "storage/vector/local/local_index.h"
@@ -26,6 +27,12 @@ constexpr std::int64_t kClocksApartMs = 60'000;
 /// until one of those does: looking takes longer than all else that the gateway does to a question.
 constexpr std::uint64_t kLongInVain = 1'000, kThenOneOf = 4;
 
+/// What failed, for people; as literals, by which the log knows what it has said.
+constexpr std::string_view kEmbedderSilent = "the embedder does not answer",
+                           kOtherEmbedder = "the vector is another embedder's",
+                           kIndexSilent = "the vector index does not answer",
+                           kStandsIn = "the embedder is away, the local one stands in";
+
 std::int64_t unix_ms(Clock::Time time) {
   return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
 }
@@ -40,16 +47,21 @@ std::uint64_t digest64(std::string_view text) {
 std::string hex(std::uint64_t digest) { return fmt::format("{:016x}", digest); }
 
 /// The same question in the same context has the same entry, whoever puts it there.
-std::string entry_id_of(const SemanticCache::Question& question, std::string_view embedder) {
-  const Digest256 digest =
-      sha256(fmt::format("{}\n{:016x}\n{}", embedder, question.context_digest, question.query));
+std::string entry_id_of(const SemanticCache::Question& question, std::string_view space) {
+  std::string text = fmt::format("{}\n{:016x}\n", space, question.context_digest);
+  if (!question.earlier.empty()) text += fmt::format("{}\n", to_hex(sha256(question.earlier)));
+  const Digest256 digest = sha256(text + question.query);
   return to_hex(digest).substr(0, 32);
 }
 
 }  // namespace
 
 SemanticCache::SemanticCache(Options options, Parts parts)
-    : options_(options), parts_(parts), rows_(parts.database) {
+    : options_(options),
+      parts_(parts),
+      space_(space_of(parts.embedder.traits(), options.contextual)),
+      embedder_breaker_(options.embedder_rest),
+      rows_(parts.database) {
   if (parts_.local == nullptr) return;
   // What the index's bounds push out is not known here any more either.
   parts_.local->on_evict([this](std::string_view org, std::string_view id) {
@@ -130,35 +142,15 @@ Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question
     tenant->knowledge_changed = true;
     if (tenant->entries.empty()) co_return lookup;
   }
-  const llm::text::Words asked = llm::text::analyse(lookup->question.query);
-  std::optional<llm::Embedded> embedded = parts_.embedder.try_embed(lookup->question.query, asked);
-  if (!embedded) {
-    std::vector<std::string> texts(1, lookup->question.query);
-    context.deadline =
-        std::min(context.deadline, std::chrono::steady_clock::now() + options_.max_wait);
-    auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kQuery,
-                                               std::move(context));
-    if (!made || made->empty()) {
-      const Error unknown{.code = Errc::kUpstream, .message = "no vector came"};
-      warn(*lookup, "the embedder does not answer", made ? unknown : made.error());
-      co_return lookup;
-    }
-    embedded = std::move(made->front());
-  }
-  if (const llm::EmbedderTraits& own = parts_.embedder.traits();
-      embedded->traits == nullptr || embedded->traits->tag != own.tag ||
-      embedded->vector == nullptr || embedded->vector->size() != own.width) {
-    // Vectors of different models never meet: their angles mean nothing.
-    const Error other{
-        .code = Errc::kUpstream,
-        .message = fmt::format("expected vectors of {}, {} numbers each", own.tag, own.width)};
-    warn(*lookup, "the vector is another embedder's", other);
-    co_return lookup;
-  }
-  lookup->vector = embedded->vector;
-  auto hits = co_await neighbours(lookup->question, *lookup->vector);
+  const Sketch asked = sketch_of(lookup->question.query, lookup->question.earlier);
+  auto hits = co_await hits_of(*lookup, asked, std::move(context));
   if (!hits) {
-    warn(*lookup, "the vector index does not answer", hits.error());
+    const std::string& reason = hits.error().reason;
+    warn(*lookup,
+         reason == kOtherEmbedder ? kOtherEmbedder
+         : reason == kIndexSilent ? kIndexSilent
+                                  : kEmbedderSilent,
+         hits.error());
     co_return lookup;
   }
   judge(*lookup, *tenant, asked, *hits, draw);
@@ -167,6 +159,96 @@ Aw<std::shared_ptr<SemanticCache::Lookup>> SemanticCache::find(Question question
     co_await fetch(*lookup, *tenant);
   }
   co_return lookup;
+}
+
+std::string SemanticCache::space_of(const llm::EmbedderTraits& traits, bool contextual) {
+  return contextual ? traits.tag + "+context" : traits.tag;
+}
+
+SemanticCache::Sketch SemanticCache::sketch_of(std::string_view query, std::string_view earlier) {
+  Sketch sketch{.words = llm::text::analyse(query), .earlier = {}};
+  for (const std::string_view turn : semantic::turns_of(earlier))
+    sketch.earlier.push_back(llm::text::analyse(turn));
+  return sketch;
+}
+
+void SemanticCache::embedder_answered(bool well) {
+  if (well) {
+    embedder_breaker_.succeeded();
+  } else {
+    embedder_breaker_.failed(parts_.clock.steady_now());
+  }
+}
+
+SemanticCache::EmbedderState SemanticCache::embedder_state() const {
+  // Half open is away still: one question at a time finds out whether it is back.
+  if (embedder_breaker_.state(parts_.clock.steady_now()) == Breaker::State::kClosed)
+    return EmbedderState::kHealthy;
+  return parts_.stand_in == nullptr ? EmbedderState::kAway : EmbedderState::kStandIn;
+}
+
+/// Vectors of different models never meet: their angles mean nothing.
+Result<llm::Embedded> SemanticCache::own(llm::Embedded embedded) const {
+  const llm::EmbedderTraits& traits = parts_.embedder.traits();
+  if (embedded.traits != nullptr && embedded.traits->tag == traits.tag &&
+      embedded.vector != nullptr && embedded.vector->size() == traits.width)
+    return embedded;
+  auto other = fail(Errc::kUpstream, fmt::format("expected vectors of {}, {} numbers each",
+                                                 traits.tag, traits.width));
+  other.error().reason = kOtherEmbedder;
+  return other;
+}
+
+Task<llm::Embedded> SemanticCache::vector_of(const Question& question, const Sketch& asked,
+                                             llm::CallContext context) {
+  std::optional<llm::Embedded> at_once;
+  std::vector<std::string> texts;
+  if (question.earlier.empty()) {
+    at_once = parts_.embedder.try_embed(question.query, asked.words);
+    if (!at_once) texts.push_back(question.query);
+  } else {
+    texts.push_back(semantic::contextual_text(question.query, question.earlier, question.task));
+    at_once = parts_.embedder.try_embed(texts.front());
+  }
+  if (at_once) co_return own(*std::move(at_once));
+  if (!embedder_breaker_.allow(parts_.clock.steady_now())) {
+    co_return fail(Errc::kUnavailable, "it failed too often lately and is left alone for a while");
+  }
+  context.deadline =
+      std::min(context.deadline, std::chrono::steady_clock::now() + options_.max_wait);
+  auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kQuery,
+                                             std::move(context));
+  if (!made && made.error().code == Errc::kCancelled) {
+    embedder_breaker_.released();
+    co_return std::unexpected(std::move(made.error()));
+  }
+  Result<llm::Embedded> mine = fail(Errc::kUpstream, "no vector came");
+  if (!made) mine = std::unexpected(std::move(made.error()));
+  if (made && !made->empty()) mine = own(std::move(made->front()));
+  embedder_answered(mine.has_value());
+  co_return mine;
+}
+
+/// What lies near the question. Errors: their `reason` says what failed.
+Task<std::vector<vector::Hit>> SemanticCache::hits_of(Lookup& lookup, const Sketch& asked,
+                                                      llm::CallContext context) {
+  const Question& question = lookup.question;
+  auto mine = co_await vector_of(question, asked, std::move(context));
+  if (mine) {
+    lookup.vector = mine->vector;
+    auto hits = co_await neighbours(question, *lookup.vector);
+    if (!hits) hits.error().reason = kIndexSilent;
+    co_return hits;
+  }
+  if (mine.error().reason != kOtherEmbedder) mine.error().reason = kEmbedderSilent;
+  if (parts_.stand_in == nullptr || mine.error().code == Errc::kCancelled)
+    co_return std::unexpected(std::move(mine.error()));
+  log(kStandsIn, mine.error());
+  lookup.notice = fmt::format("semantic cache: {}", kStandsIn);
+  parts_.stand_in->need();
+  co_return parts_.stand_in->search(
+      question.org, semantic::contextual_text(question.query, question.earlier, question.task),
+      {{std::string(kContextField), hex(question.context_digest)}}, options_.top_k);
 }
 
 Task<std::vector<vector::Hit>> SemanticCache::neighbours(const Question& question,
@@ -179,9 +261,12 @@ Task<std::vector<vector::Hit>> SemanticCache::neighbours(const Question& questio
   co_return co_await parts_.index.query(question.org, std::move(query));
 }
 
-void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const llm::text::Words& asked,
+void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const Sketch& asked,
                           const std::vector<vector::Hit>& hits, double draw) {
   const Question& question = lookup.question;
+  const llm::EmbedderTraits& traits =
+      lookup.vector == nullptr ? parts_.stand_in->traits() : parts_.embedder.traits();
+  const double least = question.earlier.empty() ? 0 : semantic::kContextualThreshold;
   std::vector<Known> known;
   std::vector<std::string> ids;
   std::vector<double> similarities;
@@ -200,7 +285,7 @@ void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const llm::text::Words
       }
       known.push_back(found->second);
       ids.push_back(hit.id);
-      similarities.push_back(parts_.embedder.traits().similarity(hit.score));
+      similarities.push_back(traits.similarity(hit.score));
     }
   }
   if (from_the_future) {
@@ -214,23 +299,26 @@ void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const llm::text::Words
     const auto threshold = [&](std::string_view task) {
       return parts_.tuner.threshold(task, question.sensitivity);
     };
-    return similarities[i] >= std::min(threshold(question.task), threshold(known[i].task));
+    return similarities[i] >= least &&
+           similarities[i] >= std::min(threshold(question.task), threshold(known[i].task));
   };
-  static const auto kUnread = std::make_shared<const llm::text::Words>();
+  static const auto kUnread = std::make_shared<const Sketch>();
   for (std::size_t i = 0; i < known.size(); ++i) {
-    if (known[i].words != nullptr) continue;
-    known[i].words = kUnread;
+    if (known[i].sketch != nullptr) continue;
+    known[i].sketch = kUnread;
     if (!passes(i)) continue;
-    known[i].words = std::make_shared<const llm::text::Words>(llm::text::analyse(known[i].query));
+    known[i].sketch = std::make_shared<const Sketch>(sketch_of(known[i].query, known[i].earlier));
     const std::scoped_lock lock(tenant.mutex);
     const auto found = tenant.entries.find(ids[i]);
-    if (found != tenant.entries.end() && found->second.query == known[i].query)
-      found->second.words = known[i].words;
+    if (found != tenant.entries.end() && found->second.query == known[i].query &&
+        found->second.earlier == known[i].earlier)
+      found->second.sketch = known[i].sketch;
   }
   std::vector<semantic::Candidate> candidates;
   for (std::size_t i = 0; i < known.size(); ++i) {
     candidates.push_back({.similarity = similarities[i],
-                          .words = known[i].words.get(),
+                          .words = &known[i].sketch->words,
+                          .earlier = known[i].sketch->earlier,
                           .evidence = &known[i].evidence,
                           .query = known[i].query,
                           .task = known[i].task,
@@ -238,7 +326,9 @@ void SemanticCache::judge(Lookup& lookup, Tenant& tenant, const llm::text::Words
                           .answer_digest = known[i].answer_digest,
                           .expires_at_ms = known[i].expires_at_ms});
   }
-  lookup.decision = semantic::decide({.words = &asked,
+  lookup.decision = semantic::decide({.words = &asked.words,
+                                      .earlier = asked.earlier,
+                                      .least_similarity = least,
                                       .task = question.task,
                                       .sensitivity = question.sensitivity,
                                       .context_digest = question.context_digest,
@@ -349,6 +439,7 @@ Aw<void> SemanticCache::run() {
           took * (1 / options_.writing_share - 1));
       if (more && rest > milliseconds(1)) more = co_await parts_.home.sleep_for(rest, &stopping_);
     }
+    co_await tend_stand_in();
     const auto now = Steady::now();
     if (more && now - read < options_.refresh) continue;
     co_await write_learned();
@@ -399,7 +490,6 @@ void SemanticCache::mark_changed(Tenant& tenant, const std::string& id, Known& k
 }
 
 Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
-  const auto& traits = parts_.embedder.traits();
   std::vector<semantic::EntryRow> entries = co_await net::run_blocking(background_, [&] {
     std::vector<semantic::EntryRow> made;
     for (const Arrival& arrival : arrivals) {
@@ -407,11 +497,12 @@ Aw<void> SemanticCache::write(std::vector<Arrival> arrivals) {
       const Question& question = arrival.lookup->question;
       const Clock::Time now = parts_.clock.now();
       semantic::EntryRow row{.org = question.org,
-                             .id = entry_id_of(question, traits.tag),
-                             .embedder = traits.tag,
+                             .id = entry_id_of(question, space_),
+                             .embedder = space_,
                              .query = question.query,
                              .task = question.task,
                              .context_digest = question.context_digest,
+                             .earlier = question.earlier,
                              .answer = serialize_answer(*arrival.answer, now, now + arrival.ttl),
                              .answer_digest = digest64(arrival.answer->response.text()),
                              .vector = {},

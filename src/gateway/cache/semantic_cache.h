@@ -17,9 +17,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/policy/breaker.h"
 #include "gateway/answer.h"
 #include "gateway/cache/semantic/decision.h"
 #include "gateway/cache/semantic/rows.h"
+#include "gateway/cache/semantic_stand_in.h"
 #include "llm/embed/text_embedder.h"
 #include "net/loop.h"
 #include "storage/vector/index.h"
@@ -58,6 +60,10 @@ class SemanticCache {
     double writing_share = 0.05;
     /// The longest that a question waits for its vector.
     std::chrono::milliseconds max_wait{2'000};
+    /// Questions carry what was said before them (`Question::earlier`), and are embedded with it.
+    bool contextual = false;
+    /// When an embedder that fails is left alone, and for how long.
+    Breaker::Options embedder_rest{.failures = 3, .open_for = std::chrono::seconds(10)};
     /// How often entries whose time is over are deleted.
     std::chrono::milliseconds sweep{3'600'000};
     /// How often the local index is written to its file, if that many entries came or went; it is
@@ -75,8 +81,11 @@ class SemanticCache {
     sql::Database& database;
     semantic::ThresholdTuner& tuner;
     const Clock& clock;
-    net::Loop& home;  ///< its background work runs here
+    net::Loop& home;              ///< its background work runs here
+    StandIn* stand_in = nullptr;  ///< for an embedder that is away; null: questions miss
   };
+  /// Name of the space that vectors lie in: with contexts and without they never meet.
+  static std::string space_of(const llm::EmbedderTraits& traits, bool contextual);
 
   struct Question {
     std::string org;
@@ -85,6 +94,8 @@ class SemanticCache {
     semantic::Sensitivity sensitivity = semantic::Sensitivity::kHigh;
     /// Of everything else that shapes the answer: earlier turns, system prompt, model, parameters.
     std::uint64_t context_digest = 0;
+    /// What the user said before, where the digest leaves it out (semantic::join_turns).
+    std::string earlier{};
   };
   /// What was found for a question; `keep` takes it back with the model's answer.
   struct Lookup {
@@ -95,6 +106,7 @@ class SemanticCache {
     std::shared_ptr<const Answer> answer;  ///< of that candidate, for a hit or an exploration
     std::shared_ptr<const std::vector<float>> vector;  ///< of the question, when it was needed
     std::string warning;  ///< why the tier could not be asked; empty: it was
+    std::string notice;   ///< what was done otherwise than usual; empty: nothing
 
     bool hit() const { return decision.action == semantic::Action::kHit && answer != nullptr; }
   };
@@ -130,10 +142,23 @@ class SemanticCache {
     std::uint64_t explorations = 0;  ///< of this process
     double audit = 0;                ///< share of trusted hits that are checked; 1: none is served
   };
+  enum class EmbedderState : std::uint8_t {
+    kHealthy,
+    kStandIn,  ///< it fails; the stand-in answers
+    kAway      ///< it fails, and nobody stands in: questions miss
+  };
+  EmbedderState embedder_state() const;
+  const StandIn* stand_in() const { return parts_.stand_in; }
   Stats stats(const std::string& org) const;
   const semantic::EntryRows& rows() const { return rows_; }
 
  private:
+  /// A question as the verifier sees it.
+  struct Sketch {
+    llm::text::Words words;
+    std::vector<llm::text::Words> earlier;
+  };
+  static Sketch sketch_of(std::string_view query, std::string_view earlier);
   /// What this process knows of an entry without asking SQL.
   struct Known {
     std::string query;
@@ -145,10 +170,12 @@ class SemanticCache {
     /// The same end by the clock that nobody sets: whichever comes first.
     Clock::Steady ends{};
     semantic::EntryEvidence evidence;
-    /// Of the query, from the first time that somebody looked at it on.
-    std::shared_ptr<const llm::text::Words> words;
+    std::string earlier{};
+    /// From the first time that somebody looked at it on.
+    std::shared_ptr<const Sketch> sketch{};
     std::int64_t new_hits = 0;
     bool changed = false;
+    bool placed = true;  ///< it lies in the index; false: the embedder was away when it came
   };
   struct Tenant {
     mutable std::mutex mutex;  ///< of everything but `evidence`
@@ -170,7 +197,12 @@ class SemanticCache {
   std::shared_ptr<Tenant> tenant(const std::string& org);
   Task<std::vector<vector::Hit>> neighbours(const Question& question,
                                             const std::vector<float>& vector);
-  void judge(Lookup& lookup, Tenant& tenant, const llm::text::Words& asked,
+  Task<llm::Embedded> vector_of(const Question& question, const Sketch& asked,
+                                llm::CallContext context);
+  Result<llm::Embedded> own(llm::Embedded embedded) const;
+  Task<std::vector<vector::Hit>> hits_of(Lookup& lookup, const Sketch& asked,
+                                         llm::CallContext context);
+  void judge(Lookup& lookup, Tenant& tenant, const Sketch& asked,
              const std::vector<vector::Hit>& hits, double draw);
   Aw<void> fetch(Lookup& lookup, Tenant& tenant);
   /// Into the log, once a minute for the same `what` (a literal).
@@ -187,6 +219,12 @@ class SemanticCache {
   bool learn(const Arrival& arrival);
   Aw<void> add(std::vector<semantic::EntryRow> entries, bool from_rows);
   Aw<std::vector<semantic::EntryRow>> embedded(std::vector<semantic::EntryRow> entries);
+  void embedder_answered(bool well);
+  void know(const semantic::EntryRow& row, bool placed);
+  bool knows(const semantic::EntryRow& row) const;
+  Aw<void> tend_stand_in();
+  std::vector<std::pair<std::string, std::string>> all_entries() const;
+  void fill_stand_in();
   std::vector<semantic::EntryRow> refresh_known(std::vector<semantic::EntryRow> entries);
   Aw<void> restore_knowledge(const std::vector<semantic::EntryRow>& entries);
   Aw<void> read_news();
@@ -200,6 +238,8 @@ class SemanticCache {
 
   const Options options_;
   Parts parts_;
+  const std::string space_;
+  Breaker embedder_breaker_;
   Logger logger_{"cache"};
   semantic::EntryRows rows_;
   mutable std::shared_mutex tenants_mutex_;
@@ -213,6 +253,10 @@ class SemanticCache {
   // Home loop only.
   std::int64_t last_seen_ = 0;
   bool all_read_ = false;  ///< what stood in SQL at the start is known
+  /// Rows from here on may lack their vectors: the embedder was away.
+  std::optional<std::int64_t> unplaced_since_;
+  /// Organisation and id of those that the stand-in does not have yet.
+  std::vector<std::pair<std::string, std::string>> for_stand_in_;
   boost::asio::thread_pool background_{1};
   CancelSource stopping_;
   bool running_ = false;

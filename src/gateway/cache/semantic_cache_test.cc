@@ -372,5 +372,61 @@ TEST_F(SemanticCacheFile, ThatCannotBeWrittenCostsNothing) {
   node.stop();
 }
 
+// ---- conversations
+
+const std::string kWeather = "How is the weather in Berlin in spring?";
+const std::string kWeatherToo = "how's the weather in Berlin in the spring";
+
+class ConversationCache : public SemanticCacheTest {
+ protected:
+  Node make_contextual() {
+    NodeOptions options{.cache = testing::quick_cache(), .index = {}};
+    options.cache.contextual = true;
+    return make(std::move(options));
+  }
+  static SemanticCache::Question after(std::string before, std::string query) {
+    auto question = Node::question(std::move(query));
+    question.earlier = std::move(before);
+    return question;
+  }
+};
+
+TEST_F(ConversationCache, TheSameFollowUpAfterAnotherQuestionIsAnotherQuestion) {
+  Node node = make_contextual();
+  node.teach(after(kWeather, "And in Paris?"), "Mild.", 1);
+  const auto same = node.find(after(kWeatherToo, "And in Paris?"));
+  EXPECT_TRUE(same->hit()) << same->decision.reason;
+  EXPECT_EQ(text_of(*same), "Mild.");
+  EXPECT_GE(same->decision.threshold, 0.92);
+  for (const std::string before :
+       {"How expensive are flats in Berlin in spring?", "How is the weather in Berlin in autumn?",
+        "How is the weather in Munich in spring?", "Who is the mayor of Berlin?"}) {
+    const auto other = node.find(after(before, "And in Paris?"));
+    EXPECT_FALSE(other->hit()) << before;
+    EXPECT_NE(other->decision.verdict, semantic::Verdict::kSame) << before;
+  }
+  EXPECT_FALSE(node.find(after("", "And in Paris?"))->hit()) << "nothing was asked before";
+  EXPECT_FALSE(node.find(after(kWeather, "And in Rome?"))->hit());
+  EXPECT_FALSE(node.find(after("Hello!\x1e" + kWeather, "And in Paris?"))->hit());
+}
+
+TEST_F(ConversationCache, LiesInASpaceOfItsOwnAndOutlivesARestart) {
+  {
+    Node node = make_contextual();
+    node.teach(after(kWeather, "And in Paris?"), "Mild.", 1);
+    node.teach(Node::question(kCached), "Click the link.", 2);
+  }
+  {
+    Node plain = make();
+    plain.teach(Node::question("Where is the log written to?"), "stderr", 1);
+    EXPECT_FALSE(plain.find(kParaphrase)->hit()) << "vectors without context are others";
+  }
+  Node again = make_contextual();
+  ASSERT_TRUE(again.has(2));
+  EXPECT_TRUE(again.find(kParaphrase)->hit());
+  const auto found = again.find(after(kWeatherToo, "And in Paris?"));
+  EXPECT_TRUE(found->hit()) << found->decision.reason << found->decision.similarity;
+}
+
 }  // namespace
 }  // namespace asahi::gateway

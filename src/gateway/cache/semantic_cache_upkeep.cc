@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "gateway/cache/semantic/context.h"
 #include "gateway/cache/semantic_cache.h"
 #include "net/blocking.h"
 #include "storage/vector/local/local_index.h"
@@ -26,8 +27,8 @@ std::int64_t unix_ms(Clock::Time time) {
   return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
 }
 
-vector::Metadata metadata_of(const semantic::EntryRow& row) {
-  return {{"context", fmt::format("{:016x}", row.context_digest)}};
+vector::Metadata metadata_of(std::uint64_t context_digest) {
+  return {{"context", fmt::format("{:016x}", context_digest)}};
 }
 
 }  // namespace
@@ -47,19 +48,24 @@ SemanticCache::Known SemanticCache::known_of(const semantic::EntryRow& row) cons
               .created_at_ms = unix_ms(row.created),
               .expires_at_ms = unix_ms(row.expires),
               .ends = parts_.clock.steady_now() + left,
-              .evidence = {}};
+              .evidence = {},
+              .earlier = row.earlier};
   if (auto evidence = semantic::EntryEvidence::decode(row.evidence)) known.evidence = *evidence;
   return known;
 }
 
-/// Vectors for the rows that have none; those that get none are left out.
+/// Vectors for the rows that have none, as far as they can be had.
 Aw<std::vector<semantic::EntryRow>> SemanticCache::embedded(
     std::vector<semantic::EntryRow> entries) {
   const llm::EmbedderTraits& traits = parts_.embedder.traits();
+  const auto text_of = [](const semantic::EntryRow& row) {
+    return semantic::contextual_text(row.query, row.earlier, row.task);
+  };
   co_await net::run_blocking(background_, [&] {
     for (semantic::EntryRow& row : entries) {
+      if (row.vector.size() != traits.width) row.vector.clear();
       if (!row.vector.empty()) continue;
-      if (auto made = parts_.embedder.try_embed(row.query)) row.vector = *made->vector;
+      if (auto made = parts_.embedder.try_embed(text_of(row))) row.vector = *made->vector;
     }
     return true;
   });
@@ -67,49 +73,74 @@ Aw<std::vector<semantic::EntryRow>> SemanticCache::embedded(
   std::vector<std::size_t> waiting;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (!entries[i].vector.empty()) continue;
-    texts.push_back(entries[i].query);
+    texts.push_back(text_of(entries[i]));
     waiting.push_back(i);
   }
-  if (!texts.empty()) {
-    auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kDocument, {});
-    if (!made) log("what is kept cannot be embedded", made.error());
-    for (std::size_t i = 0; made && i < waiting.size() && i < made->size(); ++i) {
-      const llm::Embedded& one = (*made)[i];
-      if (one.vector != nullptr && one.traits != nullptr && one.traits->tag == traits.tag)
-        entries[waiting[i]].vector = *one.vector;
-    }
+  if (texts.empty()) co_return entries;
+  // From here on rows are read anew when the embedder is back.
+  if (!unplaced_since_) unplaced_since_ = last_seen_;
+  if (!embedder_breaker_.allow(parts_.clock.steady_now())) co_return entries;
+  auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kDocument, {});
+  if (!made) log("what is kept cannot be embedded", made.error());
+  bool all = made && made->size() == waiting.size();
+  for (std::size_t i = 0; all && i < waiting.size(); ++i) {
+    auto mine = own(std::move((*made)[i]));
+    if (mine) entries[waiting[i]].vector = *mine->vector;
+    all = mine.has_value();
   }
-  std::erase_if(entries, [&traits](const semantic::EntryRow& row) {
-    return row.vector.size() != traits.width;
-  });
+  embedder_answered(all);
+  if (all) last_seen_ = std::min(last_seen_, *std::exchange(unplaced_since_, std::nullopt));
   co_return entries;
+}
+
+void SemanticCache::know(const semantic::EntryRow& row, bool placed) {
+  const auto owner = tenant(row.org);
+  const std::scoped_lock lock(owner->mutex);
+  Known& place = owner->entries[row.id];
+  const std::int64_t new_hits = place.new_hits;
+  const bool changed = place.changed;
+  place = known_of(row);
+  place.new_hits = new_hits;
+  place.changed = changed;
+  place.placed = placed;
+}
+
+bool SemanticCache::knows(const semantic::EntryRow& row) const {
+  const auto owner = find_tenant(row.org);
+  if (owner == nullptr) return false;
+  const std::scoped_lock lock(owner->mutex);
+  return owner->entries.contains(row.id);
 }
 
 Aw<void> SemanticCache::add(std::vector<semantic::EntryRow> entries, bool from_rows) {
   std::map<std::string, std::vector<vector::Item>> by_org;
-  const auto know = [this](const semantic::EntryRow& row) {
-    const auto owner = tenant(row.org);
-    const std::scoped_lock lock(owner->mutex);
-    owner->entries[row.id] = known_of(row);
-  };
+  const bool stands_in = parts_.stand_in != nullptr && parts_.stand_in->active();
+  std::vector<std::pair<std::string, std::string>> fresh;
   if (from_rows && parts_.local != nullptr) {
     // An id tells embedder, context and text: what the file brought under it is its vector.
     entries = co_await net::run_blocking(background_, [&] {
       std::erase_if(entries, [&](const semantic::EntryRow& row) {
         if (!parts_.local->contains(row.org, row.id)) return false;
-        know(row);
+        know(row, true);
+        if (stands_in) fresh.emplace_back(row.org, row.id);
         return true;
       });
       return std::move(entries);
     });
   }
-  if (entries.empty()) co_return;
-  entries = co_await embedded(std::move(entries));
+  if (!entries.empty()) entries = co_await embedded(std::move(entries));
   for (semantic::EntryRow& row : entries) {
-    know(row);
-    by_org[row.org].push_back(
-        {.id = row.id, .vector = std::move(row.vector), .metadata = metadata_of(row)});
+    const bool placed = !row.vector.empty();
+    // Without a vector it is of use to the stand-in only, which has it if it is known.
+    if (!placed && (!stands_in || (from_rows && knows(row)))) continue;
+    know(row, placed);
+    if (stands_in) fresh.emplace_back(row.org, row.id);
+    if (!placed) continue;
+    by_org[row.org].push_back({.id = row.id,
+                               .vector = std::move(row.vector),
+                               .metadata = metadata_of(row.context_digest)});
   }
+  std::ranges::move(fresh, std::back_inserter(for_stand_in_));
   for (auto& [org, items] : by_org) {
     std::vector<std::string> ids;
     for (const vector::Item& item : items) ids.push_back(item.id);
@@ -124,6 +155,65 @@ Aw<void> SemanticCache::add(std::vector<semantic::EntryRow> entries, bool from_r
   }
 }
 
+// ---- while the embedder is away
+
+std::vector<std::pair<std::string, std::string>> SemanticCache::all_entries() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  std::vector<std::pair<std::string, std::shared_ptr<Tenant>>> tenants;
+  {
+    const std::shared_lock lock(tenants_mutex_);
+    tenants.assign(tenants_.begin(), tenants_.end());
+  }
+  for (const auto& [org, owner] : tenants) {
+    for (std::size_t bucket = 0, more = 1; more != 0;) {
+      const std::scoped_lock lock(owner->mutex);
+      const std::size_t end = std::min(bucket + kBucketsAtOnce, owner->entries.bucket_count());
+      for (; bucket < end; ++bucket) {
+        for (auto at = owner->entries.cbegin(bucket); at != owner->entries.cend(bucket); ++at)
+          out.emplace_back(org, at->first);
+      }
+      more = bucket < owner->entries.bucket_count() ? 1 : 0;
+    }
+  }
+  return out;
+}
+
+/// Some of what the stand-in lacks: not so many that the cache's other work waits.
+void SemanticCache::fill_stand_in() {
+  constexpr milliseconds kAtOnce{50};
+  constexpr std::size_t kBatch = 16;
+  const auto until = std::chrono::steady_clock::now() + kAtOnce;
+  while (!for_stand_in_.empty() && std::chrono::steady_clock::now() < until) {
+    std::vector<StandIn::Entry> batch;
+    while (!for_stand_in_.empty() && batch.size() < kBatch) {
+      auto [org, id] = std::move(for_stand_in_.back());
+      for_stand_in_.pop_back();
+      const auto owner = find_tenant(org);
+      if (owner == nullptr) continue;
+      const std::scoped_lock lock(owner->mutex);
+      const auto found = owner->entries.find(id);
+      if (found == owner->entries.end()) continue;
+      const Known& known = found->second;
+      batch.push_back({.org = std::move(org),
+                       .id = std::move(id),
+                       .text = semantic::contextual_text(known.query, known.earlier, known.task),
+                       .metadata = metadata_of(known.context_digest)});
+    }
+    if (auto put = parts_.stand_in->put(batch); !put)
+      log("the stand-in's index takes no entries", put.error());
+  }
+}
+
+Aw<void> SemanticCache::tend_stand_in() {
+  if (parts_.stand_in == nullptr || !parts_.stand_in->active()) co_return;
+  co_await net::run_blocking(background_, [this] {
+    if (parts_.stand_in->take_waking()) for_stand_in_ = all_entries();
+    fill_stand_in();
+    if (parts_.stand_in->rest()) for_stand_in_ = {};
+    return true;
+  });
+}
+
 /// What is known of entries that are there already, brought up to date; returns the others.
 std::vector<semantic::EntryRow> SemanticCache::refresh_known(
     std::vector<semantic::EntryRow> entries) {
@@ -134,6 +224,7 @@ std::vector<semantic::EntryRow> SemanticCache::refresh_known(
     const auto found = owner->entries.find(row.id);
     if (found == owner->entries.end()) return false;
     Known& known = found->second;
+    if (!known.placed) return false;
     if (known.created_at_ms == unix_ms(row.created)) return true;
     // Another process asked the model again: another answer, another life time.
     const std::int64_t new_hits = known.new_hits;
@@ -161,8 +252,8 @@ Aw<void> SemanticCache::restore_knowledge(const std::vector<semantic::EntryRow>&
 
 Aw<void> SemanticCache::read_news() {
   for (bool more = true; more && !stopping_.cancelled();) {
-    auto page = co_await rows_.after(std::max<std::int64_t>(0, last_seen_ - kOverlap),
-                                     parts_.embedder.traits().tag, parts_.clock.now(), kPage);
+    auto page = co_await rows_.after(std::max<std::int64_t>(0, last_seen_ - kOverlap), space_,
+                                     parts_.clock.now(), kPage);
     if (!page) {
       log("its entries cannot be read", page.error());
       co_return;
@@ -234,7 +325,7 @@ Aw<void> SemanticCache::write_learned() {
 /// Adds what this process learned to what all have learned. What is stored meanwhile by another
 /// waits for the next time.
 Aw<void> SemanticCache::share_knowledge(const std::string& org, Tenant& tenant) {
-  const std::string& embedder = parts_.embedder.traits().tag;
+  const std::string& embedder = space_;
   auto stored = co_await rows_.knowledge(org, embedder);
   if (!stored) {
     log("what was learned cannot be read", stored.error());
@@ -281,6 +372,7 @@ Aw<void> SemanticCache::forget(std::string org, std::string entry_id) {
   }
   unsaved_.fetch_add(1, std::memory_order_relaxed);
   std::vector<std::string> ids(1, std::move(entry_id));
+  if (parts_.stand_in != nullptr) parts_.stand_in->remove(org, ids);
   (void)co_await parts_.index.erase(std::move(org), std::move(ids));
 }
 
@@ -334,6 +426,7 @@ Task<std::int64_t> SemanticCache::clear(std::string org) {
     owner->entries.clear();
     owner->changed.clear();
   }
+  if (parts_.stand_in != nullptr) parts_.stand_in->remove_all(org);
   (void)co_await parts_.index.erase_all(std::move(org));
   co_return *gone;
 }
@@ -362,7 +455,11 @@ std::vector<std::string> SemanticCache::take_expired(Tenant& tenant) const {
 Aw<void> SemanticCache::forget_expired(std::string org) {
   const auto owner = find_tenant(org);
   if (owner == nullptr) co_return;
-  auto ids = co_await net::run_blocking(background_, [&] { return take_expired(*owner); });
+  auto ids = co_await net::run_blocking(background_, [&] {
+    auto gone = take_expired(*owner);
+    if (parts_.stand_in != nullptr) parts_.stand_in->remove(org, gone);
+    return gone;
+  });
   if (ids.empty()) co_return;
   unsaved_.fetch_add(ids.size(), std::memory_order_relaxed);
   (void)co_await parts_.index.erase(std::move(org), std::move(ids));

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "llm/embed/onnx/onnx_embedder.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -25,12 +27,37 @@ std::vector<milliseconds> waits_of(int retries) {
   return waits;
 }
 
-std::unique_ptr<llm::TextEmbedder> bare_embedder(const EmbeddingsConfig& config,
-                                                 VendorSet& vendors) {
+Result<std::unique_ptr<llm::TextEmbedder>> onnx_embedder(const EmbeddingsConfig& config) {
+  using Pooling = llm::OnnxEmbedderOptions::Pooling;
+  llm::OnnxEmbedderOptions options;
+  options.model = config.onnx.model;
+  options.tokenizer = config.onnx.tokenizer;
+  options.runtime = config.onnx.runtime;
+  options.pooling = config.onnx.pooling == "mean"  ? Pooling::kMean
+                    : config.onnx.pooling == "cls" ? Pooling::kFirst
+                                                   : Pooling::kAuto;
+  options.prefix = config.onnx.prefix;
+  options.max_tokens = config.onnx.max_tokens;
+  options.width = config.dimension;
+  options.batch = config.batch_size;
+  options.threads = config.onnx.threads;
+  options.timeout = milliseconds(static_cast<std::int64_t>(config.timeout_seconds * 1'000));
+  auto made = llm::make_onnx_embedder(std::move(options));
+  if (!made) {
+    std::string& field = made.error().field;
+    field = (field == "dimension" ? "embeddings." : "embeddings.onnx.") + field;
+    made.error().message = field + ": " + made.error().message;
+  }
+  return made;
+}
+
+Result<std::unique_ptr<llm::TextEmbedder>> bare_embedder(const EmbeddingsConfig& config,
+                                                         VendorSet& vendors) {
   constexpr std::size_t kLocalWidth = 256;
   const std::size_t local_width = config.dimension == 0 ? kLocalWidth : config.dimension;
   if (config.provider == "local") return llm::make_local_embedder(local_width);
   if (config.provider == "mock") return llm::make_mock_text_embedder(0, local_width);
+  if (config.provider == "onnx") return onnx_embedder(config);
   llm::Embedder* vendor = vendors.embedder(config.provider);
   if (vendor == nullptr || !vendors.usable(config.provider)) {
     Logger("cache").warning("the embedder's vendor has no key: texts are embedded in this process",
@@ -55,9 +82,9 @@ std::unique_ptr<llm::TextEmbedder> bare_embedder(const EmbeddingsConfig& config,
 
 }  // namespace
 
-std::unique_ptr<llm::TextEmbedder> make_text_embedder(const EmbeddingsConfig& config,
-                                                      VendorSet& vendors) {
-  auto embedder = bare_embedder(config, vendors);
+Result<std::unique_ptr<llm::TextEmbedder>> make_text_embedder(const EmbeddingsConfig& config,
+                                                              VendorSet& vendors) {
+  ASAHI_TRY(auto embedder, bare_embedder(config, vendors));
   if (config.cache_size == 0) return embedder;
   return std::make_unique<llm::MemoEmbedder>(std::move(embedder), config.cache_size);
 }
@@ -82,8 +109,9 @@ Result<std::unique_ptr<SemanticTier>> make_semantic_tier(SemanticTierParts parts
   const Tier2Config& wanted = config.cache.tier2;
   if (!wanted.enabled) return nullptr;
   auto tier = std::make_unique<SemanticTier>();
-  tier->embedder = make_text_embedder(config.embeddings, parts.vendors);
+  ASAHI_TRY(tier->embedder, make_text_embedder(config.embeddings, parts.vendors));
   const llm::EmbedderTraits& traits = tier->embedder->traits();
+  const bool works_here = tier->embedder->try_embed("a").has_value();
   vector::OpenOptions opening{.provider = config.vector_db.provider,
                               .index_name = config.vector_db.index_name,
                               .api_key = config.vector_db.api_key,
@@ -91,7 +119,7 @@ Result<std::unique_ptr<SemanticTier>> make_semantic_tier(SemanticTierParts parts
                               .namespace_per_tenant = config.vector_db.namespace_per_tenant,
                               .region = config.vector_db.region,
                               .timeout = milliseconds(config.vector_db.timeout_ms)};
-  opening.space = {.model = traits.tag,
+  opening.space = {.model = SemanticCache::space_of(traits, wanted.contextual),
                    .dimensions = traits.width,
                    .filter_fields = {std::string(SemanticCache::kContextField)}};
   opening.folder = config.app.data_dir + "/vectors";
@@ -110,17 +138,23 @@ Result<std::unique_ptr<SemanticTier>> make_semantic_tier(SemanticTierParts parts
   options.top_k = wanted.top_k;
   options.quality_penalty = wanted.quality_penalty_weight;
   // Vectors that cost a call are kept; those made here follow from the text.
-  options.store_vectors = !tier->embedder->try_embed("a").has_value();
+  options.store_vectors = !works_here;
+  options.contextual = wanted.contextual;
   options.compare = !parts.vendors.mock();
   options.bound = {.delta = wanted.error_bound, .audit = wanted.audit_share};
-  tier->cache =
-      std::make_unique<SemanticCache>(options, SemanticCache::Parts{.embedder = *tier->embedder,
-                                                                    .index = *tier->index.index,
-                                                                    .local = tier->index.local,
-                                                                    .database = parts.database,
-                                                                    .tuner = *tier->tuner,
-                                                                    .clock = parts.clock,
-                                                                    .home = parts.home});
+  if (!works_here && config.embeddings.fallback == "local") {
+    tier->stand_in = std::make_unique<StandIn>(StandIn::Options{.max_entries = wanted.max_entries},
+                                               llm::make_local_embedder(), parts.clock);
+  }
+  tier->cache = std::make_unique<SemanticCache>(
+      options, SemanticCache::Parts{.embedder = *tier->embedder,
+                                    .index = *tier->index.index,
+                                    .local = tier->index.local,
+                                    .database = parts.database,
+                                    .tuner = *tier->tuner,
+                                    .clock = parts.clock,
+                                    .home = parts.home,
+                                    .stand_in = tier->stand_in.get()});
   return tier;
 }
 

@@ -15,6 +15,8 @@ namespace asahi::gateway {
 /// Tier 2 with all that it stands on, as the settings name it.
 struct SemanticTier {
   std::unique_ptr<llm::TextEmbedder> embedder;
+  std::unique_ptr<StandIn>
+      stand_in;  ///< null: the embedder works in this process, or none is wanted
   vector::OpenedIndex index;
   std::unique_ptr<semantic::ThresholdTuner> tuner;
   std::unique_ptr<SemanticCache> cache;
@@ -31,9 +33,9 @@ struct SemanticTierParts {
 };
 
 /// The embedder of `embeddings`; the local one, with a warning in the log, where its vendor has no
-/// key.
-std::unique_ptr<llm::TextEmbedder> make_text_embedder(const EmbeddingsConfig& config,
-                                                      VendorSet& vendors);
+/// key. Errors: invalid_argument with the field, when a model file cannot be used.
+Result<std::unique_ptr<llm::TextEmbedder>> make_text_embedder(const EmbeddingsConfig& config,
+                                                              VendorSet& vendors);
 /// Keeps the thresholds for later starts and for other processes, which read them now and then.
 Task<void> keep_thresholds(SemanticTier& tier, sql::Database& database, const Clock& clock);
 Aw<void> read_thresholds(SemanticTier& tier, sql::Database& database);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "gateway/config.h"
 #include "llm/wire/wire.h"
 
 namespace asahi::gateway {
@@ -22,6 +23,18 @@ Result<std::unique_ptr<llm::VendorCodec>> codec_of(const VendorSettings& setting
 }
 
 }  // namespace
+
+std::vector<VendorSettings> vendor_settings(const ProvidersConfig& providers) {
+  std::vector<VendorSettings> settings;
+  for (const auto& [name, vendor] : providers.vendors) {
+    settings.push_back({.name = name,
+                        .kind = vendor.shape,
+                        .base_url = vendor.base_url,
+                        .api_key = vendor.api_key,
+                        .needs_key = !vendor.api_key_env.empty()});
+  }
+  return settings;
+}
 
 Result<std::unique_ptr<VendorSet>> VendorSet::make(Options options,
                                                    net::PerLoop<http::Client>& clients,

@@ -25,6 +25,10 @@ struct VendorSettings {
   bool needs_key = true;
 };
 
+struct ProvidersConfig;
+/// Of every vendor that is configured.
+std::vector<VendorSettings> vendor_settings(const ProvidersConfig& config);
+
 /// Live health of one vendor, from polls and calls.
 struct VendorStatus {
   std::string name;

@@ -87,6 +87,8 @@ bool boolean_of(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_bool() && value->get_bool();
 }
 
+}  // namespace
+
 void append_csv_field(std::string& out, std::string_view text) {
   // A leading =, +, - or @ would be run as a formula by spreadsheets.
   const bool formula =
@@ -103,8 +105,6 @@ void append_csv_field(std::string& out, std::string_view text) {
   }
   out += '"';
 }
-
-}  // namespace
 
 void append_json(std::string& out, const InferenceEvent& event) {
   ObjectWriter object(out);

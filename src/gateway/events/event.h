@@ -67,5 +67,7 @@ Result<InferenceEvent> event_from_json(std::string_view line);
 /// The header line and one row of the CSV export (RFC 4180).
 std::string csv_header();
 void append_csv(std::string& out, const InferenceEvent& event);
+/// One field, quoted where it must be, and where a spreadsheet would take it for a formula.
+void append_csv_field(std::string& out, std::string_view text);
 
 }  // namespace asahi::gateway

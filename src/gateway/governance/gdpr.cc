@@ -10,6 +10,7 @@
 #include "gateway/analytics/search_index.h"
 #include "gateway/batch_api/batch_store.h"
 #include "gateway/governance/retention.h"
+#include "gateway/traces/trace_store.h"
 
 namespace asahi::gateway {
 namespace {
@@ -222,6 +223,7 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
       report.cache_entries += static_cast<std::int64_t>(removed.tier_1);
     }
   }
+  if (parts.traces != nullptr) parts.traces->forget_user(org_id, user_id);
   std::vector<sql::Value> params{org_id, user_id, now};
   ASAHI_CO_TRY(report.events, co_await delete_events(
                                   parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",

@@ -15,6 +15,8 @@
 
 namespace asahi::gateway {
 
+class TraceStore;
+
 /// What identity keeps of a person, as the rights of data subjects see it.
 class Accounts {
  public:
@@ -39,6 +41,7 @@ struct GdprParts {
   const Clock& clock;
   ExactCache* steps = nullptr;        ///< tier 3; null: there is none
   SemanticCache* semantic = nullptr;  ///< tier 2; null: there is none
+  TraceStore* traces = nullptr;       ///< the last calls; null: none are remembered
 };
 
 /// Writes one JSON object with everything that is kept about a user: account, api_keys (without

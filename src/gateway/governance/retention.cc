@@ -25,24 +25,9 @@ namespace {
 constexpr std::chrono::days kErasuresKept{30};
 constexpr std::int64_t kRowsAtATime = 5'000;
 
-bool must_go(const InferenceEvent& event, const LogRules& rules) {
-  const auto own = rules.cutoffs.find(event.org_id);
-  if (event.timestamp < (own == rules.cutoffs.end() ? rules.default_cutoff : own->second))
-    return true;
-  if (rules.erasures.empty() || event.user_id.empty()) return false;
-  const auto erased = rules.erasures.find({event.org_id, event.user_id});
-  return erased != rules.erasures.end() && event.timestamp <= erased->second;
-}
-
-/// "events_2026-11-21.jsonl" -> the beginning of that day.
-Clock::Time day_of(const std::string& file) {
-  auto day = parse_rfc3339(file.substr(std::strlen("events_"), 10) + "T00:00:00Z");
-  return day ? *day : Clock::Time::max();
-}
-
 /// False where the file's day alone tells that nothing in it has to go.
 bool concerns(const std::string& file, const LogRules& rules) {
-  const Clock::Time day = day_of(file);
+  const Clock::Time day = day_of_log(file);
   const auto newest = [](const auto& map, Clock::Time start) {
     for (const auto& [key, time] : map) start = std::max(start, time);
     return start;
@@ -51,10 +36,13 @@ bool concerns(const std::string& file, const LogRules& rules) {
          day <= newest(rules.erasures, Clock::Time{});
 }
 
-Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, bool& emptied) {
+/// Calls `keep` with each line of a file that stays, `gone` counts the others; `emptied` when no
+/// event stays.
+Result<std::int64_t> sift(const std::string& path, const LogRules& rules, bool& emptied,
+                          const std::function<bool(const std::string& line)>& keep) {
   std::ifstream in(path);
   if (!in) return file_error("read", path);
-  std::string kept, line;
+  std::string line;
   std::int64_t gone = 0;
   emptied = true;
   while (std::getline(in, line)) {
@@ -65,16 +53,36 @@ Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, 
     }
     // A line that cannot be read belongs to nobody: it stays as long as its neighbours do.
     if (event) emptied = false;
-    kept.append(line).push_back('\n');
+    if (!keep(line)) return file_error("write", path);
   }
   if (in.bad()) return file_error("read", path);
   emptied = emptied && gone > 0;
+  return gone;
+}
+
+/// A day's file may be larger than memory: it is read twice, and written line by line.
+Result<std::int64_t> clean_file(const std::string& path, const LogRules& rules, bool& emptied) {
+  ASAHI_TRY(const std::int64_t gone,
+            sift(path, rules, emptied, [](const std::string&) { return true; }));
+  if (gone == 0) return 0;
   if (emptied) {
     if (::unlink(path.c_str()) != 0) return file_error("remove", path);
-  } else if (gone > 0) {
-    if (auto written = replace_file(path, kept); !written) return std::unexpected(written.error());
+    return gone;
   }
-  return gone;
+  const std::string fresh = path + ".new";
+  std::ofstream out(fresh, std::ios::trunc | std::ios::binary);
+  auto written = sift(path, rules, emptied, [&](const std::string& line) {
+    out << line << '\n';
+    return out.good();
+  });
+  out.close();
+  if (written && !out) written = file_error("write", fresh);
+  if (written) {
+    if (auto placed = place_file(fresh, path); !placed)
+      written = std::unexpected(std::move(placed.error()));
+  }
+  if (!written) ::unlink(fresh.c_str());
+  return written;
 }
 
 Task<RetentionReport::Org> clean_org(const RetentionParts& parts, std::string org, int days) {
@@ -148,13 +156,29 @@ Task<void> complete_erasures(const RetentionParts& parts, LogRules& rules) {
     ASAHI_CO_TRY([[maybe_unused]] const std::int64_t rollups,
                  co_await analytics::erase_rollups_of(parts.database, org, user));
     auto unsearchable = co_await analytics::erase_search_of(parts.database, org, user,
-                                                         rules.erasures[std::pair(org, user)]);
+                                                            rules.erasures[std::pair(org, user)]);
     if (!unsearchable) co_return std::unexpected(std::move(unsearchable.error()));
   }
   co_return Result<void>{};
 }
 
 }  // namespace
+
+bool must_go(const InferenceEvent& event, const LogRules& rules) {
+  const auto own = rules.cutoffs.find(event.org_id);
+  if (event.timestamp < (own == rules.cutoffs.end() ? rules.default_cutoff : own->second))
+    return true;
+  if (rules.erasures.empty() || event.user_id.empty()) return false;
+  const auto erased = rules.erasures.find({event.org_id, event.user_id});
+  return erased != rules.erasures.end() && event.timestamp <= erased->second;
+}
+
+Clock::Time day_of_log(std::string_view file) {
+  constexpr std::string_view kBeginning = "events_";
+  if (!file.starts_with(kBeginning)) return Clock::Time::max();
+  const auto day = parse_rfc3339(fmt::format("{}T00:00:00Z", file.substr(kBeginning.size(), 10)));
+  return day ? *day : Clock::Time::max();
+}
 
 json::object report_json(const RetentionReport& report) {
   json::array orgs;
@@ -169,12 +193,14 @@ json::object report_json(const RetentionReport& report) {
                                 {"cache_entries", org.cache_entries},
                                 {"audit_entries", org.audit_entries}});
   }
-  return {{"events", events},
-          {"cache_entries", cache_entries},
-          {"audit_entries", audit_entries},
-          {"log_files", report.log_files},
-          {"log_lines", report.log_lines},
-          {"orgs", std::move(orgs)}};
+  json::object out{{"events", events},
+                   {"cache_entries", cache_entries},
+                   {"audit_entries", audit_entries},
+                   {"log_files", report.log_files},
+                   {"log_lines", report.log_lines},
+                   {"orgs", std::move(orgs)}};
+  if (!report.archive.empty()) out["archive"] = report.archive;
+  return out;
 }
 
 Result<LogCleaning> clean_logs(const std::string& dir, const std::string& open_file,
@@ -264,7 +290,7 @@ Task<RetentionReport> run_retention(RetentionParts parts) {
     if (!orgs.is_null(row, "org_id")) days.emplace(orgs.text(row, "org_id"), parts.default_days);
   }
 
-  LogRules rules;
+  LogRules rules{.as_of = parts.clock.now()};
   rules.default_cutoff = parts.clock.now() - std::chrono::days(parts.default_days);
   for (const auto& [org, kept] : days) {
     rules.cutoffs[org] = parts.clock.now() - std::chrono::days(kept);
@@ -275,22 +301,28 @@ Task<RetentionReport> run_retention(RetentionParts parts) {
       first_failure = std::move(done.error());
     }
   }
-  if (auto erased = co_await complete_erasures(parts, rules); !erased && !first_failure) {
-    first_failure = std::move(erased.error());
-  }
+  auto erased = co_await complete_erasures(parts, rules);
+  if (!erased && !first_failure) first_failure = erased.error();
 
   // Only files that the loader has left behind: positions in the others must not move.
   sql::Statement position{"SELECT file FROM event_log_positions WHERE node_id = ?",
                           {parts.node_id}};
   ASAHI_CO_TRY(const sql::Rows reading, co_await parts.database.query(std::move(position)));
   if (!reading.empty()) {
-    auto work = [dir = parts.log_dir, open = reading.text(0, "file"), rules] {
-      return clean_logs(dir, open, rules);
+    const std::string open_file = reading.text(0, "file");
+    auto work = [dir = parts.log_dir, open_file, rules] {
+      return clean_logs(dir, open_file, rules);
     };
     auto cleaned = co_await net::run_blocking(parts.files, std::move(work));
     if (cleaned) {
       report.log_files = cleaned->files;
       report.log_lines = cleaned->lines;
+      // Only files that obey all rules are carried away.
+      if (parts.archive && erased) {
+        auto archived = co_await parts.archive(rules, open_file);
+        if (archived) report.archive = *std::move(archived);
+        if (!archived && !first_failure) first_failure = std::move(archived.error());
+      }
     } else if (!first_failure) {
       first_failure = std::move(cleaned.error());
     }

@@ -2,6 +2,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "base/task.h"
 #include "gateway/cache/exact_cache.h"
 #include "gateway/cache/semantic_cache.h"
+#include "gateway/governance/log_rules.h"
 #include "gateway/governance/policy_store.h"
 #include "identity/audit/audit.h"
 #include "storage/cache/store.h"
@@ -31,9 +33,12 @@ struct RetentionParts {
   std::string log_dir;  ///< of the daily event files
   std::string node_id;  ///< whose files those are (event_log_positions)
   int default_days = 365;
-  int least_audit_days = 365;   ///< audit entries are kept at least this long
+  int least_audit_days = 365;         ///< audit entries are kept at least this long
   ExactCache* steps = nullptr;        ///< tier 3; null: there is none
   SemanticCache* semantic = nullptr;  ///< tier 2; null: there is none
+  /// Carries files away once `rules` have been applied to them, and applies the rules to what was
+  /// carried away before; what it did. `open_file` is still read. Null: files stay.
+  std::function<Task<json::object>(LogRules rules, std::string open_file)> archive = nullptr;
 };
 
 /// What one run deleted.
@@ -46,6 +51,7 @@ struct RetentionReport {
   std::vector<Org> orgs;
   std::int64_t log_files = 0;  ///< gone as a whole
   std::int64_t log_lines = 0;  ///< in those and in files that stay
+  json::object archive;        ///< what `RetentionParts::archive` says
 };
 json::object report_json(const RetentionReport& report);
 
@@ -56,13 +62,6 @@ json::object report_json(const RetentionReport& report);
 /// the first failure is returned at the end.
 Task<RetentionReport> run_retention(RetentionParts parts);
 
-/// Which lines of the event files have to go.
-struct LogRules {
-  std::map<std::string, Clock::Time, std::less<>> cutoffs;  ///< by organisation
-  Clock::Time default_cutoff{};
-  /// (organisation, user) whose events up to a time are erased.
-  std::map<std::pair<std::string, std::string>, Clock::Time> erasures;
-};
 struct LogCleaning {
   std::int64_t files = 0, lines = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "gateway/cache/semantic/context.h"
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
 #include "identity/principal.h"
@@ -72,6 +73,9 @@ json::object row_json(const semantic::EntryRow& row, Clock::Time now, bool with_
                    {"ttl_seconds_left",
                     std::chrono::duration_cast<std::chrono::seconds>(row.expires - now).count()}};
   if (with_response && answer) out["response"] = answer->response.text();
+  json::array earlier;
+  for (const std::string_view turn : semantic::turns_of(row.earlier)) earlier.emplace_back(turn);
+  if (!earlier.empty()) out["earlier"] = std::move(earlier);
   return out;
 }
 
@@ -79,6 +83,15 @@ json::value semantic_json(const ServiceParts& parts, const std::string& org,
                           const OrgTotals& totals) {
   if (parts.semantic == nullptr) return nullptr;
   const SemanticCache::Stats stats = parts.semantic->cache->stats(org);
+  const StandIn* const stand_in = parts.semantic->cache->stand_in();
+  json::value standing = nullptr;
+  if (stand_in != nullptr) {
+    standing = {{"active", stand_in->active()},
+                {"embedder", stand_in->traits().tag},
+                {"lookups", stand_in->lookups()},
+                {"entries", stand_in->entries()},
+                {"bytes", stand_in->bytes()}};
+  }
   return {{"hits", totals.hits_by_tier[2]},
           {"entries", stats.entries},
           {"questions", stats.questions},
@@ -87,7 +100,9 @@ json::value semantic_json(const ServiceParts& parts, const std::string& org,
           {"checked", stats.explorations},
           {"dropped", stats.dropped},
           {"embedder", parts.semantic->embedder->traits().tag},
-          {"index", parts.semantic->index.index->backend()}};
+          {"index", parts.semantic->index.index->backend()},
+          {"contextual", parts.config.cache.tier2.contextual},
+          {"stand_in", std::move(standing)}};
 }
 
 }  // namespace

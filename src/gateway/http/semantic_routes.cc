@@ -155,7 +155,8 @@ Task<http::Response> invalidate(const ServiceParts& parts, http::Context& contex
     ASAHI_CO_TRY(similar, co_await erase_similar(*parts.semantic->cache, org,
                                                  [pattern](const semantic::EntryRow& row) {
                                                    return matches(pattern, row.id) ||
-                                                          matches(pattern, row.query);
+                                                          matches(pattern, row.query) ||
+                                                          matches(pattern, row.earlier);
                                                  }));
   }
   co_await note_cache(parts, context, "cache.invalidate", "cache/" + org,

@@ -210,6 +210,12 @@ Aw<json::object> health_json(ServiceParts parts) {
                : parts.cache.degraded()         ? "degraded"
                                                 : "healthy");
   add("pinecone", "not_configured");
+  const bool embeds = parts.semantic != nullptr;
+  add("embedder",
+      !embeds ? "not_configured"
+      : parts.semantic->cache->embedder_state() == SemanticCache::EmbedderState::kHealthy
+          ? "healthy"
+          : "degraded");
   bool anybody = parts.vendors.mock();
   for (const VendorStatus& vendor : parts.vendors.statuses()) {
     const bool open = parts.dispatcher.breaker(vendor.name).state(parts.clock.steady_now()) ==

@@ -2,6 +2,7 @@
 
 #include "gateway/alerts/store.h"
 #include "gateway/analytics/migrations.h"
+#include "gateway/archive/migrations.h"
 #include "gateway/batch_api/migrations.h"
 #include "gateway/cache/semantic/rows.h"
 #include "gateway/governance/migrations.h"
@@ -201,12 +202,14 @@ std::vector<sql::Migration> migrations() {
        .down = {.sqlite = kGovernanceDown, .postgres = kGovernanceDown}},
   };
   for (sql::Migration& migration : governance_migrations()) all.push_back(std::move(migration));
-  all.push_back(semantic::entries_migration());
+  for (sql::Migration& migration : semantic::entries_migrations())
+    all.push_back(std::move(migration));
   for (sql::Migration& migration : routing_migrations()) all.push_back(std::move(migration));
   all.push_back(alerts::alerts_migration());
   for (sql::Migration& migration : batch_api_migrations()) all.push_back(std::move(migration));
   for (sql::Migration& migration : analytics::analytics_migrations())
     all.push_back(std::move(migration));
+  all.push_back(archive_migration());
   return all;
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -52,6 +54,24 @@ enum class Mark : std::uint8_t {
 };
 std::string_view to_string(Mark mark);
 
+/// Counts one that waits for as long as it is held.
+class Ticket {
+ public:
+  Ticket() = default;
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+  ~Ticket() { give_back(); }
+  /// `waiting` outlives it, and has counted it already.
+  void hold(std::atomic<int>& waiting) { waiting_ = &waiting; }
+  void give_back() {
+    if (auto* waiting = std::exchange(waiting_, nullptr))
+      waiting->fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<int>* waiting_ = nullptr;
+};
+
 /// Where one call's time went, and whom it asked: filled by the pipeline, on one loop, then handed
 /// on with the call's event. Holds nothing of prompts and answers.
 struct CallTrace {
@@ -70,6 +90,8 @@ struct CallTrace {
   };
   static constexpr std::size_t kMostAttempts = 12;
 
+  /// Given back by who takes the trace from its event, or by the trace's end.
+  mutable Ticket ticket;
   telemetry::TraceContext context;  ///< the trace, and this call's own span
   std::uint64_t parent_span = 0;    ///< of the caller; 0: none
   std::string tracestate;           ///< of the caller, passed on

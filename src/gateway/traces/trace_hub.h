@@ -7,7 +7,6 @@
 
 namespace asahi::gateway {
 
-class Tracer;
 class TraceStore;
 
 /// Takes traces from events as these pass by, on the event writer's thread, and brings them where
@@ -16,13 +15,12 @@ class TraceHub {
  public:
   /// `store`: null: none are remembered. `send`: gets the spans of exported calls as the members of
   /// a JSON array; null: there is no collector.
-  TraceHub(Tracer& tracer, TraceStore* store, std::function<void(std::string spans)> send)
-      : tracer_(tracer), store_(store), send_(std::move(send)) {}
+  TraceHub(TraceStore* store, std::function<void(std::string spans)> send)
+      : store_(store), send_(std::move(send)) {}
 
   void observe(const InferenceEvent& event) const;
 
  private:
-  Tracer& tracer_;
   TraceStore* store_;
   std::function<void(std::string)> send_;
 };

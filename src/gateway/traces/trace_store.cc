@@ -35,6 +35,29 @@ void TraceStore::add(std::shared_ptr<TraceRecord> record) {
   }
 }
 
+void TraceStore::drop_before(Clock::Time time) {
+  const std::scoped_lock lock(mutex_);
+  for (auto entry = orgs_.begin(); entry != orgs_.end();) {
+    Org& org = entry->second;
+    while (!org.records.empty() && org.records.front()->started < time) drop_oldest(org);
+    entry = org.records.empty() ? orgs_.erase(entry) : std::next(entry);
+  }
+}
+
+void TraceStore::forget_user(const std::string& org, std::string_view user) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = orgs_.find(org);
+  if (found == orgs_.end()) return;
+  Org& theirs = found->second;
+  std::erase_if(theirs.records, [&](const Record& record) {
+    if (record->event.user_id != user) return false;
+    theirs.bytes -= record->bytes();
+    bytes_ -= record->bytes();
+    return true;
+  });
+  if (theirs.records.empty()) orgs_.erase(found);
+}
+
 TraceStore::Page TraceStore::newest(const std::string& org, const Filter& filter, std::size_t limit,
                                     std::uint64_t before) const {
   Page page;

@@ -55,6 +55,11 @@ class TraceStore {
   /// The position of the organisation's last call; 0: none.
   std::uint64_t last(const std::string& org) const;
 
+  /// Forgets calls that began before `time`.
+  void drop_before(Clock::Time time);
+  /// Forgets a user's calls.
+  void forget_user(const std::string& org, std::string_view user);
+
   /// The calls with this trace id or request id, newest first.
   std::vector<Record> find(const std::string& org, std::string_view id) const;
 

@@ -14,6 +14,8 @@ struct Told {
   std::string org = "acme", request_id, model = "small", error;
   std::chrono::milliseconds took{10};
   std::uint64_t trace = 1;
+  std::string user = {};
+  std::chrono::seconds at{1'700'000'000};
 };
 
 std::shared_ptr<TraceRecord> record(Told told) {
@@ -26,6 +28,8 @@ std::shared_ptr<TraceRecord> record(Told told) {
   event.request_id = std::move(told.request_id);
   event.model_selected = std::move(told.model);
   event.error_code = std::move(told.error);
+  event.user_id = std::move(told.user);
+  event.timestamp = Clock::Time{told.at};
   event.trace = std::move(trace);
   return make_record(event);
 }
@@ -102,6 +106,21 @@ TEST_F(TraceStoreTest, FindsByTraceOrRequest) {
   EXPECT_THAT(ids(store_.find("acme", "00000000000000000000000000000005")), ElementsAre("b", "a"));
   EXPECT_THAT(store_.find("acme", "c"), IsEmpty()) << "another organisation's";
   EXPECT_THAT(store_.find("acme", ""), IsEmpty());
+}
+
+TEST_F(TraceStoreTest, ForgetsWhatIsOldAndWhoIsForgotten) {
+  store_.add(record({.request_id = "old", .at = 1'000s}));
+  store_.add(record({.request_id = "hers", .user = "jo", .at = 5'000s}));
+  store_.add(record({.request_id = "his", .user = "al", .at = 5'000s}));
+  store_.add(record({.org = "other", .request_id = "other", .user = "jo", .at = 5'000s}));
+  store_.drop_before(Clock::Time{2'000s});
+  EXPECT_THAT(ids(store_.newest("acme", {}, 9).records), ElementsAre("his", "hers"));
+  store_.forget_user("acme", "jo");
+  store_.forget_user("nobody", "jo");
+  EXPECT_THAT(ids(store_.newest("acme", {}, 9).records), ElementsAre("his"));
+  EXPECT_EQ(store_.newest("other", {}, 9).kept, 1U) << "another organisation's jo";
+  store_.drop_before(Clock::Time{9'000s});
+  EXPECT_EQ(store_.newest("acme", {}, 9).kept, 0U);
 }
 
 TEST(TraceStoreBytes, TakesFromTheOrganisationWithTheMost) {

@@ -80,13 +80,16 @@ std::shared_ptr<CallTrace> Tracer::begin_hit(const http::Context& context) {
   return make(context, where);
 }
 
-bool Tracer::keep(const CallTrace& trace, bool failed, CallTrace::Time now) {
+bool Tracer::keep(CallTrace& trace, bool failed, CallTrace::Time now) {
   if (!trace.exported) {
     if (!options_.live) return false;
     Side& side = sides_.local();
     if (!(failed ? side.failed : side.answered).take(now, options_.most_per_second)) return false;
   }
-  if (waiting_.fetch_add(1, std::memory_order_relaxed) < options_.most_waiting) return true;
+  if (waiting_.fetch_add(1, std::memory_order_relaxed) < options_.most_waiting) {
+    trace.ticket.hold(waiting_);
+    return true;
+  }
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   return false;
 }

@@ -33,11 +33,9 @@ class Tracer {
   std::shared_ptr<CallTrace> begin(const http::Context& context);
   /// The same for an answer that is there already: there is nothing to watch but that it was.
   std::shared_ptr<CallTrace> begin_hit(const http::Context& context);
-  /// A call has ended: true when its trace goes on with its event. Loop thread. Whoever takes it
-  /// from the event says so with `taken`.
-  bool keep(const CallTrace& trace, bool failed, CallTrace::Time now);
-  /// Any thread.
-  void taken() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+  /// A call has ended: true when its trace goes on with its event; then it holds a ticket, which
+  /// who takes it from there gives back. Loop thread.
+  bool keep(CallTrace& trace, bool failed, CallTrace::Time now);
 
  private:
   /// So many in each second.

@@ -13,6 +13,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFlushTime{2'000};
 
+/// No organisation keeps events for less.
+constexpr std::chrono::hours kLongestKept{24};
+
 /// OTLP's own figures for exporters.
 constexpr RetryPolicy kRetry{
     .max_attempts = 5, .base = milliseconds(1'000), .cap = milliseconds(30'000)};
@@ -74,7 +77,7 @@ Result<std::unique_ptr<Traces>> Traces::make(Parts parts) {
     ASAHI_TRY(made->spans_, make_exporter(parts));
     send = [raw = made->spans_.get()](std::string spans) { (void)raw->offer(std::move(spans)); };
   }
-  made->hub_ = std::make_unique<TraceHub>(*made->tracer_, made->store_.get(), std::move(send));
+  made->hub_ = std::make_unique<TraceHub>(made->store_.get(), std::move(send));
   if (!config.sentry_dsn.empty()) {
     FaultReporter::Options options;
     ASAHI_TRY(options.dsn, parse_sentry_dsn(config.sentry_dsn.reveal()));
@@ -93,6 +96,10 @@ Result<std::unique_ptr<Traces>> Traces::make(Parts parts) {
 
 void Traces::add_routes(http::Router& router, const std::atomic<bool>& draining) const {
   add_trace_routes(router, {.store = store_.get(), .draining = draining});
+}
+
+void Traces::drop_old(Clock::Time now) const {
+  if (store_ != nullptr) store_->drop_before(now - kLongestKept);
 }
 
 void Traces::start() {

@@ -33,6 +33,10 @@ class Traces {
   /// An event passes by, on the event writer's thread.
   void observe(const InferenceEvent& event) const { hub_->observe(event); }
   void add_routes(http::Router& router, const std::atomic<bool>& draining) const;
+  /// Forgets calls of more than a day ago: the least that an organisation may keep anything.
+  void drop_old(Clock::Time now) const;
+  /// The last calls; null: none are remembered.
+  TraceStore* store() const { return store_.get(); }
   /// Error lines of the log are reported from now on.
   void start();
   /// Sends what waits. After the last event. Ordinary thread.

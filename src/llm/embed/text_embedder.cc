@@ -73,33 +73,6 @@ class MockTextEmbedder final : public TextEmbedder {
   const EmbedderTraits traits_;
 };
 
-class FallbackEmbedder final : public TextEmbedder {
- public:
-  explicit FallbackEmbedder(std::vector<std::unique_ptr<TextEmbedder>> chain)
-      : chain_(std::move(chain)) {}
-
-  const EmbedderTraits& traits() const override { return chain_.front()->traits(); }
-
-  std::optional<Embedded> try_embed(std::string_view text) override {
-    return chain_.front()->try_embed(text);
-  }
-
-  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose purpose,
-                                    CallContext context) override {
-    Error last;
-    for (const auto& embedder : chain_) {
-      auto done = co_await embedder->embed(texts, purpose, context);
-      if (done) co_return done;
-      last = std::move(done.error());
-      if (last.code == Errc::kCancelled || last.code == Errc::kInvalidArgument) break;
-    }
-    co_return std::unexpected(std::move(last));
-  }
-
- private:
-  std::vector<std::unique_ptr<TextEmbedder>> chain_;
-};
-
 }  // namespace
 
 double EmbedderTraits::similarity(double cosine) const {
@@ -144,12 +117,6 @@ std::unique_ptr<TextEmbedder> make_mock_text_embedder(std::uint64_t seed, std::s
   return std::make_unique<MockTextEmbedder>(seed, std::max<std::size_t>(width, 2));
 }
 
-std::unique_ptr<TextEmbedder> make_fallback_embedder(
-    std::vector<std::unique_ptr<TextEmbedder>> chain) {
-  if (chain.empty()) chain.push_back(make_local_embedder());
-  return std::make_unique<FallbackEmbedder>(std::move(chain));
-}
-
 MemoEmbedder::MemoEmbedder(std::unique_ptr<TextEmbedder> inner, std::size_t capacity)
     : inner_(std::move(inner)), capacity_(capacity) {}
 
@@ -164,7 +131,7 @@ std::optional<Embedded> MemoEmbedder::find(std::string_view text) {
 void MemoEmbedder::keep(std::string text, Embedded value) {
   // Long texts are not asked twice often enough to be worth their room.
   constexpr std::size_t kLongest = 4'096;
-  if (capacity_ == 0 || text.size() > kLongest || value.traits != &inner_->traits()) return;
+  if (capacity_ == 0 || text.size() > kLongest) return;
   const std::scoped_lock lock(mutex_);
   if (index_.contains(text)) return;
   items_.push_front({std::move(text), std::move(value)});
@@ -213,11 +180,6 @@ Task<std::vector<Embedded>> MemoEmbedder::embed(std::vector<std::string> texts,
   if (missing.empty()) co_return out;
   auto made = co_await inner_->embed(missing, purpose, context);
   if (!made) co_return std::unexpected(std::move(made.error()));
-  const bool mixed = missing.size() < texts.size() && made->front().traits != &inner_->traits();
-  if (mixed) {
-    // A fallback answered: what is remembered is another model's. All anew, of one model.
-    co_return co_await inner_->embed(std::move(texts), purpose, std::move(context));
-  }
   for (std::size_t i = 0; i < places.size(); ++i) {
     out[places[i]] = (*made)[i];
     keep(std::move(missing[i]), std::move((*made)[i]));

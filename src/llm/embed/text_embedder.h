@@ -50,7 +50,7 @@ class TextEmbedder {
   virtual std::optional<Embedded> try_embed(std::string_view text, const text::Words&) {
     return try_embed(text);
   }
-  /// One per text, all of one embedder.
+  /// One per text, all of this embedder.
   virtual Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose purpose,
                                             CallContext context) = 0;
 };
@@ -110,11 +110,5 @@ class MemoEmbedder final : public TextEmbedder {
   std::list<Item> items_;  // latest first
   std::unordered_map<std::string_view, std::list<Item>::iterator> index_;
 };
-
-/// Asks the first; when it fails for a reason that is not the caller's (not cancelled, not
-/// invalid_argument), the next. The answer says whose vectors they are: a caller searches that
-/// embedder's index and no other.
-std::unique_ptr<TextEmbedder> make_fallback_embedder(
-    std::vector<std::unique_ptr<TextEmbedder>> chain);
 
 }  // namespace asahi::llm

@@ -210,28 +210,5 @@ TEST(MemoEmbedder, ForgetsTheLongestUnused) {
   EXPECT_EQ(memo.size(), 2u);
 }
 
-TEST(FallbackEmbedder, SaysWhoseVectorsItGives) {
-  VendorFixture fixture;
-  std::vector<std::unique_ptr<TextEmbedder>> chain;
-  chain.push_back(fixture.make(2));
-  chain.push_back(make_local_embedder(64));
-  const auto embedder = make_fallback_embedder(std::move(chain));
-  fixture.vendor.refuse(Errc::kForbidden);
-  const auto made = fixture.embed(*embedder, {"a"});
-  ASSERT_TRUE(made);
-  EXPECT_EQ(made->front().traits->tag, "local-1/64");
-  EXPECT_EQ(made->front().vector->size(), 64u);
-}
-
-TEST(FallbackEmbedder, GivesUpWhenTheCallerDid) {
-  VendorFixture fixture;
-  std::vector<std::unique_ptr<TextEmbedder>> chain;
-  chain.push_back(fixture.make(2));
-  chain.push_back(make_local_embedder(64));
-  const auto embedder = make_fallback_embedder(std::move(chain));
-  fixture.vendor.refuse(Errc::kCancelled);
-  EXPECT_FALSE(fixture.embed(*embedder, {"a"}));
-}
-
 }  // namespace
 }  // namespace asahi::llm

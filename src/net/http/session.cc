@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/exception_text.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "net/http/ascii.h"
@@ -406,10 +407,8 @@ std::optional<Response> Session::fast_answer(Context& context, const Route& rout
   std::string what;
   try {
     return route.fast(context);
-  } catch (const std::exception& e) {
-    what = e.what();
   } catch (...) {
-    what = "not a std::exception";
+    what = exception_text(std::current_exception());
   }
   return exception_reply(context, route, what);
 }
@@ -424,10 +423,8 @@ bool Session::try_gate(Context& context, const Route& route,
     if (!verdict) return false;
     if (!*verdict) refusal = write_error(verdict->error(), context, &route);
     return true;
-  } catch (const std::exception& e) {
-    what = e.what();
   } catch (...) {
-    what = "not a std::exception";
+    what = exception_text(std::current_exception());
   }
   refusal = exception_reply(context, route, what);
   return true;
@@ -439,10 +436,8 @@ Aw<std::optional<Response>> Session::pass_gate(Context& context, const Route& ro
     const auto verdict = co_await state_.options.gate->enter(context, route);
     if (verdict) co_return std::nullopt;
     co_return write_error(verdict.error(), context, &route);
-  } catch (const std::exception& e) {
-    what = e.what();
   } catch (...) {
-    what = "not a std::exception";
+    what = exception_text(std::current_exception());
   }
   co_return exception_reply(context, route, what);
 }
@@ -452,10 +447,8 @@ Aw<Response> Session::handle(Context& context, const Route& route) {
   try {
     if (route.handler) co_return co_await route.handler(context);
     what = "the route has no handler for what its fast handler passed on";
-  } catch (const std::exception& e) {
-    what = e.what();
   } catch (...) {
-    what = "not a std::exception";
+    what = exception_text(std::current_exception());
   }
   co_return exception_reply(context, route, what);
 }
@@ -546,10 +539,8 @@ Aw<bool> Session::stream_body(BodyStream& body, CancelSource& cancel, const Cont
   try {
     const auto outcome = co_await body(writer);
     whole = outcome.has_value() && !writer.failed() && !timed_out_;
-  } catch (const std::exception& e) {
-    what = e.what();
   } catch (...) {
-    what = "not a std::exception";
+    what = exception_text(std::current_exception());
   }
   body_bytes = writer.body_bytes();
   if (!what.empty()) report_exception(context, what);
@@ -614,10 +605,8 @@ Aw<std::optional<Response>> Session::serve_websocket(Context& context, const Rou
   std::string what;
   try {
     co_await route.websocket(context, *socket);
-  } catch (const std::exception& e) {
-    what = e.what();
   } catch (...) {
-    what = "not a std::exception";
+    what = exception_text(std::current_exception());
   }
   if (!what.empty()) report_exception(context, what);
   co_await socket->finish();

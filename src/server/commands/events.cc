@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "gateway/archive/event_archive.h"
 #include "gateway/events/reader.h"
 #include "server/commands/commands.h"
 
@@ -82,11 +83,46 @@ int export_events(const CommonOptions& common, const ExportOptions& options) {
   return kExitOk;
 }
 
+struct RestoreOptions {
+  std::string first, last, out;
+};
+
+int restore(const CommonOptions& common, const RestoreOptions& options) {
+  const auto refuse = [](const Error& error, int code) {
+    fmt::print(stderr, "asahi events restore: {}\n", error.message);
+    return code;
+  };
+  const LoadedConfig loaded = load_config(common);
+  if (!loaded.faults.empty()) return print_faults(loaded.faults);
+  for (const auto& [name, day] : {std::pair{"--first", options.first}, {"--last", options.last}}) {
+    constexpr std::size_t kDay = 10;
+    if (const auto bound = parse_bound(name, day); !bound || day.size() != kDay) {
+      return refuse(
+          fail_field(name, fmt::format("{} must be a day such as 2026-11-21", name)).error(),
+          kExitUsage);
+    }
+  }
+  const gateway::ArchiveConfig& archive = loaded.gateway.tracking.archive;
+  if (archive.url.empty()) {
+    return refuse(fail(Errc::kInvalidArgument,
+                       "there is no archive: set tracking.archive_url (ASAHI_TRACKING_ARCHIVE_URL)")
+                      .error(),
+                  kExitUsage);
+  }
+  const auto store = gateway::open_archive(archive);
+  if (!store) return refuse(store.error(), kExitFailure);
+  const auto files = gateway::restore_events(**store, options.first, options.last, options.out);
+  if (!files) return refuse(files.error(), kExitFailure);
+  fmt::print(stderr, "{} file{} written below {}\n", *files, *files == 1 ? "" : "s", options.out);
+  return kExitOk;
+}
+
 }  // namespace
 
 void add_events(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto options = std::make_shared<ExportOptions>();
-  CLI::App* command = app.add_subcommand("events", "Export the record of every model call");
+  CLI::App* command = app.add_subcommand(
+      "events", "The record of every model call: export, restore from the archive");
   command->require_subcommand(1);
   CLI::App* exported = command->add_subcommand(
       "export", "Write events as CSV (RFC 4180) or JSON lines; a server may be running");
@@ -103,6 +139,18 @@ void add_events(CLI::App& app, CommonOptions& common, Command& chosen) {
   exported->callback([&common, &chosen, options] {
     chosen = [&common, options] { return export_events(common, *options); };
   });
+
+  auto back = std::make_shared<RestoreOptions>();
+  CLI::App* restored =
+      command->add_subcommand("restore", "Fetch days of events from the archive into a folder");
+  add_common(*restored, common);
+  restored->add_option("--first", back->first, "First day")->required();
+  restored->add_option("--last", back->last, "Last day")->required();
+  restored->add_option("--out", back->out, "Folder; each node gets one below it")->required();
+  restored->footer(
+      "Example: asahi events restore --first 2026-01-01 --last 2026-01-31 --out january");
+  restored->callback(
+      [&common, &chosen, back] { chosen = [&common, back] { return restore(common, *back); }; });
 }
 
 }  // namespace asahi::server

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "gateway/cache/semantic/tuner.h"
 #include "gateway/cache/semantic/verifier.h"
+#include "gateway/cache/semantic_tier.h"
 #include "llm/embed/text_embedder.h"
 #include "llm/embed/words.h"
 #include "net/blocking.h"
@@ -20,7 +21,7 @@ namespace {
 namespace semantic = gateway::semantic;
 
 struct TuneOptions {
-  std::string labels, write, sensitivity = "high";
+  std::string labels, write, sensitivity = "high", embedder;
   double beta = 0.5;
 };
 
@@ -30,11 +31,37 @@ struct TaskScores {
 };
 using Scores = std::map<std::string, TaskScores>;
 
+/// The embedder of the settings, with what it stands on.
+struct Embedding {
+  net::LoopPool loops{1};
+  net::PerLoop<http::Client> clients{
+      loops,
+      [](net::Loop& loop) { return std::make_unique<http::Client>(loop, http::ClientOptions{}); }};
+  const Clock& clock = system_clock();
+  std::unique_ptr<gateway::VendorSet> vendors;
+  std::unique_ptr<llm::TextEmbedder> embedder;
+
+  ~Embedding() { loops.stop(); }
+};
+
+Result<std::unique_ptr<Embedding>> open_embedding(const gateway::GatewayConfig& config) {
+  auto made = std::make_unique<Embedding>();
+  ASAHI_TRY(made->vendors,
+            gateway::VendorSet::make({.vendors = gateway::vendor_settings(config.providers),
+                                      .mock = config.app.mock,
+                                      .mock_seed = static_cast<std::uint64_t>(config.app.mock_seed),
+                                      .mock_answers = {}},
+                                     made->clients, made->clock));
+  ASAHI_TRY(made->embedder, gateway::make_text_embedder(config.embeddings, *made->vendors));
+  made->loops.start();
+  return made;
+}
+
 /// How alike the embedder finds each pair, by task, and what the verifier says.
-Result<Scores> score(const std::vector<LabelledPair>& pairs, llm::TextEmbedder& embedder) {
+Result<Scores> score(const std::vector<LabelledPair>& pairs, Embedding& embedding) {
   constexpr std::size_t kBatch = 64;
-  net::LoopPool loops(1);
-  loops.start();
+  net::LoopPool& loops = embedding.loops;
+  llm::TextEmbedder& embedder = *embedding.embedder;
   Result<Scores> scores = Scores{};
   for (std::size_t begin = 0; begin < pairs.size() && scores; begin += kBatch) {
     const std::size_t end = std::min(begin + kBatch, pairs.size());
@@ -64,7 +91,6 @@ Result<Scores> score(const std::vector<LabelledPair>& pairs, llm::TextEmbedder& 
       task.verified.push_back(compared.verdict == semantic::Verdict::kSame);
     }
   }
-  loops.stop();
   return scores;
 }
 
@@ -96,22 +122,32 @@ int tune(const CommonOptions& common, const TuneOptions& options) {
     fmt::print(stderr, "asahi tune-thresholds: {}\n", error.message);
     return error.code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
   };
-  const LoadedConfig loaded = load_config(common, VaultUse::kLeave);
+  LoadedConfig loaded = load_config(common, VaultUse::kLeave);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
+  gateway::EmbeddingsConfig& embeddings = loaded.gateway.embeddings;
+  if (!options.embedder.empty()) embeddings.provider = options.embedder;
+  if (embeddings.provider != "local" && embeddings.provider != "onnx") {
+    // Its key may lie in Vault.
+    const std::string provider = embeddings.provider;
+    loaded = load_config(common);
+    if (!loaded.faults.empty()) return print_faults(loaded.faults);
+    loaded.gateway.embeddings.provider = provider;
+  }
   std::ifstream in(options.labels);
   const std::string text((std::istreambuf_iterator<char>(in)), {});
   if (!in.is_open() || in.bad())
     return refuse(fail(Errc::kNotFound, fmt::format("cannot read {}", options.labels)).error());
   const auto pairs = read_labels(text, options.labels);
   if (!pairs) return refuse(pairs.error());
-  const auto embedder = llm::make_local_embedder();
-  const auto scores = score(*pairs, *embedder);
+  const auto embedding = open_embedding(loaded.gateway);
+  if (!embedding) return refuse(embedding.error());
+  const auto scores = score(*pairs, **embedding);
   if (!scores) return refuse(scores.error());
 
   const semantic::ThresholdTuner today;
   const auto sensitivity = *semantic::parse_sensitivity(options.sensitivity);
-  fmt::print("{} pairs, embedder {}, F with beta {}\n\n", pairs->size(), embedder->traits().tag,
-             options.beta);
+  fmt::print("{} pairs, embedder {}, F with beta {}\n\n", pairs->size(),
+             (*embedding)->embedder->traits().tag, options.beta);
   fmt::print("{:20} {:>6} {:>6}  {:8} {:>9} {:>9} {:>9} {:>9}   {}\n", "task", "pairs", "same", "",
              "threshold", "precision", "recall", "F", "with verifier: precision, recall");
   std::string snippet = "tasks:\n";
@@ -172,6 +208,10 @@ void add_tune(CLI::App& app, CommonOptions& common, Command& chosen) {
                    "missed ones")
       ->capture_default_str()
       ->check(CLI::Range(0.05, 5.0));
+  command
+      ->add_option("--embedder", options->embedder,
+                   "Who makes the vectors; without it embeddings.provider of the settings")
+      ->check(CLI::IsMember({"local", "cohere", "openai", "ollama", "onnx", "mock"}));
   command->add_option("--sensitivity", options->sensitivity, "Row to tune: high, medium or low")
       ->capture_default_str()
       ->check(CLI::IsMember({"high", "medium", "low"}));

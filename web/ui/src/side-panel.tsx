@@ -18,7 +18,14 @@ export function SidePanel({ open, onOpenChange, title, description, children }: 
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 animate-[fade_200ms_ease-out] bg-overlay" />
-        <Radix.Content className="fixed inset-y-0 right-0 z-50 flex w-full max-w-2xl animate-[slide-right_200ms_ease-out] flex-col border-l border-line bg-panel shadow-xl">
+        <Radix.Content
+          onOpenAutoFocus={(event) => {
+            // The panel itself, so that it is read from its title on.
+            event.preventDefault();
+            (event.currentTarget as HTMLElement).focus();
+          }}
+          className="fixed inset-y-0 right-0 z-50 flex w-full max-w-2xl animate-[slide-right_200ms_ease-out] flex-col border-l border-line bg-panel shadow-xl outline-none"
+        >
           <header className="flex items-start gap-3 border-b border-line px-4 py-4 sm:px-6">
             <div className="min-w-0 flex-1">
               <Radix.Title className="text-lg leading-7 font-semibold break-words text-ink">{title}</Radix.Title>

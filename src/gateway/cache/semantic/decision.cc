@@ -54,6 +54,34 @@ std::string_view to_string(Action action) {
   return kNames[static_cast<std::size_t>(action)];
 }
 
+namespace {
+
+/// The whole conversation: it agrees as little as its turn that agrees least.
+Comparison compare_all(const Question& question, const Candidate& candidate) {
+  Comparison least = compare(*question.words, *candidate.words);
+  if (question.earlier.size() != candidate.earlier.size()) {
+    least.verdict = Verdict::kContext;
+    least.score = 0;
+  }
+  for (std::size_t i = 0; i < question.earlier.size() && least.score > 0; ++i) {
+    const Comparison turn = compare(question.earlier[i], candidate.earlier[i]);
+    if (turn.verdict != Verdict::kSame || turn.score <= 0) {
+      least.verdict = Verdict::kContext;
+      least.score = 0;
+    }
+    least.score = std::min(least.score, turn.score);
+  }
+  return least;
+}
+
+bool same_texts(const Question& question, const Candidate& candidate) {
+  return question.words->normal_form == candidate.words->normal_form &&
+         std::ranges::equal(question.earlier, candidate.earlier, {}, &llm::text::Words::normal_form,
+                            &llm::text::Words::normal_form);
+}
+
+}  // namespace
+
 Decision decide(const Question& question, std::span<const Candidate> candidates,
                 const ThresholdTuner& tuner, const Evidence& evidence, const Bound& bound) {
   Decision best;
@@ -73,13 +101,14 @@ Decision decide(const Question& question, std::span<const Candidate> candidates,
         candidate.task == question.task
             ? own_threshold
             : std::min(own_threshold, tuner.threshold(candidate.task, question.sensitivity));
+    next.threshold = std::max(next.threshold, question.least_similarity);
     if (candidate.context_digest != question.context_digest) {
       next.verdict = Verdict::kContext;
     } else if (candidate.similarity < next.threshold) {
       next.verdict = Verdict::kWords;
       next.reason = fmt::format("similarity {:.4f} below {:.4f}", next.similarity, next.threshold);
     } else {
-      const Comparison compared = compare(*question.words, *candidate.words);
+      const Comparison compared = compare_all(question, candidate);
       next.verdict = compared.verdict;
       next.score = compared.score;
     }
@@ -104,7 +133,7 @@ Decision decide(const Question& question, std::span<const Candidate> candidates,
     return best;
   }
   // Equal texts with different answers leave the newer one to the caller; near ones are in doubt.
-  const bool same_text = question.words->normal_form == chosen.words->normal_form;
+  const bool same_text = same_texts(question, chosen);
   const bool tied = rival > 0 && best.score - rival < kTie && !same_text;
   const Evidence::Trust trust = evidence.trust(question.task, best.score, *chosen.evidence, bound);
   best.error = trust.error;

@@ -16,6 +16,7 @@ namespace asahi::gateway::semantic {
 struct Candidate {
   double similarity = 0;  ///< calibrated, see llm::EmbedderTraits
   const llm::text::Words* words = nullptr;
+  std::span<const llm::text::Words> earlier;  ///< what its user had said before
   const EntryEvidence* evidence = nullptr;
   std::string_view query;
   std::string_view task;
@@ -26,6 +27,9 @@ struct Candidate {
 
 struct Question {
   const llm::text::Words* words = nullptr;
+  /// What the user said before: each turn must mean the same as the candidate's.
+  std::span<const llm::text::Words> earlier;
+  double least_similarity = 0;  ///< whatever the thresholds say
   std::string_view task;
   Sensitivity sensitivity = Sensitivity::kHigh;
   std::uint64_t context_digest = 0;

@@ -104,6 +104,58 @@ TEST_F(DecisionTest, AMismatchMustNotCostMoreThanANewAnswer) {
   EXPECT_EQ(decision.reason, "a mismatch would cost 1.12 of a new answer");
 }
 
+TEST_F(DecisionTest, AConversationAgreesTurnByTurn) {
+  const std::vector<Words> weather{analyse("How is the weather in Berlin in spring?")};
+  const std::vector<Words> same{analyse("how's the weather in Berlin in the spring")};
+  cached("And in Paris?").earlier = weather;
+  const auto ask_after = [this](const std::vector<Words>& earlier) {
+    asked = analyse("And in Paris?");
+    Question question;
+    question.words = &asked;
+    question.earlier = earlier;
+    question.task = task;
+    question.draw = 0.99;
+    return decide(question, candidates, tuner, evidence, bound);
+  };
+  EXPECT_EQ(ask_after(weather).action, Action::kHit);
+  EXPECT_EQ(ask_after(same).action, Action::kHit) << ask_after(same).reason;
+  for (const std::string_view before :
+       {"How is the weather in Munich in spring?", "How is the weather in Berlin in autumn?",
+        "Who is the mayor of Berlin?"}) {
+    const std::vector<Words> other{analyse(before)};
+    const Decision decision = ask_after(other);
+    EXPECT_EQ(decision.action, Action::kMiss) << before;
+    EXPECT_EQ(decision.verdict, Verdict::kContext) << before;
+  }
+  EXPECT_EQ(ask_after({}).verdict, Verdict::kContext) << "a question alone is none of those";
+}
+
+TEST_F(DecisionTest, EqualFollowUpsAfterOtherWordsAreNotEqualTexts) {
+  const std::vector<Words> one{analyse("How can I repair the old garden fence?")};
+  const std::vector<Words> two{analyse("How do I repair the old garden fence?")};
+  const std::vector<Words> third{analyse("How to repair an old garden fence")};
+  cached("And in winter?").earlier = one;
+  cached("And in winter?").earlier = two;
+  asked = analyse("And in winter?");
+  Question question;
+  question.words = &asked;
+  question.earlier = third;
+  question.task = task;
+  question.draw = 0.99;
+  EXPECT_NE(decide(question, candidates, tuner, evidence, bound).action, Action::kHit);
+}
+
+TEST_F(DecisionTest, NoThresholdGoesBelowTheLeastSimilarity) {
+  cached("How do I reset my password?", 0.91);
+  asked = analyse("How can I reset my password?");
+  Question question;
+  question.words = &asked;
+  question.task = task;
+  question.least_similarity = 0.92;
+  EXPECT_EQ(decide(question, candidates, tuner, evidence, bound).reason,
+            "similarity 0.9100 below 0.9200");
+}
+
 TEST_F(DecisionTest, WhatIsNotTrustedYetIsExplored) {
   cached("How do I clean a copper kettle from the attic?");
   const Decision decision = ask("How do I clean a copper kettle?");

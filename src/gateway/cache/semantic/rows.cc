@@ -75,10 +75,14 @@ DROP TABLE semantic_knowledge;
 DROP TABLE semantic_entries;
 )sql";
 
+constexpr std::string_view kEarlierUp =
+    "ALTER TABLE semantic_entries ADD COLUMN earlier TEXT NOT NULL DEFAULT '';";
+constexpr std::string_view kEarlierDown = "ALTER TABLE semantic_entries DROP COLUMN earlier;";
+
 /// Everything but the answer, which is long.
 constexpr std::string_view kColumns =
     "seq, org_id, entry_id, embedder, query, task_type, context_digest, answer_digest, vector, "
-    "evidence, hits, created_at, expires_at";
+    "evidence, hits, created_at, expires_at, earlier";
 
 std::int64_t to_column(std::uint64_t digest) { return std::bit_cast<std::int64_t>(digest); }
 std::uint64_t from_column(std::int64_t digest) { return std::bit_cast<std::uint64_t>(digest); }
@@ -105,6 +109,7 @@ Result<EntryRow> entry_of(const sql::Rows& rows, std::size_t row) {
                  .query = rows.text(row, "query"),
                  .task = rows.text(row, "task_type"),
                  .context_digest = from_column(rows.integer(row, "context_digest")),
+                 .earlier = rows.text(row, "earlier"),
                  .answer = {},
                  .answer_digest = from_column(rows.integer(row, "answer_digest")),
                  .vector = {},
@@ -142,13 +147,14 @@ Task<void> EntryRows::put(std::vector<EntryRow> entries) {
         {"DELETE FROM semantic_entries WHERE org_id = ? AND entry_id = ?", {entry.org, entry.id}});
     statements.push_back(
         {"INSERT INTO semantic_entries (org_id, entry_id, embedder, query, task_type, "
-         "context_digest, answer, answer_digest, vector, evidence, hits, created_at, expires_at) "
-         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, entry_id) DO NOTHING",
+         "context_digest, answer, answer_digest, vector, evidence, hits, created_at, expires_at, "
+         "earlier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, "
+         "entry_id) DO NOTHING",
          {std::move(entry.org), std::move(entry.id), std::move(entry.embedder),
           std::move(entry.query), std::move(entry.task), to_column(entry.context_digest),
           std::move(entry.answer), to_column(entry.answer_digest), bytes_of(entry.vector),
           std::move(entry.evidence), entry.hits, format_rfc3339(entry.created),
-          format_rfc3339(entry.expires)}});
+          format_rfc3339(entry.expires), std::move(entry.earlier)}});
   }
   if (statements.empty()) co_return Result<void>{};
   auto done = co_await database_.batch(std::move(statements));
@@ -335,11 +341,15 @@ Task<bool> EntryRows::exchange_knowledge(std::string org, std::string embedder, 
   co_return rows->affected() == 1;
 }
 
-sql::Migration entries_migration() {
-  return {.version = 120,
-          .name = "semantic_entries",
-          .up = {.sqlite = kSqlite, .postgres = kPostgres},
-          .down = {.sqlite = kDown, .postgres = kDown}};
+std::vector<sql::Migration> entries_migrations() {
+  return {{.version = 120,
+           .name = "semantic_entries",
+           .up = {.sqlite = kSqlite, .postgres = kPostgres},
+           .down = {.sqlite = kDown, .postgres = kDown}},
+          {.version = 121,
+           .name = "semantic_entries_earlier",
+           .up = {.sqlite = kEarlierUp, .postgres = kEarlierUp},
+           .down = {.sqlite = kEarlierDown, .postgres = kEarlierDown}}};
 }
 
 }  // namespace asahi::gateway::semantic

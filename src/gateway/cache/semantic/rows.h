@@ -20,6 +20,8 @@ struct EntryRow {
   std::string query;
   std::string task;
   std::uint64_t context_digest = 0;
+  std::string
+      earlier{};       ///< what the user had said before (join_turns); empty: nothing, or not kept
   std::string answer;  ///< serialize_answer; not read by `after`
   std::uint64_t answer_digest = 0;
   /// Unit length; empty where the query tells it (the local embedder).
@@ -93,7 +95,7 @@ class EntryRows {
   sql::Database& database_;
 };
 
-/// Version 120.
-sql::Migration entries_migration();
+/// Versions 120 and 121.
+std::vector<sql::Migration> entries_migrations();
 
 }  // namespace asahi::gateway::semantic

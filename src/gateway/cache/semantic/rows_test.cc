@@ -24,7 +24,7 @@ class EntryRowsTest : public ::testing::TestWithParam<Engine> {
     if (!engine) GTEST_SKIP() << engine.error().message;
     engine_ = std::move(*engine);
     database_ = *sql::open_database(engine_->options());
-    sql::Migrator migrator(*database_, {entries_migration()});
+    sql::Migrator migrator(*database_, entries_migrations());
     const auto done = migrator.upgrade();
     ASSERT_TRUE(done) << done.error().message;
     rows_.emplace(*database_);
@@ -36,6 +36,7 @@ class EntryRowsTest : public ::testing::TestWithParam<Engine> {
             .query = "Wie heißt 'das'?\n\"x\"",
             .task = "faq",
             .context_digest = 0xfedcba9876543210,  // beyond 2^63
+            .earlier = "Wer?\x1eWann?",
             .answer = "{\"a\":1}\nbody",
             .answer_digest = 0x8000000000000001,
             .vector = {},
@@ -89,6 +90,7 @@ TEST_P(EntryRowsTest, GivesBackEveryField) {
   EXPECT_EQ(found->task, "faq");
   EXPECT_EQ(found->context_digest, entry.context_digest);
   EXPECT_EQ(found->answer_digest, entry.answer_digest);
+  EXPECT_EQ(found->earlier, entry.earlier);
   EXPECT_EQ(found->answer, entry.answer);
   EXPECT_EQ(found->vector, entry.vector);
   EXPECT_EQ(found->evidence, entry.evidence);

@@ -4253,6 +4253,18 @@ export interface components {
                 dropped: number;
                 embedder: string;
                 index: string;
+                /** @description Questions are embedded with the conversation before them. */
+                contextual: boolean;
+                /** @description The local embedder, for one that is away; null where none is wanted or needed. */
+                stand_in: {
+                    active: boolean;
+                    embedder: string;
+                    /** @description Questions that it answered for. */
+                    lookups: number;
+                    entries: number;
+                    /** @description Memory that its index takes now. */
+                    bytes: number;
+                } | null;
             } | null;
             /** @description Tier 3. `hits` counts the organisation's requests, the others this process's steps. */
             steps: {
@@ -4283,6 +4295,8 @@ export interface components {
             ttl_seconds_left?: number;
             /** @description Only in exports with `include_response=true`. */
             response?: string;
+            /** @description What the user had said before, where conversations in other words may share the answer. */
+            earlier?: string[];
         };
         CacheEntries: {
             entries: components["schemas"]["CacheEntry"][];

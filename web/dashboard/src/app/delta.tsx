@@ -8,7 +8,8 @@ interface DeltaProps {
   better?: 'up' | 'down';
 }
 
-const kMostShown = 999;
+/** Ten times as much says enough. */
+const kMostShown = 900;
 
 /** How a figure changed against the same length of time before. */
 export function Delta({ percent, better }: DeltaProps) {
@@ -18,13 +19,13 @@ export function Delta({ percent, better }: DeltaProps) {
   const good = better === undefined || flat ? undefined : (better === 'up') === up;
   const Icon = flat ? ArrowRight : up ? ArrowUpRight : ArrowDownRight;
   const size = Math.abs(percent);
-  const text = size > kMostShown ? `> ${kMostShown}` : size.toFixed(size < 10 ? 1 : 0);
+  const text = size > kMostShown ? 'over 10×' : `${size.toFixed(size < 10 ? 1 : 0)}%`;
   return (
     <span className="whitespace-nowrap">
-      <span className={cx('inline-flex items-center gap-0.5 font-medium', good === undefined ? 'text-ink-2' : good ? 'text-ok-text' : 'text-bad-text')}>
-        <Icon aria-hidden className="size-3.5" />
+      <span className={cx('font-medium', good === undefined ? 'text-ink-2' : good ? 'text-ok-text' : 'text-bad-text')}>
+        <Icon aria-hidden className="mr-0.5 inline size-3.5 align-[-2px]" />
         <span className="sr-only">{flat ? 'unchanged' : up ? 'up' : 'down'} </span>
-        {text}%
+        {text}
       </span>{' '}
       vs. before
     </span>

@@ -18,7 +18,7 @@ export function HitRateCard({ range, className, title = 'Cache hit rate' }: { ra
   return (
     <Widget
       title={title}
-      note={`Of the requests that the cache could have answered, ${rangeText(range)}.`}
+      note={`Share of look-ups that it answered, ${rangeText(range)}.`}
       query={cache}
       failure="The hit rate could not be loaded"
       height={280}
@@ -49,7 +49,7 @@ export function HitRateCard({ range, className, title = 'Cache hit rate' }: { ra
             rows={rows}
             lines={kLine}
             step={step}
-            top={1}
+            share
             format={(value) => `${Math.round(value * 100)}%`}
             exact={percent}
           />

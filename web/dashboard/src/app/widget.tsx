@@ -1,8 +1,9 @@
 import { Badge, Button, SectionCard, Skeleton } from '@asahi/ui';
 import type { UseQueryResult } from '@tanstack/react-query';
 import { RotateCw } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
 
+import { ChartSlot } from '../charts/slot';
 import { Failure } from './failure';
 
 interface WidgetProps<T> {
@@ -24,6 +25,7 @@ interface WidgetProps<T> {
 /** A card over one question to the API: it waits, fails, is empty and is asked again by itself, whatever the others do. */
 export function Widget<T>({ title, note, actions, className, query, failure, height = 240, skeleton, empty, children }: WidgetProps<T>) {
   const { data, isError, error, isFetching, isPlaceholderData, refetch } = query;
+  const [slot, setSlot] = useState<HTMLElement | null>(null);
   const again = () => void refetch();
   const old = isError && data !== undefined;
   return (
@@ -32,8 +34,7 @@ export function Widget<T>({ title, note, actions, className, query, failure, hei
       note={note}
       {...(className ? { className } : {})}
       actions={
-        (actions || old) && (
-          <>
+        <>
             {old && (
               <>
                 <Badge tone="warn" dot title={error instanceof Error ? error.message : undefined}>
@@ -44,15 +45,15 @@ export function Widget<T>({ title, note, actions, className, query, failure, hei
                 </Button>
               </>
             )}
-            {actions}
-          </>
-        )
+          {actions}
+          <span ref={setSlot} className="empty:hidden" />
+        </>
       }
     >
       {data !== undefined ? (
         // What another range was answered stays, faint, until the new answer is there.
         <div aria-busy={isPlaceholderData || undefined} className={isPlaceholderData ? 'opacity-50 transition-opacity duration-200' : undefined}>
-          {empty?.(data) ?? children(data)}
+          <ChartSlot value={slot}>{empty?.(data) ?? children(data)}</ChartSlot>
         </div>
       ) : isError ? (
         <Failure title={failure} error={error} onRetry={again} retrying={isFetching} />

@@ -1,12 +1,14 @@
 /** The charts of the pages. Each draws itself when its library has come, keeps its place until then, and can be read as a table. */
 import { Button, cx, Skeleton, Table, Td, Th } from '@asahi/ui';
 import { ChartSpline, Table2 } from 'lucide-react';
-import { Component, lazy, Suspense, useState, type ReactNode } from 'react';
+import { Component, lazy, Suspense, use, useState, type ReactNode } from 'react';
+import { createPortal } from 'react-dom';
 
 import type { BarsPlotProps, Dot, DotsPlotProps } from './plot-more';
 import type { Slice } from './plot-share';
 import type { PlotLine, TimePlotProps } from './plot-time';
 import { momentLabel, type Row } from './series';
+import { ChartSlot } from './slot';
 import { useWidth } from './use-width';
 
 const TimePlot = lazy(async () => ({ default: (await import('./plot-time')).TimePlot }));
@@ -74,7 +76,20 @@ interface ChartProps {
 function Chart({ label, view, height, legend, draw }: ChartProps) {
   const [box, width] = useWidth();
   const [asTable, setAsTable] = useState(false);
+  const slot = use(ChartSlot);
   const table = <DataTable label={label} view={view} height={height} />;
+  const turn = (
+    <Button
+      look="ghost"
+      size="icon"
+      className="-my-1 size-8"
+      aria-label={asTable ? `Show as chart: ${label}` : `Show as table: ${label}`}
+      title={asTable ? 'Show as chart' : 'Show as table'}
+      onClick={() => setAsTable(!asTable)}
+    >
+      {asTable ? <ChartSpline aria-hidden className="size-4" /> : <Table2 aria-hidden className="size-4" />}
+    </Button>
+  );
   return (
     <figure className="min-w-0">
       {asTable ? (
@@ -86,19 +101,13 @@ function Chart({ label, view, height, legend, draw }: ChartProps) {
           </div>
         </TableInstead>
       )}
-      <figcaption className="mt-3 flex items-start justify-between gap-3">
-        <div className="min-w-0 flex-1">{!asTable && legend}</div>
-        <Button
-          look="ghost"
-          size="icon"
-          className="-my-1 size-8"
-          aria-label={asTable ? `Show as chart: ${label}` : `Show as table: ${label}`}
-          title={asTable ? 'Show as chart' : 'Show as table'}
-          onClick={() => setAsTable(!asTable)}
-        >
-          {asTable ? <ChartSpline aria-hidden className="size-4" /> : <Table2 aria-hidden className="size-4" />}
-        </Button>
-      </figcaption>
+      {(legend || !slot) && (
+        <figcaption className="mt-3 flex items-start justify-between gap-3">
+          <div className="min-w-0 flex-1">{!asTable && legend}</div>
+          {!slot && turn}
+        </figcaption>
+      )}
+      {slot && createPortal(turn, slot)}
     </figure>
   );
 }

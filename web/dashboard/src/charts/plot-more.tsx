@@ -1,22 +1,24 @@
 /** Drawn by Recharts, loaded only when it is shown: import it through `./charts`, never directly. */
 import { Bar, BarChart, CartesianGrid, Cell, Scatter, ScatterChart, Tooltip, XAxis, YAxis, ZAxis } from 'recharts';
 
-import { axis, Bubble, kValueWidth, margin, upTo } from './plot-parts';
+import { axis, Bubble, margin, valueAxis, widthOf } from './plot-parts';
+import { niceTicks } from './series';
 
 export interface BarsPlotProps {
   width: number;
   height: number;
   bars: readonly { name: string; value: number; colour: string; text?: string }[];
   format: (value: number) => string;
-  top?: number;
+  /** A count: no marks between whole numbers. */
+  whole?: boolean;
 }
 
-export function BarsPlot({ width, height, bars, format, top }: BarsPlotProps) {
+export function BarsPlot({ width, height, bars, format, whole = false }: BarsPlotProps) {
   return (
     <BarChart width={width} height={height} data={bars.map((bar) => ({ ...bar }))} margin={margin} accessibilityLayer={false}>
       <CartesianGrid vertical={false} stroke="var(--line)" strokeDasharray="3 3" />
       <XAxis {...axis} dataKey="name" interval={0} height={28} />
-      <YAxis {...axis} width={kValueWidth} domain={top === undefined ? upTo(bars.map(({ value }) => value)) : [0, top]} tickCount={5} tickFormatter={format} />
+      <YAxis {...valueAxis(niceTicks(Math.max(0, ...bars.map(({ value }) => value)), { whole }), format)} />
       <Tooltip
         isAnimationActive={false}
         cursor={{ fill: 'var(--sunken)' }}
@@ -57,6 +59,7 @@ export interface DotsPlotProps {
 
 export function DotsPlot({ width, height, dots, xFormat, yFormat, xName, yName, yDomain }: DotsPlotProps) {
   const sizes = dots.map(({ size }) => size);
+  const across = niceTicks(Math.max(0, ...dots.map(({ x }) => x)));
   return (
     <ScatterChart width={width} height={height} margin={{ ...margin, right: 20, top: 16 }} accessibilityLayer={false}>
       <CartesianGrid stroke="var(--line)" strokeDasharray="3 3" />
@@ -64,8 +67,9 @@ export function DotsPlot({ width, height, dots, xFormat, yFormat, xName, yName, 
         {...axis}
         type="number"
         dataKey="x"
-        domain={upTo(dots.map(({ x }) => x))}
-        tickCount={width < 420 ? 3 : 5}
+        domain={[0, across.at(-1) ?? 1]}
+        ticks={width < 420 ? across.filter((_, i) => i % 2 === 0) : across}
+        interval={0}
         tickFormatter={xFormat}
         height={44}
         label={{ value: xName, position: 'insideBottom', fill: 'var(--ink-3)', fontSize: 12 }}
@@ -75,7 +79,7 @@ export function DotsPlot({ width, height, dots, xFormat, yFormat, xName, yName, 
         type="number"
         dataKey="y"
         domain={yDomain}
-        width={kValueWidth}
+        width={widthOf([5], yFormat) + 22}
         tickCount={5}
         tickFormatter={yFormat}
         label={{ value: yName, position: 'insideLeft', angle: -90, fill: 'var(--ink-3)', fontSize: 12, style: { textAnchor: 'middle' } }}

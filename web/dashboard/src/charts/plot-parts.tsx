@@ -1,13 +1,19 @@
 /** What the plots have in common. */
-import { niceTop } from './series';
-
 export const axis = { tick: { fill: 'var(--ink-3)', fontSize: 12 }, tickLine: false, axisLine: false } as const;
 export const margin = { top: 8, right: 8, bottom: 0, left: 0 };
-/** Room for a value beside the axis. */
-export const kValueWidth = 62;
+const kDigit = 7.2;
 
-/** The ends of a value axis from 0 on. */
-export const upTo = (values: readonly number[], least = 0): [number, number] => [0, niceTop(Math.max(0, ...values), least)];
+/** An axis of values with these marks, as wide as its longest text. */
+export const valueAxis = (ticks: readonly number[], format: (value: number) => string) => ({
+  ...axis,
+  ticks: [...ticks],
+  domain: [ticks[0] ?? 0, ticks.at(-1) ?? 1] as [number, number],
+  tickFormatter: format,
+  interval: 0 as const,
+  width: widthOf(ticks, format),
+});
+
+export const widthOf = (ticks: readonly number[], format: (value: number) => string): number => Math.ceil(Math.max(0, ...ticks.map((tick) => format(tick).length)) * kDigit) + 12;
 
 export function Bubble({ title, rows }: { title: string; rows: readonly { name: string; text: string; colour?: string | undefined }[] }) {
   return (

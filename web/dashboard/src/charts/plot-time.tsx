@@ -1,8 +1,8 @@
 /** Drawn by Recharts, loaded only when it is shown: import it through `./charts`, never directly. */
 import { Area, CartesianGrid, ComposedChart, Line, ReferenceLine, Tooltip, XAxis, YAxis } from 'recharts';
 
-import { axis, Bubble, kValueWidth, margin } from './plot-parts';
-import { extent, isAlone, momentLabel, niceTop, tickLabel, ticksOf, withGaps, type Row } from './series';
+import { axis, Bubble, margin, valueAxis } from './plot-parts';
+import { extent, isAlone, momentLabel, niceTicks, tickLabel, ticksOf, withGaps, type Row } from './series';
 
 /** Of one label under the axis, px. */
 const kTickRoom = 84;
@@ -28,8 +28,10 @@ export interface TimePlotProps {
   format: (value: number) => string;
   /** Ends the value axis there at least. */
   least?: number;
-  /** Ends it there exactly: shares. */
-  top?: number;
+  /** A share: from 0 to 1. */
+  share?: boolean;
+  /** A count: no marks between whole numbers. */
+  whole?: boolean;
   /** A horizontal line: a budget. */
   mark?: { value: number; name: string } | undefined;
   /** Between two keys of the rows: a band of confidence. */
@@ -38,14 +40,15 @@ export interface TimePlotProps {
   now?: { t: number; name: string } | undefined;
 }
 
-export function TimePlot({ width, height, rows, lines, step, format, least, top, mark, band, now }: TimePlotProps) {
+export function TimePlot({ width, height, rows, lines, step, format, least, share = false, whole = false, mark, band, now }: TimePlotProps) {
   const shown = withGaps(rows, step);
   const times = shown.map(({ t }) => t);
   const ends = extent(times, step);
   const data = Math.max(0, ...shown.map((row) => Math.max(0, ...lines.map(({ key }) => row[key] ?? 0), band ? (row[band.high] ?? 0) : 0)));
   // A mark far above would press the lines flat; it is left out then.
   const marked = mark && mark.value > 0 && mark.value <= kFarthestMark * data ? mark : undefined;
-  const highest = Math.max(marked?.value ?? 0, data);
+  const ticks = share ? [0, 0.25, 0.5, 0.75, 1] : niceTicks(Math.max(marked?.value ?? 0, data), { least: least ?? 0, whole });
+  const values = valueAxis(ticks, format);
   const points = band ? shown.map((row) => ({ ...row, band: bandOf(row, band) })) : shown;
   return (
     <ComposedChart width={width} height={height} data={points as Row[]} margin={margin} accessibilityLayer={false}>
@@ -56,13 +59,13 @@ export function TimePlot({ width, height, rows, lines, step, format, least, top,
         type="number"
         scale="time"
         domain={ends}
-        ticks={ticksOf(times, Math.max(2, Math.floor((width - kValueWidth) / kTickRoom)))}
+        ticks={ticksOf(times, Math.max(2, Math.floor((width - values.width) / kTickRoom)))}
         tickFormatter={(t: number) => tickLabel(t, step, ends[1] - ends[0])}
         interval="preserveStartEnd"
         minTickGap={12}
         height={28}
       />
-      <YAxis {...axis} width={kValueWidth} domain={[0, top ?? niceTop(highest, least)]} tickCount={5} tickFormatter={format} />
+      <YAxis {...values} />
       <Tooltip
         isAnimationActive={false}
         cursor={{ stroke: 'var(--line-strong)', strokeDasharray: '3 3' }}

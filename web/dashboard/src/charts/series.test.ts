@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { extent, isAlone, kDay, momentLabel, niceTop, pivot, stepOf, tickLabel, ticksOf, topKeys, withGaps, type Row, type Sample } from './series';
+import { extent, isAlone, kDay, momentLabel, niceTicks, pivot, stepOf, tickLabel, ticksOf, topKeys, withGaps, type Row, type Sample } from './series';
 
 const samples: Sample[] = [
   { t: 2, key: 'b', value: 5 },
@@ -55,8 +55,17 @@ test('days are named in UTC, as the gateway counts them', () => {
   expect(momentLabel(t, kDay)).toBe('Tue, Nov 3, 2026 UTC');
 });
 
-test('an axis ends at a round number', () => {
-  expect([0, -1, NaN].map((value) => niceTop(value))).toEqual([1, 1, 1]);
-  expect([0.0003, 0.7, 1, 1.2, 23, 260].map((value) => niceTop(value))).toEqual([0.0005, 1, 1, 2, 25, 500]);
-  expect(niceTop(0.2, 1)).toBe(1);
+test('an axis has even marks up to a round number', () => {
+  expect(niceTicks(3.94)).toEqual([0, 1, 2, 3, 4]);
+  expect(niceTicks(0.0003)).toEqual([0, 0.0001, 0.0002, 0.0003]);
+  expect(niceTicks(1038)).toEqual([0, 250, 500, 750, 1000, 1250]);
+  expect(niceTicks(1, { whole: true })).toEqual([0, 1]);
+  expect(niceTicks(12, { whole: true })).toEqual([0, 5, 10, 15]);
+  expect(niceTicks(0.2, { least: 1 }).at(-1)).toBe(1);
+  for (const nothing of [0, -1, NaN, Infinity]) expect(niceTicks(nothing).at(-1)).toBe(1);
+  for (const value of [7e-7, 0.999, 1, 4.9, 5, 5.1, 99, 1e6, 123_456_789]) {
+    const ticks = niceTicks(value);
+    expect(ticks.length).toBeLessThanOrEqual(6);
+    expect(ticks.at(-1)).toBeGreaterThanOrEqual(value);
+  }
 });

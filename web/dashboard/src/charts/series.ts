@@ -112,11 +112,19 @@ export function tickLabel(t: number, step: number, span: number): string {
 /** The same in full, for tooltips and tables. */
 export const momentLabel = (t: number, step: number): string => (step >= kDay ? `${fullDay.format(t)} UTC` : zoned().dayHour.format(t));
 
-/** Upper end of an axis for values from 0 on: 1, 2, 2.5 or 5 times a power of ten, at least `least`. */
-export function niceTop(value: number, least = 0): number {
+const kMostSteps = 5;
+
+/**
+ * Marks of an axis from 0 to the first one not below `value` and `least`: 1, 2, 2.5 or 5 times a power of ten apart, at most
+ * five steps. `whole`: no fractions of one, for what is counted.
+ */
+export function niceTicks(value: number, { least = 0, whole = false }: { least?: number; whole?: boolean } = {}): number[] {
   const wanted = Math.max(value, least);
-  if (!(wanted > 0) || !Number.isFinite(wanted)) return 1;
-  const power = 10 ** Math.floor(Math.log10(wanted));
-  const factor = [1, 2, 2.5, 5, 10].find((step) => wanted <= step * power * (1 + 1e-9)) ?? 10;
-  return Number((factor * power).toPrecision(6));
+  const end = wanted > 0 && Number.isFinite(wanted) ? wanted : 1;
+  let power = 10 ** Math.floor(Math.log10(end / kMostSteps));
+  if (whole) power = Math.max(1, power);
+  const factor = [1, 2, 2.5, 5, 10].find((step) => (!whole || Number.isInteger(step * power)) && end <= step * power * kMostSteps * (1 + 1e-9)) ?? 10;
+  const step = factor * power;
+  const steps = Math.max(1, Math.ceil(end / step - 1e-9));
+  return Array.from({ length: steps + 1 }, (_, i) => Number((i * step).toPrecision(10)));
 }

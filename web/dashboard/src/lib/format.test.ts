@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { bytes, count, countShort, dollars, duration, milliseconds, percent, pricePerMillion } from './format';
+import { bytes, count, countShort, dollars, dollarsShort, duration, latencyOf, milliseconds, percent, pricePerMillion } from './format';
 
 test.each([
   [0, '$0'],
@@ -68,3 +68,20 @@ test('sizes and counts', () => {
     '1.05M',
   ]);
 });
+
+test.each([
+  [0, '$0'],
+  [0.00025, '$0.00025'],
+  [1.25, '$1.25'],
+  [2, '$2'],
+  [12, '$12'],
+  [12.5, '$12.5'],
+  [1500, '$1.5K'],
+])('dollarsShort(%d) fits beside an axis', (amount, text) => expect(dollarsShort(amount)).toBe(text));
+
+test.each([
+  [0, '< 1 ms'],
+  [1, '1 ms'],
+  [42, '42 ms'],
+  [1234, '1.23 s'],
+])('latencyOf(%d)', (ms, text) => expect(latencyOf(ms)).toBe(text));

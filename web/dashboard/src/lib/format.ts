@@ -29,7 +29,7 @@ export function dollarsShort(amount: number): string {
   if (size === 0) return '$0';
   if (size >= 1000) return `${sign}$${compact.format(size)}`;
   if (size >= 10) return `${sign}$${fixed(size, Number.isInteger(size) ? 0 : 1)}`;
-  return `${sign}$${Number(size.toPrecision(2)).toLocaleString(kLocale, { maximumFractionDigits: 9 })}`;
+  return `${sign}$${Number(size.toPrecision(size < 1 ? 2 : 3)).toLocaleString(kLocale, { maximumFractionDigits: 9 })}`;
 }
 
 /** A price per 1,000 tokens as dollars per million, the unit of vendors' price lists. */
@@ -64,6 +64,9 @@ export function milliseconds(ms: number): string {
   if (ms >= 10) return `${ms.toFixed(1)} ms`;
   return `${ms.toFixed(2)} ms`;
 }
+
+/** Of one request, which is kept in whole milliseconds. */
+export const latencyOf = (ms: number): string => (ms < 1 ? '< 1 ms' : milliseconds(ms).replace('.0 ms', ' ms').replace('.00 ms', ' ms'));
 
 /** The two largest units: `3 d 4 h`, `12 min 5 s`. */
 export function duration(seconds: number): string {

@@ -32,17 +32,21 @@ class TwoClocks final : public Clock {
 class WilfulEmbedder final : public llm::TextEmbedder {
  public:
   enum class Mood { kFine, kDown, kSlow, kNarrow, kOtherModel };
+  /// `far`: as one behind a network, it never answers at once; and its model is another.
+  explicit WilfulEmbedder(bool far = false)
+      : far_(far), inner_(llm::make_local_embedder(far ? 128 : 256)) {}
   std::atomic<Mood> mood{Mood::kFine};
-  std::atomic<std::size_t> calls{0};
+  std::atomic<std::size_t> calls{0}, asked{0};
 
   const llm::EmbedderTraits& traits() const override { return inner_->traits(); }
   std::optional<llm::Embedded> try_embed(std::string_view text) override {
     ++calls;
-    return mood == Mood::kFine ? inner_->try_embed(text) : std::nullopt;
+    return mood == Mood::kFine && !far_ ? inner_->try_embed(text) : std::nullopt;
   }
   Task<std::vector<llm::Embedded>> embed(std::vector<std::string> texts, llm::EmbedPurpose,
                                          llm::CallContext context) override {
     std::vector<llm::Embedded> out;
+    ++asked;
     switch (mood.load()) {
       case Mood::kDown:
         co_return fail(Errc::kUnavailable, "nobody is there");
@@ -72,7 +76,8 @@ class WilfulEmbedder final : public llm::TextEmbedder {
   }
 
  private:
-  std::unique_ptr<llm::TextEmbedder> inner_ = llm::make_local_embedder();
+  const bool far_;
+  std::unique_ptr<llm::TextEmbedder> inner_;
   std::unique_ptr<llm::TextEmbedder> other_ = llm::make_mock_text_embedder(1, 256);
 };
 
@@ -160,7 +165,7 @@ class SemanticDatabase {
     if (!engine) std::abort();
     engine_ = std::move(*engine);
     database_ = *sql::open_database(engine_->options());
-    sql::Migrator migrator(*database_, {semantic::entries_migration()});
+    sql::Migrator migrator(*database_, semantic::entries_migrations());
     EXPECT_TRUE(migrator.upgrade());
   }
   sql::Database& operator*() { return *database_; }
@@ -173,7 +178,9 @@ class SemanticDatabase {
 struct NodeOptions {
   SemanticCache::Options cache;
   vector::LocalOptions index;
-  bool remote = false;  ///< the index is asked as one in another process
+  bool remote = false;    ///< the index is asked as one in another process
+  bool far = false;       ///< the embedder answers as one in another process
+  bool stand_in = false;  ///< the local embedder stands in for one that is away
 };
 
 inline SemanticCache::Options quick_cache() {
@@ -189,7 +196,13 @@ class Node {
  public:
   Node(Loops& loops, sql::Database& database, const Clock& clock,
        NodeOptions options = {.cache = quick_cache(), .index = {}})
-      : loops_(loops), database_(database), index_(local_options(options)), remote_(index_) {
+      : loops_(loops),
+        database_(database),
+        embedder_(options.far),
+        index_(local_options(options)),
+        remote_(index_) {
+    if (options.stand_in)
+      stand_in_ = std::make_unique<StandIn>(StandIn::Options{}, llm::make_local_embedder(), clock);
     if (index_.has_file()) loaded_ = index_.load();
     cache_.emplace(options.cache, SemanticCache::Parts{.embedder = embedder_,
                                                        .index = remote_,
@@ -197,7 +210,8 @@ class Node {
                                                        .database = database_,
                                                        .tuner = tuner_,
                                                        .clock = clock,
-                                                       .home = loops.loop()});
+                                                       .home = loops.loop(),
+                                                       .stand_in = stand_in_.get()});
     loops_.on([this] { cache_->start(); });
   }
   ~Node() { stop(); }
@@ -216,6 +230,7 @@ class Node {
   FragileIndex& remote() { return remote_; }
   FragileDatabase& database() { return database_; }
   WilfulEmbedder& embedder() { return embedder_; }
+  StandIn& stand_in() { return *stand_in_; }
   const std::optional<Result<void>>& loaded() const { return loaded_; }
 
   static SemanticCache::Question question(std::string text, std::string org = "acme",
@@ -270,7 +285,8 @@ class Node {
   vector::LocalOptions local_options(NodeOptions& options) {
     vector::LocalOptions out = std::move(options.index);
     const llm::EmbedderTraits& traits = embedder_.traits();
-    out.space = {traits.tag, traits.width, {"context"}};
+    out.space = {
+        SemanticCache::space_of(traits, options.cache.contextual), traits.width, {"context"}};
     return out;
   }
 
@@ -279,6 +295,7 @@ class Node {
   WilfulEmbedder embedder_;
   vector::LocalIndex index_;
   FragileIndex remote_;
+  std::unique_ptr<StandIn> stand_in_;
   semantic::ThresholdTuner tuner_;
   std::optional<Result<void>> loaded_;
   std::optional<SemanticCache> cache_;

@@ -224,7 +224,7 @@ function CacheEffect({ range }: { range: Range }) {
             rows={rows}
             lines={kTierLines.filter(({ key }) => on[key as keyof typeof on])}
             step={granularity === 'hour' ? 3_600_000 : 86_400_000}
-            top={1}
+            share
             height={280}
             format={(value) => `${Math.round(value * 100)}%`}
             exact={percent}

@@ -64,14 +64,14 @@ function BudgetUse({ budget }: { budget: Forecast['budget'] }) {
   if (budget.monthly_budget <= 0) return null;
   const part = budget.last_30_days / budget.monthly_budget;
   return (
-    <div className="min-w-56 flex-1">
+    <div className="min-w-56 flex-1 sm:pt-6">
       <div className="flex justify-between gap-3 text-sm">
         <span className="text-ink-2">Last 30 days</span>
         <span className="text-ink tabular-nums">
           {dollars(budget.last_30_days)} <span className="text-ink-3">({percent(part)})</span>
         </span>
       </div>
-      <div role="meter" aria-label="Part of the budget paid in the last 30 days" aria-valuenow={Math.round(Math.min(part, 1) * 100)} aria-valuemin={0} aria-valuemax={100} className="mt-2 h-2.5 overflow-hidden rounded-full bg-sunken">
+      <div role="meter" aria-label="Part of the budget paid in the last 30 days" aria-valuenow={Math.round(Math.min(part, 1) * 100)} aria-valuemin={0} aria-valuemax={100} className="mt-2 h-2.5 overflow-hidden rounded-full bg-line">
         <span className={cx('block h-full rounded-full', part > 1 ? 'bg-bad' : part > 0.8 ? 'bg-warn' : 'bg-ok')} style={{ width: `${Math.min(part, 1) * 100}%` }} />
       </div>
     </div>
@@ -106,14 +106,14 @@ export function ForecastPage() {
     <>
       <PageHeader title="Forecast" purpose="What the days to come will cost, and whether the budget holds." actions={<Refresh keys={['analytics']} updatedAt={forecast.dataUpdatedAt} />} />
       <AnalyticsTabs />
-      <div className="mb-4 flex flex-wrap items-end gap-x-6 gap-y-3">
+      <div className="mb-4 flex flex-wrap items-start gap-x-6 gap-y-3">
         <div>
           <p className="mb-1.5 text-sm font-medium text-ink">Days ahead</p>
           <Segments label="Days ahead" value={horizon} options={kHorizons.map((days) => ({ value: days, label: `${days} days` }))} onChange={(days) => set({ days })} />
         </div>
         <Field
           label="Monthly budget"
-          className="w-52"
+          className="w-full sm:w-64"
           hint={wrong ? <span className="text-bad-text">A number of US dollars from 0 on.</span> : data?.budget.source === 'policy' ? 'From the policy; type another to try it.' : 'US dollars in 30 days.'}
         >
           {(ids) => (

@@ -13,6 +13,8 @@ interface MetricText {
   /** Adding up the points means something. */
   sums?: boolean;
   needs?: string;
+  /** Counted in whole numbers. */
+  whole?: boolean;
 }
 
 const share = (value: number): string => `${Number((value * 100).toPrecision(3))}%`;
@@ -20,13 +22,13 @@ const share = (value: number): string => `${Number((value * 100).toPrecision(3))
 export const kMetricTexts: Record<Metric, MetricText> = {
   cost: { name: 'Cost', short: dollarsShort, exact: dollars, sums: true, needs: 'view_cost' },
   savings: { name: 'Savings', short: dollarsShort, exact: dollars, sums: true, needs: 'view_cost' },
-  requests: { name: 'Requests', short: countShort, exact: count, sums: true },
+  requests: { name: 'Requests', short: countShort, exact: count, sums: true, whole: true },
   cache_hit_rate: { name: 'Cache hit rate', short: share, exact: percent, mean: true },
   latency: { name: 'Mean latency', short: millisecondsShort, exact: milliseconds, mean: true },
   latency_p95: { name: 'Latency p95', short: millisecondsShort, exact: milliseconds, mean: true },
-  errors: { name: 'Failed requests', short: countShort, exact: count, sums: true },
+  errors: { name: 'Failed requests', short: countShort, exact: count, sums: true, whole: true },
   error_rate: { name: 'Failure rate', short: share, exact: percent, mean: true },
-  tokens: { name: 'Tokens', short: countShort, exact: count, sums: true },
+  tokens: { name: 'Tokens', short: countShort, exact: count, sums: true, whole: true },
   quality: { name: 'Quality', short: (value) => value.toFixed(1), exact: (value) => value.toFixed(2), mean: true },
 };
 

@@ -55,12 +55,12 @@ function Lines({ trend, metric, group, step, title, height }: { trend: Trend; me
   if (!group) {
     const rows = trend.points.map((point) => ({ t: Date.parse(point.timestamp), value: valueOf(point, text.mean ?? false) }));
     const line = { key: 'value', name: text.name, colour: 'var(--chart-1)', filled: true };
-    return <TimeChart label={title} rows={rows} lines={[line]} step={step} format={text.short} exact={text.exact} height={height} />;
+    return <TimeChart label={title} rows={rows} lines={[line]} step={step} whole={text.whole ?? false} format={text.short} exact={text.exact} height={height} />;
   }
   const { keys, rows } = linesOf(trend, metric);
   const colours = coloursOf(keys);
   const lines = keys.map((key) => ({ key, name: keyName(group, key), colour: colours.get(key) ?? '' }));
-  return <TimeChart label={title} rows={rows} lines={lines} step={step} format={text.short} exact={text.exact} height={height} />;
+  return <TimeChart label={title} rows={rows} lines={lines} step={step} whole={text.whole ?? false} format={text.short} exact={text.exact} height={height} />;
 }
 
 /** One metric over time. */

@@ -33,8 +33,8 @@ export function TrendsPage() {
     <>
       <PageHeader title="Trends" purpose="One figure over time, for all or told apart." actions={<Refresh keys={['analytics']} updatedAt={0} />} />
       <AnalyticsTabs range={range} />
-      <div className="mb-4 flex flex-wrap items-end gap-3">
-        <Field label="Metric" className="w-44">
+      <div className="mb-4 grid grid-cols-2 items-end gap-3 sm:flex sm:flex-wrap">
+        <Field label="Metric" className="sm:w-44">
           {(ids) => (
             <Select {...ids} value={metric} onChange={(event) => choose('metric')(event.target.value)}>
               {metrics.map((name) => (
@@ -45,7 +45,7 @@ export function TrendsPage() {
             </Select>
           )}
         </Field>
-        <Field label="Told apart by" className="w-40">
+        <Field label="Told apart by" className="sm:w-40">
           {(ids) => (
             <Select {...ids} value={group ?? ''} onChange={(event) => choose('group')(event.target.value)}>
               <option value="">Nothing</option>
@@ -57,7 +57,7 @@ export function TrendsPage() {
             </Select>
           )}
         </Field>
-        <Field label="Interval" className="w-36">
+        <Field label="Interval" className="sm:w-36">
           {(ids) => (
             <Select {...ids} value={step ?? ''} onChange={(event) => choose('step')(event.target.value)}>
               <option value="">{usual ? `Auto (${usual})` : 'Auto'}</option>
@@ -69,7 +69,9 @@ export function TrendsPage() {
             </Select>
           )}
         </Field>
-        <RangePicker range={range} onChange={setRange} />
+        <div className="max-sm:col-span-full">
+          <RangePicker range={range} onChange={setRange} />
+        </div>
       </div>
       <TrendCard
         title={group ? `${text.name} by ${kGroupNames[group].toLowerCase()}` : text.name}

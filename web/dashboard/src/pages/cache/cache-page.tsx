@@ -122,6 +122,7 @@ function TierBars({ range }: { range: Range }) {
           label="Hits by cache tier"
           columns={['Tier', 'Hits']}
           format={countShort}
+          whole
           bars={kTiers.map(({ tier, short, colour }) => ({
             name: short,
             value: data[tier].hits,

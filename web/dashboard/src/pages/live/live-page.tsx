@@ -9,7 +9,7 @@ import { CacheMark } from '../../app/cache-mark';
 import { Failure } from '../../app/failure';
 import { PageHeader } from '../../app/page-header';
 import { Widget } from '../../app/widget';
-import { clockTime, count, countShort, dollars, milliseconds, percent } from '../../lib/format';
+import { clockTime, count, countShort, dollars, latencyOf, milliseconds, percent } from '../../lib/format';
 import { LiveWindow, type Figures } from '../../lib/live';
 import { TrafficCanvas } from './traffic-canvas';
 import { useStream, type StreamState } from './use-stream';
@@ -97,7 +97,7 @@ function LastRequests({ paused }: { paused: boolean }) {
                   {dollars(event.cost)}
                 </Td>
                 <Td numeric className="py-2">
-                  {milliseconds(event.latency_ms)}
+                  {latencyOf(event.latency_ms)}
                 </Td>
               </tr>
             ))}

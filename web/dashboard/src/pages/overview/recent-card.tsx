@@ -6,7 +6,7 @@ import { Inbox } from 'lucide-react';
 import { recentQuery } from '../../api/analytics';
 import { CacheMark } from '../../app/cache-mark';
 import { Widget } from '../../app/widget';
-import { dateTime, dollars, milliseconds } from '../../lib/format';
+import { dateTime, dollars, latencyOf } from '../../lib/format';
 
 const kShown = 10;
 
@@ -66,7 +66,7 @@ export function RecentCard() {
                 <Td className="whitespace-nowrap text-ink-2">{event.task_type ?? '–'}</Td>
                 <Td>{event.error ? <Badge tone="bad">{event.error}</Badge> : <CacheMark tier={event.cache_tier} />}</Td>
                 <Td numeric>{dollars(event.cost)}</Td>
-                <Td numeric>{milliseconds(event.latency_ms)}</Td>
+                <Td numeric>{latencyOf(event.latency_ms)}</Td>
                 <Td numeric>{event.quality_score ? event.quality_score.toFixed(1) : '–'}</Td>
               </tr>
             ))}

@@ -50,7 +50,6 @@ function Column({ model, run, cheapest, fastest, onRetry }: ColumnProps) {
   return (
     <SectionCard
       title={model}
-      className={cheapest || fastest ? 'border-accent/60' : ''}
       actions={
         <>
           {cheapest && <Badge tone="ok">Cheapest</Badge>}

@@ -7,7 +7,7 @@ import { eventQuery, traceQuery, type Event } from '../../api/analytics';
 import { Failure } from '../../app/failure';
 import { tierName } from '../../app/cache-mark';
 import { WrongAnswer } from '../../app/wrong-answer';
-import { count, dateTime, dollars, milliseconds, percent } from '../../lib/format';
+import { count, dateTime, dollars, latencyOf, percent } from '../../lib/format';
 import { attributeOf } from '../../lib/spans';
 import { TraceView } from './trace-view';
 
@@ -118,7 +118,7 @@ function Facts({ event }: { event: Event }) {
     <dl aria-label="Figures" className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-4">
       <Figure name="Cost" value={dollars(event.cost)} note={event.cache_hit ? 'from the cache' : `baseline ${dollars(event.baseline_cost)}`} />
       <Figure name="Saved" value={dollars(event.savings)} note={`${percent(share)} of the baseline`} good={event.savings > 0} />
-      <Figure name="Latency" value={milliseconds(event.latency_ms)} note={event.streamed ? 'streamed' : 'whole'} />
+      <Figure name="Latency" value={latencyOf(event.latency_ms)} note={event.streamed ? 'streamed' : 'whole'} />
       <Figure
         name="Tokens"
         value={count(event.total_tokens)}

@@ -52,7 +52,7 @@ export function FilterBar({ chosen, range, onChange }: FilterBarProps) {
   const tasks = useQuery(modelsQuery).data?.task_types ?? [];
   const withChosen = (values: readonly string[], one?: string) => [...new Set([...values, ...(one ? [one] : [])])].filter(Boolean).sort();
   const choose = (name: keyof Chosen, label: string, any: string, options: readonly { value: string; label: string }[]) => (
-    <Field label={label} hideLabel className="min-w-32 flex-1 sm:max-w-44">
+    <Field label={label} hideLabel>
       {(ids) => (
         <Select {...ids} value={chosen[name] ?? ''} onChange={(event) => onChange({ [name]: event.target.value })}>
           <option value="">{any}</option>
@@ -68,14 +68,14 @@ export function FilterBar({ chosen, range, onChange }: FilterBarProps) {
   const same = (values: readonly string[]) => values.map((value) => ({ value, label: value }));
   const some = Object.keys(chosen).length > 0;
   return (
-    <div className="mb-4 flex flex-wrap gap-2" role="search" aria-label="Requests">
+    <div className="mb-4 grid grid-cols-2 gap-2 md:grid-cols-3 xl:grid-cols-6" role="search" aria-label="Requests">
       <TextFilter
         label="Search requests"
         type="search"
         placeholder="Search id, user, model, task, reason or error"
         value={chosen.q ?? ''}
         onChange={(q) => onChange({ q })}
-        className="w-full lg:w-96"
+        className="col-span-full"
       />
       {choose('model', 'Model', 'All models', same(withChosen(used.map(({ model }) => model), chosen.model)))}
       {choose('task_type', 'Task', 'All tasks', same(withChosen(tasks, chosen.task_type)))}
@@ -89,10 +89,10 @@ export function FilterBar({ chosen, range, onChange }: FilterBarProps) {
         { value: 'false', label: 'Answered' },
         { value: 'true', label: 'Failed' },
       ])}
-      <TextFilter label="User" placeholder="User" value={chosen.user ?? ''} onChange={(user) => onChange({ user })} className="min-w-32 flex-1 sm:max-w-44" />
-      <TextFilter label="API key" placeholder="API key prefix" value={chosen.api_key ?? ''} onChange={(api_key) => onChange({ api_key })} className="min-w-32 flex-1 sm:max-w-44" />
+      <TextFilter label="User" placeholder="User" value={chosen.user ?? ''} onChange={(user) => onChange({ user })} className="" />
+      <TextFilter label="API key" placeholder="API key prefix" value={chosen.api_key ?? ''} onChange={(api_key) => onChange({ api_key })} className="" />
       {some && (
-        <Button look="ghost" className="px-3" onClick={() => onChange({ q: '', model: '', task_type: '', tier: '', error: '', user: '', api_key: '', provider: '' })}>
+        <Button look="ghost" className="justify-self-start px-3" onClick={() => onChange({ q: '', model: '', task_type: '', tier: '', error: '', user: '', api_key: '', provider: '' })}>
           <X aria-hidden className="size-4" />
           Clear
         </Button>

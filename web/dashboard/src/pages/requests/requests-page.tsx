@@ -10,7 +10,7 @@ import { Failure } from '../../app/failure';
 import { PageHeader } from '../../app/page-header';
 import { RangePicker } from '../../app/range-picker';
 import { Refresh } from '../../app/refresh';
-import { count, countShort, dateTime, dollars, milliseconds } from '../../lib/format';
+import { count, countShort, dateTime, dollars, latencyOf } from '../../lib/format';
 import type { Range } from '../../lib/range';
 import { requestFilterOf } from '../../lib/request-search';
 import { RequestDetail } from './detail';
@@ -67,7 +67,7 @@ function WideList({ events, searchFor }: ListProps) {
             </Td>
             <Td numeric>{countShort(event.total_tokens)}</Td>
             <Td numeric>{dollars(event.cost)}</Td>
-            <Td numeric>{milliseconds(event.latency_ms)}</Td>
+            <Td numeric>{latencyOf(event.latency_ms)}</Td>
           </tr>
         ))}
       </tbody>
@@ -88,7 +88,7 @@ function NarrowList({ events, searchFor }: ListProps) {
             </span>
             <span className="mt-1 flex flex-wrap items-center justify-between gap-x-3 gap-y-1 text-xs text-ink-3">
               <span className="tabular-nums">
-                {dateTime(event.timestamp)} · {milliseconds(event.latency_ms)}
+                {dateTime(event.timestamp)} · {latencyOf(event.latency_ms)}
               </span>
               <Outcome event={event} />
             </span>
@@ -123,11 +123,13 @@ export function RequestsPage() {
       <PageHeader
         title="Requests"
         purpose="Every request with its cost, its way through the cache and its stages."
-        actions={<Refresh keys={['analytics']} updatedAt={requests.dataUpdatedAt} />}
+        actions={
+          <>
+            <RangePicker range={range} onChange={({ range: name, from, to }: Range) => go({ range: name, from, to })} />
+            <Refresh keys={['analytics']} updatedAt={requests.dataUpdatedAt} />
+          </>
+        }
       />
-      <div className="mb-4">
-        <RangePicker range={range} onChange={({ range: name, from, to }: Range) => go({ range: name, from, to })} />
-      </div>
       <SectionCard title="Requests" note={<span role="status">{note}</span>} actions={<ExportButton filter={filter} disabled={events.length === 0} />}>
         <FilterBar chosen={chosen} range={range} onChange={(change) => go(change)} />
         {isError && (
