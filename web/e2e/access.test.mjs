@@ -76,7 +76,7 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
     await open('governance/keys');
     await log_in(kAdmin);
     await heading('API Keys');
-    assert.equal(await menu().getAttribute('aria-label'), 'Account: ada@example.com, admin in acme');
+    assert.equal(await menu().getAttribute('aria-label'), 'Account: ada@example.com, acme · admin');
     assert.match(await menu().innerText(), /acme · admin/);
     assert.equal(await page.getByText('authentication is off').count(), 0);
     await page.reload();

@@ -62,20 +62,23 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
     test('Ctrl-K finds pages and commands by their words, by keyboard alone', async () => {
       await open('models');
       await heading('Models');
-      await page.keyboard.press('Control+k');
-      const field = page.getByRole('combobox', { name: 'Find a page or command' });
-      await field.waitFor();
+      const open_palette = async () => {
+        await page.keyboard.press('Control+k');
+        const field = page.getByRole('combobox', { name: 'Find a page or command' });
+        await until(() => field.evaluate((input) => input === document.activeElement), { what: 'the field to have the focus', timeout_ms: kLimitMs });
+      };
+      await open_palette();
       await page.keyboard.type('limits');
       await until(async () => (await page.getByRole('option').first().innerText()).includes('Policies'), { what: 'the page to be found', timeout_ms: kLimitMs });
       await accessible();
       await save_picture(page, 'palette');
       await page.keyboard.press('Enter');
       await heading('Policies');
-      await page.keyboard.press('Control+k');
+      await open_palette();
       await page.keyboard.type('dark');
       await page.keyboard.press('Enter');
       await until(() => page.evaluate(() => document.documentElement.dataset.theme === 'dark'), { what: 'the dark theme', timeout_ms: kLimitMs });
-      await page.keyboard.press('Control+k');
+      await open_palette();
       await page.keyboard.type('no such thing');
       await page.getByText('Nothing is called that.').waitFor();
       await page.keyboard.press('Escape');
@@ -355,7 +358,7 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
       await accessible();
       await page.getByRole('button', { name: 'Sign up' }).click();
       await heading('Dashboard');
-      await page.getByRole('button', { name: /^Account: ida@example.com, admin/ }).waitFor();
+      await page.getByRole('button', { name: /^Account: ida@example.com/ }).waitFor();
       await page.getByRole('navigation', { name: 'Pages' }).getByRole('button', { name: 'Log out' }).click();
       await heading(kWelcome);
     });

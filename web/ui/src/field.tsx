@@ -1,6 +1,6 @@
 import { ChevronDown } from 'lucide-react';
 import { Switch as RadixSwitch } from 'radix-ui';
-import { useId, type ComponentProps, type ReactNode } from 'react';
+import { useId, type ComponentProps, type CSSProperties, type ReactNode } from 'react';
 
 import { cx } from './cx';
 
@@ -58,8 +58,18 @@ export function Select({ className, children, ...rest }: ComponentProps<'select'
   );
 }
 
-export function Slider({ className, ...rest }: Omit<ComponentProps<'input'>, 'type'>) {
-  return <input type="range" className={cx('h-6 w-full cursor-pointer accent-accent', className)} {...rest} />;
+/** A track filled up to the thumb; the browser's own is dark on light pages when the accent is a pale one. */
+export function Slider({ className, style, ...rest }: Omit<ComponentProps<'input'>, 'type'>) {
+  const [least, most, value] = [Number(rest.min ?? 0), Number(rest.max ?? 100), Number(rest.value ?? 0)];
+  const filled = most > least ? ((value - least) / (most - least)) * 100 : 0;
+  return (
+    <input
+      type="range"
+      className={cx('slider', className)}
+      style={{ ...style, '--filled': `${Math.min(100, Math.max(0, filled))}%` } as CSSProperties}
+      {...rest}
+    />
+  );
 }
 
 interface SwitchRowProps {

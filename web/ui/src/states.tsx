@@ -57,7 +57,7 @@ export function ErrorState({ title, cause, hint, onRetry, retrying = false }: Er
       <div className="min-w-0 flex-1 text-sm">
         <p className="font-semibold text-bad-text">{title}</p>
         <p className="mt-0.5 break-words text-ink">{cause}</p>
-        {hint && <p className="mt-1 text-ink-2">{hint}</p>}
+        {hint && <p className="mt-1 break-words text-ink-2">{hint}</p>}
         {onRetry && (
           <Button className="mt-3" onClick={onRetry} busy={retrying}>
             Retry

@@ -34,7 +34,7 @@ export function Account({ caller, onConnection, onLogOut }: { caller: Caller; on
   const role = roleOf(caller);
   return (
     <ActionMenu
-      label={`Account: ${name}, ${role} in ${caller.org_id}`}
+      label={`Account: ${name}, ${caller.org_id} · ${role}`}
       icon={CircleUser}
       text={`${caller.org_id} · ${role}`}
       heading={

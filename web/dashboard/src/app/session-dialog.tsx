@@ -1,7 +1,7 @@
 /** Asks who it is again when a login ended in the middle of something. The page stays behind it, with all that was typed. */
 import { Button, Dialog } from '@asahi/ui';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 
 import { connection, setConnection, useConnection } from '../api/connection';
 import { meQuery } from '../api/queries';
@@ -16,12 +16,16 @@ export function SessionDialog({ from, onLeave }: { from: string; onLeave: () => 
   const { key } = useConnection();
   const before = lastCaller();
   const back = me.data;
+  const gone = useRef<Caller>(undefined);
   useEffect(() => {
-    if (!back || !before) return;
+    if (back === null) gone.current = lastCaller();
+    if (!back || !gone.current) return;
+    const same = sameCaller(back, gone.current);
+    gone.current = undefined;
     // Somebody else must not be shown what was loaded for the one before.
-    if (!sameCaller(back, before)) window.location.reload();
+    if (!same) window.location.reload();
     else void queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'me' });
-  }, [back, before, queries]);
+  }, [back, queries]);
   return (
     <Dialog
       open={back === null}

@@ -58,7 +58,7 @@ export function EffectiveList({ sections, searchable = false }: EffectiveProps) 
         </Field>
       )}
       {shown.length === 0 ? (
-        <EmptyState icon={SearchX} title={searchable ? 'No setting matches' : 'None that you may see'} />
+        <EmptyState icon={SearchX} title={searchable ? 'No setting matches' : 'No setting here that you may see'} />
       ) : (
         <ul className="divide-y divide-line">
           {shown.map((setting) => (

@@ -5,7 +5,7 @@ import { useState, type FormEvent } from 'react';
 import { post } from '../../api/client';
 import { connection, pageBase, setConnection, useConnection } from '../../api/connection';
 import { alertsQuery, tenantQuery } from '../../api/queries';
-import { may, nameOf, roleOf, useCaller } from '../../app/access';
+import { isOpen, may, nameOf, roleOf, useCaller } from '../../app/access';
 import { Failure } from '../../app/failure';
 import { setTheme, useTheme } from '../../app/theme';
 import { dateTime } from '../../lib/format';
@@ -83,7 +83,7 @@ function OrganisationCard() {
   const facts: [string, string][] = [
     ['Organisation', tenant.data ? `${tenant.data.name} (${caller.org_id})` : caller.org_id],
     ['Plan', tenant.data?.plan ?? caller.plan ?? 'none: nothing is limited by a plan'],
-    ['You are', `${nameOf(caller)}, ${roleOf(caller)}`],
+    ['You are', isOpen(caller) ? 'nobody in particular: authentication is off' : `${nameOf(caller)}, ${roleOf(caller)}`],
     ...(caller.user?.email ? [['E-mail', caller.user.email] as [string, string]] : []),
     ['You may', caller.permissions.join(', ').replaceAll('_', ' ')],
   ];
