@@ -383,6 +383,29 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/analytics/prometheus": paths["/analytics/prometheus"];
+    "/analytics/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export events
+         * @description The events of the caller's organisation, oldest first, streamed: any number of rows, in bounded memory. A client
+         *     that goes ends it; one that reads slowly is waited for. An export that breaks off lacks the closing chunk, so
+         *     that it never looks whole. At most four run at a time on a process; more answer 429. Written to the audit log.
+         */
+        get: operations["exportEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/export": paths["/analytics/export"];
     "/analytics/cost-breakdown": {
         parameters: {
             query?: never;
@@ -5305,6 +5328,54 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+        };
+    };
+    exportEvents: {
+        parameters: {
+            query?: {
+                /** @description `csv` (RFC 4180, with a header line) or `ndjson` (a JSON object a line, with the names of the event log). */
+                format?: "csv" | "ndjson";
+                /** @description First moment (`2026-11-22T10:00:00Z`) or day (`2026-11-22`); default: from the beginning. */
+                from?: string;
+                /** @description Moment behind the last, or last day; default: now. */
+                to?: string;
+                /** @description Only this model. */
+                model?: string;
+                /** @description Only this task. */
+                task_type?: string;
+                /** @description Only this user. */
+                user?: string;
+                /** @description Only this API key, by its first 12 characters. */
+                api_key?: string;
+                /** @description Only this vendor. */
+                provider?: string;
+                /** @description Only answers of this cache tier; 0: those that no cache gave. */
+                tier?: 0 | 1 | 2 | 3;
+                /** @description Only hits, or only the others. */
+                cache_hit?: boolean;
+                /** @description `true` only failures, `false` only answers; anything else: only this error code. */
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
         };
     };
     getCostBreakdown: {
