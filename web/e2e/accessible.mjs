@@ -70,6 +70,10 @@ async function axe_violations() {
 
 /** What is wrong with the page as it stands; empty: nothing found. */
 export async function faults_of(page) {
+  // What is still fading in has not its colours yet.
+  await page.evaluate(() =>
+    Promise.all(document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations !== Infinity).map(({ finished }) => finished.catch(() => undefined))),
+  );
   const faults = await page.evaluate(faults_of_document);
   // As an expression of the debugger: the pages let in no scripts but their own.
   await page.evaluate(`if (!globalThis.axe) { ${kAxe} }`);
