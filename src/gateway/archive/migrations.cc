@@ -38,7 +38,7 @@ constexpr std::string_view kDown = "DROP TABLE event_archives;";
 }  // namespace
 
 sql::Migration archive_migration() {
-  return {.version = 160,
+  return {.version = 170,
           .name = "event_archives",
           .up = {.sqlite = kSqlite, .postgres = kPostgres},
           .down = {.sqlite = kDown, .postgres = kDown}};

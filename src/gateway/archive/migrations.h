@@ -4,7 +4,7 @@
 
 namespace asahi::gateway {
 
-/// Version 160: `event_archives`, what the archive holds and by which rules it was cleaned.
+/// Version 170: `event_archives`, what the archive holds and by which rules it was cleaned.
 sql::Migration archive_migration();
 
 }  // namespace asahi::gateway
