@@ -37,11 +37,11 @@ void TraceStore::add(std::shared_ptr<TraceRecord> record) {
 
 void TraceStore::drop_before(Clock::Time time) {
   const std::scoped_lock lock(mutex_);
-  std::erase_if(orgs_, [&](auto& entry) {
-    Org& org = entry.second;
+  for (auto entry = orgs_.begin(); entry != orgs_.end();) {
+    Org& org = entry->second;
     while (!org.records.empty() && org.records.front()->started < time) drop_oldest(org);
-    return org.records.empty();
-  });
+    entry = org.records.empty() ? orgs_.erase(entry) : std::next(entry);
+  }
 }
 
 void TraceStore::forget_user(const std::string& org, std::string_view user) {
