@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/alerts/anomaly_findings.h"
 #include "gateway/alerts/notifier.h"
 #include "gateway/alerts/routes.h"
 #include "gateway/analytics/export/routes.h"
@@ -396,15 +397,20 @@ struct Gateway::Impl {
   }
 
   Result<void> make_notifier() {
-    ASAHI_TRY(notifier,
-              alerts::Notifier::make({parts.config.alerts,
-                                      {parts.config.app.name, parts.config.app.environment, node},
-                                      parts.loops,
-                                      parts.clients,
-                                      parts.database,
-                                      parts.metrics,
-                                      parts.clock,
-                                      [this](alerts::Facts& facts) { fill(facts); }}));
+    ASAHI_TRY(notifier, alerts::Notifier::make(
+                            {parts.config.alerts,
+                             {parts.config.app.name, parts.config.app.environment, node},
+                             parts.loops,
+                             parts.clients,
+                             parts.database,
+                             parts.metrics,
+                             parts.clock,
+                             [this](alerts::Facts& facts) { fill(facts); },
+                             [this] {
+                               constexpr std::size_t kMost = 1'000;
+                               return alerts::anomaly_findings(
+                                   *analytics, totals.organisations(kMost), parts.clock.now());
+                             }}));
     return {};
   }
 

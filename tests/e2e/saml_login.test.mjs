@@ -111,7 +111,7 @@ describe("login with a SAML identity provider", { skip }, () => {
   test("the login page offers the organisation's provider", async () => {
     const { body } = await gateway.get("/auth/providers");
     assert.deepEqual(body.providers, [{ id: kOrg, name: "Acme", type: "saml", login_url: `/auth/saml/${kOrg}/login` }]);
-    await page.goto(gateway.url);
+    await page.goto(`${gateway.url}/#/login`);
     const link = page.getByRole("link", { name: "Log in with Acme" });
     await link.waitFor();
     if (process.env.ASAHI_SCREENSHOTS === "1") {

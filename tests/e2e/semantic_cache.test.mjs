@@ -273,7 +273,7 @@ test("while the embedder is away the local one stands in, and says so", async ()
   const { stand_in } = await stats_of(gateway);
   assert.ok(stand_in.active && stand_in.entries >= 1 && stand_in.bytes > 0 && stand_in.lookups >= 4);
   assert.match(stand_in.embedder, /^local-/);
-  const metrics = (await gateway.get("/metrics/prometheus")).text;
+  const metrics = (await gateway.get("/metrics?format=prometheus")).text;
   assert.match(metrics, /^asahi_embedder_up 0$/m);
   assert.match(metrics, /^asahi_embedder_stand_in_lookups_total [1-9]/m);
 

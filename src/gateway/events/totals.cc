@@ -53,6 +53,18 @@ OrgTotals Totals::of(const std::string& org_id) const {
   return found == by_org_.end() ? OrgTotals{} : found->second;
 }
 
+std::vector<std::string> Totals::organisations(std::size_t limit) const {
+  std::vector<std::string> all;
+  {
+    const std::scoped_lock lock(mutex_);
+    all.reserve(by_org_.size());
+    for (const auto& [org_id, totals] : by_org_) all.push_back(org_id);
+  }
+  std::ranges::sort(all);
+  if (all.size() > limit) all.resize(limit);
+  return all;
+}
+
 void Totals::restore(const std::map<std::string, OrgTotals>& before) {
   const std::scoped_lock lock(mutex_);
   for (const auto& [org_id, totals] : before) by_org_[org_id] += totals;

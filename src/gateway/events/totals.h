@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "gateway/events/event.h"
 
@@ -35,6 +36,8 @@ class Totals {
  public:
   void add(const InferenceEvent& event);
   OrgTotals of(const std::string& org_id) const;
+  /// Those that have events, in order; at most `limit`.
+  std::vector<std::string> organisations(std::size_t limit) const;
   /// Adds the sums from before this process's first event. Once, at any time after the start.
   void restore(const std::map<std::string, OrgTotals>& before);
   /// Sums from before can no longer come: they are in, or there will be none.

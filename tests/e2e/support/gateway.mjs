@@ -55,13 +55,20 @@ export class Gateway {
     return this.program.child.pid;
   }
 
-  /** A request; `body` is sent as JSON. Resolves to {status, headers, body} with the body parsed when it is JSON. */
+  /**
+   * A request; `body` is sent as JSON. Resolves to {status, headers, body} with the body parsed when it is JSON. A live
+   * stream (GET) is left at its head: it has no end.
+   */
   async call(method, path, body, headers = {}) {
     const sent =
       body === undefined
         ? {}
         : { body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
     const response = await fetch(this.url + path, { method, headers, ...sent });
+    if (method === "GET" && response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      await response.body.cancel();
+      return { status: response.status, headers: response.headers, text: "", body: "" };
+    }
     const text = await response.text();
     const json =
       (response.headers.get("content-type") ?? "").includes("json") &&

@@ -8,6 +8,7 @@
 
 #include "gateway/analytics/compute/chance.h"
 #include "gateway/analytics/compute/rounding.h"
+#include "gateway/analytics/compute/window.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -257,6 +258,17 @@ std::string_view metric_name(AnomalyType type) {
 }
 
 double Anomaly::deviation_pct() const { return percent(current - expected, expected); }
+
+AnomalyWindow anomaly_window(std::string org_id, Clock::Time now) {
+  using std::chrono::hours;
+  using std::chrono::minutes;
+  const Clock::Time end = floor_to(now, minutes(1)) + minutes(1);
+  return {.query = {.org_id = std::move(org_id),
+                    .from = end - hours(25),
+                    .to = end,
+                    .step = minutes(1)},
+          .recent_from = end - hours(1)};
+}
 
 std::vector<Anomaly> anomalies(std::span<const Bucket> minutes, Clock::Time recent_from) {
   const Halves halves = split(minutes, recent_from);

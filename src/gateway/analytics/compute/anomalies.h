@@ -30,6 +30,14 @@ struct Anomaly {
   double deviation_pct() const;
 };
 
+/// The minutes that `anomalies` looks at: the hour before the end of this minute, and the day
+/// before that hour.
+struct AnomalyWindow {
+  SumsQuery query;
+  Clock::Time recent_from;
+};
+AnomalyWindow anomaly_window(std::string org_id, Clock::Time now);
+
 /// What is unlike before: the buckets from `recent_from` on against those of the day before it.
 /// Minutes, oldest first. The thresholds are those of spec §8; beyond them, what chance alone would
 /// bring once in 10,000 looks at steady traffic or more often, and what hangs on one expensive

@@ -153,14 +153,10 @@ Task<http::Response> get_forecast(const AnalyticsParts& parts, http::Context& co
 
 Task<http::Response> get_anomalies(const AnalyticsParts& parts, http::Context& context) {
   const Clock::Time now = parts.clock.now();
-  SumsQuery query;
-  query.org_id = org_of(context);
-  query.to = floor_to(now, std::chrono::minutes(1)) + std::chrono::minutes(1);
-  const Clock::Time recent_from = query.to - hours(1);
-  query.from = recent_from - hours(24);
-  const Clock::Time baseline_from = query.from;
-  query.step = std::chrono::minutes(1);
-  ASAHI_CO_TRY(const std::vector<Bucket> minutes, co_await parts.store.sums(std::move(query)));
+  AnomalyWindow window = anomaly_window(std::string(org_of(context)), now);
+  const Clock::Time recent_from = window.recent_from, baseline_from = window.query.from;
+  ASAHI_CO_TRY(const std::vector<Bucket> minutes,
+               co_await parts.store.sums(std::move(window.query)));
   json::array found;
   for (const Anomaly& anomaly : anomalies(minutes, recent_from)) {
     found.push_back(json::object{{"anomaly_type", to_string(anomaly.type)},

@@ -59,8 +59,9 @@ const seePages = [
   createRoute({ getParentRoute: () => shell, path: '/models', component: lazyRouteComponent(() => import('../pages/models/models-page'), 'ModelsPage') }),
 ] as const;
 
-/** Addresses of before, which may be bookmarked. */
+/** Addresses of before, which may be bookmarked, and one that people try. */
 const kMoved = [
+  ['/dashboard', '/'],
   ['/playground', '/inference'],
   ['/access', '/governance/keys'],
   ['/audit', '/governance/audit'],

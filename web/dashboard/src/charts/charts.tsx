@@ -218,7 +218,7 @@ export function ShareChart({ label, slices, format, whole }: ShareChartProps) {
           </Suspense>
         </TableInstead>
       </div>
-      <ul aria-label={label} className="min-w-0 flex-1 basis-52 space-y-2 text-sm">
+      <ul aria-label={label} className="min-w-0 flex-1 basis-72 space-y-2 text-sm">
         {slices.map(({ name, value, colour }) => (
           <li key={name} className="flex items-center gap-2.5">
             <span aria-hidden className="size-2.5 shrink-0 rounded-full" style={{ background: colour }} />
