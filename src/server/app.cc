@@ -448,8 +448,9 @@ void App::stop() {
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.secrets->stop();
   impl.worker->stop(std::chrono::seconds(2));
-  if (impl.exporters != nullptr) impl.exporters->stop();
   impl.gateway->stop();
+  // After the last event was counted.
+  if (impl.exporters != nullptr) impl.exporters->stop();
   impl.identity->stop();
   impl.loops.stop();
 }

@@ -18,6 +18,7 @@ export class Receiver {
 
   async listen(port = 0) {
     await new Promise((resolve, reject) => this.#server.once("error", reject).listen(port, "127.0.0.1", resolve));
+    this.#server.unref(); // a test that fails before it closes this one shall end
     this.port = this.#server.address().port;
     this.url = `http://127.0.0.1:${this.port}`;
     return this;

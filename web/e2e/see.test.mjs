@@ -413,6 +413,8 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
 
   test('a gateway that goes away is said on every card, and its return mends them', async () => {
     await open_page({ viewport: kDesktop, colorScheme: 'light' });
+    await go('requests'); // the page's program is loaded when it is first opened
+    await page.getByRole('heading', { level: 1, name: 'Requests' }).waitFor();
     await go('analytics');
     const { port, folder, env } = gateway;
     await gateway.stop();

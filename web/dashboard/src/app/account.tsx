@@ -2,7 +2,7 @@ import { ActionMenu, useToast } from '@asahi/ui';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { CircleUser, KeyRound, LogOut } from 'lucide-react';
 
-import { logOut } from '../api/client';
+import { logOut, whoAmI } from '../api/client';
 import { connection, setConnection } from '../api/connection';
 import { meQuery } from '../api/queries';
 import { forgetCaller, nameOf, roleOf, type Caller } from './access';
@@ -17,11 +17,13 @@ export function useLogOut(caller: Caller | undefined): { leave: () => void; leav
       else setConnection({ ...connection(), key: '' });
     },
     onSuccess: async () => {
+      const next = await whoAmI().catch(() => null);
+      const shown = { predicate: ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[0] !== 'me' && queryKey[0] !== 'health' };
       forgetCaller();
-      // First nobody is logged in, so that the pages go; then what they showed is forgotten.
-      queries.setQueryData(meQuery.queryKey, null);
-      queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'me' && queryKey[0] !== 'health' });
-      await queries.invalidateQueries({ queryKey: meQuery.queryKey });
+      // Where nobody may go on, the pages go first; then what they showed is forgotten. An open gateway shows them anew.
+      queries.setQueryData(meQuery.queryKey, next);
+      if (next) await queries.resetQueries(shown);
+      else queries.removeQueries(shown);
     },
     onError: (error) => notify('bad', `You are still logged in: ${error.message}`),
   });

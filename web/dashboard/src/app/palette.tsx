@@ -24,7 +24,10 @@ function Finder({ commands, onDone }: { commands: readonly Command[]; onDone: ()
   const current = useRef<HTMLLIElement>(null);
   const found = rank(commands, text);
   const chosen = Math.min(at, found.length - 1);
-  useEffect(() => current.current?.scrollIntoView({ block: 'nearest' }), [chosen]);
+  useEffect(() => {
+    // Newer browsers answer with a promise, which is no way to clean up.
+    void current.current?.scrollIntoView({ block: 'nearest' });
+  }, [chosen]);
   const run = (command: Command | undefined) => {
     if (!command) return;
     onDone();

@@ -78,7 +78,8 @@ function AddressForm() {
 
 function OrganisationCard() {
   const caller = useCaller();
-  const tenant = useQuery({ ...tenantQuery(caller?.org_id ?? ''), enabled: Boolean(caller) });
+  // An open gateway's organisation is in no register.
+  const tenant = useQuery({ ...tenantQuery(caller?.org_id ?? ''), enabled: Boolean(caller) && !isOpen(caller!) });
   if (!caller) return null;
   const facts: [string, string][] = [
     ['Organisation', tenant.data ? `${tenant.data.name} (${caller.org_id})` : caller.org_id],
