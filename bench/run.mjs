@@ -19,6 +19,7 @@ const kUsage = `bench/run.sh [measure …] [options]     all measures unless som
   ready     milliseconds from exec to ready
   growth    memory growth per million requests
   analytics event writer and dashboard queries over millions of events (alone; takes --rows, --engine, --users, --work)
+  memory    the memory module: vector search beside its peers … (alone; \`memory --help\` lists its parts)
   savings   right and wrong hits of the semantic cache, its error bound, lookup time (alone; takes --json, --data)
   tokens    tokens saved on verbose prompts and what was lost, µs per 1,000 tokens; exact counts against tiktoken's ids
   router    strong calls that the learned router saves on rows held out, and the time of a decision

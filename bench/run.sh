@@ -29,6 +29,15 @@ if [ "${1:-}" = analytics ]; then
   [ -x build/release/bench/bench_analytics ] || die "build/release/bench/bench_analytics is missing: run ./dev build first"
   exec build/release/bench/bench_analytics "$@"
 fi
+# The memory module's parts; its peers from npm are optional, each for itself.
+if [ "${1:-}" = memory ]; then
+  shift
+  stamp=bench/memory/node_modules/.installed
+  if [ ! -f "$stamp" ] || [ bench/memory/package-lock.json -nt "$stamp" ]; then
+    if (cd bench/memory && npm ci --no-audit --no-fund >&2); then touch "$stamp"; else printf 'bench: peers from npm are not installed: their rows stay empty\n' >&2; fi
+  fi
+  exec node bench/memory/run.mjs "$@"
+fi
 for program in build/release/asahi build/release/bench/bench_load build/release/bench/bench_upstream; do
   [ -x "$program" ] || die "$program is missing: run ./dev build first"
 done

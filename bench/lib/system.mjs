@@ -145,6 +145,7 @@ export function machine() {
   const nginx = nginx_program
     ? execFileSync("sh", ["-c", `${nginx_program} -v 2>&1`], { encoding: "utf8" }).trim().replace("nginx version: ", "")
     : "not installed";
+  const portkey = "bench/node_modules/@portkey-ai/gateway/package.json";  // not there for the memory module's parts
   return {
     cpu: os.cpus()[0].model,
     cpus: kCpus,
@@ -155,6 +156,6 @@ export function machine() {
     commit: version_of("git", ["rev-parse", "--short", "HEAD"], /(\S+)/),
     nginx,
     node: process.version,
-    portkey: JSON.parse(readFileSync("bench/node_modules/@portkey-ai/gateway/package.json", "utf8")).version,
+    portkey: existsSync(portkey) ? JSON.parse(readFileSync(portkey, "utf8")).version : "not installed",
   };
 }

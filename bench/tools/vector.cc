@@ -1,7 +1,5 @@
 // Vector search in this process beside hnswlib: searches a second of a core's time, recall of the
 // ten nearest against comparing all, 99th percentile, memory. Clustered data of a fixed seed.
-#include "vector.h"
-
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -11,9 +9,9 @@
 #include <ctime>
 #include <fstream>
 
+#include "../memory/contestants.h"
 #include "storage/vector/local/local_index.h"
 #include "storage/vector/local/simd.h"
-#include "storage/vector/testing/vectors.h"
 
 namespace asahi::bench {
 namespace {
@@ -43,6 +41,8 @@ class Asahi final : public Contestant {
   Asahi(std::size_t width, std::size_t count, vector::Precision precision)
       : index_(options(width, count, precision)) {}
 
+  std::string_view name() const override { return "asahi"; }
+  bool can_filter() const override { return false; }  // not measured here
   void build(const Matrix& data) override {
     vector::Item item;
     for (std::size_t i = 0; i < data.rows(); ++i) {
@@ -51,14 +51,14 @@ class Asahi final : public Contestant {
       if (!index_.put("bench", std::span(&item, 1))) std::abort();
     }
   }
-  std::vector<std::size_t> search(std::span<const float> query, std::size_t effort) override {
+  Ids search(std::span<const float> query, std::size_t effort, std::uint32_t) override {
     vector::Query one;
     one.vector.assign(query.begin(), query.end());
-    one.top_k = 10;
+    one.top_k = kNearest;
     one.with_metadata = false;
-    std::vector<std::size_t> out;
+    Ids out;
     for (const vector::Hit& hit : *index_.search("bench", one, effort)) {
-      out.push_back(std::stoul(hit.id));
+      out.push_back(static_cast<std::uint32_t>(std::stoul(hit.id)));
     }
     return out;
   }
@@ -75,78 +75,44 @@ class Asahi final : public Contestant {
   vector::LocalIndex index_;
 };
 
-Matrix make_data(vector_testing::Clusters& clusters, std::size_t width, std::size_t count) {
-  Matrix out{width, {}};
-  out.numbers.reserve(width * count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto row = clusters.next();
-    out.numbers.insert(out.numbers.end(), row.begin(), row.end());
-  }
-  return out;
-}
-
-float product(std::span<const float> a, std::span<const float> b) {
-#pragma clang fp reassociate(on)
-  float sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
-std::vector<std::vector<std::size_t>> exact(const Matrix& data, const Matrix& queries) {
-  std::vector<std::vector<std::size_t>> out;
-  std::vector<std::pair<float, std::size_t>> all(data.rows());
-  for (std::size_t q = 0; q < queries.rows(); ++q) {
-    for (std::size_t i = 0; i < data.rows(); ++i)
-      all[i] = {-product(queries.row(q), data.row(i)), i};
-    std::ranges::partial_sort(all, all.begin() + 10);
-    std::vector<std::size_t>& best = out.emplace_back();
-    for (int i = 0; i < 10; ++i) best.push_back(all[static_cast<std::size_t>(i)].second);
-  }
-  return out;
-}
-
-void measure(Contestant& contestant, const std::string& name, const Matrix& data,
-             const Matrix& queries, const std::vector<std::vector<std::size_t>>& truth,
+void measure(Contestant& contestant, const std::string& name, const Dataset& data,
              const std::vector<std::size_t>& efforts, double build_seconds, double memory) {
+  const std::size_t queries = data.queries.rows();
   for (const std::size_t effort : efforts) {
-    double found = 0;
+    std::vector<Ids> found;
     std::vector<double> times;
     const double start = cpu_seconds();
-    for (std::size_t q = 0; q < queries.rows(); ++q) {
+    for (std::size_t q = 0; q < queries; ++q) {
       const auto before = Steady::now();
-      const auto hits = contestant.search(queries.row(q), effort);
+      found.push_back(contestant.search(data.queries.row(q), effort, 1));
       times.push_back(seconds_since(before) * 1e6);
-      for (const std::size_t hit : hits) found += std::ranges::count(truth[q], hit) > 0 ? 1 : 0;
     }
     const double total = cpu_seconds() - start;
     std::ranges::sort(times);
-    fmt::print(
-        "| {} × {} | {} | {} | {:.3f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} |\n",
-        data.rows(), data.width, name, effort, found / (10.0 * static_cast<double>(queries.rows())),
-        static_cast<double>(queries.rows()) / total, times[times.size() / 2],
-        times[times.size() * 99 / 100], memory, static_cast<double>(data.rows()) / build_seconds);
+    fmt::print("| {} × {} | {} | {} | {:.3f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} |\n",
+               data.vectors.rows(), data.vectors.width, name, effort, recall(data.truth, found),
+               static_cast<double>(queries) / total, times[times.size() / 2],
+               times[times.size() * 99 / 100], memory,
+               static_cast<double>(data.vectors.rows()) / build_seconds);
     std::fflush(stdout);
   }
 }
 
 void run(std::size_t width, std::size_t count, std::size_t query_count) {
-  vector_testing::Clusters clusters(width, 2000, 42);
-  const Matrix data = make_data(clusters, width, count);
-  const Matrix queries = make_data(clusters, width, query_count);
-  const auto truth = exact(data, queries);
+  const Dataset data = make_dataset(width, count, query_count);
   const auto take = [&](std::unique_ptr<Contestant> contestant, const std::string& name,
                         const std::vector<std::size_t>& efforts) {
     if (!contestant) return;
     const double before = resident_mib();
     const double start = cpu_seconds();
-    contestant->build(data);
+    contestant->build(data.vectors);
     const double seconds = cpu_seconds() - start;
-    measure(*contestant, name, data, queries, truth, efforts, seconds, resident_mib() - before);
+    measure(*contestant, name, data, efforts, seconds, resident_mib() - before);
   };
   // An empty index reserves nothing, so that all of its memory is counted.
-  take(std::make_unique<Asahi>(width, count, vector::Precision::kWord), "asahi, 2 bytes a number",
-       {32, 64, 128, 256});
-  take(std::make_unique<Asahi>(width, count, vector::Precision::kByte), "asahi, 1 byte a number",
+  take(std::make_unique<Asahi>(width, count, vector::Precision::kTwelveBits),
+       "asahi, 12 bits a number", {32, 64, 128, 256});
+  take(std::make_unique<Asahi>(width, count, vector::Precision::kByte), "asahi, 8 bits a number",
        {64, 128});
   take(make_hnswlib(width, count), "hnswlib, floats", {32, 64, 128, 256});
 }

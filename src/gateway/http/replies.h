@@ -44,7 +44,8 @@ struct Outcome {
   std::vector<Alternative> alternatives;
   /// What the screen made of the profile's quality; empty: the answer was not looked at.
   std::optional<double> measured_quality;
-  llm::Usage consumed;  ///< now: zero on hits
+  std::optional<bool> hallucination;  ///< signs of invention; empty as above
+  llm::Usage consumed;                ///< now: zero on hits
   NanoUsd cost, baseline;
   std::size_t batch_size = 0;  ///< requests that shared the vendor call; 0: it had its own
   NanoUsd batching_savings;    ///< against a call of its own, on the same model

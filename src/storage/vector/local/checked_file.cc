@@ -15,7 +15,7 @@
 namespace asahi::vector {
 namespace {
 
-constexpr std::string_view kMagic = "asahi vectors 1\n";
+constexpr std::string_view kMagic = "asahi vectors 2\n";
 constexpr std::size_t kBlock = 1024 * 1024;
 constexpr std::size_t kDigest = 16;
 
@@ -200,6 +200,8 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     void* const data = ::mmap(nullptr, out.size_, PROT_READ, MAP_PRIVATE, file, 0);
     good = data != MAP_FAILED;
     if (good) out.data_ = data;
+    // All of it is about to be read, from front to back.
+    if (good) ::madvise(data, out.size_, MADV_WILLNEED);
   }
   const int error = errno;
   ::close(file);

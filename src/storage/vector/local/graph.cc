@@ -18,6 +18,16 @@ bool better(const Near& a, const Near& b) {
   return a.similarity > b.similarity || (a.similarity == b.similarity && a.row < b.row);
 }
 
+constexpr std::size_t kFetchedFirst = 8;
+constexpr std::size_t kListBytes = (kBaseLinks + 1) * sizeof(std::uint32_t);
+
+void fetch(const void* at, std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  for (std::size_t line = 0; line < bytes; line += kLine) {
+    __builtin_prefetch(static_cast<const char*>(at) + line);
+  }
+}
+
 bool see(std::vector<std::uint64_t>& seen, std::uint32_t row) {
   std::uint64_t& word = seen[row / 64];
   const std::uint64_t bit = std::uint64_t{1} << (row % 64);
@@ -36,15 +46,25 @@ void offer(std::vector<Near>& best, std::size_t most, Near candidate) {
   best.insert(std::ranges::upper_bound(best, candidate, better), candidate);
 }
 
-float Graph::between(std::uint32_t a, std::uint32_t b) const {
-  const std::int32_t product = simd::dot(rows_.high.at(a), rows_.high.at(b), rows_.stride);
-  return static_cast<float>(product) * rows_.scale[a] * rows_.scale[b];
+void Graph::between(std::uint32_t base, std::size_t count, Scratch& scratch) const {
+  const std::int8_t* const query = rows_.high.at(base);
+  scratch.rows.resize(count);
+  scratch.products.resize(count);
+  for (std::size_t i = 0; i < count; ++i) scratch.rows[i] = rows_.high.at(scratch.ids[i]);
+  simd::dot_bytes(query, simd::sum_of(query, rows_.stride), scratch.rows.data(), count,
+                  rows_.stride, scratch.products.data());
+  scratch.similarities.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    scratch.similarities[i] =
+        static_cast<float>(scratch.products[i]) * rows_.scale[base] * rows_.scale[scratch.ids[i]];
+  }
 }
 
 template <class Offer>
 void Graph::walk(const Probe& probe, Near start, std::size_t effort, std::size_t level,
                  std::size_t row_count, Scratch& scratch, Offer take) const {
   auto& pool = scratch.pool;
+  const std::int8_t* const bytes = probe.bytes.data();
   scratch.seen.assign((row_count + 63) / 64, 0);
   scratch.ids.resize(kBaseLinks);
   scratch.rows.resize(kBaseLinks);
@@ -68,12 +88,13 @@ void Graph::walk(const Probe& probe, Near start, std::size_t effort, std::size_t
       if (!see(scratch.seen, row) || !linked_at(row, level)) continue;
       scratch.ids[count] = row;
       scratch.rows[count] = rows_.high.at(row);
-      __builtin_prefetch(scratch.rows[count]);
+      // The others are fetched while these are compared.
+      if (count < kFetchedFirst) fetch(scratch.rows[count], rows_.stride);
       __builtin_prefetch(rows_.scale.at(row));
       ++count;
     }
-    simd::dot_rows(probe.words.data(), scratch.rows.data(), count, rows_.stride,
-                   scratch.products.data());
+    simd::dot_bytes(bytes, probe.byte_sum, scratch.rows.data(), count, rows_.stride,
+                    scratch.products.data());
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t row = scratch.ids[i];
       const Near found{similarity(probe, rows_, row, scratch.products[i]), row};
@@ -86,7 +107,7 @@ void Graph::walk(const Probe& probe, Near start, std::size_t effort, std::size_t
           std::ranges::upper_bound(pool, found.similarity, std::greater<>{}, &Near::similarity);
       next = std::min(next, static_cast<std::size_t>(at - pool.begin()));
       pool.insert(at, found);
-      __builtin_prefetch(rows_.base_links.at(row));
+      if (level == 0) fetch(rows_.base_links.at(row), kListBytes);
     }
   }
   for (Near& each : pool) each.row &= ~kFollowed;
@@ -95,7 +116,8 @@ void Graph::walk(const Probe& probe, Near start, std::size_t effort, std::size_t
 Near Graph::descend(const Probe& probe, std::size_t level, Scratch& scratch) const {
   const std::int8_t* row = rows_.high.at(entry_);
   std::int32_t product = 0;
-  simd::dot_rows(probe.words.data(), &row, 1, rows_.stride, &product);
+  const std::int8_t* const bytes = probe.bytes.data();
+  simd::dot_bytes(bytes, probe.byte_sum, &row, 1, rows_.stride, &product);
   Near best{similarity(probe, rows_, entry_, product), entry_};
   scratch.ids.resize(kBaseLinks);
   scratch.rows.resize(kBaseLinks);
@@ -108,10 +130,11 @@ Near Graph::descend(const Probe& probe, std::size_t level, Scratch& scratch) con
       for (std::uint32_t i = 1; i <= links[0]; ++i) {
         if (!linked_at(links[i], layer)) continue;
         scratch.ids[count] = links[i];
-        scratch.rows[count++] = rows_.high.at(links[i]);
+        scratch.rows[count] = rows_.high.at(links[i]);
+        fetch(scratch.rows[count++], rows_.stride);
       }
-      simd::dot_rows(probe.words.data(), scratch.rows.data(), count, rows_.stride,
-                     scratch.products.data());
+      simd::dot_bytes(bytes, probe.byte_sum, scratch.rows.data(), count, rows_.stride,
+                      scratch.products.data());
       for (std::size_t i = 0; i < count; ++i) {
         const float found = similarity(probe, rows_, scratch.ids[i], scratch.products[i]);
         if (found <= best.similarity) continue;
@@ -158,30 +181,40 @@ void Graph::prepare(std::uint32_t row, std::size_t level) {
 }
 
 void Graph::select(const std::vector<Near>& candidates, std::size_t most, Change& out) const {
+  // The nearest chosen first: they are the likeliest to be nearer than the base.
+  constexpr std::size_t kAtOnce = 4;
+  std::array<const std::int8_t*, kBaseLinks> chosen;
+  for (std::size_t i = 0; i < out.count; ++i) chosen[i] = rows_.high.at(out.links[i]);
+  std::array<std::int32_t, kAtOnce> products;
   for (const Near& candidate : candidates) {
     if (out.count == most) return;
+    const std::int8_t* const row = rows_.high.at(candidate.row);
+    const std::int32_t sum = out.count == 0 ? 0 : simd::sum_of(row, rows_.stride);
+    const float scale = rows_.scale[candidate.row];
     bool apart = true;
-    for (std::size_t i = 0; i < out.count && apart; ++i) {
-      apart = between(candidate.row, out.links[i]) <= candidate.similarity;
+    for (std::size_t from = 0; from < out.count && apart; from += kAtOnce) {
+      const std::size_t count = std::min(kAtOnce, out.count - from);
+      simd::dot_bytes(row, sum, chosen.data() + from, count, rows_.stride, products.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        const float mutual =
+            static_cast<float>(products[i]) * scale * rows_.scale[out.links[from + i]];
+        apart = apart && mutual <= candidate.similarity;
+      }
     }
-    if (apart) out.links[out.count++] = candidate.row;
+    if (!apart) continue;
+    chosen[out.count] = row;
+    out.links[out.count++] = candidate.row;
   }
 }
 
-void Graph::select_again(std::uint32_t base, std::size_t level,
-                         std::vector<std::uint32_t> candidates, Plan& plan) const {
-  std::ranges::sort(candidates);
-  const auto repeated = std::ranges::unique(candidates);
-  candidates.erase(repeated.begin(), repeated.end());
-  std::vector<Near> order;
-  order.reserve(candidates.size());
-  for (const std::uint32_t row : candidates) {
-    if (row != base && linked_at(row, level)) order.push_back({between(base, row), row});
+void Graph::sort_by_nearness(std::uint32_t base, Scratch& scratch) const {
+  between(base, scratch.ids.size(), scratch);
+  auto& order = scratch.order;
+  order.clear();
+  for (std::size_t i = 0; i < scratch.ids.size(); ++i) {
+    order.push_back({scratch.similarities[i], scratch.ids[i]});
   }
   std::ranges::sort(order, better);
-  Change change{base, static_cast<std::uint8_t>(level), 0, {}};
-  select(order, most_links(level), change);
-  plan.push_back(change);
 }
 
 Graph::Plan Graph::plan_insert(std::uint32_t row, std::size_t effort, std::size_t row_count,
@@ -189,10 +222,11 @@ Graph::Plan Graph::plan_insert(std::uint32_t row, std::size_t effort, std::size_
   Plan plan;
   const std::size_t own_level = rows_.level[row];
   if (empty()) return plan;
-  // What is stored is what is looked for: its bytes, as words.
-  Probe probe;
-  probe.words.assign(rows_.high.at(row), rows_.high.at(row) + rows_.stride);
-  probe.scale = rows_.scale[row];
+  // What is stored is what is looked for.
+  Probe probe(rows_.stride);
+  std::memcpy(probe.bytes.data(), rows_.high.at(row), rows_.stride);
+  probe.byte_sum = simd::sum_of(probe.bytes.data(), rows_.stride);
+  probe.byte_scale = rows_.scale[row];
   const std::size_t top = rows_.level[entry_];
   const std::size_t from = std::min(own_level, top);
   Near start = descend(probe, from, scratch);
@@ -226,15 +260,14 @@ Graph::Plan Graph::plan_insert(std::uint32_t row, std::size_t effort, std::size_
         continue;
       }
       // The new row is not yet linked, so it is judged here.
-      std::vector<Near> order;
-      order.reserve(links[0] + 1);
+      scratch.ids.clear();
       for (std::uint32_t j = 1; j <= links[0]; ++j) {
-        if (linked_at(links[j], level)) order.push_back({between(neighbour, links[j]), links[j]});
+        if (linked_at(links[j], level)) scratch.ids.push_back(links[j]);
       }
-      order.push_back({between(neighbour, row), row});
-      std::ranges::sort(order, better);
+      scratch.ids.push_back(row);
+      sort_by_nearness(neighbour, scratch);
       Change change{neighbour, static_cast<std::uint8_t>(level), 0, {}};
-      select(order, most_links(level), change);
+      select(scratch.order, most_links(level), change);
       plan.push_back(change);
     }
     if (level == 0) return plan;
@@ -261,8 +294,7 @@ Graph::Plan Graph::plan_remove(std::uint32_t row, Scratch& scratch) const {
     const std::uint32_t* const own = rows_.links(row, level);
     const std::vector<std::uint32_t> around(own + 1, own + 1 + own[0]);
     // Who links to it is near it: a neighbour, or a neighbour's neighbour.
-    auto& near = scratch.ids;
-    near.clear();
+    std::vector<std::uint32_t> near;
     for (const std::uint32_t neighbour : around) {
       if (!linked_at(neighbour, level)) continue;
       near.push_back(neighbour);
@@ -276,12 +308,23 @@ Graph::Plan Graph::plan_remove(std::uint32_t row, Scratch& scratch) const {
       if (other == row || !linked_at(other, level)) continue;
       const std::uint32_t* const links = rows_.links(other, level);
       if (std::find(links + 1, links + 1 + links[0], row) == links + 1 + links[0]) continue;
-      std::vector<std::uint32_t> candidates(links + 1, links + 1 + links[0]);
-      std::erase(candidates, row);
-      for (const std::uint32_t neighbour : around) {
-        if (rows_.live[neighbour] != 0) candidates.push_back(neighbour);
+      // What it has stays: chosen anew, lists would grow shorter with every turnover.
+      Change change{other, static_cast<std::uint8_t>(level), 0, {}};
+      for (std::uint32_t i = 1; i <= links[0]; ++i) {
+        if (links[i] != row && linked_at(links[i], level)) change.links[change.count++] = links[i];
       }
-      select_again(other, level, std::move(candidates), plan);
+      const auto kept_end = change.links.begin() + change.count;
+      auto& candidates = scratch.ids;
+      candidates.clear();
+      for (const std::uint32_t neighbour : around) {
+        if (rows_.live[neighbour] != 0 && linked_at(neighbour, level) && neighbour != other &&
+            std::find(change.links.begin(), kept_end, neighbour) == kept_end) {
+          candidates.push_back(neighbour);
+        }
+      }
+      sort_by_nearness(other, scratch);
+      select(scratch.order, most_links(level), change);
+      plan.push_back(change);
     }
   }
   return plan;

@@ -23,6 +23,8 @@ struct Scratch {
   std::vector<std::uint32_t> ids;   ///< rows compared at once
   std::vector<const std::int8_t*> rows;
   std::vector<std::int32_t> products;
+  std::vector<float> similarities;  ///< of `ids` to one row
+  std::vector<Near> order;
   std::vector<std::uint8_t> allowed;  ///< a byte per row, with a filter
 };
 
@@ -79,14 +81,16 @@ class Graph {
   void walk(const Probe& probe, Near start, std::size_t effort, std::size_t level,
             std::size_t row_count, Scratch& scratch, Offer take) const;
   Near descend(const Probe& probe, std::size_t level, Scratch& scratch) const;
-  float between(std::uint32_t a, std::uint32_t b) const;
+  /// Into `scratch.similarities`: of a row and the first `count` of `scratch.ids`.
+  void between(std::uint32_t base, std::size_t count, Scratch& scratch) const;
   bool linked_at(std::uint32_t row, std::size_t level) const {
     return rows_.in_graph[row] != 0 && rows_.level[row] >= level;
   }
-  /// Those of `candidates` (best first) that are nearer to the base than to one another.
+  /// Adds those of `candidates` (best first) that are nearer to the base than to one another and to
+  /// what `out` has.
   void select(const std::vector<Near>& candidates, std::size_t most, Change& out) const;
-  void select_again(std::uint32_t base, std::size_t level, std::vector<std::uint32_t> candidates,
-                    Plan& plan) const;
+  /// Into `scratch.order`: `scratch.ids`, the nearest to the base first.
+  void sort_by_nearness(std::uint32_t base, Scratch& scratch) const;
   void apply(const Plan& plan);
 
   Rows& rows_;

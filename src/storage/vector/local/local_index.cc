@@ -1,10 +1,12 @@
 #include "storage/vector/local/local_index.h"
 
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/hash.h"
 #include "net/blocking.h"
@@ -20,6 +22,11 @@ constexpr std::size_t kMaxQueued = 1024;
 /// A tenant's arrays are made anew when they are mostly of dead rows.
 constexpr std::size_t kManyDead = 4096;
 constexpr std::size_t kMaxTenants = 1'000'000;
+constexpr std::size_t kMaxFields = 1024;
+/// Items that one turn of the write mutex takes in when their links come later, and links: about a
+/// millisecond each.
+constexpr std::size_t kItemsPerTurn = 64;
+constexpr std::size_t kLinkedPerTurn = 4;
 
 }  // namespace
 
@@ -51,20 +58,26 @@ class LocalIndex::Borrowed {
 LocalIndex::LocalIndex(LocalOptions options)
     : options_(std::move(options)),
       on_evict_(options_.on_evict),
-      shape_(std::make_unique<SegmentShape>()),
+      shape_(make_shape()),
       writer_(std::make_unique<boost::asio::thread_pool>(1)),
-      readers_(std::make_unique<boost::asio::thread_pool>(2)) {
-  shape_->space = options_.space;
-  shape_->precision = options_.precision;
-  shape_->build_effort = options_.build_effort;
-  shape_->search_effort = options_.search_effort;
-  shape_->exact_rows = options_.exact_rows;
-  shape_->seed = options_.seed;
-}
+      readers_(std::make_unique<boost::asio::thread_pool>(2)) {}
 
 LocalIndex::~LocalIndex() {
+  stopping_.store(true, std::memory_order_relaxed);
   writer_->join();
   readers_->join();
+}
+
+std::unique_ptr<SegmentShape> LocalIndex::make_shape() const {
+  auto out = std::make_unique<SegmentShape>();
+  out->space = options_.space;
+  out->precision = options_.precision;
+  out->build_effort = options_.build_effort;
+  out->search_effort = options_.search_effort;
+  out->exact_rows = options_.exact_rows;
+  out->max_unlinked = options_.max_unlinked;
+  out->seed = options_.seed;
+  return out;
 }
 
 const Space& LocalIndex::space() const { return options_.space; }
@@ -149,7 +162,9 @@ void LocalIndex::tidy(std::string_view tenant) {
   if (segment->dead_rows() < 2 * segment->size()) return;
   std::shared_ptr<Segment> fresh = segment->rebuilt();
   const std::unique_lock lock(segments_mutex_);
+  const bool behind = fresh->unlinked() > 0;
   segments_.find(tenant)->second = std::move(fresh);
+  if (behind) catch_up_later(tenant);
 }
 
 void LocalIndex::drop_if_empty(std::string_view tenant) {
@@ -164,17 +179,67 @@ Result<void> LocalIndex::put(std::string_view tenant, std::span<const Item> item
   if (options_.max_entries == 0) {
     return fail(Errc::kTooLarge, "the vector index may hold 0 items; raise max_entries");
   }
-  for (const Item& item : items) {
-    // One lock an item: a large batch holds up no other writer for long.
-    const std::lock_guard lock(write_);
+  // A large batch holds up no other writer for long.
+  const std::size_t per_turn = options_.max_unlinked == 0 ? 1 : kItemsPerTurn;
+  std::unique_lock lock(write_, std::defer_lock);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
+    if (i % per_turn == 0) {
+      if (lock.owns_lock()) lock.unlock();
+      lock.lock();
+    }
     ASAHI_TRY(PreparedItem prepared, prepare_item(*shape_, item));
     if (auto ok = make_room(tenant, item.id); !ok) return ok;
     Segment& segment = find_or_add(tenant);
     const std::size_t before = segment.size();
     segment.put(std::move(prepared));
     entries_.fetch_add(segment.size() - before, std::memory_order_relaxed);
+    if (segment.unlinked() > 0) catch_up_later(tenant);
   }
   return {};
+}
+
+/// The write mutex is held.
+void LocalIndex::catch_up_later(std::string_view tenant) {
+  if (options_.max_unlinked == 0) return;
+  if (!behind_.contains(tenant)) behind_.emplace(tenant);
+  if (std::exchange(catching_up_, true)) return;
+  boost::asio::post(*writer_, [this] { catch_up(); });
+}
+
+/// A few items, then whatever has come to the writing thread meanwhile.
+void LocalIndex::catch_up() {
+  const std::lock_guard lock(write_);
+  catching_up_ = !stopping_.load(std::memory_order_relaxed) && link_next(kLinkedPerTurn);
+  if (catching_up_) boost::asio::post(*writer_, [this] { catch_up(); });
+}
+
+/// The write mutex is held.
+bool LocalIndex::link_next(std::size_t most) {
+  while (!behind_.empty()) {
+    const auto segment = find(*behind_.begin());
+    if (segment != nullptr) segment->link(most);
+    if (segment != nullptr && segment->unlinked() > 0) return true;
+    behind_.erase(behind_.begin());
+    if (segment != nullptr) break;
+  }
+  return !behind_.empty();
+}
+
+bool LocalIndex::link(std::size_t most) {
+  bool more = true;
+  for (std::size_t done = 0; more && done < most; done += kLinkedPerTurn) {
+    const std::lock_guard lock(write_);
+    more = link_next(std::min(kLinkedPerTurn, most - done));
+  }
+  return more;
+}
+
+std::size_t LocalIndex::unlinked() const {
+  const std::shared_lock lock(segments_mutex_);
+  std::size_t sum = 0;
+  for (const auto& [name, segment] : segments_) sum += segment->unlinked();
+  return sum;
 }
 
 std::size_t LocalIndex::remove(std::string_view tenant, std::span<const std::string> ids) {
@@ -324,6 +389,8 @@ Result<void> LocalIndex::save_now() {
   for (std::size_t i = 0; i < shape_->names.size(); ++i) {
     out.text(shape_->names.at(static_cast<std::uint8_t>(i)));
   }
+  out.put(static_cast<std::uint32_t>(options_.space.filter_fields.size()));
+  for (const std::string& field : options_.space.filter_fields) out.text(field);
   Segments segments;
   {
     const std::shared_lock map_lock(segments_mutex_);
@@ -350,6 +417,12 @@ Result<void> LocalIndex::load_bytes(std::string_view bytes) {
                 "the vector index's file is cut or damaged; it must be filled from the rows that "
                 "it was made of");
   };
+  // What it said was two bytes a number. No one keeps vectors here only, so it is not converted.
+  if (bytes.starts_with("asahi vectors 1\n")) {
+    return fail(Errc::kConflict,
+                "the vector index's file is of an older version; it is left alone until the next "
+                "save, and the index must be filled from the rows that it was made of");
+  }
   CheckedReader in(bytes);
   std::string text;
   std::uint32_t dimensions = 0, precision = 0, names = 0, tenants = 0;
@@ -368,25 +441,26 @@ Result<void> LocalIndex::load_bytes(std::string_view bytes) {
                             static_cast<std::uint32_t>(options_.precision), space.model));
   }
   const std::lock_guard lock(write_);
-  auto shape = std::make_unique<SegmentShape>();
-  shape->space = shape_->space;
-  shape->precision = shape_->precision;
-  shape->build_effort = shape_->build_effort;
-  shape->search_effort = shape_->search_effort;
-  shape->exact_rows = shape_->exact_rows;
-  shape->seed = shape_->seed;
+  auto shape = make_shape();
   for (std::uint32_t i = 0; i < names; ++i) {
     if (!in.text(text, kMostText)) return damaged();
     const auto number = shape->names.add(text);
     if (!number || *number != i) return damaged();
   }
+  std::uint32_t fields = 0;
+  std::vector<std::string> filter_fields;
+  if (!in.get(fields) || fields > kMaxFields) return damaged();
+  for (std::uint32_t i = 0; i < fields; ++i) {
+    if (!in.text(filter_fields.emplace_back(), kMostText)) return damaged();
+  }
+  const Segment::FileColumns columns{fields, filter_fields == space.filter_fields};
   if (!in.get(tenants) || tenants > kMaxTenants) return damaged();
   Segments segments;
   std::size_t entries = 0;
   for (std::uint32_t i = 0; i < tenants; ++i) {
     if (!in.text(text, kMostText) || !check_tenant(text)) return damaged();
     auto segment = std::make_shared<Segment>(*shape, seed_of(text));
-    if (!segment->read(in)) return damaged();
+    if (!segment->read(in, columns)) return damaged();
     entries += segment->size();
     if (segment->size() > 0 && !segments.emplace(text, std::move(segment)).second) return damaged();
   }
@@ -395,6 +469,10 @@ Result<void> LocalIndex::load_bytes(std::string_view bytes) {
     const std::unique_lock map_lock(segments_mutex_);
     segments_ = std::move(segments);
     shape_ = std::move(shape);
+  }
+  behind_.clear();
+  for (const auto& [name, segment] : segments_) {
+    if (segment->unlinked() > 0) catch_up_later(name);
   }
   entries_.store(entries, std::memory_order_relaxed);
   // The bounds may be tighter than they were.

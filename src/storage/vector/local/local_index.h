@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "storage/vector/index.h"
 #include "storage/vector/local/rows.h"
+#include "storage/vector/local/write_turn.h"
 
 namespace boost::asio {
 class thread_pool;
@@ -37,7 +39,7 @@ struct LocalOptions {
   WhenFull when_full = WhenFull::kEvictOldest;
   /// Told of each evicted item, on the writing thread; it must not call the index.
   std::function<void(std::string_view tenant, std::string_view id)> on_evict;
-  Precision precision = Precision::kWord;
+  Precision precision = Precision::kTwelveBits;
   /// Where `save` and `load` keep the index; empty: nowhere.
   std::string file;
   /// Width of the graph's search: more finds more and takes longer. 64 finds 99 of 100 nearest.
@@ -45,6 +47,11 @@ struct LocalOptions {
   std::size_t build_effort = 128;
   /// A tenant with fewer items has no graph: they are compared one by one.
   std::size_t exact_rows = 1024;
+  /// Items of a tenant that may wait for their place in the graph. A write then takes microseconds
+  /// an item, every search finds it at once (what waits is compared one by one: some 40 µs per
+  /// thousand of 384 numbers), and the index's writing thread links, whenever no one writes. With
+  /// more waiting, writes link as many as they add and more. 0: every write links what it adds.
+  std::size_t max_unlinked = 0;
   std::uint64_t seed = 1;
 };
 
@@ -82,6 +89,11 @@ class LocalIndex final : public Index {
   std::size_t remove(std::string_view tenant, std::span<const std::string> ids);
   std::size_t remove_all(std::string_view tenant);
 
+  /// Items that wait for their places in the graph (LocalOptions::max_unlinked).
+  std::size_t unlinked() const;
+  /// Links up to `most` of them on this thread; false: none is left.
+  bool link(std::size_t most);
+
   /// Items of all tenants; of one.
   std::size_t size() const { return entries_.load(std::memory_order_relaxed); }
   std::size_t size(std::string_view tenant) const;
@@ -118,6 +130,10 @@ class LocalIndex final : public Index {
   void drop_if_empty(std::string_view tenant);
   void tidy(std::string_view tenant);
   bool full() const;
+  void catch_up_later(std::string_view tenant);
+  void catch_up();
+  bool link_next(std::size_t most);
+  std::unique_ptr<SegmentShape> make_shape() const;
   std::uint64_t seed_of(std::string_view tenant) const;
   template <class Work>
   Task<void> on_writer(Work work);
@@ -126,7 +142,10 @@ class LocalIndex final : public Index {
   const LocalOptions options_;
   std::function<void(std::string_view tenant, std::string_view id)> on_evict_;
   std::unique_ptr<SegmentShape> shape_;
-  mutable std::mutex write_;
+  mutable WriteTurn write_;
+  std::set<std::string, std::less<>> behind_;  ///< tenants with unlinked items; under write_
+  bool catching_up_ = false;                   ///< under write_
+  std::atomic<bool> stopping_{false};
   mutable std::shared_mutex segments_mutex_;  ///< of the map, not of what it points to
   Segments segments_;
   std::atomic<std::size_t> entries_{0};

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "storage/vector/local/checked_file.h"
+#include "storage/vector/local/id_table.h"
 #include "storage/vector/local/simd.h"
 #include "storage/vector/testing/vectors.h"
 
@@ -91,19 +92,33 @@ TEST(Simd, AgreesWithPlainSums) {
   for (const std::size_t length : {64, 128, 1024, 8192}) {
     alignas(64) static std::int8_t a[8192], b[8192];
     alignas(64) static std::int16_t query[8192];
-    std::int64_t bytes = 0, words = 0;
+    std::int64_t bytes = 0, words = 0, sum = 0;
     for (std::size_t i = 0; i < length; ++i) {
       a[i] = static_cast<std::int8_t>(random() % 256);
       b[i] = static_cast<std::int8_t>(random() % 256);
       query[i] = static_cast<std::int16_t>(random() % 4001 - 2000);
       bytes += a[i] * b[i];
       words += query[i] * b[i];
+      sum += a[i];
     }
     const std::int8_t* const row = b;
     std::int32_t out = 0;
     simd::dot_rows(query, &row, 1, length, &out);
     EXPECT_EQ(out, words);
-    EXPECT_EQ(simd::dot(a, b, length), bytes);
+    EXPECT_EQ(simd::sum_of(a, length), sum);
+    // Four at once, and the rest.
+    const std::vector<const std::int8_t*> rows(7, b);
+    std::vector<std::int32_t> products(rows.size());
+    simd::dot_bytes(a, static_cast<std::int32_t>(sum), rows.data(), rows.size(), length,
+                    products.data());
+    EXPECT_THAT(products, testing::Each(bytes));
+    std::int64_t halves = 0;
+    for (std::size_t i = 0; i < length; ++i) {
+      const int byte = static_cast<std::uint8_t>(b[i / 64 * 32 + i % 32]);
+      const int half = i % 64 < 32 ? byte & 15 : byte >> 4;
+      halves += query[i] * (half < 8 ? half : half - 16);
+    }
+    EXPECT_EQ(simd::dot_halves(query, reinterpret_cast<const std::uint8_t*>(b), length), halves);
   }
   EXPECT_FALSE(simd::target().empty());
 }
@@ -122,6 +137,30 @@ TEST(LocalIndex, ABytePerNumberFindsThemToo) {
   ASSERT_TRUE(hits);
   EXPECT_EQ(hits->at(0).id, id_of(17));
   EXPECT_NEAR(hits->at(0).score, 1, 0.002);
+}
+
+TEST(IdTable, FindsWhatWasAddedAndNotWhatWasRemoved) {
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < 3000; ++i) ids.push_back(id_of(i));
+  const auto id = [&](std::uint32_t row) -> std::string_view { return ids[row]; };
+  IdTable table;
+  EXPECT_EQ(table.find("item-0", id), IdTable::kNone);
+  table.remove("item-0", id);
+  std::set<std::uint32_t> there;
+  std::minstd_rand random(11);
+  for (int step = 0; step < 20'000; ++step) {
+    const auto row = static_cast<std::uint32_t>(random() % ids.size());
+    if (there.erase(row) > 0) {
+      table.remove(ids[row], id);
+    } else {
+      table.add(ids[row], row);
+      there.insert(row);
+    }
+    ASSERT_EQ(table.size(), there.size());
+  }
+  for (std::uint32_t row = 0; row < ids.size(); ++row) {
+    ASSERT_EQ(table.find(ids[row], id), there.contains(row) ? row : IdTable::kNone);
+  }
 }
 
 TEST(LocalIndex, FewItemsAreComparedOneByOne) {
@@ -187,6 +226,74 @@ TEST(LocalIndex, AFilterThatMostPassUsesTheGraph) {
     }
   }
   EXPECT_GE(found / 500, 0.93);
+}
+
+TEST(LocalIndex, AFilterThatFewPassFindsAllOfThem) {
+  Filled filled(options_of(), 4000);
+  // One in a thousand: fewer than asked for.
+  const std::vector<Item> rare{{"a", filled.clusters.next(), {{"good", true}}},
+                               {"b", filled.clusters.next(), {{"good", true}}},
+                               {"c", filled.clusters.next(), {{"good", true}}}};
+  ASSERT_TRUE(filled.index.put("acme", rare));
+  const auto hits =
+      filled.index.search("acme", {filled.clusters.next(), 10, {{"good", true}}, false});
+  ASSERT_EQ(hits->size(), 3u);
+}
+
+LocalOptions late_options() {
+  LocalOptions options = options_of();
+  options.max_unlinked = 100'000;
+  return options;
+}
+
+TEST(LocalIndex, WhatWaitsForItsLinksIsFoundAtOnce) {
+  Filled filled(late_options(), 0);
+  std::vector<Item> items;
+  for (std::size_t i = 0; i < 3000; ++i) {
+    filled.vectors.push_back(filled.clusters.next());
+    items.push_back({id_of(i), filled.vectors.back(), {{"topic", fmt::format("t{}", i % 10)}}});
+  }
+  ASSERT_TRUE(filled.index.put("acme", items));
+  for (std::size_t i = 0; i < 3000; i += 100) {
+    const auto hits = filled.index.search("acme", {filled.vectors[i], 1, {}, false});
+    ASSERT_EQ(hits->at(0).id, id_of(i));
+  }
+  // Half linked, by whomever; some of both halves erased and replaced.
+  while (filled.index.unlinked() > 1500) filled.index.link(50);
+  std::set<std::string> gone;
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < 3000; i += 7) ids.push_back(id_of(i));
+  gone.insert(ids.begin(), ids.end());
+  EXPECT_EQ(filled.index.remove("acme", ids), ids.size());
+  for (std::size_t i = 1; i < 3000; i += 7) {
+    filled.vectors[i] = filled.clusters.next();
+    const Item item{id_of(i), filled.vectors[i], {{"topic", fmt::format("t{}", i % 10)}}};
+    ASSERT_TRUE(filled.index.put("acme", std::span(&item, 1)));
+  }
+  EXPECT_GE(filled.recall(50, gone), 0.97);
+  EXPECT_GE(filled.recall(50, gone, 3), 0.97);
+  while (filled.index.link(1000)) {
+  }
+  EXPECT_EQ(filled.index.unlinked(), 0u);
+  EXPECT_EQ(filled.index.size(), 3000 - ids.size());
+  EXPECT_GE(filled.recall(100, gone), 0.97);
+}
+
+TEST(LocalIndex, TheWritingThreadLinksWhatWaits) {
+  Filled filled(late_options(), 1500);
+  for (int i = 0; i < 60'000 && filled.index.unlinked() > 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(filled.index.unlinked(), 0u);
+  EXPECT_GE(filled.recall(50), 0.97);
+}
+
+TEST(LocalIndex, WithTooManyWaitingWritesLinkThemselves) {
+  LocalOptions options = options_of();
+  options.max_unlinked = 200;
+  Filled filled(options, 1500);
+  EXPECT_LE(filled.index.unlinked(), 201u);
+  EXPECT_GE(filled.recall(50), 0.97);
 }
 
 TEST(LocalIndex, ErasedItemsAreNeverFound) {
@@ -346,6 +453,42 @@ TEST_F(LocalIndexFile, ComesBackAsItWas) {
   EXPECT_EQ(again.search("acme", {filled.vectors[3], 2, {}, false})->at(0).score, 1.0F);
 }
 
+TEST_F(LocalIndexFile, WhatWaitsForItsLinksComesBackToo) {
+  options_.max_unlinked = 100'000;
+  Filled filled(options_, 0);
+  std::vector<Item> items;
+  for (std::size_t i = 0; i < 2000; ++i) items.push_back({id_of(i), filled.clusters.next(), {}});
+  ASSERT_TRUE(filled.index.put("acme", items));
+  ASSERT_TRUE(filled.index.save_now());
+  LocalIndex again(options_);
+  ASSERT_TRUE(again.load());
+  while (again.link(1000)) {
+  }
+  for (std::size_t i = 0; i < 2000; i += 50) {
+    EXPECT_EQ(again.search("acme", {items[i].vector, 1, {}, false})->at(0).id, id_of(i));
+  }
+}
+
+TEST_F(LocalIndexFile, OfAnOlderVersionStaysOut) {
+  LocalIndex index(options_);
+  EXPECT_EQ(index.load_bytes("asahi vectors 1\n and more").error().code, Errc::kConflict);
+}
+
+TEST_F(LocalIndexFile, OtherFilterFieldsAreFoundInWhatWasKept) {
+  {
+    Filled filled(options_, 500);
+    ASSERT_TRUE(filled.index.save_now());
+  }
+  options_.space.filter_fields = {"number", "topic", "good"};
+  LocalIndex again(options_);
+  ASSERT_TRUE(again.load());
+  Clusters clusters(kWidth, 40, 7);
+  const Query query{clusters.next(), 10, {{"topic", std::string("t3")}, {"number", 13.0}}, true};
+  const auto hits = again.search("acme", query);
+  ASSERT_EQ(hits->size(), 1u);
+  EXPECT_EQ(hits->at(0).id, id_of(13));
+}
+
 TEST_F(LocalIndexFile, AMissingFileIsNotFound) {
   LocalIndex index(options_);
   EXPECT_EQ(index.load().error().code, Errc::kNotFound);
@@ -426,9 +569,14 @@ TEST_F(LocalIndexFile, AFolderThatIsGoneIsAnError) {
   EXPECT_EQ(filled.index.save_now().error().code, Errc::kUnavailable);
 }
 
-TEST(LocalIndex, SearchesRunBesideWrites) {
+/// With links made by the writes, and by the index's own thread.
+class LocalIndexThreads : public testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Unlinked, LocalIndexThreads, testing::Values(0, 500));
+
+TEST_P(LocalIndexThreads, SearchesRunBesideWrites) {
   LocalOptions options = options_of();
   options.max_entries = 1500;
+  options.max_unlinked = GetParam();
   Filled filled(options, 1000);
   std::atomic<bool> stop = false;
   std::vector<std::vector<float>> queries;

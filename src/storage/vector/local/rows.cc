@@ -1,6 +1,7 @@
 #include "storage/vector/local/rows.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -19,40 +20,61 @@ float largest(std::span<const float> unit) {
   return most;
 }
 
+/// To the nearest, halves away from zero; many at once, unlike std::lround.
+int rounded(float number) { return static_cast<int>(number + std::copysign(0.5F, number)); }
+
 }  // namespace
 
 Quantised quantise(std::span<const float> unit, Precision precision) {
-  // The largest number is 127 in its first byte, and nothing in its second.
-  constexpr float kMost = 127 * 256;
+  // The largest number is 127 in its byte, and nothing in its half.
+  constexpr float kMost = 127 * 16;
+  constexpr std::size_t kGroup = simd::kLanes;
   Quantised out;
   out.high.resize(rounded_up(unit.size()));
-  out.low.resize(out.high.size());
-  const float most = largest(unit);
+  if (precision == Precision::kTwelveBits) out.low.resize(out.high.size() / 2);
+  const float to_word = kMost / largest(unit);
   double squares = 0;
-  for (std::size_t i = 0; i < unit.size(); ++i) {
-    const int word = static_cast<int>(std::lround(unit[i] / most * kMost));
-    const int high = (word + 128) >> 8;
-    out.high[i] = static_cast<std::int8_t>(high);
-    out.low[i] = static_cast<std::int8_t>(word - high * 256);
-    const double kept = precision == Precision::kWord ? word / 256.0 : high;
-    squares += kept * kept;
+  std::array<int, kGroup> words{};
+  for (std::size_t group = 0; group < out.high.size(); group += kGroup) {
+    const std::size_t count = std::min(kGroup, unit.size() - group);
+    for (std::size_t i = 0; i < kGroup; ++i) {
+      words[i] = i < count ? rounded(unit[group + i] * to_word) : 0;
+    }
+    std::int64_t kept = 0;  // Σ word², with words in sixteenths of a byte's step
+    for (std::size_t i = 0; i < kGroup; ++i) {
+      const int high = (words[i] + 8) >> 4;
+      out.high[group + i] = static_cast<std::int8_t>(high);
+      const int word = precision == Precision::kTwelveBits ? words[i] : high * 16;
+      kept += word * word;
+    }
+    squares += static_cast<double>(kept);
+    if (precision != Precision::kTwelveBits) continue;
+    for (std::size_t i = 0; i < kGroup / 2; ++i) {
+      // The lowest four bits of word - high·16 are those of the word.
+      const int lower = words[i] & 15, upper = words[i + kGroup / 2] & 15;
+      out.low[group / 2 + i] = static_cast<std::uint8_t>(lower | upper << 4);
+    }
   }
   // What is kept has length 1 again: rounding changes directions only.
-  out.scale = static_cast<float>(1 / std::sqrt(squares));
+  out.scale = static_cast<float>(16 / std::sqrt(squares));
   return out;
 }
 
 Probe make_probe(std::span<const float> unit) {
-  Probe out;
-  out.words.resize(rounded_up(unit.size()));
+  const std::size_t stride = rounded_up(unit.size());
+  Probe out(stride);
   // So that no sum of products with bytes leaves 32 bits.
   const float range =
-      std::min(16'383.0F, 2'147'483'647.0F / (128.0F * static_cast<float>(out.words.size() + 1)));
+      std::min(16'383.0F, 2'147'483'647.0F / (128.0F * static_cast<float>(stride + 1)));
   const float most = largest(unit);
   out.scale = most / range;
+  out.byte_scale = most / 127;
+  std::int8_t* const bytes = out.bytes.data();
   for (std::size_t i = 0; i < unit.size(); ++i) {
-    out.words[i] = static_cast<std::int16_t>(std::lround(unit[i] / most * range));
+    out.words[i] = static_cast<std::int16_t>(rounded(unit[i] / most * range));
+    bytes[i] = static_cast<std::int8_t>(rounded(unit[i] / most * 127));
   }
+  out.byte_sum = simd::sum_of(bytes, stride);
   return out;
 }
 
@@ -60,7 +82,7 @@ Rows::Rows(std::size_t dimensions, Precision kept, std::size_t column_count)
     : stride(rounded_up(dimensions)),
       precision(kept),
       high(stride),
-      low(stride),
+      low(stride / 2),
       base_links(kBaseLinks + 1) {
   columns.reserve(column_count);
   for (std::size_t i = 0; i < column_count; ++i) columns.emplace_back();
@@ -75,7 +97,7 @@ Rows::~Rows() {
 
 void Rows::reserve(std::size_t count) {
   high.reserve(count);
-  if (precision == Precision::kWord) low.reserve(count);
+  if (precision == Precision::kTwelveBits) low.reserve(count);
   scale.reserve(count);
   live.reserve(count);
   level.reserve(count);
@@ -91,7 +113,7 @@ void Rows::reserve(std::size_t count) {
 
 void Rows::set_vector(std::uint32_t row, const Quantised& vector) {
   std::memcpy(high.at(row), vector.high.data(), stride);
-  if (precision == Precision::kWord) std::memcpy(low.at(row), vector.low.data(), stride);
+  if (precision == Precision::kTwelveBits) std::memcpy(low.at(row), vector.low.data(), stride / 2);
   scale[row] = vector.scale;
 }
 
@@ -99,7 +121,7 @@ std::size_t Rows::bytes_per_row() const {
   constexpr std::size_t kSmall =
       sizeof(float) + 3 + sizeof(std::uint32_t*) + sizeof(char*) + 2 * sizeof(std::uint32_t);
   constexpr std::size_t kUpperShare = (kUpperLinks + 1) * sizeof(std::uint32_t) / kUpperLinks;
-  return stride * static_cast<std::size_t>(precision) + kSmall + kUpperShare +
+  return stride + low_bytes() + kSmall + kUpperShare +
          (kBaseLinks + 1 + columns.size()) * sizeof(std::uint32_t);
 }
 
@@ -109,11 +131,8 @@ float exact_similarity(const Probe& probe, const Rows& rows, std::uint32_t row) 
   std::int32_t product = 0;
   simd::dot_rows(probe.words.data(), &high, 1, length, &product);
   double sum = product;
-  if (rows.precision == Precision::kWord) {
-    const std::int8_t* const low = rows.low.at(row);
-    std::int32_t rest = 0;
-    simd::dot_rows(probe.words.data(), &low, 1, length, &rest);
-    sum += rest / 256.0;
+  if (rows.precision == Precision::kTwelveBits) {
+    sum += simd::dot_halves(probe.words.data(), rows.low.at(row), length) / 16.0;
   }
   return static_cast<float>(sum * probe.scale * rows.scale[row]);
 }

@@ -10,8 +10,8 @@ namespace asahi::vector {
 
 /// How much of a vector is kept.
 enum class Precision : std::uint8_t {
-  kByte = 1,  ///< a byte per number: scores are off by 0.001 or so
-  kWord = 2,  ///< two bytes: within 0.0001. Searched by the first byte, ranked by both
+  kByte = 1,        ///< a byte per number: scores are off by 0.001 or so
+  kTwelveBits = 2,  ///< a byte and a half: within 0.0003 or so. Searched by the byte, ranked by all
 };
 
 inline constexpr std::uint32_t kNoRow = UINT32_MAX;
@@ -21,18 +21,36 @@ inline constexpr std::size_t kUpperLinks = 16;
 inline constexpr std::size_t kBaseLinks = 31;
 inline constexpr std::size_t kMaxLevel = 15;
 
-/// A vector of length 1 as bytes: number i is about scale·(high[i] + low[i]/256).
+/// A vector of length 1 as bytes: number i is about scale·(high[i] + low[i]/16).
 struct Quantised {
   std::vector<std::int8_t> high;
-  std::vector<std::int8_t> low;
+  std::vector<std::uint8_t> low;  ///< in [-8, 7], laid out as simd::dot_halves takes them
   float scale = 0;
 };
 Quantised quantise(std::span<const float> unit, Precision precision);
 
-/// A vector of length 1 to compare with rows: number i is about scale·words[i].
+/// Bytes as rows have them: aligned to simd::kLanes.
+class AlignedBytes {
+ public:
+  explicit AlignedBytes(std::size_t size) : storage_(size + kAlignment) {}
+  std::int8_t* data() const {
+    const auto at = reinterpret_cast<std::uintptr_t>(storage_.data());
+    return const_cast<std::int8_t*>(storage_.data()) + (kAlignment - at % kAlignment) % kAlignment;
+  }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;
+  std::vector<std::int8_t> storage_;
+};
+
+/// A vector of length 1 to compare with rows: number i is about scale·words[i], and more roughly
+/// byte_scale·bytes[i].
 struct Probe {
+  explicit Probe(std::size_t stride) : words(stride), bytes(stride) {}
   std::vector<std::int16_t> words;
-  float scale = 0;
+  AlignedBytes bytes;
+  std::int32_t byte_sum = 0;
+  float scale = 0, byte_scale = 0;
 };
 Probe make_probe(std::span<const float> unit);
 
@@ -53,10 +71,13 @@ struct Rows {
   /// Memory that a row takes without its payload, and payload-like extras.
   std::size_t bytes_per_row() const;
 
+  /// Bytes of a row in `low`.
+  std::size_t low_bytes() const { return precision == Precision::kTwelveBits ? stride / 2 : 0; }
+
   std::size_t stride;  ///< dimensions, rounded up to simd::kLanes
   Precision precision;
   Blocks<std::int8_t> high;
-  Blocks<std::int8_t> low;  ///< with kWord only
+  Blocks<std::uint8_t> low;  ///< with kTwelveBits only
   Blocks<float> scale;
   Blocks<std::uint8_t> live;
   Blocks<std::uint8_t> level;
@@ -71,12 +92,12 @@ struct Rows {
   std::size_t rows_reserved_ = 0;
 };
 
-/// Cosine of a probe and a row by the first byte of each number, from their scalar product.
+/// Cosine of a probe and a row by bytes, from their scalar product.
 inline float similarity(const Probe& probe, const Rows& rows, std::uint32_t row,
                         std::int32_t product) {
-  return static_cast<float>(product) * probe.scale * rows.scale[row];
+  return static_cast<float>(product) * probe.byte_scale * rows.scale[row];
 }
-/// The same by both bytes; by the first where there is but one.
+/// The same by all that is kept of both.
 float exact_similarity(const Probe& probe, const Rows& rows, std::uint32_t row);
 
 }  // namespace asahi::vector

@@ -89,8 +89,7 @@ std::uint32_t Segment::take_row() {
 
 void Segment::put(PreparedItem item) {
   const std::string_view id = payload_id(item.payload.get());
-  const auto known = by_id_.find(id);
-  const std::uint32_t replaced = known == by_id_.end() ? kNoRow : known->second;
+  const std::uint32_t replaced = row_of(id);
   const std::uint32_t row = take_row();
   {
     const Exclusive change(gate_);
@@ -101,16 +100,27 @@ void Segment::put(PreparedItem item) {
     rows_.payload[row] = item.payload.release();
     rows_.live[row] = 1;
     set_oldest_last(row);
-    by_id_.emplace(id, row);
+    by_id_.add(id, row);
     pending_.push_back(row);
     live_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (!graph_.empty() || pending_.size() > shape_.exact_rows) link_pending();
+  count_unlinked();
+  if (unlinked() > shape_.max_unlinked) link(kLinkedPerPut);
   count_bytes();
 }
 
-void Segment::link_pending() {
-  for (std::size_t i = 0; i < kLinkedPerPut && !pending_.empty(); ++i) {
+std::uint32_t Segment::row_of(std::string_view id) const {
+  static_assert(IdTable::kNone == kNoRow);
+  return by_id_.find(id, [this](std::uint32_t row) { return payload_id(rows_.payload[row]); });
+}
+
+void Segment::count_unlinked() {
+  const bool few = graph_.empty() && pending_.size() <= shape_.exact_rows;
+  unlinked_.store(few ? 0 : pending_.size(), std::memory_order_relaxed);
+}
+
+void Segment::link(std::size_t most) {
+  for (std::size_t i = 0; i < most && unlinked() > 0; ++i) {
     const std::uint32_t row = pending_.back();
     const std::size_t level = graph_.draw_level();
     {
@@ -121,13 +131,15 @@ void Segment::link_pending() {
     const Exclusive change(gate_);
     graph_.apply_insert(row, plan);
     pending_.pop_back();
+    count_unlinked();
   }
 }
 
 /// Searches are kept out by the caller.
 void Segment::forget(std::uint32_t row) {
+  by_id_.remove(payload_id(rows_.payload[row]),
+                [this](std::uint32_t other) { return payload_id(rows_.payload[other]); });
   const Payload payload(std::exchange(rows_.payload[row], nullptr));
-  by_id_.erase(payload_id(payload.get()));
   payload_bytes_ -= payload_bytes(payload.get()).size();
   rows_.live[row] = 0;
   leave_order(row);
@@ -135,6 +147,7 @@ void Segment::forget(std::uint32_t row) {
     dead_.push_back(row);
   } else {
     std::erase(pending_, row);
+    count_unlinked();
     free_.push_back(row);
   }
   live_.fetch_sub(1, std::memory_order_relaxed);
@@ -154,7 +167,7 @@ void Segment::leave_order(std::uint32_t row) {
 }
 
 void Segment::count_bytes() {
-  constexpr std::size_t kIdEntry = 64;     // a node of the hash table and its share of buckets
+  constexpr std::size_t kIdEntry = 16;     // the table of ids at its emptiest
   constexpr std::size_t kAllocation = 16;  // what the allocator adds
   bytes_.store(row_count_ * rows_.bytes_per_row() + payload_bytes_ +
                    size() * (kIdEntry + kAllocation + sizeof(std::uint32_t)),
@@ -162,11 +175,11 @@ void Segment::count_bytes() {
 }
 
 bool Segment::erase(std::string_view id) {
-  const auto known = by_id_.find(id);
-  if (known == by_id_.end()) return false;
+  const std::uint32_t row = row_of(id);
+  if (row == kNoRow) return false;
   {
     const Exclusive change(gate_);
-    forget(known->second);
+    forget(row);
   }
   count_bytes();
   return true;
@@ -189,7 +202,9 @@ std::size_t Segment::erase_where(const Metadata& filter) {
 std::vector<std::string> Segment::ids() const {
   std::vector<std::string> out;
   out.reserve(by_id_.size());
-  for (const auto& [id, row] : by_id_) out.emplace_back(id);
+  for (std::uint32_t row = oldest_; row != kNoRow; row = rows_.newer[row]) {
+    out.emplace_back(payload_id(rows_.payload[row]));
+  }
   return out;
 }
 
@@ -232,8 +247,8 @@ std::size_t Segment::allow(const Metadata& filter, std::vector<std::uint8_t>& al
 
 void Segment::compare(const Probe& probe, std::size_t wanted, Scratch& scratch) const {
   scratch.products.resize(std::max(kBatch, kBaseLinks));
-  simd::dot_rows(probe.words.data(), scratch.rows.data(), scratch.ids.size(), rows_.stride,
-                 scratch.products.data());
+  simd::dot_bytes(probe.bytes.data(), probe.byte_sum, scratch.rows.data(), scratch.ids.size(),
+                  rows_.stride, scratch.products.data());
   for (std::size_t i = 0; i < scratch.ids.size(); ++i) {
     const std::uint32_t row = scratch.ids[i];
     offer(scratch.found, wanted, {similarity(probe, rows_, row, scratch.products[i]), row});
@@ -247,8 +262,34 @@ void Segment::scan(const Probe& probe, const std::uint8_t* allowed, std::size_t 
   scratch.found.clear();
   scratch.ids.clear();
   scratch.rows.clear();
-  for (std::uint32_t row = 0; row < row_count_; ++row) {
-    if ((allowed != nullptr ? allowed[row] : rows_.live[row]) == 0) continue;
+  const auto take = [&](std::uint32_t row) {
+    scratch.ids.push_back(row);
+    scratch.rows.push_back(rows_.high.at(row));
+    if (scratch.ids.size() == kBatch) compare(probe, wanted, scratch);
+  };
+  std::uint32_t row = 0;
+  if (allowed != nullptr) {
+    // Most of them are not: eight at a time.
+    for (; row + 8 <= row_count_; row += 8) {
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, allowed + row, sizeof(eight));
+      for (; eight != 0; eight &= eight - 1) {
+        take(row + static_cast<std::uint32_t>(std::countr_zero(eight)) / 8);
+      }
+    }
+  }
+  for (; row < row_count_; ++row) {
+    if ((allowed != nullptr ? allowed[row] : rows_.live[row]) != 0) take(row);
+  }
+  compare(probe, wanted, scratch);
+}
+
+void Segment::scan_pending(const Probe& probe, const std::uint8_t* allowed, std::size_t wanted,
+                           Scratch& scratch) const {
+  scratch.ids.clear();
+  scratch.rows.clear();
+  for (const std::uint32_t row : pending_) {
+    if (allowed != nullptr && allowed[row] == 0) continue;
     scratch.ids.push_back(row);
     scratch.rows.push_back(rows_.high.at(row));
     if (scratch.ids.size() == kBatch) compare(probe, wanted, scratch);
@@ -267,31 +308,20 @@ void Segment::search(const Probe& probe, const Query& query, std::size_t effort,
     allowed = scratch.allowed.data();
   }
   if (candidates == 0) return;
-  // With both bytes kept, a few more than asked for are ranked by them.
-  const std::size_t wanted = rows_.precision == Precision::kWord
-                                 ? query.top_k + std::max<std::size_t>(query.top_k / 2, 16)
-                                 : query.top_k;
+  // The bytes' order is not quite the right one: more than asked for are ranked by all there is.
+  const std::size_t wanted = query.top_k + std::max<std::size_t>(query.top_k / 2, 16);
+  effort = std::max(effort, query.top_k + query.top_k / 2);
   const double share = static_cast<double>(candidates) / static_cast<double>(row_count_);
-  const double places = static_cast<double>(std::max(effort, wanted)) / share;
+  const double places = static_cast<double>(effort) / share;
   if (graph_.empty() || static_cast<double>(candidates) <= places * kComparisonsPerEffort) {
     scan(probe, allowed, wanted, scratch);
   } else {
     graph_.search(probe, std::min(static_cast<std::size_t>(places), kMostEffort), wanted,
                   dead_.empty() ? nullptr : &rows_.live, allowed, row_count_, scratch);
-    scratch.ids.clear();
-    scratch.rows.clear();
-    for (const std::uint32_t row : pending_) {
-      if (allowed != nullptr && allowed[row] == 0) continue;
-      scratch.ids.push_back(row);
-      scratch.rows.push_back(rows_.high.at(row));
-      if (scratch.ids.size() == kBatch) compare(probe, wanted, scratch);
-    }
-    compare(probe, wanted, scratch);
+    scan_pending(probe, allowed, wanted, scratch);
   }
-  if (rows_.precision == Precision::kWord) {
-    for (Near& near : scratch.found) near.similarity = exact_similarity(probe, rows_, near.row);
-    std::ranges::sort(scratch.found, std::greater<>{}, &Near::similarity);
-  }
+  for (Near& near : scratch.found) near.similarity = exact_similarity(probe, rows_, near.row);
+  std::ranges::sort(scratch.found, std::greater<>{}, &Near::similarity);
   for (const Near& near : scratch.found) {
     if (hits.size() == query.top_k) return;
     const char* const payload = rows_.payload[near.row];
@@ -311,8 +341,8 @@ std::unique_ptr<Segment> Segment::rebuilt() const {
   for (std::uint32_t row = oldest_; row != kNoRow; row = rows_.newer[row]) {
     PreparedItem item;
     item.vector.high.assign(rows_.high.at(row), rows_.high.at(row) + rows_.stride);
-    if (rows_.precision == Precision::kWord) {
-      item.vector.low.assign(rows_.low.at(row), rows_.low.at(row) + rows_.stride);
+    if (rows_.precision == Precision::kTwelveBits) {
+      item.vector.low.assign(rows_.low.at(row), rows_.low.at(row) + rows_.low_bytes());
     }
     item.vector.scale = rows_.scale[row];
     const std::string_view payload = payload_bytes(rows_.payload[row]);
@@ -338,7 +368,7 @@ void Segment::write(CheckedWriter& out) const {
     if (rows_.live[row] == 0 && rows_.in_graph[row] == 0) continue;
     out.put(rows_.scale[row]);
     out.put(rows_.high.at(row), rows_.stride);
-    if (rows_.precision == Precision::kWord) out.put(rows_.low.at(row), rows_.stride);
+    if (rows_.precision == Precision::kTwelveBits) out.put(rows_.low.at(row), rows_.low_bytes());
     if (rows_.in_graph[row] != 0) {
       for (std::size_t level = 0; level <= rows_.level[row]; ++level) {
         const std::uint32_t* const links = rows_.links(row, level);
@@ -348,11 +378,12 @@ void Segment::write(CheckedWriter& out) const {
     if (rows_.live[row] != 0) {
       out.put(age[row]);
       out.text(payload_bytes(rows_.payload[row]));
+      for (const auto& column : rows_.columns) out.put(column[row]);
     }
   }
 }
 
-bool Segment::read(CheckedReader& in) {
+bool Segment::read(CheckedReader& in, FileColumns columns) {
   std::uint32_t count = 0, entry = 0;
   if (!in.get(count) || !in.get(entry) || count > kNoRow / 2) return false;
   std::string buffer;
@@ -360,7 +391,7 @@ bool Segment::read(CheckedReader& in) {
     // Row by row: a damaged count must not take memory for rows that do not come.
     rows_.reserve(row + 1);
     row_count_ = row + 1;
-    if (!read_row(row, in, buffer)) return false;
+    if (!read_row(row, in, columns, buffer)) return false;
   }
   // Links and the entry point to rows of the graph, and the order of age names each row once.
   std::size_t linked = 0;
@@ -384,11 +415,13 @@ bool Segment::read(CheckedReader& in) {
     order[age] = row;
   }
   for (const std::uint32_t row : order) set_oldest_last(row);
+  count_unlinked();
   count_bytes();
   return true;
 }
 
-bool Segment::read_row(std::uint32_t row, CheckedReader& in, std::string& buffer) {
+bool Segment::read_row(std::uint32_t row, CheckedReader& in, FileColumns columns,
+                       std::string& buffer) {
   std::uint8_t live = 0, in_graph = 0, level = 0;
   if (!in.get(live) || !in.get(in_graph) || !in.get(level)) return false;
   if (live > 1 || in_graph > 1 || level > kMaxLevel || (in_graph == 0 && level != 0)) return false;
@@ -398,7 +431,9 @@ bool Segment::read_row(std::uint32_t row, CheckedReader& in, std::string& buffer
   }
   if (!in.get(rows_.scale[row]) || !std::isfinite(rows_.scale[row])) return false;
   if (!in.get(rows_.high.at(row), rows_.stride)) return false;
-  if (rows_.precision == Precision::kWord && !in.get(rows_.low.at(row), rows_.stride)) return false;
+  if (rows_.precision == Precision::kTwelveBits && !in.get(rows_.low.at(row), rows_.low_bytes())) {
+    return false;
+  }
   if (in_graph != 0) {
     graph_.prepare(row, level);
     rows_.in_graph[row] = 1;
@@ -419,12 +454,20 @@ bool Segment::read_row(std::uint32_t row, CheckedReader& in, std::string& buffer
   auto payload = read_payload(buffer, shape_.names);
   if (!payload) return false;
   const std::string_view id = payload_id(payload->get());
-  if (!by_id_.emplace(id, row).second) return false;
-  const auto digests = digests_in(shape_.space, payload_metadata(payload->get(), shape_.names));
-  for (std::size_t i = 0; i < digests.size(); ++i) rows_.columns[i][row] = digests[i];
+  if (row_of(id) != kNoRow) return false;
+  for (std::size_t i = 0; i < columns.count; ++i) {
+    std::uint32_t digest = 0;
+    if (!in.get(digest)) return false;
+    if (columns.same) rows_.columns[i][row] = digest;
+  }
+  if (!columns.same) {
+    const auto digests = digests_in(shape_.space, payload_metadata(payload->get(), shape_.names));
+    for (std::size_t i = 0; i < digests.size(); ++i) rows_.columns[i][row] = digests[i];
+  }
   payload_bytes_ += buffer.size();
   rows_.payload[row] = payload->release();
   rows_.live[row] = 1;
+  by_id_.add(id, row);
   if (in_graph == 0) pending_.push_back(row);
   live_.fetch_add(1, std::memory_order_relaxed);
   return true;
