@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <string>
 
 #include "base/result.h"
 
@@ -21,11 +22,15 @@ class DynamicLibrary {
 
   /// Errors: unavailable, naming library and package.
   Result<void> load();
+  /// The same with the file at `path` in place of a search for the name. Whoever loads first decides
+  /// which file it is.
+  Result<void> load_from(const std::string& path);
   /// Where `name` is. Before `load` has succeeded: ends the program, saying so.
   void* symbol(const char* name);
 
  private:
-  void* handle();
+  void* handle(const char* file);
+  Result<void> loaded(const char* file);
 
   const char* soname_;
   const char* needed_for_;

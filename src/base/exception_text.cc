@@ -26,7 +26,7 @@ std::string exception_text(const std::exception_ptr& error) {
   std::exception_ptr next = error;
   constexpr int kMost = 8;
   for (int depth = 0; next != nullptr && depth < kMost; ++depth) {
-    if (depth > 0) text += "; because of ";
+    if (depth > 0) text += kBecauseOf;
     const std::exception_ptr current = std::exchange(next, nullptr);
     try {
       std::rethrow_exception(current);

@@ -69,19 +69,44 @@ const headOf = async (path, headers) => {
 };
 const etagOf = async (path, headers) => (await headOf(path, headers))?.etag;
 
+/** What of the keys goes on behind a delimiter after the prefix stands as one common prefix. */
+function rolledUp(items, keyOf, prefix, delimiter, encoded) {
+  const shown = [];
+  let last;
+  for (const item of items) {
+    const written = keyOf(item).toString("utf8");
+    const key = encoded ? decodeURIComponent(written.replaceAll("+", " ")) : written;
+    const end = key.indexOf(delimiter, prefix.length);
+    if (end < 0) {
+      shown.push(item);
+      continue;
+    }
+    const common = key.slice(0, end + delimiter.length);
+    if (common === last) continue;
+    last = common;
+    const name = encoded ? encodeURIComponent(common).replaceAll("%2F", "/") : common;
+    shown.push(`<CommonPrefixes><Prefix>${name}</Prefix></CommonPrefixes>`);
+  }
+  return shown;
+}
+
 /** A page of a list in the order that S3 promises; s3rver walks folders. */
 async function list(path, headers) {
   const [bucket, query] = path.split("?");
   const asked = new URLSearchParams(query);
   const limit = Number(asked.get("max-keys") ?? 1000);
   asked.set("max-keys", "1000");
+  const delimiter = asked.get("delimiter");
+  asked.delete("delimiter");
   const all = await ask("GET", `${bucket}?${asked}`, headers);
   const text = all.body.toString("utf8");
   const items = text.match(/<Contents>.*?<\/Contents>/gs) ?? [];
   const keyOf = (item) => Buffer.from(/<Key>(.*?)<\/Key>/s.exec(item)[1], "utf8");
   items.sort((a, b) => Buffer.compare(keyOf(a), keyOf(b)));
   const rest = text.replace(/<Contents>.*<\/Contents>/gs, "").replace(/<IsTruncated>.*?<\/IsTruncated>/, "");
-  const page = `${items.slice(0, limit).join("")}<IsTruncated>${items.length > limit}</IsTruncated></ListBucketResult>`;
+  const encoded = text.includes("<EncodingType>url");
+  const shown = delimiter === null ? items : rolledUp(items, keyOf, asked.get("prefix") ?? "", delimiter, encoded);
+  const page = `${shown.slice(0, limit).join("")}<IsTruncated>${shown.length > limit}</IsTruncated></ListBucketResult>`;
   return { ...all, body: Buffer.from(rest.replace("</ListBucketResult>", page)) };
 }
 const over = new Set();

@@ -305,6 +305,14 @@ struct FolderStore::Walk {
   const ListQuery& query;
   Page page;
   bool full = false;
+  std::string last = {};  ///< key or folder that was listed last
+
+  /// Whether there is room for one more, which `key` then is.
+  bool take(const std::string& key) {
+    full = page.objects.size() + page.folders.size() == query.limit;
+    if (!full) last = key;
+    return !full;
+  }
 };
 
 Result<void> FolderStore::list_folder(Walk& walk, int folder, const std::string& path) const {
@@ -332,20 +340,21 @@ Result<void> FolderStore::list_folder(Walk& walk, int folder, const std::string&
     const bool wanted = key.starts_with(prefix) || (is_folder && prefix.starts_with(key));
     // A folder may hold later keys as long as it is not wholly before `after`.
     const bool later = key > walk.query.after || (is_folder && walk.query.after.starts_with(key));
-    if (wanted && later) entries.push_back(std::move(entry));
+    const bool passed = walk.query.folders && key == walk.query.after;
+    if (wanted && later && !passed) entries.push_back(std::move(entry));
   }
   std::ranges::sort(entries, {}, &Entry::name);
   for (const Entry& entry : entries) {
     if (auto running = this->running(); !running) return running;
     std::string key = path + entry.name;
-    if (entry.name.ends_with('/')) {
+    if (entry.name.ends_with('/') && walk.query.folders && key.size() > walk.query.prefix.size()) {
+      if (walk.take(key)) walk.page.folders.push_back(std::move(key));
+    } else if (entry.name.ends_with('/')) {
       const File below(
           ::openat(folder, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
       if (!below) continue;
       if (auto listed = list_folder(walk, below.get(), key); !listed) return listed;
-    } else if (walk.page.objects.size() == walk.query.limit) {
-      walk.full = true;
-    } else {
+    } else if (walk.take(key)) {
       walk.page.objects.push_back(info_of(key, entry.file));
     }
     if (walk.full) return {};
@@ -362,7 +371,7 @@ Result<Page> FolderStore::list(const ListQuery& query) {
   if (!root) return system_error("list", query.prefix);
   if (auto listed = list_folder(walk, root.get(), ""); !listed)
     return std::unexpected(listed.error());
-  if (walk.full) walk.page.next = walk.page.objects.back().key;
+  if (walk.full) walk.page.next = walk.last;
   return std::move(walk.page);
 }
 

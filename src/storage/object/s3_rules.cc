@@ -186,7 +186,17 @@ Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store)
   const bool encoded = list.text_of("EncodingType") == "url";
   Page page;
   std::string last;
+  std::string last_folder;
   for (const XmlElement& item : list.children) {
+    if (item.name == "CommonPrefixes") {
+      const std::string_view written = item.text_of("Prefix");
+      last_folder = encoded ? decode_listed(written) : std::string(written);
+      if (!last_folder.starts_with(prefix_of_store) || !last_folder.ends_with('/') ||
+          last_folder.size() == prefix_of_store.size())
+        return fail(Errc::kCorrupt, "S3 lists a folder that nobody asked for");
+      page.folders.push_back(last_folder.substr(prefix_of_store.size()));
+      continue;
+    }
     if (item.name != "Contents") continue;
     const std::string_view written = item.text_of("Key");
     last = encoded ? decode_listed(written) : std::string(written);
@@ -201,6 +211,7 @@ Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store)
          .modified = parse_rfc3339(item.text_of("LastModified")).value_or(Clock::Time{})});
   }
   if (list.text_of("IsTruncated") == "true") {
+    last = std::max(last, last_folder);
     if (last.empty()) return fail(Errc::kCorrupt, "S3 cut a list before its first object");
     page.next = last.substr(prefix_of_store.size());
   }

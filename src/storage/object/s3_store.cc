@@ -334,7 +334,14 @@ Result<Page> S3Store::list(const ListQuery& query) {
           {"list-type", "2"}, {"encoding-type", "url"}, {"max-keys", std::to_string(query.limit)}}};
   const std::string prefix = full(query.prefix);
   if (!prefix.empty()) request.query.emplace_back("prefix", prefix);
-  if (!query.after.empty()) request.query.emplace_back("start-after", full(query.after));
+  if (query.folders) request.query.emplace_back("delimiter", "/");
+  // Behind a folder is behind the greatest key that it could hold.
+  constexpr std::string_view kGreatest = "\xF4\x8F\xBF\xBF";
+  if (!query.after.empty())
+    request.query.emplace_back(
+        "start-after", full(query.after) + std::string(query.folders && query.after.ends_with('/')
+                                                           ? kGreatest
+                                                           : std::string_view{}));
   Page page;
   auto answer = client_->repeated([&](int) -> Result<S3Answer> {
     auto listed = client_->once(request);
@@ -346,6 +353,8 @@ Result<Page> S3Store::list(const ListQuery& query) {
     return listed;
   });
   if (!answer) return std::unexpected(std::move(answer.error()));
+  if (!page.next.empty() && page.next <= query.after)
+    return fail(Errc::kUpstream, "S3 lists the same page again and again");
   return page;
 }
 

@@ -44,10 +44,14 @@ struct ListQuery {
   std::string prefix;         ///< of keys; need not end at a '/'
   std::string after;          ///< keys greater than this
   std::size_t limit = 1'000;  ///< of one page, 1 to 1000
+  /// Keys with a '/' behind the prefix are not listed one by one: what they share up to it stands
+  /// in Page::folders. `after` may be such a folder: all below it is passed over.
+  bool folders = false;
 };
 struct Page {
-  std::vector<ObjectInfo> objects;  ///< by key, ascending as bytes
-  std::string next;                 ///< `after` of the next page; empty: this was the last
+  std::vector<ObjectInfo> objects;   ///< by key, ascending as bytes
+  std::vector<std::string> folders;  ///< each with its '/', ascending; part of the limit
+  std::string next;                  ///< `after` of the next page; empty: this was the last
 };
 
 /// An object that is written piece by piece, in bounded memory. Nothing is to be seen of it before

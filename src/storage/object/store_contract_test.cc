@@ -232,6 +232,35 @@ TEST_P(StoreContract, ListsByKeyInPages) {
   EXPECT_THAT(some, ElementsAre("a", "b-1"));
 }
 
+TEST_P(StoreContract, ListsFoldersInPlaceOfTheirKeys) {
+  for (const std::string key : {"a", "b/1", "b/2", "b0", "c/d/e", "c/f", "d/x"})
+    ASSERT_TRUE(store_->put(key, key));
+  const auto page = store_->list({.folders = true});
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_THAT(page->folders, ElementsAre("b/", "c/", "d/"));
+  EXPECT_EQ(page->objects.size(), 2U);
+  EXPECT_EQ(page->next, "");
+  EXPECT_THAT(store_->list({.prefix = "c/", .folders = true})->folders, ElementsAre("c/d/"));
+  EXPECT_THAT(store_->list({.prefix = "c/", .after = "c/d/", .folders = true})->folders,
+              ElementsAre());
+  EXPECT_THAT(store_->list({.after = "b/", .folders = true})->folders, ElementsAre("c/", "d/"));
+  for (const std::size_t limit : {1UL, 2UL, 5UL}) {
+    std::vector<std::string> walked;
+    ListQuery query{.limit = limit, .folders = true};
+    for (int pages = 0; pages < 10; ++pages) {
+      const auto some = store_->list(query);
+      ASSERT_TRUE(some) << some.error().message;
+      EXPECT_LE(some->objects.size() + some->folders.size(), limit);
+      for (const ObjectInfo& object : some->objects) walked.push_back(object.key);
+      walked.insert(walked.end(), some->folders.begin(), some->folders.end());
+      if (some->next.empty()) break;
+      query.after = some->next;
+    }
+    std::ranges::sort(walked);
+    EXPECT_THAT(walked, ElementsAre("a", "b/", "b0", "c/", "d/")) << limit;
+  }
+}
+
 TEST_P(StoreContract, MovesFilesThroughAndBack) {
   const std::string small = pattern(1'000, 1), large = pattern(11 * 1024 * 1024 + 17, 2);
   for (const std::string& bytes : {small, large, std::string()}) {
