@@ -600,6 +600,7 @@ Task<http::Response> Pipeline::serve_miss(http::Context& context, std::shared_pt
       outcome.trimmed = nullptr;
       outcome.trim_savings = {};
       outcome.measured_quality.reset();
+      outcome.hallucination.reset();
       outcome.routing_reason = "joined an identical request in flight";
     }
   }
@@ -711,6 +712,7 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   event.batching_savings = outcome.hit ? NanoUsd{} : outcome.batching_savings;
   event.baseline_cost = outcome.baseline;
   event.quality_score = outcome.measured_quality.value_or(outcome.answer->quality);
+  event.hallucination = outcome.hallucination;
   event.fallback_used = outcome.fallback_used;
   event.streamed = call.chat.stream;
   event.retries = outcome.retries;
@@ -719,7 +721,8 @@ void Pipeline::record(Call& call, const Outcome& outcome) {
   parts_.events.record(std::move(event));
 }
 
-void Pipeline::record_failure(Call& call, const Error& error, const DispatchReport* report) {
+void Pipeline::record_failure(Call& call, const Error& error, const DispatchReport* report,
+                              std::source_location where) {
   InferenceEvent event;
   event.timestamp = parts_.clock.now();
   event.event_id = make_ulid(event.timestamp);
@@ -765,11 +768,12 @@ void Pipeline::record_failure(Call& call, const Error& error, const DispatchRepo
   if (call.spent_cost.nanos > 0) event.baseline_cost = event.cost;
   if (call.reservation)
     call.reservation.settle(event.cost, event.input_tokens + event.output_tokens);
-  hand_on(call, event, &error);
+  hand_on(call, event, &error, where);
   parts_.events.record(std::move(event));
 }
 
-void Pipeline::hand_on(Call& call, InferenceEvent& event, const Error* error) {
+void Pipeline::hand_on(Call& call, InferenceEvent& event, const Error* error,
+                       std::source_location where) {
   if (call.trace != nullptr) {
     event.trace_high = call.trace->context.trace_high;
     event.trace_low = call.trace->context.trace_low;
@@ -789,7 +793,7 @@ void Pipeline::hand_on(Call& call, InferenceEvent& event, const Error* error) {
   constexpr int kServerError = 500;
   if (call.context != nullptr &&
       (event.http_status >= kServerError || logger_.enabled(LogLevel::kDebug)))
-    call.context->notes = std::make_shared<RequestNotes>(event, error);
+    call.context->notes = std::make_shared<RequestNotes>(event, error, where);
 }
 
 }  // namespace asahi::gateway

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 
 #include "base/clock.h"
@@ -198,10 +199,12 @@ class Pipeline {
                 const std::shared_ptr<const Answer>& answer, const cache::Bytes& bytes);
   /// Also settles what the call has reserved.
   void record(Call& call, const Outcome& outcome);
-  void record_failure(Call& call, const Error& error, const DispatchReport* report);
+  void record_failure(Call& call, const Error& error, const DispatchReport* report,
+                      std::source_location where = std::source_location::current());
   std::shared_ptr<CallTrace> watch(const http::Context& context);
   /// Gives the call's trace and what the log of requests wants to know to where they belong.
-  void hand_on(Call& call, InferenceEvent& event, const Error* error);
+  void hand_on(Call& call, InferenceEvent& event, const Error* error,
+               std::source_location where = {});
   Aw<std::optional<http::Response>> replayed(http::Context& context, const Call& call);
   Aw<void> keep_reply(const http::Context& context, const Call& call, const std::string& reply);
   std::chrono::milliseconds ttl_of(const std::string& task_type,

@@ -116,8 +116,10 @@ Aw<void> Pipeline::escalate(std::shared_ptr<Call> call, std::shared_ptr<const Re
 
 void Pipeline::tell(const Call& call, const AnswerScreening& screening, const Plan& plan,
                     Outcome& outcome) const {
-  if (parts_.config.quality.screen)
+  if (parts_.config.quality.screen) {
     outcome.measured_quality = outcome.answer->quality * screening.quality_left;
+    outcome.hallucination = screening.has(AnswerFlag::kHallucination);
+  }
   if (screening.flagged()) outcome.warnings.push_back(screening.warning());
   for (const std::string& conflict : plan.decision.rule_conflicts)
     outcome.warnings.push_back("routing rules: " + conflict);

@@ -56,6 +56,7 @@ TEST_F(PipelineQualityTest, AFlaggedAnswerIsGivenWithAWarningAndNotCached) {
   EXPECT_THAT(warnings(reply), ElementsAre(HasSubstr("looks like a refusal")));
   EXPECT_NEAR(quality(reply), 3.6 * 0.3, 0.01);
   EXPECT_NEAR(last_event().quality_score, 3.6 * 0.3, 0.01);
+  EXPECT_EQ(last_event().hallucination, false);
   EXPECT_EQ(cached_entries(), 0U);
   EXPECT_EQ(infer(kAsk).object().at("response"), "A shelf.");
   EXPECT_THAT(telemetry_.expose(), HasSubstr(R"(asahi_quality_flags_total{flag="refusal"} 1)"));
@@ -67,6 +68,7 @@ TEST_F(PipelineQualityTest, TheScreenCanBeOff) {
   const auto reply = infer(kAsk);
   EXPECT_THAT(warnings(reply), IsEmpty());
   EXPECT_EQ(quality(reply), -1) << "not looked at";
+  EXPECT_EQ(last_event().hallucination, std::nullopt);
   EXPECT_EQ(cached_entries(), 1U);
 }
 

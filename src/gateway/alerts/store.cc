@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <map>
+#include <utility>
+
+#include "gateway/analytics/org_days.h"
 
 namespace asahi::gateway::alerts {
 namespace {
@@ -123,10 +128,6 @@ std::string in_view(const View& view, std::vector<sql::Value>& params) {
   params.emplace_back(view.org_id);
   return view.installation ? "(org_id = ? OR org_id IS NULL)" : "org_id = ?";
 }
-
-/// Numbers in NUMERIC and in texts, in either engine.
-constexpr std::string_view kSumOfCost =
-    "CAST(SUM(CAST(cost AS DOUBLE PRECISION)) AS DOUBLE PRECISION)";
 
 }  // namespace
 
@@ -267,47 +268,34 @@ Task<void> Store::tidy(Clock::Time now, Clock::Time before, Clock::Time oldest) 
 }
 
 Task<std::vector<Store::DayCost>> Store::costs(Clock::Time from, Clock::Time to) {
-  const std::string_view day = database_.dialect() == sql::Dialect::kSqlite
-                                   ? "substr(timestamp, 1, 10)"
-                                   : "to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD')";
-  ASAHI_CO_TRY(
-      const sql::Rows rows,
-      co_await database_.query(
-          {fmt::format("SELECT org_id, {0} AS day, {1} AS cost FROM inference_events WHERE "
-                       "timestamp >= ? AND timestamp < ? GROUP BY org_id, {0}",
-                       day, kSumOfCost),
-           {format_rfc3339(from), format_rfc3339(to)}}));
+  ASAHI_CO_TRY(const std::vector<analytics::OrgDay> days,
+               co_await analytics::org_days(database_, analytics::Dimension::kNone, from, to));
   std::vector<DayCost> all;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    all.push_back({rows.text(i, "org_id"), rows.text(i, "day"), rows.real(i, "cost")});
+  for (const analytics::OrgDay& day : days)
+    all.push_back({day.org_id, format_date(day.day), day.sums.cost.dollars()});
   co_return all;
 }
 
 Task<Digest> Store::digest(Clock::Time day) {
-  constexpr int kModels = 5, kAlerts = 50;
+  constexpr std::size_t kModels = 5;
+  constexpr int kAlerts = 50;
   const Clock::Time end = day + std::chrono::days(1);
-  const std::vector<sql::Value> window{format_rfc3339(day), format_rfc3339(end)};
-  ASAHI_CO_TRY(
-      const sql::Rows sums,
-      co_await database_.query(
-          {fmt::format(
-               "SELECT COUNT(*) AS requests,"
-               " SUM(CASE WHEN error_code IS NOT NULL AND error_code <> '' THEN 1 ELSE 0 END) AS"
-               " errors,"
-               " SUM(CASE WHEN cache_hit THEN 1 ELSE 0 END) AS hits,"
-               " SUM(CASE WHEN event_type = 'inference' THEN 1 ELSE 0 END) AS lookups,"
-               " {} AS cost,"
-               " CAST(SUM(CAST(savings AS DOUBLE PRECISION)) AS DOUBLE PRECISION) AS savings"
-               " FROM inference_events WHERE timestamp >= ? AND timestamp < ?",
-               kSumOfCost),
-           window}));
-  ASAHI_CO_TRY(const sql::Rows models,
-               co_await database_.query(
-                   {fmt::format("SELECT model_selected, COUNT(*) AS requests, {} AS cost FROM "
-                                "inference_events WHERE timestamp >= ? AND timestamp < ? GROUP BY "
-                                "model_selected ORDER BY 3 DESC, 2 DESC LIMIT {}",
-                                kSumOfCost, kModels),
-                    window}));
+  ASAHI_CO_TRY(const std::vector<analytics::OrgDay> found,
+               co_await analytics::org_days(database_, analytics::Dimension::kModel, day, end));
+  analytics::Sums sums;
+  std::map<std::string, analytics::Sums> by_model;
+  for (const analytics::OrgDay& one : found) {
+    sums += one.sums;
+    by_model[one.key] += one.sums;
+  }
+  std::vector<std::pair<std::string, analytics::Sums>> models(by_model.begin(), by_model.end());
+  std::ranges::sort(models, [](const auto& one, const auto& other) {
+    const auto dear = [](const auto& model) {
+      return std::pair(model.second.cost, model.second.requests);
+    };
+    return dear(one) != dear(other) ? dear(one) > dear(other) : one.first < other.first;
+  });
+  if (models.size() > kModels) models.resize(kModels);
   ASAHI_CO_TRY(const sql::Rows alerts,
                co_await database_.query(
                    {fmt::format("SELECT * FROM alerts WHERE (fired_at >= ? AND fired_at < ?) OR "
@@ -316,16 +304,14 @@ Task<Digest> Store::digest(Clock::Time day) {
                     {ms_of(day), ms_of(end)}}));
   Digest digest;
   digest.day = format_date(day);
-  digest.requests = sums.integer(0, "requests");
-  digest.errors = sums.integer(0, "errors");
-  digest.hits = sums.integer(0, "hits");
-  digest.lookups = sums.integer(0, "lookups");
-  digest.cost = sums.real(0, "cost");
-  digest.savings = sums.real(0, "savings");
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    digest.models.push_back(
-        {models.text(i, "model_selected"), models.integer(i, "requests"), models.real(i, "cost")});
-  }
+  digest.requests = sums.requests;
+  digest.errors = sums.errors;
+  digest.hits = sums.hits();
+  digest.lookups = sums.lookups;
+  digest.cost = sums.cost.dollars();
+  digest.savings = sums.total_savings().dollars();
+  for (const auto& [name, of_model] : models)
+    digest.models.push_back({name, of_model.requests, of_model.cost.dollars()});
   digest.alerts = alerts_of(alerts);
   co_return digest;
 }

@@ -36,7 +36,7 @@ struct AlertPage {
   std::array<std::int64_t, 4> active{};  ///< by severity, of all that are in view and not dismissed
 };
 
-/// The table `alerts`, and what rules and the digest ask of `inference_events`. Thread-safe.
+/// The table `alerts`, and what rules and the digest ask of analytics' rollups. Thread-safe.
 /// Errors: those of the database.
 class Store {
  public:
@@ -57,7 +57,7 @@ class Store {
   /// `oldest`.
   Task<void> tidy(Clock::Time now, Clock::Time before, Clock::Time oldest);
 
-  /// Cost of each organisation and day (UTC) of [from, to).
+  /// Cost of each organisation and day (UTC) of [from, to), both midnight.
   struct DayCost {
     std::string org_id, day;
     double cost = 0;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "gateway/analytics/rollups.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
 #include "storage/sql/testing/test_database.h"
@@ -63,12 +64,23 @@ class AlertStoreTest : public ::testing::TestWithParam<Engine> {
   }
   void event(std::string id, std::string org, std::string_view time, double cost,
              std::string model = "gpt-4o", std::string error = "") {
-    const auto done = database_->query_blocking(
-        {"INSERT INTO inference_events (event_id, request_id, event_type, timestamp, org_id, "
-         "model_selected, cost, savings, cache_hit, error_code) VALUES (?, ?, 'inference', ?, ?, "
-         "?, ?, ?, ?, ?)",
-         {id, "req", std::string(time), org, model, std::to_string(cost), std::string("1.5"),
-          std::int64_t{cost == 0 ? 1 : 0}, error.empty() ? sql::Value{} : sql::Value{error}}});
+    InferenceEvent added;
+    added.event_id = id;
+    added.request_id = "req";
+    added.timestamp = *parse_rfc3339(time);
+    added.org_id = std::move(org);
+    added.model_selected = std::move(model);
+    added.cost = nano_usd_from_dollars(cost);
+    added.baseline_cost = nano_usd_from_dollars(cost + 1.5);
+    added.cache_hit = cost == 0;
+    added.cache_tier = cost == 0 ? 1 : 0;
+    added.error_code = std::move(error);
+    const ManualClock clock(now_);
+    analytics::RollupWriter writer(clock);
+    const auto done = database_->transaction_blocking([&](sql::Session& session) -> Result<void> {
+      if (auto begun = writer.begin(session); !begun) return begun;
+      return writer.add(session, std::span(&added, 1));
+    });
     ASSERT_TRUE(done) << done.error().message;
   }
 
@@ -221,6 +233,8 @@ TEST_P(AlertStoreTest, DigestsADay) {
   EXPECT_DOUBLE_EQ(digest.savings, 6);
   ASSERT_THAT(digest.models, SizeIs(2));
   EXPECT_EQ(digest.models[0].name, "claude");
+  EXPECT_EQ(digest.models[0].requests, 2);
+  EXPECT_DOUBLE_EQ(digest.models[0].cost, 7.5);
   ASSERT_THAT(digest.alerts, SizeIs(2));
   const Digest empty = must([&] { return store_->digest(day - std::chrono::days(30)); });
   EXPECT_EQ(empty.requests, 0);

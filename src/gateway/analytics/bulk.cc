@@ -83,18 +83,16 @@ std::string placeholders(std::size_t columns, std::size_t rows) {
 }
 
 /// Cuts rows in pieces that a dialect takes at once.
-Result<void> in_pieces(
-    sql::Dialect dialect, const Rows& rows,
-    const std::function<Result<void>(std::span<const std::vector<sql::Value>>)>& use) {
-  const std::span all(rows);
-  for (std::size_t begin = 0; begin < rows.size();) {
-    const std::size_t left = rows.size() - begin;
-    const std::size_t size =
-        dialect == sql::Dialect::kPostgres
-            ? std::min(left, kMostAtOnce)
-            : *std::ranges::find_if(kInsertSizes, [&](std::size_t one) { return one <= left; });
-    if (auto used = use(all.subspan(begin, size)); !used) return used;
-    begin += size;
+template <class Row, class Use>
+Result<void> in_pieces(sql::Dialect dialect, std::span<Row> rows, Use use) {
+  while (!rows.empty()) {
+    const std::size_t size = dialect == sql::Dialect::kPostgres
+                                 ? std::min(rows.size(), kMostAtOnce)
+                                 : *std::ranges::find_if(kInsertSizes, [&](std::size_t one) {
+                                     return one <= rows.size();
+                                   });
+    if (Result<void> used = use(rows.first(size)); !used) return used;
+    rows = rows.subspan(size);
   }
   return {};
 }
@@ -102,18 +100,17 @@ Result<void> in_pieces(
 }  // namespace
 
 Result<void> insert_rows(sql::Session& session, std::string_view table,
-                         std::span<const Column> columns, std::string_view tail, const Rows& rows,
+                         std::span<const Column> columns, std::string_view tail, Rows rows,
                          const std::function<void(const sql::Rows&)>& visit) {
   const std::string head = fmt::format("INSERT INTO {} ({}) ", table, names(columns));
-  return in_pieces(session.dialect(), rows, [&](auto piece) -> Result<void> {
+  return in_pieces(session.dialect(), std::span(rows), [&](auto piece) -> Result<void> {
     sql::Statement statement{head, {}};
     if (session.dialect() == sql::Dialect::kPostgres) {
       statement.sql += "SELECT * FROM " + given(columns, piece, statement.params);
     } else {
       statement.sql += "VALUES " + placeholders(columns.size(), piece.size());
       statement.params.reserve(columns.size() * piece.size());
-      for (const auto& row : piece)
-        statement.params.insert(statement.params.end(), row.begin(), row.end());
+      for (auto& row : piece) std::ranges::move(row, std::back_inserter(statement.params));
     }
     statement.sql += fmt::format(" {}", tail);
     ASAHI_TRY(const sql::Rows stored, session.query(statement));
@@ -126,7 +123,7 @@ Result<void> select_rows(sql::Session& session, std::string_view what, std::stri
                          std::span<const Column> columns, const Rows& keys,
                          const std::function<Result<void>(const sql::Rows&)>& visit) {
   if (session.dialect() == sql::Dialect::kPostgres) {
-    return in_pieces(session.dialect(), keys, [&](auto piece) -> Result<void> {
+    return in_pieces(session.dialect(), std::span(keys), [&](auto piece) -> Result<void> {
       sql::Statement statement;
       const std::string from = given(columns, piece, statement.params);
       statement.sql =

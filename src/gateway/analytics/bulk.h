@@ -22,7 +22,7 @@ using Rows = std::vector<std::vector<sql::Value>>;
 
 /// "INSERT INTO `table` (columns) … `tail`"; `visit` sees what RETURNING gives.
 Result<void> insert_rows(sql::Session& session, std::string_view table,
-                         std::span<const Column> columns, std::string_view tail, const Rows& rows,
+                         std::span<const Column> columns, std::string_view tail, Rows rows,
                          const std::function<void(const sql::Rows&)>& visit = nullptr);
 
 /// "SELECT `what` FROM `table` WHERE" the columns equal one of `keys`, which differ.

@@ -26,6 +26,7 @@ Result<InferenceEvent> event_of(const sql::Rows& rows, std::size_t row) {
   event.fallback_used = rows.boolean(row, "fallback_used");
   event.error_code = rows.text(row, "error_code");
   event.api_key_prefix = rows.text(row, "api_key_prefix");
+  if (!rows.is_null(row, "hallucination")) event.hallucination = rows.boolean(row, "hallucination");
   event.streamed = rows.boolean(row, "streamed");
   event.retries = static_cast<int>(rows.integer(row, "retries"));
   ASAHI_TRY(event.cost, parse_nano_usd(rows.text(row, "cost")));

@@ -14,7 +14,7 @@ inline constexpr std::string_view kEventColumns =
     "cache_tier, input_tokens, output_tokens, latency_ms, cost, routing_reason, quality_score, "
     "event_type, routing_mode, provider, baseline_cost, cache_similarity, tokens_saved, "
     "fallback_used, error_code, api_key_prefix, streamed, retries, token_savings, "
-    "batching_savings";
+    "batching_savings, hallucination";
 /// Errors: corrupt.
 Result<InferenceEvent> event_of(const sql::Rows& rows, std::size_t row);
 

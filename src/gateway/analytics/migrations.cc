@@ -122,6 +122,36 @@ DROP TABLE event_terms;
 DROP TABLE event_blocks;
 )sql";
 
+// Signs of invention in an answer. And of users and API keys: other pages, days and weeks folded
+// from hours (rollup_cells.h); what is there is added anew from the events, as after the first of
+// these migrations.
+constexpr std::string_view kFoldedPostgres = R"sql(
+ALTER TABLE inference_events ADD COLUMN hallucination BOOLEAN;
+DELETE FROM analytics_rollups;
+DELETE FROM analytics_state WHERE name IN ('folded_day', 'folded_week');
+UPDATE analytics_state SET value = (SELECT COALESCE(MAX(id), 0) FROM inference_events)
+  WHERE name = 'backfill_end';
+UPDATE analytics_state SET value = 0 WHERE name = 'backfill_next';
+)sql";
+
+constexpr std::string_view kFoldedSqlite = R"sql(
+ALTER TABLE inference_events ADD COLUMN hallucination INTEGER;
+DELETE FROM analytics_rollups;
+DELETE FROM analytics_state WHERE name IN ('folded_day', 'folded_week');
+UPDATE analytics_state SET value = (SELECT COALESCE(MAX(id), 0) FROM inference_events)
+  WHERE name = 'backfill_end';
+UPDATE analytics_state SET value = 0 WHERE name = 'backfill_next';
+)sql";
+
+constexpr std::string_view kFoldedDown = R"sql(
+ALTER TABLE inference_events DROP COLUMN hallucination;
+DELETE FROM analytics_rollups;
+DELETE FROM analytics_state WHERE name IN ('folded_day', 'folded_week');
+UPDATE analytics_state SET value = (SELECT COALESCE(MAX(id), 0) FROM inference_events)
+  WHERE name = 'backfill_end';
+UPDATE analytics_state SET value = 0 WHERE name = 'backfill_next';
+)sql";
+
 }  // namespace
 
 std::vector<sql::Migration> analytics_migrations() {
@@ -132,7 +162,11 @@ std::vector<sql::Migration> analytics_migrations() {
           {.version = 151,
            .name = "event_search",
            .up = {.sqlite = kSearchSqlite, .postgres = kSearchPostgres},
-           .down = {.sqlite = kSearchDown, .postgres = kSearchDown}}};
+           .down = {.sqlite = kSearchDown, .postgres = kSearchDown}},
+          {.version = 152,
+           .name = "folded_rollups",
+           .up = {.sqlite = kFoldedSqlite, .postgres = kFoldedPostgres},
+           .down = {.sqlite = kFoldedDown, .postgres = kFoldedDown}}};
 }
 
 }  // namespace asahi::gateway::analytics

@@ -41,6 +41,7 @@ std::int64_t kept_from(Dimension dimension, Grain grain, Clock::Time now) {
     case Grain::kHour:
       return start_of(now - layout(dimension).hours_kept, Grain::kDay);
     case Grain::kDay:
+    case Grain::kWeek:
       break;
   }
   return std::numeric_limits<std::int64_t>::min();
@@ -60,7 +61,8 @@ std::string encode_page(const Page& page, std::int64_t first_number, Latencies l
   return out;
 }
 
-Result<Page> parse_page(std::string_view bytes, std::int64_t first_number) {
+Result<Page> parse_page(std::string_view bytes, std::int64_t first_number,
+                        const std::vector<bool>* wanted) {
   Page page;
   VarintReader reader(bytes);
   std::int64_t number = first_number;
@@ -68,10 +70,35 @@ Result<Page> parse_page(std::string_view bytes, std::int64_t first_number) {
     number += static_cast<std::int64_t>(reader.next());
     const std::string_view encoded = reader.take(reader.next());
     if (!reader.ok()) return fail(Errc::kCorrupt, "a stored page of rollups cannot be read");
+    if (const auto at = static_cast<std::size_t>(number);
+        wanted != nullptr && (at >= wanted->size() || !(*wanted)[at]))
+      continue;
     ASAHI_TRY(Sums sums, parse_sums(encoded));
     page.emplace_back(number, std::move(sums));
   }
   return page;
+}
+
+Result<void> add_costs(std::string_view page, std::int64_t first_number,
+                       std::vector<NanoUsd>& costs, std::vector<bool>& seen) {
+  constexpr std::int64_t kMostKeys = 100'000'000;
+  VarintReader reader(page);
+  std::int64_t number = first_number;
+  while (!reader.done()) {
+    number += static_cast<std::int64_t>(reader.next());
+    const std::string_view encoded = reader.take(reader.next());
+    const auto cost = parse_cost(encoded);
+    if (!reader.ok() || !cost || number < 0 || number > kMostKeys)
+      return fail(Errc::kCorrupt, "a stored page of rollups cannot be read");
+    const auto at = static_cast<std::size_t>(number);
+    if (at >= costs.size()) {
+      costs.resize(at + 1 + at / 2);
+      seen.resize(costs.size());
+    }
+    costs[at] += *cost;
+    seen[at] = true;
+  }
+  return {};
 }
 
 }  // namespace asahi::gateway::analytics

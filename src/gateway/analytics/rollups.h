@@ -32,6 +32,8 @@ class RollupWriter {
 
   /// Adds the next rows that were there before rollups were; false when none are left.
   Result<bool> backfill(sql::Database& database);
+  /// Makes the next day that is over (and with it a week) of its hours; true when another one is.
+  Result<bool> fold_day(sql::Database& database);
   /// Deletes minutes and hours that are old enough.
   Result<void> prune(sql::Database& database);
 
@@ -47,12 +49,13 @@ class RollupWriter {
   struct Cells;
 
   Result<void> number_keys(sql::Session& session, Cells& cells);
-  Result<void> write(sql::Session& session, Cells& cells);
 
   const Clock& clock_;
   /// Numbers of keys by "dimension, organisation, key", of committed transactions and of this one.
   ByText<std::int64_t> numbers_, learned_;
   std::int64_t keys_version_ = -1;
+  /// Up to here (minutes since 1970) days and weeks of folded dimensions hold all hours.
+  std::int64_t folded_day_ = 0, folded_week_ = 0;
 };
 
 /// Deletes an organisation's rollups from before `cutoff`, days included.

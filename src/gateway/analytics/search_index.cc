@@ -129,9 +129,10 @@ Result<void> index_block(sql::Session& session, std::int64_t block) {
     for (auto& [name, positions] : content.terms) terms.emplace(name, std::move(positions));
     append_pages(pages, org, block, terms);
   }
-  if (auto stored = insert_rows(session, "event_blocks", kBlockColumns, "", blocks); !stored)
+  if (auto stored = insert_rows(session, "event_blocks", kBlockColumns, "", std::move(blocks));
+      !stored)
     return stored;
-  return insert_rows(session, "event_terms", kTermColumns, "", pages);
+  return insert_rows(session, "event_terms", kTermColumns, "", std::move(pages));
 }
 
 }  // namespace
@@ -349,7 +350,7 @@ Result<void> erase_in(sql::Session& session, const std::string& org, std::int64_
   auto kept = session.query({"UPDATE event_blocks SET times = ? WHERE org_id = ? AND block = ?",
                              {sql::Blob{encode_times(times)}, org, block}});
   if (!kept) return std::unexpected(std::move(kept.error()));
-  return insert_rows(session, "event_terms", kTermColumns, "", pages);
+  return insert_rows(session, "event_terms", kTermColumns, "", std::move(pages));
 }
 
 }  // namespace

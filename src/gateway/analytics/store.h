@@ -42,8 +42,9 @@ struct SumsQuery {
   /// Width of the buckets answered, a whole number of minutes; 0: one bucket. The grain of the
   /// rollups read is the widest that divides it and meets `from` and `to`.
   std::chrono::seconds step{0};
-  /// At most so many keys, those with the highest cost (then by name); the rest is summed as the
-  /// key "other".
+  /// At most so many keys (the dearest of users and API keys are found without adding up all the
+  /// others, which are then everything but these), those with the highest cost (then by name); the
+  /// rest is summed as the key "other".
   std::size_t max_keys = 1'000;
 };
 

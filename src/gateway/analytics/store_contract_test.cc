@@ -83,6 +83,7 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
     event.latency_ms = static_cast<double>(random_() % 4'000'000) / 1000;
     event.quality_score = random_() % 3 == 0 ? 0 : static_cast<double>(random_() % 500) / 100;
     event.fallback_used = random_() % 11 == 0;
+    if (random_() % 2 == 0) event.hallucination = random_() % 5 == 0;
     if (random_() % 4 == 0) {
       event.cache_hit = true;
       event.cache_tier = 1 + static_cast<int>(random_() % 3);
@@ -122,6 +123,14 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
     loader.start();
     ASSERT_TRUE(loader.catch_up(30s));
     while (!loader.rollups_complete()) std::this_thread::sleep_for(1ms);
+  }
+  void fold_all() {
+    RollupWriter writer(clock_);
+    for (;;) {
+      const auto more = writer.fold_day(*database_);
+      ASSERT_TRUE(more) << more.error().message;
+      if (!*more) return;
+    }
   }
   sql::Rows rows(std::string what) {
     auto found = database_->query_blocking({std::move(what), {}});
@@ -189,6 +198,8 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
       EXPECT_EQ(one.tokens_saved, two.tokens_saved);
       EXPECT_EQ(one.fallbacks, two.fallbacks);
       EXPECT_EQ(one.quality_count, two.quality_count);
+      EXPECT_EQ(one.screened, two.screened);
+      EXPECT_EQ(one.hallucinations, two.hallucinations);
       EXPECT_NEAR(one.quality_sum, two.quality_sum, 1e-6);
       EXPECT_NEAR(one.latency_ms_sum, two.latency_ms_sum, 1e-4);
       EXPECT_EQ(one.latency, two.latency);
@@ -349,6 +360,84 @@ TEST_P(AnalyticsStoreContract, SumsTheCheapKeysAsOther) {
   EXPECT_EQ(found[2].key, "user-99");
 }
 
+TEST_P(AnalyticsStoreContract, FindsTheDearestUsersInHoursDaysAndWeeks) {
+  std::vector<InferenceEvent> history;
+  for (int day = 0; day < 17; ++day) {
+    std::vector<InferenceEvent> today;
+    for (int i = 0; i < 40; ++i) {
+      InferenceEvent event = any(std::chrono::hours(20));
+      event.org_id = "acme";
+      event.user_id = "user-" + std::to_string(random_() % 600);
+      event.timestamp += clock_.now() - kNow;
+      if (i == 0) event.timestamp -= std::chrono::days(9);  // late
+      today.push_back(event);
+    }
+    history.insert(history.end(), today.begin(), today.end());
+    load(today);
+    fold_all();
+    clock_.advance(std::chrono::days(1));
+  }
+  clock_.advance(-std::chrono::days(1));
+  const Clock::Time now = clock_.now(), hour = down(now, 1h) + 1h,
+                    day = down(now, std::chrono::days(1));
+  const sql::Rows grains = rows("SELECT DISTINCT grain FROM analytics_rollups WHERE dimension = 3");
+  EXPECT_EQ(grains.size(), 3U);
+  for (const Clock::Time from : {day - std::chrono::days(16), day - std::chrono::days(12),
+                                 down(now, 1h) - std::chrono::days(7), down(now, 1h) - 24h}) {
+    SCOPED_TRACE(format_rfc3339(from));
+    SumsQuery query{.org_id = "acme", .from = from, .to = now, .by = Dimension::kUser};
+    const auto exact = counted(history, query, from, hour);
+    expect_same(sums(query), exact);
+    query.key = "user-7";
+    expect_same(sums(query), counted(history, query, from, hour));
+    query.key.reset();
+    query.max_keys = 9;
+    const auto found = sums(query);
+    ASSERT_EQ(found.size(), 10U);
+    std::vector<Bucket> dearest = exact;
+    std::ranges::sort(dearest, [](const Bucket& one, const Bucket& two) {
+      return std::pair(two.sums.cost, one.key) < std::pair(one.sums.cost, two.key);
+    });
+    Sums rest;
+    for (std::size_t i = 9; i < dearest.size(); ++i) rest += dearest[i].sums;
+    dearest.resize(9);
+    dearest.push_back({from, "other", rest});
+    std::ranges::sort(dearest, {}, &Bucket::key);
+    expect_same(found, dearest);
+  }
+  const Clock::Time monday = day - std::chrono::days(14);
+  const SumsQuery daily{.org_id = "acme",
+                        .from = monday,
+                        .to = day,
+                        .by = Dimension::kApiKey,
+                        .key = {},
+                        .step = std::chrono::days(1)};
+  expect_same(sums(daily), counted(history, daily, monday, day));
+
+  // In buckets narrower than what is kept of old days, these count where they start: "other" too.
+  const SumsQuery hourly{.org_id = "acme",
+                         .from = day - std::chrono::days(12),
+                         .to = now,
+                         .by = Dimension::kUser,
+                         .key = {},
+                         .step = 1h,
+                         .max_keys = 3};
+  Sums total;
+  for (const Bucket& bucket : sums(hourly)) {
+    if (bucket.start < day - std::chrono::days(8))
+      EXPECT_EQ(bucket.start, down(bucket.start, std::chrono::days(1)));
+    EXPECT_GT(bucket.sums.requests, 0);
+    EXPECT_GE(bucket.sums.cost, NanoUsd{});
+    EXPECT_GE(bucket.sums.errors, 0);
+    total += bucket.sums;
+  }
+  const SumsQuery whole{.org_id = "acme", .from = {}, .to = {}};
+  const auto all_of_them = counted(history, whole, hourly.from, hour);
+  ASSERT_EQ(all_of_them.size(), 1U);
+  EXPECT_EQ(total.requests, all_of_them[0].sums.requests);
+  EXPECT_EQ(total.cost, all_of_them[0].sums.cost);
+}
+
 // ---- once each
 
 TEST_P(AnalyticsStoreContract, CountsALineOnceHoweverOftenItIsRead) {
@@ -427,7 +516,11 @@ TEST_P(AnalyticsStoreContract, ForgetsMinutesAndHoursWhenTheirTimeIsOver) {
   EXPECT_EQ(rows("SELECT DISTINCT grain FROM analytics_rollups").size(), 2U);
   clock_.advance(std::chrono::days(120));
   ASSERT_TRUE(writer.prune(*database_));
-  EXPECT_EQ(rows("SELECT DISTINCT grain FROM analytics_rollups").size(), 1U);
+  EXPECT_EQ(rows("SELECT DISTINCT grain FROM analytics_rollups").size(), 2U)
+      << "hours of users stay until days are made of them";
+  fold_all();
+  ASSERT_TRUE(writer.prune(*database_));
+  EXPECT_EQ(rows("SELECT grain FROM analytics_rollups WHERE grain < 2").size(), 0U);
   ASSERT_TRUE(loops_.wait_for([&] { return expire_rollups(*database_, "acme", clock_.now()); }));
   EXPECT_EQ(rows("SELECT * FROM analytics_rollups").size(), 0U);
 }
@@ -504,6 +597,7 @@ TEST_P(AnalyticsStoreContract, GivesEventsAsTheyWere) {
   EXPECT_EQ(found->baseline_cost, event.baseline_cost);
   EXPECT_EQ(found->trim_savings, event.trim_savings);
   EXPECT_EQ(found->batching_savings, event.batching_savings);
+  EXPECT_EQ(found->hallucination, event.hallucination);
   EXPECT_EQ(found->cache_hit, event.cache_hit);
   EXPECT_EQ(found->cache_tier, event.cache_tier);
   EXPECT_EQ(found->latency_ms, event.latency_ms);

@@ -45,8 +45,8 @@ std::int64_t whole(double value) {
 
 enum Field : std::uint64_t { kHistogram = 1 };
 
-/// Visits every number of `sums` but the histogram, in the order of the encoding. New ones go to
-/// the end: readers of old rows find them zero.
+/// Visits every number of `sums` but the histogram, in the order of the encoding. What comes
+/// later goes behind them all: readers of old rows find it zero.
 template <class SumsType, class Visit>
 void each_field(SumsType& sums, Visit visit) {
   visit(sums.requests);
@@ -180,9 +180,9 @@ Savings divide_savings(const InferenceEvent& event) {
   };
   part(Saving::kTokens) = event.trim_savings;
   part(Saving::kBatching) = event.batching_savings;
-  const bool hit = event.cache_hit && event.cache_tier >= 1 && event.cache_tier <= 3;
+  const int tier = event.hit_tier();
   const auto first_tier = static_cast<int>(Saving::kCacheTier1);
-  part(hit ? static_cast<Saving>(first_tier + event.cache_tier - 1) : Saving::kRouting) =
+  part(tier != 0 ? static_cast<Saving>(first_tier + tier - 1) : Saving::kRouting) =
       event.savings() - event.trim_savings - event.batching_savings;
   return parts;
 }
@@ -211,10 +211,13 @@ void Sums::count(const InferenceEvent& event) {
     quality_sum += event.quality_score;
     ++quality_count;
   }
+  if (event.hallucination) {
+    ++screened;
+    if (*event.hallucination) ++hallucinations;
+  }
   if (event.event_type == "inference") ++lookups;
-  const bool hit = event.cache_hit && event.cache_tier >= 1 && event.cache_tier <= 3;
-  const auto tier = hit ? static_cast<std::size_t>(event.cache_tier) : 0;
-  if (hit) ++hits_by_tier[tier];
+  const auto tier = static_cast<std::size_t>(event.hit_tier());
+  if (tier != 0) ++hits_by_tier[tier];
   latency_ms_sum += event.latency_ms;
   lookup_ms_sum[tier] += event.latency_ms;
   const auto tokens = static_cast<double>(event.input_tokens + event.output_tokens);
@@ -224,12 +227,9 @@ void Sums::count(const InferenceEvent& event) {
 Sums& Sums::operator+=(const Sums& other) {
   requests += other.requests;
   errors += other.errors;
-  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier)
-    hits_by_tier[tier] += other.hits_by_tier[tier];
   lookups += other.lookups;
   cost += other.cost;
   baseline_cost += other.baseline_cost;
-  for (std::size_t i = 0; i < kSavings; ++i) savings[i] += other.savings[i];
   input_tokens += other.input_tokens;
   output_tokens += other.output_tokens;
   tokens_saved += other.tokens_saved;
@@ -237,10 +237,39 @@ Sums& Sums::operator+=(const Sums& other) {
   quality_sum += other.quality_sum;
   quality_count += other.quality_count;
   latency_ms_sum += other.latency_ms_sum;
-  latency += other.latency;
-  for (std::size_t tier = 0; tier < lookup_ms_sum.size(); ++tier)
-    lookup_ms_sum[tier] += other.lookup_ms_sum[tier];
   tokens_sum_of_squares += other.tokens_sum_of_squares;
+  screened += other.screened;
+  hallucinations += other.hallucinations;
+  for (std::size_t i = 0; i < kSavings; ++i) savings[i] += other.savings[i];
+  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier) {
+    hits_by_tier[tier] += other.hits_by_tier[tier];
+    lookup_ms_sum[tier] += other.lookup_ms_sum[tier];
+  }
+  latency += other.latency;
+  return *this;
+}
+
+Sums& Sums::operator-=(const Sums& other) {
+  requests -= other.requests;
+  errors -= other.errors;
+  lookups -= other.lookups;
+  cost = cost - other.cost;
+  baseline_cost = baseline_cost - other.baseline_cost;
+  input_tokens -= other.input_tokens;
+  output_tokens -= other.output_tokens;
+  tokens_saved -= other.tokens_saved;
+  fallbacks -= other.fallbacks;
+  quality_sum -= other.quality_sum;
+  quality_count -= other.quality_count;
+  latency_ms_sum -= other.latency_ms_sum;
+  tokens_sum_of_squares -= other.tokens_sum_of_squares;
+  screened -= other.screened;
+  hallucinations -= other.hallucinations;
+  for (std::size_t i = 0; i < kSavings; ++i) savings[i] = savings[i] - other.savings[i];
+  for (std::size_t tier = 0; tier < hits_by_tier.size(); ++tier) {
+    hits_by_tier[tier] -= other.hits_by_tier[tier];
+    lookup_ms_sum[tier] -= other.lookup_ms_sum[tier];
+  }
   return *this;
 }
 
@@ -252,6 +281,11 @@ double Sums::hit_rate() const {
 }
 double Sums::mean_quality() const {
   return quality_count > 0 ? quality_sum / static_cast<double>(quality_count) : 0;
+}
+
+std::optional<double> Sums::hallucination_rate() const {
+  if (screened == 0) return std::nullopt;
+  return static_cast<double>(hallucinations) / static_cast<double>(screened);
 }
 
 void append_sums(std::string& out, const Sums& sums, Latencies latencies) {
@@ -273,6 +307,8 @@ void append_sums(std::string& out, const Sums& sums, Latencies latencies) {
   };
   each_field(sums, put);
   put(whole(sums.tokens_sum_of_squares));
+  put(sums.screened);
+  put(sums.hallucinations);
   const bool histogram = latencies == Latencies::kKept && !sums.latency.empty();
   if (histogram) present |= kHistogram;
   append_varint(out, present);
@@ -297,6 +333,8 @@ Result<Sums> parse_sums(std::string_view bytes) {
     }
   });
   sums.tokens_sum_of_squares = static_cast<double>(get());
+  sums.screened = get();
+  sums.hallucinations = get();
   if (!reader.ok()) return corrupt("rollup");
   if ((present & kHistogram) != 0) {
     ASAHI_TRY(sums.latency, LatencyHistogram::decode(reader.rest()));
@@ -304,6 +342,19 @@ Result<Sums> parse_sums(std::string_view bytes) {
     return corrupt("rollup");
   }
   return sums;
+}
+
+std::optional<NanoUsd> parse_cost(std::string_view bytes) {
+  constexpr int kCostField = 7;  // behind the histogram's bit and six counts
+  VarintReader reader(bytes);
+  const std::uint64_t present = reader.next();
+  NanoUsd cost;
+  for (int field = 1; field <= kCostField; ++field) {
+    if ((present >> field & 1) != 0) cost = {reader.next_signed()};
+    if (field < kCostField) cost = {};
+  }
+  if (!reader.ok()) return std::nullopt;
+  return cost;
 }
 
 }  // namespace asahi::gateway::analytics

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,11 +65,14 @@ struct Sums {
   LatencyHistogram latency;
   std::array<double, 4> lookup_ms_sum{};  ///< latency by tier that answered; index 0: misses
   double tokens_sum_of_squares = 0;       ///< of input + output per answered request
+  std::int64_t screened = 0, hallucinations = 0;  ///< answers looked at; with signs of invention
 
   void add(const InferenceEvent& event);
   /// The same without its latency in the histogram.
   void count(const InferenceEvent& event);
   Sums& operator+=(const Sums& other);
+  /// Takes away what is part of it; the histogram stays as it is.
+  Sums& operator-=(const Sums& other);
 
   std::int64_t answered() const { return requests - errors; }
   std::int64_t hits() const { return hits_by_tier[1] + hits_by_tier[2] + hits_by_tier[3]; }
@@ -77,6 +81,8 @@ struct Sums {
   double mean_latency_ms() const;
   double hit_rate() const;
   double mean_quality() const;
+  /// Of the answers looked at; nothing where none was.
+  std::optional<double> hallucination_rate() const;
   bool operator==(const Sums&) const = default;
 };
 
@@ -86,5 +92,7 @@ enum class Latencies { kKept, kLeftOut };
 void append_sums(std::string& out, const Sums& sums, Latencies latencies);
 /// Reads what `append_sums` wrote. Errors: corrupt.
 Result<Sums> parse_sums(std::string_view bytes);
+/// Only its cost.
+std::optional<NanoUsd> parse_cost(std::string_view bytes);
 
 }  // namespace asahi::gateway::analytics

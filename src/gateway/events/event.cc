@@ -141,6 +141,7 @@ void append_json(std::string& out, const InferenceEvent& event) {
   if (event.trim_savings.nanos != 0) object.money("token_savings", event.trim_savings);
   if (event.batching_savings.nanos != 0) object.money("batching_savings", event.batching_savings);
   object.decimal("quality_score", event.quality_score);
+  if (event.hallucination) object.boolean("hallucination", *event.hallucination);
   object.boolean("fallback_used", event.fallback_used);
   object.boolean("streamed", event.streamed);
   object.integer("retry", event.retries);
@@ -151,7 +152,8 @@ void append_json(std::string& out, const InferenceEvent& event) {
 
 namespace {
 
-/// Reads the flat objects that `append_json` writes, without building a tree: the loader reads
+/// Reads the flat objects that `append_json` writes (a field added there is added to `kFields`,
+/// or every line takes the long way), without building a tree: the loader reads
 /// every event that way. What it cannot read (escapes, exponents, other lines) is left to the full
 /// parser.
 class LineReader {
@@ -201,6 +203,18 @@ class LineReader {
   static bool boolean_field(LineReader& reader, InferenceEvent& event) {
     return reader.boolean(event.*member);
   }
+  static bool hallucination_field(LineReader& reader, InferenceEvent& event) {
+    return reader.boolean(event.hallucination.emplace());
+  }
+  /// Written for others, and not read back.
+  static bool other_text(LineReader& reader, InferenceEvent&) {
+    std::string_view value;
+    return reader.text(value);
+  }
+  static bool other_number(LineReader& reader, InferenceEvent&) {
+    std::int64_t value = 0;
+    return reader.number(value);
+  }
   static bool time_field(LineReader& reader, InferenceEvent& event) {
     std::string_view value;
     if (!reader.text(value)) return false;
@@ -210,7 +224,7 @@ class LineReader {
     reader.timed_ = true;
     return true;
   }
-  static constexpr std::size_t kFieldCount = 36;
+  static constexpr std::size_t kFieldCount = 39;
   static const std::array<Field, kFieldCount> kFields;
 
   bool take(char c) {
@@ -273,6 +287,7 @@ constexpr std::array<LineReader::Field, LineReader::kFieldCount> LineReader::kFi
     {"timestamp", time_field},
     {"event_type", text_field<&Event::event_type>},
     {"request_id", text_field<&Event::request_id>},
+    {"trace_id", LineReader::other_text},
     {"org_id", text_field<&Event::org_id>},
     {"user_id", text_field<&Event::user_id>},
     {"api_key_prefix", text_field<&Event::api_key_prefix>},
@@ -300,10 +315,12 @@ constexpr std::array<LineReader::Field, LineReader::kFieldCount> LineReader::kFi
     {"token_savings", money_field<&Event::trim_savings>},
     {"batching_savings", money_field<&Event::batching_savings>},
     {"quality_score", number_field<&Event::quality_score>},
+    {"hallucination", LineReader::hallucination_field},
     {"fallback_used", boolean_field<&Event::fallback_used>},
     {"streamed", boolean_field<&Event::streamed>},
     {"retry", number_field<&Event::retries>},
     {"path", text_field<&Event::route>},
+    {"status", LineReader::other_number},
     {"error", text_field<&Event::error_code>},
 }};
 
@@ -357,6 +374,8 @@ Result<InferenceEvent> event_from_json(std::string_view line) {
   event.trim_savings = nano_usd_from_dollars(number_of(object, "token_savings"));
   event.batching_savings = nano_usd_from_dollars(number_of(object, "batching_savings"));
   event.quality_score = number_of(object, "quality_score");
+  if (const json::value* found = object.if_contains("hallucination"); found && found->is_bool())
+    event.hallucination = found->get_bool();
   event.fallback_used = boolean_of(object, "fallback_used");
   event.streamed = boolean_of(object, "streamed");
   event.retries = static_cast<int>(integer_of(object, "retry"));

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -45,6 +46,8 @@ struct InferenceEvent {
   NanoUsd cost, baseline_cost;
   NanoUsd batching_savings;  ///< of the savings, what sharing the vendor call brought
   double quality_score = 0;  ///< 0 when unknown
+  /// The answer shows signs of invention (gateway/quality); unset: nobody looked.
+  std::optional<bool> hallucination;
   bool fallback_used = false;
   bool streamed = false;
   std::string error_code;  ///< empty: answered
@@ -57,6 +60,8 @@ struct InferenceEvent {
   std::shared_ptr<const CallTrace> trace;
 
   NanoUsd savings() const { return baseline_cost - cost; }
+  /// The tier that answered, 1 to 3; 0: none.
+  int hit_tier() const { return cache_hit && cache_tier >= 1 && cache_tier <= 3 ? cache_tier : 0; }
 };
 
 /// One JSON object, no newline: the line of the daily JSONL and the message of event streams.

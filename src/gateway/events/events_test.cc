@@ -102,6 +102,7 @@ TEST(InferenceEvent, IsReadAlikeWhateverTheLineLooksLike) {
   event.trim_savings = NanoUsd{123'456'789'012};
   event.batching_savings = NanoUsd{-7};
   event.quality_score = 4.25;
+  event.hallucination = true;
   event.error_code = "timeout";
   event.retries = 3;
   event.route = "/infer";
@@ -129,6 +130,23 @@ TEST(InferenceEvent, IsReadAlikeWhateverTheLineLooksLike) {
   std::string broken = line;
   broken[broken.find("faq")] = '\xff';
   EXPECT_FALSE(event_from_json(broken)) << "PostgreSQL would refuse it";
+}
+
+TEST(InferenceEvent, WhatIsWrittenForOthersDoesNotKeepTheRestFromBeingRead) {
+  InferenceEvent event = sample();
+  event.trace_high = 1;
+  event.trace_low = 2;
+  event.http_status = 503;
+  event.error_code = "timeout";
+  std::string line;
+  append_json(line, event);
+  ASSERT_NE(line.find("\"trace_id\""), std::string::npos);
+  const auto read = event_from_json(line);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->trace_high, 0U);
+  EXPECT_EQ(read->org_id, event.org_id);
+  EXPECT_EQ(read->cost, event.cost);
+  EXPECT_EQ(read->error_code, "timeout");
 }
 
 TEST(InferenceEvent, RefusesLinesThatAreNoEvents) {

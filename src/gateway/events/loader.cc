@@ -16,21 +16,18 @@ namespace asahi::gateway {
 namespace {
 
 using analytics::Column;
-constexpr Column kColumns[] = {{"event_id", "varchar"},       {"request_id", "varchar"},
-                               {"timestamp", "timestamptz"},  {"user_id", "varchar"},
-                               {"org_id", "varchar"},         {"task_type", "varchar"},
-                               {"model_selected", "varchar"}, {"cache_hit", "boolean"},
-                               {"cache_tier", "smallint"},    {"input_tokens", "integer"},
-                               {"output_tokens", "integer"},  {"total_tokens", "integer"},
-                               {"latency_ms", "integer"},     {"cost", "numeric"},
-                               {"routing_reason", "text"},    {"quality_score", "numeric"},
-                               {"event_type", "varchar"},     {"routing_mode", "varchar"},
-                               {"provider", "varchar"},       {"baseline_cost", "numeric"},
-                               {"savings", "numeric"},        {"cache_similarity", "numeric"},
-                               {"tokens_saved", "integer"},   {"fallback_used", "boolean"},
-                               {"error_code", "varchar"},     {"api_key_prefix", "varchar"},
-                               {"streamed", "boolean"},       {"retries", "smallint"},
-                               {"token_savings", "numeric"},  {"batching_savings", "numeric"}};
+constexpr Column kColumns[] = {
+    {"event_id", "varchar"},         {"request_id", "varchar"},     {"timestamp", "timestamptz"},
+    {"user_id", "varchar"},          {"org_id", "varchar"},         {"task_type", "varchar"},
+    {"model_selected", "varchar"},   {"cache_hit", "boolean"},      {"cache_tier", "smallint"},
+    {"input_tokens", "integer"},     {"output_tokens", "integer"},  {"total_tokens", "integer"},
+    {"latency_ms", "integer"},       {"cost", "numeric"},           {"routing_reason", "text"},
+    {"quality_score", "numeric"},    {"event_type", "varchar"},     {"routing_mode", "varchar"},
+    {"provider", "varchar"},         {"baseline_cost", "numeric"},  {"savings", "numeric"},
+    {"cache_similarity", "numeric"}, {"tokens_saved", "integer"},   {"fallback_used", "boolean"},
+    {"error_code", "varchar"},       {"api_key_prefix", "varchar"}, {"streamed", "boolean"},
+    {"retries", "smallint"},         {"token_savings", "numeric"},  {"batching_savings", "numeric"},
+    {"hallucination", "boolean"}};
 
 /// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
 /// would hold up all that come after it.
@@ -120,6 +117,8 @@ std::vector<sql::Value> row_of(const InferenceEvent& event) {
   params.emplace_back(std::int64_t{event.retries});
   params.push_back(money_or_null(event.trim_savings));
   params.push_back(money_or_null(event.batching_savings));
+  params.push_back(event.hallucination ? sql::Value(std::int64_t{*event.hallucination})
+                                       : sql::Value{});
   return params;
 }
 
@@ -306,6 +305,8 @@ Result<bool> EventLoader::upkeep() {
   }
   ASAHI_TRY(const bool indexed, analytics::index_next_block(database_));
   if (indexed) return true;
+  ASAHI_TRY(const bool more_days, rollups_.fold_day(database_));
+  if (more_days) return true;
   constexpr std::chrono::hours kBetweenPrunings{1};
   const Clock::Steady now = options_.clock->steady_now();
   if (pruned_ == Clock::Steady{} || now - pruned_ >= kBetweenPrunings) {

@@ -38,8 +38,8 @@ void Totals::add(const InferenceEvent& event) {
     ++org.quality_count;
   }
   if (event.event_type == "inference") ++org.lookups;
-  if (event.cache_hit && event.cache_tier >= 1 && event.cache_tier <= 3) {
-    ++org.hits_by_tier[static_cast<std::size_t>(event.cache_tier)];
+  if (const int tier = event.hit_tier(); tier != 0) {
+    ++org.hits_by_tier[static_cast<std::size_t>(tier)];
     org.cache_saved += event.savings();
   }
   org.cost_by_model[event.model_selected] += event.cost;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/exception_text.h"
 #include "base/ids.h"
 #include "gateway/traces/request_notes.h"
 
@@ -97,7 +98,15 @@ void FaultReporter::report_line(LogLevel level, std::string_view logger, std::st
   for (const LogField& field : fields) {
     std::string value = text_of(field);
     if (field.key == "error") {
-      fault.message = std::move(value);
+      std::string_view rest = value;
+      const auto next = [&rest] {
+        const std::size_t end = rest.find(kBecauseOf);
+        const std::string_view part = rest.substr(0, end);
+        rest = end == rest.npos ? std::string_view() : rest.substr(end + kBecauseOf.size());
+        return std::string(part);
+      };
+      fault.message = next();
+      while (!rest.empty()) fault.causes.push_back(next());
     } else if (field.key == "request_id") {
       fault.request_id = std::move(value);
     } else if (field.key == "route" || field.key == "task") {
@@ -130,6 +139,7 @@ void FaultReporter::report_request(const http::Context& context, int status) {
     fault.type = event.error_code;
     fault.message = notes->message;
     fault.where = notes->where;
+    fault.given_up = notes->given_up;
     fault.trace = {event.trace_high, event.trace_low, 0, false};
     fault.tags.emplace_back("org_id", event.org_id);
     fault.tags.emplace_back("model", event.model_selected);

@@ -12,8 +12,9 @@ namespace asahi::gateway {
 
 /// What the pipeline found out about a request, for the log of requests and for reports of faults.
 struct RequestNotes final : http::Notes {
-  /// `error` null: it was answered.
-  RequestNotes(InferenceEvent told, const Error* error) : event(std::move(told)) {
+  /// `error` null: it was answered; `gave_up`: where the request was found lost for it.
+  RequestNotes(InferenceEvent told, const Error* error, std::source_location gave_up = {})
+      : event(std::move(told)), given_up(gave_up) {
     event.trace = nullptr;
     if (error == nullptr) return;
     message = error->message;
@@ -21,7 +22,7 @@ struct RequestNotes final : http::Notes {
   }
   InferenceEvent event;
   std::string message;
-  std::source_location where;
+  std::source_location where, given_up;  ///< line 0: not known
 };
 
 }  // namespace asahi::gateway

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/json_out.h"
 #include "base/utf8.h"
 #include "gateway/governance/guard/pii.h"
@@ -41,6 +43,22 @@ std::string_view short_file(std::string_view path) {
   return at == std::string_view::npos ? path : path.substr(at + 1);
 }
 
+/// The causes of a fault, the farthest first, as Sentry orders a chain of exceptions.
+void write_causes(JsonOut& out, const std::vector<std::string>& causes) {
+  constexpr std::size_t kMost = 8;
+  for (std::size_t i = std::min(causes.size(), kMost); i > 0; --i) {
+    const std::string_view cause = causes[i - 1];
+    // A type has no blanks; a text without one is all there is.
+    const std::size_t colon = cause.find(": ");
+    const bool typed = colon != std::string_view::npos && cause.find(' ') > colon;
+    out.open_object()
+        .member("type", scrubbed(typed ? cause.substr(0, colon) : "error", kMostTag))
+        .member("value", scrubbed(typed ? cause.substr(colon + 2) : cause));
+    out.key("mechanism").open_object().member("type", "chained").member("handled", true);
+    out.close_object().close_object();
+  }
+}
+
 }  // namespace
 
 std::string sentry_event(const Fault& fault, const SentrySettings& settings,
@@ -62,17 +80,26 @@ std::string sentry_event(const Fault& fault, const SentrySettings& settings,
   // Like with like, whatever ids and numbers the message holds.
   out.key("fingerprint").open_array().string(fault.logger).string(scrubbed(fault.type, kMostTag));
   out.string(scrubbed(fault.transaction, kMostTag)).close_array();
-  out.key("exception").open_object().key("values").open_array().open_object();
+  out.key("exception").open_object().key("values").open_array();
+  write_causes(out, fault.causes);
+  out.open_object();
   out.member("type", scrubbed(fault.type, kMostTag)).member("value", scrubbed(fault.message));
   out.key("mechanism").open_object().member("type", "generic").member("handled", true);
   out.close_object();
   if (fault.where.line() > 0) {
-    out.key("stacktrace").open_object().key("frames").open_array().open_object();
-    out.member("function", fault.where.function_name())
-        .member("filename", short_file(fault.where.file_name()))
-        .member("lineno", std::int64_t{fault.where.line()})
-        .member("in_app", true);
-    out.close_object().close_array().close_object();
+    // The places an error is known to have been at, outermost first. What lay between is gone:
+    // errors are values, and coroutines leave no stack.
+    out.key("stacktrace").open_object().key("frames").open_array();
+    for (const std::source_location& place : {fault.given_up, fault.where}) {
+      if (place.line() == 0) continue;
+      out.open_object()
+          .member("function", place.function_name())
+          .member("filename", short_file(place.file_name()))
+          .member("lineno", std::int64_t{place.line()})
+          .member("in_app", true);
+      out.close_object();
+    }
+    out.close_array().close_object();
   }
   out.close_object().close_array().close_object();
   out.key("tags").open_object();

@@ -14,14 +14,17 @@ namespace asahi::gateway {
 /// Something that should not have happened, as it is told to an error tracker.
 struct Fault {
   LogLevel level = LogLevel::kError;
-  std::string type;         ///< what kind of thing it is: what an issue is called
-  std::string message;      ///< what was said about it
+  std::string type;     ///< what kind of thing it is: what an issue is called
+  std::string message;  ///< what was said about it
+  /// What it came of, the nearest first: "std::system_error: text", at most eight are told.
+  std::vector<std::string> causes;
   std::string logger;       ///< who said it
   std::string transaction;  ///< "POST /infer", a task's name; empty: none
   std::string request_id;
   telemetry::TraceContext trace;
   std::vector<std::pair<std::string, std::string>> tags, extra;
-  std::source_location where{};  ///< line 0: not known
+  std::source_location where{};     ///< where the error was made; line 0: not known
+  std::source_location given_up{};  ///< where it ended the request; line 0: not known
 };
 
 struct SentrySettings {

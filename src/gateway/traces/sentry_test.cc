@@ -76,8 +76,33 @@ TEST(SentryEvent, SaysWhatHappenedWhereAndInWhichRequest) {
   EXPECT_THAT(std::string(frame.at("filename").as_string()),
               HasSubstr("src/gateway/traces/sentry_test.cc"));
   EXPECT_GT(frame.at("lineno").as_int64(), 0);
+
+  fault.given_up = std::source_location::current();
+  const auto again = parse_json(sentry_event(fault, {}, "id", {}));
+  ASSERT_TRUE(again);
+  const json::array& frames =
+      again->at("exception").at("values").at(0).at("stacktrace").at("frames").as_array();
+  ASSERT_THAT(frames, SizeIs(2));
+  EXPECT_EQ(frames[0].at("lineno"), std::int64_t{fault.given_up.line()}) << "outermost first";
+  EXPECT_EQ(frames[1].at("lineno"), std::int64_t{fault.where.line()});
   for (const char* personal : {"jo@example.org", "4111", "192.168.1.77"})
     EXPECT_THAT(text, Not(HasSubstr(personal)));
+}
+
+TEST(SentryEvent, ToldAsAChainWhenItCameOfOthers) {
+  Fault fault;
+  fault.type = "a task failed";
+  fault.message = "std::runtime_error: no answer";
+  fault.causes = {"std::system_error: jo@example.org hung up", "the cable: was cut"};
+  const auto event = parse_json(sentry_event(fault, {}, "id", {}));
+  ASSERT_TRUE(event);
+  const json::array& chain = event->at("exception").at("values").as_array();
+  ASSERT_THAT(chain, SizeIs(3));
+  EXPECT_EQ(chain[0].at("type"), "error");
+  EXPECT_EQ(chain[0].at("value"), "the cable: was cut");
+  EXPECT_EQ(chain[1].at("type"), "std::system_error");
+  EXPECT_THAT(std::string(chain[1].at("value").as_string()), Not(HasSubstr("jo@")));
+  EXPECT_EQ(chain[2].at("type"), "a task failed");
 }
 
 TEST(SentryEvent, OfHostileTextIsStillJson) {

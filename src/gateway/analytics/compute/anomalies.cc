@@ -259,6 +259,25 @@ std::string_view metric_name(AnomalyType type) {
 
 double Anomaly::deviation_pct() const { return percent(current - expected, expected); }
 
+void filter_by(AnomalyType type, EventsQuery& query) {
+  switch (type) {
+    case AnomalyType::kCostSpike:
+      query.cache_hit = false;  // failed ones may have cost something too
+      break;
+    case AnomalyType::kErrorRate:
+      query.failed = true;
+      break;
+    case AnomalyType::kLatencySpike:
+    case AnomalyType::kQualityDegradation:
+      query.failed = false;
+      break;
+    case AnomalyType::kCacheDegradation:
+      query.cache_hit = false;
+      query.failed = false;
+      break;
+  }
+}
+
 AnomalyWindow anomaly_window(std::string org_id, Clock::Time now) {
   using std::chrono::hours;
   using std::chrono::minutes;

@@ -38,6 +38,9 @@ struct AnomalyWindow {
 };
 AnomalyWindow anomaly_window(std::string org_id, Clock::Time now);
 
+/// Narrows a query to the requests that an anomaly is about.
+void filter_by(AnomalyType type, EventsQuery& query);
+
 /// What is unlike before: the buckets from `recent_from` on against those of the day before it.
 /// Minutes, oldest first. The thresholds are those of spec §8; beyond them, what chance alone would
 /// bring once in 10,000 looks at steady traffic or more often, and what hangs on one expensive

@@ -192,12 +192,23 @@ TEST(Leaderboard, RanksLatencyUpwardsAndTheRestDownwards) {
   EXPECT_EQ(order(RankBy::kCost), "slow1 fast2 broken3 ");
   EXPECT_EQ(order(RankBy::kRequests), "slow1 broken2 fast2 ");
   EXPECT_EQ(order(RankBy::kErrorRate), "broken1 fast2 slow2 ");
-  EXPECT_EQ(order(RankBy::kHallucinationRate), "broken1 fast1 slow1 ");
+  EXPECT_EQ(order(RankBy::kHallucinationRate), "broken1 fast1 slow1 ") << "none was looked at";
   const auto ranked = rank_models(models, RankBy::kCost);
   EXPECT_EQ(ranked[0].share_pct, 50);
   EXPECT_EQ(ranked[0].avg_cost, 1);
   EXPECT_EQ(ranked[0].avg_saving_pct, 66.67);
   EXPECT_TRUE(rank_models({}, RankBy::kCost).empty());
+
+  InferenceEvent sound = answered(kThen, 1), invented = sound;
+  sound.hallucination = false;
+  invented.hallucination = true;
+  const std::vector<KeySums> looked_at = {{"unseen", testing::sums_of({slow})},
+                                          {"doubtful", testing::sums_of({sound, invented, slow})},
+                                          {"sound", testing::sums_of({sound})}};
+  const auto by_rate = rank_models(looked_at, RankBy::kHallucinationRate);
+  EXPECT_EQ(by_rate[0].model, "sound");
+  EXPECT_EQ(by_rate[1].sums.hallucination_rate(), 0.5);
+  EXPECT_EQ(by_rate[2].sums.hallucination_rate(), std::nullopt);
 }
 
 TEST(Rounding, GivesNoMinusZeroAndNoInfinity) {

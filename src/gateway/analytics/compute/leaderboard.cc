@@ -42,7 +42,8 @@ double worth(const ModelUse& use, RankBy by) {
     case RankBy::kHallucinationRate:
       break;
   }
-  return 0;
+  const auto rate = use.sums.hallucination_rate();
+  return rate ? -*rate : -std::numeric_limits<double>::infinity();
 }
 
 }  // namespace

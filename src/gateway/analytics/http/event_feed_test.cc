@@ -154,22 +154,33 @@ class StreamTest : public ::testing::Test {
 
   StreamTest() {
     caller_->org_id = "acme";
-    add_analytics_routes(router_, {.store = store_,
-                                   .policies = policies_,
-                                   .feed = feed_,
-                                   .clock = clock_,
-                                   .baseline_model = {},
-                                   .tiers = {},
-                                   .settle = nullptr});
+    serve(router_);
+  }
+  AnalyticsParts serve(http::Router& router,
+                       std::optional<std::chrono::milliseconds> silence = {}) {
+    AnalyticsParts parts{.store = store_,
+                         .policies = policies_,
+                         .feed = feed_,
+                         .clock = clock_,
+                         .baseline_model = {},
+                         .tiers = {},
+                         .settle = nullptr};
+    if (silence) parts.stream_keep_alive = *silence;
+    add_analytics_routes(router, parts);
+    return parts;
   }
   /// Opens the stream, and reads it until it ends.
-  auto open(const std::string& query) {
+  std::unique_ptr<gateway::testing::Pending<bool>> open(const std::string& query) {
+    return open(router_, query);
+  }
+  std::unique_ptr<gateway::testing::Pending<bool>> open(const http::Router& router,
+                                                        const std::string& query) {
     return std::make_unique<gateway::testing::Pending<bool>>(
-        loops_, [this, query](CancelSource& cancel) -> Aw<bool> {
+        loops_, [this, &router, query](CancelSource& cancel) -> Aw<bool> {
           http::Request request;
           request.path = request.target = "/analytics/stream";
           request.query = query;
-          const auto match = router_.match(http::Method::kGet, request.path);
+          const auto match = router.match(http::Method::kGet, request.path);
           http::Context context{.request = request,
                                 .loop = loops_.loop(),
                                 .cancel = cancel,
@@ -228,6 +239,23 @@ TEST_F(StreamTest, SendsSumsInPlaceOfEventsWhenAsked) {
   EXPECT_THAT(reader_.text, Not(HasSubstr("req_x")));
   stream->leave();
   EXPECT_FALSE(stream->get());
+}
+
+TEST_F(StreamTest, SaysThatItIsThereWhileNothingHappens) {
+  http::Router router;
+  EXPECT_EQ(serve(router, std::chrono::milliseconds(20)).stream_keep_alive.count(), 20);
+  auto stream = open(router, "");
+  ASSERT_TRUE(reads(": connected\n\n: keep-alive\n\n: keep-alive\n\n"));
+  loops_.on([&] { feed_.publish(event_of("acme", "req_1")); });
+  ASSERT_TRUE(reads("req_1"));
+  EXPECT_THAT(reader_.text, Not(HasSubstr("event: dropped")));
+  stream->leave();
+  EXPECT_FALSE(stream->get());
+}
+
+TEST_F(StreamTest, IsSilentForHalfAMinuteAtMost) {
+  http::Router router;
+  EXPECT_EQ(serve(router).stream_keep_alive, std::chrono::seconds(30));
 }
 
 TEST_F(StreamTest, EndsProperlyWhenTheServerStops) {

@@ -42,26 +42,28 @@ Task<http::Response> ranking(const AnalyticsParts& parts, http::Context& context
        rank_models(std::move(keys), parse_rank_by(order).value_or(RankBy::kCost))) {
     if (std::ssize(models) == limit) break;
     const Sums& sums = use.sums;
-    models.push_back(json::object{{"rank", use.rank},
-                                  {"model", use.model},
-                                  {"requests", sums.requests},
-                                  {"share_pct", use.share_pct},
-                                  {"errors", sums.errors},
-                                  {"error_rate", use.error_rate},
-                                  {"total_cost", shown_dollars(sums.cost)},
-                                  {"avg_cost", use.avg_cost},
-                                  {"baseline_cost", shown_dollars(sums.baseline_cost)},
-                                  {"savings", shown_dollars(sums.total_savings())},
-                                  {"avg_saving_pct", use.avg_saving_pct},
-                                  {"hit_rate", use.hit_rate},
-                                  {"avg_latency_ms", rounded(sums.mean_latency_ms(), 2)},
-                                  {"p50_latency_ms", rounded(sums.latency.percentile(50), 2)},
-                                  {"p95_latency_ms", rounded(sums.latency.percentile(95), 2)},
-                                  {"avg_quality", rounded(sums.mean_quality(), 2)},
-                                  {"input_tokens", sums.input_tokens},
-                                  {"output_tokens", sums.output_tokens},
-                                  {"fallbacks", sums.fallbacks},
-                                  {"hallucination_rate", nullptr}});
+    const auto invented = sums.hallucination_rate();
+    models.push_back(json::object{
+        {"rank", use.rank},
+        {"model", use.model},
+        {"requests", sums.requests},
+        {"share_pct", use.share_pct},
+        {"errors", sums.errors},
+        {"error_rate", use.error_rate},
+        {"total_cost", shown_dollars(sums.cost)},
+        {"avg_cost", use.avg_cost},
+        {"baseline_cost", shown_dollars(sums.baseline_cost)},
+        {"savings", shown_dollars(sums.total_savings())},
+        {"avg_saving_pct", use.avg_saving_pct},
+        {"hit_rate", use.hit_rate},
+        {"avg_latency_ms", rounded(sums.mean_latency_ms(), 2)},
+        {"p50_latency_ms", rounded(sums.latency.percentile(50), 2)},
+        {"p95_latency_ms", rounded(sums.latency.percentile(95), 2)},
+        {"avg_quality", rounded(sums.mean_quality(), 2)},
+        {"input_tokens", sums.input_tokens},
+        {"output_tokens", sums.output_tokens},
+        {"fallbacks", sums.fallbacks},
+        {"hallucination_rate", invented ? json::value(rounded(*invented, 4)) : json::value()}});
   }
   json::object beside = window_json(window);
   beside["sort_by"] = order;

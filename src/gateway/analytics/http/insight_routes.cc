@@ -151,10 +151,25 @@ Task<http::Response> get_forecast(const AnalyticsParts& parts, http::Context& co
   co_return data_reply(std::move(data));
 }
 
+namespace {
+
+/// The requests behind an anomaly, as parameters of GET /analytics/requests.
+json::object filter_json(AnomalyType type, Clock::Time from, Clock::Time to) {
+  EventsQuery query;
+  filter_by(type, query);
+  json::object filter{{"from", format_rfc3339(from)}, {"to", format_rfc3339(to)}};
+  if (query.cache_hit) filter["cache_hit"] = *query.cache_hit;
+  if (query.failed) filter["error"] = *query.failed;
+  return filter;
+}
+
+}  // namespace
+
 Task<http::Response> get_anomalies(const AnalyticsParts& parts, http::Context& context) {
   const Clock::Time now = parts.clock.now();
   AnomalyWindow window = anomaly_window(std::string(org_of(context)), now);
   const Clock::Time recent_from = window.recent_from, baseline_from = window.query.from;
+  const Clock::Time to = window.query.to;
   ASAHI_CO_TRY(const std::vector<Bucket> minutes,
                co_await parts.store.sums(std::move(window.query)));
   json::array found;
@@ -166,7 +181,8 @@ Task<http::Response> get_anomalies(const AnalyticsParts& parts, http::Context& c
                                  {"expected_value", anomaly.expected},
                                  {"deviation_pct", anomaly.deviation_pct()},
                                  {"message", anomaly.message},
-                                 {"detected_at", format_rfc3339(now)}});
+                                 {"detected_at", format_rfc3339(now)},
+                                 {"filter", filter_json(anomaly.type, recent_from, to)}});
   }
   co_return data_reply(std::move(found), {{"checked_at", format_rfc3339(now)},
                                           {"window_from", format_rfc3339(recent_from)},

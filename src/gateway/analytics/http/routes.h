@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -21,6 +22,8 @@ struct AnalyticsParts {
   TiersOn tiers;
   /// Waits a moment for the events of requests that are answered already; may be null.
   std::function<Aw<void>(net::Loop&)> settle;
+  /// A silent live stream says so this often, so that nobody in between takes it for dead.
+  std::chrono::milliseconds stream_keep_alive{30'000};
 };
 
 /// The endpoints of spec §2.6 and GET /analytics/events/{request_id}, each bare and under /api/v1.

@@ -135,7 +135,9 @@ class AnalyticsRoutesContract : public ::testing::TestWithParam<Engine> {
     event.baseline_cost = {event.cost.nanos + static_cast<std::int64_t>(random_() % 90'000'000)};
     event.latency_ms = static_cast<double>(1 + random_() % 4'000);
     event.input_tokens = static_cast<std::int64_t>(random_() % 2'000);
+    if (random_() % 2 == 0) event.hallucination = random_() % 3 == 0;
     if (random_() % 3 == 0) {
+      event.hallucination.reset();
       event.cache_hit = true;
       event.cache_tier = 1 + static_cast<int>(random_() % 2);
       event.cost = {};
@@ -416,7 +418,14 @@ TEST_P(AnalyticsRoutesContract, ModelsAreRankedAndDriversArePairs) {
   const Reply reply = call("/analytics/leaderboard?sort_by=cost&period=30d");
   const auto events = inside(reply.object());
   std::map<std::string, NanoUsd> costs;
-  for (const InferenceEvent& event : events) costs[event.model_selected] += event.cost;
+  std::map<std::string, std::pair<int, int>> screened;
+  for (const InferenceEvent& event : events) {
+    costs[event.model_selected] += event.cost;
+    if (!event.hallucination || !event.error_code.empty()) continue;
+    auto& [looked_at, invented] = screened[event.model_selected];
+    ++looked_at;
+    if (*event.hallucination) ++invented;
+  }
   const json::array models = reply.list();
   ASSERT_EQ(models.size(), costs.size());
   int rank = 0;
@@ -424,6 +433,9 @@ TEST_P(AnalyticsRoutesContract, ModelsAreRankedAndDriversArePairs) {
     EXPECT_EQ(number(model.as_object(), "rank"), ++rank);
     EXPECT_EQ(number(model.as_object(), "total_cost"),
               shown_dollars(costs[std::string(model.as_object().at("model").as_string())]));
+    const auto [looked_at, invented] = screened[std::string(model.at("model").as_string())];
+    EXPECT_NEAR(number(model.as_object(), "hallucination_rate"),
+                static_cast<double>(invented) / looked_at, 0.00005);
   }
   const json::array drivers = call("/analytics/top-cost-drivers?limit=3").list();
   ASSERT_EQ(drivers.size(), 3U);
@@ -473,6 +485,37 @@ TEST_P(AnalyticsRoutesContract, WithoutABudgetThePolicysDailyCapIsIt) {
   const json::object budget = call("/analytics/forecast").data().at("budget").as_object();
   EXPECT_EQ(budget.at("source"), "policy");
   EXPECT_EQ(number(budget, "monthly_budget"), 75);
+}
+
+TEST_P(AnalyticsRoutesContract, AnAnomalyLeadsToTheRequestsBehindIt) {
+  const auto at = [&](InferenceEvent event) {
+    event.event_id = make_ulid(event.timestamp);
+    event.request_id = random_id("req_", 12);
+    events_.push_back(std::move(event));
+  };
+  for (int i = 0; i < 300; ++i) at(testing::answered(kNow - 70min - i * 4min));
+  for (int i = 0; i < 40; ++i) {
+    const Clock::Time when = kNow - i * 1min;
+    at(i % 2 == 0 ? testing::failed(when) : testing::answered(when));
+  }
+  at(testing::failed(kNow - 2h));  // fails as well, but not now
+  load();
+  const json::array found = call("/analytics/anomalies").list();
+  ASSERT_EQ(found.size(), 1U);
+  const json::object& anomaly = found[0].as_object();
+  EXPECT_EQ(anomaly.at("anomaly_type"), "error_rate");
+  std::string query;
+  for (const auto& member : anomaly.at("filter").as_object()) {
+    query += query.empty() ? "?" : "&";
+    query += std::string(member.key()) + "=";
+    query += member.value().is_string() ? std::string(member.value().as_string())
+                                        : write_json(member.value());
+  }
+  for (const std::string path : {"requests", "recent-inferences"}) {
+    const json::array behind = call("/analytics/" + path + query + "&limit=200").list();
+    EXPECT_EQ(behind.size(), 20U) << query;
+    for (const json::value& event : behind) EXPECT_EQ(event.at("error"), "service_unavailable");
+  }
 }
 
 TEST_P(AnalyticsRoutesContract, EventsAreFilteredSearchedAndPaged) {

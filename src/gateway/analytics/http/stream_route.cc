@@ -13,7 +13,6 @@ namespace {
 using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kKeepAlive(30);
 constexpr std::int64_t kShortest = 50, kLongest = 60'000;  // of an interval, ms
 
 std::string summary_json(const EventFeed::Summary& summary, Clock::Time now) {
@@ -38,18 +37,19 @@ std::string summary_json(const EventFeed::Summary& summary, Clock::Time now) {
 
 /// What one watcher is sent, until it leaves or the feed closes.
 Task<void> tell(std::shared_ptr<EventFeed::Client> client, http::Context& context,
-                const Clock& clock, milliseconds interval, http::BodyWriter& writer) {
+                const Clock& clock, milliseconds interval, milliseconds silence,
+                http::BodyWriter& writer) {
   const auto leaving = context.cancel.on_cancel([raw = client.get()] { raw->news().set(); });
   const bool summaries = interval.count() > 0;
   // Browsers come back by themselves after so many milliseconds.
   std::string bytes = "retry: 3000\n: connected\n\n";
   auto next_summary = Steady::now() + interval;
-  auto keep_alive = Steady::now() + kKeepAlive;
+  auto keep_alive = Steady::now() + silence;
   for (;;) {
     if (!bytes.empty()) {
       auto written = co_await writer.write(std::exchange(bytes, {}));
       if (!written) co_return std::unexpected(std::move(written.error()));
-      keep_alive = Steady::now() + kKeepAlive;
+      keep_alive = Steady::now() + silence;
     }
     const auto deadline =
         context.loop.at(summaries ? std::min(next_summary, keep_alive) : keep_alive,
@@ -100,8 +100,9 @@ Task<http::Response> get_stream(const AnalyticsParts& parts, http::Context& cont
   response.headers.add("Cache-Control", "no-store");
   response.headers.add("X-Accel-Buffering", "no");
   response.stream = [client = std::move(client), &context, &clock = parts.clock,
-                     interval = milliseconds(interval)](http::BodyWriter& writer) {
-    return tell(client, context, clock, interval, writer);
+                     interval = milliseconds(interval),
+                     silence = parts.stream_keep_alive](http::BodyWriter& writer) {
+    return tell(client, context, clock, interval, silence, writer);
   };
   co_return response;
 }
