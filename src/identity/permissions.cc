@@ -8,8 +8,16 @@ namespace {
 
 constexpr std::size_t kPermissions = static_cast<std::size_t>(Permission::kCount);
 constexpr std::array<std::string_view, kPermissions> kNames = {
-    "infer",         "view_metrics",   "view_cost",      "manage_models", "manage_users",
-    "manage_policy", "view_audit_log", "manage_billing", "manage_tenants"};
+    "infer",         "view_metrics",   "view_cost",      "manage_models",  "manage_users",
+    "manage_policy", "view_audit_log", "manage_billing", "manage_tenants", "ingest:upload",
+    "ingest:delete", "query:search",   "system:status",  "system:migrate", "admin:settings"};
+
+// The memory's roles viewer, operator and admin; each has what the one before it has.
+const PermissionSet kMemoryReader{Permission::kQuerySearch, Permission::kSystemStatus};
+const PermissionSet kMemoryWriter = kMemoryReader | PermissionSet{Permission::kIngestUpload};
+const PermissionSet kMemoryAdmin =
+    kMemoryWriter | PermissionSet{Permission::kIngestDelete, Permission::kSystemMigrate,
+                                  Permission::kAdminSettings};
 
 }  // namespace
 
@@ -47,8 +55,8 @@ std::optional<PermissionSet> builtin_role(std::string_view role) {
   if (role == "admin" || role == "owner") return PermissionSet::organisation();
   if (role == "operator") return PermissionSet::organisation() | PermissionSet{kManageTenants};
   if (role == "developer" || role == "member")
-    return PermissionSet{kInfer, kViewMetrics, kViewCost};
-  if (role == "viewer") return PermissionSet{kViewMetrics};
+    return PermissionSet{kInfer, kViewMetrics, kViewCost} | kMemoryWriter;
+  if (role == "viewer") return PermissionSet{kViewMetrics} | kMemoryReader;
   if (role == "billing")
     return PermissionSet{kViewMetrics, kViewCost, kViewAuditLog, kManageBilling};
   return std::nullopt;
@@ -62,6 +70,12 @@ std::optional<PermissionSet> scopes_to_permissions(const std::vector<std::string
       permissions = permissions | PermissionSet::organisation();
     } else if (scope == "analytics") {
       permissions = permissions | PermissionSet{Permission::kViewMetrics, Permission::kViewCost};
+    } else if (scope == "read" || scope == "akosha:read") {
+      permissions = permissions | kMemoryReader;
+    } else if (scope == "write") {
+      permissions = permissions | kMemoryWriter;
+    } else if (scope == "delete" || scope == "akosha:admin") {
+      permissions = permissions | kMemoryAdmin;
     } else if (const auto permission = parse_permission(scope);
                permission && *permission != Permission::kManageTenants) {
       permissions.add(*permission);

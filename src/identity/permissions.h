@@ -11,7 +11,8 @@
 namespace asahi::identity {
 
 /// What a caller may do. Routes name one (http::Route::access), roles and key scopes are sets of
-/// them. Gateway spec §9.4, with `manage_tenants` for the operator of the whole installation.
+/// them. Gateway spec §9.4, with `manage_tenants` for the operator of the whole installation; those
+/// with a colon are the memory's (its spec §9.2, where `user:manage` is manage_users here).
 enum class Permission : std::uint8_t {
   kInfer,
   kViewMetrics,
@@ -22,6 +23,12 @@ enum class Permission : std::uint8_t {
   kViewAuditLog,
   kManageBilling,
   kManageTenants,
+  kIngestUpload,
+  kIngestDelete,
+  kQuerySearch,
+  kSystemStatus,
+  kSystemMigrate,
+  kAdminSettings,
   kCount,
 };
 

@@ -16,8 +16,9 @@ TEST(Permissions, HaveTheNamesOfTheSpecification) {
 }
 
 TEST(Permissions, RolesFollowTheTable) {
-  EXPECT_EQ(builtin_role("developer"), (PermissionSet{kInfer, kViewMetrics, kViewCost}));
-  EXPECT_EQ(builtin_role("viewer"), PermissionSet{kViewMetrics});
+  EXPECT_EQ(builtin_role("developer"), (PermissionSet{kInfer, kViewMetrics, kViewCost,
+                                                      kIngestUpload, kQuerySearch, kSystemStatus}));
+  EXPECT_EQ(builtin_role("viewer"), (PermissionSet{kViewMetrics, kQuerySearch, kSystemStatus}));
   EXPECT_EQ(builtin_role("billing"),
             (PermissionSet{kViewMetrics, kViewCost, kViewAuditLog, kManageBilling}));
   EXPECT_EQ(builtin_role("member"), builtin_role("developer"));
@@ -33,6 +34,13 @@ TEST(Permissions, AnAdminRulesItsOrganisationButNotTheInstallation) {
 TEST(Permissions, ScopesOpenWhatTheyName) {
   EXPECT_EQ(scopes_to_permissions({"infer"}), PermissionSet{kInfer});
   EXPECT_EQ(scopes_to_permissions({"analytics"}), (PermissionSet{kViewMetrics, kViewCost}));
+  EXPECT_EQ(scopes_to_permissions({"ingest:delete"}), PermissionSet{kIngestDelete});
+  EXPECT_EQ(scopes_to_permissions({"akosha:read"}), (PermissionSet{kQuerySearch, kSystemStatus}));
+  EXPECT_EQ(scopes_to_permissions({"write"}),
+            (PermissionSet{kQuerySearch, kSystemStatus, kIngestUpload}));
+  EXPECT_EQ(scopes_to_permissions({"akosha:admin"}),
+            (PermissionSet{kQuerySearch, kSystemStatus, kIngestUpload, kIngestDelete,
+                           kSystemMigrate, kAdminSettings}));
   EXPECT_EQ(scopes_to_permissions({"infer", "view_audit_log"}),
             (PermissionSet{kInfer, kViewAuditLog}));
   for (const char* all : {"admin", "all", "*"})
@@ -46,8 +54,7 @@ TEST(Permissions, NoScopeReachesBeyondItsOrganisation) {
 }
 
 TEST(Permissions, ATokenGivesNoMoreThanItsOwnerHas) {
-  EXPECT_EQ((*builtin_role("viewer") & *scopes_to_permissions({"all"})),
-            PermissionSet{kViewMetrics});
+  EXPECT_EQ((*builtin_role("viewer") & *scopes_to_permissions({"all"})), *builtin_role("viewer"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
 #include "jobs/queue.h"
+#include "memory/module.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "server/accounts.h"
@@ -184,7 +185,8 @@ class SchemaKeeper {
 
 std::vector<sql::Migration> all_migrations() {
   std::vector<sql::Migration> all;
-  for (auto part : {jobs::migrations(), gateway::migrations(), identity_migrations()})
+  for (auto part :
+       {jobs::migrations(), gateway::migrations(), identity_migrations(), memory::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
@@ -234,7 +236,8 @@ struct App::Impl {
   std::unique_ptr<IdentityParts> identity;
   std::unique_ptr<IdentityAccounts> accounts;
   std::unique_ptr<gateway::Gateway> gateway;
-  std::unique_ptr<MetricExporters> exporters;  ///< null: metrics are scraped only
+  std::unique_ptr<memory::MemoryModule> memory;  ///< null: not served here
+  std::unique_ptr<MetricExporters> exporters;    ///< null: metrics are scraped only
   std::unique_ptr<jobs::Queue> queue;
   std::unique_ptr<jobs::Worker> worker;
   std::vector<std::string> routes;
@@ -337,6 +340,12 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);
   });
+  if (settings.memory.enabled) {
+    ASAHI_TRY(impl->memory,
+              memory::MemoryModule::make({impl->settings.memory, impl->loops, *impl->database,
+                                          impl->shared_cache.get(), impl->metrics, system_clock(),
+                                          impl->identity->audit(), ASAHI_VERSION}));
+  }
   const auto limits = [usual = settings.identity.rate_limit_per_minute](
                           const identity::Principal& caller, std::optional<std::int64_t> granted) {
     return identity::CallerLimits{caller.requests_per_minute.value_or(usual),
@@ -357,6 +366,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
 
   http::Router router;
   impl->gateway->add_routes(router);
+  if (impl->memory != nullptr) impl->memory->add_routes(router, "/memory");
   if (auto added = impl->identity->add_routes(router); !added)
     return std::unexpected(std::move(added.error()));
   add_settings_routes(router, settings.effective);
@@ -421,6 +431,7 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   impl->identity->start();
   impl->worker->start();
   impl->gateway->start();
+  if (impl->memory != nullptr) impl->memory->start();
   if (impl->exporters != nullptr) impl->exporters->start();
   impl->server->start();
   if (!config.api.tls_certificate_file.empty()) {
@@ -443,11 +454,13 @@ void App::stop() {
   Impl& impl = *impl_;
   if (std::exchange(impl.stopped, true)) return;
   impl.gateway->begin_drain();
+  if (impl.memory != nullptr) impl.memory->begin_drain();
   impl.certificate.reset();
   impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.secrets->stop();
   impl.worker->stop(std::chrono::seconds(2));
+  if (impl.memory != nullptr) impl.memory->stop();
   impl.gateway->stop();
   // After the last event was counted.
   if (impl.exporters != nullptr) impl.exporters->stop();

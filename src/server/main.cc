@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   add_train(app, common, chosen);
   add_tune(app, common, chosen);
   add_cache(app, common, chosen);
+  add_memory(app, common, chosen);
   add_small(app, common, chosen);
   try {
     app.parse(argc, argv);

@@ -71,6 +71,7 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   config::Binder binder(*sources);
   gateway::bind(binder, loaded.gateway);
   identity::bind(binder, loaded.identity, loaded.gateway.app.environment);
+  memory::bind(binder, loaded.memory, loaded.gateway.app.data_dir);
   for (const std::string& name : live_secrets(loaded))
     loaded.own_secrets[name] = Secret(own_variable(*sources, name).value_or(""));
   for (const char* name :
@@ -88,7 +89,10 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   return loaded;
 }
 
-void write_aside(gateway::GatewayConfig& config) {
+void write_aside(ServerConfig& settings) {
+  gateway::GatewayConfig& config = settings.gateway;
+  settings.memory.hot.path = ":memory:";
+  settings.memory.ingestion.bucket.clear();
   config.app.data_dir += "/cli";
   config.tracking.log_dir = config.app.data_dir + "/logs";
   config.governance.audit_storage_dir = config.app.data_dir + "/audit";

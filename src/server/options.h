@@ -9,6 +9,7 @@
 #include "identity/config.h"
 #include "identity/secrets/secret_source.h"
 #include "identity/secrets/vault.h"
+#include "memory/config.h"
 
 namespace asahi::server {
 
@@ -27,6 +28,7 @@ struct CommonOptions {
 struct ServerConfig {
   gateway::GatewayConfig gateway;
   identity::Config identity;
+  memory::MemoryConfig memory;
   /// Where further secrets come from while the process runs; empty: nowhere.
   std::optional<identity::VaultOptions> vault;
   /// What environment and .env say of the secrets that may change while the process runs, by the
@@ -49,7 +51,7 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use = VaultUse::
 
 /// Moves everything that a process writes to a folder of its own below the configured one: a
 /// command must not touch the files of a server that runs.
-void write_aside(gateway::GatewayConfig& config);
+void write_aside(ServerConfig& settings);
 
 /// Prints every fault with path, value, rule and origin to stderr; the exit code for a bad
 /// configuration.

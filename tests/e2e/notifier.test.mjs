@@ -301,9 +301,22 @@ test("a mail server that says nothing is given up in time", async () => {
   await smtp.close();
 });
 
+/** Starts the gateway again with its rollups made anew from the table, where a test has put events. */
+async function recounted(gateway, options) {
+  await gateway.stop();
+  await gateway.sqlite(`
+    DELETE FROM analytics_rollups;
+    DELETE FROM analytics_state WHERE name IN ('folded_day', 'folded_week');
+    UPDATE analytics_state SET value = (SELECT COALESCE(MAX(id), 0) FROM inference_events) WHERE name = 'backfill_end';
+    UPDATE analytics_state SET value = 0 WHERE name = 'backfill_next'`);
+  const again = await restart_gateway(gateway, options);
+  await until(() => again.logs().some(({ message }) => message === "rollups hold all events of the table"), { what: "the rollups" });
+  return again;
+}
+
 test("the daily digest tells of yesterday", async () => {
   const smtp = await start_smtp();
-  const gateway = await start_gateway({
+  let gateway = await start_gateway({
     fakes,
     env: { ...kQuick, ASAHI_ALERTS_EMAIL_TO: "ops@example.com", ASAHI_ALERTS_SMTP_URL: `smtp://127.0.0.1:${smtp.port}` },
   });
@@ -311,6 +324,7 @@ test("the daily digest tells of yesterday", async () => {
   await until(async () => (await gateway.sqlite("SELECT 1 FROM inference_events")).length === 1, { what: "the event's row" });
   const yesterday = new Date(Date.now() - 86_400_000).toISOString();
   await gateway.sqlite(`UPDATE inference_events SET timestamp = '${yesterday}', cost = '1.250000000'`);
+  gateway = await recounted(gateway, { fakes });
   // The hour has struck: what cron would queue.
   const now = Date.now();
   await gateway.sqlite(
@@ -340,7 +354,7 @@ test("an alert survives a restart and ends afterwards", async () => {
 });
 
 test("callers see alerts of their own organisation only", async () => {
-  const gateway = await start_governed({ fakes, vendors: ["openai"], env: { ...kQuick, ASAHI_ALERTS_COST_SPIKE_MIN_USD: "0" } });
+  let gateway = await start_governed({ fakes, vendors: ["openai"], env: { ...kQuick, ASAHI_ALERTS_COST_SPIKE_MIN_USD: "0" } });
   const acme = await make_org(gateway, "acme");
   const other = await make_org(gateway, "other");
   // Three cheap days, and a dear one.
@@ -350,6 +364,7 @@ test("callers see alerts of their own organisation only", async () => {
       `INSERT INTO inference_events (event_id, request_id, timestamp, org_id, model_selected, event_type, cost, cache_hit) VALUES ('e${day}', 'r', '${time}', 'acme', 'gpt-4o', 'inference', '${day ? 1 : 9}.000000000', 0)`,
     );
   }
+  gateway = await recounted(gateway, { fakes, vendors: ["openai"] });
   const [spike] = await until(async () => {
     const { body } = await gateway.get("/alerts?kind=cost_spike", acme);
     return body.alerts.length && body.alerts;

@@ -53,7 +53,8 @@ Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOption
   gateway::GatewayConfig& config = loaded.gateway;
   config.observability.prometheus_port = 0;
   config.api.workers = 1;
-  write_aside(config);
+  write_aside(loaded);
+  loaded.memory.enabled = false;
   // A measuring run must not meet the limits that protect a server.
   loaded.identity.auth_required = false;
   loaded.identity.rate_limit_per_minute = 0;

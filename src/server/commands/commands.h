@@ -18,6 +18,7 @@ void add_test(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_benchmark(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_tune(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_cache(CLI::App& app, CommonOptions& common, Command& chosen);
+void add_memory(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_events(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_metrics(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_audit(CLI::App& app, CommonOptions& common, Command& chosen);

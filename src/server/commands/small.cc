@@ -35,7 +35,7 @@ int list_routes(const CommonOptions& common) {
   LoadedConfig loaded = load_config(common);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
   loaded.gateway.app.mock = true;
-  write_aside(loaded.gateway);
+  write_aside(loaded);
   auto app = App::start(loaded, App::Listeners::kLoopbackOnly);
   if (!app) {
     fmt::print(stderr, "asahi routes: {}\n", app.error().message);

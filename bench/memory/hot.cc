@@ -1,0 +1,225 @@
+// The hot tier alone: memories written with a sync, found, started from the log, written over.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "memory/dedup/minhash.h"
+#include "memory/hot/engine.h"
+
+namespace {
+
+using namespace asahi;          // NOLINT
+using namespace asahi::memory;  // NOLINT
+using Steady = std::chrono::steady_clock;
+
+double since(Steady::time_point start) {
+  return std::chrono::duration<double>(Steady::now() - start).count();
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+/// Texts of some 300 bytes whose words are as unequally frequent as a language's, vectors around
+/// 2,000 centres. Seed 42.
+class Source {
+ public:
+  Source(std::size_t dimensions, bool fingerprints)
+      : dimensions_(dimensions), fingerprints_(fingerprints) {
+    for (std::size_t i = 0; i < 2000 * dimensions; ++i) centres_.push_back(normal_(random_));
+  }
+
+  Memory next(std::uint64_t number, const std::string& id) {
+    Memory out;
+    out.key = {"bench", "system-" + std::to_string(number % 100), id};
+    std::uniform_real_distribution<double> uniform(0, 1);
+    while (out.content.size() < 290) {
+      out.content +=
+          "w" + std::to_string(static_cast<int>(std::exp(uniform(random_) * 10.3))) + " ";
+    }
+    out.content += std::to_string(number);
+    out.embedding = vector();
+    out.embedding_model = "bench";
+    out.timestamp = Clock::Time{std::chrono::seconds{1'700'000'000 + number}};
+    out.uploaded_at = out.timestamp;
+    out.metadata = fmt::format(R"({{"project":"p{}","tags":["t{}"],"source":"bench"}})",
+                               number % 50, number % 20);
+    out.content_hash = sha256(out.content);
+    if (fingerprints_) out.fingerprint = dedup::fingerprint(out.content);
+    return out;
+  }
+
+  std::vector<float> vector() {
+    const std::size_t centre = random_() % 2000;
+    std::vector<float> out(dimensions_);
+    float squares = 0;
+    for (std::size_t i = 0; i < dimensions_; ++i) {
+      out[i] = centres_[centre * dimensions_ + i] + 0.7F * normal_(random_);
+      squares += out[i] * out[i];
+    }
+    for (float& number : out) number /= std::sqrt(squares);
+    return out;
+  }
+
+ private:
+  std::size_t dimensions_;
+  bool fingerprints_;
+  std::mt19937_64 random_{42};
+  std::normal_distribution<float> normal_;
+  std::vector<float> centres_;
+};
+
+/// Sends batches with at most `writers` under way; returns when all are acknowledged.
+void write_all(hot::Engine& engine, std::vector<std::vector<Memory>> batches, std::size_t writers) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::size_t under_way = 0;
+  for (auto& batch : batches) {
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return under_way < writers; });
+      ++under_way;
+    }
+    engine.upsert(std::move(batch), {}, [&](const Result<std::vector<UpsertOutcome>>& outcomes) {
+      if (!outcomes) fmt::print("refused: {}\n", outcomes.error().message);
+      const std::lock_guard lock(mutex);
+      --under_way;
+      changed.notify_all();
+    });
+  }
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return under_way == 0; });
+}
+
+void search_all(const hot::Engine& engine, Source& source, const char* name, SearchMode mode,
+                bool filtered, std::size_t count) {
+  std::vector<double> times;
+  std::mt19937_64 random(7);
+  std::vector<StoreQuery> queries(count);
+  for (StoreQuery& query : queries) {
+    query.tenant = "bench";
+    query.mode = mode;
+    query.text =
+        fmt::format("w{} w{} w{}", 20 + random() % 300, 300 + random() % 3000, random() % 29'000);
+    query.embedding = source.vector();
+    query.embedding_model = "bench";
+    if (filtered) query.filter.metadata = {{"project", "p7"}};
+  }
+  const auto start = Steady::now();
+  for (const StoreQuery& query : queries) {
+    const auto begin = Steady::now();
+    const auto page = engine.search(query);
+    if (!page) fmt::print("refused: {}\n", page.error().message);
+    times.push_back(since(begin) * 1e3);
+  }
+  const double all = since(start);
+  std::ranges::sort(times);
+  fmt::print("search {:<22} {:>8.0f} /s   p50 {:.3f} ms   p99 {:.3f} ms\n", name,
+             static_cast<double>(count) / all, times[count / 2], times[count * 99 / 100]);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string folder = (std::filesystem::temp_directory_path() / "asahi-bench-hot").string();
+  std::size_t count = 100'000, dimensions = 384, batch = 100, writers = 32, singles = 100'000;
+  bool fingerprints = true, link = true;
+  CLI::App app("The hot tier: writes with a sync, searches, start, space after writing over");
+  app.add_option("--folder", folder, "emptied first");
+  app.add_option("--count", count);
+  app.add_option("--dimensions", dimensions);
+  app.add_option("--batch", batch);
+  app.add_option("--writers", writers, "batches under way at once");
+  app.add_option("--singles", singles, "upserts one by one, over a tenth of the memories");
+  app.add_flag("!--no-fingerprints", fingerprints);
+  app.add_flag("!--no-link", link, "no graph: what the writing thread takes alone");
+  CLI11_PARSE(app, argc, argv);
+  std::filesystem::remove_all(folder);
+
+  hot::EngineOptions options;
+  options.folder = folder;
+  if (!link) options.vectors.exact_rows = SIZE_MAX;
+  auto engine = std::move(*hot::Engine::open(options));
+  Source source(dimensions, fingerprints);
+  {
+    std::vector<std::vector<Memory>> batches;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i % batch == 0) batches.emplace_back();
+      batches.back().push_back(source.next(i, fmt::format("conversation-{:08}", i)));
+    }
+    const auto start = Steady::now();
+    const double cpu = cpu_seconds();
+    write_all(*engine, std::move(batches), writers);
+    const double took = since(start);
+    const auto stats = engine->engine_stats();
+    fmt::print(
+        "write  {} memories in batches of {}: {:.0f} /s, {:.1f} us of CPU each (all threads), "
+        "{} syncs; {} vectors wait for the graph\n",
+        count, batch, static_cast<double>(count) / took,
+        (cpu_seconds() - cpu) * 1e6 / static_cast<double>(count), stats.groups, stats.unlinked);
+    const auto linking = Steady::now();
+    engine->wait_until_linked();
+    const double linked = since(linking);
+    if (stats.unlinked > 0) {
+      fmt::print("link   {:.0f} vectors/s\n", static_cast<double>(stats.unlinked) / linked);
+    }
+  }
+  const std::size_t searches = 2000;
+  search_all(*engine, source, "semantic", SearchMode::kSemantic, false, searches);
+  search_all(*engine, source, "keyword", SearchMode::kKeyword, false, searches);
+  search_all(*engine, source, "hybrid", SearchMode::kHybrid, false, searches);
+  search_all(*engine, source, "hybrid, filter of 2 %", SearchMode::kHybrid, true, searches);
+  auto stats = engine->engine_stats();
+  fmt::print("memory {:.0f} bytes a memory; files {:.0f}, {:.3f} x live\n",
+             static_cast<double>(stats.table_bytes) / static_cast<double>(count),
+             static_cast<double>(stats.file_bytes) / static_cast<double>(count),
+             static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes));
+  engine.reset();
+  const auto start = Steady::now();
+  engine = std::move(*hot::Engine::open(options));
+  fmt::print("start  {:.2f} s for {} records\n", since(start),
+             engine->engine_stats().opened.records);
+
+  if (singles > 0) {
+    std::vector<std::vector<Memory>> batches;
+    std::mt19937_64 random(3);
+    for (std::size_t i = 0; i < singles; ++i) {
+      const std::uint64_t which = random() % std::max<std::size_t>(count / 10, 1);
+      Memory memory = source.next(count + i, fmt::format("conversation-{:08}", which));
+      memory.key.system_id = "system-" + std::to_string(which % 100);
+      batches.push_back({std::move(memory)});
+    }
+    const auto begin = Steady::now();
+    write_all(*engine, std::move(batches), 256);
+    const double took = since(begin);
+    stats = engine->engine_stats();
+    const double before =
+        static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes);
+    engine->wait_until_compact();
+    stats = engine->engine_stats();
+    fmt::print(
+        "single {} upserts over {} memories: {:.0f} /s; files {:.3f} x live at once, {:.3f} "
+        "when compacted ({} compactions)\n",
+        singles, count / 10, static_cast<double>(singles) / took, before,
+        static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes),
+        stats.compactions);
+  }
+  engine.reset();
+  std::filesystem::remove_all(folder);
+  return 0;
+}

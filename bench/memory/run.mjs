@@ -1,0 +1,144 @@
+// ./dev bench memory [part …] [options]: the measures of the memory module. A part is a function
+// that prints its table and returns its rows for the JSON file.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { machine } from "../lib/system.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const programs = "build/release/bench";
+const kUsage = `bench/run.sh memory [part …] [options]     all parts unless some are named
+
+  vector    vector search in this process beside hnswlib, usearch, LanceDB and sqlite-vec (10 minutes; alone: 2)
+
+  --count N     vectors (default 100,000)
+  --rounds N    rounds of which medians are taken (default 3)
+  --alone       without peers
+  --json FILE   also write everything measured there
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    count: { type: "string", default: "100000" },
+    rounds: { type: "string", default: "3" },
+    alone: { type: "boolean", default: false },
+    json: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+function lines_of(command, args) {
+  const done = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"] });
+  if (done.error) throw done.error;
+  if (done.status !== 0) throw new Error(`${command} ended with ${done.status ?? done.signal}`);
+  return done.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+const whole = (value) => Math.round(value).toLocaleString("en-US");
+const verdict = (met) => (met ? "yes" : "no");
+
+function print_table(head, rows) {
+  console.log(`\n| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`);
+  for (const row of rows) console.log(`| ${row.join(" | ")} |`);
+}
+
+/** The first effort that reaches a recall, of a sweep that goes up. */
+function reaching(rows, engine, recall) {
+  return rows.find((row) => row.kind === "search" && row.engine === engine && row.recall >= recall);
+}
+
+function vector() {
+  const width = 384;
+  const program = `${programs}/bench_memory_vector`;
+  if (!existsSync(program)) throw new Error(`${program} is missing: run ./dev build first`);
+  const folder = mkdtempSync(join(tmpdir(), "asahi-bench-"));
+  try {
+    const extension = join(here, `node_modules/sqlite-vec-linux-${process.arch}/vec0.so`);
+    const rows = lines_of(program, [
+      "--width", `${width}`, "--count", values.count, "--rounds", values.rounds, "--folder", folder,
+      ...(values.alone ? ["--alone"] : ["--sqlite-vec", extension]),
+    ]);
+    if (!values.alone) {
+      const efforts = { usearch: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256], lancedb: [32, 64, 128, 256] };
+      for (const [engine, sweep] of Object.entries(efforts)) {
+        rows.push(...lines_of("node", [
+          "--expose-gc", join(here, "peers.mjs"), engine, folder, `${width}`, values.rounds, ...sweep.map(String),
+        ]));
+      }
+    }
+    report(rows);
+    return rows.map((row) => ({ measure: "vector", ...row }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function report(rows) {
+  const of = (kind, engine = "asahi") => rows.find((row) => row.kind === kind && row.engine === engine);
+  const setup = rows.find((row) => row.kind === "setup");
+  console.log(`${whole(setup.count)} × ${setup.width}, clustered; ${setup.queries} queries, medians of ${setup.rounds}; ${setup.instructions}`);
+  const engines = [...new Set(rows.filter((row) => row.engine).map((row) => row.engine))];
+  print_table(
+    ["engine", "queries/s at recall ≥ 0.95", "≥ 0.99", "build, CPU s", "memory, MB", "filter of 1 %: queries/s (recall)", "10 %"],
+    engines.map((engine) => {
+      if (of("absent", engine)) return [engine, "absent", "", "", "", "", ""];
+      const rate = (recall) => {
+        const row = reaching(rows, engine, recall);
+        return row ? `${whole(row.per_second)} (ef ${row.effort}, ${row.recall.toFixed(3)})` : "not reached";
+      };
+      const filter = (share) => {
+        const row = rows.find((each) => each.kind === "filter" && each.engine === engine && each.passes === share);
+        return row ? `${whole(row.per_second)} (${row.recall.toFixed(3)})` : "";
+      };
+      const built = of("build", engine);
+      return [engine, rate(0.95), rate(0.99), built.cpu_s.toFixed(1), whole(built.resident_mb), filter(0.01), filter(0.1)];
+    }),
+  );
+  const built = of("build");
+  const reload = of("reload");
+  const tail = of("tail");
+  const turned = of("turnover");
+  const filter = rows.find((row) => row.kind === "filter" && row.engine === "asahi" && row.passes === 0.01);
+  const at95 = reaching(rows, "asahi", 0.95)?.per_second ?? 0;
+  const at99 = reaching(rows, "asahi", 0.99)?.per_second ?? 0;
+  print_table(["Measure", "Goal", "Measured", "Met"], [
+    ["queries/s of a core at recall@10 ≥ 0.95", "≥ 15,000", whole(at95), verdict(at95 >= 15_000)],
+    ["the same at ≥ 0.99", "≥ 10,000", whole(at99), verdict(at99 >= 10_000)],
+    ["index build", "≤ 25 CPU s", `${built.cpu_s.toFixed(1)} s (${whole(built.per_second)}/s)`, verdict(built.cpu_s <= 25)],
+    ["memory with ids and two filter fields", "≤ 100 MB", `${built.resident_mb.toFixed(1)} MB`, verdict(built.resident_mb <= 100)],
+    ["mapped reload", "≤ 0.3 s", `${reload.load_s.toFixed(2)} s (CPU ${reload.load_cpu_s.toFixed(2)} s), ${(reload.same_answers * 100).toFixed(1)} % of answers the same`,
+      verdict(reload.load_s <= 0.3 && reload.same_answers === 1)],
+    ["recall with a filter that 1 % pass", "≥ 0.95", `${filter.recall.toFixed(3)} at ${whole(filter.per_second)} queries/s`, verdict(filter.recall >= 0.95)],
+    ["recall after a third was erased and added, a third replaced (ef 32)", "≥ 0.95", `${turned.recall.toFixed(3)}; ${whole(turned.writes_per_second)} writes/s`,
+      verdict(turned.recall >= 0.95)],
+    ["items taken in before their links", "", `${whole(tail.put_per_second)}/s, ${(tail.found_at_once * 100).toFixed(1)} % found by the next query`, verdict(tail.found_at_once === 1)],
+    ["the graph catches up beside searches", "≥ 4,000/s", `${whole(tail.linked_per_second)}/s; searches p50 ${tail.search_p50_us} µs, p99 ${tail.search_p99_us} µs`,
+      verdict(tail.linked_per_second >= 4000)],
+  ]);
+}
+
+const parts = { vector };
+const wanted = positionals.length > 0 ? positionals : Object.keys(parts);
+const unknown = wanted.find((name) => !(name in parts));
+if (values.help || unknown) {
+  if (unknown) process.stderr.write(`bench: memory has no part '${unknown}'\n\n`);
+  process.stdout.write(kUsage);
+  process.exit(unknown ? 2 : 0);
+}
+try {
+  const about = machine();
+  console.log(`${about.cpu}, ${about.cpus} CPUs, ${about.memory_gib} GiB, Linux ${about.kernel}, load ${about.load_before.toFixed(1)} before; commit ${about.commit}`);
+  const results = wanted.flatMap((name) => parts[name]() ?? []);
+  if (values.json) {
+    mkdirSync(dirname(values.json), { recursive: true });
+    writeFileSync(values.json, JSON.stringify({ machine: about, results }, null, 2));
+  }
+} catch (error) {
+  process.stderr.write(`bench: ${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,111 @@
+#include "memory/cold/store.h"
+
+namespace asahi::memory::cold {
+
+namespace {
+
+/// All of them, or the first error.
+Result<std::vector<std::optional<Memory>>> together(
+    std::vector<Result<std::optional<Memory>>> results) {
+  std::vector<std::optional<Memory>> out;
+  for (auto& result : results) {
+    if (!result) return std::unexpected(std::move(result.error()));
+    out.push_back(*std::move(result));
+  }
+  return out;
+}
+
+}  // namespace
+
+ColdStore::ColdStore(ColdTier& tier, unsigned threads, std::size_t max_waiting)
+    : tier_(tier), most_(threads + max_waiting), pool_(threads) {}
+
+ColdStore::~ColdStore() { pool_.join(); }
+
+Task<std::vector<UpsertOutcome>> ColdStore::upsert_batch(std::vector<Memory> memories,
+                                                         UpsertOptions /*options*/) {
+  auto work = [this, memories = std::move(memories)]() mutable {
+    return tier_.upsert(std::move(memories));
+  };
+  co_return co_await run(std::move(work));
+}
+
+Task<std::vector<std::optional<Memory>>> ColdStore::get(std::vector<Key> keys) {
+  auto work = [this, keys = std::move(keys)] { return together(tier_.get(keys)); };
+  co_return co_await run(std::move(work));
+}
+
+Task<std::uint64_t> ColdStore::delete_batch(std::vector<Key> keys) {
+  auto work = [this, keys = std::move(keys)] { return tier_.erase(keys); };
+  co_return co_await run(std::move(work));
+}
+
+Task<std::uint64_t> ColdStore::delete_system(std::string tenant, std::string system_id) {
+  auto work = [this, tenant = std::move(tenant), system_id = std::move(system_id)] {
+    return tier_.erase_system(tenant, system_id);
+  };
+  co_return co_await run(std::move(work));
+}
+
+Task<ColdPage> ColdStore::search_all(StoreQuery query) {
+  auto work = [this, query = std::move(query)]() mutable {
+    const auto deadline = tier_.clock().steady_now() + tier_.options().search_budget;
+    return tier_.search(std::move(query), deadline);
+  };
+  co_return co_await run(std::move(work));
+}
+
+Task<StorePage> ColdStore::search(StoreQuery query) {
+  ASAHI_CO_TRY(ColdPage found, co_await search_all(std::move(query)));
+  co_return std::move(found.page);
+}
+
+Task<std::vector<Eligible>> ColdStore::scan_eligible(Clock::Time /*before*/,
+                                                     std::size_t /*limit*/) {
+  co_return std::vector<Eligible>{};
+}
+
+Task<std::uint64_t> ColdStore::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {
+  auto work = [this, rows = std::move(rows)]() -> Result<std::uint64_t> {
+    std::vector<Key> keys;
+    for (const auto& [key, digest] : rows) keys.push_back(key);
+    ASAHI_TRY(const auto memories, together(tier_.get(keys)));
+    std::vector<Key> same;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (memories[i] && row_checksum(*memories[i]) == rows[i].second) same.push_back(keys[i]);
+    }
+    return tier_.erase(same);
+  };
+  co_return co_await run(std::move(work));
+}
+
+Task<std::vector<std::optional<Digest>>> ColdStore::checksum(std::vector<Key> keys) {
+  auto work = [this, keys = std::move(keys)]() -> Result<std::vector<std::optional<Digest>>> {
+    ASAHI_TRY(const auto memories, together(tier_.get(keys)));
+    std::vector<std::optional<Digest>> out;
+    for (const auto& memory : memories) {
+      out.push_back(memory ? std::optional(row_checksum(*memory)) : std::nullopt);
+    }
+    return out;
+  };
+  co_return co_await run(std::move(work));
+}
+
+Task<TierStats> ColdStore::stats(std::string tenant) {
+  auto work = [this, tenant = std::move(tenant)]() -> Result<TierStats> {
+    return tier_.stats(tenant);
+  };
+  co_return co_await run(std::move(work));
+}
+
+Task<void> ColdStore::snapshot(std::string folder) {
+  auto work = [this, folder = std::move(folder)] { return tier_.snapshot(folder); };
+  co_return co_await run(std::move(work));
+}
+
+Task<Compacted> ColdStore::compact(std::chrono::milliseconds budget) {
+  auto work = [this, budget] { return tier_.compact(tier_.clock().steady_now() + budget); };
+  co_return co_await run(std::move(work));
+}
+
+}  // namespace asahi::memory::cold

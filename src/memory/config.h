@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/config/loader.h"
+
+namespace asahi::memory {
+
+/// Settings of the memory module (`memory.…`, `AKOSHA_…`; spec/memory §7).
+struct MemoryConfig {
+  bool enabled = true;  ///< in the combined process
+  std::string
+      data_path;  ///< folder of its files (AKOSHA_DATA_PATH); empty: `memory` in the data folder
+
+  struct Hot {
+    /// Folder of the hot tier (AKOSHA_HOT_PATH); empty: `hot` in `data_path`; ":memory:": nothing
+    /// is kept over a restart.
+    std::string path;
+    int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
+  } hot;
+
+  struct Query {
+    int timeout_seconds = 30;       ///< AKOSHA_QUERY_TIMEOUT, 1 to 300
+    std::size_t max_results = 100;  ///< AKOSHA_MAX_RESULTS, 1 to 1000
+    int shard_timeout_seconds = 5;  ///< AKOSHA_QUERY_SHARD_TIMEOUT, 1 to 60
+    double semantic_threshold =
+        0.7;  ///< similarity that semantic searches ask for unless they say, -1 to 1
+  } query;
+
+  struct Cache {
+    bool enabled = true;          ///< AKOSHA_CACHE_ENABLED
+    std::size_t l1_size = 1000;   ///< answers kept in this process (AKOSHA_L1_CACHE_SIZE)
+    int local_ttl_seconds = 300;  ///< AKOSHA_L1_CACHE_TTL
+    bool l2_enabled = true;  ///< answers in Redis, where there is one (AKOSHA_L2_CACHE_ENABLED)
+    int redis_ttl_seconds = 3600;  ///< AKOSHA_L2_CACHE_TTL
+  } cache;
+
+  struct Deduplication {
+    bool enabled = true;
+    double fuzzy_threshold =
+        0.85;  ///< estimated Jaccard index from which two texts are near, 0.5 to 1
+    std::string action = "link";  ///< link: stored and linked; skip: not stored
+  } deduplication;
+
+  /// Uploads that systems leave in a bucket.
+  struct Ingestion {
+    /// s3://bucket, or file:///absolute/folder; empty: memories come by HTTP, MCP and import only.
+    std::string bucket;              ///< AKOSHA_INGEST_BUCKET; a bare name is s3://name
+    int poll_interval_seconds = 30;  ///< AKOSHA_DISCOVERY_INTERVAL, 1 to 86400
+    int timeout_seconds = 300;       ///< of one upload (AKOSHA_INGESTION_TIMEOUT), 10 to 86400
+    std::size_t max_concurrent_ingests = 10;  ///< AKOSHA_MAX_CONCURRENT_INGESTS, 1 to 1000
+    bool concurrent_discovery = true;         ///< USE_CONCURRENT_DISCOVERY
+    bool delete_after = false;  ///< erase what is taken in (AKOSHA_DELETE_AFTER_INGEST)
+    std::string endpoint;       ///< AWS_ENDPOINT_URL; empty: Amazon's
+    std::string region;         ///< AWS_REGION; empty: us-east-1
+    std::string access_key_id;  ///< AWS_ACCESS_KEY_ID
+    Secret secret_access_key;   ///< AWS_SECRET_ACCESS_KEY
+  } ingestion;
+
+  std::string tool_profile = "full";  ///< MCP tools: minimal, standard, full (AKOSHA_TOOL_PROFILE)
+
+  std::size_t embedding_dimension = 384;  ///< AKOSHA_EMBEDDING_DIMENSION, of the local embedder
+};
+
+/// Reads `memory.…`. `data_dir`: the process's data folder.
+void bind(config::Binder& binder, MemoryConfig& config, const std::string& data_dir);
+
+}  // namespace asahi::memory

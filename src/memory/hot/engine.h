@@ -1,0 +1,197 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "memory/hot/keyword.h"
+#include "memory/hot/log.h"
+#include "memory/hot/near_duplicates.h"
+#include "memory/hot/table.h"
+#include "memory/hot/vectors.h"
+#include "memory/model/store.h"
+#include "storage/vector/local/read_gate.h"
+
+namespace asahi::memory::hot {
+
+/// A change that is on the disk. Views hold until the observer returns.
+struct CommittedChange {
+  bool erased = false;
+  Key key;
+  std::optional<UpsertView> row;  ///< unless erased
+};
+
+struct EngineOptions {
+  std::string folder = ":memory:";  ///< `:memory:`: lost at the end
+  LogOptions log;                   ///< its folder is set from `folder`
+  VectorOptions vectors;
+  /// A group of writes waits this long for others to share its sync, at most 10 ms. Writes that
+  /// come while one is being synced share the next anyway.
+  std::chrono::microseconds group_commit{0};
+  std::size_t max_queued_bytes = 256 << 20;  ///< of writes that wait; more: unavailable
+  /// Vectors that may wait for the graph; writers wait while there are more.
+  std::size_t max_unlinked = 1'000'000;
+  /// A mark of scan_eligible holds this long: the run that set it may be dead.
+  std::chrono::nanoseconds migration_lease = std::chrono::hours{3};
+  const Clock* clock = &system_clock();
+  MakeKeywordIndex make_keyword;            ///< empty: TextKeyword
+  MakeNearDuplicates make_near_duplicates;  ///< empty: ShingleDuplicates
+  /// Told of what was committed, in order, on the writing thread. For copies that can be rebuilt.
+  std::function<void(std::span<const CommittedChange>)> observer;
+};
+
+struct EngineStats {
+  OpenReport opened;
+  std::uint64_t file_bytes = 0, live_bytes = 0, segments = 0;
+  std::uint64_t unlinked = 0;     ///< vectors not yet in a graph
+  std::uint64_t table_bytes = 0;  ///< memory of tables, vectors, words and bands
+  std::uint64_t groups = 0;       ///< syncs
+  std::uint64_t compactions = 0, compaction_failures = 0;
+};
+
+/// The hot tier without coroutines. One thread writes: it decides about what waits, appends it to
+/// the log in one go, syncs, shows it to readers and answers. Another links vectors, a third writes
+/// half-empty segments anew. All else runs on the caller's thread, beside them.
+class Engine {
+ public:
+  template <class T>
+  using Done = std::move_only_function<void(Result<T>)>;
+
+  static Result<std::unique_ptr<Engine>> open(EngineOptions options);
+  /// Finishes what was asked for.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// See Store; `done` runs on the writing thread, or at once on refusal.
+  void upsert(std::vector<Memory> memories, UpsertOptions options,
+              Done<std::vector<UpsertOutcome>> done);
+  void erase(std::vector<Key> keys, Done<std::uint64_t> done);
+  void erase_system(std::string tenant, std::string system_id, Done<std::uint64_t> done);
+  void erase_migrated(std::vector<std::pair<Key, Digest>> rows, Done<std::uint64_t> done);
+  void scan_eligible(Clock::Time before, std::size_t limit, Done<std::vector<Eligible>> done);
+
+  Result<std::vector<std::optional<Memory>>> get(const std::vector<Key>& keys) const;
+  Result<std::vector<std::optional<Digest>>> checksum(const std::vector<Key>& keys) const;
+  Result<StorePage> search(const StoreQuery& query) const;
+  /// Of all tenants when `tenant` is empty.
+  TierStats stats(const std::string& tenant) const;
+  EngineStats engine_stats() const;
+  Result<void> copy_to(const std::string& folder);
+
+  /// Until the graphs know all vectors; for tests and measurements.
+  void wait_until_linked();
+  /// Until files take no more than they may, or nothing helps.
+  void wait_until_compact();
+
+ private:
+  struct Shelf;
+  struct Op;
+  struct Touched {
+    Shelf* shelf;
+    std::uint32_t slot;
+    std::uint8_t before;  ///< its flags
+  };
+  class Exclusive;
+  class Survivors;
+
+  explicit Engine(EngineOptions options);
+  Result<void> load();
+  Result<void> replay(Log& log, const Frame& frame, Position position);
+  Result<void> fill(Shelf& shelf);
+  Shelf* find_shelf(std::string_view tenant) const;
+  Shelf& shelf_of(std::string_view tenant);
+  std::vector<Shelf*> shelves() const;
+  std::uint64_t key_hash(std::string_view system_id, std::string_view conversation_id) const;
+
+  // The writing thread.
+  void submit(Op op);
+  void write_loop();
+  void run_group(std::vector<Op>& ops);
+  Result<std::vector<UpsertOutcome>> stage_upserts(const std::vector<Memory>& memories,
+                                                   const UpsertOptions& options);
+  Result<UpsertOutcome> stage_upsert(Shelf& shelf, const Memory& memory, const FieldValues& fields,
+                                     const UpsertOptions& options);
+  Result<std::uint64_t> stage_erase(const std::vector<Key>& keys);
+  Result<std::uint64_t> stage_erase_system(const std::string& tenant, const std::string& system_id);
+  Result<std::uint64_t> stage_erase_migrated(const std::vector<std::pair<Key, Digest>>& rows);
+  Result<std::vector<Eligible>> mark_eligible(Clock::Time before, std::size_t limit);
+  std::uint32_t model_of(Shelf& shelf, std::string_view model, std::size_t dimensions);
+  Result<std::uint32_t> store(Shelf& shelf, const Memory& memory, const FieldValues& fields);
+  Result<void> store_alias(Shelf& shelf, std::uint32_t owner, const Key& owner_key,
+                           const Memory& duplicate, const FieldValues& fields);
+  Result<void> hand_over(Shelf& shelf, std::uint32_t owner);
+  Result<void> erase_slot(Shelf& shelf, std::uint32_t slot, const Key& key, bool migrated);
+  void retire(Shelf& shelf, std::uint32_t slot);
+  void undo(std::size_t from);
+  void apply();
+  void tell_observer();
+  Result<void> check_width(Shelf& shelf, const Memory& memory, std::size_t place) const;
+
+  // Readers' and writer's, with the shelf locked.
+  std::uint32_t find(const Shelf& shelf, const LogReader& reader, std::string_view system_id,
+                     std::string_view conversation_id, std::uint8_t flag) const;
+  std::uint32_t find_content(const Shelf& shelf, const LogReader& reader,
+                             const Digest& content_hash) const;
+  Result<Key> read_key(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
+  Result<Memory> read_row(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
+  Result<Memory> read_alias(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
+  /// A row with what it was seen as, or a duplicate with its owner's content.
+  Result<Memory> read_memory(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
+  std::string with_seen_in(const Shelf& shelf, const LogReader& reader, std::uint32_t slot,
+                           std::string metadata) const;
+  /// By float32, best first.
+  void rank_vectors(const Shelf& shelf, const LogReader& reader, const StoreQuery& query,
+                    const Table::Allowed* allowed, std::size_t depth,
+                    std::vector<VectorSet::Candidate>& out) const;
+  bool confirmed(const Shelf& shelf, const LogReader& reader, std::uint32_t slot,
+                 const std::vector<std::pair<std::string, std::string>>& check,
+                 std::string& scratch) const;
+  void confirm(const Shelf& shelf, const LogReader& reader, Table::Allowed& allowed) const;
+
+  // The other threads.
+  void link_loop(std::stop_token stop);
+  bool link_some();
+  std::size_t backlog() const;
+  void compact_loop(std::stop_token stop);
+
+  const EngineOptions options_;
+  const std::uint64_t seed_;
+  std::unique_ptr<Log> log_;
+  OpenReport opened_;
+  mutable std::shared_mutex shelves_mutex_;
+  std::map<std::string, std::unique_ptr<Shelf>, std::less<>> shelves_;
+
+  std::vector<Touched> touched_;  ///< by the group that is being staged
+  std::string payload_;           ///< scratch of the writing thread
+  std::atomic<std::uint64_t> groups_{0}, compactions_{0}, compaction_failures_{0};
+
+  std::mutex queue_mutex_;
+  std::condition_variable queue_changed_;
+  std::vector<Op> queue_;
+  std::size_t queued_bytes_ = 0;
+  bool stopping_ = false;
+
+  mutable std::mutex work_mutex_;  ///< of the pokes below
+  mutable std::condition_variable_any work_changed_;
+  std::uint64_t commits_ = 0;
+  bool linked_all_ = false, compacted_all_ = false;
+  std::mutex graphs_;  ///< linking against checkpoints
+
+  std::jthread linker_, compactor_;
+  std::thread writer_;
+};
+
+}  // namespace asahi::memory::hot

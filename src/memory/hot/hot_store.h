@@ -1,0 +1,67 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "memory/hot/engine.h"
+#include "memory/model/store.h"
+
+namespace boost::asio {
+class thread_pool;
+}
+
+namespace asahi::memory {
+
+struct HotOptions {
+  hot::EngineOptions engine;
+  std::size_t search_threads = 2;
+  /// Searches and look-ups that may wait for a thread; more: unavailable.
+  std::size_t max_waiting = 4096;
+};
+
+/// The hot tier: all memories of the last days, in a log on the disk and in memory. Destroy it when
+/// no call is under way.
+///
+/// Beyond Store's rules: a duplicate that was only seen (kDuplicate) answers `get` with the other
+/// memory's content and its own times and metadata, is not searched and not counted, and gets a row
+/// of its own when that memory goes or changes. `metadata.seen_in` of a memory names its
+/// duplicates, the first 100. Marks of scan_eligible are kept in memory and hold three hours, so
+/// that an ageing run that died leaves nothing behind.
+class HotStore final : public Store {
+ public:
+  /// Reads the log; blocking. Errors: corrupt, unavailable, invalid_argument (encryption key).
+  static Result<std::unique_ptr<HotStore>> open(HotOptions options);
+  ~HotStore() override;
+
+  Tier tier() const override { return Tier::kHot; }
+  Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
+                                                UpsertOptions options) override;
+  Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys) override;
+  Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
+  Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
+  Task<StorePage> search(StoreQuery query) override;
+  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
+  Task<TierStats> stats(std::string tenant) override;
+  Task<void> snapshot(std::string folder) override;
+
+  hot::EngineStats engine_stats() const { return engine_->engine_stats(); }
+  hot::Engine& engine() { return *engine_; }
+
+ private:
+  HotStore(std::unique_ptr<hot::Engine> engine, const HotOptions& options);
+  /// `work` returns a Result; on a thread of its own.
+  template <class Work>
+  Aw<std::invoke_result_t<Work>> on_reader(Work work);
+
+  std::unique_ptr<hot::Engine> engine_;
+  const std::size_t max_waiting_;
+  std::atomic<std::size_t> waiting_{0};
+  std::unique_ptr<boost::asio::thread_pool> readers_;
+};
+
+}  // namespace asahi::memory

@@ -1,0 +1,62 @@
+#include "memory/http/routes.h"
+
+#include "base/log.h"
+#include "identity/principal.h"
+#include "net/http/server.h"
+
+namespace asahi::memory {
+
+RouteAdder::RouteAdder(http::Router& router, SharedRouteParts parts, std::string mount)
+    : router_(router), parts_(std::move(parts)), mount_(std::move(mount)) {}
+
+void RouteAdder::add(http::Method method, std::string_view pattern, std::string_view access,
+                     RouteBody body, std::size_t max_body_bytes) const {
+  const http::Handler handler = [parts = parts_,
+                                 body](http::Context& context) -> Aw<http::Response> {
+    auto response = co_await body(*parts, context);
+    if (!response) co_return http::native_error(response.error(), context);
+    co_return std::move(*response);
+  };
+  for (const char* version : {"", "/api/v1"}) {
+    router_.add({.method = method,
+                 .pattern = version + mount_ + std::string(pattern),
+                 .handler = handler,
+                 .access = access,
+                 .max_body_bytes = max_body_bytes});
+  }
+}
+
+std::string tenant_of(const http::Context& context) {
+  return identity::principal_of(context).org_id;
+}
+
+http::Response json_reply(int status, const json::object& body) {
+  return http::Response::json(status, json::serialize(body));
+}
+
+Result<json::object> body_of(const http::Request& request) {
+  if (request.body.empty()) return json::object{};
+  ASAHI_TRY(json::value value, parse_json(request.body));
+  if (!value.is_object()) return fail(Errc::kInvalidArgument, "the body must be a JSON object");
+  return std::move(value.get_object());
+}
+
+Aw<void> note(const RouteParts& parts, const http::Context& context, std::string action,
+              std::string resource, json::object details) {
+  const identity::Principal& caller = identity::principal_of(context);
+  identity::AuditEntry entry;
+  entry.org_id = caller.org_id;
+  entry.user_id = identity::actor_of(caller);
+  entry.action = std::move(action);
+  entry.resource = std::move(resource);
+  entry.details = std::move(details);
+  entry.ip_address = context.request.remote_address;
+  entry.user_agent = std::string(context.request.headers.get("user-agent").substr(0, 256));
+  const auto stored = co_await parts.audit.append(std::move(entry));
+  if (!stored) {
+    Logger("memory").error("an entry is missing in the audit log",
+                           {{"error", stored.error().message}});
+  }
+}
+
+}  // namespace asahi::memory

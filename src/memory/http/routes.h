@@ -1,0 +1,73 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "identity/audit/audit.h"
+#include "llm/embed/text_embedder.h"
+#include "memory/model/store.h"
+#include "memory/search/search.h"
+#include "net/http/router.h"
+
+namespace asahi::memory {
+
+class Push;
+class Ledger;
+class IngestWorker;
+
+/// What the routes work with; all outlive them. A tier that is not served here is null.
+struct RouteParts {
+  Search& search;
+  Epochs& epochs;
+  llm::TextEmbedder& embedder;
+  Store* hot = nullptr;
+  Store* warm = nullptr;
+  Store* cold = nullptr;
+  Push* push = nullptr;
+  Ledger* ledger = nullptr;
+  IngestWorker* worker = nullptr;
+  bool has_bucket = false;  ///< uploads come from one
+  identity::AuditLog& audit;
+  const Clock& clock;
+};
+using SharedRouteParts = std::shared_ptr<const RouteParts>;
+
+using RouteBody = Task<http::Response> (*)(const RouteParts& parts, http::Context& context);
+
+/// Adds a route below each prefix of `where`, as it is and under /api/v1.
+class RouteAdder {
+ public:
+  /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.
+  RouteAdder(http::Router& router, SharedRouteParts parts, std::string mount);
+  void add(http::Method method, std::string_view pattern, std::string_view access, RouteBody body,
+           std::size_t max_body_bytes = 0) const;
+  const std::string& mount() const { return mount_; }
+
+ private:
+  http::Router& router_;
+  SharedRouteParts parts_;
+  std::string mount_;
+};
+
+/// POST /search and /query/search, GET /search/{query_id}, POST /embeddings, POST /cache/warm, GET
+/// /cache/stats, DELETE /cache.
+void add_search_routes(const RouteAdder& routes);
+/// GET and DELETE /memories/{system_id}/{conversation_id}, DELETE /systems/{system_id}, GET
+/// /storage/status.
+void add_store_routes(const RouteAdder& routes);
+
+/// POST /ingest/upload, /memories and /memories/batch, GET /uploads and
+/// /uploads/{system_id}/{upload_id}, POST …/retry, POST /ingestion/trigger, GET /ingestion/status.
+void add_ingest_routes(const RouteAdder& routes);
+
+/// The caller's organisation.
+std::string tenant_of(const http::Context& context);
+http::Response json_reply(int status, const json::object& body);
+/// The body as a JSON object; an empty one is an empty object. Errors: invalid_argument.
+Result<json::object> body_of(const http::Request& request);
+/// Notes who did what; what was done stays done when the log cannot be written, which is logged.
+Aw<void> note(const RouteParts& parts, const http::Context& context, std::string action,
+              std::string resource, json::object details = {});
+
+}  // namespace asahi::memory

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "base/task.h"
+#include "memory/http/routes.h"
+
+namespace asahi::memory {
+
+/// The tiers that are served here, hottest first.
+std::vector<Store*> stores_of(const RouteParts& parts);
+/// {"tiers": {"hot": {records, bytes, oldest, newest, health}, …}}: a tier that does not answer is
+/// told as unavailable.
+Task<json::object> storage_json(const RouteParts& parts, std::string tenant);
+/// {"status": "ready" or "degraded", "tiers": {"hot": {status, latency_ms}, …}}.
+Task<json::object> health_json(const RouteParts& parts);
+
+}  // namespace asahi::memory

@@ -1,0 +1,95 @@
+#include <fmt/format.h>
+
+#include "memory/http/routes.h"
+#include "memory/http/stats_json.h"
+
+namespace asahi::memory {
+namespace {
+
+Result<Key> key_of(const http::Context& context) {
+  Key key{tenant_of(context), std::string(context.path_param("system_id")),
+          std::string(context.path_param("conversation_id"))};
+  if (auto ok = check_key(key); !ok) return std::unexpected(ok.error());
+  return key;
+}
+
+json::object memory_json(const Memory& memory, Tier tier) {
+  json::object body{{"system_id", memory.key.system_id},
+                    {"conversation_id", memory.key.conversation_id},
+                    {tier == Tier::kHot ? "content" : "summary", memory.content},
+                    {"timestamp", format_rfc3339(memory.timestamp)},
+                    {"uploaded_at", format_rfc3339(memory.uploaded_at)},
+                    {"tier", tier_name(tier)},
+                    {"embedding_model", memory.embedding_model},
+                    {"content_hash", to_hex(memory.content_hash)}};
+  auto metadata = parse_json(memory.metadata);
+  body["metadata"] = metadata ? std::move(*metadata) : json::value(json::object{});
+  if (memory.near_duplicate_of) {
+    body["near_duplicate_of"] =
+        json::object{{"system_id", memory.near_duplicate_of->system_id},
+                     {"conversation_id", memory.near_duplicate_of->conversation_id}};
+  }
+  return body;
+}
+
+Task<http::Response> get_memory(const RouteParts& parts, http::Context& context) {
+  ASAHI_CO_TRY(const Key key, key_of(context));
+  for (Store* store : stores_of(parts)) {
+    std::vector<Key> keys{key};
+    ASAHI_CO_TRY(const auto found, co_await store->get(std::move(keys)));
+    if (found.front()) co_return json_reply(200, memory_json(*found.front(), store->tier()));
+  }
+  co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
+                                              key.conversation_id, key.system_id));
+}
+
+Task<http::Response> delete_memory(const RouteParts& parts, http::Context& context) {
+  ASAHI_CO_TRY(const Key key, key_of(context));
+  std::uint64_t erased = 0;
+  for (Store* store : stores_of(parts)) {
+    std::vector<Key> keys{key};
+    ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_batch(std::move(keys)));
+    erased += count;
+  }
+  co_await parts.epochs.bump(key.tenant);
+  if (erased == 0) {
+    co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
+                                                key.conversation_id, key.system_id));
+  }
+  co_await note(parts, context, "memory.delete",
+                fmt::format("memory/{}/{}", key.system_id, key.conversation_id));
+  co_return json_reply(200, {{"deleted", erased}});
+}
+
+Task<http::Response> delete_system(const RouteParts& parts, http::Context& context) {
+  const std::string tenant = tenant_of(context);
+  const std::string system(context.path_param("system_id"));
+  if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
+  std::uint64_t erased = 0;
+  for (Store* store : stores_of(parts)) {
+    ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_system(tenant, system));
+    erased += count;
+  }
+  co_await parts.epochs.bump(tenant);
+  if (erased == 0)
+    co_return fail(Errc::kNotFound, fmt::format("no memories of the system '{}'", system));
+  co_await note(parts, context, "memory.system.delete", "system/" + system, {{"memories", erased}});
+  co_return json_reply(200, {{"deleted", erased}});
+}
+
+Task<http::Response> storage_status(const RouteParts& parts, http::Context& context) {
+  ASAHI_CO_TRY(const json::object body, co_await storage_json(parts, tenant_of(context)));
+  co_return json_reply(200, body);
+}
+
+}  // namespace
+
+void add_store_routes(const RouteAdder& routes) {
+  using enum http::Method;
+  routes.add(kGet, "/memories/{system_id}/{conversation_id}", "query:search", get_memory);
+  routes.add(kDelete, "/memories/{system_id}/{conversation_id}", "ingest:delete", delete_memory);
+  routes.add(kDelete, "/systems/{system_id}", "ingest:delete", delete_system);
+  routes.add(kGet, "/storage/status", "system:status", storage_status);
+}
+
+}  // namespace asahi::memory

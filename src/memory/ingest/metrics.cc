@@ -1,0 +1,97 @@
+#include "memory/ingest/metrics.h"
+
+#include <utility>
+
+namespace asahi::memory {
+
+namespace {
+
+const std::vector<double> kBounds = {.001, .005, .01, .025, .05, .1, .25, .5,
+                                     1,    2.5,  5,   10,   30,  60, 300};
+constexpr const char* kDuration = "akosha_ingestion_duration_seconds";
+constexpr const char* kDurationHelp = "How long uploads, pushes and scans took.";
+
+double seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+}  // namespace
+
+IngestMetrics::IngestMetrics(telemetry::Registry& registry)
+    : registry_(registry),
+      uploads_(registry.histogram(kDuration, kDurationHelp, kBounds, {{"operation", "upload"}})),
+      pushes_(registry.histogram(kDuration, kDurationHelp, kBounds, {{"operation", "push"}})),
+      scans_(registry.histogram(kDuration, kDurationHelp, kBounds, {{"operation", "scan"}})),
+      share_(registry.gauge("akosha_ingestion_queue_size",
+                            "Uploads that wait or are in work: this process's share.")),
+      backlog_(registry.gauge("akosha_ingestion_backlog_count",
+                              "Uploads that wait or are in work, of all processes.")) {}
+
+void IngestMetrics::ended(const std::string& system_id, std::string_view status,
+                          std::string_view operation, std::chrono::nanoseconds took,
+                          const UploadCounts& gained) {
+  registry_
+      .counter("akosha_ingestion_requests_total", "Uploads and pushes by how they ended.",
+               {{"system_id", system_id}, {"status", std::string(status)}})
+      .add();
+  (operation == "push" ? pushes_ : uploads_).observe(seconds(took));
+  const std::pair<const char*, std::uint64_t> outcomes[] = {
+      {"stored", gained.stored},        {"replaced", gained.replaced},
+      {"unchanged", gained.unchanged},  {"older", gained.older},
+      {"duplicate", gained.duplicates}, {"near_duplicate", gained.near_duplicates},
+      {"skipped", gained.skipped},      {"error", gained.errors}};
+  for (const auto& [outcome, number] : outcomes) {
+    if (number == 0) continue;
+    registry_
+        .counter("akosha_ingestion_conversations_processed_total",
+                 "Memories by what became of them.",
+                 {{"system_id", system_id}, {"status", outcome}})
+        .add(static_cast<double>(number));
+  }
+  registry_
+      .counter("akosha_ingestion_bytes_total", "Bytes of payload read.", {{"system_id", system_id}})
+      .add(static_cast<double>(gained.bytes));
+}
+
+void IngestMetrics::error(const std::string& system_id, std::string_view type) {
+  registry_
+      .counter("akosha_ingestion_errors_total", "What went wrong while taking memories in.",
+               {{"system_id", system_id}, {"error_type", std::string(type)}})
+      .add();
+}
+
+void IngestMetrics::scanned(std::chrono::nanoseconds took) { scans_.observe(seconds(took)); }
+
+void IngestMetrics::queue(double own_share, double all) {
+  share_.set(own_share);
+  backlog_.set(all);
+}
+
+std::string_view error_type(const Error& error) {
+  switch (error.code) {
+    case Errc::kInvalidArgument:
+    case Errc::kTooLarge:
+    case Errc::kConflict:
+      return "validation_error";
+    case Errc::kUnauthenticated:
+    case Errc::kForbidden:
+      return "authentication_error";
+    case Errc::kRateLimited:
+      return "rate_limit_error";
+    case Errc::kTimeout:
+    case Errc::kCancelled:
+      return "timeout_error";
+    case Errc::kUnavailable:
+    case Errc::kUpstream:
+      return "network_error";
+    case Errc::kCorrupt:
+      return "serialization_error";
+    case Errc::kNotFound:
+      return "storage_error";
+    case Errc::kInternal:
+      return "unknown_error";
+  }
+  return "unknown_error";
+}
+
+}  // namespace asahi::memory

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "memory/ingest/ledger.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::memory {
+
+/// Ingestion's instruments (spec §8.1). `system_id` is bounded by the registry.
+///
+/// | Name | Type; labels |
+/// |---|---|
+/// | akosha_ingestion_requests_total | counter; system_id, status |
+/// | akosha_ingestion_duration_seconds | histogram; operation (upload, push, scan) |
+/// | akosha_ingestion_queue_size | gauge: this process's share of the queue |
+/// | akosha_ingestion_backlog_count | gauge: the whole queue |
+/// | akosha_ingestion_conversations_processed_total | counter; system_id, status (outcomes) |
+/// | akosha_ingestion_bytes_total | counter; system_id |
+/// | akosha_ingestion_errors_total | counter; system_id, error_type |
+class IngestMetrics {
+ public:
+  explicit IngestMetrics(telemetry::Registry& registry);
+
+  /// One upload or push came to an end. `gained`: what this try added. Thread-safe.
+  void ended(const std::string& system_id, std::string_view status, std::string_view operation,
+             std::chrono::nanoseconds took, const UploadCounts& gained);
+  /// `type`: network, storage, validation, timeout, rate_limit, ….
+  void error(const std::string& system_id, std::string_view type);
+  void scanned(std::chrono::nanoseconds took);
+  void queue(double own_share, double all);
+
+ private:
+  telemetry::Registry& registry_;
+  telemetry::Histogram& uploads_;
+  telemetry::Histogram& pushes_;
+  telemetry::Histogram& scans_;
+  telemetry::Gauge& share_;
+  telemetry::Gauge& backlog_;
+};
+
+/// What an error counts as.
+std::string_view error_type(const Error& error);
+
+}  // namespace asahi::memory

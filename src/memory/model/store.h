@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "memory/model/query.h"
+#include "memory/model/record.h"
+
+namespace asahi::memory {
+
+enum class UpsertOutcome : std::uint8_t {
+  kStored,
+  kReplaced,       ///< same key, changed content, newer timestamp
+  kUnchanged,      ///< same key and content: adding it twice changes nothing
+  kOlder,          ///< same key, changed content, timestamp not newer: the stored one stays
+  kDuplicate,      ///< another key of the tenant has this very content: seen_in of that one grew
+  kNearDuplicate,  ///< stored and linked, or skipped when `skip_near_duplicates`
+};
+
+struct UpsertOptions {
+  bool deduplicate = true;
+  bool skip_near_duplicates = false;
+  double near_duplicate_threshold = 0.85;
+};
+
+struct TierStats {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;  ///< on disk and in memory mapped from it
+  std::optional<Clock::Time> oldest, newest;
+};
+
+/// A row that ageing may move, with the sum it must find again in the copy.
+struct Eligible {
+  Memory memory;
+  Digest checksum{};
+};
+
+/// One tier, in this process or behind the internal store API. Every acknowledged write survives
+/// `kill -9` where the tier is kept on disk. Callable from any loop.
+/// Errors of all: unavailable (disk full, store away: nothing was changed), timeout, corrupt.
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual Tier tier() const = 0;
+
+  /// All or nothing on disk, one outcome per memory in order; found by the next search.
+  /// Errors: invalid_argument (width, NaN), too_large.
+  virtual Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
+                                                        UpsertOptions options) = 0;
+  virtual Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys) = 0;
+  /// How many were there. Unknown keys are no error.
+  virtual Task<std::uint64_t> delete_batch(std::vector<Key> keys) = 0;
+  virtual Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) = 0;
+  virtual Task<StorePage> search(StoreQuery query) = 0;
+  /// At most `limit` rows with timestamps before `before`, oldest first, marked as migrating so
+  /// that a second run does not take them; a change of a marked row takes the mark away.
+  virtual Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) = 0;
+  /// Removes the rows whose checksum is still the one given (a row changed meanwhile stays).
+  virtual Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) = 0;
+  virtual Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) = 0;
+  virtual Task<TierStats> stats(std::string tenant) = 0;
+  /// A copy of the store as it stands, complete in itself, below `folder`.
+  virtual Task<void> snapshot(std::string folder) = 0;
+};
+
+}  // namespace asahi::memory

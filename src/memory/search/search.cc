@@ -1,0 +1,368 @@
+#include "memory/search/search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "base/json_out.h"
+#include "base/log.h"
+#include "memory/search/merge.h"
+#include "net/event.h"
+#include "net/loop.h"
+
+namespace asahi::memory {
+namespace {
+
+constexpr std::size_t kFrequentKept = 1000;
+constexpr std::size_t kQueryIdDigits = 16;
+
+/// The cosine that `similarity` (EmbedderTraits) stands for.
+float to_cosine(const llm::EmbedderTraits& traits, float similarity) {
+  if (similarity <= 0) return similarity;
+  return static_cast<float>(std::pow(similarity, 1 / traits.exponent));
+}
+
+void write_explanation(JsonOut& out, const Explanation& why) {
+  out.key("explanation").open_object();
+  if (why.cosine) out.member("cosine", static_cast<double>(*why.cosine));
+  if (why.bm25) out.member("bm25", static_cast<double>(*why.bm25));
+  if (why.vector_rank) out.member("vector_rank", static_cast<std::int64_t>(*why.vector_rank));
+  if (why.keyword_rank) out.member("keyword_rank", static_cast<std::int64_t>(*why.keyword_rank));
+  if (!why.matched_terms.empty()) {
+    out.key("matched_terms").open_array();
+    for (const std::string& term : why.matched_terms) out.string(term);
+    out.close_array();
+  }
+  out.close_object();
+}
+
+void write_hit(JsonOut& out, const StoreHit& hit, bool with_content) {
+  out.open_object();
+  out.member("system_id", hit.key.system_id);
+  out.member("conversation_id", hit.key.conversation_id);
+  if (with_content) {
+    if (hit.tier == Tier::kHot) {
+      out.member("content", hit.text);
+    } else {
+      out.member("summary", hit.text);
+    }
+  }
+  if (hit.similarity) {
+    out.member("similarity", static_cast<double>(*hit.similarity));
+  } else {
+    out.key("similarity").null();
+  }
+  out.member("score", hit.score);
+  out.member("timestamp", format_rfc3339(hit.timestamp));
+  out.member("tier", tier_name(hit.tier));
+  out.key("metadata").raw(hit.metadata.empty() ? "{}" : std::string_view(hit.metadata));
+  write_explanation(out, hit.explanation);
+  out.close_object();
+}
+
+void write_names(JsonOut& out, std::string_view key, const std::vector<std::string>& names) {
+  out.key(key).open_array();
+  for (const std::string& name : names) out.string(name);
+  out.close_array();
+}
+
+}  // namespace
+
+struct Search::Gathered {
+  std::vector<TierHits> hits;
+  std::uint64_t total = 0;
+  FacetCounts facets;
+  std::vector<std::string> asked, failed;
+  std::optional<Error> error;  ///< of the last that failed
+};
+
+Search::Search(Parts parts, SearchOptions options) : parts_(parts), options_(std::move(options)) {}
+
+Search::CacheCounts Search::cache_counts() const {
+  return {l1_hits_.load(), l2_hits_.load(), misses_.load()};
+}
+
+Task<std::string> Search::search(std::string tenant, SearchRequest request) {
+  const auto started = parts_.clock.steady_now();
+  std::string_view level = "miss";
+  std::string key;
+  std::optional<std::string> body;
+  if (options_.cache) {
+    const std::string epoch = co_await parts_.epochs.current(tenant);
+    const std::string canonical = fmt::format("{}:{}|{}|{}|{}|{}|{}", tenant.size(), tenant, epoch,
+                                              parts_.embedder.traits().tag, request.offset,
+                                              request.limit, request.canonical());
+    key = "memory:search:" + tenant + ":" + to_hex(sha256(canonical));
+    if (!request.fresh) body = co_await cached(key, level);
+    note(tenant, key, request);
+  }
+  if (!body) {
+    misses_.fetch_add(1, std::memory_order_relaxed);
+    auto found = co_await answer(tenant, request);
+    const auto took = parts_.clock.steady_now() - started;
+    if (!found) {
+      if (parts_.observer != nullptr) parts_.observer->searched(request.mode, "miss", false, took);
+      co_return std::unexpected(found.error());
+    }
+    body = std::move(*found);
+    // What is not whole is not kept.
+    if (options_.cache && body->find("\"partial\":false") != std::string::npos)
+      co_await keep(key, *body);
+  }
+  const auto took = parts_.clock.steady_now() - started;
+  const std::string id = random_id("qry_", kQueryIdDigits);
+  std::string reply = wrap(id, level, took, *body);
+  (void)co_await parts_.replies.set("memory:page:" + tenant + ":" + id,
+                                    std::make_shared<const std::string>(reply), options_.l2_ttl);
+  if (parts_.observer != nullptr) parts_.observer->searched(request.mode, level, true, took);
+  co_return reply;
+}
+
+Task<std::string> Search::reply(std::string tenant, std::string query_id) {
+  ASAHI_CO_TRY(const auto found,
+               co_await parts_.replies.get("memory:page:" + tenant + ":" + query_id));
+  if (!found) {
+    co_return fail(Errc::kNotFound, fmt::format("no search '{}': replies are kept for {} s",
+                                                query_id.substr(0, 40), options_.l2_ttl.count()));
+  }
+  co_return std::string(**found);
+}
+
+Task<std::size_t> Search::warm_caches(std::optional<std::string> tenant, std::size_t most) {
+  std::vector<Frequent> chosen;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [key, frequent] : frequent_) {
+      if (!tenant || frequent.tenant == *tenant) chosen.push_back(frequent);
+    }
+  }
+  std::ranges::sort(chosen, std::greater{}, &Frequent::count);
+  if (chosen.size() > most) chosen.resize(most);
+  std::size_t warmed = 0;
+  for (Frequent& one : chosen) {
+    one.request.fresh = true;
+    if (co_await search(std::move(one.tenant), std::move(one.request))) ++warmed;
+  }
+  co_return warmed;
+}
+
+Task<void> Search::purge(std::string tenant) {
+  co_await parts_.epochs.bump(tenant);
+  ASAHI_CO_TRY([[maybe_unused]] const auto first,
+               co_await parts_.l1.erase_prefix("memory:search:" + tenant + ":"));
+  if (parts_.l2 == nullptr) co_return Result<void>{};
+  ASAHI_CO_TRY([[maybe_unused]] const auto second,
+               co_await parts_.l2->erase_prefix("memory:search:" + tenant + ":"));
+  co_return Result<void>{};
+}
+
+Aw<std::optional<std::string>> Search::cached(const std::string& key, std::string_view& level) {
+  if (auto found = co_await parts_.l1.get(key); found && *found) {
+    level = "l1";
+    l1_hits_.fetch_add(1, std::memory_order_relaxed);
+    co_return **found.value();
+  }
+  if (parts_.l2 == nullptr) co_return std::nullopt;
+  auto found = co_await parts_.l2->get(key);
+  if (!found || !*found) co_return std::nullopt;
+  level = "l2";
+  l2_hits_.fetch_add(1, std::memory_order_relaxed);
+  (void)co_await parts_.l1.set(key, **found, options_.l1_ttl);
+  co_return ***found;
+}
+
+Aw<void> Search::keep(const std::string& key, std::string body) {
+  const auto bytes = std::make_shared<const std::string>(std::move(body));
+  (void)co_await parts_.l1.set(key, bytes, options_.l1_ttl);
+  if (parts_.l2 != nullptr) (void)co_await parts_.l2->set(key, bytes, options_.l2_ttl);
+}
+
+void Search::note(const std::string& tenant, const std::string& key, const SearchRequest& request) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto found = frequent_.find(key); found != frequent_.end()) {
+    ++found->second.count;
+    return;
+  }
+  // Full: half of what was asked least goes, and what stays counts half, so that new searches have
+  // their chance.
+  if (frequent_.size() >= kFrequentKept) {
+    std::vector<std::uint64_t> counts;
+    for (const auto& [name, one] : frequent_) counts.push_back(one.count);
+    std::ranges::nth_element(counts, counts.begin() + kFrequentKept / 2);
+    const std::uint64_t middle = counts[kFrequentKept / 2];
+    std::size_t left = kFrequentKept / 2;
+    std::erase_if(frequent_, [&](const auto& item) {
+      if (item.second.count > middle || left == 0) return false;
+      --left;
+      return true;
+    });
+    for (auto& [name, one] : frequent_) one.count /= 2;
+  }
+  frequent_.emplace(key, Frequent{tenant, request, 1});
+}
+
+Task<std::string> Search::answer(std::string tenant, const SearchRequest& request) {
+  const auto deadline = std::chrono::steady_clock::now() + request.timeout;
+  StoreQuery query;
+  query.tenant = std::move(tenant);
+  query.mode = request.mode;
+  query.text = request.mode == SearchMode::kSemantic ? std::string{} : request.text;
+  query.filter = request.filter;
+  query.limit = std::min(request.offset + request.limit, kMaxDepth);
+  query.include_content = request.include_content;
+  query.facets = request.facets;
+  const llm::EmbedderTraits& traits = parts_.embedder.traits();
+  query.embedding_model = traits.tag;
+  std::string_view degraded;
+  if (request.mode != SearchMode::kKeyword) {
+    if (!request.embedding.empty()) {
+      query.embedding = request.embedding;
+    } else if (!request.text.empty()) {
+      auto embedded = parts_.embedder.try_embed(request.text);
+      if (!embedded) {
+        std::vector<std::string> texts{request.text};
+        auto made = co_await parts_.embedder.embed(std::move(texts), llm::EmbedPurpose::kQuery,
+                                                   {.deadline = deadline});
+        if (made && made->size() == 1) {
+          embedded = std::move(made->front());
+        } else if (request.mode == SearchMode::kSemantic) {
+          co_return std::unexpected(
+              made ? Error{.code = Errc::kUpstream, .message = "the embedder gave no vector"}
+                   : std::move(made).error());
+        } else {
+          degraded = "keyword";
+          query.mode = SearchMode::kKeyword;
+        }
+      }
+      if (embedded) {
+        query.embedding = *embedded->vector;
+        // The embedder that stood in for one that is away: its vectors meet its own only.
+        query.embedding_model = embedded->traits->tag;
+      }
+    }
+  }
+  const bool asks = !query.text.empty() || !query.embedding.empty();
+  if (asks && request.mode == SearchMode::kSemantic) {
+    query.threshold = to_cosine(traits, request.threshold.value_or(options_.semantic_threshold));
+  } else if (asks && request.threshold) {
+    query.threshold = to_cosine(traits, *request.threshold);
+  }
+  const double vector_weight = fusion_weight(query.embedding_model);
+  ASAHI_CO_TRY(Gathered all, co_await ask_tiers(std::move(query), request, deadline));
+  std::vector<StoreHit> merged = merge_tiers(std::move(all.hits), request.mode, vector_weight);
+  for (StoreHit& hit : merged) {
+    if (hit.similarity) hit.similarity = static_cast<float>(traits.similarity(*hit.similarity));
+  }
+  const std::size_t found = merged.size();
+  const std::size_t from = std::min(request.offset, found);
+  const std::size_t to = std::min(from + request.limit, found);
+  std::string text;
+  JsonOut out(text);
+  out.open_object();
+  out.member("total_results", static_cast<std::int64_t>(std::max<std::uint64_t>(all.total, found)));
+  out.key("results").open_array();
+  for (std::size_t i = from; i < to; ++i) write_hit(out, merged[i], request.include_content);
+  out.close_array();
+  out.key("facets").open_object();
+  for (const auto& [facet, values] : all.facets) {
+    out.key(std::string_view(facet)).open_object();
+    for (const auto& [value, count] : values)
+      out.member(std::string_view(value), static_cast<std::int64_t>(count));
+    out.close_object();
+  }
+  out.close_object();
+  out.member("mode", degraded.empty() ? mode_name(request.mode) : degraded);
+  out.member("partial", !all.failed.empty() || !degraded.empty());
+  write_names(out, "failed_shards", all.failed);
+  write_names(out, "tiers_searched", all.asked);
+  if (to < all.total && to < found + 1 && to == from + request.limit &&
+      to + request.limit <= kMaxDepth) {
+    out.member("next_cursor", make_cursor(request, to));
+  } else {
+    out.key("next_cursor").null();
+  }
+  out.close_object();
+  co_return text;
+}
+
+Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& request,
+                                         std::chrono::steady_clock::time_point deadline) {
+  // Lives until the slowest tier has answered, though nobody may wait for it any more.
+  struct Asked {
+    explicit Asked(net::Loop& loop) : done(loop) {}
+    net::Event done;
+    std::array<std::optional<Result<StorePage>>, 3> pages;
+    std::size_t waiting = 0;
+    bool over = false;
+  };
+  struct Source {
+    Store* store;
+    bool wanted;
+  };
+  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot},
+                                         Source{parts_.warm, request.warm},
+                                         Source{parts_.cold, request.cold}};
+  net::Loop& loop = *net::Loop::current();
+  auto asked = std::make_shared<Asked>(loop);
+  Gathered all;
+  std::array<bool, 3> going{};
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].store == nullptr || !sources[i].wanted) continue;
+    going[i] = true;
+    ++asked->waiting;
+    all.asked.emplace_back(tier_name(sources[i].store->tier()));
+    loop.spawn("search of a tier",
+               [](std::shared_ptr<Asked> state, Store* store, StoreQuery asks,
+                  std::size_t at) -> Aw<void> {
+                 auto page = co_await store->search(std::move(asks));
+                 state->pages[at] = std::move(page);
+                 if (--state->waiting == 0) state->done.set();
+               }(asked, sources[i].store, query, i));
+  }
+  if (all.asked.empty())
+    co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
+  const auto patience = request.cold ? options_.cold_timeout : options_.tier_timeout;
+  const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
+  if (asked->waiting > 0) {
+    const auto timer = loop.at(until, [asked] { asked->done.set(); });
+    co_await asked->done.wait();
+  }
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (!going[i]) continue;
+    auto& page = asked->pages[i];
+    if (page && *page) {
+      all.total += (*page)->total;
+      add_facets(all.facets, (*page)->facets);
+      all.hits.push_back(std::move((*page)->hits));
+      continue;
+    }
+    all.failed.emplace_back(tier_name(sources[i].store->tier()));
+    all.error = page ? page->error()
+                     : Error{.code = Errc::kTimeout,
+                             .message = fmt::format("the {} tier did not answer in time",
+                                                    all.failed.back())};
+    Logger("memory.search")
+        .warning("a tier is left out",
+                 {{"tier", all.failed.back()}, {"error", all.error->message}});
+  }
+  if (all.failed.size() == all.asked.size()) {
+    if (all.error->code == Errc::kInvalidArgument) co_return std::unexpected(*all.error);
+    co_return fail(Errc::kUnavailable,
+                   fmt::format("no tier answered; the last said: {}", all.error->message));
+  }
+  co_return all;
+}
+
+std::string Search::wrap(const std::string& query_id, std::string_view level,
+                         std::chrono::nanoseconds took, std::string_view body) const {
+  return fmt::format("{{\"query_id\":\"{}\",\"cache\":\"{}\",\"query_time_ms\":{:.3f},{}", query_id,
+                     level, std::chrono::duration<double, std::milli>(took).count(),
+                     body.substr(1));
+}
+
+}  // namespace asahi::memory

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "llm/embed/text_embedder.h"
+#include "memory/model/store.h"
+#include "memory/search/epochs.h"
+#include "memory/search/request.h"
+#include "storage/cache/store.h"
+
+namespace asahi::memory {
+
+struct SearchOptions {
+  SearchLimits limits;
+  std::chrono::milliseconds tier_timeout{5'000};  ///< AKOSHA_QUERY_SHARD_TIMEOUT
+  std::chrono::milliseconds cold_timeout{
+      60'000};                      ///< a scan of files; the request's own may be less
+  float semantic_threshold = 0.7F;  ///< where a semantic search names none
+  bool cache = true;
+  std::chrono::seconds l1_ttl{300};
+  std::chrono::seconds l2_ttl{3600};
+};
+
+/// What became of searches, for metrics: called once for each on its loop.
+struct SearchObserver {
+  virtual ~SearchObserver() = default;
+  virtual void searched(SearchMode mode, std::string_view cache, bool ok,
+                        std::chrono::nanoseconds took) = 0;
+};
+
+/// Answers searches over the tiers (spec/memory §5): from a cache in this process, from one that is
+/// shared, else by asking all wanted tiers at once. A tier that fails or is late is left out and
+/// named (`partial`). Any loop.
+class Search {
+ public:
+  struct Parts {
+    Store* hot = nullptr;  ///< null: no such tier here
+    Store* warm = nullptr;
+    Store* cold = nullptr;
+    llm::TextEmbedder& embedder;
+    cache::Store& l1;
+    cache::Store* l2 = nullptr;
+    /// Where replies are kept for GET /search/{query_id}: not among the cached searches of this
+    /// process, which each of them would push one out of.
+    cache::Store& replies;
+    Epochs& epochs;
+    const Clock& clock;
+    SearchObserver* observer = nullptr;
+  };
+  Search(Parts parts, SearchOptions options);
+
+  /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
+  /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
+  Task<std::string> search(std::string tenant, SearchRequest request);
+  /// The reply that had this id; not_found when it is forgotten or another tenant's.
+  Task<std::string> reply(std::string tenant, std::string query_id);
+  /// Asks the most frequent searches of late again, so that they are in the caches; how many.
+  Task<std::size_t> warm_caches(std::optional<std::string> tenant, std::size_t most = 100);
+  /// Drops everything that the caches hold of a tenant.
+  Task<void> purge(std::string tenant);
+
+  struct CacheCounts {
+    std::uint64_t l1 = 0, l2 = 0, misses = 0;
+  };
+  CacheCounts cache_counts() const;
+  const SearchOptions& options() const { return options_; }
+
+ private:
+  struct Gathered;
+  struct Frequent {
+    std::string tenant;
+    SearchRequest request;
+    std::uint64_t count = 0;
+  };
+
+  Task<std::string> answer(std::string tenant, const SearchRequest& request);
+  Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
+                           std::chrono::steady_clock::time_point deadline);
+  Aw<std::optional<std::string>> cached(const std::string& key, std::string_view& level);
+  Aw<void> keep(const std::string& key, std::string body);
+  void note(const std::string& tenant, const std::string& key, const SearchRequest& request);
+  std::string wrap(const std::string& query_id, std::string_view level,
+                   std::chrono::nanoseconds took, std::string_view body) const;
+
+  Parts parts_;
+  const SearchOptions options_;
+  std::atomic<std::uint64_t> l1_hits_{0}, l2_hits_{0}, misses_{0};
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Frequent> frequent_;
+};
+
+}  // namespace asahi::memory

@@ -1,0 +1,1 @@
+list(APPEND MEMORY_TESTS testing/memory_store.cc testing/memory_store_test.cc testing/packed.cc)
