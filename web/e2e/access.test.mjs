@@ -362,31 +362,6 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
     only_refusals();
   });
 
-  test('pictures', { skip: process.env.ASAHI_SCREENSHOTS ? false : 'set ASAHI_SCREENSHOTS to a folder' }, async () => {
-    const authorization = { authorization: `Bearer ${admin_key}` };
-    for (const [name, scopes, more] of [
-      ['web shop', ['infer'], { allowed_models: ['gpt-4o-mini'], rate_limit_per_minute: 600 }],
-      ['reports', ['analytics'], { expires_in_days: 30 }],
-      ['support desk', ['infer', 'analytics'], { tokens_per_minute: 200000 }],
-    ]) {
-      assert.equal((await gateway.post('/governance/api-keys', { name, scopes, ...more }, authorization)).status, 201);
-    }
-    await open('login');
-    await heading('Log in to Asahi');
-    await save_picture(page, 'login');
-    await log_in(kAdmin);
-    await heading('Dashboard');
-    for (const [name, title] of [['keys', 'API Keys'], ['audit', 'Audit Log'], ['policies', 'Policies']]) {
-      await page.goto(`${gateway.url}/#/governance/${name}`);
-      await heading(title);
-      if (name === 'audit') {
-        await page.getByRole('button', { name: /^Details of api_key.create/ }).first().click();
-      }
-      await until(async () => (await page.getByRole('status', { name: 'Loading' }).count()) === 0, { what: `${name} to load`, timeout_ms: kLimitMs });
-      await save_picture(page, name);
-    }
-  });
-
   test('too many failures are held back, with the wait', async () => {
     await open('login');
     // The gateway's own waits begin with a second, too short to be read on a slow machine.

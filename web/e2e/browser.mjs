@@ -7,11 +7,13 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 
 import { find_program } from '../../tests/e2e/support/processes.mjs';
+import { until } from '../../tests/e2e/support/wait.mjs';
 
 export const kBrowser = process.env.ASAHI_CHROMIUM ?? find_program('chromium');
 export const kPictures = process.env.ASAHI_SCREENSHOTS;
 export const kLimitMs = 10_000 * Number(process.env.ASAHI_TIME_FACTOR ?? 1);
 export const kDesktop = { width: 1440, height: 900 };
+export const kPhone = { viewport: { width: 320, height: 700 }, colorScheme: 'dark', reducedMotion: 'reduce' };
 
 const kPages = process.env.ASAHI_PAGES;
 const kTypes = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
@@ -50,6 +52,16 @@ export async function new_page(browser, base, complaints, options) {
     if (!request.url().startsWith(base) && !request.url().startsWith('blob:')) complaints.push(`asks another host: ${request.url()}`);
   });
   return page;
+}
+
+/** Waits until nothing loads any more and every chart is drawn. */
+export async function settled(page, what = page.url()) {
+  await until(async () => (await page.getByRole('status', { name: /^Loading/ }).count()) === 0, { what: `${what} to have its data`, timeout_ms: 2 * kLimitMs });
+  // The charts come in files of their own.
+  await until(() => page.evaluate(() => [...document.querySelectorAll('[data-chart]')].every((box) => box.querySelector('svg.recharts-surface'))), {
+    what: `the charts of ${what}`,
+    timeout_ms: 2 * kLimitMs,
+  });
 }
 
 export async function save_picture(page, name) {

@@ -6,7 +6,7 @@ import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
-import { kBrowser, kDesktop, kLimitMs, kPictures, launch, new_page, save_picture } from './browser.mjs';
+import { kBrowser, kDesktop, kLimitMs, launch, new_page, save_picture } from './browser.mjs';
 import { seed } from './seed.mjs';
 
 const kPages = {
@@ -282,30 +282,6 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
     await page.reload();
     await page.getByRole('heading', { level: 1 }).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
-    no_complaints();
-  });
-
-  test('pictures of the pages', { skip: kPictures ? false : 'set ASAHI_SCREENSHOTS to a folder' }, async () => {
-    await gateway.stop();
-    gateway = await start_mock();
-    await seed(gateway.url);
-    for (const colorScheme of ['light', 'dark']) {
-      const suffix = colorScheme === 'dark' ? '-dark' : '';
-      await open_page({ viewport: kDesktop, colorScheme, deviceScaleFactor: 1 });
-      for (const path of Object.keys(kPages)) {
-        // Those are taken with something on them, in access.test.mjs.
-        if (path.startsWith('governance/')) continue;
-        await go(path);
-        if (path === 'inference') {
-          await page.getByLabel('Prompt', { exact: true }).fill(`Explain in two sentences why the sky is blue${suffix && ' at noon'}.`);
-          await send();
-          await answered('Miss');
-          await send();
-          await answered('Exact hit');
-        }
-        await picture(`${path || 'overview'}${suffix}`);
-      }
-    }
     no_complaints();
   });
 });

@@ -205,6 +205,81 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
       no_complaints();
     });
 
+    test('every setting stands in a section that folds, by keyboard too', async () => {
+      const list = page.getByRole('region', { name: 'Every setting' });
+      const { settings } = (await gateway.get('/settings')).body;
+      const names = [...new Set(settings.map(({ path }) => path.split('.')[0]))].sort();
+      const heads = list.getByRole('heading', { level: 3 }).getByRole('button');
+      assert.deepEqual((await heads.allInnerTexts()).map((text) => text.split(/\s/)[0]), names);
+      assert.equal(await list.getByRole('listitem').count(), 0);
+      const height = await page.evaluate(() => document.documentElement.scrollHeight);
+      assert.ok(height < 4_000, `the page is ${height} px long`);
+
+      const count = (name) => settings.filter(({ path }) => path.startsWith(`${name}.`)).length;
+      await heads.first().focus();
+      await page.keyboard.press('Enter');
+      assert.equal(await heads.first().getAttribute('aria-expanded'), 'true');
+      assert.equal(await list.getByRole('listitem').count(), count(names[0]));
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Space');
+      assert.equal(await list.getByRole('listitem').count(), count(names[0]) + count(names[1]));
+      await page.keyboard.press('End');
+      assert.ok(await heads.last().evaluate((head) => head === document.activeElement));
+      await accessible();
+      await list.getByRole('button', { name: 'Open all' }).click();
+      assert.equal(await list.getByRole('listitem').count(), settings.length);
+      await list.getByRole('button', { name: 'Fold all' }).click();
+      assert.equal(await list.getByRole('listitem').count(), 0);
+      no_complaints();
+    });
+
+    test('a search looks at path, description and value, and opens what it finds', async () => {
+      const list = page.getByRole('region', { name: 'Every setting' });
+      const { settings } = (await gateway.get('/settings')).body;
+      const search = page.getByLabel('Search settings');
+      const help = settings.find(({ path }) => path === 'alerts.analysis_seconds').help;
+      for (const text of ['analysis_seconds', help, `${gateway.port}`]) {
+        await search.fill(text);
+        const words = text.toLowerCase().split(' ');
+        const wanted = settings.filter((setting) => words.every((word) => Object.values(setting).join(' ').toLowerCase().includes(word)));
+        assert.ok(wanted.length >= 1 && wanted.length < 10, `${text}: ${wanted.length}`);
+        await list.getByText(`${wanted.length} of ${settings.length} settings`).waitFor();
+        assert.equal(await list.getByRole('listitem').count(), wanted.length);
+        for (const { path } of wanted) await list.getByText(path, { exact: true }).waitFor();
+      }
+      // What the search opened can be folded, and comes open again with the next word.
+      await search.fill('analysis_seconds');
+      await list.getByRole('heading', { level: 3 }).getByRole('button').first().click();
+      assert.equal(await list.getByRole('listitem').count(), 0);
+      await search.fill('no such setting');
+      await list.getByRole('button', { name: 'Clear the search' }).click();
+      assert.equal(await search.inputValue(), '');
+      no_complaints();
+    });
+
+    test('a section has an address of its own', async () => {
+      const head = (name) => page.getByRole('region', { name: 'Every setting' }).locator(`#settings-${name}`).getByRole('button').first();
+      const in_sight = (name) =>
+        until(
+          () => head(name).evaluate((button) => button.getAttribute('aria-expanded') === 'true' && button === document.activeElement && button.getBoundingClientRect().top >= 56 && button.getBoundingClientRect().bottom <= innerHeight),
+          { what: `${name} to be open and in sight`, timeout_ms: kLimitMs },
+        );
+      await page.getByRole('link', { name: 'Link to redis' }).click();
+      await in_sight('redis');
+      assert.match(page.url(), /#\/settings#redis$/);
+      await open('settings#observability');
+      await in_sight('observability');
+      await open('settings#no-such-section');
+      await heading('Settings');
+      await loaded();
+      assert.equal(await page.getByRole('region', { name: 'Every setting' }).getByRole('listitem').count(), 0);
+      await open('settings#observability', kPhone);
+      await in_sight('observability');
+      await fits(320);
+      await accessible();
+      no_complaints();
+    });
+
     test('dates follow the timezone that was chosen, on every page and after a reload', async () => {
       const at = async () => (await page.getByRole('region', { name: 'Audit log' }).getByRole('row').nth(1).innerText()).match(/\d\d:\d\d/)[0];
       await open('governance/audit');

@@ -7,6 +7,7 @@ export { CodeBlock, CodeTabs, CopyButton } from './code';
 export { cx } from './cx';
 export { Dialog, Drawer, Popup } from './dialog';
 export { CheckList, Choices, Field, Input, Select, Slider, SwitchRow, Textarea } from './field';
+export { Fold, Folds } from './folds';
 export { ChoiceMenu } from './menu';
 export { Segments } from './segments';
 export { SidePanel } from './side-panel';

@@ -2261,10 +2261,605 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/alerts/{id}/dismiss": paths["/alerts/{id}/dismiss"];
+    "/memory/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search memories
+         * @description Over all tiers at once; each result says why it is there. A tier that fails or is late is left out and named (`partial`).
+         */
+        post: operations["searchMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/search": paths["/memory/search"];
+    "/memory/query/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same as /memory/search */
+        post: operations["queryMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/query/search": paths["/memory/query/search"];
+    "/memory/search/{query_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The reply of an earlier search */
+        get: operations["getMemorySearch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/search/{query_id}": paths["/memory/search/{query_id}"];
+    "/memory/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Vectors of texts, as memories are compared by */
+        post: operations["embedTexts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/embeddings": paths["/memory/embeddings"];
+    "/memory/ingest/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Push one memory or a bundle
+         * @description One memory, or `{system_id, upload_id?, manifest, conversations}`. What is acknowledged is on the disk and found by the next search. At most 100 MiB.
+         */
+        post: operations["uploadMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/ingest/upload": paths["/memory/ingest/upload"];
+    "/memory/memories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Push one memory
+         * @description Sending the same memory twice changes nothing.
+         */
+        post: operations["storeMemory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/memories": paths["/memory/memories"];
+    "/memory/memories/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Push up to 1,000 memories
+         * @description A bad one does not touch the others.
+         */
+        post: operations["storeMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/memories/batch": paths["/memory/memories/batch"];
+    "/memory/memories/{system_id}/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One memory */
+        get: operations["getMemory"];
+        put?: never;
+        post?: never;
+        /** Erase one memory from all tiers */
+        delete: operations["deleteMemory"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/memories/{system_id}/{conversation_id}": paths["/memory/memories/{system_id}/{conversation_id}"];
+    "/memory/systems/{system_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Erase everything of a system */
+        delete: operations["deleteMemorySystem"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/systems/{system_id}": paths["/memory/systems/{system_id}"];
+    "/memory/storage/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Memories, bytes and times of each tier */
+        get: operations["getMemoryStorage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/status": paths["/memory/storage/status"];
+    "/memory/cache/warm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask the most frequent searches again */
+        post: operations["warmMemoryCache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/cache/warm": paths["/memory/cache/warm"];
+    "/memory/cache/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caches of searches answered */
+        get: operations["getMemoryCacheStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/cache/stats": paths["/memory/cache/stats"];
+    "/memory/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forget all kept answers of the organisation */
+        delete: operations["purgeMemoryCache"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/cache": paths["/memory/cache"];
+    "/memory/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The ledger of uploads, newest first */
+        get: operations["listUploads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/uploads": paths["/memory/uploads"];
+    "/memory/uploads/{system_id}/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One upload */
+        get: operations["getUpload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/uploads/{system_id}/{upload_id}": paths["/memory/uploads/{system_id}/{upload_id}"];
+    "/memory/uploads/{system_id}/{upload_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a finished upload in again */
+        post: operations["retryUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/uploads/{system_id}/{upload_id}/retry": paths["/memory/uploads/{system_id}/{upload_id}/retry"];
+    "/memory/ingestion/trigger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look into the bucket now */
+        post: operations["triggerIngestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/ingestion/trigger": paths["/memory/ingestion/trigger"];
+    "/memory/ingestion/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Queue, workers and the bucket */
+        get: operations["getIngestionStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/ingestion/status": paths["/memory/ingestion/status"];
+    "/memory/mcp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Model Context Protocol
+         * @description Streamable HTTP without sessions: one JSON-RPC 2.0 message or a batch. Tools are checked against their own permissions.
+         */
+        post: operations["callMcp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        MemorySearch: {
+            query?: string;
+            /** @description Of the installation's model and width; in the place of the query's own vector. */
+            embedding?: number[];
+            /**
+             * @default hybrid
+             * @enum {string}
+             */
+            mode: "semantic" | "keyword" | "hybrid";
+            /**
+             * @description At most `memory.query.max_results`.
+             * @default 10
+             */
+            limit: number;
+            /** @description `next_cursor` of an earlier reply to the same search. */
+            cursor?: string;
+            /** @description Least similarity; semantic searches that name none ask for 0.7. */
+            threshold?: number;
+            timeout_ms?: number;
+            system_id?: string;
+            system_ids?: string[];
+            /** @description Memories from this time on; RFC 3339 or a date. */
+            start_time?: string;
+            /** @description Memories before this time. */
+            end_time?: string;
+            source?: string;
+            language?: string;
+            project?: string;
+            user_id?: string;
+            type?: string;
+            /** @description All of them. */
+            tags?: string[];
+            /** @description Equalities on fields of the metadata. */
+            metadata?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @default [
+             *       "hot",
+             *       "warm"
+             *     ]
+             */
+            tiers: ("hot" | "warm" | "cold")[];
+            /** @description system_id, tier, date (also date:week, date:month), source, tags, language, project, type. */
+            facets?: string[];
+            /** @default true */
+            include_content: boolean;
+            /**
+             * @description Not from a cache.
+             * @default false
+             */
+            fresh: boolean;
+        };
+        MemorySearchReply: {
+            query_id: string;
+            total_results: number;
+            results: components["schemas"]["MemoryHit"][];
+            facets: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            mode: string;
+            query_time_ms: number;
+            partial: boolean;
+            failed_shards: string[];
+            tiers_searched: string[];
+            /** @enum {string} */
+            cache: "l1" | "l2" | "miss";
+            next_cursor: string | null;
+        };
+        MemoryHit: {
+            system_id: string;
+            conversation_id: string;
+            /** @description In the hot tier. */
+            content?: string;
+            /** @description In the other tiers. */
+            summary?: string;
+            similarity: number | null;
+            score: number;
+            /** Format: date-time */
+            timestamp: string;
+            /** @enum {string} */
+            tier: "hot" | "warm" | "cold";
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** @description What spoke for it. */
+            explanation: {
+                cosine?: number;
+                bm25?: number;
+                vector_rank?: number;
+                keyword_rank?: number;
+                matched_terms?: string[];
+            };
+        };
+        /** @description Either `text` or `texts`. */
+        MemoryTexts: {
+            text?: string;
+            texts?: string[];
+            batch_size?: number;
+        };
+        MemoryVectors: {
+            embedding_dim: number;
+            /** @description The embedder. */
+            mode: string;
+            count?: number;
+            embedding?: number[];
+            embeddings?: number[][];
+        };
+        MemoryUpload: {
+            system_id: string;
+            conversation_id?: string;
+            content?: string;
+            upload_id?: string;
+            manifest?: {
+                [key: string]: unknown;
+            };
+            conversations?: {
+                [key: string]: unknown;
+            }[];
+        } & {
+            [key: string]: unknown;
+        };
+        PushedMemory: {
+            memory_id: string;
+            text: string;
+            /** @description Or named after `metadata.source`. */
+            system_id?: string;
+            embedding?: number[];
+            timestamp?: string;
+            metadata?: {
+                [key: string]: unknown;
+            };
+        };
+        PushedMemories: {
+            memories: components["schemas"]["PushedMemory"][];
+        };
+        MemoryPushReply: {
+            /** @enum {string} */
+            status: "success" | "partial" | "failed";
+            upload_id: string;
+            counts: components["schemas"]["UploadCounts"];
+            /** Format: date-time */
+            stored_at: string;
+            items?: {
+                [key: string]: unknown;
+            }[];
+            bad_items?: {
+                [key: string]: unknown;
+            }[];
+        };
+        UploadCounts: {
+            [key: string]: number;
+        };
+        StoredMemory: {
+            system_id: string;
+            conversation_id: string;
+            content?: string;
+            /** Format: date-time */
+            timestamp: string;
+            tier: string;
+            metadata: {
+                [key: string]: unknown;
+            };
+        } & {
+            [key: string]: unknown;
+        };
+        MemoryDeleted: {
+            deleted: number;
+        };
+        MemoryStorage: {
+            tiers: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        MemoryWarmed: {
+            warmed: number;
+        };
+        MemoryCacheStats: {
+            enabled: boolean;
+            l1: {
+                [key: string]: number;
+            };
+            l2: {
+                [key: string]: number;
+            };
+            misses: number;
+        };
+        MemoryPurged: {
+            purged: boolean;
+        };
+        MemoryUploadRow: {
+            system_id: string;
+            upload_id: string;
+            /** @enum {string} */
+            origin: "bucket" | "push" | "import";
+            state: string;
+            attempts: number;
+            counts: components["schemas"]["UploadCounts"];
+            error?: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        MemoryUploads: {
+            uploads: components["schemas"]["MemoryUploadRow"][];
+            next_cursor: string | null;
+        };
+        IngestPriority: {
+            /**
+             * @default normal
+             * @enum {string}
+             */
+            priority: "normal" | "high";
+        };
+        IngestTriggered: {
+            status: string;
+            priority?: string;
+        };
+        IngestionStatus: {
+            queue_size: number;
+            in_work?: number;
+            status: string;
+            fallback_mode: boolean;
+            bucket?: boolean;
+        } & {
+            [key: string]: unknown;
+        };
+        JsonRpc: {
+            /** @constant */
+            jsonrpc?: "2.0";
+            id?: string | number | null;
+            method?: string;
+        } & {
+            [key: string]: unknown;
+        };
         /**
          * @description `critical`: now; `high`: within the hour; `medium`: today; `low`: told in the daily digest.
          * @enum {string}
@@ -3878,6 +4473,15 @@ export interface components {
             message: string;
             /** Format: date-time */
             detected_at: string;
+            /** @description The requests behind it, as query parameters of `GET /analytics/requests` and `GET /analytics/recent-inferences`. */
+            filter: {
+                /** Format: date-time */
+                from: string;
+                /** Format: date-time */
+                to: string;
+                cache_hit?: boolean;
+                error?: boolean;
+            };
         };
         AnomaliesReply: {
             data: components["schemas"]["Anomaly"][];
@@ -4209,7 +4813,7 @@ export interface components {
             input_tokens: number;
             output_tokens: number;
             fallbacks: number;
-            /** @description Null where it is not measured. */
+            /** @description Share of the answers looked at (`quality.screen`; not those from the cache) that show signs of invention, 0 to 1; null where none was looked at. */
             hallucination_rate: number | null;
         };
         ModelUsageListReply: components["schemas"]["AnalyticsWindow"] & {
@@ -8537,6 +9141,571 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+        };
+    };
+    searchMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemorySearch"];
+            };
+        };
+        responses: {
+            /** @description The best of what was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySearchReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    queryMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemorySearch"];
+            };
+        };
+        responses: {
+            /** @description The best of what was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySearchReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    getMemorySearch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As the reply named it. */
+                query_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The reply as it was. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySearchReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    embedTexts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryTexts"];
+            };
+        };
+        responses: {
+            /** @description The vectors. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryVectors"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    uploadMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryUpload"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryPushReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    storeMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushedMemory"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryPushReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    storeMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushedMemories"];
+            };
+        };
+        responses: {
+            /** @description What became of each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryPushReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent system. */
+                system_id: string;
+                /** @description The memory within its system. */
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The memory and its tier. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredMemory"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent system. */
+                system_id: string;
+                /** @description The memory within its system. */
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteMemorySystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent system. */
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryStorage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tiers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryStorage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    warmMemoryCache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many were asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWarmed"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryCacheStats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts since the start. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryCacheStats"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    purgeMemoryCache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are forgotten. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryPurged"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listUploads: {
+        parameters: {
+            query?: {
+                /** @description Of this system only. */
+                system_id?: string;
+                /** @description In this state only. */
+                state?: "discovered" | "leased" | "processing" | "done" | "partial" | "rejected" | "failed";
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryUploads"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent system. */
+                system_id: string;
+                /** @description The upload. */
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The row of the ledger. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryUploadRow"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    retryUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent system. */
+                system_id: string;
+                /** @description The upload. */
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IngestPriority"];
+            };
+        };
+        responses: {
+            /** @description It is due again. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryUploadRow"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    triggerIngestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IngestPriority"];
+            };
+        };
+        responses: {
+            /** @description It will be looked at. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestTriggered"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getIngestionStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state of ingestion. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestionStatus"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    callMcp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JsonRpc"];
+            };
+        };
+        responses: {
+            /** @description The answer to a message; a notification has none (202). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JsonRpc"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
         };
     };
 }

@@ -23,6 +23,7 @@ import { forgetCaller, isOpen, isPublic, lastCaller, may, noteCaller, useCaller,
 import { Account, useLogOut } from './account';
 import { ConnectionDialog } from './connection-dialog';
 import { OutageBanner } from './outage';
+import { preloadPages } from './page-file';
 import { allPages, isGroup, kPages, type Page } from './pages';
 import { Palette, type Command } from './palette';
 import { SessionDialog } from './session-dialog';
@@ -203,6 +204,7 @@ export function Shell({ children }: { children?: ReactNode }) {
   const { key } = useConnection();
   const themeIcon = kThemes.find(({ value }) => value === theme)?.icon ?? Monitor;
   const navigate = useNavigate();
+  const router = useRouter();
   const shown = useShown();
   const pages = allPages.filter(shown);
   if (me.data) noteCaller(me.data);
@@ -216,6 +218,10 @@ export function Shell({ children }: { children?: ReactNode }) {
     // On the way there this frame still stands for a moment.
     if (stranger && !ended && !isPublic(pathname)) goAway();
   }, [stranger, ended, goAway, pathname]);
+  const inside = Boolean(me.data);
+  useEffect(() => {
+    if (inside) preloadPages(router);
+  }, [inside, router]);
   const caller: Caller | undefined = me.data ?? lastCaller();
   const account = caller && !isOpen(caller) ? caller : undefined;
   const { leave } = useLogOut(account);

@@ -11,10 +11,16 @@ import { momentLabel, type Row } from './series';
 import { ChartSlot } from './slot';
 import { useWidth } from './use-width';
 
-const TimePlot = lazy(async () => ({ default: (await import('./plot-time')).TimePlot }));
-const SharePlot = lazy(async () => ({ default: (await import('./plot-share')).SharePlot }));
-const BarsPlot = lazy(async () => ({ default: (await import('./plot-more')).BarsPlot }));
-const DotsPlot = lazy(async () => ({ default: (await import('./plot-more')).DotsPlot }));
+const plotTime = () => import('./plot-time');
+const plotShare = () => import('./plot-share');
+const plotMore = () => import('./plot-more');
+const TimePlot = lazy(async () => ({ default: (await plotTime()).TimePlot }));
+const SharePlot = lazy(async () => ({ default: (await plotShare()).SharePlot }));
+const BarsPlot = lazy(async () => ({ default: (await plotMore()).BarsPlot }));
+const DotsPlot = lazy(async () => ({ default: (await plotMore()).DotsPlot }));
+
+/** Each loads a file that charts need. */
+export const preloadCharts: readonly (() => Promise<unknown>)[] = [plotTime, plotShare, plotMore];
 
 export interface TableView {
   columns: readonly string[];

@@ -1,7 +1,7 @@
 /** Drawn by Recharts, loaded only when it is shown: import it through `./charts`, never directly. */
 import { Bar, BarChart, CartesianGrid, Cell, Scatter, ScatterChart, Tooltip, XAxis, YAxis, ZAxis } from 'recharts';
 
-import { axis, Bubble, margin, valueAxis, widthOf } from './plot-parts';
+import { axis, Bubble, margin, oneLine, valueAxis, widthOf } from './plot-parts';
 import { niceTicks } from './series';
 
 export interface BarsPlotProps {
@@ -70,7 +70,7 @@ export function DotsPlot({ width, height, dots, xFormat, yFormat, xName, yName, 
         domain={[0, across.at(-1) ?? 1]}
         ticks={width < 420 ? across.filter((_, i) => i % 2 === 0) : across}
         interval={0}
-        tickFormatter={xFormat}
+        tickFormatter={oneLine(xFormat)}
         height={44}
         label={{ value: xName, position: 'insideBottom', fill: 'var(--ink-3)', fontSize: 12 }}
       />
@@ -81,7 +81,7 @@ export function DotsPlot({ width, height, dots, xFormat, yFormat, xName, yName, 
         domain={yDomain}
         width={widthOf([5], yFormat) + 22}
         tickCount={5}
-        tickFormatter={yFormat}
+        tickFormatter={oneLine(yFormat)}
         label={{ value: yName, position: 'insideLeft', angle: -90, fill: 'var(--ink-3)', fontSize: 12, style: { textAnchor: 'middle' } }}
       />
       <ZAxis type="number" dataKey="size" domain={[0, Math.max(1, ...sizes)]} range={[60, 500]} />

@@ -3,12 +3,15 @@ export const axis = { tick: { fill: 'var(--ink-3)', fontSize: 12 }, tickLine: fa
 export const margin = { top: 8, right: 8, bottom: 0, left: 0 };
 const kDigit = 7.2;
 
+/** The text of a mark stays in one line: broken in two, the upper one is cut off. */
+export const oneLine = (format: (value: number) => string) => (value: number): string => format(value).replaceAll(' ', '\u00a0');
+
 /** An axis of values with these marks, as wide as its longest text. */
 export const valueAxis = (ticks: readonly number[], format: (value: number) => string) => ({
   ...axis,
   ticks: [...ticks],
   domain: [ticks[0] ?? 0, ticks.at(-1) ?? 1] as [number, number],
-  tickFormatter: format,
+  tickFormatter: oneLine(format),
   interval: 0 as const,
   width: widthOf(ticks, format),
 });

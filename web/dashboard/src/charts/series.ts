@@ -1,5 +1,5 @@
 /** Points over time, as charts want them. Pure but for the reader's time zone. */
-import { timezone } from '../lib/timezone';
+import { zonedFormat } from '../lib/timezone';
 
 /** One moment: its time in ms since 1970 and a value per line; null or absent: nothing is known. */
 export type Row = { t: number } & Record<string, number | null>;
@@ -83,34 +83,26 @@ export function extent(times: readonly number[], step: number): [number, number]
   return first === last ? [first - step, last + step] : [first, last];
 }
 
-const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-US', { hourCycle: 'h23', ...options });
-const day = format({ month: 'short', day: 'numeric', timeZone: 'UTC' });
-const fullDay = format({ weekday: 'short', month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
-
-/** Times of day in the zone that the reader chose; made anew only when another is chosen. */
-let inZone: { zone: string; hour: Intl.DateTimeFormat; dayHour: Intl.DateTimeFormat } | undefined;
-function zoned() {
-  const zone = timezone();
-  if (inZone?.zone !== zone) {
-    const more = zone ? { timeZone: zone } : {};
-    inZone = {
-      zone,
-      hour: format({ hour: '2-digit', minute: '2-digit', ...more }),
-      dayHour: format({ month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', ...more }),
-    };
-  }
-  return inZone;
-}
+const kHours = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+const kMonthDay = { month: 'short', day: 'numeric' } as const;
+/** Times of day in the zone that the reader chose. */
+const hour = zonedFormat('en-US', kHours);
+const dayHour = zonedFormat('en-US', { ...kMonthDay, ...kHours });
+let days: { short: Intl.DateTimeFormat; full: Intl.DateTimeFormat } | undefined;
+const inDays = () =>
+  (days ??= {
+    short: new Intl.DateTimeFormat('en-US', { ...kMonthDay, timeZone: 'UTC' }),
+    full: new Intl.DateTimeFormat('en-US', { weekday: 'short', ...kMonthDay, year: 'numeric', timeZone: 'UTC' }),
+  });
 
 /** A moment under the axis. Days are the gateway's (UTC), times of day the reader's. */
 export function tickLabel(t: number, step: number, span: number): string {
-  if (step >= kDay) return day.format(t);
-  const { hour, dayHour } = zoned();
-  return span <= 1.5 * kDay ? hour.format(t) : dayHour.format(t).replace(', 00:00', '');
+  if (step >= kDay) return inDays().short.format(t);
+  return span <= 1.5 * kDay ? hour().format(t) : dayHour().format(t).replace(', 00:00', '');
 }
 
 /** The same in full, for tooltips and tables. */
-export const momentLabel = (t: number, step: number): string => (step >= kDay ? `${fullDay.format(t)} UTC` : zoned().dayHour.format(t));
+export const momentLabel = (t: number, step: number): string => (step >= kDay ? `${inDays().full.format(t)} UTC` : dayHour().format(t));
 
 const kMostSteps = 5;
 

@@ -1,13 +1,20 @@
 /** Numbers, money and times as the dashboard shows them. Locale is fixed, so that figures look the same everywhere. */
-import { timezone } from './timezone';
+import { zonedFormat } from './timezone';
 
 const kLocale = 'en-US';
-const whole = new Intl.NumberFormat(kLocale, { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat(kLocale, { notation: 'compact', maximumSignificantDigits: 3 });
+/** Formats take time to make: each is made when it is first needed, and kept. */
+const made = new Map<string, Intl.NumberFormat>();
+function numbers(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const name = JSON.stringify(options);
+  let format = made.get(name);
+  if (!format) made.set(name, (format = new Intl.NumberFormat(kLocale, options)));
+  return format;
+}
+const compact = (value: number): string => numbers({ notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 const kLeastShown = 0.000001;
 
 function fixed(amount: number, decimals: number): string {
-  return amount.toLocaleString(kLocale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return numbers({ minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(amount);
 }
 
 /**
@@ -27,9 +34,9 @@ export function dollarsShort(amount: number): string {
   const size = Math.abs(amount);
   const sign = amount < 0 ? '−' : '';
   if (size === 0) return '$0';
-  if (size >= 1000) return `${sign}$${compact.format(size)}`;
+  if (size >= 1000) return `${sign}$${compact(size)}`;
   if (size >= 10) return `${sign}$${fixed(size, Number.isInteger(size) ? 0 : 1)}`;
-  return `${sign}$${Number(size.toPrecision(size < 1 ? 2 : 3)).toLocaleString(kLocale, { maximumFractionDigits: 9 })}`;
+  return `${sign}$${numbers({ maximumFractionDigits: 9 }).format(Number(size.toPrecision(size < 1 ? 2 : 3)))}`;
 }
 
 /** A price per 1,000 tokens as dollars per million, the unit of vendors' price lists. */
@@ -40,10 +47,10 @@ export function pricePerMillion(per1k: number): string {
   return `$${fixed(price, Math.min(decimals, 6))}`;
 }
 
-export const count = (value: number): string => whole.format(value);
+export const count = (value: number): string => fixed(value, 0);
 
 /** Up to 9,999 in full, then 12.3K, 128K, 1.05M. */
-export const countShort = (value: number): string => (Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value));
+export const countShort = (value: number): string => (Math.abs(value) < 10_000 ? fixed(value, 0) : compact(value));
 
 /** `share` is 0 to 1. */
 export function percent(share: number): string {
@@ -97,21 +104,20 @@ export function bytes(size: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-const zoned = (): { timeZone?: string } => (timezone() ? { timeZone: timezone() } : {});
+const kDate = { year: 'numeric', month: 'short', day: 'numeric' } as const;
+const inFull = zonedFormat(kLocale, { ...kDate, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const day = zonedFormat(kLocale, kDate);
+const clock = zonedFormat(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+
+function written(iso: string, format: () => Intl.DateTimeFormat): string {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? iso : format().format(date);
+}
 
 /** Date and time in the zone that the reader chose. */
-export function dateTime(iso: string): string {
-  const date = new Date(iso);
-  if (Number.isNaN(date.getTime())) return iso;
-  return date.toLocaleString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...zoned() });
-}
+export const dateTime = (iso: string): string => written(iso, inFull);
 
 /** The day in the zone that the reader chose. */
-export function dateOnly(iso: string): string {
-  const date = new Date(iso);
-  if (Number.isNaN(date.getTime())) return iso;
-  return date.toLocaleDateString(kLocale, { year: 'numeric', month: 'short', day: 'numeric', ...zoned() });
-}
+export const dateOnly = (iso: string): string => written(iso, day);
 
-export const clockTime = (time: number): string =>
-  new Date(time).toLocaleTimeString(kLocale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...zoned() });
+export const clockTime = (time: number): string => clock().format(time);

@@ -47,6 +47,15 @@ export function useTimezone(): string {
   }, timezone);
 }
 
+/** A format of times in the reader's zone: made when it is first needed, since that takes milliseconds, and kept. */
+export function zonedFormat(locale: string, options: Intl.DateTimeFormatOptions): () => Intl.DateTimeFormat {
+  let made: { zone: string; format: Intl.DateTimeFormat } | undefined;
+  return () => {
+    if (made?.zone !== current) made = { zone: current, format: new Intl.DateTimeFormat(locale, { ...options, ...(current ? { timeZone: current } : {}) }) };
+    return made.format;
+  };
+}
+
 export const timezones = (): string[] => ['UTC', ...Intl.supportedValuesOf('timeZone').filter((name) => name !== 'UTC')];
 
 /** How far the zone's clocks are ahead of UTC at that moment, in ms. */

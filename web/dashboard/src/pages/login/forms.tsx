@@ -45,7 +45,7 @@ export function PasswordForm() {
       await logIn(email.trim(), password);
       // A key would be sent in place of the session.
       setConnection({ ...connection(), key: '' });
-      await queries.invalidateQueries({ queryKey: meQuery.queryKey });
+      await queries.invalidateQueries({ queryKey: meQuery.queryKey, refetchType: 'all' });
     },
     onError: () => {
       setFailedAt(Date.now());

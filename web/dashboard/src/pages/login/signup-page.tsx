@@ -25,7 +25,7 @@ export function SignupPage() {
     mutationFn: async () => {
       await signUp(form.org.trim(), form.email.trim(), form.password);
       setConnection({ ...connection(), key: '' });
-      await queries.invalidateQueries({ queryKey: meQuery.queryKey });
+      await queries.invalidateQueries({ queryKey: meQuery.queryKey, refetchType: 'all' });
       await navigate({ to: '/', replace: true });
     },
   });

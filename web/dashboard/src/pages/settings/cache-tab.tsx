@@ -122,7 +122,7 @@ export function CacheTab() {
         <EffectiveList sections={['cache', 'embeddings']} />
       </SectionCard>
       <SectionCard className="mt-4" title="Life per task" note="Hours that an answer of the task stays, and whether tier 2 may answer its questions.">
-        <EffectiveList sections={['tasks']} />
+        <EffectiveList sections={['tasks']} depth={2} />
       </SectionCard>
     </>
   );

@@ -10,7 +10,7 @@ import { Failure } from '../../app/failure';
 import { setTheme, useTheme } from '../../app/theme';
 import { dateTime } from '../../lib/format';
 import { browserTimezone, setTimezone, timezones, useTimezone } from '../../lib/timezone';
-import { EffectiveList, HowToChange } from './effective';
+import { EffectiveList, EverySetting, HowToChange } from './effective';
 
 const kThemes = [
   { value: 'system', label: 'System' },
@@ -149,7 +149,7 @@ export function GeneralTab() {
       <OrganisationCard />
       <NotificationsCard />
       <SectionCard className="mt-4" title="Every setting" note={<HowToChange />}>
-        <EffectiveList searchable />
+        <EverySetting />
       </SectionCard>
     </>
   );

@@ -80,7 +80,7 @@ export function ChainBadge() {
           hint={`${count(data.checked)} entries checked${data.first_bad_entry ? `; the first bad one is ${data.first_bad_entry}` : ''}.`}
         />
       )}
-      {check.isError && !check.isFetching && <Failure title="The chain could not be checked" error={check.error} />}
+      {check.isError && !check.isFetching && <Failure title="The chain could not be checked" error={check.error} onRetry={() => void check.refetch()} />}
     </Card>
   );
 }
