@@ -184,8 +184,10 @@ Ids ids_of(std::string_view reply) {
   Ids out;
   for (std::size_t at = reply.find(kMark); at != std::string_view::npos;
        at = reply.find(kMark, at + 1)) {
-    out.push_back(
-        static_cast<std::uint32_t>(std::strtoul(reply.data() + at + kMark.size(), nullptr, 10)));
+    const auto id =
+        static_cast<std::uint32_t>(std::strtoul(reply.data() + at + kMark.size(), nullptr, 10));
+    // Metadata names the systems that said the same: the same number once more.
+    if (std::ranges::find(out, id) == out.end()) out.push_back(id);
   }
   return out;
 }
