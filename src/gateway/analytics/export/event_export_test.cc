@@ -280,14 +280,14 @@ TEST_P(EventExport, NeedsTheMemoryOfAPage) {
   GTEST_SKIP() << "sanitizers have an allocator of their own, which keeps what is freed";
 #endif
 #endif
-  constexpr int kRows = 100'000;
+  constexpr int kRows = 30'000;
   add_many(kRows);
   // The first leaves caches and threads behind that stay.
-  EXPECT_EQ(get("format=csv").client->lines, static_cast<std::size_t>(kRows) + 1);
+  EXPECT_EQ(get("format=ndjson").client->lines, static_cast<std::size_t>(kRows));
   const std::size_t before = allocated_bytes();
-  const Reply reply = get("format=csv");
+  const Reply reply = get("format=ndjson");
   ASSERT_TRUE(reply.client);
-  EXPECT_EQ(reply.client->lines, static_cast<std::size_t>(kRows) + 1);
+  EXPECT_EQ(reply.client->lines, static_cast<std::size_t>(kRows));
   // A body or rows that were gathered whole would be there at the last write.
   EXPECT_GT(reply.client->bytes, std::size_t{10} << 20);
   EXPECT_LT(reply.client->largest, std::size_t{1} << 20);
