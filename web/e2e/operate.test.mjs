@@ -173,6 +173,20 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
       await until(async () => (await cards.count()) === found.length, { what: 'the card to be back', timeout_ms: kLimitMs });
     });
 
+    test('an anomaly leads to the requests behind it', async () => {
+      const { filter } = (await gateway.get('/analytics/anomalies')).body.data.find(({ anomaly_type }) => anomaly_type === 'cost_spike');
+      await page.getByRole('link', { name: 'Requests behind it: Cost per request' }).click();
+      await heading('Requests');
+      await loaded();
+      const { data } = (await gateway.get(`/analytics/requests?${new URLSearchParams({ from: filter.from, to: filter.to, limit: '50' })}`)).body;
+      assert.ok(data.length > 0);
+      assert.equal(await page.getByRole('region', { name: 'Requests' }).last().getByRole('row').count(), data.length + 1);
+      assert.equal(new URL(page.url().replace('/#', '')).searchParams.get('from'), filter.from);
+      await page.goBack();
+      await heading('Alerts');
+      await loaded();
+    });
+
     test('one part that fails leaves the others', async () => {
       await page.context().route('**/analytics/anomalies', (route) => route.abort());
       await page.getByRole('button', { name: 'Refresh' }).click();

@@ -1,4 +1,4 @@
-import { Badge, Button, ChoiceMenu, cx, Drawer, SkeletonRows, type Tone } from '@asahi/ui';
+import { Badge, Button, ChoiceMenu, cx, dialogFrames, Drawer, later, menuLists, SkeletonRows, useLater, type Tone } from '@asahi/ui';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router';
 import {
@@ -21,14 +21,18 @@ import { apiBase, useConnection } from '../api/connection';
 import { healthQuery, meQuery } from '../api/queries';
 import { forgetCaller, isOpen, isPublic, lastCaller, may, noteCaller, useCaller, type Caller } from './access';
 import { Account, useLogOut } from './account';
-import { ConnectionDialog } from './connection-dialog';
 import { OutageBanner } from './outage';
 import { preloadPages } from './page-file';
 import { allPages, isGroup, kPages, type Page } from './pages';
-import { Palette, type Command } from './palette';
-import { SessionDialog } from './session-dialog';
-import { Kbd, ShortcutHelp, useShortcuts } from './shortcuts';
+import type { Command } from './palette';
+import { Kbd, useShortcuts } from './shortcuts';
 import { setTheme, useTheme } from './theme';
+
+/** With what they are drawn with, so that one wait is enough. */
+export const overlayParts = later(async () => {
+  const [parts] = await Promise.all([import('./overlays'), dialogFrames.load()]);
+  return parts;
+});
 
 const kThemes = [
   { value: 'system', label: 'System', icon: Monitor },
@@ -37,7 +41,8 @@ const kThemes = [
 ] as const;
 
 const item =
-  'flex items-center gap-3 rounded-lg px-3 py-2 text-sm font-medium transition-colors duration-200';
+  'flex items-center gap-3 rounded-lg text-sm font-medium transition-colors duration-200';
+const roomy = 'px-3 py-2';
 const quiet = 'text-ink-2 hover:bg-sunken hover:text-ink';
 
 /** `narrow`: only the mark where the name would not fit. */
@@ -62,7 +67,7 @@ function PageLink({ page: { to, label, icon: Icon }, nested = false, onNavigate 
     <Link
       to={to}
       onClick={onNavigate}
-      className={cx(item, nested && 'py-1.5 pl-10')}
+      className={cx(item, nested ? 'py-1.5 pr-3 pl-10' : roomy)}
       activeOptions={{ exact: true }}
       activeProps={{ className: 'bg-accent-soft text-accent-text' }}
       inactiveProps={{ className: quiet }}
@@ -116,7 +121,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
           })}
           {onLogOut && (
             <li>
-              <button type="button" onClick={onLogOut} className={cx(item, quiet, 'w-full')}>
+              <button type="button" onClick={onLogOut} className={cx(item, roomy, quiet, 'w-full')}>
                 <LogOut aria-hidden className="size-4 shrink-0" />
                 Log out
               </button>
@@ -125,7 +130,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
         </ul>
       </nav>
       <div className="mt-4 space-y-0.5 border-t border-line pt-4">
-        <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={cx(item, quiet)}>
+        <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={cx(item, roomy, quiet)}>
           <BookOpen aria-hidden className="size-4 shrink-0" />
           API reference
           <ExternalLink aria-hidden className="ml-auto size-3.5 text-ink-3" />
@@ -220,8 +225,13 @@ export function Shell({ children }: { children?: ReactNode }) {
   }, [stranger, ended, goAway, pathname]);
   const inside = Boolean(me.data);
   useEffect(() => {
-    if (inside) preloadPages(router);
+    if (inside) preloadPages(router, [overlayParts.load, menuLists.load]);
   }, [inside, router]);
+  const leaveForLogin = () => {
+    forgetCaller();
+    goAway();
+  };
+  const overlays = useLater(overlayParts, ended || (open !== undefined && open !== 'menu'), () => (ended ? leaveForLogin() : setOpen(undefined)));
   const caller: Caller | undefined = me.data ?? lastCaller();
   const account = caller && !isOpen(caller) ? caller : undefined;
   const { leave } = useLogOut(account);
@@ -299,17 +309,13 @@ export function Shell({ children }: { children?: ReactNode }) {
       <main id="main" tabIndex={-1} className="mx-auto max-w-[1184px] px-4 py-6 outline-none sm:px-6">
         {me.isPending ? <SkeletonRows /> : (children ?? <Outlet />)}
       </main>
-      <ConnectionDialog open={open === 'connection'} onOpenChange={toggle('connection')} />
-      <Palette open={open === 'palette'} onOpenChange={toggle('palette')} commands={commands} />
-      <ShortcutHelp open={open === 'help'} onOpenChange={toggle('help')} pages={pages} />
-      {lastCaller() && (
-        <SessionDialog
-          from={pathname}
-          onLeave={() => {
-            forgetCaller();
-            goAway();
-          }}
-        />
+      {overlays && (
+        <>
+          <overlays.ConnectionDialog open={open === 'connection'} onOpenChange={toggle('connection')} />
+          <overlays.Palette open={open === 'palette'} onOpenChange={toggle('palette')} commands={commands} />
+          <overlays.ShortcutHelp open={open === 'help'} onOpenChange={toggle('help')} pages={pages} />
+          {lastCaller() && <overlays.SessionDialog from={pathname} onLeave={leaveForLogin} />}
+        </>
       )}
     </div>
   );
