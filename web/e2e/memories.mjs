@@ -52,7 +52,7 @@ export async function push_memories(gateway, now = Date.now()) {
     if (reply.status !== 200) throw new Error(`push answered ${reply.status}: ${reply.text}`);
   }
   // The very same from another system is kept once, and noted.
-  await gateway.post('/memory/memories', { memory_id: 'heard', text: kTalks[0][3][0], system_id: 'claude-desk' });
+  await gateway.post('/memory/memories', { memory_id: 'heard', text: kTalks[0][3].at(-1), system_id: 'claude-desk' });
 }
 
 /** Writes uploads into `folder`, which a gateway watches as its bucket: manifest last. */

@@ -108,6 +108,7 @@ const kPages = [
   ['models', 'models'],
   ['cache', 'cache'],
   ['memory-search', 'memory/search?q=how%20do%20we%20roll%20back%20payments', () => page.getByRole('button', { name: /^Why this/ }).first().click()],
+  ['memory-tiers', 'memory/tiers'],
   ['memory-uploads', 'memory/uploads', () => page.getByRole('button', { name: /^Details of up-0039/ }).click()],
   ['governance-keys', 'governance/keys'],
   ['governance-audit', 'governance/audit', () => page.getByRole('button', { name: /^Details of/ }).first().click()],

@@ -1,6 +1,6 @@
 import { Badge, Button, ChoiceMenu, cx, dialogFrames, Drawer, later, menuLists, SkeletonRows, useLater, type Tone } from '@asahi/ui';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router';
+import { Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router';
 import {
   BookOpen,
   ExternalLink,
@@ -62,19 +62,32 @@ function useShown(): (page: Page) => boolean {
   return (page) => page.to in router.routesByPath && (!page.needs || may(caller, page.needs));
 }
 
-function PageLink({ page: { to, label, icon: Icon }, nested = false, onNavigate }: { page: Page; nested?: boolean; onNavigate?: (() => void) | undefined }) {
+interface PageLinkProps {
+  page: Page;
+  active: boolean;
+  nested?: boolean;
+  onNavigate?: (() => void) | undefined;
+}
+
+/** A plain link: two dozen of the router's own, each of which works its address out, would hold up the first picture. */
+function PageLink({ page: { to, label, icon: Icon }, active, nested = false, onNavigate }: PageLinkProps) {
+  const navigate = useNavigate();
   return (
-    <Link
-      to={to}
-      onClick={onNavigate}
-      className={cx(item, nested ? 'py-1.5 pr-3 pl-10' : roomy)}
-      activeOptions={{ exact: true }}
-      activeProps={{ className: 'bg-accent-soft text-accent-text' }}
-      inactiveProps={{ className: quiet }}
+    <a
+      href={`#${to}`}
+      aria-current={active ? 'page' : undefined}
+      onClick={(event) => {
+        // With a key held down the browser opens it elsewhere.
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        onNavigate?.();
+        void navigate({ to });
+      }}
+      className={cx(item, nested ? 'py-1.5 pr-3 pl-10' : roomy, active ? 'bg-accent-soft text-accent-text' : quiet)}
     >
       {!nested && <Icon aria-hidden className="size-4 shrink-0" />}
       {label}
-    </Link>
+    </a>
   );
 }
 
@@ -83,6 +96,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
   const { data } = useQuery(healthQuery);
   const caller = useCaller();
   const shown = useShown();
+  const { pathname } = useLocation();
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto px-3 pb-4">
       <nav aria-label="Pages">
@@ -92,7 +106,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
               return (
                 shown(entry) && (
                   <li key={entry.to}>
-                    <PageLink page={entry} onNavigate={onNavigate} />
+                    <PageLink page={entry} active={entry.to === pathname} onNavigate={onNavigate} />
                   </li>
                 )
               );
@@ -112,7 +126,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
                 <ul aria-label={entry.label} className="space-y-0.5">
                   {pages.map((page) => (
                     <li key={page.to}>
-                      <PageLink page={page} nested onNavigate={onNavigate} />
+                      <PageLink page={page} active={page.to === pathname} nested onNavigate={onNavigate} />
                     </li>
                   ))}
                 </ul>
