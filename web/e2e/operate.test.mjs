@@ -174,14 +174,17 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
     });
 
     test('an anomaly leads to the requests behind it', async () => {
-      const { filter } = (await gateway.get('/analytics/anomalies')).body.data.find(({ anomaly_type }) => anomaly_type === 'cost_spike');
       await page.getByRole('link', { name: 'Requests behind it: Cost per request' }).click();
       await heading('Requests');
       await loaded();
-      const { data } = (await gateway.get(`/analytics/requests?${new URLSearchParams({ from: filter.from, to: filter.to, limit: '50' })}`)).body;
+      const search = new URL(page.url().replace('/#', '')).searchParams;
+      const [from, to] = [search.get('from'), search.get('to')];
+      assert.ok(Date.parse(to) - Date.parse(from) <= 3_600_000 + 60_000, `${from} to ${to}`);
+      const { filter } = (await gateway.get('/analytics/anomalies')).body.data.find(({ anomaly_type }) => anomaly_type === 'cost_spike');
+      const { data } = (await gateway.get(`/analytics/requests?${new URLSearchParams({ ...filter, from, to, limit: '50' })}`)).body;
       assert.ok(data.length > 0);
-      assert.equal(await page.getByRole('region', { name: 'Requests' }).last().getByRole('row').count(), data.length + 1);
-      assert.equal(new URL(page.url().replace('/#', '')).searchParams.get('from'), filter.from);
+      const rows = page.getByRole('region', { name: 'Requests' }).last().getByRole('row');
+      await until(async () => (await rows.count()) === data.length + 1, { what: `the ${data.length} requests from ${from} to ${to}`, timeout_ms: kLimitMs });
       await page.goBack();
       await heading('Alerts');
       await loaded();
