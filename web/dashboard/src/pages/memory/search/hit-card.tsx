@@ -37,7 +37,7 @@ function Why({ hit, id }: { hit: Hit; id: string }) {
               <dt className="text-ink-3">That counted</dt>
               <dd className="flex flex-wrap gap-1.5">
                 {matched_terms.map((term) => (
-                  <Badge key={term}>{term}</Badge>
+                  <Badge key={term} tone="accent">{term}</Badge>
                 ))}
               </dd>
             </>
@@ -82,7 +82,7 @@ export function HitCard({ hit, onOpen, onForget }: HitCardProps) {
           {dateTime(hit.timestamp)}
         </time>
         {similarity !== null && (
-          <span className="ml-auto text-sm font-semibold text-ink tabular-nums" title="Cosine of the vectors of this memory and of what was asked">
+          <span className="ml-auto text-sm font-semibold text-ink tabular-nums" title="How alike this memory and what was asked are; what “Alike from” compares">
             <span className="sr-only">alike </span>
             {similarity.toFixed(2)}
           </span>

@@ -68,10 +68,12 @@ export function SearchForm({ choice, onChange, busy }: SearchFormProps) {
             </label>
           ))}
         </fieldset>
-        <div className="flex min-w-0 flex-wrap gap-2">
+        <div className="flex min-w-0 flex-wrap items-center gap-2 text-sm text-ink-3">
+          <span aria-hidden>from</span>
           <Field label="First day" hideLabel className="w-36">
             {(ids) => <Input {...ids} type="date" title="First day (UTC)" value={choice.from ?? ''} max={choice.to} onChange={(event) => days({ from: event.target.value })} />}
           </Field>
+          <span aria-hidden>to</span>
           <Field label="Last day" hideLabel className="w-36">
             {(ids) => <Input {...ids} type="date" title="Last day (UTC)" value={choice.to ?? ''} min={choice.from} onChange={(event) => days({ to: event.target.value })} />}
           </Field>

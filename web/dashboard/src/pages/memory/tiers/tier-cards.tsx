@@ -15,7 +15,7 @@ function TierCard({ label, what, tier, onRetry, retrying }: { label: string; wha
   if (tier?.health === 'unavailable')
     return <ErrorState title={`The ${label.toLowerCase()} tier does not answer`} cause={tier.error ?? 'It gave no reason.'} hint="Searches go on without it, and say so." onRetry={onRetry} retrying={retrying} />;
   const facts: [string, string][] = [
-    ['Size', bytes(tier?.bytes ?? 0)],
+    ['Size', tier ? bytes(tier.bytes ?? 0) : '–'],
     ['Oldest', tier?.oldest ? dateTime(tier.oldest) : '–'],
     ['Newest', tier?.newest ? dateTime(tier.newest) : '–'],
   ];
@@ -32,7 +32,7 @@ function TierCard({ label, what, tier, onRetry, retrying }: { label: string; wha
         )}
       </div>
       <p className="mt-0.5 text-sm text-ink-3">{what}</p>
-      <p className="mt-3 text-[28px] leading-9 font-semibold tracking-tight text-ink tabular-nums">{count(tier?.records ?? 0)}</p>
+      <p className="mt-3 text-[28px] leading-9 font-semibold tracking-tight text-ink tabular-nums">{tier ? count(tier.records ?? 0) : '–'}</p>
       <p className="text-xs text-ink-3">memories</p>
       <dl className="mt-3 space-y-1 text-sm">
         {facts.map(([name, value]) => (
