@@ -43,7 +43,7 @@ describe('memory', { skip: kBrowser ? false : "no chromium: install Debian's pac
   test('the sidebar and the palette lead to the memory', async () => {
     await open('');
     await page.getByRole('list', { name: 'Memory' }).getByRole('link', { name: 'Search' }).click();
-    await page.getByRole('heading', { level: 1, name: 'Memory search' }).waitFor();
+    await page.getByRole('heading', { level: 1, name: 'Search', exact: true }).waitFor();
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Find a page or command' }).fill('ledger');
     await page.keyboard.press('Enter');

@@ -63,7 +63,7 @@ const kTable = [
   { path: 'requests', title: 'Requests', asks: kAnalytics, grey: 1, empty: ['No request in this time'], full: [rows('Requests')] },
   { path: 'live', title: 'Live', asks: kAnalytics, grey: 1, empty: ['Nothing has come in yet', 'Nothing in the last minute.'], full: [text('Live'), rows('Last requests'), region('Last minute')] },
   { path: 'models', title: 'Models', asks: ['**/models'], grey: 1, async use(page) { await page.getByLabel('Search models').fill('gpt'); }, full: [text(/^\d+ of \d+ models$/), rows('Models with prices and limits')] },
-  { path: 'memory/search', title: 'Memory search', asks: ['**/memory/search'], grey: 2, empty: ['Nothing is remembered yet'], full: [(page) => page.getByRole('list', { name: 'Memories' }).getByRole('button', { name: /^Why this/ }).first(), (page) => page.getByRole('group', { name: 'System' })] },
+  { path: 'memory/search', title: 'Search', asks: ['**/memory/search'], grey: 2, empty: ['Nothing is remembered yet'], full: [(page) => page.getByRole('list', { name: 'Memories' }).getByRole('button', { name: /^Why this/ }).first(), (page) => page.getByRole('group', { name: 'System' })] },
   { path: 'memory/tiers', title: 'Tiers', asks: ['**/memory/storage/status'], grey: 1, empty: ['No tier has anything yet'], full: [text('healthy'), (page) => page.getByRole('heading', { name: 'Hot' })] },
   { path: 'memory/uploads', title: 'Uploads', asks: ['**/memory/uploads**', '**/memory/ingestion/status'], grey: 5, empty: ['Nothing was sent yet'], full: [rows('Uploads'), text('rejected')] },
   { path: 'governance/audit', title: 'Audit Log', asks: ['**/governance/audit**'], grey: 1, empty: ['Nothing is recorded yet'], full: [rows('Audit log'), text('chain whole')] },

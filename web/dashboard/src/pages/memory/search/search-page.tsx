@@ -74,7 +74,7 @@ export function MemorySearchPage() {
   const forget = may(caller, 'ingest:delete') ? setForgetting : undefined;
   return (
     <>
-      <PageHeader title="Memory search" purpose="What any agent system remembers, by meaning, by words, or both." />
+      <PageHeader title="Search" purpose="What any agent system remembers, by meaning, by words, or both." />
       <div className="space-y-3">
         <SearchForm choice={choice} onChange={go} busy={isFetching && !isFetchingNextPage} />
         <Chips chips={chips} onChange={go} />
