@@ -188,7 +188,7 @@ Result<void> restore_hot(const ServerConfig& config, const std::string& backup_i
 }
 
 int restore(const CommonOptions& common, const OpsOptions& options) {
-  const ServerConfig config = load_config(common, VaultUse::kLeave);
+  const LoadedConfig config = load_config(common);
   if (!config.faults.empty()) return print_faults(config.faults);
   const auto done = restore_hot(config, options.backup_id);
   return done ? kExitOk : refuse(done.error());
