@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 
 #include "base/ids.h"
 #include "identity/principal.h"
+#include "net/http/query_params.h"
 
 namespace asahi::memory {
 namespace {
@@ -149,23 +149,12 @@ Task<http::Response> remove_webhook(SharedGiven given, http::Context& context) {
   co_return json_reply(200, {{"deleted", id}});
 }
 
-Result<std::size_t> limit_of(const http::Request& request) {
-  constexpr std::size_t kUsual = 50, kMost = 500;
-  const auto text = request.query_param("limit");
-  if (!text || text->empty()) return kUsual;
-  std::size_t value = 0;
-  const char* const end = text->data() + text->size();
-  const auto [at, error] = std::from_chars(text->data(), end, value);
-  if (error != std::errc{} || at != end || value < 1 || value > kMost)
-    return fail_field("limit", fmt::format("limit must be a whole number from 1 to {}", kMost));
-  return value;
-}
-
 Task<http::Response> list_alerts(SharedGiven given, http::Context& context) {
   const http::Request& request = context.request;
   AlertQuery query;
   query.tenant = tenant_of(context);
-  ASAHI_CO_TRY(query.limit, limit_of(request));
+  ASAHI_CO_TRY(const std::int64_t limit, http::QueryParams(request).integer("limit", 50, 1, 500));
+  query.limit = static_cast<std::size_t>(limit);
   query.before = request.query_param("cursor").value_or("");
   if (const auto name = request.query_param("alert_type"); name && !name->empty()) {
     ASAHI_CO_TRY(query.type, type_of("alert_type", *name));

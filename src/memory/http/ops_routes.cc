@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 
 #include "identity/principal.h"
 #include "memory/http/stats_json.h"
 #include "memory/ops/systems.h"
+#include "net/http/query_params.h"
 
 namespace asahi::memory {
 namespace {
@@ -39,20 +39,9 @@ json::object system_json(const SystemSummary& system) {
           {"shard", system.shard}};
 }
 
-Result<std::size_t> page_size(const http::Request& request) {
-  constexpr std::size_t kUsual = 100, kMost = 1000;
-  const auto text = request.query_param("limit");
-  if (!text || text->empty()) return kUsual;
-  std::size_t value = 0;
-  const char* const end = text->data() + text->size();
-  const auto [at, error] = std::from_chars(text->data(), end, value);
-  if (error != std::errc{} || at != end || value < 1 || value > kMost)
-    return fail_field("limit", fmt::format("limit must be a whole number from 1 to {}", kMost));
-  return value;
-}
-
 Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
-  ASAHI_CO_TRY(const std::size_t limit, page_size(context.request));
+  ASAHI_CO_TRY(const std::int64_t limit,
+               http::QueryParams(context.request).integer("limit", 100, 1, 1000));
   const std::string after = context.request.query_param("cursor").value_or("");
   const RouteParts& shared = *parts->shared;
   ASAHI_CO_TRY(const auto systems,
@@ -61,7 +50,7 @@ Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
   json::value next(nullptr);
   for (const SystemSummary& system : systems) {
     if (!after.empty() && system.system_id <= after) continue;
-    if (list.size() == limit) {
+    if (list.size() == static_cast<std::size_t>(limit)) {
       next = list.back().at("system_id");
       break;
     }
