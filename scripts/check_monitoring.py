@@ -16,11 +16,13 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROMETHEUS, ALERTMANAGER, GRAFANA = (ROOT / "deploy" / name for name in ("prometheus", "alertmanager", "grafana"))
-RULES = PROMETHEUS / "asahi.rules.yml"
-SERIES = re.compile(r"\basahi_[a-z0-9_]+\b")
-RECORD = re.compile(r"\basahi:[a-z0-9_:]+\b")
+RULES = [PROMETHEUS / "asahi.rules.yml", PROMETHEUS / "akosha.rules.yml"]
+SERIES = re.compile(r"\b(?:asahi|akosha|circuit)_[a-z0-9_]+\b")
+RECORD = re.compile(r"\b(?:asahi|akosha):[a-z0-9_:]+\b")
 HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
-SEVERITIES = {"critical": "pagerduty", "high": "slack-alerts", "medium": "slack-ops", "low": "mail-digest"}
+# Of the gateway, and of the memory.
+SEVERITIES = {"asahi": {"critical": "pagerduty", "high": "slack-alerts", "medium": "slack-ops", "low": "mail-digest"},
+              "akosha": {"critical": "pagerduty", "warning": "slack-ops", "info": "mail-digest"}}
 
 # Series that begin with what they count: in the source, but not in the exposition of a server that nothing happened to.
 INCIDENTS = {
@@ -30,6 +32,13 @@ INCIDENTS = {
     # With an archive only.
     "asahi_event_archive_files_total", "asahi_event_archive_bytes_total", "asahi_event_archive_waiting_files",
     "asahi_event_archive_last_success_timestamp_seconds",
+    # With such a tier, such a store, or a webhook only.
+    "akosha_warm_store_health_status", "akosha_cold_store_health_status", "akosha_storage_uploads", "akosha_storage_downloads",
+    "akosha_cloud_storage_errors_total", "circuit_state", "circuit_success_rate", "circuit_rejected_calls", "circuit_total_calls",
+    "circuit_consecutive_failures",
+    # Once something was taken in, or went wrong.
+    "akosha_ingestion_requests_total", "akosha_ingestion_conversations_processed_total", "akosha_ingestion_errors_total",
+    "akosha_ingestion_bytes_total", "akosha_alerts_total",
 }
 
 
@@ -44,12 +53,17 @@ def dashboards() -> dict[str, dict]:
 
 def expressions() -> dict[str, list[str]]:
     """Where from -> PromQL."""
-    found: dict[str, list[str]] = {RULES.name: [line for line in RULES.read_text().splitlines() if not line.lstrip().startswith("#")]}
+    found: dict[str, list[str]] = {path.name: [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
+                                   for path in RULES}
     for name, content in dashboards().items():
         texts = [target["expr"] for panel in content["panels"] for target in panel["targets"]]
         texts += [variable["definition"] for variable in content["templating"]["list"] if "definition" in variable]
         found[name] = texts
     return found
+
+
+def rules_text() -> str:
+    return "\n".join(path.read_text() for path in RULES)
 
 
 def base(name: str) -> str:
@@ -72,7 +86,7 @@ def check_dashboards() -> list[str]:
     if len(found) < 10:
         faults.append(f"only {len(found)} dashboards")
     uids: dict[str, str] = {}
-    recorded = set(re.findall(r"record: (\S+)", RULES.read_text()))
+    recorded = set(re.findall(r"record: (\S+)", rules_text()))
     for name, content in found.items():
         where = f"deploy/grafana/{name}"
         for key, kind in {"uid": str, "title": str, "schemaVersion": int, "panels": list, "templating": dict, "time": dict}.items():
@@ -131,33 +145,36 @@ def check_source() -> list[str]:
 def check_tests() -> list[str]:
     tests = "\n".join(path.read_text() for path in PROMETHEUS.glob("*.test.yml"))
     faults = []
-    for alert in re.findall(r"alert: (\S+)", RULES.read_text()):
+    for alert in re.findall(r"alert: (\S+)", rules_text()):
         fires = re.search(rf'alertname="{alert}", alertstate="firing"[^\n]*\n[^\n]*\n\s*exp_samples: \[\{{', tests)
         quiet = re.search(rf'alertname="{alert}", alertstate="firing"[^\n]*\n[^\n]*\n\s*exp_samples: \[\]', tests)
         if not fires or not quiet:
             faults.append(f"{alert}: no test in which it {'fires' if not fires else 'keeps quiet'}")
-    runbooks = re.findall(r"runbook: (\S+)#(\S+)", RULES.read_text())
+    runbooks = re.findall(r"runbook: (\S+)#(\S+)", rules_text())
     for page, anchor in runbooks:
         headings = {re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
                     for line in (ROOT / page).read_text().splitlines() if line.startswith("#")}
         if anchor not in headings:
-            faults.append(f"{RULES.name}: {page}#{anchor} does not exist")
+            faults.append(f"rules: {page}#{anchor} does not exist")
     return faults
 
 
 def check_routes() -> list[str]:
     faults = []
     config = ALERTMANAGER / "alertmanager.yml"
-    for severity, receiver in SEVERITIES.items():
-        faults += run("amtool", "config", "routes", "test", f"--config.file={config}", f"--verify.receivers={receiver}",
-                      f"severity={severity}", "service=asahi", "alertname=Asahi")
-    used = set(re.findall(r"severity: (\w+)", RULES.read_text()))
-    return faults + [f"{RULES.name}: severity {name} has no route" for name in sorted(used - set(SEVERITIES))]
+    for service, severities in SEVERITIES.items():
+        for severity, receiver in severities.items():
+            faults += run("amtool", "config", "routes", "test", f"--config.file={config}", f"--verify.receivers={receiver}",
+                          f"severity={severity}", f"service={service}", "alertname=Some")
+    for severity, service in sorted(set(re.findall(r"severity: (\w+), service: (\w+)", rules_text()))):
+        if severity not in SEVERITIES.get(service, {}):
+            faults.append(f"rules: severity {severity} of {service} has no route")
+    return faults
 
 
 def check_files() -> list[str]:
     faults = run("promtool", "check", "config", PROMETHEUS / "prometheus.yml")
-    faults += run("promtool", "check", "rules", RULES)
+    faults += run("promtool", "check", "rules", *RULES)
     faults += run("amtool", "check-config", ALERTMANAGER / "alertmanager.yml")
     faults += run(sys.executable, ROOT / "scripts/grafana_dashboards.py", "--check")
     return faults + check_dashboards() + check_promql() + check_source() + check_tests() + check_routes()

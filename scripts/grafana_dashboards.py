@@ -70,7 +70,7 @@ def panel(title, kind, targets, unit="short", width=12, height=8, description=""
             "fieldConfig": {"defaults": defaults, "overrides": []}, "options": options, "size": (width, height)}
 
 
-def dashboard(name, title, description, panels):
+def dashboard(name, title, description, panels, refresh="30s", product="Asahi", service="asahi"):
     x = y = row = 0
     laid = []
     for number, each in enumerate(panels, 1):
@@ -79,13 +79,13 @@ def dashboard(name, title, description, panels):
             x, y, row = 0, y + row, 0
         laid.append({"id": number, **each, "gridPos": {"x": x, "y": y, "w": width, "h": height}})
         x, row = x + width, max(row, height)
-    return name, {"uid": f"asahi-{name}", "title": f"Asahi / {title}", "description": description, "tags": ["asahi"],
-                  "schemaVersion": 38, "version": 1, "editable": True, "graphTooltip": 1, "refresh": "30s", "timezone": "utc",
+    return name, {"uid": f"asahi-{name}", "title": f"{product} / {title}", "description": description, "tags": ["asahi"],
+                  "schemaVersion": 38, "version": 1, "editable": True, "graphTooltip": 1, "refresh": refresh, "timezone": "utc",
                   "time": {"from": "now-6h", "to": "now"}, "timepicker": {}, "fiscalYearStartMonth": 0, "weekStart": "", "liveNow": False,
                   "annotations": {"list": [{"builtIn": 1, "datasource": {"type": "grafana", "uid": "-- Grafana --"}, "enable": True, "hide": True,
                                             "iconColor": "rgba(0, 211, 255, 1)", "name": "Annotations & Alerts", "type": "dashboard"},
                                            {"datasource": DATASOURCE, "enable": True, "iconColor": "red", "name": "Alerts",
-                                            "expr": 'ALERTS{alertstate="firing", service="asahi"}', "titleFormat": "{{alertname}}",
+                                            "expr": f'ALERTS{{alertstate="firing", service="{service}"}}', "titleFormat": "{{alertname}}",
                                             "textFormat": "{{severity}}", "step": "60s"}]},
                   "templating": {"list": variables()}, "panels": laid,
                   "links": [{"title": "Asahi", "type": "dashboards", "tags": ["asahi"], "asDropdown": True, "includeVars": True,
@@ -113,7 +113,74 @@ TIGHT = [{"color": "green", "value": None}, {"color": "orange", "value": 0.01}, 
 STATES = [{"type": "value", "options": {"0": {"text": "closed", "color": "green"}, "1": {"text": "open", "color": "red"},
                                         "2": {"text": "half open", "color": "orange"}}}]
 
+# The memory's dashboards (spec/memory 8.3).
+INGESTED = f'sum(rate(akosha_ingestion_requests_total{{{J}}}[$__rate_interval])) > 0'
+QUERY_ERRORS = (f'(sum(rate(akosha_query_requests_total{{{J}, status="error"}}[$__rate_interval])) or vector(0)) '
+                f'/ (sum(rate(akosha_query_requests_total{{{J}}}[$__rate_interval])) > 0)')
+GOOD_UPLOADS = f'sum(rate(akosha_ingestion_requests_total{{{J}, status=~"success|done|partial"}}[$__rate_interval])) / ({INGESTED})'
+BAD_UPLOADS = f'(sum(rate(akosha_ingestion_requests_total{{{J}, status!~"success|done|partial|retry"}}[$__rate_interval])) or vector(0)) / ({INGESTED})'
+UP_DOWN = [{"type": "value", "options": {"0": {"text": "away", "color": "red"}, "1": {"text": "healthy", "color": "green"}}}]
+CIRCUITS = [{"type": "value", "options": {"0": {"text": "open", "color": "red"}, "1": {"text": "closed", "color": "green"},
+                                          "2": {"text": "half open", "color": "orange"}}}]
+TIERS = ("hot", "warm", "cold")
+# What a GiB of each tier costs, in dollars: change them for your disks and bucket.
+PRICES = {"hot": "0.0002", "warm": "0.00005", "cold": "0.00001"}
+STORE_COST = "(" + " + ".join(f"sum(akosha_{tier}_store_size_bytes{{{J}}}) * {PRICES[tier]}" for tier in TIERS) + ") / 1073741824"
+MEMORY = {"product": "Akosha", "service": "akosha"}
+
 DASHBOARDS = [
+    dashboard("ingestion", "Ingestion", "How memories come in: uploads, their time, the queue, what fails.", [
+        panel("Uploads per minute", "stat", [f"60 * sum(rate(akosha_ingestion_requests_total{{{J}}}[$__rate_interval]))"], "short", 6, 5),
+        panel("Queue", "stat", [f"sum(akosha_ingestion_queue_size{{{J}}})"], "short", 6, 5,
+              steps=[{"color": "green", "value": None}, {"color": "orange", "value": 500}, {"color": "red", "value": 1000}]),
+        panel("Success rate", "stat", [GOOD_UPLOADS], "percentunit", 6, 5,
+              steps=[{"color": "red", "value": None}, {"color": "orange", "value": 0.95}, {"color": "green", "value": 0.99}]),
+        panel("Error rate", "stat", [BAD_UPLOADS], "percentunit", 6, 5, steps=TIGHT),
+        panel("Uploads per minute by outcome", "timeseries", [(f"60 * sum by (status) (rate(akosha_ingestion_requests_total{{{J}}}[$__rate_interval]))", "{{status}}")], "short", stacked=True),
+        panel("Time: p50, p99", "timeseries", [(quantile(q, "akosha_ingestion_duration_seconds", "operation"), "{{operation}}, p" + str(int(q * 100))) for q in (0.5, 0.99)], "s"),
+        panel("Queue by process", "timeseries", [(f"akosha_ingestion_queue_size{{{J}}}", "{{instance}}"), (f"max(akosha_ingestion_backlog_count{{{J}}})", "whole queue")], "short"),
+        panel("Memories per second by outcome", "timeseries", [(rate("akosha_ingestion_conversations_processed_total", "status"), "{{status}}")], "short", stacked=True),
+        panel("Errors by kind", "timeseries", [(rate("akosha_ingestion_errors_total", "error_type"), "{{error_type}}")], "short", stacked=True),
+        panel("Bytes read", "timeseries", [(rate("akosha_ingestion_bytes_total"), "bytes")], "Bps"),
+        panel("Busiest systems, 1 h", "table", [f"topk(20, {increase('akosha_ingestion_requests_total', '1h', 'system_id')})"], "short", 24),
+    ], refresh="10s", **MEMORY),
+    dashboard("query", "Query", "How searches are answered: how many, how fast, from where.", [
+        panel("Searches per second", "stat", [rate("akosha_query_requests_total")], "reqps", 6, 5),
+        panel("p99", "stat", [quantile(0.99, "akosha_query_duration_seconds")], "s", 6, 5,
+              steps=[{"color": "green", "value": None}, {"color": "orange", "value": 1}, {"color": "red", "value": 2}]),
+        panel("Failed", "stat", [QUERY_ERRORS], "percentunit", 6, 5, steps=TIGHT),
+        panel("Results of a search", "stat", [f"{rate('akosha_query_results_size_sum')} / ({rate('akosha_query_results_size_count')} > 0)"], "short", 6, 5),
+        panel("Searches by kind", "timeseries", [(rate("akosha_query_requests_total", "query_type"), "{{query_type}}")], "reqps", stacked=True),
+        panel("Time: p50, p95, p99", "timeseries", [(quantile(q, "akosha_query_duration_seconds"), f"p{int(q * 100)}") for q in (0.5, 0.95, 0.99)], "s"),
+        panel("Answered by level", "timeseries", [(f"sum by (cache_level) (rate(akosha_query_cache_hits_total{{{J}}}[$__rate_interval])) / ignoring(cache_level) group_left sum(rate(akosha_query_cache_hits_total{{{J}}}[$__rate_interval]))", "{{cache_level}}")],
+              "percentunit", stacked=True, lowest=0, highest=1),
+        panel("p99 by kind", "timeseries", [(quantile(0.99, "akosha_query_duration_seconds", "query_type"), "{{query_type}}")], "s"),
+        panel("Shards and tiers", "table", [(f"akosha_hot_store_health_status{{{J}}}", "hot"), (f"akosha_warm_store_health_status{{{J}}}", "warm"), (f"akosha_cold_store_health_status{{{J}}}", "cold")],
+              "short", 12, description="1: the tier of this instance answers.", mappings=UP_DOWN),
+        panel("Searches without a tier", "timeseries", [(rate("akosha_query_partial_total"), "partial")], "reqps", 12),
+    ], refresh="10s", **MEMORY),
+    dashboard("storage", "Storage", "What the tiers hold, what moves between them, what it costs.", [
+        *[panel(f"{tier.capitalize()} tier", "stat", [f"sum(akosha_{tier}_store_size_bytes{{{J}}})"], "bytes", 6, 5) for tier in TIERS],
+        panel("Cost estimate", "stat", [STORE_COST], "currencyUSD", 6, 5, "Sizes times the prices in scripts/grafana_dashboards.py."),
+        panel("Bytes by tier", "timeseries", [(f"sum(akosha_{tier}_store_size_bytes{{{J}}})", tier) for tier in TIERS], "bytes", stacked=True),
+        panel("Share of bytes", "piechart", [(f"sum(akosha_{tier}_store_size_bytes{{{J}}})", tier) for tier in TIERS], "bytes"),
+        panel("Memories by tier", "timeseries", [(f"sum(akosha_{tier}_store_record_count{{{J}}})", tier) for tier in TIERS], "short", stacked=True),
+        panel("Memories moved per second", "timeseries", [(rate("akosha_migration_records_total", "source_tier, target_tier, status"), "{{source_tier}} to {{target_tier}}, {{status}}")], "short"),
+        panel("Time of an ageing run, p95", "timeseries", [(f"histogram_quantile(0.95, sum by (le) (increase(akosha_migration_duration_seconds_bucket{{{J}}}[1d])))", "p95")], "s"),
+        panel("Last good ageing run", "stat", [f"1000 * max(akosha_migration_last_success_timestamp_seconds{{{J}}} > 0)"], "dateTimeFromNow", 6, 8),
+        panel("Last good backup", "stat", [f"1000 * max(akosha_backup_last_success_timestamp_seconds{{{J}}} > 0)"], "dateTimeFromNow", 6, 8),
+        panel("Disk", "timeseries", [(f"akosha_system_disk_usage_bytes{{{J}}} / akosha_system_disk_size_bytes{{{J}}}", "{{instance}}")], "percentunit", lowest=0, highest=1),
+        panel("Object store calls", "timeseries", [(rate("akosha_storage_uploads", "tier, success"), "write, {{tier}}, {{success}}"), (rate("akosha_storage_downloads", "tier, success"), "read, {{tier}}, {{success}}")], "reqps"),
+    ], **MEMORY),
+    dashboard("circuits", "Breakers and processes", "Outside services as the memory sees them, and the processes themselves.", [
+        panel("Breakers", "state-timeline", [(f"min by (service_name) (circuit_state{{{J}}})", "{{service_name}}")], "short", 24, 8, mappings=CIRCUITS),
+        panel("Success rate", "timeseries", [(f"min by (service_name) (circuit_success_rate{{{J}}})", "{{service_name}}")], "percentunit", lowest=0, highest=1),
+        panel("Calls refused by open breakers", "timeseries", [(f"sum by (service_name) (circuit_rejected_calls{{{J}}})", "{{service_name}}")], "short"),
+        panel("Alerts by type, per hour", "timeseries", [(increase("akosha_alerts_total", "1h", "alert_type"), "{{alert_type}}")], "short", stacked=True),
+        panel("Webhooks", "timeseries", [(increase("akosha_alert_deliveries_total", "1h", "outcome"), "{{outcome}}")], "short"),
+        panel("CPU, share of a core", "timeseries", [(f"akosha_system_cpu_usage_percent{{{J}}}", "{{instance}}")], "percent"),
+        panel("Resident memory", "timeseries", [(f"akosha_system_memory_usage_bytes{{{J}}}", "{{instance}}")], "bytes"),
+    ], **MEMORY),
     dashboard("overview", "Overview", "One look: traffic, errors, time, money, caches.", [
         panel("Requests per second", "stat", [rate("asahi_requests_total")], "reqps", 4, 5),
         panel("Failed", "stat", [ERRORS], "percentunit", 4, 5, steps=TIGHT),

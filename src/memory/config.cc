@@ -1,5 +1,7 @@
 #include "memory/config.h"
 
+#include <filesystem>
+
 namespace asahi::memory {
 
 void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) {
@@ -88,6 +90,33 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
       "secret_access_key", c.ingestion.secret_access_key,
       {.env = {"AKOSHA_COLD_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"}, .help = "its secret"});
 
+  auto alerts = memory.section("alerts");
+  alerts.value(
+      "webhook_url", c.alerts.webhook_url,
+      {.env = {"AKOSHA_ALERT_WEBHOOK_URL"}, .help = "told of alerts about the installation"});
+  alerts.value("webhook_timeout_seconds", c.alerts.webhook_timeout_seconds,
+               {.min = 1,
+                .max = 60,
+                .env = {"AKOSHA_ALERT_WEBHOOK_TIMEOUT", "ALERT_WEBHOOK_TIMEOUT"},
+                .help = "longest post to a webhook"});
+  alerts.value("repeat_window_seconds", c.alerts.repeat_window_seconds,
+               {.min = 1,
+                .max = 86'400,
+                .env = {"AKOSHA_ALERT_DEDUP_WINDOW", "ALERT_DEDUP_WINDOW"},
+                .help = "the same does not alert again within it"});
+  alerts.value("allow_private_webhooks", c.alerts.allow_private_webhooks,
+               {.env = {"AKOSHA_ALERT_ALLOW_PRIVATE"},
+                .help = "webhooks may be on this machine and in private networks"});
+
+  auto backup = memory.section("backup");
+  backup.value("bucket", c.backup.bucket,
+               {.env = {"AKOSHA_BACKUP_BUCKET"}, .help = "where backups go"});
+  backup.value("retention_days", c.backup.retention_days,
+               {.min = 1,
+                .max = 3650,
+                .env = {"AKOSHA_BACKUP_RETENTION_DAYS"},
+                .help = "older backups are deleted after a new one"});
+
   memory.value("tool_profile", c.tool_profile,
                {.one_of = {"minimal", "standard", "full"},
                 .env = {"AKOSHA_TOOL_PROFILE"},
@@ -95,8 +124,12 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
 
   if (!c.ingestion.bucket.empty() && c.ingestion.bucket.find("://") == std::string::npos)
     c.ingestion.bucket = "s3://" + c.ingestion.bucket;
+  if (!c.backup.bucket.empty() && c.backup.bucket.find("://") == std::string::npos)
+    c.backup.bucket = "s3://" + c.backup.bucket;
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";
   if (c.hot.path.empty()) c.hot.path = c.data_path + "/hot";
+  if (c.backup.bucket.empty())
+    c.backup.bucket = "file://" + std::filesystem::absolute(c.data_path).string() + "/backups";
 }
 
 }  // namespace asahi::memory

@@ -58,6 +58,21 @@ struct MemoryConfig {
     Secret secret_access_key;   ///< AWS_SECRET_ACCESS_KEY
   } ingestion;
 
+  /// What is told to people while it happens (§8.5).
+  struct Alerts {
+    std::string
+        webhook_url;  ///< told of everything about the installation (AKOSHA_ALERT_WEBHOOK_URL)
+    int webhook_timeout_seconds = 5;      ///< of one post (ALERT_WEBHOOK_TIMEOUT), 1 to 60
+    int repeat_window_seconds = 300;      ///< the same does not alert again (ALERT_DEDUP_WINDOW)
+    bool allow_private_webhooks = false;  ///< addresses of this machine and of private networks
+  } alerts;
+
+  struct Backup {
+    /// s3://bucket/prefix or file:///absolute/folder; empty: `backups` in `data_path`.
+    std::string bucket;       ///< AKOSHA_BACKUP_BUCKET; a bare name is s3://name
+    int retention_days = 30;  ///< AKOSHA_BACKUP_RETENTION_DAYS, 1 to 3650
+  } backup;
+
   std::string tool_profile = "full";  ///< MCP tools: minimal, standard, full (AKOSHA_TOOL_PROFILE)
 
   std::size_t embedding_dimension = 384;  ///< AKOSHA_EMBEDDING_DIMENSION, of the local embedder

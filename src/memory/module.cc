@@ -2,8 +2,6 @@
 
 #include <boost/asio/thread_pool.hpp>
 
-#include <array>
-#include <map>
 #include <utility>
 
 #include "base/log.h"
@@ -20,8 +18,10 @@
 #include "memory/ingest/push.h"
 #include "memory/ingest/worker.h"
 #include "memory/mcp/tools.h"
+#include "memory/ops/search_metrics.h"
 #include "memory/rank/hot_keyword.h"
 #include "memory/search/search.h"
+#include "memory/wiring/ops.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
 #include "storage/object/open_store.h"
@@ -37,48 +37,6 @@ constexpr std::chrono::seconds kGrace{30};
 constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kRepliesKept = 1000;
 constexpr std::size_t kRepliesBytes = 16 << 20;
-
-/// Seconds; spec §8.1.
-const std::vector<double> kQuerySeconds = {.01, .05, .1, .5, 1, 2, 5, 10};
-
-/// The series of searches, made once.
-class SearchMetrics final : public SearchObserver {
- public:
-  explicit SearchMetrics(telemetry::Registry& registry) {
-    for (const SearchMode mode :
-         {SearchMode::kSemantic, SearchMode::kKeyword, SearchMode::kHybrid}) {
-      const std::string name(mode_name(mode));
-      One& one = modes_[static_cast<std::size_t>(mode)];
-      one.ok = &registry.counter("akosha_query_requests_total", "Searches",
-                                 {{"query_type", name}, {"status", "success"}});
-      one.failed = &registry.counter("akosha_query_requests_total", "Searches",
-                                     {{"query_type", name}, {"status", "error"}});
-      one.seconds = &registry.histogram("akosha_query_duration_seconds", "Time of searches",
-                                        kQuerySeconds, {{"query_type", name}});
-    }
-    for (const char* level : {"l1", "l2", "miss"}) {
-      levels_.emplace(level, &registry.counter("akosha_query_cache_hits_total",
-                                               "Searches by where their answer came from",
-                                               {{"cache_level", level}}));
-    }
-  }
-  void searched(SearchMode mode, std::string_view cache, bool ok,
-                std::chrono::nanoseconds took) override {
-    One& one = modes_[static_cast<std::size_t>(mode)];
-    (ok ? one.ok : one.failed)->add();
-    one.seconds->observe(std::chrono::duration<double>(took).count());
-    if (const auto found = levels_.find(cache); found != levels_.end()) found->second->add();
-  }
-
- private:
-  struct One {
-    telemetry::Counter* ok = nullptr;
-    telemetry::Counter* failed = nullptr;
-    telemetry::Histogram* seconds = nullptr;
-  };
-  std::array<One, 3> modes_;
-  std::map<std::string, telemetry::Counter*, std::less<>> levels_;
-};
 
 }  // namespace
 
@@ -102,17 +60,20 @@ struct MemoryModule::Impl {
   std::unique_ptr<Intake> intake;
   std::unique_ptr<IngestMetrics> ingest_metrics;
   std::unique_ptr<Push> push;
-  std::unique_ptr<object::ObjectStore> bucket;
+  std::unique_ptr<WatchedStore> bucket;
   std::unique_ptr<Discovery> discovery;
   std::unique_ptr<BundleReader> bundles;
   std::unique_ptr<IngestWorker> worker;
   SharedRouteParts routes;
+  std::unique_ptr<Ops> ops;
   std::unique_ptr<mcp::Server> mcp;
   bool stopped = false;
 
   Result<void> open_hot();
   void make_search();
   Result<void> make_ingestion();
+  void make_routes();
+  Result<void> make_ops();
   void make_tools();
 };
 
@@ -185,12 +146,14 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);
   push = std::make_unique<Push>(*intake, *ledger, Push::Options(), ingest_metrics.get());
   if (!config.ingestion.bucket.empty()) {
-    ASAHI_TRY(bucket, object::open_store({.url = config.ingestion.bucket,
-                                          .region = config.ingestion.region,
-                                          .endpoint = config.ingestion.endpoint,
-                                          .credentials = {config.ingestion.access_key_id,
-                                                          config.ingestion.secret_access_key,
-                                                          {}}}));
+    ASAHI_TRY(auto opened, object::open_store({.url = config.ingestion.bucket,
+                                               .region = config.ingestion.region,
+                                               .endpoint = config.ingestion.endpoint,
+                                               .credentials = {config.ingestion.access_key_id,
+                                                               config.ingestion.secret_access_key,
+                                                               {}}}));
+    bucket =
+        std::make_unique<WatchedStore>(std::move(opened), "bucket", parts.metrics, parts.clock);
     bucket_work = std::make_unique<boost::asio::thread_pool>(kBucketThreads);
     const object::TaskStore tasks(*bucket, *bucket_work);
     discovery = std::make_unique<Discovery>(
@@ -210,7 +173,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   return {};
 }
 
-void MemoryModule::Impl::make_tools() {
+void MemoryModule::Impl::make_routes() {
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .epochs = *epochs,
                                                    .embedder = *embedder,
@@ -221,16 +184,38 @@ void MemoryModule::Impl::make_tools() {
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .clock = parts.clock});
+}
+
+void MemoryModule::Impl::make_tools() {
   mcp = std::make_unique<mcp::Server>(
       mcp::ServerInfo{.name = "akosha-mcp",
                       .version = parts.version,
                       .instructions = "A memory that many agent systems share. Search it before "
                                       "you ask again; store what others should know."},
-      memory::make_tools(routes, parts.config.tool_profile),
+      memory::make_tools(routes, parts.config.tool_profile, ops->health_tools()),
       [](const http::Context& context, std::string_view access) {
         const auto permission = identity::parse_permission(access);
         return permission && identity::principal_of(context).may(*permission);
       });
+}
+
+Result<void> MemoryModule::Impl::make_ops() {
+  ASAHI_TRY(ops, Ops::make({.config = parts.config,
+                            .loops = parts.loops,
+                            .database = parts.database,
+                            .shared_cache = parts.shared_cache,
+                            .l1 = l1.get(),
+                            .metrics = parts.metrics,
+                            .clock = parts.clock,
+                            .gate = parts.gate,
+                            .auth_required = parts.auth_required,
+                            .settings = parts.settings,
+                            .version = parts.version,
+                            .ingest_metrics = *ingest_metrics,
+                            .search_metrics = search_metrics,
+                            .bucket = bucket.get(),
+                            .routes = routes}));
+  return {};
 }
 
 MemoryModule::MemoryModule(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -243,6 +228,8 @@ Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
   if (auto ok = impl->open_hot(); !ok) return std::unexpected(ok.error());
   impl->make_search();
   if (auto ok = impl->make_ingestion(); !ok) return std::unexpected(ok.error());
+  impl->make_routes();
+  if (auto ok = impl->make_ops(); !ok) return std::unexpected(ok.error());
   impl->make_tools();
   return std::unique_ptr<MemoryModule>(new MemoryModule(std::move(impl)));
 }
@@ -252,19 +239,28 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ingest_routes(routes);
+  impl_->ops->add_routes(router, mount);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
-void MemoryModule::start() { impl_->worker->start(); }
+void MemoryModule::start() {
+  impl_->worker->start();
+  impl_->ops->start();
+}
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
 
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
   impl_->worker->stop(kGrace);
+  impl_->ops->stop();
 }
 
-std::vector<sql::Migration> migrations() { return ledger_migrations(); }
+std::vector<sql::Migration> migrations() {
+  std::vector<sql::Migration> all = ledger_migrations();
+  for (auto& one : ops_migrations()) all.push_back(std::move(one));
+  return all;
+}
 
 }  // namespace asahi::memory

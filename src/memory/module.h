@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "identity/audit/audit.h"
 #include "memory/config.h"
+#include "net/http/gate.h"
 #include "net/http/router.h"
 #include "net/loop.h"
 #include "storage/cache/store.h"
@@ -28,7 +29,10 @@ class MemoryModule {
     telemetry::Registry& metrics;
     const Clock& clock;
     identity::AuditLog& audit;
-    std::string version;  ///< of the product, told to MCP clients
+    std::string version;         ///< of the product, told to MCP clients
+    http::Gate* gate = nullptr;  ///< asked for who listens; null: whoever comes may do everything
+    bool auth_required = false;
+    std::vector<config::Binder::Effective> settings = {};  ///< of the process, for GET /settings
   };
 
   /// Opens the tiers, replaying what was written last. Errors: unavailable for folders that cannot

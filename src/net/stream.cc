@@ -306,6 +306,13 @@ Task<std::unique_ptr<Stream>> connect_stream(Loop& loop, std::string host, std::
     }
   }
 
+  if (options.allows) {
+    std::erase_if(addresses, [&](const Address& one) { return !options.allows(one.text); });
+    if (addresses.empty())
+      co_return fail(Errc::kForbidden,
+                     fmt::format("'{}' is at no address that may be asked", host));
+  }
+
   Error last = fail(Errc::kUnavailable, "no address").error();
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     // One address that swallows packets must leave time for the next.

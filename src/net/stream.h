@@ -5,8 +5,10 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/cancel.h"
 #include "base/task.h"
@@ -57,10 +59,13 @@ struct ConnectOptions {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   /// Fires: the attempt ends with cancelled. May be null; outlives the call.
   CancelSource* cancel = nullptr;
+  /// Judges each address that the host resolves to, local sockets by their path; those refused are
+  /// not tried, and none left is forbidden. Empty: all are good.
+  std::function<bool(std::string_view address)> allows;
 };
 
 /// Resolves, connects (every address in turn) and, for TLS, shakes hands with SNI and host name
-/// check. TCP_NODELAY is set. Errors: unavailable, timeout, cancelled.
+/// check. TCP_NODELAY is set. Errors: unavailable, timeout, cancelled, forbidden (`allows`).
 Task<std::unique_ptr<Stream>> connect_stream(Loop& loop, std::string host, std::uint16_t port,
                                              ConnectOptions options);
 

@@ -344,7 +344,8 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
     ASAHI_TRY(impl->memory,
               memory::MemoryModule::make({impl->settings.memory, impl->loops, *impl->database,
                                           impl->shared_cache.get(), impl->metrics, system_clock(),
-                                          impl->identity->audit(), ASAHI_VERSION}));
+                                          impl->identity->audit(), ASAHI_VERSION, &identity.gate(),
+                                          settings.identity.auth_required, settings.effective}));
   }
   const auto limits = [usual = settings.identity.rate_limit_per_minute](
                           const identity::Principal& caller, std::optional<std::int64_t> granted) {

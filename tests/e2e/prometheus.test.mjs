@@ -68,7 +68,8 @@ before(async () => {
     .replace(/receivers:[^]*$/, `receivers:\n${receivers}`)
     .replace(/^  (slack|smtp)_.*\n/gm, "");
   writeFileSync(join(folder, "alertmanager.yml"), routes);
-  writeFileSync(join(folder, "asahi.rules.yml"), quick(readFileSync(join(root, "deploy/prometheus/asahi.rules.yml"), "utf8")));
+  for (const rules of ["asahi.rules.yml", "akosha.rules.yml"])
+    writeFileSync(join(folder, rules), quick(readFileSync(join(root, "deploy/prometheus", rules), "utf8")));
   const config = readFileSync(join(root, "deploy/prometheus/prometheus.yml"), "utf8")
     .replace("scrape_interval: 15s", "scrape_interval: 500ms")
     .replace("scrape_timeout: 10s", "scrape_timeout: 500ms")

@@ -11,6 +11,7 @@ bool Breaker::allow(Time now) {
       if (now - since_ < options_.open_for) return false;
       state_ = State::kHalfOpen;
       probes_out_ = 0;
+      probes_good_ = 0;
       break;
     case State::kHalfOpen:
       // A probe whose verdict never came must not hold its slot for ever.
@@ -27,6 +28,10 @@ void Breaker::succeeded() {
   std::lock_guard lock(mutex_);
   // A call that went out before the breaker opened says nothing about how the other side is now.
   if (state_ == State::kOpen) return;
+  if (state_ == State::kHalfOpen && ++probes_good_ < options_.successes) {
+    if (probes_out_ > 0) --probes_out_;
+    return;
+  }
   state_ = State::kClosed;
   consecutive_failures_ = 0;
   probes_out_ = 0;

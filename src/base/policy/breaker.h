@@ -6,7 +6,7 @@
 namespace asahi {
 
 /// A circuit breaker as a pure state machine; the caller brings the time. Thread-safe.
-/// CLOSED --failures consecutive--> OPEN --open_for--> HALF_OPEN --probe ok--> CLOSED, --probe
+/// CLOSED --failures consecutive--> OPEN --open_for--> HALF_OPEN --probes ok--> CLOSED, --probe
 /// fails--> OPEN.
 class Breaker {
  public:
@@ -19,6 +19,7 @@ class Breaker {
     int failures = 3;
     std::chrono::milliseconds open_for{60'000};
     int half_open_probes = 1;
+    int successes = 1;  ///< of probes in a row that close it
   };
   using Time = std::chrono::steady_clock::time_point;
 
@@ -40,6 +41,7 @@ class Breaker {
   State state_ = State::kClosed;
   int consecutive_failures_ = 0;
   int probes_out_ = 0;
+  int probes_good_ = 0;
   Time since_{};  // OPEN: when it opened; HALF_OPEN: when the last probe went out
 };
 

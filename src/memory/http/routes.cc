@@ -11,9 +11,16 @@ RouteAdder::RouteAdder(http::Router& router, SharedRouteParts parts, std::string
 
 void RouteAdder::add(http::Method method, std::string_view pattern, std::string_view access,
                      RouteBody body, std::size_t max_body_bytes) const {
-  const http::Handler handler = [parts = parts_,
-                                 body](http::Context& context) -> Aw<http::Response> {
-    auto response = co_await body(*parts, context);
+  add_body(
+      method, pattern, access,
+      [parts = parts_, body](http::Context& context) { return body(*parts, context); },
+      max_body_bytes);
+}
+
+void RouteAdder::add_body(http::Method method, std::string_view pattern, std::string_view access,
+                          Body body, std::size_t max_body_bytes) const {
+  const http::Handler handler = [body](http::Context& context) -> Aw<http::Response> {
+    auto response = co_await body(context);
     if (!response) co_return http::native_error(response.error(), context);
     co_return std::move(*response);
   };

@@ -42,6 +42,10 @@ class RouteAdder {
   RouteAdder(http::Router& router, SharedRouteParts parts, std::string mount);
   void add(http::Method method, std::string_view pattern, std::string_view access, RouteBody body,
            std::size_t max_body_bytes = 0) const;
+  /// For routes that work with more than RouteParts.
+  using Body = std::function<Task<http::Response>(http::Context& context)>;
+  void add_body(http::Method method, std::string_view pattern, std::string_view access, Body body,
+                std::size_t max_body_bytes = 0) const;
   const std::string& mount() const { return mount_; }
 
  private:

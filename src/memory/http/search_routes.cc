@@ -89,7 +89,7 @@ Task<http::Response> cache_stats(const RouteParts& parts, http::Context&) {
   const auto rate = [&](std::uint64_t part) {
     return all == 0 ? 0.0 : static_cast<double>(part) / all;
   };
-  const SearchOptions& options = parts.search.options();
+  const SearchOptions options = parts.search.options();
   co_return json_reply(200, {{"enabled", options.cache},
                              {"l1", json::object{{"hits", counts.l1},
                                                  {"hit_rate", rate(counts.l1)},

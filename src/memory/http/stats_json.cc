@@ -31,18 +31,4 @@ Task<json::object> storage_json(const RouteParts& parts, std::string tenant) {
   co_return json::object{{"tiers", std::move(tiers)}};
 }
 
-Task<json::object> health_json(const RouteParts& parts) {
-  json::object tiers;
-  bool whole = true;
-  for (Store* store : stores_of(parts)) {
-    const auto started = parts.clock.steady_now();
-    const auto stats = co_await store->stats("-");
-    const std::chrono::duration<double, std::milli> took = parts.clock.steady_now() - started;
-    whole = whole && stats.has_value();
-    tiers[tier_name(store->tier())] =
-        json::object{{"status", stats ? "healthy" : "unavailable"}, {"latency_ms", took.count()}};
-  }
-  co_return json::object{{"status", whole ? "ready" : "degraded"}, {"tiers", std::move(tiers)}};
-}
-
 }  // namespace asahi::memory

@@ -13,7 +13,5 @@ std::vector<Store*> stores_of(const RouteParts& parts);
 /// {"tiers": {"hot": {records, bytes, oldest, newest, health}, …}}: a tier that does not answer is
 /// told as unavailable.
 Task<json::object> storage_json(const RouteParts& parts, std::string tenant);
-/// {"status": "ready" or "degraded", "tiers": {"hot": {status, latency_ms}, …}}.
-Task<json::object> health_json(const RouteParts& parts);
 
 }  // namespace asahi::memory

@@ -165,6 +165,12 @@ class Ledger {
   Task<Totals> totals(std::string tenant = {});
   /// Of all tenants what waits and is in work, and who works: cheap, whatever the ledger holds.
   Task<Totals> queue();
+  struct LastUpload {
+    std::uint64_t uploads = 0;
+    Clock::Time at{};
+  };
+  /// By system. `only`: this one; empty: all of the tenant.
+  Task<std::map<std::string, LastUpload>> last_uploads(std::string tenant, std::string only);
   /// Pushes and imports whose process died become `failed`; finished rows from before `before` go
   /// (5,000 at a time). How many went.
   Task<std::uint64_t> sweep(Clock::Time before);

@@ -27,9 +27,8 @@ IngestMetrics::IngestMetrics(telemetry::Registry& registry)
       backlog_(registry.gauge("akosha_ingestion_backlog_count",
                               "Uploads that wait or are in work, of all processes.")) {}
 
-void IngestMetrics::ended(const std::string& system_id, std::string_view status,
-                          std::string_view operation, std::chrono::nanoseconds took,
-                          const UploadCounts& gained) {
+void IngestMetrics::ended(const IngestEnd& end, std::chrono::nanoseconds took) {
+  const auto& [tenant, system_id, status, operation, gained] = end;
   registry_
       .counter("akosha_ingestion_requests_total", "Uploads and pushes by how they ended.",
                {{"system_id", system_id}, {"status", std::string(status)}})
@@ -51,6 +50,7 @@ void IngestMetrics::ended(const std::string& system_id, std::string_view status,
   registry_
       .counter("akosha_ingestion_bytes_total", "Bytes of payload read.", {{"system_id", system_id}})
       .add(static_cast<double>(gained.bytes));
+  if (watcher_) watcher_(end);
 }
 
 void IngestMetrics::error(const std::string& system_id, std::string_view type) {

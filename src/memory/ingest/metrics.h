@@ -1,13 +1,23 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "memory/ingest/ledger.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
+
+/// What one upload or push came to.
+struct IngestEnd {
+  const std::string& tenant;
+  const std::string& system_id;
+  std::string_view status, operation;
+  const UploadCounts& gained;  ///< by this try
+};
 
 /// Ingestion's instruments (spec §8.1). `system_id` is bounded by the registry.
 ///
@@ -24,9 +34,10 @@ class IngestMetrics {
  public:
   explicit IngestMetrics(telemetry::Registry& registry);
 
-  /// One upload or push came to an end. `gained`: what this try added. Thread-safe.
-  void ended(const std::string& system_id, std::string_view status, std::string_view operation,
-             std::chrono::nanoseconds took, const UploadCounts& gained);
+  /// Is told of every end, on the loop where it happens: must not wait. Set it before work begins.
+  void watch(std::function<void(const IngestEnd&)> watcher) { watcher_ = std::move(watcher); }
+  /// One upload or push came to an end. Thread-safe.
+  void ended(const IngestEnd& end, std::chrono::nanoseconds took);
   /// `type`: network, storage, validation, timeout, rate_limit, ….
   void error(const std::string& system_id, std::string_view type);
   void scanned(std::chrono::nanoseconds took);
@@ -39,6 +50,7 @@ class IngestMetrics {
   telemetry::Histogram& scans_;
   telemetry::Gauge& share_;
   telemetry::Gauge& backlog_;
+  std::function<void(const IngestEnd&)> watcher_;
 };
 
 /// What an error counts as.

@@ -109,29 +109,33 @@ std::string hourly_upload(Clock::Time now) {
 }
 
 Task<PushReply> Push::upload(PushCaller caller, std::string body) {
-  return counted(take_upload(std::move(caller), std::move(body)));
+  std::string tenant = caller.tenant;
+  return counted(std::move(tenant), take_upload(std::move(caller), std::move(body)));
 }
 
 Task<PushReply> Push::memory(PushCaller caller, std::string body) {
-  return counted(take_memory(std::move(caller), std::move(body)));
+  std::string tenant = caller.tenant;
+  return counted(std::move(tenant), take_memory(std::move(caller), std::move(body)));
 }
 
 Task<PushReply> Push::memories(PushCaller caller, std::string body) {
-  return counted(take_memories(std::move(caller), std::move(body)));
+  std::string tenant = caller.tenant;
+  return counted(std::move(tenant), take_memories(std::move(caller), std::move(body)));
 }
 
-Task<PushReply> Push::counted(Task<PushReply> push) {
+Task<PushReply> Push::counted(std::string tenant, Task<PushReply> push) {
   const Clock::Steady begun = intake_.clock().steady_now();
   auto reply = co_await std::move(push);
   if (metrics_ == nullptr) co_return reply;
   const auto took = intake_.clock().steady_now() - begun;
   if (reply) {
     for (const auto& [system, counts] : reply->by_system)
-      metrics_->ended(system, reply->status, "push", took, counts);
+      metrics_->ended({tenant, system, reply->status, "push", counts}, took);
   } else {
     // Whose it was is not always known, and never checked: a label for all.
-    metrics_->ended("unknown", "error", "push", took, {});
-    metrics_->error("unknown", error_type(reply.error()));
+    const std::string unknown = "unknown";
+    metrics_->ended({tenant, unknown, "error", "push", UploadCounts{}}, took);
+    metrics_->error(unknown, error_type(reply.error()));
   }
   co_return reply;
 }

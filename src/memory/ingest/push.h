@@ -71,7 +71,7 @@ class Push {
   Task<PushReply> take_upload(PushCaller caller, std::string body);
   Task<PushReply> take_memory(PushCaller caller, std::string body);
   Task<PushReply> take_memories(PushCaller caller, std::string body);
-  Task<PushReply> counted(Task<PushReply> push);
+  Task<PushReply> counted(std::string tenant, Task<PushReply> push);
   Task<PushReply> bundle(PushCaller caller, std::string body, json::value rest);
   Task<PushReply> store(PushCaller caller, std::vector<PushedItem> items,
                         std::vector<Memory> memories, std::size_t bytes);

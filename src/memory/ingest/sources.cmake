@@ -5,6 +5,7 @@ list(APPEND MEMORY_SRCS
   ingest/import.cc
   ingest/intake.cc
   ingest/ledger.cc
+  ingest/ledger_systems.cc
   ingest/manifest.cc
   ingest/metrics.cc
   ingest/migrations.cc

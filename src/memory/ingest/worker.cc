@@ -200,7 +200,7 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
     const std::string_view name = trouble && *state == UploadState::kDiscovered
                                       ? std::string_view("retry")
                                       : state_name(*state);
-    parts.metrics.ended(id.system_id, name, "upload", now - begun, gained);
+    parts.metrics.ended({id.tenant, id.system_id, name, "upload", gained}, now - begun);
     const bool good = *state == UploadState::kDone;
     logger().write(good ? LogLevel::kInfo : LogLevel::kWarning, "upload was taken in",
                    {{"system_id", id.system_id},

@@ -248,7 +248,7 @@ void add_status_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
                     }}});
 }
 
-void add_health_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts) {
+void add_health_tools(std::vector<Leveled>& tools, const HealthTools& health) {
   tools.push_back({Level::kMinimal,
                    {.name = "get_liveness",
                     .title = "Alive?",
@@ -261,12 +261,25 @@ void add_health_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
     tools.push_back({Level::kMinimal,
                      {.name = name,
                       .title = "Ready?",
-                      .description = "Whether every tier answers",
+                      .description = "Whether the memory can work, and how its dependencies are",
                       .input_schema = schema("{}", {}),
-                      .run = [parts](mcp::Call, json::object) -> Task<json::object> {
-                        co_return co_await health_json(*parts);
+                      .run = [health](mcp::Call, json::object) -> Task<json::object> {
+                        co_return co_await health.readiness();
                       }}});
   }
+  tools.push_back(
+      {Level::kMinimal,
+       {.name = "akosha_get_metrics",
+        .title = "Figures",
+        .description = "The counters and gauges of the memory",
+        .input_schema = schema("{}", {}),
+        .access = "system:status",
+        .run = [health](mcp::Call call, json::object) -> Task<json::object> {
+          const bool all =
+              call.http == nullptr ||
+              identity::principal_of(*call.http).may(identity::Permission::kManageTenants);
+          co_return json::object{{"metrics", health.metrics(all)}};
+        }}});
 }
 
 Level level_of(std::string_view profile) {
@@ -286,13 +299,14 @@ bool mentions(const mcp::Tool& tool, std::string_view query) {
 
 }  // namespace
 
-std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profile) {
+std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profile,
+                                  const HealthTools& health) {
   std::vector<Leveled> all;
   add_search_tools(all, parts);
   add_push_tools(all, parts);
   add_embedding_tools(all, parts);
   add_status_tools(all, parts);
-  add_health_tools(all, parts);
+  add_health_tools(all, health);
   const Level level = level_of(profile);
   std::vector<mcp::Tool> offered, others;
   for (Leveled& one : all) (one.level <= level ? offered : others).push_back(std::move(one.tool));

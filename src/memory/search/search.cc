@@ -94,7 +94,8 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   std::string_view level = "miss";
   std::string key;
   std::optional<std::string> body;
-  if (options_.cache) {
+  const SearchOptions options = this->options();
+  if (options.cache) {
     const std::string epoch = co_await parts_.epochs.current(tenant);
     const std::string canonical = fmt::format("{}:{}|{}|{}|{}|{}|{}", tenant.size(), tenant, epoch,
                                               parts_.embedder.traits().tag, request.offset,
@@ -108,12 +109,13 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
     auto found = co_await answer(tenant, request);
     const auto took = parts_.clock.steady_now() - started;
     if (!found) {
-      if (parts_.observer != nullptr) parts_.observer->searched(request.mode, "miss", false, took);
+      if (parts_.observer != nullptr)
+        parts_.observer->searched(tenant, request.mode, "miss", false, took);
       co_return std::unexpected(found.error());
     }
     body = std::move(*found);
     // What is not whole is not kept.
-    if (options_.cache && body->find("\"partial\":false") != std::string::npos)
+    if (options.cache && body->find("\"partial\":false") != std::string::npos)
       co_await keep(key, *body);
   }
   const auto took = parts_.clock.steady_now() - started;
@@ -121,9 +123,9 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   std::string reply = wrap(id, level, took, *body);
   const std::string page = "memory:page:" + tenant + ":" + id;
   const auto bytes = std::make_shared<const std::string>(reply);
-  (void)co_await parts_.replies.set(page, bytes, options_.l2_ttl);
+  (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
-  if (parts_.observer != nullptr) parts_.observer->searched(request.mode, level, true, took);
+  if (parts_.observer != nullptr) parts_.observer->searched(tenant, request.mode, level, true, took);
   co_return reply;
 }
 
@@ -135,7 +137,7 @@ Task<std::string> Search::reply(std::string tenant, std::string query_id) {
   }
   if (!found) {
     co_return fail(Errc::kNotFound, fmt::format("no search '{}': replies are kept for {} s",
-                                                query_id.substr(0, 40), options_.l2_ttl.count()));
+                                                query_id.substr(0, 40), options().l2_ttl.count()));
   }
   co_return std::string(**found);
 }
@@ -179,13 +181,13 @@ Aw<std::optional<std::string>> Search::cached(const std::string& key, std::strin
   if (!found || !*found) co_return std::nullopt;
   level = "l2";
   l2_hits_.fetch_add(1, std::memory_order_relaxed);
-  (void)co_await parts_.l1.set(key, **found, options_.l1_ttl);
+  (void)co_await parts_.l1.set(key, **found, options().l1_ttl);
   co_return ***found;
 }
 
 Aw<void> Search::keep(const std::string& key, std::string body) {
   const auto bytes = std::make_shared<const std::string>(std::move(body));
-  (void)co_await parts_.l1.set(key, bytes, options_.l1_ttl);
+  (void)co_await parts_.l1.set(key, bytes, options().l1_ttl);
   share(key, bytes);
 }
 
@@ -202,7 +204,7 @@ void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
          std::shared_ptr<const std::string> value, std::chrono::seconds life) -> Aw<void> {
         (void)co_await store->set(std::move(name), std::move(value), life);
         sharing->fetch_sub(1);
-      }(sharing_, parts_.l2, std::move(key), std::move(bytes), options_.l2_ttl));
+      }(sharing_, parts_.l2, std::move(key), std::move(bytes), options().l2_ttl));
 }
 
 void Search::note(const std::string& tenant, const std::string& key, const SearchRequest& request) {
@@ -271,7 +273,7 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   }
   const bool asks = !query.text.empty() || !query.embedding.empty();
   if (asks && request.mode == SearchMode::kSemantic) {
-    query.threshold = to_cosine(traits, request.threshold.value_or(options_.semantic_threshold));
+    query.threshold = to_cosine(traits, request.threshold.value_or(options().semantic_threshold));
   } else if (asks && request.threshold) {
     query.threshold = to_cosine(traits, *request.threshold);
   }
@@ -284,6 +286,8 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   const std::size_t found = merged.size();
   const std::size_t from = std::min(request.offset, found);
   const std::size_t to = std::min(from + request.limit, found);
+  if (parts_.observer != nullptr)
+    parts_.observer->found(to - from, all.asked.size(), all.failed.size());
   std::string text;
   JsonOut out(text);
   out.open_object();
@@ -349,7 +353,7 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
   }
   if (all.asked.empty())
     co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
-  const auto patience = request.cold ? options_.cold_timeout : options_.tier_timeout;
+  const auto patience = request.cold ? options().cold_timeout : options().tier_timeout;
   const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
   if (asked->waiting > 0) {
     const auto timer = loop.at(until, [asked] { asked->done.set(); });

@@ -31,8 +31,12 @@ struct SearchOptions {
 /// What became of searches, for metrics: called once for each on its loop.
 struct SearchObserver {
   virtual ~SearchObserver() = default;
-  virtual void searched(SearchMode mode, std::string_view cache, bool ok,
+  virtual void searched(std::string_view tenant, SearchMode mode, std::string_view cache, bool ok,
                         std::chrono::nanoseconds took) = 0;
+  /// One that no cache answered: results on its page, tiers asked, tiers left out.
+  virtual void found(std::size_t results, std::size_t asked, std::size_t left_out) {
+    static_cast<void>(results), static_cast<void>(asked), static_cast<void>(left_out);
+  }
 };
 
 /// Answers searches over the tiers (spec/memory §5): from a cache in this process, from one that is
@@ -70,7 +74,15 @@ class Search {
     std::uint64_t l1 = 0, l2 = 0, misses = 0;
   };
   CacheCounts cache_counts() const;
-  const SearchOptions& options() const { return options_; }
+  SearchOptions options() const {
+    const std::scoped_lock lock(options_mutex_);
+    return options_;
+  }
+  /// From the next search on.
+  void set_options(SearchOptions options) {
+    const std::scoped_lock lock(options_mutex_);
+    options_ = std::move(options);
+  }
 
  private:
   struct Gathered;
@@ -92,7 +104,8 @@ class Search {
                    std::chrono::nanoseconds took, std::string_view body) const;
 
   Parts parts_;
-  const SearchOptions options_;
+  mutable std::mutex options_mutex_;
+  SearchOptions options_;  ///< under its mutex
   std::atomic<std::uint64_t> l1_hits_{0}, l2_hits_{0}, misses_{0};
   /// Writes to the shared cache under way. Outlives the search with those.
   std::shared_ptr<std::atomic<std::size_t>> sharing_ = std::make_shared<std::atomic<std::size_t>>();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,8 @@ struct ClientOptions {
   std::size_t max_header_bytes = 64 * 1024;
   bool verify_tls = true;
   std::string ca_file;  ///< PEM added to the system's roots
+  /// Addresses that may be asked (net::ConnectOptions::allows); empty: all.
+  std::function<bool(std::string_view address)> allows = {};
 };
 
 /// HTTP/1.1 with keep-alive pools, for one loop. When the peer closes a pooled connection under a

@@ -60,6 +60,7 @@ Task<std::unique_ptr<ClientConnection>> ConnectionPool::acquire(Lane& lane, cons
   connect.ca_file = options_.ca_file;
   connect.deadline = std::min(call.deadline, Steady::now() + options_.connect_timeout);
   connect.cancel = call.cancel;
+  connect.allows = options_.allows;
   auto stream = co_await net::connect_stream(loop_, origin.host, origin.port, std::move(connect));
   if (!stream) {
     discard(lane, nullptr);

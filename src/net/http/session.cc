@@ -207,6 +207,8 @@ Aw<void> Session::run() {
       if (response) {
         // refused at the gate, or answered behind it
       } else if (slot->granted() && route->websocket) {
+        // It may stay for days: it counts among the connections, not among the requests in work.
+        slot.reset();
         response = co_await serve_websocket(context, *route, cancel);
         if (!response) break;
       } else if (slot->granted()) {

@@ -158,6 +158,10 @@ void ServerWebSocket::send_close(std::uint16_t code, std::string_view reason) {
 
 Task<void> ServerWebSocket::close(std::uint16_t code, std::string reason) {
   send_close(code, reason);
+  // A peer that does not answer must not keep the handler that waits in `read`.
+  goodbye_ = loop_.at(Steady::now() + kCloseWait, [this] {
+    end(fail(Errc::kCancelled, "the peer did not close the WebSocket in time").error());
+  });
   if (!ended_) co_return co_await flush();
   co_return Result<void>{};
 }

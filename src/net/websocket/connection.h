@@ -61,6 +61,7 @@ class ServerWebSocket final : public WebSocket,
   bool heard_ = true;  ///< anything since the last look
   std::optional<Error> ended_;
   net::Loop::Deadline silence_;
+  net::Loop::Deadline goodbye_;  ///< how long the peer's own close is awaited
   net::Event arrived_;
   net::Event room_;
   net::Event flushed_;

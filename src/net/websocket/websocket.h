@@ -19,6 +19,7 @@ class WebSocket {
   /// MiB).
   virtual Task<Message> read() = 0;
   virtual Task<void> write(Message message) = 0;
+  /// Says goodbye; `read` ends once the peer has answered, or two seconds later.
   virtual Task<void> close(std::uint16_t code, std::string reason) = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include "server/commands/client.h"
 #include "server/commands/commands.h"
+#include "server/commands/memory_ops.h"
 
 namespace asahi::server {
 namespace {
@@ -214,6 +215,7 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
   add("status", "Memories and bytes of each tier", status);
+  add_memory_ops(*command, common, chosen);
   command->footer("Example: asahi memory import talks.jsonl && asahi memory search 'who broke it'");
 }
 

@@ -1,0 +1,111 @@
+#include "memory/backup/backup.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/ids.h"
+#include "storage/object/folder_store.h"
+
+namespace asahi::memory {
+namespace {
+
+namespace fs = std::filesystem;
+
+class BackupTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = (fs::temp_directory_path() / random_id("asahi-backup-", 12)).string();
+    store_ = object::FolderStore::open(root_ + "/bucket").value();
+    write("data/hot/shard_000/seg-1", std::string(3'000'000, 'x'));
+    write("data/hot/shard_000/seg-2", "tail");
+    write("data/hot/empty", "");
+    write("data/warm/acme.duck", "rows");
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  void write(const std::string& path, const std::string& content) {
+    fs::create_directories(fs::path(root_ + "/" + path).parent_path());
+    std::ofstream(root_ + "/" + path, std::ios::binary) << content;
+  }
+  std::string read(const std::string& path) {
+    std::ifstream in(root_ + "/" + path, std::ios::binary);
+    std::stringstream all;
+    all << in.rdbuf();
+    return all.str();
+  }
+  BackupManifest make() {
+    auto made = write_backup(*store_, root_ + "/data", {"hot", "warm"},
+                             make_backup_id(clock_.now()), clock_.now(), "1.0");
+    EXPECT_TRUE(made) << made.error().message;
+    return made.value_or(BackupManifest{});
+  }
+
+  std::string root_;
+  ManualClock clock_;
+  std::unique_ptr<object::ObjectStore> store_;
+};
+
+TEST_F(BackupTest, BringsBackEveryByte) {
+  const BackupManifest made = make();
+  EXPECT_EQ(made.files.size(), 4U);
+  EXPECT_EQ(made.bytes(), 3'000'008U);
+  const BackupManifest found = find_backup(*store_, "").value();
+  EXPECT_EQ(found.id, made.id);
+  EXPECT_TRUE(verify_backup(*store_, found).value().empty());
+  EXPECT_EQ(fetch_tier(*store_, found, "hot", root_ + "/back").value(), 3'000'004U);
+  EXPECT_EQ(read("back/shard_000/seg-1"), read("data/hot/shard_000/seg-1"));
+  EXPECT_EQ(read("back/shard_000/seg-2"), "tail");
+  EXPECT_TRUE(fs::exists(root_ + "/back/empty"));
+  EXPECT_FALSE(fs::exists(root_ + "/back/acme.duck"));
+  EXPECT_EQ(fetch_tier(*store_, found, "hot", root_ + "/back").error().code, Errc::kConflict)
+      << "nothing is written over";
+}
+
+TEST_F(BackupTest, TellsWhatWasChangedOrLost) {
+  const BackupManifest made = make();
+  ASSERT_TRUE(store_->put(made.id + "/hot/shard_000/seg-2", "TAIL"));
+  ASSERT_TRUE(store_->erase(made.id + "/warm/acme.duck"));
+  const auto wrong = verify_backup(*store_, made).value();
+  EXPECT_EQ(wrong, (std::vector<std::string>{"hot/shard_000/seg-2", "warm/acme.duck"}));
+  const auto fetched = fetch_tier(*store_, made, "hot", root_ + "/back");
+  EXPECT_EQ(fetched.error().code, Errc::kCorrupt);
+  EXPECT_FALSE(fs::exists(root_ + "/back")) << "half a restore is none";
+}
+
+TEST_F(BackupTest, IsNoneWithoutItsManifest) {
+  const BackupManifest first = make();
+  clock_.advance(std::chrono::hours(1));
+  const BackupManifest second = make();
+  ASSERT_TRUE(store_->erase(second.id + "/manifest.json"));
+  EXPECT_EQ(find_backup(*store_, "").value().id, first.id);
+  EXPECT_EQ(find_backup(*store_, second.id).error().code, Errc::kNotFound);
+  EXPECT_FALSE(find_backup(*store_, "../etc/passwd"));
+}
+
+TEST_F(BackupTest, ForgetsOldOnesButNeverTheNewest) {
+  const BackupManifest old = make();
+  clock_.advance(std::chrono::hours(24));
+  const BackupManifest newest = make();
+  EXPECT_EQ(prune_backups(*store_, clock_.now() + std::chrono::hours(1)).value(), 1U);
+  const auto left = list_backups(*store_, 10).value();
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].id, newest.id);
+  EXPECT_FALSE(store_->head(old.id + "/hot/shard_000/seg-1").value());
+}
+
+TEST_F(BackupTest, TrustsNoPathThatLeadsOut) {
+  const std::string good = json::serialize(manifest_json(make()));
+  ASSERT_TRUE(parse_backup_manifest(good));
+  for (const char* path : {"../x", "/etc/passwd", "a/../../x", "", "a//../b", "./a"}) {
+    json::object broken = json::parse(good).as_object();
+    broken["files"].as_array()[0].as_object()["path"] = path;
+    EXPECT_EQ(parse_backup_manifest(json::serialize(broken)).error().code, Errc::kCorrupt) << path;
+  }
+  EXPECT_FALSE(parse_backup_manifest("{}"));
+  EXPECT_FALSE(parse_backup_manifest("[]"));
+}
+
+}  // namespace
+}  // namespace asahi::memory

@@ -1,0 +1,166 @@
+#include "memory/backup/keeper.h"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+
+#include <filesystem>
+#include <future>
+
+#include "net/blocking.h"
+
+namespace asahi::memory {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::size_t kListed = 100;
+constexpr std::chrono::hours kLongestSnapshot{1};
+constexpr std::chrono::hours kStale{24};
+
+/// Removes a folder with its owner.
+struct Scratch {
+  std::string path;
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
+}  // namespace
+
+BackupKeeper::BackupKeeper(Parts parts, Options options)
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      last_success_(parts_.metrics.gauge("akosha_backup_last_success_timestamp_seconds",
+                                         "End of the last good backup; 0: none since the start.")) {
+  // Of processes that died on their way; what is young may be another one's that is at work.
+  std::error_code error;
+  const auto old = fs::file_time_type::clock::now() - kStale;
+  for (fs::directory_iterator at(options_.folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code ignored;
+    if (at->last_write_time(ignored) < old) fs::remove_all(at->path(), ignored);
+  }
+}
+
+BackupKeeper::~BackupKeeper() { stop(); }
+
+void BackupKeeper::stop() {
+  if (stopping_.exchange(true)) return;
+  parts_.target.stop();
+  worker_.join();
+  reader_.join();
+}
+
+Result<void> BackupKeeper::begin(std::string kind, std::string id,
+                                 std::function<Result<json::object>()> work) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_) return fail(Errc::kUnavailable, "the process is ending");
+    if (!running_.empty())
+      return fail(Errc::kConflict, fmt::format("{} is under way: wait for its end", running_));
+    running_ = kind + " " + id;
+  }
+  boost::asio::post(
+      worker_, [this, kind = std::move(kind), id = std::move(id), work = std::move(work)] {
+        auto done = work();
+        json::object last = done ? std::move(*done) : json::object{};
+        last["kind"] = kind;
+        if (!last.contains("backup_id")) last["backup_id"] = id;
+        if (!last.contains("ok")) last["ok"] = done.has_value();
+        last["error"] = done ? json::value(nullptr) : json::value(done.error().message);
+        last["finished_at"] = format_rfc3339(parts_.clock.now());
+        const std::string told = json::serialize(last);
+        if (last.at("ok").as_bool()) {
+          logger_.info("backup: done", {{"result", told}});
+        } else {
+          logger_.error("backup: failed", {{"result", told}});
+        }
+        const std::scoped_lock lock(mutex_);
+        last_ = std::move(last);
+        running_.clear();
+      });
+  return {};
+}
+
+Result<std::string> BackupKeeper::start() {
+  std::string id = make_backup_id(parts_.clock.now());
+  if (auto ok = begin("backup", id, [this, id] { return make(id); }); !ok)
+    return std::unexpected(ok.error());
+  return id;
+}
+
+Result<void> BackupKeeper::start_verify(std::string id) {
+  if (!id.empty()) {
+    if (auto ok = check_backup_id(id); !ok) return ok;
+  }
+  return begin("verify", id, [this, id] { return verify(id); });
+}
+
+Result<json::object> BackupKeeper::make(const std::string& id) {
+  const Scratch scratch{options_.folder + "/" + id};
+  std::vector<std::string> tiers;
+  for (Store* store : parts_.stores) {
+    const std::string tier(tier_name(store->tier()));
+    const std::string folder = scratch.path + "/" + tier;
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error)
+      return fail(Errc::kUnavailable, fmt::format("cannot make {}: {}", folder, error.message()));
+    // The promise outlives a snapshot that nobody waits for any more.
+    auto promise = std::make_shared<std::promise<Result<void>>>();
+    auto future = promise->get_future();
+    parts_.loop.spawn("snapshot of a tier", [store, folder, promise]() -> Aw<void> {
+      promise->set_value(co_await store->snapshot(folder));
+    });
+    const auto until = std::chrono::steady_clock::now() + kLongestSnapshot;
+    while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
+      if (stopping_) return fail(Errc::kCancelled, "the process is ending");
+      if (std::chrono::steady_clock::now() > until)
+        return fail(Errc::kTimeout, fmt::format("the {} tier's snapshot takes too long", tier));
+    }
+    if (auto done = future.get(); !done) return std::unexpected(done.error());
+    tiers.push_back(tier);
+  }
+  ASAHI_TRY(const BackupManifest manifest, write_backup(parts_.target, scratch.path, tiers, id,
+                                                        parts_.clock.now(), options_.version));
+  const Clock::Time now = parts_.clock.now();
+  last_success_.set(std::chrono::duration<double>(now.time_since_epoch()).count());
+  const auto pruned = prune_backups(parts_.target, now - options_.keep);
+  if (!pruned) logger_.warning("old backups stay", {{"error", pruned.error().message}});
+  return json::object{{"backup_id", manifest.id},
+                      {"files", manifest.files.size()},
+                      {"bytes", manifest.bytes()},
+                      {"pruned", pruned.value_or(0)}};
+}
+
+Result<json::object> BackupKeeper::verify(const std::string& id) {
+  ASAHI_TRY(const BackupManifest manifest, find_backup(parts_.target, id));
+  ASAHI_TRY(const auto wrong, verify_backup(parts_.target, manifest));
+  json::array names;
+  for (const std::string& name : wrong) names.emplace_back(name);
+  return json::object{{"backup_id", manifest.id},
+                      {"files", manifest.files.size()},
+                      {"ok", wrong.empty()},
+                      {"wrong_files", std::move(names)}};
+}
+
+Task<json::object> BackupKeeper::status() {
+  ASAHI_CO_TRY(const auto manifests, co_await net::run_blocking(reader_, [this] {
+                 return list_backups(parts_.target, kListed);
+               }));
+  json::array list;
+  for (const BackupManifest& one : manifests) {
+    list.push_back(json::object{{"backup_id", one.id},
+                                {"created_at", format_rfc3339(one.created_at)},
+                                {"version", one.version},
+                                {"files", one.files.size()},
+                                {"bytes", one.bytes()}});
+  }
+  const std::scoped_lock lock(mutex_);
+  co_return json::object{
+      {"running", running_.empty() ? json::value(nullptr) : json::value(running_)},
+      {"last", last_ ? json::value(*last_) : json::value(nullptr)},
+      {"backups", std::move(list)}};
+}
+
+}  // namespace asahi::memory

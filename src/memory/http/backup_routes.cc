@@ -1,0 +1,55 @@
+#include "memory/http/backup_routes.h"
+
+#include "identity/principal.h"
+
+namespace asahi::memory {
+namespace {
+
+Result<void> check_operator(const http::Context& context) {
+  if (identity::principal_of(context).may(identity::Permission::kManageTenants)) return {};
+  return fail(Errc::kForbidden,
+              "a backup holds every organisation: this needs the permission manage_tenants");
+}
+
+}  // namespace
+
+void add_backup_routes(const RouteAdder& routes, SharedRouteParts shared, BackupKeeper& keeper) {
+  using enum http::Method;
+  constexpr std::string_view kAccess = "system:migrate";
+  routes.add_body(kGet, "/backups", kAccess,
+                  [&keeper](http::Context& context) -> Task<http::Response> {
+                    if (auto ok = check_operator(context); !ok)
+                      co_return std::unexpected(ok.error());
+                    ASAHI_CO_TRY(const json::object status, co_await keeper.status());
+                    co_return json_reply(200, status);
+                  });
+  routes.add_body(kPost, "/backups", kAccess,
+                  [&keeper, shared](http::Context& context) -> Task<http::Response> {
+                    if (auto ok = check_operator(context); !ok)
+                      co_return std::unexpected(ok.error());
+                    ASAHI_CO_TRY(const std::string id, keeper.start());
+                    co_await note(*shared, context, "memory.backup.create", "backup/" + id);
+                    co_return json_reply(202, {{"backup_id", id}, {"status", "running"}});
+                  });
+  routes.add_body(kPost, "/backups/verify", kAccess,
+                  [&keeper, shared](http::Context& context) -> Task<http::Response> {
+                    if (auto ok = check_operator(context); !ok)
+                      co_return std::unexpected(ok.error());
+                    ASAHI_CO_TRY(const json::object body, body_of(context.request));
+                    std::string id;
+                    if (const json::value* given = body.if_contains("backup_id");
+                        given != nullptr) {
+                      if (!given->is_string())
+                        co_return fail_field("backup_id", "a text, or nothing: the newest backup");
+                      id = std::string(given->get_string());
+                    }
+                    if (auto ok = keeper.start_verify(id); !ok)
+                      co_return std::unexpected(ok.error());
+                    co_await note(*shared, context, "memory.backup.verify",
+                                  "backup/" + (id.empty() ? "newest" : id));
+                    co_return json_reply(
+                        202, {{"backup_id", id.empty() ? "newest" : id}, {"status", "running"}});
+                  });
+}
+
+}  // namespace asahi::memory

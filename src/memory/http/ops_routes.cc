@@ -1,0 +1,195 @@
+#include "memory/http/ops_routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "identity/principal.h"
+#include "memory/http/stats_json.h"
+#include "memory/ops/systems.h"
+#include "net/http/query_params.h"
+
+namespace asahi::memory {
+namespace {
+
+using SharedOps = std::shared_ptr<const OpsRouteParts>;
+constexpr const char* kService = "akosha";
+constexpr std::array<std::string_view, 5> kFamilies = {"akosha_", "circuit_", "analytics_", "kg_",
+                                                       "security_"};
+
+bool operates(const http::Context& context) {
+  return identity::principal_of(context).may(identity::Permission::kManageTenants);
+}
+
+json::object system_json(const SystemSummary& system) {
+  json::object records;
+  std::uint64_t all = 0;
+  for (const auto& [tier, count] : system.records) {
+    records[tier] = count;
+    all += count;
+  }
+  return {{"system_id", system.system_id},
+          {"records", std::move(records)},
+          {"total_records", all},
+          {"uploads", system.uploads},
+          {"last_upload", system.last_upload ? json::value(format_rfc3339(*system.last_upload))
+                                             : json::value(nullptr)},
+          {"shard", system.shard}};
+}
+
+Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
+  ASAHI_CO_TRY(const std::int64_t limit,
+               http::QueryParams(context.request).integer("limit", 100, 1, 1000));
+  const std::string after = context.request.query_param("cursor").value_or("");
+  const RouteParts& shared = *parts->shared;
+  ASAHI_CO_TRY(const auto systems,
+               co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), ""));
+  json::array list;
+  json::value next(nullptr);
+  for (const SystemSummary& system : systems) {
+    if (!after.empty() && system.system_id <= after) continue;
+    if (list.size() == static_cast<std::size_t>(limit)) {
+      next = list.back().at("system_id");
+      break;
+    }
+    list.push_back(system_json(system));
+  }
+  co_return json_reply(
+      200,
+      {{"systems", std::move(list)}, {"total", systems.size()}, {"next_cursor", std::move(next)}});
+}
+
+Task<http::Response> get_system(SharedOps parts, http::Context& context) {
+  const std::string id(context.path_param("system_id"));
+  if (auto ok = check_system_id(id); !ok) co_return std::unexpected(ok.error());
+  const RouteParts& shared = *parts->shared;
+  ASAHI_CO_TRY(const auto systems,
+               co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), id));
+  if (systems.empty())
+    co_return fail(Errc::kNotFound, fmt::format("nothing is known of the system '{}'", id));
+  co_return json_reply(200, system_json(systems.front()));
+}
+
+Task<http::Response> health(SharedOps parts, http::Context&) {
+  co_return json_reply(200, {{"status", "ok"}, {"service", kService}, {"version", parts->version}});
+}
+
+Task<http::Response> alive(SharedOps, http::Context&) {
+  co_return http::Response::json(200, R"({"status":"ok"})");
+}
+
+Task<http::Response> ready(SharedOps parts, http::Context&) {
+  const Health::Report report = co_await parts->health.look();
+  co_return json_reply(report.ready() ? 200 : 503, health_json(report));
+}
+
+Task<http::Response> status(SharedOps parts, http::Context&) {
+  const Health::Report report = co_await parts->health.look();
+  json::object body = health_json(report);
+  body["service"] = kService;
+  body["version"] = parts->version;
+  body["uptime_seconds"] = std::chrono::duration_cast<std::chrono::seconds>(
+                               parts->shared->clock.steady_now() - parts->started)
+                               .count();
+  body["checked_at"] = format_rfc3339(report.at);
+  // There is no orchestrator to lean on: jobs run here (spec §3.10).
+  body["fallback_mode"] = false;
+  co_return json_reply(200, body);
+}
+
+Task<http::Response> get_settings(SharedOps parts, http::Context& context) {
+  co_return json_reply(200, parts->settings.show(operates(context)));
+}
+
+Task<http::Response> change_settings(SharedOps parts, http::Context& context) {
+  if (!operates(context)) {
+    co_return fail(Errc::kForbidden,
+                   "these settings are those of the whole process; changing them needs the "
+                   "permission manage_tenants");
+  }
+  ASAHI_CO_TRY(const json::object body, body_of(context.request));
+  ASAHI_CO_TRY(const json::object report, parts->settings.change(body));
+  co_await note(*parts->shared, context, "memory.settings.update", "memory/settings", report);
+  co_return json_reply(200, {{"changed", report}, {"until", "the process ends"}});
+}
+
+Task<http::Response> circuits(SharedOps parts, http::Context& context) {
+  json::array list;
+  for (const auto& [name, stats] : parts->circuits(tenant_of(context)))
+    list.push_back(circuit_json(name, stats));
+  co_return json_reply(200, {{"circuit_breakers", std::move(list)}});
+}
+
+Task<http::Response> metrics(SharedOps parts, http::Context& context) {
+  const auto families = parts->metrics.collect();
+  co_return json_reply(200, {{"timestamp", format_rfc3339(parts->shared->clock.now())},
+                             {"metrics", metrics_json(families, operates(context))}});
+}
+
+}  // namespace
+
+json::object metrics_json(const std::vector<telemetry::FamilySnapshot>& families, bool all) {
+  json::object out;
+  for (const telemetry::FamilySnapshot& family : families) {
+    const bool ours = std::ranges::any_of(
+        kFamilies, [&](std::string_view prefix) { return family.name.starts_with(prefix); });
+    if (!ours) continue;
+    std::map<telemetry::Labels, telemetry::Sample> sums;
+    for (const telemetry::Sample& sample : family.samples) {
+      telemetry::Labels labels = sample.labels;
+      if (!all) std::erase_if(labels, [](const auto& label) { return label.first == "system_id"; });
+      auto [at, fresh] = sums.try_emplace(labels, sample);
+      if (fresh) continue;
+      at->second.value += sample.value;
+      for (std::size_t i = 0; i < sample.buckets.size() && i < at->second.buckets.size(); ++i)
+        at->second.buckets[i] += sample.buckets[i];
+    }
+    json::array series;
+    for (const auto& [labels, sample] : sums) {
+      json::object one;
+      json::object& named = one["labels"].emplace_object();
+      for (const auto& [name, value] : labels) named[name] = value;
+      if (family.type == telemetry::MetricType::kHistogram) {
+        one["count"] = sample.count();
+        one["sum"] = sample.value;
+        json::object& buckets = one["buckets"].emplace_object();
+        for (std::size_t i = 0; i < family.bounds.size() && i < sample.buckets.size(); ++i)
+          buckets[fmt::format("{}", family.bounds[i])] = sample.buckets[i];
+        buckets["+Inf"] = sample.count();
+      } else {
+        one["value"] = sample.value;
+      }
+      series.push_back(std::move(one));
+    }
+    const char* type = family.type == telemetry::MetricType::kCounter ? "counter"
+                       : family.type == telemetry::MetricType::kGauge ? "gauge"
+                                                                      : "histogram";
+    out[family.name] =
+        json::object{{"type", type}, {"help", family.help}, {"series", std::move(series)}};
+  }
+  return out;
+}
+
+void add_ops_routes(const RouteAdder& routes, OpsRouteParts given) {
+  using enum http::Method;
+  const auto parts = std::make_shared<const OpsRouteParts>(std::move(given));
+  const auto add = [&](http::Method method, std::string_view pattern, std::string_view access,
+                       Task<http::Response> (*body)(SharedOps, http::Context&)) {
+    routes.add_body(method, pattern, access,
+                    [parts, body](http::Context& context) { return body(parts, context); });
+  };
+  add(kGet, "/health", "public", health);
+  add(kGet, "/healthz", "public", alive);
+  add(kGet, "/ready", "public", ready);
+  add(kGet, "/status", "public", status);
+  add(kGet, "/systems", "system:status", list_systems);
+  add(kGet, "/systems/{system_id}", "system:status", get_system);
+  add(kGet, "/settings", "admin:settings", get_settings);
+  add(kPatch, "/settings", "admin:settings", change_settings);
+  add(kGet, "/circuit-breakers", "system:status", circuits);
+  add(kGet, "/metrics", "system:status", metrics);
+}
+
+}  // namespace asahi::memory

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "memory/model/store.h"
+#include "memory/ops/circuit.h"
+#include "storage/cache/store.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::memory {
+
+/// Reads what is not counted as it happens and puts it into gauges (spec/memory §8.1, §8.2):
+///
+/// | Name | Labels |
+/// |---|---|
+/// | akosha_{hot,warm,cold}_store_size_bytes, akosha_{hot,warm,cold}_store_record_count | – |
+/// | akosha_store_size_bytes, akosha_store_size_records | tier |
+/// | akosha_{hot,warm,cold}_store_health_status | 1: it answers |
+/// | akosha_cache_entry_count, akosha_cache_size_bytes, akosha_cache_hit_rate | cache_tier |
+/// | akosha_system_cpu_usage_percent, akosha_system_memory_usage_bytes | – |
+/// | akosha_system_disk_usage_bytes, akosha_system_disk_size_bytes | mount_point (data) |
+/// | akosha_fallback_mode | 0: jobs run here, there is no orchestrator to lose |
+/// | circuit_{state,total_calls,successful_calls,failed_calls,rejected_calls,
+///   consecutive_failures,consecutive_successes,success_rate} | service_name |
+///
+/// One loop at a time.
+class Sampler {
+ public:
+  struct Parts {
+    std::vector<Store*> stores;
+    cache::Store* l1 = nullptr;
+    cache::Store* l2 = nullptr;  ///< null: there is none
+    /// Share of searches that each level answered, since the start.
+    std::function<std::pair<double, double>()> hit_rates;
+    /// Of the installation: no tenant's own.
+    std::function<std::vector<std::pair<std::string, CircuitStats>>()> circuits;
+    std::string data_path;
+    telemetry::Registry& metrics;
+    const Clock& clock;
+  };
+  explicit Sampler(Parts parts);
+
+  Aw<void> sample();
+
+  /// What the last sample saw of the disk below the data: used share, 0 to 1.
+  double disk_used() const { return disk_used_; }
+
+ private:
+  Aw<void> sample_store(Store& store);
+  void sample_process();
+  void sample_circuits();
+  telemetry::Gauge& gauge(const std::string& name, const std::string& help,
+                          const telemetry::Labels& labels = {});
+
+  const Parts parts_;
+  double disk_used_ = 0;
+  double cpu_seconds_ = 0;
+  Clock::Steady cpu_read_{};
+};
+
+}  // namespace asahi::memory

@@ -1,0 +1,48 @@
+#include "memory/ops/search_metrics.h"
+
+namespace asahi::memory {
+namespace {
+
+/// Seconds; spec §8.1.
+const std::vector<double> kQuerySeconds = {.01, .05, .1, .5, 1, 2, 5, 10};
+const std::vector<double> kResults = {1, 5, 10, 20, 50, 100, 200, 500};
+
+}  // namespace
+
+SearchMetrics::SearchMetrics(telemetry::Registry& registry)
+    : results_(registry.histogram("akosha_query_results_size",
+                                  "Results of searches that no cache answered.", kResults)),
+      partial_(
+          registry.counter("akosha_query_partial_total", "Searches that went on without a tier.")) {
+  for (const SearchMode mode : {SearchMode::kSemantic, SearchMode::kKeyword, SearchMode::kHybrid}) {
+    const std::string name(mode_name(mode));
+    One& one = modes_[static_cast<std::size_t>(mode)];
+    one.ok = &registry.counter("akosha_query_requests_total", "Searches",
+                               {{"query_type", name}, {"status", "success"}});
+    one.failed = &registry.counter("akosha_query_requests_total", "Searches",
+                                   {{"query_type", name}, {"status", "error"}});
+    one.seconds = &registry.histogram("akosha_query_duration_seconds", "Time of searches",
+                                      kQuerySeconds, {{"query_type", name}});
+  }
+  for (const char* level : {"l1", "l2", "miss"}) {
+    levels_.emplace(level, &registry.counter("akosha_query_cache_hits_total",
+                                             "Searches by where their answer came from",
+                                             {{"cache_level", level}}));
+  }
+}
+
+void SearchMetrics::searched(std::string_view tenant, SearchMode mode, std::string_view cache,
+                             bool ok, std::chrono::nanoseconds took) {
+  One& one = modes_[static_cast<std::size_t>(mode)];
+  (ok ? one.ok : one.failed)->add();
+  one.seconds->observe(std::chrono::duration<double>(took).count());
+  if (const auto found = levels_.find(cache); found != levels_.end()) found->second->add();
+  if (other_ != nullptr) other_->searched(tenant, mode, cache, ok, took);
+}
+
+void SearchMetrics::found(std::size_t results, std::size_t, std::size_t left_out) {
+  results_.observe(static_cast<double>(results));
+  if (left_out > 0) partial_.add();
+}
+
+}  // namespace asahi::memory

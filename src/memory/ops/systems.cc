@@ -1,0 +1,46 @@
+#include "memory/ops/systems.h"
+
+#include "base/hash.h"
+
+namespace asahi::memory {
+
+std::uint32_t shard_of(std::string_view system_id, std::uint32_t shards) {
+  const Digest256 digest = sha256(system_id);
+  std::uint32_t first = 0;
+  for (std::size_t i = 0; i < 4; ++i) first = first << 8 | digest[i];
+  return first % shards;
+}
+
+Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& ledger,
+                                            std::string tenant, std::string only) {
+  std::map<std::string, SystemSummary> found;
+  for (Store* store : stores) {
+    StoreQuery query;
+    query.tenant = tenant;
+    query.limit = 1;
+    query.include_content = false;
+    query.facets = {"system_id"};
+    if (!only.empty()) query.filter.system_ids = {only};
+    const auto page = co_await store->search(std::move(query));
+    if (!page) continue;
+    const auto counts = page->facets.find("system_id");
+    if (counts == page->facets.end()) continue;
+    for (const auto& [system, count] : counts->second) {
+      if (count > 0) found[system].records[std::string(tier_name(store->tier()))] = count;
+    }
+  }
+  ASAHI_CO_TRY(const auto uploads, co_await ledger.last_uploads(tenant, only));
+  for (const auto& [system, last] : uploads) {
+    found[system].uploads = last.uploads;
+    found[system].last_upload = last.at;
+  }
+  std::vector<SystemSummary> list;
+  for (auto& [system, summary] : found) {
+    summary.system_id = system;
+    summary.shard = shard_of(system);
+    list.push_back(std::move(summary));
+  }
+  co_return list;
+}
+
+}  // namespace asahi::memory

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "memory/ingest/ledger.h"
+#include "memory/model/store.h"
+
+namespace asahi::memory {
+
+/// What is known of one agent system.
+struct SystemSummary {
+  std::string system_id;
+  std::map<std::string, std::uint64_t> records;  ///< by tier that counts them
+  std::uint64_t uploads = 0;
+  std::optional<Clock::Time> last_upload;
+  std::uint32_t shard = 0;
+};
+
+/// Shard of a system: the first four bytes of SHA-256 of its id, modulo the number of shards
+/// (spec/memory §4.5).
+std::uint32_t shard_of(std::string_view system_id, std::uint32_t shards = 256);
+
+/// The tenant's systems by id: those with memories in a tier, and those that uploaded. `only`: this
+/// one; empty: all. A tier that does not answer is left out. Errors: those of the ledger.
+Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& ledger,
+                                            std::string tenant, std::string only);
+
+}  // namespace asahi::memory

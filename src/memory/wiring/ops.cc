@@ -1,0 +1,311 @@
+#include "memory/wiring/ops.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "memory/alerts/watch.h"
+#include "memory/backup/keeper.h"
+#include "memory/http/alert_routes.h"
+#include "memory/http/backup_routes.h"
+#include "memory/http/live.h"
+#include "memory/http/ops_routes.h"
+#include "memory/http/stats_json.h"
+#include "memory/ops/health.h"
+#include "memory/ops/live_settings.h"
+#include "memory/ops/sampler.h"
+#include "storage/object/open_store.h"
+
+namespace asahi::memory {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kSample{15};
+constexpr seconds kWindow{60};
+constexpr seconds kUpkeep{3600};
+constexpr seconds kLongestStop{10};
+
+std::vector<Dependency> dependencies_of(const Ops::Parts& parts) {
+  std::vector<Dependency> all;
+  sql::Database& database = parts.database;
+  all.push_back({"database", true, [&database] { return database.ping(); }});
+  for (Store* store : stores_of(*parts.routes)) {
+    all.push_back({std::string(tier_name(store->tier())), store->tier() == Tier::kHot,
+                   [store]() -> Task<void> {
+                     // Of nobody: whether it answers, not what it holds.
+                     const auto stats = co_await store->stats("-");
+                     if (!stats) co_return std::unexpected(stats.error());
+                     co_return Result<void>{};
+                   }});
+  }
+  // Searches go on without it.
+  if (cache::Store* shared = parts.shared_cache; shared != nullptr)
+    all.push_back({"redis", false, [shared] { return shared->ping(); }});
+  if (WatchedStore* bucket = parts.bucket; bucket != nullptr) {
+    // It is asked all the time: what became of that says more than one more question.
+    all.push_back({"bucket", false, [bucket]() -> Task<void> {
+                     if (bucket->stats().state == Breaker::State::kOpen)
+                       co_return fail(Errc::kUnavailable, "the bucket failed often of late");
+                     co_return Result<void>{};
+                   }});
+  }
+  return all;
+}
+
+Alerts::Options alert_options(const MemoryConfig& config) {
+  return {.repeat_window = seconds(config.alerts.repeat_window_seconds),
+          .post_timeout = seconds(config.alerts.webhook_timeout_seconds),
+          .allow_private = config.alerts.allow_private_webhooks,
+          .operators_url = config.alerts.webhook_url};
+}
+
+}  // namespace
+
+/// Members stand in the order they are built; they go in reverse.
+struct Ops::Impl {
+  explicit Impl(Ops::Parts given);
+  Result<void> open_backups();
+
+  const Ops::Parts parts;
+  const Clock::Steady started;
+  Logger logger{"memory.ops"};
+  MigrationMetrics migrations;
+  Hub hub;
+  Health health;
+  LiveSettings settings;
+  AlertStore alert_store;
+  Alerts alerts;
+  SearchWatch watch;
+  Sampler sampler;
+  Live live;
+  std::unique_ptr<WatchedStore> backup_store;
+  std::unique_ptr<BackupKeeper> backups;
+  std::mutex mutex;
+  std::condition_variable idle;
+  int running = 0;        ///< under the mutex
+  CancelSource stopping;  ///< of loop 0
+  bool on = false;
+
+  Sampler::Parts sampler_parts();
+  std::vector<std::pair<std::string, CircuitStats>> installation_circuits() const;
+  void apply(const MemoryConfig& changed);
+  void tell(const IngestEnd& end);
+  Aw<void> measure();
+  Aw<void> measure_forever();
+};
+
+Ops::Impl::Impl(Ops::Parts given)
+    : parts(std::move(given)),
+      started(parts.clock.steady_now()),
+      migrations(parts.metrics),
+      hub(parts.clock),
+      health(dependencies_of(parts), parts.clock),
+      settings(parts.config, parts.settings, [this](const MemoryConfig& fresh) { apply(fresh); }),
+      alert_store(parts.database),
+      alerts({parts.loops.at(0), alert_store, hub, parts.metrics, parts.clock},
+             alert_options(parts.config)),
+      sampler(sampler_parts()),
+      live({.hub = hub,
+            .clock = parts.clock,
+            .gate = parts.gate,
+            .server = "akosha " + parts.version},
+           {.auth_required = parts.auth_required}) {
+  parts.search_metrics.also_tell(&watch);
+  parts.ingest_metrics.watch([this](const IngestEnd& end) { tell(end); });
+}
+
+Result<void> Ops::Impl::open_backups() {
+  const MemoryConfig& config = parts.config;
+  auto opened = object::open_store(
+      {.url = config.backup.bucket,
+       .region = config.ingestion.region,
+       .endpoint = config.ingestion.endpoint,
+       .credentials = {config.ingestion.access_key_id, config.ingestion.secret_access_key, {}}});
+  if (!opened) {
+    return fail(opened.error().code, "memory.backup.bucket: " + opened.error().message);
+  }
+  backup_store =
+      std::make_unique<WatchedStore>(std::move(*opened), "backup", parts.metrics, parts.clock);
+  backups = std::make_unique<BackupKeeper>(
+      BackupKeeper::Parts{.stores = stores_of(*parts.routes),
+                          .target = *backup_store,
+                          .loop = parts.loops.at(0),
+                          .metrics = parts.metrics,
+                          .clock = parts.clock},
+      BackupKeeper::Options{.keep = std::chrono::hours(24 * config.backup.retention_days),
+                            .folder = config.data_path + "/backup.tmp",
+                            .version = parts.version});
+  return {};
+}
+
+Sampler::Parts Ops::Impl::sampler_parts() {
+  return {.stores = stores_of(*parts.routes),
+          .l1 = parts.l1,
+          .l2 = parts.shared_cache,
+          .hit_rates =
+              [this] {
+                const Search::CacheCounts counts = parts.routes->search.cache_counts();
+                const auto all = static_cast<double>(counts.l1 + counts.l2 + counts.misses);
+                const auto share = [all](std::uint64_t part) {
+                  return all == 0 ? 0.0 : static_cast<double>(part) / all;
+                };
+                return std::pair(share(counts.l1), share(counts.l2));
+              },
+          .circuits = [this] { return installation_circuits(); },
+          .data_path = parts.config.data_path,
+          .metrics = parts.metrics,
+          .clock = parts.clock};
+}
+
+std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circuits() const {
+  std::vector<std::pair<std::string, CircuitStats>> all;
+  if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
+  if (backup_store != nullptr) all.emplace_back("backup", backup_store->stats());
+  for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
+    all.emplace_back(name, stats);
+  return all;
+}
+
+void Ops::Impl::apply(const MemoryConfig& changed) {
+  SearchOptions options = parts.routes->search.options();
+  options.limits.max_results = changed.query.max_results;
+  options.limits.timeout = seconds(changed.query.timeout_seconds);
+  options.tier_timeout = seconds(changed.query.shard_timeout_seconds);
+  options.semantic_threshold = static_cast<float>(changed.query.semantic_threshold);
+  options.cache = changed.cache.enabled;
+  options.l1_ttl = seconds(changed.cache.local_ttl_seconds);
+  options.l2_ttl = seconds(changed.cache.redis_ttl_seconds);
+  parts.routes->search.set_options(options);
+  alerts.set_repeat_window(seconds(changed.alerts.repeat_window_seconds));
+}
+
+void Ops::Impl::tell(const IngestEnd& end) {
+  constexpr const char* kChannel = "metrics";
+  if (!hub.is_heard(end.tenant, kChannel)) return;
+  hub.publish(end.tenant, kChannel, "aggregation.completed",
+              {{"aggregation_id", random_id("agg_", 16)},
+               {"aggregation_type", end.operation},
+               {"record_count", end.gained.items},
+               {"summary", json::object{{"system_id", end.system_id},
+                                        {"status", end.status},
+                                        {"stored", end.gained.stored},
+                                        {"replaced", end.gained.replaced},
+                                        {"unchanged", end.gained.unchanged},
+                                        {"duplicates", end.gained.duplicates},
+                                        {"near_duplicates", end.gained.near_duplicates},
+                                        {"errors", end.gained.errors},
+                                        {"bytes", end.gained.bytes}}}});
+}
+
+Aw<void> Ops::Impl::measure() {
+  co_await sampler.sample();
+  if (const double used = sampler.disk_used(); used > 0) {
+    alerts.observe(std::string(Alerts::kInstallation), {.type = series::AlertType::kStorageCapacity,
+                                                        .value = used,
+                                                        .message = {},
+                                                        .about = {{"mount_point", "data"}}});
+  }
+}
+
+Aw<void> Ops::Impl::measure_forever() {
+  net::Loop& loop = parts.loops.at(0);
+  Clock::Steady window = parts.clock.steady_now();
+  Clock::Steady upkeep{};
+  while (!stopping.cancelled()) {
+    co_await measure();
+    const Clock::Steady now = parts.clock.steady_now();
+    if (now - window >= kWindow) {
+      window = now;
+      watch.close_window(alerts);
+    }
+    if (upkeep == Clock::Steady{} || now - upkeep >= kUpkeep) {
+      upkeep = now;
+      const auto swept = co_await alert_store.sweep(parts.clock.now() - Alerts::Options().keep);
+      if (!swept) logger.warning("old alerts stay", {{"error", swept.error().message}});
+    }
+    if (!co_await loop.sleep_for(kSample, &stopping)) break;
+  }
+}
+
+Ops::Ops(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ops::~Ops() { stop(); }
+
+Result<std::unique_ptr<Ops>> Ops::make(Parts parts) {
+  auto impl = std::make_unique<Impl>(std::move(parts));
+  if (auto ok = impl->open_backups(); !ok) return std::unexpected(ok.error());
+  return std::unique_ptr<Ops>(new Ops(std::move(impl)));
+}
+
+void Ops::add_routes(http::Router& router, const std::string& mount) {
+  Impl& impl = *impl_;
+  const RouteAdder routes(router, impl.parts.routes, mount);
+  add_ops_routes(routes, {.shared = impl.parts.routes,
+                          .health = impl.health,
+                          .settings = impl.settings,
+                          .metrics = impl.parts.metrics,
+                          .circuits =
+                              [&impl](const std::string& tenant) {
+                                auto all = impl.installation_circuits();
+                                if (tenant == Alerts::kInstallation) return all;
+                                std::erase_if(all, [](const auto& one) {
+                                  return one.first.starts_with("webhook:");
+                                });
+                                for (auto& one : impl.alerts.circuits(tenant))
+                                  all.push_back(std::move(one));
+                                return all;
+                              },
+                          .version = impl.parts.version,
+                          .started = impl.started});
+  add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
+  add_backup_routes(routes, impl.parts.routes, *impl.backups);
+  impl.live.add_routes(router, mount);
+}
+
+void Ops::start() {
+  Impl& impl = *impl_;
+  if (std::exchange(impl.on, true)) return;
+  impl.alerts.start();
+  {
+    const std::scoped_lock lock(impl.mutex);
+    ++impl.running;
+  }
+  impl.parts.loops.at(0).spawn("memory gauges", [&impl]() -> Aw<void> {
+    co_await impl.measure_forever();
+    const std::scoped_lock lock(impl.mutex);
+    --impl.running;
+    impl.idle.notify_all();
+  });
+}
+
+void Ops::stop() {
+  Impl& impl = *impl_;
+  if (!std::exchange(impl.on, false)) return;
+  impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
+  {
+    std::unique_lock lock(impl.mutex);
+    if (!impl.idle.wait_for(lock, kLongestStop, [&impl] { return impl.running == 0; }))
+      impl.logger.error("the gauges did not stop in time");
+  }
+  impl.alerts.stop();
+  impl.backups->stop();
+}
+
+HealthTools Ops::health_tools() {
+  return {
+      .readiness = [this]() -> Task<json::object> {
+        const Health::Report report = co_await impl_->health.look();
+        co_return health_json(report);
+      },
+      .metrics = [this](bool all) { return metrics_json(impl_->parts.metrics.collect(), all); }};
+}
+
+MigrationMetrics& Ops::migrations() { return impl_->migrations; }
+Hub& Ops::hub() { return impl_->hub; }
+AlertSink& Ops::alerts() { return impl_->alerts; }
+
+std::vector<sql::Migration> ops_migrations() { return {alert_migration()}; }
+
+}  // namespace asahi::memory

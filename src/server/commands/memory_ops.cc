@@ -1,0 +1,229 @@
+#include "server/commands/memory_ops.h"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <mutex>
+#include <semaphore>
+#include <thread>
+
+#include "memory/backup/backup.h"
+#include "server/commands/client.h"
+#include "server/folder_lock.h"
+#include "storage/object/open_store.h"
+
+namespace asahi::server {
+namespace {
+
+struct OpsOptions {
+  std::string url, api_key;
+  std::string mount = "/memory";
+  std::string backup_id;
+  bool verify = false;
+};
+
+int refuse(const Error& error) {
+  fmt::print(stderr, "asahi memory: {}\n", error.message);
+  return error.code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
+}
+
+Result<std::unique_ptr<GatewayClient>> connect(const CommonOptions& common,
+                                               const OpsOptions& options) {
+  GatewayClient::Target server{
+      .url = options.url, .api_key = Secret(options.api_key), .adjust = {}};
+  if (server.url.empty()) {
+    server.url =
+        fmt::format("http://127.0.0.1:{}", load_config(common, VaultUse::kLeave).gateway.api.port);
+  }
+  return GatewayClient::connect(common, server);
+}
+
+/// An MCP server on standard input and output that hands every message to the one that runs: one
+/// JSON-RPC message a line (transport "stdio" of the protocol).
+class StdioBridge {
+ public:
+  StdioBridge(GatewayClient& client, std::string target)
+      : client_(client), target_(std::move(target)) {}
+
+  void run() {
+    std::string line;
+    while (std::getline(std::cin, line)) {
+      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+      if (line.size() > kMaxLine) {
+        write(failure(json::value(nullptr), -32600, "a message has at most 16 MiB"));
+        continue;
+      }
+      // A client that sends faster than it is answered waits.
+      room_.acquire();
+      boost::asio::post(workers_, [this, line = std::move(line)] {
+        answer(line);
+        room_.release();
+      });
+      line.clear();
+    }
+    workers_.join();
+  }
+
+ private:
+  static constexpr std::size_t kMaxLine = 16 << 20;
+  static constexpr std::ptrdiff_t kAtOnce = 16;
+
+  void answer(const std::string& line) {
+    const auto reply = client_.call(http::Method::kPost, target_, line);
+    if (reply && reply->status == 202) return;
+    if (reply && reply->status == 200) {
+      write(reply->body);
+      return;
+    }
+    json::value id(nullptr);
+    bool is_request = true;
+    if (const auto asked = parse_json(line); asked && asked->is_object()) {
+      const json::value* given = asked->get_object().if_contains("id");
+      is_request = given != nullptr;
+      if (given != nullptr) id = *given;
+    }
+    const std::string why =
+        reply ? fmt::format("the server answered {}: {}", reply->status, message_of(*reply))
+              : reply.error().message;
+    fmt::print(stderr, "asahi memory mcp: {}\n", why);
+    // Nobody waits for the answer to a notification.
+    if (is_request) write(failure(std::move(id), -32000, why));
+  }
+  static std::string failure(json::value id, int code, const std::string& message) {
+    return json::serialize(json::object{{"jsonrpc", "2.0"},
+                                        {"id", std::move(id)},
+                                        {"error", {{"code", code}, {"message", message}}}});
+  }
+  void write(std::string_view message) {
+    const std::scoped_lock lock(output_);
+    std::cout << message << '\n' << std::flush;
+  }
+
+  GatewayClient& client_;
+  const std::string target_;
+  std::mutex output_;
+  std::counting_semaphore<kAtOnce> room_{kAtOnce};
+  boost::asio::thread_pool workers_{4};
+};
+
+int mcp(const CommonOptions& common, const OpsOptions& options) {
+  auto client = connect(common, options);
+  if (!client) return refuse(client.error());
+  StdioBridge(**client, options.mount + "/mcp").run();
+  return kExitOk;
+}
+
+/// Waits for the end of what was begun; what became of it.
+Result<json::object> wait_for_end(GatewayClient& client, const std::string& path) {
+  for (;;) {
+    ASAHI_TRY(const json::value status, client.call_json(http::Method::kGet, path, ""));
+    if (status.at("running").is_null() && status.at("last").is_object())
+      return status.at("last").as_object();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+int backup(const CommonOptions& common, const OpsOptions& options) {
+  auto client = connect(common, options);
+  if (!client) return refuse(client.error());
+  const std::string path = options.mount + "/backups";
+  json::object body;
+  if (!options.backup_id.empty()) body["backup_id"] = options.backup_id;
+  const auto begun =
+      (*client)->call_json(http::Method::kPost, options.verify ? path + "/verify" : path,
+                           options.verify ? json::serialize(body) : "{}");
+  if (!begun) return refuse(begun.error());
+  const auto last = wait_for_end(**client, path);
+  if (!last) return refuse(last.error());
+  fmt::print("{}\n", json::serialize(*last));
+  return last->at("ok").as_bool() ? kExitOk : kExitFailure;
+}
+
+Result<void> restore_hot(const ServerConfig& config, const std::string& backup_id) {
+  namespace fs = std::filesystem;
+  const memory::MemoryConfig& settings = config.memory;
+  if (settings.hot.path == ":memory:") {
+    return fail(Errc::kInvalidArgument,
+                "memory.hot.path is :memory:, which keeps nothing: name a folder");
+  }
+  // Nobody writes there while it is replaced.
+  ASAHI_TRY(const FolderLock lock, FolderLock::take(config.gateway.app.data_dir));
+  ASAHI_TRY(const auto store,
+            object::open_store(
+                {.url = settings.backup.bucket,
+                 .region = settings.ingestion.region,
+                 .endpoint = settings.ingestion.endpoint,
+                 .credentials = {
+                     settings.ingestion.access_key_id, settings.ingestion.secret_access_key, {}}}));
+  ASAHI_TRY(const memory::BackupManifest manifest, memory::find_backup(*store, backup_id));
+  fs::path place = settings.hot.path;
+  if (!place.has_filename()) place = place.parent_path();
+  const std::string fresh = place.string() + ".restored-" + manifest.id;
+  std::error_code error;
+  fs::remove_all(fresh, error);  // of a restore that did not come to its end
+  ASAHI_TRY(const std::uint64_t bytes, memory::fetch_tier(*store, manifest, "hot", fresh));
+  const std::string aside = place.string() + ".before-" + manifest.id + "-" +
+                            memory::make_backup_id(system_clock().now()).substr(4);
+  if (fs::exists(place, error)) {
+    fs::rename(place, aside, error);
+    if (error)
+      return fail(Errc::kUnavailable,
+                  fmt::format("cannot set {} aside: {}", place.string(), error.message()));
+    fmt::print("what was there stands in {}\n", aside);
+  }
+  fs::rename(fresh, place, error);
+  if (error)
+    return fail(Errc::kUnavailable,
+                fmt::format("cannot put {} in place: {}", fresh, error.message()));
+  fmt::print("restored {}: {} bytes of {} into {}; start the server\n", manifest.id, bytes,
+             format_rfc3339(manifest.created_at), place.string());
+  const bool others =
+      std::ranges::any_of(manifest.files, [](const auto& file) { return file.tier != "hot"; });
+  if (others) fmt::print("the backup has other tiers too; they are not restored by this command\n");
+  return {};
+}
+
+int restore(const CommonOptions& common, const OpsOptions& options) {
+  const LoadedConfig config = load_config(common);
+  if (!config.faults.empty()) return print_faults(config.faults);
+  const auto done = restore_hot(config, options.backup_id);
+  return done ? kExitOk : refuse(done.error());
+}
+
+}  // namespace
+
+void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen) {
+  auto options = std::make_shared<OpsOptions>();
+  const auto add = [&](const char* name, const char* about,
+                       int (*work)(const CommonOptions&, const OpsOptions&)) {
+    CLI::App* sub = memory.add_subcommand(name, about);
+    add_common(*sub, common);
+    sub->callback([&common, &chosen, options, work] {
+      chosen = [&common, options, work] { return work(common, *options); };
+    });
+    return sub;
+  };
+  const auto add_server = [&](CLI::App* sub) {
+    sub->add_option("--url", options->url,
+                    "The server (default: the configured port on this machine)");
+    sub->add_option("--api-key", options->api_key, "Key that may do this (default: ASAHI_API_KEY)")
+        ->envname("ASAHI_API_KEY");
+    sub->add_option("--mount", options->mount,
+                    "Where the memory's routes are; / of a process of its own is \"\"")
+        ->capture_default_str();
+  };
+  add_server(add("mcp", "MCP server on standard input and output, for the server that runs", mcp));
+  CLI::App* save = add("backup", "Back every tier up and wait for the end", backup);
+  add_server(save);
+  save->add_flag("--verify", options->verify, "Read a backup again and compare instead");
+  save->add_option("--backup", options->backup_id, "Which one to verify (default: the newest)");
+  CLI::App* back =
+      add("restore", "Put a backup's hot tier in place, while the server is stopped", restore);
+  back->add_option("--backup", options->backup_id, "Which one (default: the newest)");
+}
+
+}  // namespace asahi::server

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "server/commands/commands.h"
+
+namespace asahi::server {
+
+/// `asahi memory mcp|backup|restore`, added to `memory`'s subcommand.
+void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen);
+
+}  // namespace asahi::server
