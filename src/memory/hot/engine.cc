@@ -276,6 +276,7 @@ void Engine::run_group(std::vector<Op>& ops) {
   if (log_->staged_bytes() > 0) {
     if (auto done = log_->commit(); done) {
       apply();
+      remember_written();
       tell_observer();
       ++groups_;
     } else {

@@ -32,6 +32,8 @@ Result<void> Engine::load() {
   for (Shelf* const shelf : shelves()) {
     if (auto ok = fill(*shelf); !ok) return ok;
   }
+  recent_from_ = log_->durable_sequence();
+  shown_ = recent_from_;
   return {};
 }
 
