@@ -58,6 +58,12 @@ struct MemoryConfig {
     Secret secret_access_key;   ///< AWS_SECRET_ACCESS_KEY
   } ingestion;
 
+  /// Facts that memories state, per tenant.
+  struct Graph {
+    std::size_t max_entities = 1'000'000;  ///< GRAPH_MAX_ENTITIES
+    std::size_t max_edges = 5'000'000;     ///< GRAPH_MAX_EDGES; facts: twice as many
+  } graph;
+
   std::string tool_profile = "full";  ///< MCP tools: minimal, standard, full (AKOSHA_TOOL_PROFILE)
 
   std::size_t embedding_dimension = 384;  ///< AKOSHA_EMBEDDING_DIMENSION, of the local embedder
