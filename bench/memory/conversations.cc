@@ -19,6 +19,7 @@
 
 #include "base/json.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/graph/extract.h"
 #include "memory/rank/conversations.h"
 #include "memory/rank/evidence.h"
 #include "memory/rank/fusion.h"
@@ -71,6 +72,8 @@ struct System {
   text::Index index;
   text::Index windows;  ///< three rows each, for the baseline
   rank::Conversations conversations;
+  /// What the graph knows: the words of each entity, and the rows that state facts of it.
+  std::map<std::string, std::set<std::uint32_t>> entities;
   std::vector<float> vectors;
   std::size_t width = 0;
   Clock::Time last{};
@@ -100,7 +103,50 @@ struct System {
       if (!embedded) std::abort();
       vectors.insert(vectors.end(), embedded->vector->begin(), embedded->vector->end());
       last = std::max(last, row.when);
+      learn(i);
     }
+  }
+
+  /// As the deriver does; who speaks is the memory's user.
+  void learn(std::uint32_t i) {
+    Memory memory;
+    memory.key = {"bench", "bench", rows[i].id};
+    memory.content = rows[i].text;
+    memory.timestamp = rows[i].when;
+    memory.metadata =
+        write_json(json::object{{"user_id", rows[i].speaker}, {"project", rows[i].session}});
+    for (const graph::StatedFact& fact : graph::extract(memory, rows[i].when).facts) {
+      for (const std::string& id : {fact.from, fact.to}) {
+        std::string words = id.substr(id.find(':') + 1);
+        std::ranges::replace(words, '-', ' ');
+        std::ranges::transform(words, words.begin(),
+                               [](unsigned char c) { return std::tolower(c); });
+        entities[words].insert(i);
+      }
+    }
+  }
+
+  /// Rows that state facts of entities which the question names, of most of them first; rarer
+  /// entities say more.
+  std::vector<std::uint32_t> related(const std::string& question, std::size_t limit) const {
+    std::string asked = " ";
+    for (const char c : question)
+      asked += std::isalnum(static_cast<unsigned char>(c)) != 0
+                   ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
+                   : ' ';
+    asked += ' ';
+    std::map<std::uint32_t, double> scores;
+    for (const auto& [words, stating] : entities) {
+      if (asked.find(" " + words + " ") == std::string::npos) continue;
+      for (const std::uint32_t row : stating)
+        scores[row] += 1 / static_cast<double>(stating.size());
+    }
+    std::vector<std::pair<double, std::uint32_t>> order;
+    for (const auto& [row, score] : scores) order.emplace_back(-score, row);
+    std::ranges::sort(order);
+    std::vector<std::uint32_t> out;
+    for (std::size_t i = 0; i < std::min(limit, order.size()); ++i) out.push_back(order[i].second);
+    return out;
   }
 
   std::vector<std::uint32_t> nearest(llm::TextEmbedder& embedder, const std::string& question,
@@ -216,14 +262,18 @@ Search with_evidence(const rank::EvidenceOptions& options) {
   };
 }
 
-Search hybrid(llm::TextEmbedder& embedder, double vector_weight) {
-  return [&embedder, vector_weight](const System& system, const std::string& question) {
+Search hybrid(llm::TextEmbedder& embedder, double vector_weight, double graph_weight = 0) {
+  return [&embedder, vector_weight, graph_weight](const System& system,
+                                                  const std::string& question) {
     constexpr std::size_t kDepth = 50;
     const auto words =
         documents(rank::rank_conversation(rank::read_question(question, system.last), system.index,
                                           system.conversations, {}, kDepth));
     const auto vectors = system.nearest(embedder, question, kDepth);
-    const rank::RankedList lists[] = {{"keyword", 1, words}, {"vector", vector_weight, vectors}};
+    std::vector<std::uint32_t> facts;
+    if (graph_weight > 0) facts = system.related(question, kDepth);
+    const rank::RankedList lists[] = {
+        {"keyword", 1, words}, {"vector", vector_weight, vectors}, {"graph", graph_weight, facts}};
     std::vector<std::uint32_t> out;
     for (const rank::Fused& one : rank::fuse(lists, kTop, [&](std::uint32_t document) {
            return rank::Tie{system.rows[document].when, system.rows[document].id};
@@ -470,6 +520,13 @@ int run(int argc, char** argv) {
   print("hybrid, vector weighs 0.5", measure(*data, hybrid(*embedder, 0.5), rounds));
   print("hybrid, vector weighs 0.25", measure(*data, hybrid(*embedder, 0.25), rounds));
   print("hybrid, vector weighs 0.1", measure(*data, hybrid(*embedder, 0.1), rounds));
+  const Search facts = [](const System& system, const std::string& question) {
+    return system.related(question, kTop);
+  };
+  print("graph alone", measure(*data, facts, rounds));
+  for (const double weight : {0.5, 0.1, 0.03})
+    print(fmt::format("hybrid, and the graph weighs {}", weight),
+          measure(*data, hybrid(*embedder, 0.1, weight), rounds));
   rank::EvidenceOptions changed;
   for (const std::string& one : set) {
     const std::size_t equals = one.find('=');

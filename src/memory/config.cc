@@ -116,6 +116,17 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                 .max = 3650,
                 .env = {"AKOSHA_BACKUP_RETENTION_DAYS"},
                 .help = "older backups are deleted after a new one"});
+  auto graph = memory.section("graph");
+  graph.value("max_entities", c.graph.max_entities,
+              {.min = 1'000,
+               .max = 10'000'000,
+               .env = {"GRAPH_MAX_ENTITIES"},
+               .help = "entities of one organisation's graph; memories beyond state nothing"});
+  graph.value("max_edges", c.graph.max_edges,
+              {.min = 1'000,
+               .max = 50'000'000,
+               .env = {"GRAPH_MAX_EDGES"},
+               .help = "edges of one organisation's graph; it holds twice as many facts"});
 
   memory.value("tool_profile", c.tool_profile,
                {.one_of = {"minimal", "standard", "full"},

@@ -72,6 +72,11 @@ struct MemoryConfig {
     std::string bucket;       ///< AKOSHA_BACKUP_BUCKET; a bare name is s3://name
     int retention_days = 30;  ///< AKOSHA_BACKUP_RETENTION_DAYS, 1 to 3650
   } backup;
+  /// Facts that memories state, per tenant.
+  struct Graph {
+    std::size_t max_entities = 1'000'000;  ///< GRAPH_MAX_ENTITIES
+    std::size_t max_edges = 5'000'000;     ///< GRAPH_MAX_EDGES; facts: twice as many
+  } graph;
 
   std::string tool_profile = "full";  ///< MCP tools: minimal, standard, full (AKOSHA_TOOL_PROFILE)
 

@@ -10,6 +10,7 @@
 #include "memory/dedup/minhash.h"
 #include "memory/hot/hot_store.h"
 #include "memory/http/routes.h"
+#include "memory/http/stats_json.h"
 #include "memory/ingest/bundle.h"
 #include "memory/ingest/discovery.h"
 #include "memory/ingest/intake.h"
@@ -21,6 +22,7 @@
 #include "memory/ops/search_metrics.h"
 #include "memory/rank/hot_keyword.h"
 #include "memory/search/search.h"
+#include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
@@ -51,6 +53,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Store> hot;
+  std::unique_ptr<KnowledgeWiring> knowledge;
   std::function<bool()> pressed;  ///< of the hot tier in this process
   std::unique_ptr<cache::MemoryStore> l1;
   std::unique_ptr<cache::MemoryStore> replies;
@@ -94,6 +97,12 @@ Result<void> MemoryModule::Impl::open_hot() {
     logger.warning("the hot tier was not closed in order",
                    {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
   }
+  ASAHI_TRY(knowledge, KnowledgeWiring::make({.config = config,
+                                              .loops = parts.loops,
+                                              .database = parts.database,
+                                              .metrics = parts.metrics,
+                                              .clock = parts.clock,
+                                              .engine = opened->engine()}));
   pressed = [store = opened.get()] { return store->pressed(); };
   hot = std::move(opened);
   return {};
@@ -181,6 +190,7 @@ void MemoryModule::Impl::make_routes() {
                                                    .push = push.get(),
                                                    .ledger = ledger.get(),
                                                    .worker = worker.get(),
+                                                   .knowledge = &knowledge->knowledge(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .clock = parts.clock});
@@ -240,6 +250,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_store_routes(routes);
   add_ingest_routes(routes);
   impl_->ops->add_routes(router, mount);
+  add_knowledge_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
@@ -247,6 +258,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
 void MemoryModule::start() {
   impl_->worker->start();
   impl_->ops->start();
+  impl_->knowledge->start(stores_of(*impl_->routes));
 }
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
@@ -255,10 +267,12 @@ void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
   impl_->worker->stop(kGrace);
   impl_->ops->stop();
+  impl_->knowledge->stop();
 }
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
+  for (sql::Migration& one : knowledge::migrations()) all.push_back(std::move(one));
   for (auto& one : ops_migrations()) all.push_back(std::move(one));
   return all;
 }

@@ -52,7 +52,7 @@ Result<void> check_interval(Time from, Time to) {
 
 }  // namespace
 
-Graph::Graph(Limits limits) : limits_(limits) {}
+Graph::Graph(Limits limits, Keeping keeping) : limits_(limits), keeping_(keeping) {}
 
 Graph::Number Graph::Words::number(std::string_view text) {
   if (const auto at = numbers.find(text); at != numbers.end()) return at->second;
@@ -138,7 +138,7 @@ Time Graph::held(Time now) const { return std::max(last_record_, now); }
 
 void Graph::did(Change change) {
   last_record_ = change.at;
-  changes_.push_back(std::move(change));
+  if (keeping_ == Keeping::kLog) changes_.push_back(std::move(change));
 }
 
 std::vector<Change> Graph::take_changes() { return std::exchange(changes_, {}); }
@@ -306,7 +306,7 @@ Result<void> Graph::apply(const Change& change) {
       do_forget_system(source.system_id, now);
       return {};
     case Change::kStart:
-      *this = Graph(limits_);
+      *this = Graph(limits_, keeping_);
       next_id_ = std::max<FactId>(change.fact, 1);
       last_record_ = change.at;
       return {};
@@ -340,47 +340,65 @@ Result<void> Graph::apply(const Change& change) {
   return fail(Errc::kCorrupt, "the graph's log has a change of an unknown kind");
 }
 
+Change Graph::stored_start() const {
+  return {.kind = Change::kStart, .at = last_record_, .fact = next_id_};
+}
+
+std::optional<Change> Graph::stored_source(const Source& source) const {
+  const Number number = find_memory(source);
+  if (number == kNone) return std::nullopt;
+  Change change{.kind = Change::kStoredSource, .at = last_record_, .statement = {.source = source}};
+  for (const Number entity : memories_[number].entities)
+    change.statement.entities.push_back({.id = entities_[entity].id});
+  return change;
+}
+
+std::optional<Change> Graph::stored_entity(std::string_view id) const {
+  const auto at = entity_numbers_.find(id);
+  if (at == entity_numbers_.end()) return std::nullopt;
+  const Entity& own = entities_[at->second];
+  Change change{.kind = Change::kStoredEntity, .at = own.first_seen};
+  change.statement.entities.push_back({.id = own.id, .properties = own.properties});
+  if (own.properties_source != kNone) {
+    const Memory& memory = memories_[own.properties_source];
+    change.statement.source = {systems_.texts[memory.system], memory.conversation_id};
+  }
+  return change;
+}
+
+std::optional<Change> Graph::stored_fact(FactId id) const {
+  const auto at = fact_rows_.find(id);
+  if (at == fact_rows_.end()) return std::nullopt;
+  const Row& row = rows_[at->second];
+  const Edge& edge = edges_[row.edge];
+  const Memory& memory = memories_[row.source];
+  Change change{.kind = Change::kStoredFact, .at = row.recorded_at};
+  change.stored = {.id = id,
+                   .from = entities_[edge.from].id,
+                   .to = entities_[edge.to].id,
+                   .type = types_.texts[edge.type],
+                   .source = {systems_.texts[memory.system], memory.conversation_id},
+                   .exclusive = row.exclusive,
+                   .identity = row.identity,
+                   .stated = row.stated,
+                   .stated_to = row.stated_to,
+                   .cut_to = row.cut_to,
+                   .cut_by = row.cut_by,
+                   .withdrawn = row.withdrawn,
+                   .versions = history(id)};
+  return change;
+}
+
 void Graph::snapshot(const std::function<void(const Change&)>& write) const {
-  write({.kind = Change::kStart, .at = last_record_, .fact = next_id_});
-  const auto source_of = [&](Number memory) {
-    return Source{systems_.texts[memories_[memory].system], memories_[memory].conversation_id};
-  };
+  write(stored_start());
   for (const auto& [key, number] : memory_numbers_) {
-    Change change{.kind = Change::kStoredSource, .statement = {.source = source_of(number)}};
-    change.at = last_record_;
-    for (const Number entity : memories_[number].entities)
-      change.statement.entities.push_back({.id = entities_[entity].id});
-    write(change);
+    write(*stored_source({systems_.texts[key.first], key.second}));
   }
-  for (const auto& [id, number] : entity_numbers_) {
-    const Entity& own = entities_[number];
-    Change change{.kind = Change::kStoredEntity, .at = own.first_seen};
-    change.statement.entities.push_back({.id = id, .properties = own.properties});
-    if (own.properties_source != kNone) change.statement.source = source_of(own.properties_source);
-    write(change);
-  }
+  for (const auto& [id, number] : entity_numbers_) write(*stored_entity(id));
   std::vector<FactId> ids;
   for (const auto& [id, row] : fact_rows_) ids.push_back(id);
   std::ranges::sort(ids);
-  for (const FactId id : ids) {
-    const Row& row = rows_[fact_rows_.at(id)];
-    const Edge& edge = edges_[row.edge];
-    Change change{.kind = Change::kStoredFact, .at = row.recorded_at};
-    change.stored = {.id = id,
-                     .from = entities_[edge.from].id,
-                     .to = entities_[edge.to].id,
-                     .type = types_.texts[edge.type],
-                     .source = source_of(row.source),
-                     .exclusive = row.exclusive,
-                     .identity = row.identity,
-                     .stated = row.stated,
-                     .stated_to = row.stated_to,
-                     .cut_to = row.cut_to,
-                     .cut_by = row.cut_by,
-                     .withdrawn = row.withdrawn,
-                     .versions = history(id)};
-    write(change);
-  }
+  for (const FactId id : ids) write(*stored_fact(id));
 }
 
 Result<void> Graph::restore(const StoredFact& stored) {

@@ -5,8 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "memory/graph/change.h"
@@ -20,6 +24,17 @@ struct Limits {
   std::size_t facts = 10'000'000;  ///< what edges are made of: one a memory
 };
 
+/// How its owner keeps a graph: as a log of changes, or as rows of what was touched.
+enum class Keeping : std::uint8_t { kLog, kRows };
+
+/// What differs from what was kept last; what is not there any more is to be removed.
+struct Touched {
+  std::unordered_set<FactId> facts;
+  std::set<std::string> entities;
+  std::set<Source> sources;
+  bool empty() const { return facts.empty() && entities.empty() && sources.empty(); }
+};
+
 struct Learned {
   std::size_t added = 0, changed = 0, withdrawn = 0, unchanged = 0;
   std::vector<FactId> facts;  ///< ids of the statement's facts, in its order
@@ -29,8 +44,10 @@ struct Learned {
 /// type make together; its weight is their sum.
 ///
 /// Every change is a `Change` first: what was done is taken with `take_changes`, appended to a log
-/// by the caller, and `apply` on an empty graph gives the same graph again. Times of record never
-/// go back: a clock that does is held.
+/// by the caller, and `apply` on an empty graph gives the same graph again. Or rows are kept: what
+/// was touched is taken with `take_touched`, `stored_…` say how it is now, and those changes in the
+/// order of `snapshot` give the graph again. Times of record never go back: a clock that does is
+/// held.
 ///
 /// Facts end each other by these rules. A fact that is exclusive takes its place among those with
 /// the same type and anchor: of two with different other ends, the later beginning ends the
@@ -41,7 +58,7 @@ struct Learned {
 /// One thread writes; reads may run beside each other.
 class Graph {
  public:
-  explicit Graph(Limits limits = {});
+  explicit Graph(Limits limits = {}, Keeping keeping = Keeping::kLog);
 
   /// What a memory states, whole: what it stated before and does not state now is withdrawn, what
   /// is the same stays as it is, even where it was edited, contradicted or retracted since. All or
@@ -65,6 +82,14 @@ class Graph {
   Result<void> apply(const Change& change);
   /// The shortest log that gives this graph.
   void snapshot(const std::function<void(const Change&)>& write) const;
+
+  /// Of a graph kept as rows; grows until it is taken, as the changes do.
+  Touched take_touched() { return std::exchange(touched_, {}); }
+  /// kStart, kStoredSource, kStoredEntity, kStoredFact; nothing: it is not there.
+  Change stored_start() const;
+  std::optional<Change> stored_source(const Source& source) const;
+  std::optional<Change> stored_entity(std::string_view id) const;
+  std::optional<Change> stored_fact(FactId id) const;
 
   std::size_t entities() const { return entity_numbers_.size(); }
   std::size_t edges() const { return edge_numbers_.size(); }
@@ -170,6 +195,9 @@ class Graph {
   static std::uint64_t stated_of(const StatedFact& fact);
   Time held(Time now) const;
   void did(Change change);
+  void touch(const Row& row);
+  void touch_entity(const Entity& entity);
+  void touch_memory(const Memory& memory);
 
   Number entity(std::string_view id, Time now);
   void declare(Number entity, Number system, int by);
@@ -204,6 +232,8 @@ class Graph {
   Result<void> restore(const StoredFact& stored);
 
   Limits limits_;
+  Keeping keeping_;
+  Touched touched_;
   FactId next_id_ = 1;
   Time last_record_ = kAlways;
   std::vector<Change> changes_;

@@ -38,6 +38,17 @@ std::uint64_t Graph::stated_of(const StatedFact& fact) {
                 fact.evidence);
 }
 
+void Graph::touch(const Row& row) {
+  if (keeping_ == Keeping::kRows) touched_.facts.insert(row.id);
+}
+void Graph::touch_entity(const Entity& entity) {
+  if (keeping_ == Keeping::kRows) touched_.entities.insert(entity.id);
+}
+void Graph::touch_memory(const Memory& memory) {
+  if (keeping_ == Keeping::kRows)
+    touched_.sources.insert({systems_.texts[memory.system], memory.conversation_id});
+}
+
 Graph::Number Graph::entity(std::string_view id, Time now) {
   if (const auto at = entity_numbers_.find(id); at != entity_numbers_.end()) return at->second;
   Number number;
@@ -54,6 +65,7 @@ Graph::Number Graph::entity(std::string_view id, Time now) {
   own.type = types_.number(entity_type(id));
   own.first_seen = now;
   entity_numbers_.emplace(id, number);
+  touch_entity(own);
   return number;
 }
 
@@ -71,6 +83,7 @@ void Graph::declare(Number entity, Number system, int by) {
 void Graph::drop_unused(Number number) {
   Entity& own = entities_[number];
   if (own.id.empty() || !own.systems.empty() || !own.out.empty() || !own.in.empty()) return;
+  touch_entity(own);
   entity_numbers_.erase(own.id);
   own = {};
   free_entities_.push_back(number);
@@ -96,12 +109,14 @@ Graph::Number Graph::memory(const Source& source) {
     free_memories_.pop_back();
   }
   memories_[at->second] = {.system = system, .conversation_id = source.conversation_id};
+  touch_memory(memories_[at->second]);
   return at->second;
 }
 
 void Graph::drop_unused_memory(Number number) {
   Memory& own = memories_[number];
   if (!own.facts.empty() || !own.entities.empty()) return;
+  touch_memory(own);
   memory_numbers_.erase({own.system, own.conversation_id});
   own = {};
   free_memories_.push_back(number);
@@ -150,6 +165,7 @@ void Graph::drop_unused_edge(Number number) {
 }
 
 void Graph::count(const Row& row, int by) {
+  touch(row);
   if (!row.live()) return;
   Edge& edge = edges_[row.edge];
   edge.live += static_cast<Number>(by);
@@ -314,6 +330,7 @@ void Graph::update(Number number, const Target& target, Time now) {
   Row& row = rows_[number];
   const bool same_end = row.end == target.end && row.ended_by == target.ended_by;
   if (!target.live) {
+    if (row.live() || !same_end) touch(row);
     if (row.live()) {
       count(row, -1);
       row.retracted_at = now;
@@ -371,6 +388,7 @@ void Graph::settle_group(std::uint64_t key, Time now) {
 
 void Graph::set_cut(Number number, FactId by) {
   Row& row = rows_[number];
+  touch(row);
   if (row.cut_by != 0) {
     auto& others = cuts_[row.cut_by];
     std::erase(others, row.id);
@@ -383,6 +401,7 @@ void Graph::set_cut(Number number, FactId by) {
 
 void Graph::withdraw(Number number, End why, Time now) {
   leave_group(number);
+  touch(rows_[number]);
   rows_[number].withdrawn = why;
   update(number, own_target(rows_[number]), now);
   if (rows_[number].exclusive != Exclusive::kNone) settle_group(group_of(rows_[number]), now);
@@ -398,6 +417,7 @@ void Graph::lift(FactId by, Time now) {
     const auto found = fact_rows_.find(id);
     if (found == fact_rows_.end()) continue;
     Row& row = rows_[found->second];
+    touch(row);
     row.cut_by = 0;
     row.cut_to = kForever;
     if (row.withdrawn == End::kContradicted) {
@@ -426,10 +446,12 @@ std::pair<Learned, bool> Graph::do_learn(const Statement& statement, Time now) {
     if (one.properties != "{}" && one.properties != row.properties) {
       row.properties = one.properties;
       row.properties_source = number;
+      touch_entity(row);
       touched = true;
     }
   }
   const std::vector<Number> before = std::exchange(memories_[number].entities, stated);
+  if (before != stated) touch_memory(memories_[number]);
 
   boost::unordered_flat_map<std::uint64_t, Number> held;
   for (const Number row : memories_[number].facts) held.emplace(rows_[row].identity, row);
@@ -484,6 +506,7 @@ std::pair<Learned, bool> Graph::do_learn(const Statement& statement, Time now) {
   for (const Number old : before) {
     if (has(stated, old)) continue;
     if (entities_[old].properties_source == number) {
+      touch_entity(entities_[old]);
       entities_[old].properties = "{}";
       entities_[old].properties_source = kNone;
     }
@@ -501,6 +524,7 @@ std::size_t Graph::do_forget(Number number, Time now) {
   const Number system = memories_[number].system;
   for (const Number entity : entities) {
     if (entities_[entity].properties_source == number) {
+      touch_entity(entities_[entity]);
       entities_[entity].properties = "{}";
       entities_[entity].properties_source = kNone;
     }

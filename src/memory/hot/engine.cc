@@ -279,6 +279,7 @@ void Engine::run_group(std::vector<Op>& ops) {
   if (log_->staged_bytes() > 0) {
     if (auto done = log_->commit(); done) {
       apply();
+      remember_written();
       changes_ += touched_.size();
       tell_observer();
       ++groups_;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -58,6 +59,17 @@ struct EngineOptions {
   std::function<void(std::span<const CommittedChange>)> observer;
 };
 
+/// A row as it is now, with the place of its last writing in the order of all writings.
+struct Written {
+  Memory memory;
+  std::uint64_t sequence = 0;
+  bool duplicate = false;  ///< its content is another row's, seen again
+};
+struct WrittenPage {
+  std::vector<Written> rows;  ///< in the order of writing
+  std::uint64_t upto = 0;     ///< nothing more was written up to here
+};
+
 struct EngineStats {
   OpenReport opened;
   std::uint64_t file_bytes = 0, live_bytes = 0, segments = 0;
@@ -101,6 +113,19 @@ class Engine {
   /// It is behind with what it got: more should not be sent for a while.
   bool pressed() const;
   Result<void> copy_to(const std::string& folder);
+
+  // For what is derived from rows (changes.cc). Numbers grow with each writing, hold over restarts
+  // and are never given twice; a row that was written anew stands at its new number only, and what
+  // was erased stands nowhere.
+  std::uint64_t last_written() const { return shown_.load(std::memory_order_acquire); }
+  /// Rows written after `since`, at most `limit` of the first ones; there may be fewer, even none,
+  /// and yet more to come: `upto` says how far it got. A damaged row is left out.
+  WrittenPage written_since(std::uint64_t since, std::size_t limit) const;
+  /// Until something was written after `since`, at most so long. False: nothing was.
+  bool wait_written(std::uint64_t since, std::chrono::milliseconds most,
+                    std::stop_token stop) const;
+  /// Whether there is a row, or a duplicate, of each key.
+  std::vector<bool> has(const std::vector<Key>& keys) const;
 
   /// Until the graphs know all vectors; for tests and measurements.
   void wait_until_linked();
@@ -157,6 +182,7 @@ class Engine {
   void undo(std::size_t from);
   void apply();
   void tell_observer();
+  void remember_written();
   Result<void> check_width(Shelf& shelf, const Memory& memory, std::size_t place) const;
 
   // Readers' and writer's, with the shelf locked.
@@ -208,6 +234,18 @@ class Engine {
   std::string payload_;                 ///< scratch of the writing thread
   std::atomic<std::size_t> behind_{0};  ///< vectors that wait for the graph, of late
   std::atomic<std::uint64_t> groups_{0}, compactions_{0}, compaction_failures_{0};
+
+  /// The last writings, so that who follows them need not look at all rows: everything after
+  /// `recent_from_` stands there.
+  struct Recent {
+    std::uint64_t sequence;
+    Shelf* shelf;
+    std::uint32_t slot;
+  };
+  mutable std::mutex recent_mutex_;
+  std::deque<Recent> recent_;
+  std::uint64_t recent_from_ = 0;
+  std::atomic<std::uint64_t> shown_{0};  ///< all up to it is seen by readers
 
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_changed_;

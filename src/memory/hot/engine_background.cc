@@ -35,6 +35,8 @@ Result<void> Engine::load() {
     if (auto ok = fill(*shelf); !ok) return ok;
   }
   end_restoring();
+  recent_from_ = log_->durable_sequence();
+  shown_ = recent_from_;
   return {};
 }
 

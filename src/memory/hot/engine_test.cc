@@ -462,6 +462,52 @@ TEST(HotTier, TellsItsObserverWhatWasCommitted) {
   EXPECT_THAT(seen, ElementsAre("+a:x", "+b:x", "-a"));
 }
 
+TEST(HotTier, TellsWhatWasWrittenSince) {
+  const TemporaryFolder folder;
+  const auto names = [](const WrittenPage& page) {
+    std::vector<std::string> out;
+    for (const Written& row : page.rows)
+      out.push_back(row.memory.key.conversation_id + (row.duplicate ? " again" : ""));
+    return out;
+  };
+  auto engine = open_engine(in(folder));
+  EXPECT_EQ(engine->last_written(), 0U);
+  EXPECT_FALSE(engine->wait_written(0, std::chrono::milliseconds{0}, {}));
+  upsert(*engine, {sample("a", "one", 1), sample("b", "two", 2), sample("c", "three", 3)});
+  upsert(*engine, {sample("d", "one", 4), sample("a", "one, mended", 5)});
+  EXPECT_TRUE(engine->wait_written(0, std::chrono::milliseconds{0}, {}));
+  const auto check = [&] {
+    // "d" said what "a" said before, and now stands for itself.
+    std::vector<std::string> all;
+    std::uint64_t at = 0;
+    while (at < engine->last_written()) {
+      const WrittenPage page = engine->written_since(at, 2);
+      ASSERT_GT(page.upto, at);
+      ASSERT_LE(page.rows.size(), 2U);
+      for (const std::string& name : names(page)) all.push_back(name);
+      at = page.upto;
+    }
+    std::ranges::sort(all.begin() + 2, all.end());
+    EXPECT_THAT(all, ElementsAre("b", "c", "a", "d")) << "each once, where it was written last";
+    EXPECT_TRUE(engine->written_since(at, 10).rows.empty());
+  };
+  check();
+  engine.reset();
+  engine = open_engine(in(folder));
+  check();  // by looking at all rows
+  const std::uint64_t before = engine->last_written();
+  hot_testing::erase(*engine, {{"acme", "agent", "b"}});
+  EXPECT_GT(engine->last_written(), before) << "numbers are not given twice";
+  EXPECT_THAT(names(engine->written_since(0, 1)), ElementsAre("c"));
+  upsert(*engine, {sample("e", "three", 6)});
+  EXPECT_THAT(names(engine->written_since(before, 10)), ElementsAre("e again"));
+  EXPECT_THAT(engine->has({{"acme", "agent", "b"},
+                           {"acme", "agent", "c"},
+                           {"acme", "agent", "e"},
+                           {"other", "agent", "c"}}),
+              ElementsAre(false, true, true, false));
+}
+
 TEST(HotTier, SpaceStaysNearTheLiveDataAfterManySingleUpserts) {
   const TemporaryFolder folder;
   EngineOptions options = in(folder);

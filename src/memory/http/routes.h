@@ -15,6 +15,9 @@ namespace asahi::memory {
 class Push;
 class Ledger;
 class IngestWorker;
+namespace knowledge {
+class Knowledge;
+}
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
@@ -27,7 +30,8 @@ struct RouteParts {
   Push* push = nullptr;
   Ledger* ledger = nullptr;
   IngestWorker* worker = nullptr;
-  bool has_bucket = false;  ///< uploads come from one
+  knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
+  bool has_bucket = false;                    ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
 };
@@ -64,6 +68,11 @@ void add_store_routes(const RouteAdder& routes);
 /// POST /ingest/upload, /memories and /memories/batch, GET /uploads and
 /// /uploads/{system_id}/{upload_id}, POST …/retry, POST /ingestion/trigger, GET /ingestion/status.
 void add_ingest_routes(const RouteAdder& routes);
+
+/// /analytics/…: points in, trends, anomalies, correlations, changepoints and series out; /graph/…:
+/// neighbours, paths, statistics, communities, centralities, components, and facts to read and
+/// change.
+void add_knowledge_routes(const RouteAdder& routes);
 
 /// The caller's organisation.
 std::string tenant_of(const http::Context& context);

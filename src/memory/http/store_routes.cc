@@ -2,6 +2,7 @@
 
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
+#include "memory/knowledge/knowledge.h"
 
 namespace asahi::memory {
 namespace {
@@ -51,6 +52,10 @@ Task<http::Response> delete_memory(const RouteParts& parts, http::Context& conte
     ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_batch(std::move(keys)));
     erased += count;
   }
+  if (parts.knowledge != nullptr) {
+    ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget(key));
+    erased += facts > 0 && erased == 0 ? 1 : 0;
+  }
   co_await parts.epochs.bump(key.tenant);
   if (erased == 0) {
     co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
@@ -69,6 +74,10 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
   for (Store* store : stores_of(parts)) {
     ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_system(tenant, system));
     erased += count;
+  }
+  if (parts.knowledge != nullptr) {
+    ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));
+    erased += facts > 0 && erased == 0 ? 1 : 0;
   }
   co_await parts.epochs.bump(tenant);
   if (erased == 0)

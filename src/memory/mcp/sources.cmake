@@ -1,1 +1,1 @@
-list(APPEND MEMORY_SRCS mcp/tools.cc)
+list(APPEND MEMORY_SRCS mcp/knowledge_tools.cc mcp/tools.cc)

@@ -12,16 +12,7 @@
 #include "memory/ingest/worker.h"
 
 namespace asahi::memory {
-namespace {
 
-enum class Level { kMinimal, kStandard, kFull };
-
-struct Leveled {
-  Level level;
-  mcp::Tool tool;
-};
-
-/// A schema of properties; those named in `required` must be there.
 json::object schema(std::string_view properties, std::initializer_list<std::string_view> required) {
   json::object result{{"type", "object"}, {"properties", json::parse(properties)}};
   json::array names;
@@ -31,11 +22,19 @@ json::object schema(std::string_view properties, std::initializer_list<std::stri
   return result;
 }
 
-/// Whoever runs a client on this machine's standard input works for the default organisation.
 std::string tenant_of(const mcp::Call& call) {
   return call.http == nullptr ? std::string(identity::Principal::kDefaultOrg)
                               : memory::tenant_of(*call.http);
 }
+
+namespace {
+
+enum class Level { kMinimal, kStandard, kFull };
+
+struct Leveled {
+  Level level;
+  mcp::Tool tool;
+};
 
 Clock::Steady deadline_of(const mcp::Call& call) {
   return call.http == nullptr ? std::chrono::steady_clock::now() + std::chrono::seconds(30)
@@ -307,6 +306,8 @@ std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profi
   add_embedding_tools(all, parts);
   add_status_tools(all, parts);
   add_health_tools(all, health);
+  for (mcp::Tool& tool : make_knowledge_tools(parts))
+    all.push_back({Level::kFull, std::move(tool)});
   const Level level = level_of(profile);
   std::vector<mcp::Tool> offered, others;
   for (Leveled& one : all) (one.level <= level ? offered : others).push_back(std::move(one.tool));

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,5 +22,14 @@ struct HealthTools {
 /// another profile would offer.
 std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profile,
                                   const HealthTools& health);
+
+// For the files that make them.
+
+/// Tools of graph and series, of the full profile.
+std::vector<mcp::Tool> make_knowledge_tools(const SharedRouteParts& parts);
+/// A schema of properties (JSON text); those named in `required` must be there, others may not.
+json::object schema(std::string_view properties, std::initializer_list<std::string_view> required);
+/// Whoever runs a client on this machine's standard input works for the default organisation.
+std::string tenant_of(const mcp::Call& call);
 
 }  // namespace asahi::memory

@@ -2598,6 +2598,321 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/ingestion/status": paths["/memory/ingestion/status"];
+    "/memory/analytics/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is measured */
+        get: operations["listMemoryMetrics"];
+        put?: never;
+        /**
+         * Send points of metrics
+         * @description One point, or `points` with 1 to 1,000. Names that are counted here (`conversation_count`, `bytes`, `duplicates`, `mean_vector_norm`, `active_systems`) cannot be sent.
+         */
+        post: operations["addMemoryMetrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/metrics": paths["/memory/analytics/metrics"];
+    "/memory/analytics/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a metric rises or falls */
+        get: operations["getMemoryTrend"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/trends": paths["/memory/analytics/trends"];
+    "/memory/analytics/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Unusual values of a metric */
+        get: operations["getMemoryAnomalies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/anomalies": paths["/memory/analytics/anomalies"];
+    "/memory/analytics/correlations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Systems whose values go together */
+        get: operations["getMemoryCorrelations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/correlations": paths["/memory/analytics/correlations"];
+    "/memory/analytics/changepoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stretches of one direction */
+        get: operations["getMemoryChangepoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/changepoints": paths["/memory/analytics/changepoints"];
+    "/memory/analytics/timeseries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A metric over time */
+        get: operations["getMemoryTimeseries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/timeseries": paths["/memory/analytics/timeseries"];
+    "/memory/graph/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What is around an entity */
+        post: operations["queryMemoryGraph"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/query": paths["/memory/graph/query"];
+    "/memory/graph/entities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An entity and its facts */
+        get: operations["getMemoryEntity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/entities/{id}": paths["/memory/graph/entities/{id}"];
+    "/memory/graph/entities/{id}/neighbors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is around an entity */
+        get: operations["getMemoryNeighbours"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/entities/{id}/neighbors": paths["/memory/graph/entities/{id}/neighbors"];
+    "/memory/graph/path": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A shortest path between two entities */
+        get: operations["getMemoryPath"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/path": paths["/memory/graph/path"];
+    "/memory/graph/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Size of the graph by type */
+        get: operations["getMemoryGraphStatistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/statistics": paths["/memory/graph/statistics"];
+    "/memory/graph/communities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Groups that belong together */
+        get: operations["getMemoryCommunities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/communities": paths["/memory/graph/communities"];
+    "/memory/graph/centrality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entities that matter most */
+        get: operations["getMemoryCentrality"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/centrality": paths["/memory/graph/centrality"];
+    "/memory/graph/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Parts of the graph that no path joins */
+        get: operations["getMemoryComponents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/components": paths["/memory/graph/components"];
+    "/memory/graph/facts/{fact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A fact with all that was believed of it */
+        get: operations["getMemoryFact"];
+        put?: never;
+        post?: never;
+        /**
+         * Take a fact back
+         * @description As of an earlier moment it stays visible. What shall be gone altogether is forgotten with its memory.
+         */
+        delete: operations["retractMemoryFact"];
+        options?: never;
+        head?: never;
+        /** Mend a fact */
+        patch: operations["editMemoryFact"];
+        trace?: never;
+    };
+    "/api/v1/memory/graph/facts/{fact_id}": paths["/memory/graph/facts/{fact_id}"];
+    "/memory/graph/facts/{fact_id}/supersede": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A fact held until another one began */
+        post: operations["supersedeMemoryFact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/facts/{fact_id}/supersede": paths["/memory/graph/facts/{fact_id}/supersede"];
+    "/memory/graph/facts/{fact_id}/contradict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A fact never held */
+        post: operations["contradictMemoryFact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/facts/{fact_id}/contradict": paths["/memory/graph/facts/{fact_id}/contradict"];
     "/memory/mcp": {
         parameters: {
             query?: never;
@@ -2815,6 +3130,287 @@ export interface components {
         };
         MemoryPurged: {
             purged: boolean;
+        };
+        MemoryPoint: {
+            /** @description Letters, digits, `_`, `:` and `-`; lower-cased. */
+            metric_name: string;
+            value: number;
+            system_id: string;
+            /**
+             * Format: date-time
+             * @description At most 5 minutes ahead and 365 days old; now by default.
+             */
+            timestamp?: string;
+            /** @description At most 4,096 bytes. */
+            metadata?: Record<string, never>;
+        };
+        /** @description One point, or many. */
+        MemoryPoints: components["schemas"]["MemoryPoint"] | {
+            points: components["schemas"]["MemoryPoint"][];
+        };
+        MemoryStoredPoints: {
+            /** @enum {string} */
+            status: "success";
+            stored: number;
+        };
+        MemoryMetrics: {
+            time_range_days?: number;
+            total_metrics: number;
+            metric_names: string[];
+            metrics: {
+                metric_name?: string;
+                points?: number;
+                /** Format: date-time */
+                first?: string;
+                /** Format: date-time */
+                last?: string;
+                /** @description Counted here, by hour. */
+                derived?: boolean;
+            }[];
+        };
+        MemoryTrend: {
+            metric_name: string;
+            system_id?: string | null;
+            time_window_days?: number;
+            /** @enum {string} */
+            trend_direction?: "increasing" | "decreasing" | "stable";
+            /** @description Of a least-squares line, per sample. */
+            slope?: number;
+            /** @description R² of the line. */
+            trend_strength?: number;
+            /** @description Of the last value to the first. */
+            percent_change?: number;
+            confidence?: number;
+            time_range?: {
+                /** Format: date-time */
+                start?: string;
+                /** Format: date-time */
+                end?: string;
+            };
+            total_points: number;
+            /** @description Why there is no trend. */
+            error?: string;
+        };
+        MemoryAnomalies: {
+            metric_name: string;
+            system_id?: string | null;
+            time_window_days?: number;
+            threshold_std?: number;
+            anomaly_count?: number;
+            anomaly_rate?: number;
+            total_points: number;
+            mean?: number;
+            standard_deviation?: number;
+            anomalies?: {
+                /** Format: date-time */
+                timestamp?: string;
+                value?: number;
+                system_id?: string;
+                z_score?: number;
+                deviation?: number;
+                metadata?: Record<string, never>;
+            }[];
+            error?: string;
+        };
+        MemoryCorrelations: {
+            metric_name: string;
+            time_window_days?: number;
+            systems?: number;
+            total_points: number;
+            total_correlations?: number;
+            correlations?: {
+                system_a?: string;
+                system_b?: string;
+                correlation?: number;
+                /** @enum {string} */
+                strength?: "strong" | "moderate";
+                hours?: number;
+            }[];
+            error?: string;
+        };
+        MemorySegment: {
+            /** @enum {string} */
+            direction?: "up" | "down" | "flat";
+            /** Format: date-time */
+            start?: string;
+            /** Format: date-time */
+            end?: string;
+            days?: number;
+            total_change?: number;
+            change_rank?: number;
+            /** @enum {string} */
+            trend_class?: "gradual" | "abrupt" | "flat" | "noise";
+        };
+        MemoryChangepoints: {
+            metric_name: string;
+            entity_id?: string | null;
+            time_window_days?: number;
+            total_points: number;
+            segments?: components["schemas"]["MemorySegment"][];
+            latest_segment?: components["schemas"]["MemorySegment"];
+            has_abrupt_trend?: boolean;
+            abrupt_segment_count?: number;
+            error?: string;
+        };
+        MemoryTimeseries: {
+            metric_name: string;
+            /** @enum {string} */
+            interval: "1m" | "5m" | "1h";
+            /** Format: date-time */
+            start?: string;
+            /** Format: date-time */
+            end?: string;
+            total_points?: number;
+            points: {
+                /** Format: date-time */
+                timestamp?: string;
+                system_id?: string;
+                value?: number;
+                min?: number;
+                max?: number;
+                count?: number;
+            }[];
+        };
+        MemoryGraphQuery: {
+            entity_id: string;
+            edge_type?: string;
+            /** @default 50 */
+            limit: number;
+            /** @default 0 */
+            facts: number;
+            /** Format: date-time */
+            as_of?: string;
+            /** Format: date-time */
+            known_at?: string;
+            system_id?: string;
+        };
+        MemoryNeighbours: {
+            entity_id: string;
+            edge_type?: string | null;
+            known: boolean;
+            /** @description Before the limit. */
+            total_neighbors: number;
+            neighbors: {
+                entity_id?: string;
+                edge_type?: string;
+                /** @enum {string} */
+                direction?: "out" | "in";
+                /** @description Sum of the facts seen. */
+                weight?: number;
+                facts?: number;
+                /** Format: date-time */
+                since?: string | null;
+                /** Format: date-time */
+                until?: string | null;
+            }[];
+            facts?: components["schemas"]["MemoryFact"][];
+        };
+        MemoryEntity: {
+            entity_id: string;
+            type: string;
+            properties?: Record<string, never>;
+            systems?: string[];
+            total_neighbors?: number;
+            facts: components["schemas"]["MemoryFact"][];
+        };
+        MemoryPath: {
+            source_id?: string;
+            target_id?: string;
+            max_hops?: number;
+            path_found: boolean;
+            /** @description Entities, both ends included. */
+            path: string[] | null;
+            edge_types?: string[] | null;
+            /** @description Edges. */
+            hops: number | null;
+        };
+        MemoryGraphStatistics: {
+            total_entities: number;
+            total_edges: number;
+            total_facts: number;
+            entities_by_type?: {
+                [key: string]: number;
+            };
+            edges_by_type?: {
+                [key: string]: number;
+            };
+        };
+        MemoryGroup: {
+            id?: number;
+            size?: number;
+            members?: string[];
+        };
+        MemoryGroups: {
+            method?: string;
+            total_entities: number;
+            modularity?: number;
+            total_communities?: number;
+            total_components?: number;
+            communities?: components["schemas"]["MemoryGroup"][];
+            components?: components["schemas"]["MemoryGroup"][];
+            error?: string;
+        };
+        MemoryCentrality: {
+            method: string;
+            total_entities: number;
+            /** @description Estimated, for the graph is large. */
+            sampled?: boolean;
+            rankings?: {
+                entity_id?: string;
+                score?: number;
+            }[];
+            error?: string;
+        };
+        MemoryFactVersion: {
+            /** Format: date-time */
+            valid_from?: string | null;
+            /** Format: date-time */
+            valid_to?: string | null;
+            /** Format: date-time */
+            recorded_at?: string | null;
+            /** Format: date-time */
+            retracted_at?: string | null;
+            weight?: number;
+            /** @description Why: replaced, superseded, contradicted, retracted, edited. */
+            ended?: string | null;
+            /** @description The fact that did it. */
+            ended_by?: number | null;
+            properties?: Record<string, never>;
+            /** @description The sentence that says so. */
+            evidence?: string | null;
+        };
+        MemoryFact: components["schemas"]["MemoryFactVersion"] & {
+            fact_id: number;
+            from: string;
+            to: string;
+            type: string;
+            /** @description The memory that states it. */
+            source: {
+                system_id?: string;
+                conversation_id?: string;
+            };
+            versions?: components["schemas"]["MemoryFactVersion"][];
+        };
+        MemoryFactChanged: {
+            /** @enum {string} */
+            status: "success";
+            fact: components["schemas"]["MemoryFact"];
+        };
+        MemoryFactEdit: {
+            weight?: number;
+            /** Format: date-time */
+            valid_from?: string;
+            /** Format: date-time */
+            valid_to?: string;
+            properties?: Record<string, never>;
+        };
+        MemoryFactSuperseded: {
+            /** @description The fact that holds from its beginning on. */
+            by: number;
+        };
+        MemoryFactContradicted: {
+            /** @description What holds in its place, if anything does. */
+            by?: number;
         };
         MemoryUploadRow: {
             system_id: string;
@@ -9677,6 +10273,666 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryMetrics: {
+        parameters: {
+            query?: {
+                /** @description With points in so many days. */
+                time_range_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metrics. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryMetrics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    addMemoryMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryPoints"];
+            };
+        };
+        responses: {
+            /** @description How many were stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryStoredPoints"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryTrend: {
+        parameters: {
+            query: {
+                /** @description Letters, digits, `_`, `:` and `-`. */
+                metric_name: string;
+                /** @description Of this system only. */
+                system_id?: string;
+                /** @description How far back. */
+                time_window_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trend; `error` where there is too little data. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryTrend"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryAnomalies: {
+        parameters: {
+            query: {
+                /** @description Letters, digits, `_`, `:` and `-`. */
+                metric_name: string;
+                /** @description Of this system only. */
+                system_id?: string;
+                /** @description How far back. */
+                time_window_days?: number;
+                /** @description Standard deviations. */
+                threshold_std?: number;
+                /** @description Listed at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those further than so many standard deviations from the mean; `error` where there is too little data. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryAnomalies"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryCorrelations: {
+        parameters: {
+            query: {
+                /** @description Letters, digits, `_`, `:` and `-`. */
+                metric_name: string;
+                /** @description How far back. */
+                time_window_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pairs by Pearson's r of hourly means; `error` where there is too little data. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryCorrelations"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryChangepoints: {
+        parameters: {
+            query: {
+                /** @description Letters, digits, `_`, `:` and `-`. */
+                metric_name: string;
+                /** @description Of this system only. */
+                entity_id?: string;
+                /** @description How far back. */
+                time_window_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stretches; `error` where there is too little data. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryChangepoints"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryTimeseries: {
+        parameters: {
+            query: {
+                /** @description Letters, digits, `_`, `:` and `-`. */
+                metric_name: string;
+                /** @description Of this system only. */
+                system_id?: string;
+                /** @description ISO 8601; 24 hours before the end. */
+                start?: string;
+                /** @description ISO 8601; now. */
+                end?: string;
+                /** @description Not finer than the range allows: minutes under 24 hours, 5 minutes under 30 days, else hours. */
+                interval?: "auto" | "1m" | "5m" | "1h";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Means, least and largest values by stretch of time and system. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryTimeseries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    queryMemoryGraph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryGraphQuery"];
+            };
+        };
+        responses: {
+            /** @description Its neighbours, heaviest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryNeighbours"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryEntity: {
+        parameters: {
+            query?: {
+                /** @description Facts listed, latest beginning first. */
+                facts?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `type:key`, as `user:ana`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entity. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryEntity"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryNeighbours: {
+        parameters: {
+            query?: {
+                /** @description Edges of this type only. */
+                edge_type?: string;
+                /** @description Neighbours listed. */
+                limit?: number;
+                /** @description Facts listed. */
+                facts?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `type:key`, as `user:ana`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its neighbours, heaviest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryNeighbours"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryPath: {
+        parameters: {
+            query: {
+                /** @description `type:key`. */
+                source_id: string;
+                /** @description Another one. */
+                target_id: string;
+                /** @description Edges at most. */
+                max_hops?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The path, or that there is none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryPath"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryGraphStatistics: {
+        parameters: {
+            query?: {
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryGraphStatistics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryCommunities: {
+        parameters: {
+            query?: {
+                /** @description How they are found. */
+                method?: "louvain" | "label_propagation";
+                /** @description Groups listed, largest first. */
+                limit?: number;
+                /** @description Members listed of each. */
+                members?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups, largest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryGroups"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryCentrality: {
+        parameters: {
+            query?: {
+                /** @description The measure. */
+                method?: "betweenness" | "closeness" | "pagerank" | "degree";
+                /** @description Entities listed. */
+                top_k?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The first by one measure. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryCentrality"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryComponents: {
+        parameters: {
+            query?: {
+                /** @description Groups listed, largest first. */
+                limit?: number;
+                /** @description Members listed of each. */
+                members?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The parts, largest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryGroups"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryFact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                fact_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The fact. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryFact"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    retractMemoryFact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                fact_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not believed from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryFactChanged"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    editMemoryFact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                fact_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryFactEdit"];
+            };
+        };
+        responses: {
+            /** @description The fact as it is now; what was believed before stays visible as of then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryFactChanged"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    supersedeMemoryFact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                fact_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryFactSuperseded"];
+            };
+        };
+        responses: {
+            /** @description The fact as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryFactChanged"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    contradictMemoryFact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                fact_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryFactContradicted"];
+            };
+        };
+        responses: {
+            /** @description The fact as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryFactChanged"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             503: components["responses"]["Unavailable"];
         };
     };

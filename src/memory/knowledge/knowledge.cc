@@ -1,0 +1,84 @@
+#include "memory/knowledge/knowledge.h"
+
+#include <fmt/format.h>
+
+namespace asahi::memory::knowledge {
+
+namespace {
+
+/// Seconds.
+const std::vector<double> kSeconds = {.001, .005, .01, .05, .1, .5, 1, 2, 5, 10};
+
+}  // namespace
+
+Knowledge::Knowledge(sql::Database& db, const Clock& clock, telemetry::Registry& metrics,
+                     GraphStore::Options graph, Options options)
+    : clock_(clock),
+      metrics_(metrics),
+      options_(options),
+      graph_(db, clock, graph),
+      series_(db, clock, {}),
+      pool_(options.threads) {}
+
+Knowledge::~Knowledge() { pool_.join(); }
+
+std::unexpected<Error> Knowledge::busy() const {
+  auto failure = fail(Errc::kUnavailable,
+                      fmt::format("{} questions about graph and series wait already; ask again in "
+                                  "a second",
+                                  options_.most_waiting));
+  failure.error().retry_after = std::chrono::milliseconds{1'000};
+  return failure;
+}
+
+Task<json::object> Knowledge::ask(std::string_view kind, Question question, std::string tenant,
+                                  json::object arguments) {
+  const Clock::Steady begun = clock_.steady_now();
+  auto answer =
+      co_await run([this, question, tenant = std::move(tenant), arguments = std::move(arguments)] {
+        return question(*this, tenant, arguments);
+      });
+  metrics_
+      .histogram("akosha_knowledge_graph_query_duration_seconds",
+                 "Time of questions about graph and series, waiting included", kSeconds,
+                 {{"query_type", std::string(kind)}})
+      .observe(std::chrono::duration<double>(clock_.steady_now() - begun).count());
+  co_return answer;
+}
+
+Task<std::size_t> Knowledge::forget(Key key) {
+  co_return co_await run([this, key = std::move(key)] {
+    return graph_.forget(key.tenant, {{key.system_id, key.conversation_id}});
+  });
+}
+
+Task<std::size_t> Knowledge::forget_system(std::string tenant, std::string system_id) {
+  co_return co_await run([this, tenant = std::move(tenant), system_id = std::move(system_id)] {
+    return graph_.forget_system(tenant, system_id);
+  });
+}
+
+Result<json::object> Knowledge::answer(const std::string& key,
+                                       const std::function<Result<json::object>()>& make) {
+  const Clock::Steady now = clock_.steady_now();
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = answers_.find(key);
+    if (at != answers_.end() && now < at->second.until) return at->second.answer;
+  }
+  ASAHI_TRY(json::object made, make());
+  const std::lock_guard lock(mutex_);
+  if (const auto at = answers_.find(key); at != answers_.end()) {
+    order_.erase(at->second.place);
+    answers_.erase(at);
+  }
+  while (answers_.size() >= options_.most_answers) {
+    answers_.erase(order_.front());
+    order_.pop_front();
+  }
+  order_.push_back(key);
+  answers_.emplace(key, Kept{made, now + options_.answer_life, std::prev(order_.end())});
+  return made;
+}
+
+}  // namespace asahi::memory::knowledge

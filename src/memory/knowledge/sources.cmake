@@ -1,0 +1,14 @@
+list(APPEND MEMORY_SRCS
+  knowledge/arguments.cc
+  knowledge/deriver.cc
+  knowledge/graph_questions.cc
+  knowledge/graph_rows.cc
+  knowledge/graph_store.cc
+  knowledge/knowledge.cc
+  knowledge/migrations.cc
+  knowledge/series_questions.cc
+  knowledge/series_store.cc)
+list(APPEND MEMORY_TESTS
+  knowledge/deriver_test.cc
+  knowledge/graph_store_test.cc
+  knowledge/series_store_test.cc)
