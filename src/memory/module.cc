@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/hot/hot_store.h"
 #include "memory/http/routes.h"
@@ -22,6 +23,7 @@
 #include "memory/mcp/tools.h"
 #include "memory/rank/hot_keyword.h"
 #include "memory/search/search.h"
+#include "memory/wiring/tiers.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
 #include "storage/object/open_store.h"
@@ -92,7 +94,8 @@ struct MemoryModule::Impl {
   boost::asio::thread_pool work{kWorkThreads};
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
-  std::unique_ptr<Store> hot;
+  std::unique_ptr<Tiers> tiers;
+  Store* hot = nullptr;  ///< of the tiers
   std::unique_ptr<cache::MemoryStore> l1;
   std::unique_ptr<cache::MemoryStore> replies;  ///< where there is no shared cache
   std::unique_ptr<Epochs> epochs;
@@ -128,7 +131,10 @@ Result<void> MemoryModule::Impl::open_hot() {
     logger.warning("the hot tier was not closed in order",
                    {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
   }
-  hot = std::move(opened);
+  ASAHI_TRY(tiers,
+            Tiers::open({config, parts.loops, parts.database, parts.metrics, parts.clock, work},
+                        std::move(opened)));
+  hot = &tiers->hot();
   return {};
 }
 
@@ -152,7 +158,9 @@ void MemoryModule::Impl::make_search() {
   options.cache = config.cache.enabled;
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
-  search = std::make_unique<Search>(Search::Parts{.hot = hot.get(),
+  search = std::make_unique<Search>(Search::Parts{.hot = hot,
+                                                  .warm = tiers->warm(),
+                                                  .cold = tiers->cold(),
                                                   .embedder = *embedder,
                                                   .l1 = *l1,
                                                   .l2 = shared,
@@ -171,7 +179,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   intake_options.upsert = {.deduplicate = config.deduplication.enabled,
                            .skip_near_duplicates = config.deduplication.action == "skip",
                            .near_duplicate_threshold = config.deduplication.fuzzy_threshold};
-  intake = std::make_unique<Intake>(Intake::Parts{.store = *hot,
+  intake = std::make_unique<Intake>(Intake::Parts{.store = tiers->front(),
                                                   .embedder = *embedder,
                                                   .work = work,
                                                   .clock = parts.clock,
@@ -209,10 +217,14 @@ void MemoryModule::Impl::make_tools() {
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .epochs = *epochs,
                                                    .embedder = *embedder,
-                                                   .hot = hot.get(),
+                                                   .hot = hot,
+                                                   .warm = tiers->warm(),
+                                                   .cold = tiers->cold(),
                                                    .push = push.get(),
                                                    .ledger = ledger.get(),
                                                    .worker = worker.get(),
+                                                   .tiers = tiers.get(),
+                                                   .ageing = &tiers->make_ageing(*epochs),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .clock = parts.clock});
@@ -247,19 +259,29 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ingest_routes(routes);
+  add_ageing_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
-void MemoryModule::start() { impl_->worker->start(); }
+void MemoryModule::start() {
+  impl_->worker->start();
+  impl_->tiers->start();
+}
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
 
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
+  impl_->tiers->stop(kGrace);
   impl_->worker->stop(kGrace);
 }
 
-std::vector<sql::Migration> migrations() { return ledger_migrations(); }
+std::vector<sql::Migration> migrations() {
+  std::vector<sql::Migration> all = ledger_migrations();
+  for (auto part : {cold::catalogue_migrations(), ageing::run_migrations()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
 
 }  // namespace asahi::memory

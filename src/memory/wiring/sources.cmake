@@ -1,0 +1,1 @@
+list(APPEND MEMORY_SRCS wiring/tiers.cc)
