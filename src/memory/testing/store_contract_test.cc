@@ -254,12 +254,23 @@ TEST_P(StoreContract, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
   EXPECT_THAT(found({}), UnorderedElementsAre("1", "3"));
 }
 
+std::string name_of(const ::testing::TestParamInfo<Kind>& info) {
+  switch (info.param) {
+    case Kind::kMemory:
+      return "memory";
+    case Kind::kHot:
+      return "hot";
+    case Kind::kWarm:
+      return "warm";
+    case Kind::kCold:
+      return "cold";
+  }
+  return "unknown";
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
                          ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold),
-                         [](const auto& info) {
-                           constexpr std::array kNames = {"memory", "hot", "warm", "cold"};
-                           return kNames[static_cast<std::size_t>(info.param)];
-                         });
+                         name_of);
 
 }  // namespace
 }  // namespace asahi::memory::testing
