@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/hot/hot_store.h"
 #include "memory/http/routes.h"
@@ -24,6 +25,7 @@
 #include "memory/search/search.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
+#include "memory/wiring/tiers.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
 #include "storage/object/open_store.h"
@@ -52,7 +54,8 @@ struct MemoryModule::Impl {
   boost::asio::thread_pool work{kWorkThreads};
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
-  std::unique_ptr<Store> hot;
+  std::unique_ptr<Tiers> tiers;
+  Store* hot = nullptr;  ///< of the tiers
   std::unique_ptr<KnowledgeWiring> knowledge;
   std::function<bool()> pressed;  ///< of the hot tier in this process
   std::unique_ptr<cache::MemoryStore> l1;
@@ -104,7 +107,10 @@ Result<void> MemoryModule::Impl::open_hot() {
                                               .clock = parts.clock,
                                               .engine = opened->engine()}));
   pressed = [store = opened.get()] { return store->pressed(); };
-  hot = std::move(opened);
+  ASAHI_TRY(tiers,
+            Tiers::open({config, parts.loops, parts.database, parts.metrics, parts.clock, work},
+                        std::move(opened)));
+  hot = &tiers->hot();
   return {};
 }
 
@@ -126,7 +132,9 @@ void MemoryModule::Impl::make_search() {
   options.cache = config.cache.enabled;
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
-  search = std::make_unique<Search>(Search::Parts{.hot = hot.get(),
+  search = std::make_unique<Search>(Search::Parts{.hot = hot,
+                                                  .warm = tiers->warm(),
+                                                  .cold = tiers->cold(),
                                                   .embedder = *embedder,
                                                   .l1 = *l1,
                                                   .l2 = shared,
@@ -145,7 +153,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   intake_options.upsert = {.deduplicate = config.deduplication.enabled,
                            .skip_near_duplicates = config.deduplication.action == "skip",
                            .near_duplicate_threshold = config.deduplication.fuzzy_threshold};
-  intake = std::make_unique<Intake>(Intake::Parts{.store = *hot,
+  intake = std::make_unique<Intake>(Intake::Parts{.store = tiers->front(),
                                                   .embedder = *embedder,
                                                   .work = work,
                                                   .clock = parts.clock,
@@ -186,11 +194,15 @@ void MemoryModule::Impl::make_routes() {
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .epochs = *epochs,
                                                    .embedder = *embedder,
-                                                   .hot = hot.get(),
+                                                   .hot = hot,
+                                                   .warm = tiers->warm(),
+                                                   .cold = tiers->cold(),
                                                    .push = push.get(),
                                                    .ledger = ledger.get(),
                                                    .worker = worker.get(),
                                                    .knowledge = &knowledge->knowledge(),
+                                                   .tiers = tiers.get(),
+                                                   .ageing = &tiers->make_ageing(*epochs),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .clock = parts.clock});
@@ -249,6 +261,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ingest_routes(routes);
+  add_ageing_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
@@ -257,6 +270,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
 
 void MemoryModule::start() {
   impl_->worker->start();
+  impl_->tiers->start();
   impl_->ops->start();
   impl_->knowledge->start(stores_of(*impl_->routes));
 }
@@ -265,6 +279,7 @@ void MemoryModule::begin_drain() { impl_->intake->close(); }
 
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
+  impl_->tiers->stop(kGrace);
   impl_->worker->stop(kGrace);
   impl_->ops->stop();
   impl_->knowledge->stop();
@@ -272,8 +287,9 @@ void MemoryModule::stop() {
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
-  for (sql::Migration& one : knowledge::migrations()) all.push_back(std::move(one));
-  for (auto& one : ops_migrations()) all.push_back(std::move(one));
+  for (const auto& part : {cold::catalogue_migrations(), ageing::run_migrations(),
+                           knowledge::migrations(), ops_migrations()})
+    all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 

@@ -15,6 +15,10 @@ namespace asahi::memory {
 class Push;
 class Ledger;
 class IngestWorker;
+class Tiers;
+namespace ageing {
+class Ageing;
+}
 namespace knowledge {
 class Knowledge;
 }
@@ -31,6 +35,8 @@ struct RouteParts {
   Ledger* ledger = nullptr;
   IngestWorker* worker = nullptr;
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
+  Tiers* tiers = nullptr;                     ///< null: they are not all in this process
+  ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   bool has_bucket = false;                    ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
@@ -51,6 +57,7 @@ class RouteAdder {
   void add_body(http::Method method, std::string_view pattern, std::string_view access, Body body,
                 std::size_t max_body_bytes = 0) const;
   const std::string& mount() const { return mount_; }
+  const RouteParts& parts() const { return *parts_; }
 
  private:
   http::Router& router_;
@@ -73,6 +80,9 @@ void add_ingest_routes(const RouteAdder& routes);
 /// neighbours, paths, statistics, communities, centralities, components, and facts to read and
 /// change.
 void add_knowledge_routes(const RouteAdder& routes);
+/// POST /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where memories
+/// age elsewhere.
+void add_ageing_routes(const RouteAdder& routes);
 
 /// The caller's organisation.
 std::string tenant_of(const http::Context& context);

@@ -1,1 +1,1 @@
-list(APPEND MEMORY_SRCS wiring/knowledge.cc wiring/ops.cc)
+list(APPEND MEMORY_SRCS wiring/knowledge.cc wiring/ops.cc wiring/tiers.cc)
