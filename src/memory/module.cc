@@ -10,7 +10,6 @@
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
 #include "memory/dedup/minhash.h"
-#include "memory/hot/hot_store.h"
 #include "memory/http/routes.h"
 #include "memory/ingest/bundle.h"
 #include "memory/ingest/discovery.h"
@@ -20,8 +19,8 @@
 #include "memory/ingest/push.h"
 #include "memory/ingest/worker.h"
 #include "memory/mcp/tools.h"
-#include "memory/rank/hot_keyword.h"
 #include "memory/search/search.h"
+#include "memory/wiring/store_role.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
 #include "storage/object/open_store.h"
@@ -87,6 +86,7 @@ struct MemoryModule::Impl {
   explicit Impl(Parts given) : parts(std::move(given)), search_metrics(parts.metrics) {}
 
   const Parts parts;
+  const Role& role = role_of(parts.component);
   Logger logger{"memory"};
   SearchMetrics search_metrics;
   boost::asio::thread_pool work{kWorkThreads};
@@ -116,19 +116,12 @@ struct MemoryModule::Impl {
 };
 
 Result<void> MemoryModule::Impl::open_hot() {
-  const MemoryConfig& config = parts.config;
-  HotOptions options;
-  options.engine.folder = config.hot.path;
-  options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
-  options.engine.clock = &parts.clock;
-  options.engine.make_keyword = [&clock = parts.clock] { return rank::make_keyword_index(clock); };
-  ASAHI_TRY(auto opened, HotStore::open(std::move(options)));
-  const hot::OpenReport report = opened->engine_stats().opened;
-  if (report.torn_bytes != 0 || report.damaged_records != 0) {
-    logger.warning("the hot tier was not closed in order",
-                   {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
+  if (role.component == Component::kAll) {
+    ASAHI_TRY(hot, open_hot_tier(parts.config, parts.clock));
+    return {};
   }
-  hot = std::move(opened);
+  ASAHI_TRY(const StorePlaces places, store_places(parts.config));
+  hot = connect_store(Tier::kHot, places.hot, places, parts.loops, parts.clock);
   return {};
 }
 
@@ -149,7 +142,10 @@ void MemoryModule::Impl::make_search() {
                     .dimensions = config.embedding_dimension};
   options.tier_timeout = std::chrono::seconds(config.query.shard_timeout_seconds);
   options.semantic_threshold = static_cast<float>(config.query.semantic_threshold);
-  options.cache = config.cache.enabled;
+  // Without a shared number of changes this process would not hear of what others write.
+  options.cache = config.cache.enabled && (role.component == Component::kAll || shared != nullptr);
+  if (role.queries && config.cache.enabled && !options.cache)
+    logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
   search = std::make_unique<Search>(Search::Parts{.hot = hot.get(),
@@ -171,14 +167,18 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   intake_options.upsert = {.deduplicate = config.deduplication.enabled,
                            .skip_near_duplicates = config.deduplication.action == "skip",
                            .near_duplicate_threshold = config.deduplication.fuzzy_threshold};
-  intake = std::make_unique<Intake>(Intake::Parts{.store = *hot,
-                                                  .embedder = *embedder,
-                                                  .work = work,
-                                                  .clock = parts.clock,
-                                                  .fingerprint = dedup::fingerprint},
-                                    intake_options);
+  intake = std::make_unique<Intake>(
+      Intake::Parts{
+          .store = *hot,
+          .embedder = *embedder,
+          .work = work,
+          .clock = parts.clock,
+          .fingerprint = dedup::fingerprint,
+          .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
+      intake_options);
   ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);
   push = std::make_unique<Push>(*intake, *ledger, Push::Options(), ingest_metrics.get());
+  if (!role.ingests) return {};
   if (!config.ingestion.bucket.empty()) {
     ASAHI_TRY(bucket, object::open_store({.url = config.ingestion.bucket,
                                           .region = config.ingestion.region,
@@ -201,7 +201,8 @@ Result<void> MemoryModule::Impl::make_ingestion() {
       IngestWorker::Options{
           .uploads_at_once = config.ingestion.max_concurrent_ingests,
           .discovery = std::chrono::seconds(config.ingestion.poll_interval_seconds),
-          .deadline = timeout});
+          .deadline = timeout,
+          .name = config.instance_id});
   return {};
 }
 
@@ -244,20 +245,40 @@ Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
 
 void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   const RouteAdder routes(router, impl_->routes, mount);
+  add_ingest_routes(routes);
+  if (!impl_->role.queries) return;
   add_search_routes(routes);
   add_store_routes(routes);
-  add_ingest_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
-void MemoryModule::start() { impl_->worker->start(); }
+std::vector<Dependency> MemoryModule::dependencies() {
+  std::vector<Dependency> all;
+  for (Store* store : {impl_->hot.get()}) {
+    all.push_back({std::string(tier_name(store->tier())), [store]() -> Task<void> {
+                     ASAHI_CO_TRY([[maybe_unused]] const TierStats stats,
+                                  co_await store->stats(""));
+                     co_return Result<void>{};
+                   }});
+  }
+  all.push_back({"ledger", [ledger = impl_->ledger.get()]() -> Task<void> {
+                   ASAHI_CO_TRY([[maybe_unused]] const Ledger::Totals totals,
+                                co_await ledger->queue());
+                   co_return Result<void>{};
+                 }});
+  return all;
+}
+
+void MemoryModule::start() {
+  if (impl_->worker != nullptr) impl_->worker->start();
+}
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
 
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
-  impl_->worker->stop(kGrace);
+  if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
 }
 
 std::vector<sql::Migration> migrations() { return ledger_migrations(); }

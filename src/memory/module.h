@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "identity/audit/audit.h"
 #include "memory/config.h"
+#include "memory/wiring/roles.h"
 #include "net/http/router.h"
 #include "net/loop.h"
 #include "storage/cache/store.h"
@@ -29,6 +30,8 @@ class MemoryModule {
     const Clock& clock;
     identity::AuditLog& audit;
     std::string version;  ///< of the product, told to MCP clients
+    /// kAll, kIngestionWorker or kQueryServer; the last two reach the tiers in other processes.
+    Component component = Component::kAll;
   };
 
   /// Opens the tiers, replaying what was written last. Errors: unavailable for folders that cannot
@@ -38,6 +41,8 @@ class MemoryModule {
 
   /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.
   void add_routes(http::Router& router, const std::string& mount);
+  /// What it cannot work without: the stores, the ledger.
+  std::vector<Dependency> dependencies();
   void start();
   /// Takes no new work; called before the server drains.
   void begin_drain();
