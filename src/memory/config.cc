@@ -1,6 +1,78 @@
 #include "memory/config.h"
 
+#include "jobs/queue.h"
+
 namespace asahi::memory {
+namespace {
+
+void check_schedule(config::Binder& binder, std::string path, const std::string& expression) {
+  const auto next = jobs::next_cron(expression, Clock::Time{});
+  if (next) return;
+  binder.fault({.path = std::move(path),
+                .value = expression,
+                .rule = "is no cron expression: " + next.error().message,
+                .origin = ""});
+}
+
+void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryConfig& c) {
+  auto warm = memory.section("warm");
+  warm.value("path", c.warm.path, {.env = {"AKOSHA_WARM_PATH"}, .help = "folder, or :memory:"});
+
+  auto cold = memory.section("cold");
+  cold.value("enabled", c.cold.enabled, {.help = "memories go to cold files when they are old"});
+  cold.value("backend", c.cold.backend,
+             {.one_of = {"local", "s3"},
+              .env = {"AKOSHA_COLD_BACKEND"},
+              .help = "where cold files lie: a folder, or a bucket"});
+  cold.value("path", c.cold.path, {.env = {"AKOSHA_COLD_PATH"}, .help = "the folder"});
+  cold.value("bucket", c.cold.bucket,
+             {.env = {"AKOSHA_COLD_BUCKET"}, .help = "the bucket, or s3://bucket/prefix"});
+  cold.value("endpoint", c.cold.endpoint,
+             {.env = {"AKOSHA_COLD_ENDPOINT", "AWS_ENDPOINT_URL"}, .help = "of the S3 service"});
+  cold.value(
+      "region", c.cold.region,
+      {.env = {"AKOSHA_COLD_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}, .help = "of the bucket"});
+  cold.value("access_key_id", c.cold.access_key_id,
+             {.env = {"AKOSHA_COLD_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"}, .help = "S3 key"});
+  cold.value(
+      "secret_access_key", c.cold.secret_access_key,
+      {.env = {"AKOSHA_COLD_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"}, .help = "its secret"});
+  cold.value("compaction_schedule", c.cold.compaction_schedule,
+             {.help = "when small cold files are merged: cron, UTC"});
+
+  auto aging = memory.section("aging");
+  aging.value("hot_days", c.aging.hot_days,
+              {.min = 1,
+               .max = 36'500,
+               .env = {"AKOSHA_HOT_TIER_DAYS"},
+               .help = "age from which memories go from hot to warm"});
+  aging.value("warm_days", c.aging.warm_days,
+              {.min = 1,
+               .max = 36'500,
+               .env = {"AKOSHA_WARM_TIER_DAYS"},
+               .help = "age from which they go from warm to cold"});
+  aging.value("schedule", c.aging.schedule,
+              {.env = {"AKOSHA_AGING_SCHEDULE"}, .help = "when they go: cron, UTC"});
+  aging.value("batch_size", c.aging.batch_size,
+              {.min = 1, .max = 10'000, .help = "memories that move at a time"});
+  aging.value("batch_migration", c.aging.batch_migration,
+              {.env = {"USE_BATCH_MIGRATION"}, .help = "false: one at a time"});
+  aging.value("max_minutes", c.aging.max_minutes,
+              {.min = 1, .max = 1440, .help = "longest run; the next one goes on"});
+  aging.value(
+      "pressure_gb", c.aging.pressure_gb,
+      {.min = 1, .max = 100'000, .help = "GiB of hot memories from which an extra run begins"});
+  check_schedule(binder, "memory.cold.compaction_schedule", c.cold.compaction_schedule);
+  check_schedule(binder, "memory.aging.schedule", c.aging.schedule);
+  if (c.aging.warm_days <= c.aging.hot_days) {
+    binder.fault({.path = "memory.aging.warm_days",
+                  .value = std::to_string(c.aging.warm_days),
+                  .rule = "must be more than memory.aging.hot_days",
+                  .origin = ""});
+  }
+}
+
+}  // namespace
 
 void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) {
   auto memory = binder.section("memory");
@@ -64,6 +136,8 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
+
+  bind_tiers(binder, memory, c);
 
   auto query = memory.section("query");
   query.value("timeout_seconds", c.query.timeout_seconds,
@@ -144,6 +218,8 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
     c.ingestion.bucket = "s3://" + c.ingestion.bucket;
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";
   if (c.hot.path.empty()) c.hot.path = c.data_path + "/hot";
+  if (c.warm.path.empty()) c.warm.path = c.data_path + "/warm";
+  if (c.cold.path.empty()) c.cold.path = c.data_path + "/cold";
 }
 
 }  // namespace asahi::memory

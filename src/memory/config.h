@@ -49,6 +49,36 @@ struct MemoryConfig {
     int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
   } hot;
 
+  struct Warm {
+    /// Folder of the warm tier (AKOSHA_WARM_PATH); empty: `warm` in `data_path`; ":memory:":
+    /// nothing is kept over a restart.
+    std::string path;
+  } warm;
+
+  /// Memories older than the warm tier keeps them, as Parquet files. Restart.
+  struct Cold {
+    bool enabled = true;
+    /// local: `path`; s3: `bucket` (AKOSHA_COLD_BACKEND).
+    std::string backend = "local";
+    std::string path;                         ///< AKOSHA_COLD_PATH; empty: `cold` in `data_path`
+    std::string bucket = "akosha-cold-data";  ///< AKOSHA_COLD_BUCKET: a name, or s3://name/prefix
+    std::string endpoint;       ///< AKOSHA_COLD_ENDPOINT, AWS_ENDPOINT_URL; empty: Amazon's
+    std::string region;         ///< AKOSHA_COLD_REGION, AWS_REGION; empty: us-east-1
+    std::string access_key_id;  ///< AKOSHA_COLD_ACCESS_KEY_ID, AWS_ACCESS_KEY_ID
+    Secret secret_access_key;   ///< AKOSHA_COLD_SECRET_ACCESS_KEY, AWS_SECRET_ACCESS_KEY
+    std::string compaction_schedule = "23 */6 * * *";  ///< cron, UTC: small files are merged
+  } cold;
+
+  struct Aging {
+    int hot_days = 7;    ///< age from which memories go to warm (AKOSHA_HOT_TIER_DAYS), 1 to 36500
+    int warm_days = 90;  ///< … from warm to cold (AKOSHA_WARM_TIER_DAYS), more than hot_days
+    std::string schedule = "0 2 * * *";  ///< cron, UTC (AKOSHA_AGING_SCHEDULE)
+    std::size_t batch_size = 1000;       ///< rows of one step, 1 to 10000
+    bool batch_migration = true;         ///< USE_BATCH_MIGRATION; false: row by row
+    int max_minutes = 120;               ///< longest run, 1 to 1440
+    int pressure_gb = 100;  ///< GiB of hot memories from which an extra run begins, 1 to 100000
+  } aging;
+
   struct Query {
     int timeout_seconds = 30;       ///< AKOSHA_QUERY_TIMEOUT, 1 to 300
     std::size_t max_results = 100;  ///< AKOSHA_MAX_RESULTS, 1 to 1000

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/http/routes.h"
 #include "memory/ingest/bundle.h"
@@ -21,6 +22,7 @@
 #include "memory/mcp/tools.h"
 #include "memory/search/search.h"
 #include "memory/wiring/store_role.h"
+#include "memory/wiring/tiers.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
 #include "storage/object/open_store.h"
@@ -92,7 +94,8 @@ struct MemoryModule::Impl {
   boost::asio::thread_pool work{kWorkThreads};
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
-  std::unique_ptr<Store> hot;
+  std::unique_ptr<Tiers> tiers;
+  Store* hot = nullptr;  ///< of the tiers
   std::unique_ptr<cache::MemoryStore> l1;
   std::unique_ptr<cache::MemoryStore> replies;  ///< where there is no shared cache
   std::unique_ptr<Epochs> epochs;
@@ -109,19 +112,20 @@ struct MemoryModule::Impl {
   std::unique_ptr<mcp::Server> mcp;
   bool stopped = false;
 
-  Result<void> open_hot();
+  Result<void> open_tiers();
   void make_search();
   Result<void> make_ingestion();
   void make_tools();
 };
 
-Result<void> MemoryModule::Impl::open_hot() {
-  if (role.component == Component::kAll) {
-    ASAHI_TRY(hot, open_hot_tier(parts.config, parts.clock));
-    return {};
-  }
-  ASAHI_TRY(const StorePlaces places, store_places(parts.config));
-  hot = connect_store(Tier::kHot, places.hot, places, parts.loops, parts.clock);
+Result<void> MemoryModule::Impl::open_tiers() {
+  const bool alone = role.component == Component::kAll;
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.clock)
+                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
+                                parts.clock, work, alone},
+                               std::move(stores.hot), std::move(stores.warm)));
+  hot = &tiers->hot();
   return {};
 }
 
@@ -148,7 +152,9 @@ void MemoryModule::Impl::make_search() {
     logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
-  search = std::make_unique<Search>(Search::Parts{.hot = hot.get(),
+  search = std::make_unique<Search>(Search::Parts{.hot = hot,
+                                                  .warm = tiers->warm(),
+                                                  .cold = tiers->cold(),
                                                   .embedder = *embedder,
                                                   .l1 = *l1,
                                                   .l2 = shared,
@@ -169,7 +175,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
                            .near_duplicate_threshold = config.deduplication.fuzzy_threshold};
   intake = std::make_unique<Intake>(
       Intake::Parts{
-          .store = *hot,
+          .store = tiers->front(),
           .embedder = *embedder,
           .work = work,
           .clock = parts.clock,
@@ -207,16 +213,21 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 }
 
 void MemoryModule::Impl::make_tools() {
-  routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
-                                                   .epochs = *epochs,
-                                                   .embedder = *embedder,
-                                                   .hot = hot.get(),
-                                                   .push = push.get(),
-                                                   .ledger = ledger.get(),
-                                                   .worker = worker.get(),
-                                                   .has_bucket = bucket != nullptr,
-                                                   .audit = parts.audit,
-                                                   .clock = parts.clock});
+  routes = std::make_shared<RouteParts>(
+      RouteParts{.search = *search,
+                 .epochs = *epochs,
+                 .embedder = *embedder,
+                 .hot = hot,
+                 .warm = tiers->warm(),
+                 .cold = tiers->cold(),
+                 .push = push.get(),
+                 .ledger = ledger.get(),
+                 .worker = worker.get(),
+                 .tiers = role.component == Component::kAll ? tiers.get() : nullptr,
+                 .ageing = &tiers->make_ageing(*epochs),
+                 .has_bucket = bucket != nullptr,
+                 .audit = parts.audit,
+                 .clock = parts.clock});
   mcp = std::make_unique<mcp::Server>(
       mcp::ServerInfo{.name = "akosha-mcp",
                       .version = parts.version,
@@ -236,7 +247,7 @@ Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
   impl->embedder = std::make_unique<llm::MemoEmbedder>(
       llm::make_local_embedder(impl->parts.config.embedding_dimension), kQueryVectorsKept);
-  if (auto ok = impl->open_hot(); !ok) return std::unexpected(ok.error());
+  if (auto ok = impl->open_tiers(); !ok) return std::unexpected(ok.error());
   impl->make_search();
   if (auto ok = impl->make_ingestion(); !ok) return std::unexpected(ok.error());
   impl->make_tools();
@@ -249,18 +260,15 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   if (!impl_->role.queries) return;
   add_search_routes(routes);
   add_store_routes(routes);
+  add_ageing_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
 std::vector<Dependency> MemoryModule::dependencies() {
   std::vector<Dependency> all;
-  for (Store* store : {impl_->hot.get()}) {
-    all.push_back({std::string(tier_name(store->tier())), [store]() -> Task<void> {
-                     ASAHI_CO_TRY([[maybe_unused]] const TierStats stats,
-                                  co_await store->stats(""));
-                     co_return Result<void>{};
-                   }});
+  for (Store* store : {impl_->hot, impl_->tiers->warm()}) {
+    if (store != nullptr) all.push_back(answers(*store));
   }
   all.push_back({"ledger", [ledger = impl_->ledger.get()]() -> Task<void> {
                    ASAHI_CO_TRY([[maybe_unused]] const Ledger::Totals totals,
@@ -272,15 +280,23 @@ std::vector<Dependency> MemoryModule::dependencies() {
 
 void MemoryModule::start() {
   if (impl_->worker != nullptr) impl_->worker->start();
+  // In other roles memories age elsewhere; here runs are only asked for.
+  if (impl_->role.component == Component::kAll) impl_->tiers->start();
 }
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
 
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
+  impl_->tiers->stop(kGrace);
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
 }
 
-std::vector<sql::Migration> migrations() { return ledger_migrations(); }
+std::vector<sql::Migration> migrations() {
+  std::vector<sql::Migration> all = ledger_migrations();
+  for (auto part : {cold::catalogue_migrations(), ageing::run_migrations()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
 
 }  // namespace asahi::memory

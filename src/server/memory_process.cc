@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "memory/http/health_routes.h"
 #include "memory/module.h"
+#include "memory/wiring/ageing_role.h"
 #include "memory/wiring/fleet.h"
 #include "memory/wiring/store_role.h"
 #include "net/http/server.h"
@@ -68,6 +69,7 @@ struct MemoryProcess::Impl {
   std::unique_ptr<memory::MemoryModule> memory;
   // Of the others.
   std::unique_ptr<memory::StoreRole> store;
+  std::unique_ptr<memory::AgeingRole> ageing;
   std::unique_ptr<memory::Fleet> fleet;
   std::unique_ptr<http::Server> server;          ///< null: no API
   std::unique_ptr<http::Server> metrics_server;  ///< null: the API's listener has them
@@ -113,7 +115,10 @@ Result<void> MemoryProcess::Impl::make_role() {
     case kQueryServer:
       return make_users();
     case kHotStore:
-      ASAHI_TRY(store, memory::StoreRole::hot({settings.memory, system_clock(), metrics}));
+    case kWarmStore:
+      ASAHI_TRY(store, memory::StoreRole::open(
+                           role.component == kHotStore ? memory::Tier::kHot : memory::Tier::kWarm,
+                           {settings.memory, system_clock(), metrics}));
       health.dependencies = store->dependencies();
       health.measure = [raw = store.get()] { return raw->measure(); };
       return {};
@@ -124,13 +129,14 @@ Result<void> MemoryProcess::Impl::make_role() {
       health.dependencies = fleet->dependencies();
       health.measure = [raw = fleet.get()] { return raw->measure(); };
       return {};
-    case kWarmStore:
     case kAgingService:
-      return fail_field("memory.component",
-                        fmt::format("this build does not serve {} as a process of its own; the "
-                                    "roles it serves: all, ingestion_worker, query_server, "
-                                    "hot_store, metrics_exporter",
-                                    role.name));
+      if (auto ok = open_database(); !ok) return ok;
+      ASAHI_TRY(redis, open_configured_redis(config, loops));
+      if (redis != nullptr) shared_cache = std::make_unique<cache::RedisStore>(redis);
+      ASAHI_TRY(ageing, memory::AgeingRole::make({settings.memory, loops, *database,
+                                                  shared_cache.get(), metrics, system_clock()}));
+      health.dependencies = ageing->dependencies();
+      return {};
   }
   std::unreachable();
 }
@@ -227,6 +233,7 @@ Result<std::unique_ptr<MemoryProcess>> MemoryProcess::start(const ServerConfig& 
   if (impl->secrets != nullptr) impl->secrets->start();
   if (impl->identity != nullptr) impl->identity->start();
   if (impl->memory != nullptr) impl->memory->start();
+  if (impl->ageing != nullptr) impl->ageing->start();
   if (impl->server != nullptr) impl->server->start();
   if (impl->metrics_server != nullptr) impl->metrics_server->start();
   return std::unique_ptr<MemoryProcess>(new MemoryProcess(std::move(impl)));
@@ -249,6 +256,8 @@ void MemoryProcess::stop() {
     impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.secrets != nullptr) impl.secrets->stop();
   if (impl.memory != nullptr) impl.memory->stop();
+  if (impl.ageing != nullptr)
+    impl.ageing->stop(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.identity != nullptr) impl.identity->stop();
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.loops.stop();

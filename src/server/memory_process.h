@@ -13,7 +13,7 @@ namespace asahi::server {
 class MemoryProcess {
  public:
   /// Everything up and listening. Errors: unavailable (port, folder), invalid_argument (settings
-  /// that only show at start, and roles that are not served yet).
+  /// that only show at start).
   static Result<std::unique_ptr<MemoryProcess>> start(const ServerConfig& config);
   ~MemoryProcess();
 

@@ -93,6 +93,8 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
 void write_aside(ServerConfig& settings) {
   gateway::GatewayConfig& config = settings.gateway;
   settings.memory.hot.path = ":memory:";
+  settings.memory.warm.path = ":memory:";
+  settings.memory.cold.enabled = false;
   settings.memory.ingestion.bucket.clear();
   config.app.data_dir += "/cli";
   config.tracking.log_dir = config.app.data_dir + "/logs";

@@ -27,15 +27,15 @@ async function put_bundle(bucket, system, upload, notes) {
 
 /** One process per role over what they share. */
 async function start_fleet(env) {
-  const hot = await start_role("hot_store", { env });
-  const shared = { ...env, AKOSHA_HOT_URL: hot.url };
+  const [hot, warm] = await Promise.all([start_role("hot_store", { env }), start_role("warm_store", { env })]);
+  const shared = { ...env, AKOSHA_HOT_URL: hot.url, AKOSHA_WARM_URL: warm.url };
   // The first brings the schema up to date, the others find it so.
   const worker = await start_role("ingestion_worker", { env: shared });
-  const [query, exporter] = await Promise.all([
+  const [query, aging] = await Promise.all([
     start_role("query_server", { env: shared }),
-    start_role("metrics_exporter", { env: shared }),
+    start_role("aging_service", { env: shared }),
   ]);
-  return { hot, worker, query, exporter, shared, all: [hot, worker, query, exporter] };
+  return { hot, warm, worker, query, aging, shared, all: [hot, warm, worker, query, aging] };
 }
 
 async function found(query, text) {
@@ -52,8 +52,9 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
   const bucket = await start_s3();
   const postgres = await start_postgres();
   const env = { ...bucket.env, AKOSHA_INGEST_BUCKET: "archive", DATABASE_URL: postgres.url };
-  let { hot, worker, query, exporter, shared, all } = await start_fleet(env);
-  for (const role of all) {
+  let { hot, warm, worker, query, aging, shared, all } = await start_fleet(env);
+  const exporter = await start_role("metrics_exporter", { env: shared });
+  for (const role of [...all, exporter]) {
     assert.equal(await ready(role), 200, role.component);
     const health = await role.get("/health");
     assert.deepEqual(
@@ -91,10 +92,36 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
   assert.match(metrics, /^akosha_hot_store_record_count 4$/m);
   assert.match(metrics, /^akosha_store_operations_total\{operation="write",status="success",tier="hot"\} [1-9]/m);
 
+  // What is old moves on when the query server is asked to have it moved, by the ageing service, between the stores.
+  const old = new Date(Date.now() - 30 * 86_400_000).toISOString();
+  const before = { memory_id: "old", system_id: "buddy", timestamp: old, text: "The archive room smelled of cedar and dust." };
+  assert.equal((await query.post("/memories", before)).status, 200);
+  const asked = await query.post("/storage/migrations", { source_tier: "hot", target_tier: "warm" });
+  assert.equal(asked.status, 202, asked.text);
+  const run = await until(
+    async () => {
+      const { body } = await query.get(`/storage/migrations/${asked.body.id}`);
+      return (body.state === "done" || body.state === "failed") && body;
+    },
+    { what: "the move to end", timeout_ms: 20_000, every_ms: 100 },
+  );
+  assert.equal(run.state, "done", JSON.stringify(run));
+  const moved = await query.post("/search", { query: "archive room cedar" });
+  assert.deepEqual(
+    moved.body.results.slice(0, 1).map(({ conversation_id, tier }) => ({ conversation_id, tier })),
+    [{ conversation_id: "old", tier: "warm" }],
+    moved.text,
+  );
+
   await hot.kill();
-  const outage = await query.post("/search", { query: "coffee" });
-  assert.equal(outage.status, 503, outage.text);
-  assert.match(outage.body.message, /the hot store at http:\/\/127\.0\.0\.1:/);
+  const outage = await query.post("/search", { query: "archive room cedar" });
+  assert.equal(outage.status, 200, outage.text);
+  assert.equal(outage.body.partial, true);
+  assert.deepEqual(outage.body.failed_shards, ["hot"]);
+  assert.equal(outage.body.results[0].conversation_id, "old", "what the warm store keeps is still found");
+  const only_hot = await query.post("/search", { query: "coffee", tiers: ["hot"] });
+  assert.equal(only_hot.status, 503, only_hot.text);
+  assert.match(only_hot.body.message, /the hot store at http:\/\/127\.0\.0\.1:/);
   const refused = await push(worker, "c", "Nobody keeps this.");
   assert.equal(refused.status, 503, refused.text);
   assert.equal(await ready(query), 503);
@@ -125,7 +152,7 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
   const unsigned = await fetch(`${hot.url}/store/v1/stats`, { method: "POST", body: "\0\0\0\0" });
   assert.equal(unsigned.status, 401);
 
-  for (const role of [query, worker, exporter, stranger, hot]) {
+  for (const role of [query, worker, aging, exporter, stranger, hot, warm]) {
     assert.deepEqual(await role.stop(), { code: 0, signal: null }, role.component);
   }
 });

@@ -114,6 +114,17 @@ Result<CatalogueChange> change_of(std::string_view line) {
 
 }  // namespace
 
+std::string file_text(const ColdFile& file) { return json::serialize(write_file(file)); }
+
+Result<ColdFile> parse_file(std::string_view text) {
+  try {
+    return read_file(json::parse(text));
+  } catch (const std::exception& e) {
+    return fail(Errc::kCorrupt,
+                std::string("a row of the cold catalogue cannot be read: ") + e.what());
+  }
+}
+
 void apply_change(const CatalogueChange& change, std::vector<ColdFile>& files) {
   for (const std::string& key : change.removed)
     std::erase_if(files, [&](const ColdFile& file) { return file.key == key; });

@@ -50,9 +50,17 @@ class Catalogue {
  public:
   virtual ~Catalogue() = default;
   virtual Result<std::vector<ColdFile>> load() = 0;
-  /// All or nothing; what was acknowledged survives `kill -9`. Errors: unavailable.
+  /// All or nothing; what was acknowledged survives `kill -9`. Errors: unavailable, conflict
+  /// (another process was faster: load again).
   virtual Result<void> commit(const CatalogueChange& change) = 0;
+  /// Whether another process has committed since the last `load` or `commit`.
+  virtual Result<bool> changed() { return false; }
 };
+
+/// A catalogue row as JSON, for catalogues that keep text.
+std::string file_text(const ColdFile& file);
+/// Errors: corrupt.
+Result<ColdFile> parse_file(std::string_view text);
 
 /// A catalogue in one file: a line per change, each with its sum, written anew when most lines are
 /// of the past. A torn last line was never acknowledged and is dropped.

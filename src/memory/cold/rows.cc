@@ -59,41 +59,9 @@ std::optional<std::string> daily_metrics(const std::string& metadata) {
 
 }  // namespace
 
-Quantised quantise(std::span<const float> vector) {
-  float most = 0;
-  for (const float value : vector) {
-    const float size = std::abs(value);
-    most = size > most ? size : most;
-  }
-  Quantised out;
-  if (most > 0) {
-    // 16 bits of the mantissa: 127 × scale and code × scale are exact then.
-    const auto bits = std::bit_cast<std::uint32_t>(most / 127);
-    out.scale = std::bit_cast<float>((bits + 0x80) & ~std::uint32_t{0xff});
-  }
-  out.codes.resize(vector.size());
-  // Adding 1.5 × 2^23 leaves the nearest whole number in a float's last bits: no call per number.
-  constexpr float kWhole = 12'582'912.0F;
-  const float inverse = 1 / out.scale;
-  for (std::size_t i = 0; i < vector.size(); ++i) {
-    const float code = std::min(std::max(vector[i] * inverse, -127.0F), 127.0F) + kWhole - kWhole;
-    out.codes[i] = static_cast<std::int8_t>(code);
-  }
-  return out;
-}
-
-std::vector<float> dequantise(std::string_view codes, float scale) {
-  std::vector<float> out;
-  out.reserve(codes.size());
-  for (const char code : codes)
-    out.push_back(static_cast<float>(static_cast<std::int8_t>(code)) * scale);
-  return out;
-}
-
 Memory as_kept(Memory memory) {
   if (memory.embedding.empty()) return memory;
-  const Quantised kept = quantise(memory.embedding);
-  memory.embedding = dequantise(bytes_of(kept.codes), kept.scale);
+  memory.embedding = dequantised(quantise_finite(memory.embedding));
   return memory;
 }
 
@@ -165,7 +133,7 @@ Result<void> RowWriter::add(const Memory& memory) {
     out.null(at(ColumnId::kVector));
     out.null(at(ColumnId::kScale));
   } else {
-    const Quantised vector = quantise(memory.embedding);
+    const Quantised vector = quantise_finite(memory.embedding);
     out.bytes(at(ColumnId::kVector), bytes_of(vector.codes));
     out.real(at(ColumnId::kScale), vector.scale);
   }
@@ -220,7 +188,7 @@ Result<Memory> memory_at(const std::array<pq::Values, kColumns>& values, std::ui
   std::memcpy(memory.fingerprint.data(), fingerprint.data(),
               std::min(fingerprint.size(), sizeof memory.fingerprint));
   const auto [scale, scale_row] = of(ColumnId::kScale);
-  memory.embedding = dequantise(bytes(ColumnId::kVector), scale.real(scale_row));
+  memory.embedding = dequantised(bytes(ColumnId::kVector), scale.real(scale_row));
   const std::string_view near = bytes(ColumnId::kNearDuplicateOf);
   if (!near.empty()) {
     ASAHI_TRY(memory.near_duplicate_of, near_key(near, tenant));

@@ -9,21 +9,11 @@
 
 #include "base/result.h"
 #include "memory/model/record.h"
+#include "memory/summary/quantise.h"
 #include "storage/columnar/parquet/file.h"
 #include "storage/columnar/parquet/writer.h"
 
 namespace asahi::memory::cold {
-
-/// A vector as one signed byte a number: scale = max |v| / 127, code = round(v / scale), from -127
-/// to 127; a zero vector has scale 1. The scale has 16 significant bits, so that quantising what
-/// was dequantised gives the same codes and the same scale: rows keep their checksum when files
-/// merge.
-struct Quantised {
-  std::vector<std::int8_t> codes;
-  float scale = 1;
-};
-Quantised quantise(std::span<const float> vector);
-std::vector<float> dequantise(std::string_view codes, float scale);
 
 /// `memory` as the cold tier gives it back: its vector through eight bits. Ageing compares
 /// row_checksum of this with the copy's.

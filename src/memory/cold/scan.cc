@@ -60,7 +60,7 @@ Scan::Scan(StoreQuery query) : query_(std::move(query)) {
     frequencies_.resize(terms_.size());
   }
   if (semantic_) {
-    vector_ = quantise(query_.embedding);
+    vector_ = quantise_finite(query_.embedding);
     double sum = 0;
     for (const std::int8_t code : vector_.codes) sum += static_cast<double>(code) * code;
     vector_norm_ = std::sqrt(sum);

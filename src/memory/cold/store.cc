@@ -15,6 +15,15 @@ Result<std::vector<std::optional<Memory>>> together(
   return out;
 }
 
+/// Of two processes that change the catalogue at a time one begins again.
+template <class Change>
+auto with_retries(Change change) {
+  constexpr int kTries = 5;
+  auto done = change();
+  for (int i = 1; i < kTries && !done && done.error().code == Errc::kConflict; ++i) done = change();
+  return done;
+}
+
 }  // namespace
 
 ColdStore::ColdStore(ColdTier& tier, unsigned threads, std::size_t max_waiting)
@@ -31,24 +40,30 @@ Task<std::vector<UpsertOutcome>> ColdStore::upsert_batch(std::vector<Memory> mem
 }
 
 Task<std::vector<std::optional<Memory>>> ColdStore::get(std::vector<Key> keys) {
-  auto work = [this, keys = std::move(keys)] { return together(tier_.get(keys)); };
+  auto work = [this, keys = std::move(keys)]() -> Result<std::vector<std::optional<Memory>>> {
+    if (auto known = tier_.refresh(); !known) return std::unexpected(std::move(known.error()));
+    return together(tier_.get(keys));
+  };
   co_return co_await run(std::move(work));
 }
 
 Task<std::uint64_t> ColdStore::delete_batch(std::vector<Key> keys) {
-  auto work = [this, keys = std::move(keys)] { return tier_.erase(keys); };
+  auto work = [this, keys = std::move(keys)] {
+    return with_retries([&] { return tier_.erase(keys); });
+  };
   co_return co_await run(std::move(work));
 }
 
 Task<std::uint64_t> ColdStore::delete_system(std::string tenant, std::string system_id) {
   auto work = [this, tenant = std::move(tenant), system_id = std::move(system_id)] {
-    return tier_.erase_system(tenant, system_id);
+    return with_retries([&] { return tier_.erase_system(tenant, system_id); });
   };
   co_return co_await run(std::move(work));
 }
 
 Task<ColdPage> ColdStore::search_all(StoreQuery query) {
-  auto work = [this, query = std::move(query)]() mutable {
+  auto work = [this, query = std::move(query)]() mutable -> Result<ColdPage> {
+    if (auto known = tier_.refresh(); !known) return std::unexpected(std::move(known.error()));
     const auto deadline = tier_.clock().steady_now() + tier_.options().search_budget;
     return tier_.search(std::move(query), deadline);
   };
@@ -57,6 +72,9 @@ Task<ColdPage> ColdStore::search_all(StoreQuery query) {
 
 Task<StorePage> ColdStore::search(StoreQuery query) {
   ASAHI_CO_TRY(ColdPage found, co_await search_all(std::move(query)));
+  found.page.partial = !found.complete;
+  for (const Unread& unread : found.unread)
+    found.page.unread.push_back(unread.key + ": " + unread.error.message);
   co_return std::move(found.page);
 }
 
@@ -74,7 +92,7 @@ Task<std::uint64_t> ColdStore::delete_migrated(std::vector<std::pair<Key, Digest
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (memories[i] && row_checksum(*memories[i]) == rows[i].second) same.push_back(keys[i]);
     }
-    return tier_.erase(same);
+    return with_retries([&] { return tier_.erase(same); });
   };
   co_return co_await run(std::move(work));
 }
@@ -93,6 +111,7 @@ Task<std::vector<std::optional<Digest>>> ColdStore::checksum(std::vector<Key> ke
 
 Task<TierStats> ColdStore::stats(std::string tenant) {
   auto work = [this, tenant = std::move(tenant)]() -> Result<TierStats> {
+    if (auto known = tier_.refresh(); !known) return std::unexpected(std::move(known.error()));
     return tier_.stats(tenant);
   };
   co_return co_await run(std::move(work));

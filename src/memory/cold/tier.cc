@@ -8,6 +8,7 @@
 #include <queue>
 #include <set>
 
+#include "base/log.h"
 #include "base/sha256_stream.h"
 #include "memory/cold/key_filter.h"
 #include "memory/cold/keys.h"
@@ -70,14 +71,18 @@ std::uint64_t rows_alive(const ColdFile& file) {
 Result<std::unique_ptr<ColdTier>> ColdTier::open(object::ObjectStore& objects, Catalogue& catalogue,
                                                  const Clock& clock, ColdOptions options) {
   std::unique_ptr<ColdTier> made(new ColdTier(objects, catalogue, clock, std::move(options)));
-  ASAHI_TRY(auto files, catalogue.load());
-  std::vector<ColdFile> unfinished;
-  for (ColdFile& file : files) {
-    made->generation_ = std::max(made->generation_, file.generation);
-    if (file.state == FileState::kWriting) unfinished.push_back(file);
-    made->files_[{file.tenant, file.system_id}].push_back(
-        std::make_shared<const ColdFile>(std::move(file)));
+  auto files = catalogue.load();
+  if (!files) {
+    const bool shared = made->options_.abandoned_after.count() > 0;
+    if (!shared || files.error().code == Errc::kCorrupt)
+      return std::unexpected(std::move(files.error()));
+    return made;
   }
+  std::vector<ColdFile> unfinished;
+  for (const ColdFile& file : *files) {
+    if (made->abandoned(file)) unfinished.push_back(file);
+  }
+  made->take(*std::move(files));
   // What a killed process had on its way; where the store is away, the next start does it.
   (void)made->erase_objects(unfinished);
   return made;
@@ -104,6 +109,49 @@ std::vector<ColdTier::File> ColdTier::live_files(const std::string& tenant) cons
     }
   }
   return out;
+}
+
+std::vector<ColdTier::File> ColdTier::live_files() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<File> out;
+  for (const auto& [owner, files] : files_) {
+    for (const File& file : files) {
+      if (file->state == FileState::kLive) out.push_back(file);
+    }
+  }
+  return out;
+}
+
+void ColdTier::take(std::vector<ColdFile> files) {
+  const std::lock_guard lock(mutex_);
+  known_ = true;
+  files_.clear();
+  for (ColdFile& file : files) {
+    generation_ = std::max(generation_, file.generation);
+    Owner owner{file.tenant, file.system_id};
+    files_[std::move(owner)].push_back(std::make_shared<const ColdFile>(std::move(file)));
+  }
+}
+
+Result<void> ColdTier::refresh() {
+  // While a change is under way here, it sees to that itself.
+  const std::unique_lock changing(changing_, std::try_to_lock);
+  if (!changing && known_) return {};
+  if (!changing) return fail(Errc::kUnavailable, "the cold catalogue is being read; try again");
+  auto seen = refresh_locked();
+  if (seen || !known_) return seen;
+  Logger("memory.cold")
+      .warning("the cold catalogue does not answer; what is known of it serves",
+               {{"error", seen.error().message}});
+  return {};
+}
+
+Result<void> ColdTier::refresh_locked() {
+  ASAHI_TRY(const bool changed, catalogue_.changed());
+  if (!changed) return {};
+  ASAHI_TRY(auto files, catalogue_.load());
+  take(std::move(files));
+  return {};
 }
 
 Result<void> ColdTier::commit(const CatalogueChange& change) {
@@ -274,7 +322,7 @@ Result<ColdPage> ColdTier::search(StoreQuery query, Clock::Steady deadline) {
 
 TierStats ColdTier::stats(const std::string& tenant) const {
   TierStats out;
-  for (const File& file : live_files(tenant)) {
+  for (const File& file : tenant.empty() ? live_files() : live_files(tenant)) {
     out.records += rows_alive(*file);
     out.bytes += file->bytes;
     out.oldest = std::min(out.oldest.value_or(file->oldest), file->oldest);
@@ -351,6 +399,12 @@ Result<ColdFile> ColdTier::write(const std::vector<const Memory*>& rows,
   return put_entry;
 }
 
+bool ColdTier::abandoned(const ColdFile& file) const {
+  return file.state == FileState::kWriting &&
+         (options_.abandoned_after.count() == 0 ||
+          clock_.now() - file.changed >= options_.abandoned_after);
+}
+
 Result<std::vector<UpsertOutcome>> ColdTier::upsert(std::vector<Memory> memories) {
   if (memories.empty()) return fail(Errc::kInvalidArgument, "an empty batch makes no cold file");
   for (std::size_t i = 0; i < memories.size(); ++i) {
@@ -363,6 +417,7 @@ Result<std::vector<UpsertOutcome>> ColdTier::upsert(std::vector<Memory> memories
       return fail_field(fmt::format("memories[{}].embedding", i), "a vector's numbers are finite");
   }
   const std::lock_guard changing(changing_);
+  if (auto ok = refresh_locked(); !ok) return std::unexpected(std::move(ok.error()));
   std::vector<UpsertOutcome> outcomes(memories.size(), UpsertOutcome::kStored);
   std::map<Key, std::size_t> chosen;  // of each key the memory that counts
   std::map<std::string, ColdFile> changed;
@@ -420,11 +475,13 @@ Result<std::vector<UpsertOutcome>> ColdTier::upsert(std::vector<Memory> memories
   if (!done) {
     // Nothing counts; what is on its way and could not be erased, the next start erases.
     std::vector<ColdFile> unfinished;
+    std::set<std::string> mine;
+    for (const ColdFile& file : written) mine.insert(file.key);
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [owner, files] : files_) {
         for (const File& file : files) {
-          if (file->state == FileState::kWriting) unfinished.push_back(*file);
+          if (abandoned(*file) || mine.contains(file->key)) unfinished.push_back(*file);
         }
       }
     }
@@ -436,6 +493,7 @@ Result<std::vector<UpsertOutcome>> ColdTier::upsert(std::vector<Memory> memories
 
 Result<std::uint64_t> ColdTier::erase(const std::vector<Key>& keys) {
   const std::lock_guard changing(changing_);
+  if (auto ok = refresh_locked(); !ok) return std::unexpected(std::move(ok.error()));
   std::map<std::string, ColdFile> changed;
   std::uint64_t erased = 0;
   for (const Key& key : std::set<Key>(keys.begin(), keys.end())) {
@@ -461,6 +519,7 @@ Result<std::uint64_t> ColdTier::erase(const std::vector<Key>& keys) {
 Result<std::uint64_t> ColdTier::erase_system(const std::string& tenant,
                                              const std::string& system_id) {
   const std::lock_guard changing(changing_);
+  if (auto ok = refresh_locked(); !ok) return std::unexpected(std::move(ok.error()));
   CatalogueChange change;
   std::uint64_t erased = 0;
   for (const File& file : live_files({tenant, system_id})) {
@@ -569,6 +628,7 @@ Result<bool> ColdTier::merge(const std::vector<File>& files, std::chrono::sys_da
 
 Result<Compacted> ColdTier::compact(Clock::Steady deadline) {
   const std::lock_guard changing(changing_);
+  if (auto ok = refresh_locked(); !ok) return std::unexpected(std::move(ok.error()));
   std::vector<ColdFile> gone;
   std::map<std::tuple<std::string, std::string, std::chrono::sys_days>, std::vector<File>> groups;
   {
@@ -579,7 +639,7 @@ Result<Compacted> ColdTier::compact(Clock::Steady deadline) {
         if (file->state == FileState::kRetired) {
           if (clock_.now() - file->changed >= options_.grace) gone.push_back(*file);
         } else if (file->state == FileState::kWriting) {
-          gone.push_back(*file);  // nobody writes now: what is left of a failure
+          if (abandoned(*file)) gone.push_back(*file);
         } else if (name) {
           groups[{owner.first, owner.second, name->day}].push_back(file);
         }

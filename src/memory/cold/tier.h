@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <list>
@@ -37,6 +38,9 @@ struct ColdOptions {
   std::uint64_t merge_rows = 1'000'000;
   /// A file is rewritten when this share of its rows is tombstones.
   double dead_share = 0.1;
+  /// A file that has been on its way this long is nobody's any more. 0 where no other process
+  /// writes to this catalogue.
+  std::chrono::seconds abandoned_after{0};
 };
 
 /// A file that could not be read, and why.
@@ -59,15 +63,17 @@ struct Compacted {
 };
 
 /// Memories in Parquet files of an object store, listed in a catalogue. Blocking, from ordinary
-/// threads (store.h has the coroutines); thread-safe. One process changes a catalogue at a time.
+/// threads (store.h has the coroutines); thread-safe.
 ///
 /// A batch becomes one file per system and day: written into a private folder, put, read back and
 /// compared by SHA-256, and only then in the catalogue. Erased memories get a tombstone there at
 /// once; `compact` rewrites their files. Killed at any moment it leaves what the catalogue says.
+/// Where several processes share a catalogue, of two changes at a time one is refused (conflict).
 class ColdTier {
  public:
   /// `objects`, `catalogue`, `clock` outlive it. Erases what an earlier process had on its way.
-  /// Errors: those of the catalogue.
+  /// A shared catalogue (`abandoned_after`) that is away is read later. Errors: those of the
+  /// catalogue.
   static Result<std::unique_ptr<ColdTier>> open(object::ObjectStore& objects, Catalogue& catalogue,
                                                 const Clock& clock, ColdOptions options);
 
@@ -83,7 +89,11 @@ class ColdTier {
   Result<std::uint64_t> erase_system(const std::string& tenant, const std::string& system_id);
   /// Errors: that of the first file when none could be read.
   Result<ColdPage> search(StoreQuery query, Clock::Steady deadline);
+  /// Of all tenants when `tenant` is empty.
   TierStats stats(const std::string& tenant) const;
+  /// Takes in what other processes did to the catalogue since; changes do so by themselves. When
+  /// the catalogue is away, what is known of it serves. Errors: unavailable while nothing is.
+  Result<void> refresh();
   /// Merges small files, drops erased memories, erases retired objects. Until the deadline: what is
   /// left comes the next time. A damaged file stays as it is.
   Result<Compacted> compact(Clock::Steady deadline);
@@ -110,6 +120,11 @@ class ColdTier {
 
   std::vector<File> live_files(const Owner& owner) const;
   std::vector<File> live_files(const std::string& tenant) const;
+  std::vector<File> live_files() const;
+  void take(std::vector<ColdFile> files);
+  /// `changing_` is held.
+  Result<void> refresh_locked();
+  bool abandoned(const ColdFile& file) const;
   Result<void> commit(const CatalogueChange& change);
   Result<void> erase_objects(const std::vector<ColdFile>& files);
 
@@ -132,6 +147,7 @@ class ColdTier {
   Catalogue& catalogue_;
   const Clock& clock_;
   const ColdOptions options_;
+  std::atomic<bool> known_{false};  ///< the catalogue was read
   std::mutex changing_;  ///< held by whoever changes the catalogue, from reading to commit
   mutable std::mutex mutex_;
   std::map<Owner, std::vector<File>> files_;

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "memory/summary/quantise.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -54,7 +56,7 @@ class Reader {
   bool bad_ = false;
 };
 
-constexpr std::uint8_t kFloat16 = 1, kFingerprint = 2, kNear = 4;
+constexpr std::uint8_t kFloat16 = 1, kFingerprint = 2, kNear = 4, kInt8 = 8;
 
 #if defined(__x86_64__)
 /// False when a number is not a float16; `out` then holds nothing of use.
@@ -113,7 +115,10 @@ void encode_upsert(const Memory& memory, std::string& out) {
   const auto& vector = memory.embedding;
   std::uint8_t flags = 0;
   std::vector<std::uint16_t> halves;
-  if (!vector.empty() && vector.size() % 8 == 0 && knows_half()) {
+  Quantised bytes;
+  if (!vector.empty() && is_quantised(vector, bytes)) {
+    flags |= kInt8;
+  } else if (!vector.empty() && vector.size() % 8 == 0 && knows_half()) {
     halves.resize(vector.size());
     if (to_half(vector.data(), vector.size(), halves.data())) flags |= kFloat16;
   }
@@ -132,7 +137,10 @@ void encode_upsert(const Memory& memory, std::string& out) {
   put(out, nanoseconds(memory.timestamp));
   put(out, nanoseconds(memory.uploaded_at));
   out.append(reinterpret_cast<const char*>(memory.content_hash.data()), sizeof(Digest));
-  if ((flags & kFloat16) != 0) {
+  if ((flags & kInt8) != 0) {
+    put(out, bytes.scale);
+    out.append(reinterpret_cast<const char*>(bytes.codes.data()), bytes.codes.size());
+  } else if ((flags & kFloat16) != 0) {
     out.append(reinterpret_cast<const char*>(halves.data()), halves.size() * 2);
   } else {
     out.append(reinterpret_cast<const char*>(vector.data()), vector.size() * 4);
@@ -168,7 +176,8 @@ std::optional<UpsertView> parse_upsert(std::string_view bytes) {
   out.timestamp = at(in.get<std::int64_t>());
   out.uploaded_at = at(in.get<std::int64_t>());
   out.content_hash = in.get<Digest>();
-  out.vector_width = (flags & kFloat16) != 0 ? 2 : 4;
+  out.vector_width = (flags & kInt8) != 0 ? 1 : (flags & kFloat16) != 0 ? 2 : 4;
+  if (out.vector_width == 1) out.scale = in.get<float>();
   out.vector = in.bytes(std::size_t{out.dimensions} * out.vector_width);
   if ((flags & kFingerprint) != 0) out.fingerprint = in.bytes(sizeof(Fingerprint));
   out.tenant = in.bytes(tenant);
@@ -189,6 +198,11 @@ std::optional<UpsertView> parse_upsert(std::string_view bytes) {
 void UpsertView::read_vector(float* out) const {
   if (vector_width == 4) {
     std::memcpy(out, vector.data(), vector.size());
+    return;
+  }
+  if (vector_width == 1) {
+    for (std::size_t i = 0; i < dimensions; ++i)
+      out[i] = static_cast<float>(static_cast<std::int8_t>(vector[i])) * scale;
     return;
   }
 #if defined(__x86_64__)

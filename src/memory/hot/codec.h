@@ -21,8 +21,10 @@ struct UpsertView {
   std::string_view tenant, system_id, conversation_id, content, metadata, model;
   std::string_view vector;  ///< numbers of `vector_width` bytes
   std::uint32_t dimensions = 0;
-  std::uint8_t vector_width = 4;  ///< 4: float32; 2: float16, where that loses nothing
-  std::string_view fingerprint;   ///< 512 bytes, or empty: none
+  /// 4: float32; 2: float16, 1: codes of `scale` (summary/quantise.h), where these lose nothing.
+  std::uint8_t vector_width = 4;
+  float scale = 1;
+  std::string_view fingerprint;  ///< 512 bytes, or empty: none
   std::string_view near_tenant, near_system, near_conversation;
   Clock::Time timestamp, uploaded_at;
   Digest content_hash{};
@@ -44,7 +46,8 @@ struct TombstoneView {
   std::string_view tenant, system_id, conversation_id;
 };
 
-/// Little-endian, lengths first; a vector whose numbers are all float16 takes half the room.
+/// Little-endian, lengths first; a vector whose numbers are all float16 takes half the room,
+/// one that was quantised a quarter.
 /// Appended to `out`.
 void encode_upsert(const Memory& memory, std::string& out);
 void encode_seen(const Key& owner, const Memory& duplicate, std::string& out);

@@ -570,6 +570,10 @@ Result<std::uint64_t> Engine::stage_erase_migrated(
     const std::uint32_t slot =
         find(*shelf, reader, key.system_id, key.conversation_id, Table::kCurrent);
     if (slot == kNoSlot || shelf->table.has(slot, Table::kAlias)) continue;
+    if (checksum == Digest{}) {
+      shelf->marks.erase(slot);
+      continue;
+    }
     ASAHI_TRY(const Memory held, read_memory(*shelf, reader, slot));
     if (row_checksum(held) != checksum) continue;
     if (auto ok = erase_slot(*shelf, slot, key, true); !ok) return std::unexpected(ok.error());

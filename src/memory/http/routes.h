@@ -15,6 +15,10 @@ namespace asahi::memory {
 class Push;
 class Ledger;
 class IngestWorker;
+class Tiers;
+namespace ageing {
+class Ageing;
+}
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
@@ -27,7 +31,9 @@ struct RouteParts {
   Push* push = nullptr;
   Ledger* ledger = nullptr;
   IngestWorker* worker = nullptr;
-  bool has_bucket = false;  ///< uploads come from one
+  Tiers* tiers = nullptr;            ///< null: they are not all in this process
+  ageing::Ageing* ageing = nullptr;  ///< null: memories age elsewhere
+  bool has_bucket = false;           ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
 };
@@ -43,6 +49,7 @@ class RouteAdder {
   void add(http::Method method, std::string_view pattern, std::string_view access, RouteBody body,
            std::size_t max_body_bytes = 0) const;
   const std::string& mount() const { return mount_; }
+  const RouteParts& parts() const { return *parts_; }
 
  private:
   http::Router& router_;
@@ -60,6 +67,10 @@ void add_store_routes(const RouteAdder& routes);
 /// POST /ingest/upload, /memories and /memories/batch, GET /uploads and
 /// /uploads/{system_id}/{upload_id}, POST …/retry, POST /ingestion/trigger, GET /ingestion/status.
 void add_ingest_routes(const RouteAdder& routes);
+
+/// POST /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where memories
+/// age elsewhere.
+void add_ageing_routes(const RouteAdder& routes);
 
 /// The caller's organisation.
 std::string tenant_of(const http::Context& context);

@@ -72,6 +72,8 @@ struct StorePage {
   std::vector<StoreHit> hits;
   std::uint64_t total = 0;  ///< matches known; at least hits.size()
   FacetCounts facets;
+  bool partial = false;             ///< not all of the tier was looked at
+  std::vector<std::string> unread;  ///< what could not be, and why; with `partial` only
 };
 
 }  // namespace asahi::memory

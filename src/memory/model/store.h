@@ -58,9 +58,11 @@ class Store {
   /// At most `limit` rows with timestamps before `before`, oldest first, marked as migrating so
   /// that a second run does not take them; a change of a marked row takes the mark away.
   virtual Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) = 0;
-  /// Removes the rows whose checksum is still the one given (a row changed meanwhile stays).
+  /// Removes the rows whose checksum is still the one given (a row changed meanwhile stays). A row
+  /// named with a digest of zeros stays and loses its mark: it was not copied after all.
   virtual Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) = 0;
   virtual Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) = 0;
+  /// Of all tenants when `tenant` is empty.
   virtual Task<TierStats> stats(std::string tenant) = 0;
   /// A copy of the store as it stands, complete in itself, below `folder`.
   virtual Task<void> snapshot(std::string folder) = 0;

@@ -88,8 +88,8 @@ auto fields(OfType<StoreHit> auto& v) {
   return std::tie(key, tier, text, similarity, score, timestamp, metadata, explanation);
 }
 auto fields(OfType<StorePage> auto& v) {
-  auto& [hits, total, facets] = v;
-  return std::tie(hits, total, facets);
+  auto& [hits, total, facets, partial, unread] = v;
+  return std::tie(hits, total, facets, partial, unread);
 }
 auto fields(OfType<TierStats> auto& v) {
   auto& [records, bytes, oldest, newest] = v;

@@ -31,11 +31,11 @@ bool better(const StoreHit& a, const StoreHit& b) {
   return a.key < b.key;
 }
 
-/// The row that stays of two with one key.
+/// The row that stays of two with one key: the hotter tier's is the same or newer.
 bool stays(const StoreHit& a, const StoreHit& b) {
   const float left = a.similarity.value_or(-2), right = b.similarity.value_or(-2);
-  return std::tuple(left, -static_cast<int>(a.tier)) >=
-         std::tuple(right, -static_cast<int>(b.tier));
+  return std::tuple(static_cast<int>(a.tier), -left) <=
+         std::tuple(static_cast<int>(b.tier), -right);
 }
 
 }  // namespace

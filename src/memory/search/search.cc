@@ -78,7 +78,8 @@ struct Search::Gathered {
   std::uint64_t total = 0;
   FacetCounts facets;
   std::vector<std::string> asked, failed;
-  std::optional<Error> error;  ///< of the last that failed
+  std::vector<std::string> partly;  ///< tiers that could not look at everything
+  std::optional<Error> error;       ///< of the last that failed
 };
 
 Search::Search(Parts parts, SearchOptions options) : parts_(parts), options_(std::move(options)) {}
@@ -255,6 +256,7 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   const double vector_weight = fusion_weight(query.embedding_model);
   ASAHI_CO_TRY(Gathered all, co_await ask_tiers(std::move(query), request, deadline));
   std::vector<StoreHit> merged = merge_tiers(std::move(all.hits), request.mode, vector_weight);
+  all.total -= std::min<std::uint64_t>(all.total, co_await drop_superseded(merged));
   for (StoreHit& hit : merged) {
     if (hit.similarity) hit.similarity = static_cast<float>(traits.similarity(*hit.similarity));
   }
@@ -277,7 +279,8 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   }
   out.close_object();
   out.member("mode", degraded.empty() ? mode_name(request.mode) : degraded);
-  out.member("partial", !all.failed.empty() || !degraded.empty());
+  out.member("partial", !all.failed.empty() || !all.partly.empty() || !degraded.empty());
+  all.failed.insert(all.failed.end(), all.partly.begin(), all.partly.end());
   write_names(out, "failed_shards", all.failed);
   write_names(out, "tiers_searched", all.asked);
   if (to < all.total && to < found + 1 && to == from + request.limit &&
@@ -339,6 +342,13 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
       all.total += (*page)->total;
       add_facets(all.facets, (*page)->facets);
       all.hits.push_back(std::move((*page)->hits));
+      if (!(*page)->partial) continue;
+      all.partly.emplace_back(tier_name(sources[i].store->tier()));
+      Logger("memory.search")
+          .warning("a tier could not look at everything",
+                   {{"tier", all.partly.back()},
+                    {"unread",
+                     (*page)->unread.empty() ? "its time was over" : (*page)->unread.front()}});
       continue;
     }
     all.failed.emplace_back(tier_name(sources[i].store->tier()));
@@ -356,6 +366,37 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
                    fmt::format("no tier answered; the last said: {}", all.error->message));
   }
   co_return all;
+}
+
+Aw<std::uint64_t> Search::drop_superseded(std::vector<StoreHit>& hits) {
+  std::uint64_t dropped = 0;
+  for (Store* const hotter : {parts_.hot, parts_.warm}) {
+    if (hotter == nullptr) continue;
+    std::vector<Key> keys;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < hits.size(); ++i) {
+      if (hits[i].tier <= hotter->tier()) continue;
+      keys.push_back(hits[i].key);
+      places.push_back(i);
+    }
+    if (keys.empty()) continue;
+    // Where it does not answer, its hits are missing as well, and the reply says so.
+    const auto there = co_await hotter->checksum(std::move(keys));
+    if (!there) continue;
+    std::vector<bool> goes(hits.size(), false);
+    for (std::size_t i = 0; i < places.size() && i < there->size(); ++i) {
+      goes[places[i]] = (*there)[i].has_value();
+    }
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < hits.size(); ++i) {
+      if (goes[i]) continue;
+      if (kept != i) hits[kept] = std::move(hits[i]);
+      ++kept;
+    }
+    dropped += hits.size() - kept;
+    hits.resize(kept);
+  }
+  co_return dropped;
 }
 
 std::string Search::wrap(const std::string& query_id, std::string_view level,

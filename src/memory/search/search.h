@@ -83,6 +83,9 @@ class Search {
   Task<std::string> answer(std::string tenant, const SearchRequest& request);
   Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
                            std::chrono::steady_clock::time_point deadline);
+  /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer
+  /// one has replaced. So a memory is in one tier, whatever is under way. How many.
+  Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits);
   Aw<std::optional<std::string>> cached(const std::string& key, std::string_view& level);
   Aw<void> keep(const std::string& key, std::string body);
   void note(const std::string& tenant, const std::string& key, const SearchRequest& request);

@@ -370,6 +370,7 @@ Task<std::uint64_t> MemoryStore::delete_migrated(std::vector<std::pair<Key, Dige
   std::uint64_t gone = 0;
   for (const auto& [key, sum] : rows) {
     const auto found = rows_.find(key);
+    if (sum == Digest{}) migrating_.erase(key);
     if (found == rows_.end() || row_checksum(found->second) != sum) continue;
     erase(key);
     ++gone;
@@ -391,7 +392,7 @@ Task<TierStats> MemoryStore::stats(std::string tenant) {
   const std::scoped_lock lock(mutex_);
   TierStats stats;
   for (const auto& [key, row] : rows_) {
-    if (key.tenant != tenant) continue;
+    if (!tenant.empty() && key.tenant != tenant) continue;
     ++stats.records;
     stats.bytes += row.content.size() + row.metadata.size() + row.embedding.size() * sizeof(float) +
                    sizeof(Memory);

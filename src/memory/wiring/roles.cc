@@ -100,4 +100,20 @@ std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin
   return std::make_unique<remote::RemoteStore>(loops, clock, std::move(options));
 }
 
+Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,
+                                 const Clock& clock) {
+  ASAHI_TRY(const StorePlaces places, store_places(config));
+  StorePair stores;
+  stores.hot = connect_store(Tier::kHot, places.hot, places, loops, clock);
+  if (places.warm) stores.warm = connect_store(Tier::kWarm, *places.warm, places, loops, clock);
+  return stores;
+}
+
+Dependency answers(Store& store) {
+  return {std::string(tier_name(store.tier())), [&store]() -> Task<void> {
+            ASAHI_CO_TRY([[maybe_unused]] const TierStats stats, co_await store.stats(""));
+            co_return Result<void>{};
+          }};
+}
+
 }  // namespace asahi::memory

@@ -59,10 +59,21 @@ std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin
                                                    const StorePlaces& places, net::LoopPool& loops,
                                                    const Clock& clock);
 
+/// The tiers that are kept as rows.
+struct StorePair {
+  std::unique_ptr<Store> hot;
+  std::unique_ptr<Store> warm;  ///< null: there is none
+};
+/// Those of other processes. Errors: as store_places.
+Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,
+                                 const Clock& clock);
+
 /// Something that a process cannot do its work without, and how to ask it.
 struct Dependency {
   std::string name;
   std::function<Task<void>()> check;
 };
+/// That a store answers; it outlives this.
+Dependency answers(Store& store);
 
 }  // namespace asahi::memory

@@ -49,12 +49,12 @@ TEST(StoreRole, RefusesToListenBeyondThisMachineWithoutASecret) {
   config.hot.path = ":memory:";
   config.api.host = "0.0.0.0";
   telemetry::Registry metrics;
-  const auto refused = StoreRole::hot({config, system_clock(), metrics});
+  const auto refused = StoreRole::open(Tier::kHot, {config, system_clock(), metrics});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().field, "memory.stores.secret");
   EXPECT_THAT(refused.error().message, HasSubstr("0.0.0.0"));
   config.stores.secret = Secret("0123456789abcdef0123456789abcdef");
-  EXPECT_TRUE(StoreRole::hot({config, system_clock(), metrics}));
+  EXPECT_TRUE(StoreRole::open(Tier::kHot, {config, system_clock(), metrics}));
 }
 
 }  // namespace

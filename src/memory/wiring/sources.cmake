@@ -1,2 +1,2 @@
-list(APPEND MEMORY_SRCS wiring/fleet.cc wiring/roles.cc wiring/store_role.cc)
+list(APPEND MEMORY_SRCS wiring/ageing_role.cc wiring/fleet.cc wiring/roles.cc wiring/store_role.cc wiring/tiers.cc)
 list(APPEND MEMORY_TESTS wiring/roles_test.cc)

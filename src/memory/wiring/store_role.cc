@@ -3,25 +3,55 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "memory/ageing/move_gate.h"
 #include "memory/hot/hot_store.h"
 #include "memory/rank/hot_keyword.h"
+#include "memory/warm/warm_store.h"
 
 namespace asahi::memory {
+namespace {
 
-Result<std::unique_ptr<Store>> open_hot_tier(const MemoryConfig& config, const Clock& clock) {
+HotOptions options_of(const std::string& folder, const MemoryConfig& config, const Clock& clock) {
   HotOptions options;
-  options.engine.folder = config.hot.path;
+  options.engine.folder = folder;
   options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
   options.engine.clock = &clock;
   options.engine.make_keyword = [&clock] { return rank::make_keyword_index(clock); };
-  ASAHI_TRY(auto opened, HotStore::open(std::move(options)));
-  const hot::OpenReport report = opened->engine_stats().opened;
-  if (report.torn_bytes != 0 || report.damaged_records != 0) {
-    Logger("memory").warning(
-        "the hot tier was not closed in order",
-        {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
+  return options;
+}
+
+/// Says what a tier found when it was opened, or names it in the error.
+template <class T>
+Result<std::unique_ptr<Store>> opened(Result<std::unique_ptr<T>> store, Tier tier) {
+  if (!store) {
+    store.error().message = fmt::format("the {} tier: {}", tier_name(tier), store.error().message);
+    return std::unexpected(std::move(store.error()));
   }
-  return opened;
+  const hot::OpenReport report = (*store)->engine_stats().opened;
+  if (report.torn_bytes != 0 || report.damaged_records != 0) {
+    Logger("memory").warning("a tier was not closed in order",
+                             {{"tier", tier_name(tier)},
+                              {"cut_bytes", report.torn_bytes},
+                              {"damaged", report.damaged_records}});
+  }
+  return std::move(*store);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_hot_tier(const MemoryConfig& config, const Clock& clock) {
+  return opened(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
+}
+
+Result<std::unique_ptr<Store>> open_warm_tier(const MemoryConfig& config, const Clock& clock) {
+  return opened(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
+}
+
+Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock) {
+  StorePair stores;
+  ASAHI_TRY(stores.hot, open_hot_tier(config, clock));
+  ASAHI_TRY(stores.warm, open_warm_tier(config, clock));
+  return stores;
 }
 
 StoreRole::StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store)
@@ -31,7 +61,7 @@ StoreRole::StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<
            {.secrets = std::move(secrets),
             .snapshot_folder = parts.config.data_path + "/snapshots"}) {}
 
-Result<std::unique_ptr<StoreRole>> StoreRole::hot(Parts parts) {
+Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
   const auto& stores = parts.config.stores;
   remote::StoreSecrets secrets{.current = stores.secret, .previous = stores.secret_previous};
   if (auto ok = remote::check_secrets(secrets); !ok) return std::unexpected(ok.error());
@@ -41,16 +71,14 @@ Result<std::unique_ptr<StoreRole>> StoreRole::hot(Parts parts) {
                                   "secrets generate' prints one",
                                   parts.config.api.host));
   }
-  ASAHI_TRY(auto store, open_hot_tier(parts.config, parts.clock));
-  return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(store));
+  ASAHI_TRY(auto store, tier == Tier::kHot ? open_hot_tier(parts.config, parts.clock)
+                                           : open_warm_tier(parts.config, parts.clock));
+  // Here, where all erasures and moves of the tier come by.
+  auto gated = std::make_unique<ageing::MoveGate>(std::move(store), parts.clock);
+  return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));
 }
 
-std::vector<Dependency> StoreRole::dependencies() {
-  return {{.name = std::string(tier_name(store_->tier())), .check = [this]() -> Task<void> {
-             ASAHI_CO_TRY([[maybe_unused]] const TierStats stats, co_await store_->stats(""));
-             co_return Result<void>{};
-           }}};
-}
+std::vector<Dependency> StoreRole::dependencies() { return {answers(*store_)}; }
 
 Aw<void> StoreRole::measure() {
   const auto stats = co_await store_->stats("");

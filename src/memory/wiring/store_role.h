@@ -21,7 +21,7 @@ class StoreRole {
   };
   /// Opens the tier; blocking, reads what was written last. Errors: unavailable for folders that
   /// cannot be used, corrupt with what is damaged, invalid_argument (the secret).
-  static Result<std::unique_ptr<StoreRole>> hot(Parts parts);
+  static Result<std::unique_ptr<StoreRole>> open(Tier tier, Parts parts);
   /// Over a store that is open already.
   StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store);
 
@@ -36,7 +36,9 @@ class StoreRole {
   remote::StoreApi api_;
 };
 
-/// The hot tier of this process. Errors: as StoreRole::hot.
+/// The tiers of this process, reading what was written last; blocking. Errors: as StoreRole::open.
 Result<std::unique_ptr<Store>> open_hot_tier(const MemoryConfig& config, const Clock& clock);
+Result<std::unique_ptr<Store>> open_warm_tier(const MemoryConfig& config, const Clock& clock);
+Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock);
 
 }  // namespace asahi::memory

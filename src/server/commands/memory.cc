@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "server/commands/client.h"
 #include "server/commands/commands.h"
@@ -19,6 +21,10 @@ struct MemoryOptions {
   std::uint64_t from_line = 1;
   std::string query, mode = "hybrid";
   int limit = 10;
+  std::string tier;  ///< memories of which age; empty: of both
+  int target_age = -1;
+  int batch_size = 1000;
+  bool dry_run = false;
 };
 
 int refuse(const Error& error) {
@@ -179,6 +185,39 @@ int status(const CommonOptions& common, const MemoryOptions& options) {
   return kExitOk;
 }
 
+/// Asks for a move one step down, waits for its end and prints what it did.
+Result<void> age_from(GatewayClient& client, const MemoryOptions& options, std::string_view tier) {
+  constexpr std::chrono::milliseconds kLook{500};
+  json::object body{{"source_tier", tier},
+                    {"target_tier", tier == "hot" ? "warm" : "cold"},
+                    {"batch_size", options.batch_size},
+                    {"dry_run", options.dry_run}};
+  if (options.target_age >= 0) body["cutoff_days"] = options.target_age;
+  ASAHI_TRY(json::value run, client.call_json(http::Method::kPost, "/memory/storage/migrations",
+                                              json::serialize(body)));
+  const std::string path =
+      fmt::format("/memory/storage/migrations/{}", std::string_view(run.at("id").as_string()));
+  // The server ends a run at its own limit (memory.aging.max_minutes).
+  while (run.at("state").as_string() == "queued" || run.at("state").as_string() == "running") {
+    std::this_thread::sleep_for(kLook);
+    ASAHI_TRY(run, client.call_json(http::Method::kGet, path, ""));
+  }
+  fmt::print("{}\n", json::serialize(run));
+  if (run.at("state").as_string() == "done") return {};
+  return fail(Errc::kUnavailable,
+              fmt::format("the run failed: {}", json::serialize(run.as_object()["error"])));
+}
+
+int age(const CommonOptions& common, const MemoryOptions& options) {
+  auto client = connect(common, options);
+  if (!client) return refuse(client.error());
+  for (const std::string_view tier : {"hot", "warm"}) {
+    if (!options.tier.empty() && options.tier != tier) continue;
+    if (auto done = age_from(**client, options, tier); !done) return refuse(done.error());
+  }
+  return kExitOk;
+}
+
 }  // namespace
 
 void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
@@ -215,6 +254,16 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
   add("status", "Memories and bytes of each tier", status);
+  CLI::App* ages = add("age", "Let memories go to the tier of their age now", age);
+  ages->add_option("--tier", options->tier, "Of this tier only: hot or warm")
+      ->check(CLI::IsMember({"hot", "warm"}));
+  ages->add_option("--target-age", options->target_age,
+                   "Days from which they go (default: as configured)")
+      ->check(CLI::Range(0, 36'500));
+  ages->add_option("--batch-size", options->batch_size, "Memories that move at a time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10'000));
+  ages->add_flag("--dry-run", options->dry_run, "Only count what would move");
   command->footer("Example: asahi memory import talks.jsonl && asahi memory search 'who broke it'");
 }
 

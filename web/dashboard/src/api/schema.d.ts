@@ -2454,6 +2454,64 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/storage/status": paths["/memory/storage/status"];
+    "/memory/storage/migrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let memories go one tier down now
+         * @description Queues a run that moves memories older than `cutoff_days` (default: as configured) from hot to warm or from warm to
+         *     cold; ask for it by its id. A dry run only counts those of the organisation.
+         */
+        post: operations["startMemoryMigration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/migrations": paths["/memory/storage/migrations"];
+    "/memory/storage/migrations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a run has done */
+        get: operations["getMemoryMigration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/migrations/{id}": paths["/memory/storage/migrations/{id}"];
+    "/memory/health/warm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The warm tier's disk */
+        get: operations["getMemoryWarmHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/health/warm": paths["/memory/health/warm"];
     "/memory/cache/warm": {
         parameters: {
             query?: never;
@@ -2799,6 +2857,56 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+        };
+        MemoryMigrationRequest: {
+            /** @enum {string} */
+            source_tier: "hot" | "warm";
+            /**
+             * @description One step down.
+             * @enum {string}
+             */
+            target_tier: "warm" | "cold";
+            /** @description Age from which memories go; default: as configured. */
+            cutoff_days?: number;
+            /** @default 1000 */
+            batch_size: number;
+            /** @default false */
+            dry_run: boolean;
+        };
+        MemoryMigration: {
+            id: string;
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed";
+            source_tier: string;
+            target_tier: string;
+            cutoff_days: number | null;
+            batch_size: number;
+            dry_run: boolean;
+            /** @description Of a dry run: that would move. */
+            records_migrated: number;
+            /** @description Text, metadata and vectors that left the source tier. */
+            bytes_freed: number;
+            /** @description Memories whose copy was not right; they stay where they are. */
+            errors: number;
+            /** @description Why a run failed. */
+            error?: string;
+            /** Format: date-time */
+            requested_at: string;
+            /** Format: date-time */
+            start_time: string | null;
+            /** Format: date-time */
+            end_time: string | null;
+        };
+        MemoryWarmHealth: {
+            healthy: boolean;
+            path: string;
+            /** @description Of the memories. */
+            size_bytes: number;
+            /** @description Of the disk; null where nothing is kept on one. */
+            available_bytes: number | null;
+            usage_percent: number | null;
+            /** @enum {string} */
+            status: "healthy" | "warning" | "critical";
         };
         MemoryWarmed: {
             warmed: number;
@@ -9456,6 +9564,100 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    startMemoryMigration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryMigrationRequest"];
+            };
+        };
+        responses: {
+            /** @description A dry run, with its count. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryMigration"];
+                };
+            };
+            /** @description The run is queued. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryMigration"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryMigration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryMigration"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryWarmHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has room; `warning` from 75 % on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWarmHealth"];
+                };
+            };
+            /** @description Over 90 % of its disk are in use. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWarmHealth"];
+                };
+            };
         };
     };
     warmMemoryCache: {

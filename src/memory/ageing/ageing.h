@@ -1,0 +1,113 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "jobs/queue.h"
+#include "memory/ageing/mover.h"
+#include "memory/ageing/runs.h"
+#include "memory/cold/tier.h"
+#include "memory/model/store.h"
+#include "net/loop.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::memory::ageing {
+
+struct AgeingOptions {
+  int hot_days = 7;                         ///< age from which memories go from hot to warm
+  int warm_days = 90;                       ///< … from warm to cold
+  std::string schedule = "0 2 * * *";       ///< cron, UTC
+  std::string compaction = "23 */6 * * *";  ///< of cold files
+  std::size_t batch_size = 1000;
+  bool in_batches = true;                       ///< false: row by row
+  std::uint64_t pressure_bytes = 100ULL << 30;  ///< hot beyond this: an extra run
+  std::chrono::milliseconds longest{std::chrono::hours(2)};
+  std::chrono::milliseconds poll{2'000};  ///< how soon an asked-for run begins
+};
+
+/// Lets the memory age: by the clock, on demand, and when the hot tier gets too large. Its runs are
+/// jobs of the one queue (jobs/queue.h), so that a run that was asked for outlives the process; in
+/// a process one runs at a time. What it did stands in `memory_migrations`.
+class Ageing {
+ public:
+  /// All outlive it. A tier that is not here is null: what would go there stays.
+  struct Parts {
+    Store* hot = nullptr;
+    Store* warm = nullptr;
+    Store* cold = nullptr;
+    sql::Database& database;
+    net::Loop& loop;
+    boost::asio::thread_pool& work;
+    const Clock& clock;
+    telemetry::Registry& metrics;
+    /// Called with each tenant whose memories moved: kept answers name other tiers.
+    std::function<Aw<void>(std::string tenant)> moved;
+    /// Merges cold files for about that long; empty: there are none.
+    std::function<Task<cold::Compacted>(std::chrono::milliseconds)> compact;
+  };
+  Ageing(Parts parts, AgeingOptions options);
+  ~Ageing();
+
+  void start();
+  /// Gives the run under way back; it goes on with the next start. Ordinary thread.
+  void stop(std::chrono::milliseconds grace);
+
+  struct Request {
+    Step step;
+    std::optional<int> cutoff_days;  ///< 0 to 36500; nothing: as configured
+    std::size_t batch_size = 1000;   ///< 1 to 10000
+    bool dry_run = false;
+  };
+  /// Reads a body of POST /storage/migrations. Errors: invalid_argument naming the field.
+  static Result<Request> parse(const json::object& body);
+  /// Queues a run, or, dry, counts what of the organisation it would move. Errors: unavailable
+  /// (such a tier is not served here).
+  Task<Run> request(std::string org_id, Request request);
+  /// One that this organisation asked for. Errors: not_found.
+  Task<Run> find(std::string org_id, std::string id);
+
+  /// Both steps, with the configured ages; what the schedule calls.
+  Task<void> age();
+  /// Merges cold files until nothing is left to merge.
+  Task<void> compact();
+
+ private:
+  struct Metrics;
+  Store* store(Tier tier) const;
+  bool possible(const Step& step) const { return store(step.source) && store(step.target); }
+  Task<void> run(Run& run);
+  Task<void> step(Run& run, std::chrono::steady_clock::time_point until);
+  Task<void> run_asked(std::string id);
+  Clock::Time cutoff(const Run& run) const;
+  void add_jobs();
+  /// The gauges of sizes and counts.
+  Aw<void> measure();
+  Aw<void> press(std::uint64_t hot_bytes);
+  Aw<void> watch();
+
+  const Parts parts_;
+  const AgeingOptions options_;
+  Logger logger_{"memory.ageing"};
+  Runs runs_;
+  jobs::Queue queue_;
+  jobs::Worker worker_;
+  std::unique_ptr<Metrics> metrics_;
+  std::atomic<bool> stop_{false};
+  CancelSource* nap_ = nullptr;  ///< of `watch`; on the loop
+  bool pressed_ = false;  ///< an extra run was asked for and the hot tier has not shrunk since
+  std::promise<void> watched_;
+  bool started_ = false;
+};
+
+}  // namespace asahi::memory::ageing

@@ -1,0 +1,203 @@
+#include "memory/ageing/ageing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "memory/ageing/move_gate.h"
+#include "memory/testing/memory_store.h"
+#include "memory/testing/on_loop.h"
+#include "storage/sql/testing/test_database.h"
+
+namespace asahi::memory::ageing {
+namespace {
+
+using namespace std::chrono_literals;
+
+using OneRun = Run;  // testing::Test has a Run of its own
+
+/// Three tiers in memory, runs and jobs in SQLite.
+class AgeingTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    place_ = sql::testing::TestDatabase::make(sql::testing::Engine::kSqliteMemory).value();
+    db_ = sql::open_database(place_->options()).value();
+    std::vector<sql::Migration> all = jobs::migrations();
+    for (const auto& one : run_migrations()) all.push_back(one);
+    ASSERT_TRUE(sql::Migrator(*db_, all).upgrade());
+  }
+  void TearDown() override {
+    ageing_.reset();
+    work_.join();
+  }
+  void open(AgeingOptions options = {}) {
+    options.poll = 5ms;
+    ageing_ =
+        std::make_unique<Ageing>(Ageing::Parts{.hot = &hot_,
+                                               .warm = &warm_,
+                                               .cold = &cold_,
+                                               .database = *db_,
+                                               .loop = on_.loop(),
+                                               .work = work_,
+                                               .clock = clock_,
+                                               .metrics = metrics_,
+                                               .moved = [this](std::string tenant) -> Aw<void> {
+                                                 moved_.insert(std::move(tenant));
+                                                 co_return;
+                                               },
+                                               .compact = {}},
+                                 std::move(options));
+    ageing_->start();
+  }
+  void put(const std::string& id, int days_old, const std::string& tenant = "org") {
+    Memory one;
+    one.key = {tenant, "agent", id};
+    one.content = "What was said is " + tenant + "'s " + id + ".";
+    one.content_hash = sha256(one.content);
+    one.timestamp = clock_.now() - std::chrono::days(days_old);
+    auto stored = on_.wait<std::vector<UpsertOutcome>>([&]() -> Task<std::vector<UpsertOutcome>> {
+      std::vector<Memory> batch{one};
+      co_return co_await hot_.upsert_batch(std::move(batch), {});
+    });
+    ASSERT_TRUE(stored);
+  }
+  static std::vector<std::string> ids(Store& gate) {
+    std::vector<std::string> out;
+    for (const Memory& one :
+         static_cast<testing::MemoryStore&>(static_cast<MoveGate&>(gate).inner()).all())
+      out.push_back(one.key.conversation_id);
+    return out;
+  }
+  Result<OneRun> request(Ageing::Request request, const std::string& org = "org") {
+    return on_.wait<OneRun>([&]() -> Task<OneRun> { return ageing_->request(org, request); });
+  }
+  Result<OneRun> find(const std::string& id, const std::string& org = "org") {
+    return on_.wait<OneRun>([&]() -> Task<OneRun> { return ageing_->find(org, id); });
+  }
+  /// The run, when it has ended.
+  OneRun ended(const std::string& id) {
+    for (int i = 0; i < 2'000; ++i) {
+      const auto run = find(id);
+      EXPECT_TRUE(run) << run.error().message;
+      if (!run || run->state == RunState::kDone || run->state == RunState::kFailed)
+        return run.value();
+      std::this_thread::sleep_for(2ms);
+    }
+    ADD_FAILURE() << "the run did not end";
+    return {};
+  }
+  Result<void> age() {
+    return on_.wait<void>([&]() -> Task<void> { return ageing_->age(); });
+  }
+
+  std::unique_ptr<sql::testing::TestDatabase> place_;
+  std::unique_ptr<sql::Database> db_;
+  testing::OnLoop on_;
+  boost::asio::thread_pool work_{1};
+  ManualClock clock_{parse_rfc3339("2026-11-22T10:00:00Z").value()};
+  telemetry::Registry metrics_;
+  std::set<std::string> moved_;
+  MoveGate hot_{std::make_unique<testing::MemoryStore>(Tier::kHot), clock_};
+  MoveGate warm_{std::make_unique<testing::MemoryStore>(Tier::kWarm), clock_};
+  MoveGate cold_{std::make_unique<testing::MemoryStore>(Tier::kCold), clock_};
+  std::unique_ptr<Ageing> ageing_;
+};
+
+TEST_F(AgeingTest, MemoriesGoToTheTierOfTheirAge) {
+  open();
+  put("today", 0);
+  put("seventh day", 7);
+  put("last week", 8);
+  put("last quarter", 89);
+  put("last year", 300);
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(hot_), ::testing::UnorderedElementsAre("today", "seventh day"));
+  EXPECT_THAT(ids(warm_), ::testing::UnorderedElementsAre("last week", "last quarter"));
+  EXPECT_THAT(ids(cold_), ::testing::ElementsAre("last year"));
+  EXPECT_THAT(moved_, ::testing::ElementsAre("org"));
+  const std::string exposed = metrics_.expose();
+  EXPECT_THAT(exposed,
+              ::testing::ContainsRegex("akosha_migration_records_total\\{[^}]*source_tier=\"hot\""
+                                       "[^}]*status=\"success\"[^}]*\\} 3"));
+  ASSERT_TRUE(age());
+  EXPECT_EQ(ids(warm_).size(), 2U) << "again: nothing is left to do";
+}
+
+TEST_F(AgeingTest, ARunThatWasAskedForTellsWhatItDid) {
+  open();
+  put("a", 1);
+  put("b", 3);
+  const auto asked = request({.step = kToWarm, .cutoff_days = 2, .batch_size = 1});
+  ASSERT_TRUE(asked) << asked.error().message;
+  EXPECT_EQ(asked->state, RunState::kQueued);
+  const OneRun run = ended(asked->id);
+  EXPECT_EQ(run.state, RunState::kDone);
+  EXPECT_EQ(run.records_migrated, 1U);
+  EXPECT_GT(run.bytes_freed, 0U);
+  EXPECT_EQ(run.errors, 0U);
+  EXPECT_TRUE(run.start_time && run.end_time);
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("b"));
+  EXPECT_EQ(find(asked->id, "another").error().code, Errc::kNotFound)
+      << "other organisations' runs";
+}
+
+TEST_F(AgeingTest, ADryRunCountsTheOrganisationsOwnAndMovesNothing) {
+  open();
+  put("a", 10);
+  put("b", 11);
+  put("c", 12, "another");
+  const auto run = request({.step = kToWarm, .dry_run = true});
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->state, RunState::kDone);
+  EXPECT_EQ(run->records_migrated, 2U);
+  EXPECT_EQ(ids(hot_).size(), 3U);
+  EXPECT_EQ(find(run->id)->records_migrated, 2U);
+}
+
+TEST_F(AgeingTest, ATierThatFailsIsToldAndHoldsUpNothingElse) {
+  open();
+  put("warm", 10);
+  put("cold", 100);
+  static_cast<testing::MemoryStore&>(cold_.inner())
+      .fail_upserts(1, {.code = Errc::kUnavailable, .message = "the bucket is away"});
+  EXPECT_EQ(age().error().message, "the bucket is away");
+  EXPECT_THAT(ids(warm_), ::testing::UnorderedElementsAre("warm", "cold"));
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(cold_), ::testing::ElementsAre("cold"));
+}
+
+TEST_F(AgeingTest, AHotTierThatIsTooLargeAgesAtOnce) {
+  put("old", 10);
+  open({.pressure_bytes = 10});
+  for (int i = 0; i < 2'000 && ids(warm_).empty(); ++i) std::this_thread::sleep_for(2ms);
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("old"));
+}
+
+TEST_F(AgeingTest, ARunEndsAtItsTimeLimitAndTheNextGoesOn) {
+  open({.longest = 0ms});
+  put("a", 10);
+  ASSERT_TRUE(age());
+  EXPECT_EQ(ids(hot_).size(), 1U);
+}
+
+TEST(AgeingRequest, BadInputNamesFieldAndRule) {
+  const auto field = [](std::string_view body) {
+    const auto parsed = Ageing::parse(json::parse(body).as_object());
+    return parsed ? std::string("-") : parsed.error().field;
+  };
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","cutoff_days":0})"), "-");
+  EXPECT_EQ(field(R"({"target_tier":"warm"})"), "source_tier");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":7})"), "target_tier");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"cold"})"), "target_tier");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","cutoff_days":-1})"), "cutoff_days");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","cutoff_days":1.5})"),
+            "cutoff_days");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","batch_size":0})"), "batch_size");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","batch_size":"x"})"), "batch_size");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","dry_run":1})"), "dry_run");
+  EXPECT_EQ(field(R"({"source_tier":"hot","target_tier":"warm","colour":1})"), "colour");
+}
+
+}  // namespace
+}  // namespace asahi::memory::ageing

@@ -1,0 +1,139 @@
+#include "memory/ageing/move_gate.h"
+
+#include <algorithm>
+
+namespace asahi::memory::ageing {
+
+MoveGate::MoveGate(std::unique_ptr<Store> store, const Clock& clock, GateOptions options)
+    : store_(std::move(store)), clock_(clock), options_(options) {}
+
+bool MoveGate::is_moving(const Key& key) {
+  const auto found = moving_.find(key);
+  return found != moving_.end() && clock_.steady_now() < found->second;
+}
+
+bool MoveGate::is_moving(const std::string& tenant, const std::string& system_id) {
+  const Key first{.tenant = tenant, .system_id = system_id, .conversation_id = {}};
+  for (auto at = moving_.lower_bound(first); at != moving_.end(); ++at) {
+    if (at->first.tenant != tenant || at->first.system_id != system_id) return false;
+    if (clock_.steady_now() < at->second) return true;
+  }
+  return false;
+}
+
+void MoveGate::wake_all() {
+  std::vector<std::move_only_function<void()>> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    ++changes_;
+    waiters.swap(waiters_);
+  }
+  for (auto& waiter : waiters) waiter();
+}
+
+Aw<void> MoveGate::changed_since(std::uint64_t seen) {
+  net::Loop* const home = net::Loop::current();
+  auto begin = [this, home, seen](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto resume = [home, shared] { home->post([shared] { std::move (*shared)(); }); };
+    {
+      const std::lock_guard lock(mutex_);
+      if (changes_ == seen) {
+        waiters_.emplace_back(std::move(resume));
+        return;
+      }
+    }
+    resume();
+  };
+  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
+                                                 void()>(std::move(begin), use_aw);
+}
+
+Task<void> MoveGate::enter(TryEnter try_enter) {
+  const auto until = std::chrono::steady_clock::now() + options_.patience;
+  net::Loop::Deadline timer;
+  while (true) {
+    std::uint64_t seen = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (try_enter()) co_return Result<void>{};
+      seen = changes_;
+    }
+    if (std::chrono::steady_clock::now() >= until) {
+      co_return fail(Errc::kUnavailable,
+                     "the memory is on its way to another tier; try again in a moment");
+    }
+    timer = net::Loop::current()->at(until, [this] { wake_all(); });
+    co_await changed_since(seen);
+  }
+}
+
+void MoveGate::leave_erasure() {
+  {
+    const std::lock_guard lock(mutex_);
+    --erasing_;
+  }
+  wake_all();
+}
+
+Task<std::uint64_t> MoveGate::delete_batch(std::vector<Key> keys) {
+  auto entered = co_await enter([this, &keys] {
+    if (scanning_ > 0 || std::ranges::any_of(keys, [this](const Key& k) { return is_moving(k); }))
+      return false;
+    ++erasing_;
+    return true;
+  });
+  if (!entered) co_return std::unexpected(std::move(entered.error()));
+  auto erased = co_await store_->delete_batch(std::move(keys));
+  leave_erasure();
+  co_return erased;
+}
+
+Task<std::uint64_t> MoveGate::delete_system(std::string tenant, std::string system_id) {
+  auto entered = co_await enter([this, &tenant, &system_id] {
+    if (scanning_ > 0 || is_moving(tenant, system_id)) return false;
+    ++erasing_;
+    return true;
+  });
+  if (!entered) co_return std::unexpected(std::move(entered.error()));
+  auto erased = co_await store_->delete_system(std::move(tenant), std::move(system_id));
+  leave_erasure();
+  co_return erased;
+}
+
+Task<std::vector<Eligible>> MoveGate::scan_eligible(Clock::Time before, std::size_t limit) {
+  {
+    // From here on no erasure begins; those under way end.
+    const std::lock_guard lock(mutex_);
+    ++scanning_;
+  }
+  auto entered = co_await enter([this] { return erasing_ == 0; });
+  Result<std::vector<Eligible>> rows =
+      entered ? co_await store_->scan_eligible(before, limit)
+              : Result<std::vector<Eligible>>(std::unexpected(std::move(entered.error())));
+  {
+    const std::lock_guard lock(mutex_);
+    --scanning_;
+    if (rows) {
+      const auto until = clock_.steady_now() + options_.lease;
+      for (const Eligible& row : *rows) moving_[row.memory.key] = until;
+    }
+  }
+  wake_all();
+  co_return rows;
+}
+
+Task<std::uint64_t> MoveGate::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {
+  std::vector<Key> keys;
+  keys.reserve(rows.size());
+  for (const auto& [key, checksum] : rows) keys.push_back(key);
+  auto gone = co_await store_->delete_migrated(std::move(rows));
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Key& key : keys) moving_.erase(key);
+  }
+  wake_all();
+  co_return gone;
+}
+
+}  // namespace asahi::memory::ageing

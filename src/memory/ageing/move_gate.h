@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "memory/model/store.h"
+#include "net/loop.h"
+
+namespace asahi::memory::ageing {
+
+struct GateOptions {
+  /// An erasure that waits for a move longer than that is refused.
+  std::chrono::milliseconds patience{30'000};
+  /// Whoever moves rows and does not end it in that time is taken for dead: erasures go on.
+  std::chrono::milliseconds lease{600'000};
+};
+
+/// A tier whose rows may be on their way down: keeps erasures and moves of one row apart, so that
+/// what was erased does not come back with a copy that was on its way. From scan_eligible on the
+/// rows it gave are moving, until delete_migrated names them; an erasure of one waits for that, a
+/// scan waits for erasures under way. Everything else goes straight through. An erasure asks the
+/// tiers from the hottest down: then it meets a row wherever it is, or waits for it there.
+///
+/// Any loop. Works for local stores and for the process that serves one to others.
+class MoveGate final : public Store {
+ public:
+  /// `clock` outlives it.
+  MoveGate(std::unique_ptr<Store> store, const Clock& clock, GateOptions options = {});
+
+  Tier tier() const override { return store_->tier(); }
+  Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
+                                                UpsertOptions options) override {
+    return store_->upsert_batch(std::move(memories), options);
+  }
+  Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys) override {
+    return store_->get(std::move(keys));
+  }
+  /// Errors: also unavailable, when a row is being moved for longer than `patience`.
+  Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
+  Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
+  Task<StorePage> search(StoreQuery query) override { return store_->search(std::move(query)); }
+  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override {
+    return store_->checksum(std::move(keys));
+  }
+  Task<TierStats> stats(std::string tenant) override { return store_->stats(std::move(tenant)); }
+  Task<void> snapshot(std::string folder) override { return store_->snapshot(std::move(folder)); }
+
+  Store& inner() { return *store_; }
+
+ private:
+  /// Under the lock: whether the caller may go on, and if so that it does.
+  using TryEnter = std::function<bool()>;
+  /// Errors: unavailable after `patience`.
+  Task<void> enter(TryEnter try_enter);
+  Aw<void> changed_since(std::uint64_t seen);
+  void wake_all();
+  void leave_erasure();
+  bool is_moving(const Key& key);
+  bool is_moving(const std::string& tenant, const std::string& system_id);
+
+  const std::unique_ptr<Store> store_;
+  const Clock& clock_;
+  const GateOptions options_;
+  std::mutex mutex_;
+  std::map<Key, Clock::Steady> moving_;  ///< until when
+  std::size_t erasing_ = 0, scanning_ = 0;
+  std::uint64_t changes_ = 0;
+  std::vector<std::move_only_function<void()>> waiters_;
+};
+
+}  // namespace asahi::memory::ageing

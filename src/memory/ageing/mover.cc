@@ -1,0 +1,177 @@
+#include "memory/ageing/mover.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "net/blocking.h"
+
+namespace asahi::memory::ageing {
+
+struct Mover::Row {
+  Key key;
+  std::uint64_t bytes = 0;  ///< in the source
+  Memory kept;              ///< what the target shall have
+  Checked checked;
+};
+
+namespace {
+
+std::uint64_t bytes_of(const Memory& memory) {
+  return memory.content.size() + memory.metadata.size() + memory.embedding.size() * sizeof(float);
+}
+
+}  // namespace
+
+void Moved::add(const Moved& other) {
+  scanned += other.scanned;
+  moved += other.moved;
+  superseded += other.superseded;
+  changed += other.changed;
+  errors += other.errors;
+  bytes += other.bytes;
+  tenants.insert(other.tenants.begin(), other.tenants.end());
+}
+
+Task<Moved> Mover::batch(Clock::Time before, std::size_t limit) {
+  ASAHI_CO_TRY(std::vector<Eligible> due, co_await source_.scan_eligible(before, limit));
+  if (due.empty()) co_return Moved{};
+  const Tier tier = target_.tier();
+  // Summaries cost some tens of microseconds each: not on a loop.
+  std::vector<Row> rows = co_await net::run_blocking(work_, [due = std::move(due), tier]() mutable {
+    std::vector<Row> made;
+    made.reserve(due.size());
+    for (Eligible& one : due) {
+      Row& row = made.emplace_back();
+      row.key = one.memory.key;
+      row.bytes = bytes_of(one.memory);
+      row.kept = kept_form(std::move(one.memory), tier);
+      row.checked.scanned = one.checksum;
+      row.checked.expected = row_checksum(row.kept);
+    }
+    return made;
+  });
+  auto moved = co_await move(rows);
+  if (!moved) {
+    if (auto ended = co_await end_marks(rows); !ended) {
+      Logger("memory.ageing")
+          .warning("rows stay marked until their lease ends", {{"error", ended.error().message}});
+    }
+  }
+  co_return moved;
+}
+
+Task<Moved> Mover::move(std::vector<Row>& rows) {
+  std::vector<std::size_t> all(rows.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+  if (auto ok = co_await copy(rows, all); !ok) co_return std::unexpected(std::move(ok.error()));
+  if (auto ok = co_await check(rows); !ok) co_return std::unexpected(std::move(ok.error()));
+  if (auto ok = co_await renew(rows); !ok) co_return std::unexpected(std::move(ok.error()));
+
+  Moved out;
+  out.scanned = rows.size();
+  std::vector<Key> outdated;
+  std::vector<std::pair<Key, Digest>> ending;
+  std::uint64_t going = 0;
+  for (Row& row : rows) {
+    Digest ends{};  // zeros: only the mark goes
+    switch (judge(row.checked)) {
+      case Verdict::kMoved:
+        ++out.moved;
+        break;
+      case Verdict::kSuperseded:
+        ++out.superseded;
+        break;
+      case Verdict::kChanged:
+        ++out.changed;
+        if (row.checked.outcome == UpsertOutcome::kStored ||
+            row.checked.outcome == UpsertOutcome::kReplaced)
+          outdated.push_back(row.key);
+        break;
+      case Verdict::kMismatch:
+        ++out.errors;
+        // No row's digest: it stays, and stays marked, so that this run does not take it again.
+        ends.fill(0xff);
+        Logger("memory.ageing")
+            .error("a copy differs from what it should be; the memory stays where it is",
+                   {{"system_id", row.key.system_id},
+                    {"conversation_id", row.key.conversation_id},
+                    {"tier", tier_name(target_.tier())}});
+        break;
+    }
+    const Verdict verdict = judge(row.checked);
+    if (verdict == Verdict::kMoved || verdict == Verdict::kSuperseded) {
+      ends = row.checked.scanned;
+      ++going;
+      out.bytes += row.bytes;
+      out.tenants.insert(row.key.tenant);
+    }
+    ending.emplace_back(row.key, ends);
+  }
+  if (!outdated.empty()) {
+    auto gone = co_await target_.delete_batch(std::move(outdated));
+    if (!gone) co_return std::unexpected(std::move(gone.error()));
+  }
+  ASAHI_CO_TRY(const std::uint64_t gone, co_await source_.delete_migrated(std::move(ending)));
+  // Changed in the last moment: their copies are older versions, which a search does not show.
+  if (gone < going) {
+    const std::uint64_t late = std::min(going - gone, out.moved);
+    out.moved -= late;
+    out.changed += late;
+  }
+  co_return out;
+}
+
+Task<void> Mover::copy(std::vector<Row>& rows, const std::vector<std::size_t>& which) {
+  std::vector<Memory> memories;
+  memories.reserve(which.size());
+  for (const std::size_t i : which) memories.push_back(rows[i].kept);
+  ASAHI_CO_TRY(const std::vector<UpsertOutcome> outcomes,
+               co_await target_.upsert_batch(std::move(memories), {.deduplicate = false}));
+  if (outcomes.size() != which.size())
+    co_return fail(Errc::kCorrupt, "a store told of other rows than it was given");
+  for (std::size_t i = 0; i < which.size(); ++i) rows[which[i]].checked.outcome = outcomes[i];
+  co_return Result<void>{};
+}
+
+Task<void> Mover::check(std::vector<Row>& rows) {
+  std::vector<Key> keys;
+  keys.reserve(rows.size());
+  for (const Row& row : rows) keys.push_back(row.key);
+  ASAHI_CO_TRY(const auto below, co_await target_.checksum(keys));
+  ASAHI_CO_TRY(const auto above, co_await source_.checksum(std::move(keys)));
+  if (below.size() != rows.size() || above.size() != rows.size())
+    co_return fail(Errc::kCorrupt, "a store told of other rows than it was asked");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].checked.below = below[i];
+    rows[i].checked.above = above[i];
+  }
+  co_return Result<void>{};
+}
+
+Task<void> Mover::renew(std::vector<Row>& rows) {
+  // The content is what it was, but times or metadata are not: the copy of an earlier run that did
+  // not get to its end, of a row that changed since. The source has the row, so nothing is lost.
+  std::vector<std::size_t> which;
+  std::vector<Key> keys;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (judge(rows[i].checked) != Verdict::kMismatch) continue;
+    which.push_back(i);
+    keys.push_back(rows[i].key);
+  }
+  if (which.empty()) co_return Result<void>{};
+  auto gone = co_await target_.delete_batch(std::move(keys));
+  if (!gone) co_return std::unexpected(std::move(gone.error()));
+  if (auto ok = co_await copy(rows, which); !ok) co_return ok;
+  co_return co_await check(rows);
+}
+
+Task<void> Mover::end_marks(const std::vector<Row>& rows) {
+  std::vector<std::pair<Key, Digest>> ending;
+  for (const Row& row : rows) ending.emplace_back(row.key, Digest{});
+  auto ended = co_await source_.delete_migrated(std::move(ending));
+  if (!ended) co_return std::unexpected(std::move(ended.error()));
+  co_return Result<void>{};
+}
+
+}  // namespace asahi::memory::ageing

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/task.h"
+#include "memory/ageing/rules.h"
+#include "storage/sql/database.h"
+#include "storage/sql/migrations.h"
+
+namespace asahi::memory::ageing {
+
+enum class RunState : std::uint8_t { kQueued, kRunning, kDone, kFailed };
+/// "queued", "running", "done", "failed".
+std::string_view run_state_name(RunState state);
+
+/// One run of ageing, as POST /storage/migrations asked for it or as the schedule began it.
+struct Run {
+  std::string id;      ///< "mig_" + ULID
+  std::string org_id;  ///< who asked; "-": the schedule
+  Step step;
+  std::optional<int> cutoff_days;  ///< nothing: the configured age
+  std::size_t batch_size = 1000;
+  bool dry_run = false;
+  RunState state = RunState::kQueued;
+  std::uint64_t records_migrated = 0, bytes_freed = 0, errors = 0;
+  std::string error;  ///< of a failed run
+  Clock::Time requested_at;
+  std::optional<Clock::Time> start_time, end_time;
+};
+json::object run_json(const Run& run);
+
+/// The table `memory_migrations`: what runs were asked for and what they did. Any loop.
+class Runs {
+ public:
+  explicit Runs(sql::Database& database) : database_(database) {}
+
+  Task<void> add(const Run& run);
+  /// Everything that changes while it runs.
+  Task<void> update(const Run& run);
+  Task<std::optional<Run>> find(std::string id);
+  /// Deletes runs that were asked for before `before`, up to a thousand.
+  Task<void> prune(Clock::Time before);
+
+ private:
+  sql::Database& database_;
+};
+
+/// Migration 311.
+std::vector<sql::Migration> run_migrations();
+
+}  // namespace asahi::memory::ageing

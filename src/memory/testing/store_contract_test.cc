@@ -1,0 +1,265 @@
+// What every tier does alike: the store in plain maps, hot, warm and cold.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "memory/ageing/rules.h"
+#include "memory/cold/store.h"
+#include "memory/hot/hot_store.h"
+#include "memory/testing/memory_store.h"
+#include "memory/testing/on_loop.h"
+#include "memory/warm/warm_store.h"
+#include "storage/columnar/private_folder.h"
+#include "storage/object/folder_store.h"
+
+namespace asahi::memory::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+using Outcome = UpsertOutcome;
+
+enum class Kind { kMemory, kHot, kWarm, kCold };
+
+class StoreContract : public ::testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override { open(); }
+  void TearDown() override { close(); }
+
+  void close() {
+    store_.reset();
+    tier_.reset();
+  }
+  /// Opens it, or opens it again as the next process would.
+  void open() {
+    if (GetParam() == Kind::kMemory && store_ != nullptr) return;
+    close();
+    HotOptions options;
+    options.engine.folder = folder_.path() + "/rows";
+    options.engine.clock = &clock_;
+    switch (GetParam()) {
+      case Kind::kMemory:
+        store_ = std::make_unique<MemoryStore>(Tier::kWarm);
+        break;
+      case Kind::kHot:
+        store_ = HotStore::open(std::move(options)).value();
+        break;
+      case Kind::kWarm:
+        store_ = WarmStore::open(std::move(options)).value();
+        break;
+      case Kind::kCold:
+        objects_ = object::FolderStore::open(folder_.path() + "/objects").value();
+        catalogue_ = std::make_unique<cold::FileCatalogue>(folder_.path() + "/catalogue");
+        tier_ = cold::ColdTier::open(*objects_, *catalogue_, clock_, {}).value();
+        store_ = std::make_unique<cold::ColdStore>(*tier_, 2, 16);
+        break;
+    }
+  }
+  Result<std::vector<Outcome>> upsert(std::vector<Memory> memories) {
+    return on_.wait<std::vector<Outcome>>([&]() -> Task<std::vector<Outcome>> {
+      co_return co_await store_->upsert_batch(memories, {.deduplicate = false});
+    });
+  }
+  std::optional<Memory> get(const std::string& id, const std::string& tenant = "org") {
+    auto got = on_.wait<std::vector<std::optional<Memory>>>(
+        [&]() -> Task<std::vector<std::optional<Memory>>> {
+          std::vector<Key> keys{{tenant, "agent", id}};
+          co_return co_await store_->get(std::move(keys));
+        });
+    EXPECT_TRUE(got) << got.error().message;
+    return got ? got->front() : std::nullopt;
+  }
+  std::optional<Digest> checksum(const std::string& id) {
+    return on_
+        .wait<std::vector<std::optional<Digest>>>(
+            [&]() -> Task<std::vector<std::optional<Digest>>> {
+              std::vector<Key> keys{{"org", "agent", id}};
+              co_return co_await store_->checksum(std::move(keys));
+            })
+        .value()
+        .front();
+  }
+  StorePage search(StoreQuery query) {
+    query.tenant = "org";
+    auto page =
+        on_.wait<StorePage>([&]() -> Task<StorePage> { co_return co_await store_->search(query); });
+    EXPECT_TRUE(page) << page.error().message;
+    return page ? *std::move(page) : StorePage{};
+  }
+  std::vector<std::string> found(StoreQuery query) {
+    std::vector<std::string> out;
+    for (const StoreHit& hit : search(std::move(query)).hits) {
+      EXPECT_EQ(hit.tier, store_->tier());
+      out.push_back(hit.key.conversation_id);
+    }
+    return out;
+  }
+  Result<std::uint64_t> erase(std::vector<Key> keys) {
+    return on_.wait<std::uint64_t>(
+        [&]() -> Task<std::uint64_t> { co_return co_await store_->delete_batch(keys); });
+  }
+  std::vector<Eligible> eligible(Clock::Time before, std::size_t limit) {
+    return on_
+        .wait<std::vector<Eligible>>([&]() -> Task<std::vector<Eligible>> {
+          co_return co_await store_->scan_eligible(before, limit);
+        })
+        .value();
+  }
+  std::uint64_t end_move(std::vector<std::pair<Key, Digest>> rows) {
+    return on_
+        .wait<std::uint64_t>(
+            [&]() -> Task<std::uint64_t> { co_return co_await store_->delete_migrated(rows); })
+        .value();
+  }
+  TierStats stats(const std::string& tenant) {
+    return on_.wait<TierStats>([&]() -> Task<TierStats> { return store_->stats(tenant); }).value();
+  }
+
+  Memory memory(const std::string& id, const std::string& text, int hour = 0,
+                std::vector<float> vector = {}) {
+    Memory out;
+    out.key = {"org", "agent", id};
+    out.content = text;
+    out.content_hash = sha256(text);
+    out.embedding = std::move(vector);
+    if (!out.embedding.empty()) out.embedding_model = "m";
+    out.timestamp = start_ + std::chrono::hours(hour);
+    out.uploaded_at = out.timestamp + 1s;
+    out.metadata = R"({"project":"apollo","tags":["red"]})";
+    out.fingerprint.fill(3);
+    return out;
+  }
+  /// As the tier gives it back.
+  Memory kept(Memory memory) const {
+    return GetParam() == Kind::kWarm || GetParam() == Kind::kCold ? cold::as_kept(memory) : memory;
+  }
+
+  const columnar::PrivateFolder folder_ = columnar::PrivateFolder::make("").value();
+  const Clock::Time start_ = parse_rfc3339("2026-03-01T12:00:00Z").value();
+  ManualClock clock_{parse_rfc3339("2026-11-22T10:00:00Z").value()};
+  OnLoop on_;
+  std::unique_ptr<object::FolderStore> objects_;
+  std::unique_ptr<cold::Catalogue> catalogue_;
+  std::unique_ptr<cold::ColdTier> tier_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_P(StoreContract, GivesBackWhatItTookAlsoAfterARestart) {
+  const Memory one = memory("a", "one thing", 0, {0.6F, -0.79F, 0.1F});
+  Memory two = memory("b", "another thing", 30);
+  two.near_duplicate_of = one.key;
+  EXPECT_THAT(upsert({one, two}).value(), ElementsAre(Outcome::kStored, Outcome::kStored));
+  open();
+  EXPECT_EQ(get("a"), kept(one));
+  EXPECT_EQ(get("b"), two);
+  EXPECT_EQ(checksum("a"), row_checksum(kept(one)));
+  EXPECT_EQ(checksum("c"), std::nullopt);
+  EXPECT_EQ(get("a", "another"), std::nullopt);
+  const TierStats all = stats("org");
+  EXPECT_EQ(all.records, 2U);
+  EXPECT_GT(all.bytes, 0U);
+  EXPECT_EQ(all.oldest, one.timestamp);
+  EXPECT_EQ(all.newest, two.timestamp);
+  EXPECT_EQ(stats("").records, 2U);
+  EXPECT_EQ(stats("another").records, 0U);
+}
+
+TEST_P(StoreContract, WhatItKeepsItKeepsTheSameWhenItComesAgain) {
+  const Memory once = kept(memory("a", "one thing", 0, {0.6F, -0.79F, 0.1F}));
+  ASSERT_TRUE(upsert({once}));
+  EXPECT_EQ(get("a"), once) << "rows keep their checksum on their way through the tiers";
+}
+
+TEST_P(StoreContract, OfTwoVersionsTheNewerCounts) {
+  ASSERT_TRUE(upsert({memory("a", "first", 2)}));
+  EXPECT_THAT(upsert({memory("a", "first", 9)}).value(), ElementsAre(Outcome::kUnchanged));
+  EXPECT_THAT(upsert({memory("a", "before", 1)}).value(), ElementsAre(Outcome::kOlder));
+  EXPECT_THAT(upsert({memory("a", "after", 3)}).value(), ElementsAre(Outcome::kReplaced));
+  open();
+  EXPECT_EQ(get("a")->content, "after");
+  EXPECT_EQ(stats("org").records, 1U);
+  EXPECT_THAT(found({.mode = SearchMode::kKeyword, .text = "first"}), ElementsAre());
+}
+
+TEST_P(StoreContract, ErasedIsErasedAlsoAfterARestart) {
+  ASSERT_TRUE(upsert({memory("a", "one"), memory("b", "two"), memory("c", "three")}));
+  EXPECT_EQ(erase({memory("a", "").key, memory("z", "").key}).value(), 1U);
+  EXPECT_EQ(erase({memory("a", "").key}).value(), 0U);
+  open();
+  EXPECT_EQ(get("a"), std::nullopt);
+  EXPECT_THAT(found({}), UnorderedElementsAre("b", "c"));
+  EXPECT_EQ(on_.wait<std::uint64_t>([&]() -> Task<std::uint64_t> {
+                 co_return co_await store_->delete_system("org", "agent");
+               })
+                .value(),
+            2U);
+  open();
+  EXPECT_THAT(found({}), ElementsAre());
+  EXPECT_EQ(stats("org").records, 0U);
+  ASSERT_TRUE(upsert({memory("a", "one")}));
+  EXPECT_THAT(found({}), ElementsAre("a")) << "it can be told again";
+}
+
+TEST_P(StoreContract, SearchesByWordsVectorsAndTime) {
+  ASSERT_TRUE(upsert({memory("a", "the database migration failed", 1, {1, 0, 0}),
+                      memory("b", "lunch was good", 2, {0, 1, 0}),
+                      memory("c", "migration of birds", 3, {0.8F, 0.6F, 0})}));
+  EXPECT_THAT(found({.mode = SearchMode::kKeyword, .text = "database migration"}),
+              ElementsAre("a", "c"));
+  StoreQuery near{.mode = SearchMode::kSemantic, .embedding = {0, 1, 0}, .embedding_model = "m"};
+  EXPECT_THAT(found(near), ElementsAre("b", "c", "a"));
+  near.threshold = 0.5F;
+  const StorePage page = search(near);
+  ASSERT_EQ(page.hits.size(), 2U);
+  EXPECT_NEAR(*page.hits[1].similarity, 0.6, 0.01);
+  EXPECT_FALSE(page.partial);
+  near.embedding_model = "n";
+  EXPECT_THAT(found(near), ElementsAre());
+  EXPECT_THAT(found({}), ElementsAre("c", "b", "a"));
+  EXPECT_THAT(found({.filter = {.start = start_ + 2h, .end = start_ + 3h}}), ElementsAre("b"));
+  EXPECT_THAT(found({.filter = {.metadata = {{"project", "gemini"}}}}), ElementsAre());
+  const StorePage counted = search({.limit = 1, .facets = {"tier", "tags"}});
+  EXPECT_EQ(counted.hits.size(), 1U);
+  EXPECT_EQ(counted.total, 3U);
+  EXPECT_EQ(counted.facets.at("tags").at("red"), 3U);
+  EXPECT_EQ(counted.facets.at("tier").at(std::string(tier_name(store_->tier()))), 3U);
+}
+
+TEST_P(StoreContract, RefusesWhatIsNoVector) {
+  const auto refused =
+      upsert({memory("a", "one", 0, {std::numeric_limits<float>::quiet_NaN(), 1, 0})});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kInvalidArgument);
+  EXPECT_THAT(refused.error().field, ::testing::HasSubstr("embedding"));
+  EXPECT_EQ(get("a"), std::nullopt);
+}
+
+TEST_P(StoreContract, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
+  if (GetParam() == Kind::kCold) GTEST_SKIP() << "nothing ages further";
+  ASSERT_TRUE(upsert({memory("1", "old", 0), memory("2", "older", -5), memory("3", "new", 50)}));
+  const Clock::Time before = start_ + 1h;
+  const auto due = eligible(before, 10);
+  ASSERT_EQ(due.size(), 2U);
+  EXPECT_EQ(due[0].memory.key.conversation_id, "2");
+  EXPECT_EQ(due[0].checksum, row_checksum(*get("2")));
+  EXPECT_TRUE(eligible(before, 10).empty());
+  EXPECT_EQ(end_move({{due[0].memory.key, Digest{}}}), 0U);
+  EXPECT_EQ(eligible(before, 10).size(), 1U) << "what did not move can be taken again";
+  ASSERT_TRUE(upsert({memory("1", "changed", 1)}));
+  EXPECT_EQ(end_move({{due[0].memory.key, due[0].checksum}, {due[1].memory.key, due[1].checksum}}),
+            1U);
+  open();
+  EXPECT_THAT(found({}), UnorderedElementsAre("1", "3"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
+                         ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold),
+                         [](const auto& info) {
+                           constexpr std::array kNames = {"memory", "hot", "warm", "cold"};
+                           return kNames[static_cast<std::size_t>(info.param)];
+                         });
+
+}  // namespace
+}  // namespace asahi::memory::testing

@@ -1,0 +1,1 @@
+list(APPEND MEMORY_SRCS warm/warm_store.cc)

@@ -1,0 +1,140 @@
+#include "memory/wiring/tiers.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "memory/cold/sql_catalogue.h"
+#include "net/blocking.h"
+#include "storage/object/open_store.h"
+
+namespace asahi::memory {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kColdThreads = 4;
+constexpr std::size_t kColdWaiting = 256;
+/// Of several processes one may be dead for so long before its files are erased.
+constexpr std::chrono::hours kAbandonedAfter{1};
+constexpr double kWarningPercent = 75, kCriticalPercent = 90;
+constexpr std::uint64_t kGiB = 1ULL << 30;
+
+}  // namespace
+
+Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> hot,
+                                           std::unique_ptr<Store> warm) {
+  std::unique_ptr<Tiers> made(new Tiers(parts));
+  made->hot_ = std::make_unique<ageing::MoveGate>(std::move(hot), parts.clock);
+  if (warm != nullptr) {
+    made->warm_ = std::make_unique<ageing::MoveGate>(std::move(warm), parts.clock);
+    made->front_ = std::make_unique<ageing::Front>(*made->hot_, *made->warm_);
+  }
+  if (auto ok = made->open_cold(); !ok) return std::unexpected(std::move(ok.error()));
+  return made;
+}
+
+Tiers::~Tiers() { stop(std::chrono::milliseconds(0)); }
+
+Result<void> Tiers::open_cold() {
+  const MemoryConfig::Cold& config = parts_.config.cold;
+  if (!config.enabled) return {};
+  if (!parts_.alone && parts_.database.dialect() == sql::Dialect::kSqlite) return {};
+  std::error_code failed;
+  const fs::path folder = fs::absolute(config.path, failed);
+  if (!failed) fs::create_directories(folder, failed);
+  if (failed) {
+    return fail(Errc::kUnavailable,
+                "the cold tier's folder " + config.path + ": " + failed.message());
+  }
+  std::string url = "file://" + (folder / "objects").string();
+  if (config.backend == "s3") {
+    url = config.bucket.contains("://") ? config.bucket : "s3://" + config.bucket;
+  }
+  ASAHI_TRY(objects_, object::open_store(
+                          {.url = url,
+                           .region = config.region,
+                           .endpoint = config.endpoint,
+                           .credentials = {config.access_key_id, config.secret_access_key, {}}}));
+  cold::ColdOptions options;
+  options.temp_folder = (folder / "temp").string();
+  if (parts_.database.dialect() == sql::Dialect::kSqlite) {
+    // One process has the folder; its file is synced, which SQLite's commits here are not.
+    catalogue_ = std::make_unique<cold::FileCatalogue>((folder / "catalogue").string());
+  } else {
+    catalogue_ = std::make_unique<cold::SqlCatalogue>(parts_.database);
+    options.abandoned_after = kAbandonedAfter;
+  }
+  ASAHI_TRY(cold_tier_,
+            cold::ColdTier::open(*objects_, *catalogue_, parts_.clock, std::move(options)));
+  cold_ = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
+  return {};
+}
+
+ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
+  const MemoryConfig& config = parts_.config;
+  ageing::AgeingOptions options;
+  options.hot_days = config.aging.hot_days;
+  options.warm_days = config.aging.warm_days;
+  options.schedule = config.aging.schedule;
+  options.compaction = config.cold.compaction_schedule;
+  options.batch_size = config.aging.batch_size;
+  options.in_batches = config.aging.batch_migration;
+  options.pressure_bytes = static_cast<std::uint64_t>(config.aging.pressure_gb) * kGiB;
+  options.longest = std::chrono::minutes(config.aging.max_minutes);
+  ageing::Ageing::Parts parts{
+      .hot = hot_.get(),
+      .warm = warm_.get(),
+      .cold = cold_.get(),
+      .database = parts_.database,
+      .loop = parts_.loops.at(0),
+      .work = parts_.work,
+      .clock = parts_.clock,
+      .metrics = parts_.metrics,
+      .moved = [&epochs](std::string tenant) -> Aw<void> { return epochs.bump(std::move(tenant)); },
+      .compact = {}};
+  if (cold_ != nullptr) {
+    parts.compact = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
+      return cold_->compact(budget);
+    };
+  }
+  ageing_ = std::make_unique<ageing::Ageing>(std::move(parts), std::move(options));
+  return *ageing_;
+}
+
+void Tiers::start() {
+  if (ageing_ != nullptr) ageing_->start();
+}
+
+void Tiers::stop(std::chrono::milliseconds grace) {
+  if (ageing_ != nullptr) ageing_->stop(grace);
+}
+
+Task<json::object> Tiers::warm_health() {
+  if (warm_ == nullptr) co_return fail(Errc::kUnavailable, "there is no warm tier");
+  ASAHI_CO_TRY(const TierStats stats, co_await warm_->stats(""));
+  const std::string& path = parts_.config.warm.path;
+  json::object out{{"healthy", true},           {"path", path},
+                   {"size_bytes", stats.bytes}, {"available_bytes", nullptr},
+                   {"usage_percent", nullptr},  {"status", "healthy"}};
+  if (path == ":memory:") co_return out;
+  auto space = co_await net::run_blocking(parts_.work, [path]() -> Result<fs::space_info> {
+    std::error_code failed;
+    const fs::space_info found = fs::space(path, failed);
+    if (failed || found.capacity == 0)
+      return fail(Errc::kUnavailable, "the warm tier's disk does not tell its size");
+    return found;
+  });
+  if (!space) co_return std::unexpected(std::move(space.error()));
+  const double used =
+      100.0 * (1.0 - static_cast<double>(space->available) / static_cast<double>(space->capacity));
+  out["available_bytes"] = space->available;
+  out["usage_percent"] = used;
+  out["healthy"] = used <= kCriticalPercent;
+  out["status"] = used > kCriticalPercent  ? "critical"
+                  : used > kWarningPercent ? "warning"
+                                           : "healthy";
+  co_return out;
+}
+
+}  // namespace asahi::memory

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/task.h"
+#include "memory/ageing/ageing.h"
+#include "memory/ageing/front.h"
+#include "memory/ageing/move_gate.h"
+#include "memory/cold/catalogue.h"
+#include "memory/cold/store.h"
+#include "memory/config.h"
+#include "memory/search/epochs.h"
+#include "net/loop.h"
+#include "storage/object/store.h"
+#include "storage/sql/database.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::memory {
+
+/// The tiers as a process sees them: hot, warm and cold, each behind a gate that keeps
+/// erasures and moves apart, and what moves memories from one to the next. Destroy it when no call
+/// is under way.
+class Tiers {
+ public:
+  /// All outlive it.
+  struct Parts {
+    const MemoryConfig& config;
+    net::LoopPool& loops;
+    sql::Database& database;
+    telemetry::Registry& metrics;
+    const Clock& clock;
+    boost::asio::thread_pool& work;
+    /// No other process has these tiers. Else the cold one is there with PostgreSQL only: its
+    /// catalogue must be one for all.
+    bool alone = true;
+  };
+  /// `hot` and `warm`: opened here or kept elsewhere; no warm one: null. Opens the cold tier,
+  /// reading what was written last; blocking. Errors: unavailable for folders that cannot be used,
+  /// corrupt with what is damaged, invalid_argument for a bucket that cannot be meant.
+  static Result<std::unique_ptr<Tiers>> open(Parts parts, std::unique_ptr<Store> hot,
+                                             std::unique_ptr<Store> warm);
+  ~Tiers();
+
+  Store& hot() { return *hot_; }
+  /// Where new memories go.
+  Store& front() { return front_ != nullptr ? static_cast<Store&>(*front_) : *hot_; }
+  Store* warm() { return warm_.get(); }  ///< null: there is none
+  Store* cold() { return cold_.get(); }  ///< null: switched off
+
+  /// Before the first routes. `epochs` outlives it.
+  ageing::Ageing& make_ageing(Epochs& epochs);
+  void start();
+  /// Ordinary thread, while the loops run.
+  void stop(std::chrono::milliseconds grace);
+
+  /// GET /health/warm: {healthy, path, size_bytes, available_bytes, usage_percent, status}. Over
+  /// 75 % of the disk: warning; over 90 %: critical, not healthy.
+  Task<json::object> warm_health();
+
+ private:
+  explicit Tiers(Parts parts) : parts_(parts) {}
+  Result<void> open_cold();
+
+  const Parts parts_;
+  std::unique_ptr<ageing::MoveGate> hot_, warm_;
+  std::unique_ptr<ageing::Front> front_;
+  std::unique_ptr<object::ObjectStore> objects_;
+  std::unique_ptr<cold::Catalogue> catalogue_;
+  std::unique_ptr<cold::ColdTier> cold_tier_;
+  std::unique_ptr<cold::ColdStore> cold_;
+  std::unique_ptr<ageing::Ageing> ageing_;
+};
+
+}  // namespace asahi::memory

@@ -1,0 +1,182 @@
+/** Memories age: hot, warm, cold in a folder and in S3; searches find them where they are, an erasure reaches them everywhere. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+import { restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
+import { bearer, make_key, start_governed } from "./support/governed.mjs";
+import { stop_everything } from "./support/processes.mjs";
+import { s3_missing, start_s3 } from "./support/s3.mjs";
+import { until } from "./support/wait.mjs";
+
+after(stop_everything);
+
+const kDay = 86_400_000;
+const kText = (what) =>
+  `The ${what} failed at noon. The weather was fine. Nobody noticed it. The cause was a migration that timed out after 30 ` +
+  `seconds. Lunch was served late. Ben rolled the ${what} back to release 41. Somebody laughed.`;
+/** Id, age in days, and the tier it belongs to. */
+const kMemories = [
+  ["today", 0, "hot"],
+  ["week", 10, "warm"],
+  ["quarter", 80, "warm"],
+  ["year", 200, "cold"],
+  ["years", 201, "cold"],
+];
+
+async function push(gateway, system_id = "buddy") {
+  const reply = await gateway.post("/memory/memories/batch", {
+    memories: kMemories.map(([memory_id, days]) => ({
+      memory_id,
+      text: kText(`deploy${memory_id}`),
+      system_id,
+      timestamp: new Date(Date.now() - days * kDay).toISOString(),
+      metadata: { project: "apollo", tags: ["talk"] },
+    })),
+  });
+  assert.equal(reply.status, 200, reply.text);
+  assert.equal(reply.body.counts.stored + reply.body.counts.near_duplicates, kMemories.length, reply.text);
+}
+
+async function find(gateway, body) {
+  const reply = await gateway.post("/memory/search", body);
+  assert.equal(reply.status, 200, reply.text);
+  return reply.body;
+}
+
+async function move(gateway, source_tier, target_tier, more = {}) {
+  const asked = await gateway.post("/memory/storage/migrations", { source_tier, target_tier, ...more });
+  assert.equal(asked.status, 202, asked.text);
+  return until(
+    async () => {
+      const run = await gateway.get(`/memory/storage/migrations/${asked.body.id}`);
+      assert.equal(run.status, 200, run.text);
+      assert.notEqual(run.body.state, "failed", run.text);
+      return run.body.state === "done" && run.body;
+    },
+    { what: "the run to end", timeout_ms: 20_000 },
+  );
+}
+
+const tiers_of = (reply) => Object.fromEntries(reply.results.map((hit) => [hit.conversation_id, hit.tier]));
+const kEverywhere = ["hot", "warm", "cold"];
+
+/** The whole way, with cold files wherever `gateway` keeps them. */
+async function live_through(gateway) {
+  await push(gateway);
+  const dry = await gateway.post("/memory/storage/migrations", { source_tier: "hot", target_tier: "warm", dry_run: true });
+  assert.equal(dry.status, 200, dry.text);
+  assert.equal(dry.body.records_migrated, 4);
+  assert.equal((await gateway.get("/memory/storage/status")).body.tiers.hot.records, 5, "a dry run moves nothing");
+
+  const down = await move(gateway, "hot", "warm");
+  assert.equal(down.records_migrated, 4, JSON.stringify(down));
+  assert.equal(down.errors, 0);
+  assert.ok(down.bytes_freed > 4 * kText("x").length, JSON.stringify(down));
+  assert.equal((await move(gateway, "warm", "cold")).records_migrated, 2);
+  assert.equal((await move(gateway, "hot", "warm")).records_migrated, 0, "again: nothing is left to do");
+
+  const status = (await gateway.get("/memory/storage/status")).body.tiers;
+  assert.deepEqual([status.hot.records, status.warm.records, status.cold.records], [1, 2, 2], JSON.stringify(status));
+
+  const everywhere = { query: "which migration timed out", tiers: kEverywhere, facets: ["tier"] };
+  const found = await find(gateway, everywhere);
+  assert.deepEqual(tiers_of(found), Object.fromEntries(kMemories.map(([id, , tier]) => [id, tier])));
+  assert.equal(found.partial, false);
+  assert.deepEqual(found.facets.tier, { hot: 1, warm: 2, cold: 2 });
+  const warm = found.results.find((hit) => hit.conversation_id === "week");
+  assert.ok(warm.summary.includes("migration that timed out") && warm.summary.length < kText("x").length, warm.summary);
+  assert.deepEqual(tiers_of(await find(gateway, { query: "which migration timed out" })), { today: "hot", week: "warm", quarter: "warm" });
+  assert.deepEqual(tiers_of(await find(gateway, { query: "deployyears", mode: "keyword", tiers: ["cold"] })), { years: "cold" });
+
+  const cold = await gateway.get("/memory/memories/buddy/year");
+  assert.equal(cold.body.tier, "cold", cold.text);
+  assert.equal(cold.body.metadata.project, "apollo");
+  assert.ok(cold.body.summary.length < warm.summary.length);
+
+  // What is told anew hides what lies below.
+  const news = await gateway.post("/memory/memories", { memory_id: "week", text: "The deployweek went well in the end.", system_id: "buddy" });
+  assert.equal(news.status, 200, news.text);
+  const again = await find(gateway, { ...everywhere, query: "deployweek" });
+  assert.equal(tiers_of(again).week, "hot");
+  assert.equal(again.results.filter((hit) => hit.conversation_id === "week").length, 1);
+
+  for (const id of ["week", "quarter", "year"])
+    assert.equal((await gateway.delete(`/memory/memories/buddy/${id}`)).status, 200, id);
+  return everywhere;
+}
+
+test("memories age into a folder, are found with their tier, and an erasure reaches them everywhere", async () => {
+  let gateway = await start_gateway();
+  const everywhere = await live_through(gateway);
+  const files = readdirSync(join(gateway.folder, "data"), { recursive: true }).filter((name) => name.endsWith(".parquet"));
+  assert.equal(files.length, 2, "a file per system and day");
+  const left = { today: "hot", years: "cold" };
+  assert.deepEqual(tiers_of(await find(gateway, everywhere)), left);
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  assert.deepEqual(tiers_of(await find(gateway, everywhere)), left, "also after kill -9");
+  assert.equal((await gateway.get("/memory/memories/buddy/year")).status, 404);
+  const { text } = await gateway.get("/metrics?format=prometheus");
+  assert.match(text, /^akosha_hot_store_record_count 1$/m);
+  assert.match(text, /^akosha_cold_store_record_count 1$/m);
+  assert.equal((await gateway.delete("/memory/systems/buddy")).body.deleted, 2);
+  assert.deepEqual(tiers_of(await find(gateway, everywhere)), {});
+  const health = await gateway.get("/memory/health/warm");
+  assert.equal(health.body.healthy, health.status === 200, health.text);
+  assert.ok(health.body.available_bytes > 0 && health.body.usage_percent > 0, health.text);
+});
+
+test("memories age into a bucket; while it is away the other tiers answer, and say so", { skip: s3_missing }, async () => {
+  const s3 = await start_s3();
+  let gateway = await start_gateway({ env: { ...s3.env, AKOSHA_COLD_BACKEND: "s3", AKOSHA_COLD_BUCKET: "archive" } });
+  const everywhere = await live_through(gateway);
+  assert.ok((await s3.requests()).some((one) => one.startsWith("PUT /archive/") && one.includes(".parquet")));
+  assert.deepEqual(tiers_of(await find(gateway, everywhere)), { today: "hot", years: "cold" });
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  await s3.fault({ kind: "status", status: 403, code: "AccessDenied", method: "GET", times: 99 });
+  const part = await find(gateway, everywhere);
+  assert.equal(part.partial, true);
+  assert.deepEqual(part.failed_shards, ["cold"]);
+  assert.deepEqual(tiers_of(part), { today: "hot" });
+});
+
+test("asahi memory age moves what is old now", async () => {
+  const gateway = await start_gateway();
+  await push(gateway);
+  const dry = await run_asahi(["memory", "age", "--dry-run", "--tier", "hot", "--url", gateway.url]);
+  assert.equal(dry.code, 0, dry.stderr);
+  assert.equal(JSON.parse(dry.stdout).records_migrated, 4);
+  const aged = await run_asahi(["memory", "age", "--url", gateway.url]);
+  assert.equal(aged.code, 0, aged.stderr);
+  assert.deepEqual(aged.stdout.trim().split("\n").map((line) => JSON.parse(line).records_migrated), [4, 2]);
+  assert.equal((await run_asahi(["memory", "age", "--tier", "cold", "--url", gateway.url])).code !== 0, true);
+});
+
+test("a run needs its permission and is its organisation's; bad input names the field", async () => {
+  const gateway = await start_governed();
+  const admin = bearer(await make_key(gateway, "acme"));
+  const other = bearer(await make_key(gateway, "globex"));
+  const reader = bearer(await make_key(gateway, "acme", { scopes: ["read"] }));
+  const body = { source_tier: "hot", target_tier: "warm", dry_run: true };
+  assert.equal((await gateway.post("/memory/storage/migrations", body, reader)).status, 403);
+  const run = await gateway.post("/memory/storage/migrations", body, admin);
+  assert.equal(run.status, 200, run.text);
+  assert.equal((await gateway.get(`/memory/storage/migrations/${run.body.id}`, admin)).status, 200);
+  assert.equal((await gateway.get(`/memory/storage/migrations/${run.body.id}`, other)).status, 404);
+  assert.equal((await gateway.get("/memory/storage/migrations/mig_nothing", admin)).status, 404);
+  assert.equal((await gateway.post("/memory/storage/migrations", body)).status, 401);
+  assert.equal((await gateway.get("/memory/health/warm")).status, 200, "like other health routes");
+  for (const [wrong, field] of [
+    [{ source_tier: "cold", target_tier: "warm" }, "source_tier"],
+    [{ source_tier: "hot", target_tier: "cold" }, "target_tier"],
+    [{ ...body, cutoff_days: "soon" }, "cutoff_days"],
+    [{ ...body, batch_size: 0 }, "batch_size"],
+  ]) {
+    const refused = await gateway.post("/memory/storage/migrations", wrong, admin);
+    assert.equal(refused.status, 400, refused.text);
+    assert.equal(refused.body.details.field, field, refused.text);
+  }
+});
