@@ -249,8 +249,8 @@ void add_memory_roles(CLI::App& memory, CommonOptions& common, Command& chosen) 
                    *options);
   add(memory, "modes", "Print what the modes mean", modes);
   for (const auto& [name, about, work] :
-       {std::tuple{"healthcheck", "Exit 0 when the process is ready, 1 when not", healthcheck},
-        std::tuple{"metrics", "Print the metrics of the process that runs", metrics}}) {
+       {std::tuple{"healthcheck", "Exit 0 when the process is ready, 1 when not", &healthcheck},
+        std::tuple{"metrics", "Print the metrics of the process that runs", &metrics}}) {
     CLI::App* sub = add(memory, name, about, work);
     add_role_options(*sub, common, *options);
     sub->add_option("--url", options->url, "The process (default: on this machine, as configured)");
