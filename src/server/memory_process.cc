@@ -115,21 +115,22 @@ Result<void> MemoryProcess::Impl::make_role() {
     case kQueryServer:
       return make_users();
     case kHotStore:
-    case kWarmStore:
-      ASAHI_TRY(store, memory::StoreRole::open(
-                           role.component == kHotStore ? memory::Tier::kHot : memory::Tier::kWarm,
-                           {settings.memory, system_clock(), metrics}));
+    case kWarmStore: {
+      const auto tier = role.component == kHotStore ? memory::Tier::kHot : memory::Tier::kWarm;
+      ASAHI_TRY(store, memory::StoreRole::open(tier, {settings.memory, system_clock(), metrics}));
       health.dependencies = store->dependencies();
       health.measure = [raw = store.get()] { return raw->measure(); };
       return {};
-    case kMetricsExporter:
+    }
+    case kMetricsExporter: {
       if (auto ok = open_database(); !ok) return ok;
       ASAHI_TRY(fleet,
                 memory::Fleet::make({settings.memory, loops, *database, system_clock(), metrics}));
       health.dependencies = fleet->dependencies();
       health.measure = [raw = fleet.get()] { return raw->measure(); };
       return {};
-    case kAgingService:
+    }
+    case kAgingService: {
       if (auto ok = open_database(); !ok) return ok;
       ASAHI_TRY(redis, open_configured_redis(config, loops));
       if (redis != nullptr) shared_cache = std::make_unique<cache::RedisStore>(redis);
@@ -137,6 +138,7 @@ Result<void> MemoryProcess::Impl::make_role() {
                                                   shared_cache.get(), metrics, system_clock()}));
       health.dependencies = ageing->dependencies();
       return {};
+    }
   }
   std::unreachable();
 }
