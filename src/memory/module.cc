@@ -95,9 +95,10 @@ struct MemoryModule::Impl {
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
-  Store* hot = nullptr;  ///< of the tiers
+  Store* hot = nullptr;           ///< of the tiers
+  std::function<bool()> pressed;  ///< of the hot tier in this process
   std::unique_ptr<cache::MemoryStore> l1;
-  std::unique_ptr<cache::MemoryStore> replies;  ///< where there is no shared cache
+  std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
   std::unique_ptr<Search> search;
   std::unique_ptr<Ledger> ledger;
@@ -126,6 +127,7 @@ Result<void> MemoryModule::Impl::open_tiers() {
                                 parts.clock, work, alone},
                                std::move(stores.hot), std::move(stores.warm)));
   hot = &tiers->hot();
+  pressed = std::move(stores.pressed);
   return {};
 }
 
@@ -135,10 +137,8 @@ void MemoryModule::Impl::make_search() {
       cache::MemoryOptions{.max_entries = config.cache.l1_size, .max_bytes = kCachedBytes},
       parts.clock);
   cache::Store* const shared = config.cache.l2_enabled ? parts.shared_cache : nullptr;
-  if (shared == nullptr) {
-    replies = std::make_unique<cache::MemoryStore>(
-        cache::MemoryOptions{.max_entries = kRepliesKept, .max_bytes = kRepliesBytes}, parts.clock);
-  }
+  replies = std::make_unique<cache::MemoryStore>(
+      cache::MemoryOptions{.max_entries = kRepliesKept, .max_bytes = kRepliesBytes}, parts.clock);
   epochs = std::make_unique<Epochs>(shared);
   SearchOptions options;
   options.limits = {.max_results = config.query.max_results,
@@ -158,7 +158,7 @@ void MemoryModule::Impl::make_search() {
                                                   .embedder = *embedder,
                                                   .l1 = *l1,
                                                   .l2 = shared,
-                                                  .replies = shared != nullptr ? *shared : *replies,
+                                                  .replies = *replies,
                                                   .epochs = *epochs,
                                                   .clock = parts.clock,
                                                   .observer = &search_metrics},
@@ -180,6 +180,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
           .work = work,
           .clock = parts.clock,
           .fingerprint = dedup::fingerprint,
+          .pressed = pressed,
           .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
       intake_options);
   ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);

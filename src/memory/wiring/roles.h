@@ -63,6 +63,8 @@ std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin
 struct StorePair {
   std::unique_ptr<Store> hot;
   std::unique_ptr<Store> warm;  ///< null: there is none
+  /// The hot tier's log or index is behind; empty: it is kept elsewhere and says so by itself.
+  std::function<bool()> pressed;
 };
 /// Those of other processes. Errors: as store_places.
 Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,

@@ -22,35 +22,41 @@ HotOptions options_of(const std::string& folder, const MemoryConfig& config, con
 
 /// Says what a tier found when it was opened, or names it in the error.
 template <class T>
-Result<std::unique_ptr<Store>> opened(Result<std::unique_ptr<T>> store, Tier tier) {
+Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
   if (!store) {
     store.error().message = fmt::format("the {} tier: {}", tier_name(tier), store.error().message);
-    return std::unexpected(std::move(store.error()));
+    return store;
   }
-  const hot::OpenReport report = (*store)->engine_stats().opened;
-  if (report.torn_bytes != 0 || report.damaged_records != 0) {
-    Logger("memory").warning("a tier was not closed in order",
-                             {{"tier", tier_name(tier)},
-                              {"cut_bytes", report.torn_bytes},
-                              {"damaged", report.damaged_records}});
+  const Logger logger("memory");
+  const hot::EngineStats stats = (*store)->engine_stats();
+  logger.info("tier opened", {{"tier", tier_name(tier)},
+                              {"records", stats.opened.records},
+                              {"words_from_checkpoint", stats.restored_rows},
+                              {"links_from_checkpoint", stats.restored_links}});
+  if (stats.opened.torn_bytes != 0 || stats.opened.damaged_records != 0) {
+    logger.warning("a tier was not closed in order", {{"tier", tier_name(tier)},
+                                                      {"cut_bytes", stats.opened.torn_bytes},
+                                                      {"damaged", stats.opened.damaged_records}});
   }
-  return std::move(*store);
+  return store;
+}
+
+Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clock& clock) {
+  return told(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
+}
+
+Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock) {
+  return told(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open_hot_tier(const MemoryConfig& config, const Clock& clock) {
-  return opened(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
-}
-
-Result<std::unique_ptr<Store>> open_warm_tier(const MemoryConfig& config, const Clock& clock) {
-  return opened(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
-}
-
 Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock) {
   StorePair stores;
-  ASAHI_TRY(stores.hot, open_hot_tier(config, clock));
-  ASAHI_TRY(stores.warm, open_warm_tier(config, clock));
+  ASAHI_TRY(auto hot, open_hot(config, clock));
+  stores.pressed = [store = hot.get()] { return store->pressed(); };
+  stores.hot = std::move(hot);
+  ASAHI_TRY(stores.warm, open_warm(config, clock));
   return stores;
 }
 
@@ -71,8 +77,12 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
                                   "secrets generate' prints one",
                                   parts.config.api.host));
   }
-  ASAHI_TRY(auto store, tier == Tier::kHot ? open_hot_tier(parts.config, parts.clock)
-                                           : open_warm_tier(parts.config, parts.clock));
+  std::unique_ptr<Store> store;
+  if (tier == Tier::kHot) {
+    ASAHI_TRY(store, open_hot(parts.config, parts.clock));
+  } else {
+    ASAHI_TRY(store, open_warm(parts.config, parts.clock));
+  }
   // Here, where all erasures and moves of the tier come by.
   auto gated = std::make_unique<ageing::MoveGate>(std::move(store), parts.clock);
   return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));

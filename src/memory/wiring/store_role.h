@@ -37,8 +37,6 @@ class StoreRole {
 };
 
 /// The tiers of this process, reading what was written last; blocking. Errors: as StoreRole::open.
-Result<std::unique_ptr<Store>> open_hot_tier(const MemoryConfig& config, const Clock& clock);
-Result<std::unique_ptr<Store>> open_warm_tier(const MemoryConfig& config, const Clock& clock);
 Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock);
 
 }  // namespace asahi::memory
