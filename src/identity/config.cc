@@ -36,7 +36,8 @@ void bind_governance(Binder& binder, Config& c) {
 
   auto governance = binder.section("governance");
   governance.value("auth_api_key_required", c.auth_required,
-                   {.env = {"ASAHI_AUTH_API_KEY_REQUIRED"}, .help = "callers need a credential"});
+                   {.env = {"ASAHI_AUTH_API_KEY_REQUIRED", "AKOSHA_AUTH_ENABLED"},
+                    .help = "callers need a credential"});
   governance.value("auth_allow_open", c.allow_open,
                    {.help = "start without required credentials outside development too"});
   governance.value("auth_key_expiry_days", c.key_expiry_days,

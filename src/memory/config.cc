@@ -79,6 +79,53 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
 void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) {
   auto memory = binder.section("memory");
   memory.value("enabled", c.enabled, {.help = "serve /memory in the combined process"});
+  memory.value("component", c.component,
+               {.one_of = {"all", "ingestion_worker", "query_server", "hot_store", "warm_store",
+                           "aging_service", "metrics_exporter"},
+                .env = {"AKOSHA_COMPONENT"},
+                .help = "what 'asahi memory' is of the memory"});
+  memory.value("mode", c.mode,
+               {.one_of = {"lite", "standard"},
+                .env = {"AKOSHA_MODE"},
+                .help = "lite: on loopback; standard: on all addresses, with credentials"});
+
+  memory.value("instance_id", c.instance_id,
+               {.max = 100,
+                .env = {"AKOSHA_INSTANCE_ID"},
+                .help = "name of this process in the ledger; empty: a random one"});
+
+  auto api = memory.section("api");
+  api.value("host", c.api.host,
+            {.env = {"AKOSHA_HOST"}, .help = "address of 'asahi memory'; empty: by mode"});
+  api.value("port", c.api.port,
+            {.min = -1,
+             .max = 65'535,
+             .env = {"AKOSHA_API_PORT"},
+             .help = "of 'asahi memory'; -1: the role's own, 0: any free one"});
+  api.value("prometheus_port", c.api.prometheus_port,
+            {.min = -1,
+             .max = 65'535,
+             .env = {"AKOSHA_PROMETHEUS_PORT"},
+             .help = "of its /metrics; -1: the role's own, 0: any free one"});
+  api.value("tls_certificate_file", c.api.tls_certificate_file,
+            {.env = {"AKOSHA_TLS_CERT_PATH"}, .help = "PEM chain; empty: plain HTTP"});
+  api.value("tls_private_key_file", c.api.tls_private_key_file,
+            {.env = {"AKOSHA_TLS_KEY_PATH"}, .help = "its PEM key"});
+  if (c.api.host.empty()) c.api.host = c.mode == "lite" ? "127.0.0.1" : "0.0.0.0";
+
+  auto stores = memory.section("stores");
+  stores.value("hot_url", c.stores.hot_url,
+               {.env = {"AKOSHA_HOT_URL"}, .help = "internal API of the hot_store process"});
+  stores.value(
+      "warm_url", c.stores.warm_url,
+      {.env = {"AKOSHA_WARM_URL"}, .help = "internal API of the warm_store process; empty: none"});
+  stores.value("secret", c.stores.secret,
+               {.env = {"AKOSHA_STORE_SECRET"}, .help = "shared by all processes of the memory"});
+  stores.value("secret_previous", c.stores.secret_previous,
+               {.env = {"AKOSHA_STORE_SECRET_PREVIOUS"}, .help = "accepted while it is exchanged"});
+  stores.value("ca_file", c.stores.ca_file,
+               {.env = {"AKOSHA_STORE_CA_FILE"}, .help = "PEM roots for stores over https"});
+
   memory.value("data_path", c.data_path,
                {.env = {"AKOSHA_DATA_PATH"}, .help = "folder of its files"});
   memory.value("embedding_dimension", c.embedding_dimension,

@@ -10,8 +10,37 @@ namespace asahi::memory {
 /// Settings of the memory module (`memory.…`, `AKOSHA_…`; spec/memory §7).
 struct MemoryConfig {
   bool enabled = true;  ///< in the combined process
+  /// Which part of the memory this process is, where it is a process of its own (wiring/roles.h;
+  /// AKOSHA_COMPONENT).
+  std::string component = "all";
+  /// lite: one machine, loopback only; standard: listens on all addresses, asks for credentials
+  /// (AKOSHA_MODE).
+  std::string mode = "lite";
   std::string
       data_path;  ///< folder of its files (AKOSHA_DATA_PATH); empty: `memory` in the data folder
+
+  std::string instance_id;  ///< of this process in the ledger (AKOSHA_INSTANCE_ID); empty: random
+
+  /// Listeners of a process that is the memory alone.
+  struct Api {
+    std::string host;  ///< AKOSHA_HOST; empty: 127.0.0.1 in lite, 0.0.0.0 in standard mode
+    int port = -1;     ///< AKOSHA_API_PORT; -1: the role's own, 0: any free one
+    /// AKOSHA_PROMETHEUS_PORT: where /metrics is; -1: the role's own, 0: any free one.
+    int prometheus_port = -1;
+    /// PEM files of its listeners (AKOSHA_TLS_CERT_PATH, AKOSHA_TLS_KEY_PATH); empty: plain HTTP.
+    std::string tls_certificate_file, tls_private_key_file;
+  } api;
+
+  /// Stores in other processes, reached through the internal store API.
+  struct Stores {
+    std::string hot_url = "http://127.0.0.1:8002";  ///< AKOSHA_HOT_URL
+    std::string warm_url;                           ///< AKOSHA_WARM_URL; empty: no warm tier
+    /// AKOSHA_STORE_SECRET: the same in all processes of the memory, at least 32 characters; empty:
+    /// on loopback addresses only.
+    Secret secret;
+    Secret secret_previous;  ///< AKOSHA_STORE_SECRET_PREVIOUS: accepted while it is exchanged
+    std::string ca_file;  ///< PEM added to the system's roots, for https:// (AKOSHA_STORE_CA_FILE)
+  } stores;
 
   struct Hot {
     /// Folder of the hot tier (AKOSHA_HOT_PATH); empty: `hot` in `data_path`; ":memory:": nothing

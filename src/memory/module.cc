@@ -9,7 +9,6 @@
 #include "llm/embed/text_embedder.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
-#include "memory/hot/hot_store.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/ingest/bundle.h"
@@ -21,10 +20,10 @@
 #include "memory/ingest/worker.h"
 #include "memory/mcp/tools.h"
 #include "memory/ops/search_metrics.h"
-#include "memory/rank/hot_keyword.h"
 #include "memory/search/search.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
+#include "memory/wiring/store_role.h"
 #include "memory/wiring/tiers.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
@@ -49,15 +48,16 @@ struct MemoryModule::Impl {
   explicit Impl(Parts given) : parts(std::move(given)), search_metrics(parts.metrics) {}
 
   const Parts parts;
+  const Role& role = role_of(parts.component);
   Logger logger{"memory"};
   SearchMetrics search_metrics;
   boost::asio::thread_pool work{kWorkThreads};
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
-  Store* hot = nullptr;  ///< of the tiers
-  std::unique_ptr<KnowledgeWiring> knowledge;
-  std::function<bool()> pressed;  ///< of the hot tier in this process
+  Store* hot = nullptr;                        ///< of the tiers
+  std::unique_ptr<KnowledgeWiring> knowledge;  ///< null: the hot tier is in another process
+  std::function<bool()> pressed;               ///< of the hot tier in this process
   std::unique_ptr<cache::MemoryStore> l1;
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
@@ -75,7 +75,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<mcp::Server> mcp;
   bool stopped = false;
 
-  Result<void> open_hot();
+  Result<void> open_tiers();
   void make_search();
   Result<void> make_ingestion();
   void make_routes();
@@ -83,34 +83,23 @@ struct MemoryModule::Impl {
   void make_tools();
 };
 
-Result<void> MemoryModule::Impl::open_hot() {
-  const MemoryConfig& config = parts.config;
-  HotOptions options;
-  options.engine.folder = config.hot.path;
-  options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
-  options.engine.clock = &parts.clock;
-  options.engine.make_keyword = [&clock = parts.clock] { return rank::make_keyword_index(clock); };
-  ASAHI_TRY(auto opened, HotStore::open(std::move(options)));
-  const hot::EngineStats stats = opened->engine_stats();
-  const hot::OpenReport report = stats.opened;
-  logger.info("hot tier opened", {{"records", report.records},
-                                  {"words_from_checkpoint", stats.restored_rows},
-                                  {"links_from_checkpoint", stats.restored_links}});
-  if (report.torn_bytes != 0 || report.damaged_records != 0) {
-    logger.warning("the hot tier was not closed in order",
-                   {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
+Result<void> MemoryModule::Impl::open_tiers() {
+  const bool alone = role.component == Component::kAll;
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.clock)
+                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  if (stores.engine != nullptr) {
+    ASAHI_TRY(knowledge, KnowledgeWiring::make({.config = parts.config,
+                                                .loops = parts.loops,
+                                                .database = parts.database,
+                                                .metrics = parts.metrics,
+                                                .clock = parts.clock,
+                                                .engine = *stores.engine}));
   }
-  ASAHI_TRY(knowledge, KnowledgeWiring::make({.config = config,
-                                              .loops = parts.loops,
-                                              .database = parts.database,
-                                              .metrics = parts.metrics,
-                                              .clock = parts.clock,
-                                              .engine = opened->engine()}));
-  pressed = [store = opened.get()] { return store->pressed(); };
-  ASAHI_TRY(tiers,
-            Tiers::open({config, parts.loops, parts.database, parts.metrics, parts.clock, work},
-                        std::move(opened)));
+  ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
+                                parts.clock, work, alone},
+                               std::move(stores.hot), std::move(stores.warm)));
   hot = &tiers->hot();
+  pressed = std::move(stores.pressed);
   return {};
 }
 
@@ -129,7 +118,10 @@ void MemoryModule::Impl::make_search() {
                     .dimensions = config.embedding_dimension};
   options.tier_timeout = std::chrono::seconds(config.query.shard_timeout_seconds);
   options.semantic_threshold = static_cast<float>(config.query.semantic_threshold);
-  options.cache = config.cache.enabled;
+  // Without a shared number of changes this process would not hear of what others write.
+  options.cache = config.cache.enabled && (role.component == Component::kAll || shared != nullptr);
+  if (role.queries && config.cache.enabled && !options.cache)
+    logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
   search = std::make_unique<Search>(Search::Parts{.hot = hot,
@@ -153,15 +145,19 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   intake_options.upsert = {.deduplicate = config.deduplication.enabled,
                            .skip_near_duplicates = config.deduplication.action == "skip",
                            .near_duplicate_threshold = config.deduplication.fuzzy_threshold};
-  intake = std::make_unique<Intake>(Intake::Parts{.store = tiers->front(),
-                                                  .embedder = *embedder,
-                                                  .work = work,
-                                                  .clock = parts.clock,
-                                                  .fingerprint = dedup::fingerprint,
-                                                  .pressed = pressed},
-                                    intake_options);
+  intake = std::make_unique<Intake>(
+      Intake::Parts{
+          .store = tiers->front(),
+          .embedder = *embedder,
+          .work = work,
+          .clock = parts.clock,
+          .fingerprint = dedup::fingerprint,
+          .pressed = pressed,
+          .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
+      intake_options);
   ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);
   push = std::make_unique<Push>(*intake, *ledger, Push::Options(), ingest_metrics.get());
+  if (!role.ingests) return {};
   if (!config.ingestion.bucket.empty()) {
     ASAHI_TRY(auto opened, object::open_store({.url = config.ingestion.bucket,
                                                .region = config.ingestion.region,
@@ -186,26 +182,28 @@ Result<void> MemoryModule::Impl::make_ingestion() {
       IngestWorker::Options{
           .uploads_at_once = config.ingestion.max_concurrent_ingests,
           .discovery = std::chrono::seconds(config.ingestion.poll_interval_seconds),
-          .deadline = timeout});
+          .deadline = timeout,
+          .name = config.instance_id});
   return {};
 }
 
 void MemoryModule::Impl::make_routes() {
-  routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
-                                                   .epochs = *epochs,
-                                                   .embedder = *embedder,
-                                                   .hot = hot,
-                                                   .warm = tiers->warm(),
-                                                   .cold = tiers->cold(),
-                                                   .push = push.get(),
-                                                   .ledger = ledger.get(),
-                                                   .worker = worker.get(),
-                                                   .knowledge = &knowledge->knowledge(),
-                                                   .tiers = tiers.get(),
-                                                   .ageing = &tiers->make_ageing(*epochs),
-                                                   .has_bucket = bucket != nullptr,
-                                                   .audit = parts.audit,
-                                                   .clock = parts.clock});
+  routes = std::make_shared<RouteParts>(
+      RouteParts{.search = *search,
+                 .epochs = *epochs,
+                 .embedder = *embedder,
+                 .hot = hot,
+                 .warm = tiers->warm(),
+                 .cold = tiers->cold(),
+                 .push = push.get(),
+                 .ledger = ledger.get(),
+                 .worker = worker.get(),
+                 .knowledge = knowledge != nullptr ? &knowledge->knowledge() : nullptr,
+                 .tiers = role.component == Component::kAll ? tiers.get() : nullptr,
+                 .ageing = &tiers->make_ageing(*epochs),
+                 .has_bucket = bucket != nullptr,
+                 .audit = parts.audit,
+                 .clock = parts.clock});
 }
 
 void MemoryModule::Impl::make_tools() {
@@ -247,7 +245,7 @@ Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
   impl->embedder = std::make_unique<llm::MemoEmbedder>(
       llm::make_local_embedder(impl->parts.config.embedding_dimension), kQueryVectorsKept);
-  if (auto ok = impl->open_hot(); !ok) return std::unexpected(ok.error());
+  if (auto ok = impl->open_tiers(); !ok) return std::unexpected(ok.error());
   impl->make_search();
   if (auto ok = impl->make_ingestion(); !ok) return std::unexpected(ok.error());
   impl->make_routes();
@@ -258,21 +256,36 @@ Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
 
 void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   const RouteAdder routes(router, impl_->routes, mount);
+  add_ingest_routes(routes);
+  if (!impl_->role.queries) return;
   add_search_routes(routes);
   add_store_routes(routes);
-  add_ingest_routes(routes);
   add_ageing_routes(routes);
   impl_->ops->add_routes(router, mount);
-  add_knowledge_routes(routes);
+  if (impl_->knowledge != nullptr) add_knowledge_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
+std::vector<Dependency> MemoryModule::dependencies() {
+  std::vector<Dependency> all;
+  for (Store* store : {impl_->hot, impl_->tiers->warm()}) {
+    if (store != nullptr) all.push_back(answers(*store));
+  }
+  all.push_back({"ledger", [ledger = impl_->ledger.get()]() -> Task<void> {
+                   ASAHI_CO_TRY([[maybe_unused]] const Ledger::Totals totals,
+                                co_await ledger->queue());
+                   co_return Result<void>{};
+                 }});
+  return all;
+}
+
 void MemoryModule::start() {
-  impl_->worker->start();
-  impl_->tiers->start();
+  if (impl_->worker != nullptr) impl_->worker->start();
+  // In other roles memories age elsewhere; here runs are only asked for.
+  if (impl_->role.component == Component::kAll) impl_->tiers->start();
   impl_->ops->start();
-  impl_->knowledge->start(stores_of(*impl_->routes));
+  if (impl_->knowledge != nullptr) impl_->knowledge->start(stores_of(*impl_->routes));
 }
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
@@ -280,9 +293,9 @@ void MemoryModule::begin_drain() { impl_->intake->close(); }
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
   impl_->tiers->stop(kGrace);
-  impl_->worker->stop(kGrace);
+  if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
   impl_->ops->stop();
-  impl_->knowledge->stop();
+  if (impl_->knowledge != nullptr) impl_->knowledge->stop();
 }
 
 std::vector<sql::Migration> migrations() {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "identity/audit/audit.h"
 #include "memory/config.h"
+#include "memory/wiring/roles.h"
 #include "net/http/gate.h"
 #include "net/http/router.h"
 #include "net/loop.h"
@@ -33,6 +34,8 @@ class MemoryModule {
     http::Gate* gate = nullptr;  ///< asked for who listens; null: whoever comes may do everything
     bool auth_required = false;
     std::vector<config::Binder::Effective> settings = {};  ///< of the process, for GET /settings
+    /// kAll, kIngestionWorker or kQueryServer; the last two reach the tiers in other processes.
+    Component component = Component::kAll;
   };
 
   /// Opens the tiers, replaying what was written last. Errors: unavailable for folders that cannot
@@ -42,6 +45,8 @@ class MemoryModule {
 
   /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.
   void add_routes(http::Router& router, const std::string& mount);
+  /// What it cannot work without: the stores, the ledger.
+  std::vector<Dependency> dependencies();
   void start();
   /// Takes no new work; called before the server drains.
   void begin_drain();

@@ -4,11 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <filesystem>
 #include <future>
-#include <mutex>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,6 +19,7 @@
 #include "server/exporters.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
+#include "server/schema_keeper.h"
 #include "server/secret_parts.h"
 #include "server/settings_routes.h"
 #include "storage/cache/memory_store.h"
@@ -132,53 +130,6 @@ class CertificateKeeper {
   Logger logger_{"tls"};
   CancelSource stopping_;
   std::promise<void> ended_;
-};
-
-/// Brings the schema up to date, now or, when the database is away, as soon as it is back.
-class SchemaKeeper {
- public:
-  SchemaKeeper(sql::Database& database, bool enabled) : database_(database) {
-    if (enabled && !upgrade()) thread_ = std::thread([this] { run(); });
-  }
-  ~SchemaKeeper() {
-    {
-      const std::scoped_lock lock(mutex_);
-      stop_ = true;
-    }
-    wake_.notify_one();
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  bool upgrade() {
-    sql::Migrator migrator(database_, all_migrations());
-    auto applied = migrator.upgrade();
-    if (!applied) {
-      logger_.error("the schema cannot be brought up to date; trying again",
-                    {{"error", applied.error().message}});
-      return false;
-    }
-    if (!applied->empty())
-      logger_.info("schema upgraded",
-                   {{"migrations", applied->size()}, {"version", applied->back()}});
-    return true;
-  }
-  void run() {
-    std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, std::chrono::seconds(2), [this] { return stop_; })) {
-      lock.unlock();
-      const bool done = upgrade();
-      lock.lock();
-      if (done) return;
-    }
-  }
-
-  sql::Database& database_;
-  Logger logger_{"migrations"};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::thread thread_;
 };
 
 }  // namespace

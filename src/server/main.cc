@@ -1,7 +1,24 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "base/log.h"
 #include "server/commands/commands.h"
+
+namespace {
+
+/// The words of the command line. A link called `akosha` is the memory alone (design §2).
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (std::filesystem::path(argv[0]).filename() == "akosha") words.insert(words.begin(), "memory");
+  return words;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace asahi::server;
@@ -37,7 +54,9 @@ int main(int argc, char** argv) {
   add_memory(app, common, chosen);
   add_small(app, common, chosen);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = words_of(argc, argv);
+    std::ranges::reverse(words);  // as CLI11 wants them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }

@@ -68,6 +68,7 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   }
   if (options.workers) override_with("ASAHI_WORKERS", std::to_string(*options.workers));
   if (!options.log_level.empty()) override_with("LOG_LEVEL", options.log_level);
+  for (const auto& [name, value] : options.variables) override_with(name.c_str(), value);
   config::Binder binder(*sources);
   gateway::bind(binder, loaded.gateway);
   identity::bind(binder, loaded.identity, loaded.gateway.app.environment);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +24,8 @@ struct CommonOptions {
   std::optional<int> port;
   std::optional<int> workers;
   std::string log_level;
+  /// Further variables that the command line stands above, by their names.
+  std::map<std::string, std::string, std::less<>> variables;
 };
 
 /// The settings of every module.

@@ -86,10 +86,8 @@ using PushCall = Task<PushReply> (Push::*)(PushCaller, std::string);
 
 template <PushCall kCall>
 Task<http::Response> push(const RouteParts& parts, http::Context& context) {
-  const std::string tenant = tenant_of(context);
   ASAHI_CO_TRY(const PushReply reply,
                co_await (parts.push->*kCall)(caller_of(context), std::move(context.request.body)));
-  co_await parts.epochs.bump(tenant);
   co_return push_reply(reply);
 }
 
@@ -152,7 +150,11 @@ Task<http::Response> retry_upload(const RouteParts& parts, http::Context& contex
 Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const UploadPriority priority, priority_of(body));
-  if (parts.worker == nullptr || !parts.has_bucket)
+  if (parts.worker == nullptr) {
+    co_return fail(Errc::kUnavailable,
+                   "this process takes no uploads from the bucket; ask an ingestion_worker");
+  }
+  if (!parts.has_bucket)
     co_return fail(Errc::kUnavailable,
                    "no bucket is configured: set memory.ingestion.bucket, or push");
   parts.worker->trigger(priority);

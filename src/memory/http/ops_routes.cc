@@ -180,16 +180,20 @@ void add_ops_routes(const RouteAdder& routes, OpsRouteParts given) {
     routes.add_body(method, pattern, access,
                     [parts, body](http::Context& context) { return body(parts, context); });
   };
-  add(kGet, "/health", "public", health);
-  add(kGet, "/healthz", "public", alive);
-  add(kGet, "/ready", "public", ready);
+  // A process that has nothing but the memory tells these of itself (health_routes.h), and its
+  // series as Prometheus reads them.
+  if (!routes.mount().empty()) {
+    add(kGet, "/health", "public", health);
+    add(kGet, "/healthz", "public", alive);
+    add(kGet, "/ready", "public", ready);
+    add(kGet, "/metrics", "system:status", metrics);
+  }
   add(kGet, "/status", "public", status);
   add(kGet, "/systems", "system:status", list_systems);
   add(kGet, "/systems/{system_id}", "system:status", get_system);
   add(kGet, "/settings", "admin:settings", get_settings);
   add(kPatch, "/settings", "admin:settings", change_settings);
   add(kGet, "/circuit-breakers", "system:status", circuits);
-  add(kGet, "/metrics", "system:status", metrics);
 }
 
 }  // namespace asahi::memory

@@ -152,8 +152,12 @@ Task<std::vector<UpsertOutcome>> Intake::take(std::vector<Memory> memories,
     for (const Memory& memory : memories)
       seen.push_back({memory.key, memory.timestamp, memory.content, memory.metadata, {}});
   }
-  ASAHI_CO_TRY(auto outcomes,
-               co_await parts_.store.upsert_batch(std::move(memories), options_.upsert));
+  // An upload, and so a batch, is of one tenant.
+  const std::string tenant = memories.front().key.tenant;
+  auto stored = co_await parts_.store.upsert_batch(std::move(memories), options_.upsert);
+  // Whatever became of it: the answer of a store in another process can be lost.
+  if (parts_.changed) co_await parts_.changed(tenant);
+  ASAHI_CO_TRY(auto outcomes, std::move(stored));
   if (parts_.observer != nullptr && outcomes.size() == seen.size()) {
     for (std::size_t i = 0; i < seen.size(); ++i) seen[i].outcome = outcomes[i];
     co_await parts_.observer->seen(std::move(seen));

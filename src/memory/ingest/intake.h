@@ -63,6 +63,8 @@ class Intake {
     DerivedObserver* observer = nullptr;
     /// The store wants a pause (its log or index is behind); empty: never.
     std::function<bool()> pressed = {};
+    /// A tenant's memories have changed, or may have; before `take` answers. Empty: nobody asks.
+    std::function<Aw<void>(std::string tenant)> changed = {};
   };
   Intake(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {}
 

@@ -143,13 +143,11 @@ void add_search_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
 using PushCall = Task<PushReply> (Push::*)(PushCaller, std::string);
 
 Task<PushReply> push(SharedRouteParts parts, mcp::Call call, PushCall how, json::object arguments) {
-  const std::string tenant = tenant_of(call);
-  PushCaller caller{
-      .tenant = tenant, .systems_allowed = {}, .method = "mcp_push", .deadline = deadline_of(call)};
-  ASAHI_CO_TRY(PushReply reply,
-               co_await (parts->push->*how)(std::move(caller), json::serialize(arguments)));
-  co_await parts->epochs.bump(tenant);
-  co_return reply;
+  PushCaller caller{.tenant = tenant_of(call),
+                    .systems_allowed = {},
+                    .method = "mcp_push",
+                    .deadline = deadline_of(call)};
+  co_return co_await (parts->push->*how)(std::move(caller), json::serialize(arguments));
 }
 
 constexpr std::string_view kMemory = R"(

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 
 #include "memory/ageing/rules.h"
@@ -9,6 +10,7 @@
 #include "memory/hot/hot_store.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
+#include "memory/testing/remote_pair.h"
 #include "memory/warm/warm_store.h"
 #include "storage/columnar/private_folder.h"
 #include "storage/object/folder_store.h"
@@ -21,7 +23,8 @@ using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 using Outcome = UpsertOutcome;
 
-enum class Kind { kMemory, kHot, kWarm, kCold };
+/// kRemote: the hot tier behind the internal store API.
+enum class Kind { kMemory, kHot, kWarm, kCold, kRemote };
 
 class StoreContract : public ::testing::TestWithParam<Kind> {
  protected:
@@ -30,6 +33,8 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
 
   void close() {
     store_.reset();
+    pair_.reset();
+    inner_.reset();
     tier_.reset();
   }
   /// Opens it, or opens it again as the next process would.
@@ -45,6 +50,11 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
         break;
       case Kind::kHot:
         store_ = HotStore::open(std::move(options)).value();
+        break;
+      case Kind::kRemote:
+        inner_ = HotStore::open(std::move(options)).value();
+        pair_ = std::make_unique<RemotePair>(on_.loops(), *inner_, clock_);
+        store_ = pair_->connect(pair_->options());
         break;
       case Kind::kWarm:
         store_ = WarmStore::open(std::move(options)).value();
@@ -143,7 +153,9 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
   std::unique_ptr<object::FolderStore> objects_;
   std::unique_ptr<cold::Catalogue> catalogue_;
   std::unique_ptr<cold::ColdTier> tier_;
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<Store> inner_;  ///< that which is far away
+  std::unique_ptr<RemotePair> pair_;
+  std::shared_ptr<Store> store_;
 };
 
 TEST_P(StoreContract, GivesBackWhatItTookAlsoAfterARestart) {
@@ -254,23 +266,15 @@ TEST_P(StoreContract, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
   EXPECT_THAT(found({}), UnorderedElementsAre("1", "3"));
 }
 
-std::string name_of(const ::testing::TestParamInfo<Kind>& info) {
-  switch (info.param) {
-    case Kind::kMemory:
-      return "memory";
-    case Kind::kHot:
-      return "hot";
-    case Kind::kWarm:
-      return "warm";
-    case Kind::kCold:
-      return "cold";
-  }
-  return "unknown";
+std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
+  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote"};
+  return kNames[static_cast<std::size_t>(info.param)];
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
-                         ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold),
-                         name_of);
+                         ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold,
+                                           Kind::kRemote),
+                         kind_name);
 
 }  // namespace
 }  // namespace asahi::memory::testing

@@ -4,10 +4,7 @@
 #include <system_error>
 #include <utility>
 
-#include "base/log.h"
 #include "memory/cold/sql_catalogue.h"
-#include "memory/rank/hot_keyword.h"
-#include "memory/warm/warm_store.h"
 #include "net/blocking.h"
 #include "storage/object/open_store.h"
 
@@ -25,42 +22,24 @@ constexpr std::uint64_t kGiB = 1ULL << 30;
 
 }  // namespace
 
-Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> hot) {
+Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> hot,
+                                           std::unique_ptr<Store> warm) {
   std::unique_ptr<Tiers> made(new Tiers(parts));
   made->hot_ = std::make_unique<ageing::MoveGate>(std::move(hot), parts.clock);
-  if (auto ok = made->open_warm(); !ok) return std::unexpected(std::move(ok.error()));
-  made->front_ = std::make_unique<ageing::Front>(*made->hot_, *made->warm_);
+  if (warm != nullptr) {
+    made->warm_ = std::make_unique<ageing::MoveGate>(std::move(warm), parts.clock);
+    made->front_ = std::make_unique<ageing::Front>(*made->hot_, *made->warm_);
+  }
   if (auto ok = made->open_cold(); !ok) return std::unexpected(std::move(ok.error()));
   return made;
 }
 
 Tiers::~Tiers() { stop(std::chrono::milliseconds(0)); }
 
-Result<void> Tiers::open_warm() {
-  const MemoryConfig& config = parts_.config;
-  HotOptions options;
-  options.engine.folder = config.warm.path;
-  options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
-  options.engine.clock = &parts_.clock;
-  options.engine.make_keyword = [&clock = parts_.clock] { return rank::make_keyword_index(clock); };
-  auto opened = WarmStore::open(std::move(options));
-  if (!opened) {
-    opened.error().message = "the warm tier: " + opened.error().message;
-    return std::unexpected(std::move(opened.error()));
-  }
-  const hot::OpenReport report = (*opened)->engine_stats().opened;
-  if (report.torn_bytes != 0 || report.damaged_records != 0) {
-    Logger("memory").warning(
-        "the warm tier was not closed in order",
-        {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
-  }
-  warm_ = std::make_unique<ageing::MoveGate>(*std::move(opened), parts_.clock);
-  return {};
-}
-
 Result<void> Tiers::open_cold() {
   const MemoryConfig::Cold& config = parts_.config.cold;
   if (!config.enabled) return {};
+  if (!parts_.alone && parts_.database.dialect() == sql::Dialect::kSqlite) return {};
   std::error_code failed;
   const fs::path folder = fs::absolute(config.path, failed);
   if (!failed) fs::create_directories(folder, failed);
@@ -132,6 +111,7 @@ void Tiers::stop(std::chrono::milliseconds grace) {
 }
 
 Task<json::object> Tiers::warm_health() {
+  if (warm_ == nullptr) co_return fail(Errc::kUnavailable, "there is no warm tier");
   ASAHI_CO_TRY(const TierStats stats, co_await warm_->stats(""));
   const std::string& path = parts_.config.warm.path;
   json::object out{{"healthy", true},           {"path", path},

@@ -22,7 +22,7 @@
 
 namespace asahi::memory {
 
-/// The tiers of a process that has them all: hot, warm and cold, each behind a gate that keeps
+/// The tiers as a process sees them: hot, warm and cold, each behind a gate that keeps
 /// erasures and moves apart, and what moves memories from one to the next. Destroy it when no call
 /// is under way.
 class Tiers {
@@ -35,17 +35,21 @@ class Tiers {
     telemetry::Registry& metrics;
     const Clock& clock;
     boost::asio::thread_pool& work;
+    /// No other process has these tiers. Else the cold one is there with PostgreSQL only: its
+    /// catalogue must be one for all.
+    bool alone = true;
   };
-  /// `hot`: the open hot tier. Opens the others, reading what was written last; blocking. Errors:
-  /// unavailable for folders that cannot be used, corrupt with what is damaged, invalid_argument
-  /// for a bucket that cannot be meant.
-  static Result<std::unique_ptr<Tiers>> open(Parts parts, std::unique_ptr<Store> hot);
+  /// `hot` and `warm`: opened here or kept elsewhere; no warm one: null. Opens the cold tier,
+  /// reading what was written last; blocking. Errors: unavailable for folders that cannot be used,
+  /// corrupt with what is damaged, invalid_argument for a bucket that cannot be meant.
+  static Result<std::unique_ptr<Tiers>> open(Parts parts, std::unique_ptr<Store> hot,
+                                             std::unique_ptr<Store> warm);
   ~Tiers();
 
   Store& hot() { return *hot_; }
   /// Where new memories go.
-  Store& front() { return *front_; }
-  Store* warm() { return warm_.get(); }
+  Store& front() { return front_ != nullptr ? static_cast<Store&>(*front_) : *hot_; }
+  Store* warm() { return warm_.get(); }  ///< null: there is none
   Store* cold() { return cold_.get(); }  ///< null: switched off
 
   /// Before the first routes. `epochs` outlives it.
@@ -60,7 +64,6 @@ class Tiers {
 
  private:
   explicit Tiers(Parts parts) : parts_(parts) {}
-  Result<void> open_warm();
   Result<void> open_cold();
 
   const Parts parts_;

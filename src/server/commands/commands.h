@@ -19,6 +19,9 @@ void add_benchmark(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_tune(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_cache(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_memory(CLI::App& app, CommonOptions& common, Command& chosen);
+/// `memory` itself as a server, and what is asked of one: start, version, info, modes, healthcheck,
+/// metrics, secrets.
+void add_memory_roles(CLI::App& memory, CommonOptions& common, Command& chosen);
 void add_events(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_metrics(CLI::App& app, CommonOptions& common, Command& chosen);
 void add_audit(CLI::App& app, CommonOptions& common, Command& chosen);

@@ -223,9 +223,10 @@ int age(const CommonOptions& common, const MemoryOptions& options) {
 
 void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
   auto options = std::make_shared<MemoryOptions>();
-  CLI::App* command =
-      app.add_subcommand("memory", "Fill and search the memory of the server that runs");
-  command->require_subcommand(1);
+  CLI::App* command = app.add_subcommand(
+      "memory", "Start the memory or one role of it; fill and search the one that runs");
+  command->require_subcommand(0, 1);
+  add_memory_roles(*command, common, chosen);
   const auto add = [&](const char* name, const char* about,
                        int (*work)(const CommonOptions&, const MemoryOptions&)) {
     CLI::App* sub = command->add_subcommand(name, about);

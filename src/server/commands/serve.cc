@@ -1,23 +1,14 @@
 #include <fmt/format.h>
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "server/app.h"
 #include "server/commands/commands.h"
+#include "server/commands/daemon.h"
 #include "server/memory.h"
 
 namespace asahi::server {
 namespace {
-
-LogLevel level_of(std::string_view word) {
-  if (word == "DEBUG") return LogLevel::kDebug;
-  if (word == "WARNING") return LogLevel::kWarning;
-  if (word == "ERROR") return LogLevel::kError;
-  if (word == "CRITICAL") return LogLevel::kCritical;
-  return LogLevel::kInfo;
-}
 
 /// Where a newcomer goes next; on stderr, so that stdout stays one JSON object a line.
 void greet(const gateway::GatewayConfig& config, std::uint16_t port) {
@@ -40,15 +31,8 @@ int serve(const CommonOptions& common) {
   LoadedConfig loaded = load_config(common);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
   const gateway::GatewayConfig& config = loaded.gateway;
-  // Blocked before any thread exists, so that only this one takes them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  configure_logging(
-      {.level = level_of(config.logging.level),
-       .format = config.logging.format == "text" ? LogFormat::kText : LogFormat::kJson});
+  const ServiceSignals signals;
+  begin_logging(config);
   const Logger logger("server");
   for (const std::string& warning : loaded.warnings) logger.warning(warning);
 
@@ -67,8 +51,7 @@ int serve(const CommonOptions& common) {
   greet(config, (*app)->port());
   end_thrift();
   for (;;) {
-    int signal = 0;
-    sigwait(&signals, &signal);
+    const int signal = signals.wait();
     if (signal == SIGHUP) {
       logger.info("reading models and secrets again");
       // What Vault says it says by itself.

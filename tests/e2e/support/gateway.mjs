@@ -28,7 +28,7 @@ export function binary_path() {
 }
 
 /** The environment of a test: nothing of the developer's own settings comes through. */
-function clean_environment(extra) {
+export function clean_environment(extra) {
   const kept = ["PATH", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"];
   const base = Object.fromEntries(kept.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
   return { ...base, HOME: "/nonexistent", ...extra };
@@ -195,7 +195,7 @@ export async function start_gateway({
     ...env,
   });
   const program = new Program(binary_path(), kCommand, { cwd: folder, env: environment });
-  const port = await program.output(find_port, {
+  const { port } = await program.output(find_listening, {
     what: 'a log line "listening" with its port',
     timeout_ms: kStartLimitMs,
   });
@@ -209,12 +209,13 @@ export function restart_gateway(ended, { fakes, vendors, env = {} } = {}) {
   return start_gateway({ fakes, vendors, folder: ended.folder, env: { ...ended.env, ...env } });
 }
 
-function find_port(stdout) {
+/** What the log line "listening" says, or undefined. */
+export function find_listening(stdout) {
   for (const line of stdout.split("\n")) {
     if (!line.includes('"listening"')) continue;
     try {
-      const { message, port } = JSON.parse(line);
-      if (message === "listening" && port) return port;
+      const told = JSON.parse(line);
+      if (told.message === "listening" && told.port) return told;
     } catch {
       // a line still being written
     }

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <chrono>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "memory/remote/wire.h"
+
+/// What the two sides of the internal store API agree on: POST /store/v1/<name> with a Request as
+/// body (wire.h), answered by 200 and a Reply, or by the status of an Error and that Error.
+namespace asahi::memory::remote {
+
+inline constexpr std::string_view kPrefix = "/store/v1/";
+inline constexpr std::string_view kContentType = "application/x-akosha-store";
+inline constexpr std::size_t kMaxUpsertBytes = std::size_t{256} << 20;
+inline constexpr std::size_t kMaxRequestBytes = std::size_t{32} << 20;
+/// `get` and `scan_eligible` stop far below it (StoreApi::Options) and say that there is more.
+inline constexpr std::size_t kMaxReplyBytes = std::size_t{256} << 20;
+
+/// Whether a call that may have been carried out can be sent again: yes where that changes nothing,
+/// neither in the store nor in the answer that counts.
+enum class Again { kYes, kNo };
+
+/// The row's key and sum, without its content: what a second pass needs.
+using Marked = std::vector<std::pair<Key, Digest>>;
+
+struct Hello {
+  static constexpr std::string_view kName = "hello";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{2'000};
+  using Request = std::tuple<>;
+  using Reply = Tier;
+};
+struct UpsertBatch {
+  static constexpr std::string_view kName = "upsert_batch";
+  // Adding the same memory twice changes nothing.
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = std::tuple<std::vector<Memory>, UpsertOptions>;
+  using Reply = std::vector<UpsertOutcome>;
+};
+struct Get {
+  static constexpr std::string_view kName = "get";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{10'000};
+  using Request = std::vector<Key>;
+  /// Of the first keys; fewer than asked for: ask for the rest.
+  using Reply = std::vector<std::optional<Memory>>;
+};
+struct DeleteBatch {
+  static constexpr std::string_view kName = "delete_batch";
+  // The second answer would say that nothing was there.
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = std::vector<Key>;
+  using Reply = std::uint64_t;
+};
+struct DeleteSystem {
+  static constexpr std::string_view kName = "delete_system";
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{120'000};
+  using Request = std::tuple<std::string, std::string>;  ///< tenant, system
+  using Reply = std::uint64_t;
+};
+struct SearchStore {
+  static constexpr std::string_view kName = "search";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = StoreQuery;
+  using Reply = StorePage;
+};
+struct ScanEligible {
+  static constexpr std::string_view kName = "scan_eligible";
+  // What a lost answer named stays marked until the mark's time is over.
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = std::tuple<Clock::Time, std::uint64_t>;  ///< before, limit
+  using Reply = std::tuple<std::vector<Eligible>, bool>;   ///< true: there may be more
+};
+/// scan_eligible for callers that read the rows later.
+struct MarkMigrating {
+  static constexpr std::string_view kName = "mark_migrating";
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = std::tuple<Clock::Time, std::uint64_t>;
+  using Reply = Marked;
+};
+struct DeleteMigrated {
+  static constexpr std::string_view kName = "delete_migrated";
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = Marked;
+  using Reply = std::uint64_t;
+};
+struct Checksum {
+  static constexpr std::string_view kName = "checksum";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = std::vector<Key>;
+  using Reply = std::vector<std::optional<Digest>>;
+};
+struct Stats {
+  static constexpr std::string_view kName = "stats";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{10'000};
+  using Request = std::string;  ///< tenant; empty: all
+  using Reply = TierStats;
+};
+struct Snapshot {
+  static constexpr std::string_view kName = "snapshot";
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{600'000};
+  using Request = std::string;  ///< folder below the store's own for snapshots
+  using Reply = bool;           ///< true
+};
+
+}  // namespace asahi::memory::remote

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/policy/breaker.h"
+#include "base/policy/retry.h"
+#include "memory/model/store.h"
+#include "memory/remote/signature.h"
+#include "net/http/client.h"
+#include "net/loop.h"
+
+namespace asahi::memory::remote {
+
+/// A tier that another process keeps (store_api.h). Beyond Store's errors: unavailable while that
+/// process is away or its breaker is open, unauthenticated where the two do not share a secret. A
+/// call that could not be delivered is tried again, as is one that changes nothing when it is
+/// carried out twice. Any loop of the pool.
+class RemoteStore final : public Store {
+ public:
+  struct Options {
+    Tier tier = Tier::kHot;
+    http::Origin origin;
+    StoreSecrets secrets;
+    std::string ca_file = {};  ///< PEM added to the system's roots, for https
+    RetryPolicy retry{.max_attempts = 3,
+                      .base = std::chrono::milliseconds(50),
+                      .cap = std::chrono::milliseconds(1'000)};
+    Breaker::Options breaker{
+        .failures = 5, .open_for = std::chrono::seconds(1), .half_open_probes = 3};
+  };
+  RemoteStore(net::LoopPool& loops, const Clock& clock, Options options);
+  ~RemoteStore() override;
+
+  /// Asks the other side who it is: for readiness. Errors: corrupt when it is another tier.
+  Task<void> ping();
+
+  Tier tier() const override { return options_.tier; }
+  Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
+                                                UpsertOptions options) override;
+  Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys) override;
+  Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
+  Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
+  Task<StorePage> search(StoreQuery query) override;
+  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
+  Task<TierStats> stats(std::string tenant) override;
+  /// `folder` is a name below the other side's folder for snapshots.
+  Task<void> snapshot(std::string folder) override;
+
+ private:
+  template <class Verb>
+  Task<typename Verb::Reply> call(typename Verb::Request request);
+  /// How far a try came.
+  enum class Reached { kBreaker, kNothing, kStore };
+  Task<std::string> send(const std::string& target, const std::string& body,
+                         std::chrono::steady_clock::time_point deadline, Reached& reached);
+  /// The reply's body, or what it refuses with.
+  Result<std::string> judge(http::ClientResponse reply, std::string_view nonce) const;
+  std::string name() const;
+
+  const Options options_;
+  const Clock& clock_;
+  const std::unique_ptr<net::PerLoop<http::Client>> clients_;
+  Breaker breaker_;
+};
+
+/// Errors: invalid_argument: not a URL, or one beyond this machine without a secret.
+Result<http::Origin> store_origin(const std::string& field, const std::string& url,
+                                  const StoreSecrets& secrets);
+/// "localhost", "127.…", "::1".
+bool is_loopback(std::string_view host);
+
+}  // namespace asahi::memory::remote

@@ -1,0 +1,195 @@
+#include "memory/remote/store_api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "memory/remote/protocol.h"
+#include "net/http/server.h"
+
+namespace asahi::memory::remote {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Rows that are asked of the store at a time, so that a reply can stop between them.
+constexpr std::uint64_t kStep = 64;
+constexpr std::uint64_t kMaxRows = 100'000;
+
+/// Seconds; spec §8.2.
+const std::vector<double> kSeconds = {.0001, .001, .005, .01, .05, .1, .5, 1, 5};
+
+http::Response reply(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.headers.add("Content-Type", std::string(kContentType));
+  response.body = std::move(body);
+  return response;
+}
+
+http::Response refusal(const Error& error) {
+  return reply(http::http_status(error.code), to_bytes(error));
+}
+
+/// What the metrics call a verb (spec §8.2).
+std::string_view operation_of(std::string_view verb) {
+  if (verb == UpsertBatch::kName) return "write";
+  if (verb.starts_with("delete")) return "delete";
+  if (verb == ScanEligible::kName || verb == MarkMigrating::kName || verb == Snapshot::kName)
+    return "scan";
+  return "read";
+}
+
+std::size_t bytes_of(const Memory& memory) {
+  return memory.content.size() + memory.metadata.size() + memory.embedding.size() * sizeof(float) +
+         sizeof(Memory);
+}
+
+}  // namespace
+
+StoreApi::StoreApi(Store& store, const Clock& clock, telemetry::Registry& metrics, Options options)
+    : store_(store),
+      clock_(clock),
+      metrics_(metrics),
+      options_(std::move(options)),
+      check_(options_.secrets, clock) {}
+
+void StoreApi::observe(std::string_view operation, bool ok, std::chrono::nanoseconds took) {
+  const std::string tier(tier_name(store_.tier()));
+  const std::string name(operation);
+  metrics_
+      .counter("akosha_store_operations_total", "Calls of a store",
+               {{"tier", tier}, {"operation", name}, {"status", ok ? "success" : "error"}})
+      .add();
+  metrics_
+      .histogram("akosha_store_operation_duration_seconds", "Time of calls of a store", kSeconds,
+                 {{"tier", tier}, {"operation", name}})
+      .observe(std::chrono::duration<double>(took).count());
+}
+
+template <class Verb, class Work>
+void StoreApi::add(http::Router& router, std::size_t max_bytes, Work work) {
+  const auto handler = [this, work](http::Context& context) -> Aw<http::Response> {
+    auto pass = check_.check(context.request);
+    if (!pass) co_return refusal(pass.error());
+    const auto started = clock_.steady_now();
+    http::Response response;
+    auto request = from_bytes<typename Verb::Request>(context.request.body);
+    context.request.body = {};
+    if (!request) {
+      response = refusal(fail(Errc::kInvalidArgument,
+                              fmt::format("the body is no request of {} version 1", Verb::kName))
+                             .error());
+    } else if (pass->time_left && pass->time_left->count() <= 0) {
+      response = refusal(fail(Errc::kTimeout, "the caller's time was over on arrival").error());
+    } else {
+      Result<typename Verb::Reply> done = co_await work(std::move(*request));
+      observe(operation_of(Verb::kName), done.has_value(), clock_.steady_now() - started);
+      response = done ? reply(200, to_bytes(*done)) : refusal(done.error());
+    }
+    pass->sign(response);
+    co_return response;
+  };
+  router.add({.method = http::Method::kPost,
+              .pattern = std::string(kPrefix) + std::string(Verb::kName),
+              .handler = handler,
+              .access = "public",  // the signature decides
+              .max_body_bytes = max_bytes});
+}
+
+void StoreApi::add_routes(http::Router& router) {
+  Store* const store = &store_;
+  add<Hello>(router, kMaxRequestBytes,
+             [store](Hello::Request) -> Task<Tier> { co_return store->tier(); });
+  add<UpsertBatch>(router, kMaxUpsertBytes, [store](UpsertBatch::Request asked) {
+    return store->upsert_batch(std::move(std::get<0>(asked)), std::get<1>(asked));
+  });
+  add<Get>(router, kMaxRequestBytes, [this](Get::Request keys) { return get(std::move(keys)); });
+  add<DeleteBatch>(router, kMaxRequestBytes, [store](DeleteBatch::Request keys) {
+    return store->delete_batch(std::move(keys));
+  });
+  add<DeleteSystem>(router, kMaxRequestBytes, [store](DeleteSystem::Request asked) {
+    return store->delete_system(std::move(std::get<0>(asked)), std::move(std::get<1>(asked)));
+  });
+  add<SearchStore>(router, kMaxRequestBytes,
+                   [store](StoreQuery query) { return store->search(std::move(query)); });
+  add<ScanEligible>(router, kMaxRequestBytes, [this](ScanEligible::Request asked) {
+    return scan(std::get<0>(asked), std::get<1>(asked));
+  });
+  add<MarkMigrating>(router, kMaxRequestBytes, [this](MarkMigrating::Request asked) {
+    return mark(std::get<0>(asked), std::get<1>(asked));
+  });
+  add<DeleteMigrated>(router, kMaxRequestBytes, [store](DeleteMigrated::Request rows) {
+    return store->delete_migrated(std::move(rows));
+  });
+  add<Checksum>(router, kMaxRequestBytes,
+                [store](Checksum::Request keys) { return store->checksum(std::move(keys)); });
+  add<Stats>(router, kMaxRequestBytes,
+             [store](Stats::Request tenant) { return store->stats(std::move(tenant)); });
+  add<Snapshot>(router, kMaxRequestBytes,
+                [this](Snapshot::Request folder) { return snapshot(std::move(folder)); });
+}
+
+Task<std::vector<std::optional<Memory>>> StoreApi::get(std::vector<Key> keys) {
+  std::vector<std::optional<Memory>> found;
+  std::size_t bytes = 0;
+  for (std::size_t from = 0; from < keys.size() && bytes < options_.reply_bytes; from += kStep) {
+    const std::size_t to = std::min<std::size_t>(from + kStep, keys.size());
+    std::vector<Key> some(keys.begin() + static_cast<std::ptrdiff_t>(from),
+                          keys.begin() + static_cast<std::ptrdiff_t>(to));
+    ASAHI_CO_TRY(auto got, co_await store_.get(std::move(some)));
+    for (std::optional<Memory>& one : got) {
+      bytes += one ? bytes_of(*one) : 1;
+      found.push_back(std::move(one));
+    }
+  }
+  co_return found;
+}
+
+Task<std::tuple<std::vector<Eligible>, bool>> StoreApi::scan(Clock::Time before,
+                                                             std::uint64_t limit) {
+  std::vector<Eligible> rows;
+  std::size_t bytes = 0;
+  limit = std::min(limit, kMaxRows);
+  while (rows.size() < limit && bytes < options_.reply_bytes) {
+    const std::uint64_t step = std::min(kStep, limit - rows.size());
+    ASAHI_CO_TRY(auto some, co_await store_.scan_eligible(before, step));
+    const bool last = some.size() < step;
+    for (Eligible& row : some) {
+      bytes += bytes_of(row.memory);
+      rows.push_back(std::move(row));
+    }
+    if (last) co_return std::tuple(std::move(rows), false);
+  }
+  co_return std::tuple(std::move(rows), true);
+}
+
+Task<std::vector<std::pair<Key, Digest>>> StoreApi::mark(Clock::Time before, std::uint64_t limit) {
+  std::vector<std::pair<Key, Digest>> marked;
+  limit = std::min(limit, kMaxRows);
+  while (marked.size() < limit) {
+    const std::uint64_t step = std::min(kStep, limit - marked.size());
+    ASAHI_CO_TRY(const auto some, co_await store_.scan_eligible(before, step));
+    for (const Eligible& row : some) marked.emplace_back(row.memory.key, row.checksum);
+    if (some.size() < step) break;
+  }
+  co_return marked;
+}
+
+Task<bool> StoreApi::snapshot(std::string folder) {
+  if (options_.snapshot_folder.empty())
+    co_return fail(Errc::kUnavailable, "this store has no folder for snapshots");
+  const fs::path root = fs::path(options_.snapshot_folder).lexically_normal();
+  const fs::path wanted = (root / folder).lexically_normal();
+  const fs::path inside = wanted.lexically_relative(root);
+  if (inside.empty() || inside == "." || *inside.begin() == "..") {
+    co_return fail_field("folder", fmt::format("'{}' is not below the store's folder for snapshots",
+                                               folder.substr(0, 200)));
+  }
+  if (auto ok = co_await store_.snapshot(wanted.string()); !ok)
+    co_return std::unexpected(ok.error());
+  co_return true;
+}
+
+}  // namespace asahi::memory::remote

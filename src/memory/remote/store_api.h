@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "memory/model/store.h"
+#include "memory/remote/signature.h"
+#include "net/http/router.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::memory::remote {
+
+/// A store as others reach it: POST /store/v1/<verb> (protocol.h), each request signed. For a
+/// listener of its own, never the public one: whoever has the secret may read every tenant.
+class StoreApi {
+ public:
+  struct Options {
+    StoreSecrets secrets;
+    /// Snapshots are written below it; empty: none are.
+    std::string snapshot_folder;
+    std::size_t reply_bytes = std::size_t{64} << 20;  ///< where a reply stops growing
+  };
+  /// All outlive the API and its routes.
+  StoreApi(Store& store, const Clock& clock, telemetry::Registry& metrics, Options options);
+
+  void add_routes(http::Router& router);
+
+ private:
+  template <class Verb, class Work>
+  void add(http::Router& router, std::size_t max_bytes, Work work);
+
+  // One per verb with something to decide.
+  Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys);
+  Task<std::tuple<std::vector<Eligible>, bool>> scan(Clock::Time before, std::uint64_t limit);
+  Task<std::vector<std::pair<Key, Digest>>> mark(Clock::Time before, std::uint64_t limit);
+  Task<bool> snapshot(std::string folder);
+
+  void observe(std::string_view operation, bool ok, std::chrono::nanoseconds took);
+
+  Store& store_;
+  const Clock& clock_;
+  telemetry::Registry& metrics_;
+  const Options options_;
+  RequestCheck check_;
+};
+
+}  // namespace asahi::memory::remote

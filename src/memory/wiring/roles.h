@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "memory/config.h"
+#include "memory/model/store.h"
+#include "memory/remote/remote_store.h"
+#include "net/loop.h"
+
+/// Which part of the memory a process is, and what of the module that part needs.
+namespace asahi::memory {
+namespace hot {
+class Engine;
+}
+
+/// Spec §2.1; AKOSHA_COMPONENT.
+enum class Component : std::uint8_t {
+  kAll,
+  kIngestionWorker,
+  kQueryServer,
+  kHotStore,
+  kWarmStore,
+  kAgingService,
+  kMetricsExporter,
+};
+
+struct Role {
+  Component component;
+  std::string_view name;
+  std::string_view about;
+  std::uint16_t api_port;      ///< unless configured; 0: it serves nothing but its metrics
+  std::uint16_t metrics_port;  ///< unless configured; the same: both on one listener
+  bool keeps_store = false;    ///< the only writer of a tier; serves the internal store API
+  bool ingests = false;        ///< takes uploads from the bucket
+  bool queries = false;        ///< searches, MCP, everything public
+  bool has_users() const { return ingests || queries; }
+};
+std::span<const Role> roles();
+const Role& role_of(Component component);
+std::optional<Component> parse_component(std::string_view name);
+/// "all, ingestion_worker, …".
+std::string component_names();
+
+/// Where a role that keeps no store of its own finds those of others: settings as origins and
+/// secrets. Errors: invalid_argument naming the setting.
+struct StorePlaces {
+  remote::StoreSecrets secrets;
+  std::string ca_file;
+  http::Origin hot;
+  std::optional<http::Origin> warm;  ///< nothing: there is none
+};
+Result<StorePlaces> store_places(const MemoryConfig& config);
+std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin& origin,
+                                                   const StorePlaces& places, net::LoopPool& loops,
+                                                   const Clock& clock);
+
+/// The tiers that are kept as rows.
+struct StorePair {
+  std::unique_ptr<Store> hot;
+  std::unique_ptr<Store> warm;  ///< null: there is none
+  /// The hot tier's log or index is behind; empty: it is kept elsewhere and says so by itself.
+  std::function<bool()> pressed;
+  hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
+};
+/// Those of other processes. Errors: as store_places.
+Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,
+                                 const Clock& clock);
+
+/// Something that a process cannot do its work without, and how to ask it.
+struct Dependency {
+  std::string name;
+  std::function<Task<void>()> check;
+};
+/// That a store answers; it outlives this.
+Dependency answers(Store& store);
+
+}  // namespace asahi::memory

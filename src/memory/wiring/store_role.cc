@@ -1,0 +1,105 @@
+#include "memory/wiring/store_role.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "memory/ageing/move_gate.h"
+#include "memory/hot/hot_store.h"
+#include "memory/rank/hot_keyword.h"
+#include "memory/warm/warm_store.h"
+
+namespace asahi::memory {
+namespace {
+
+HotOptions options_of(const std::string& folder, const MemoryConfig& config, const Clock& clock) {
+  HotOptions options;
+  options.engine.folder = folder;
+  options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
+  options.engine.clock = &clock;
+  options.engine.make_keyword = [&clock] { return rank::make_keyword_index(clock); };
+  return options;
+}
+
+/// Says what a tier found when it was opened, or names it in the error.
+template <class T>
+Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
+  if (!store) {
+    store.error().message = fmt::format("the {} tier: {}", tier_name(tier), store.error().message);
+    return store;
+  }
+  const Logger logger("memory");
+  const hot::EngineStats stats = (*store)->engine_stats();
+  logger.info("tier opened", {{"tier", tier_name(tier)},
+                              {"records", stats.opened.records},
+                              {"words_from_checkpoint", stats.restored_rows},
+                              {"links_from_checkpoint", stats.restored_links}});
+  if (stats.opened.torn_bytes != 0 || stats.opened.damaged_records != 0) {
+    logger.warning("a tier was not closed in order", {{"tier", tier_name(tier)},
+                                                      {"cut_bytes", stats.opened.torn_bytes},
+                                                      {"damaged", stats.opened.damaged_records}});
+  }
+  return store;
+}
+
+Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clock& clock) {
+  return told(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
+}
+
+Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock) {
+  return told(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
+}
+
+}  // namespace
+
+Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock) {
+  StorePair stores;
+  ASAHI_TRY(auto hot, open_hot(config, clock));
+  stores.pressed = [store = hot.get()] { return store->pressed(); };
+  stores.engine = &hot->engine();
+  stores.hot = std::move(hot);
+  ASAHI_TRY(stores.warm, open_warm(config, clock));
+  return stores;
+}
+
+StoreRole::StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store)
+    : metrics_(parts.metrics),
+      store_(std::move(store)),
+      api_(*store_, parts.clock, parts.metrics,
+           {.secrets = std::move(secrets),
+            .snapshot_folder = parts.config.data_path + "/snapshots"}) {}
+
+Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
+  const auto& stores = parts.config.stores;
+  remote::StoreSecrets secrets{.current = stores.secret, .previous = stores.secret_previous};
+  if (auto ok = remote::check_secrets(secrets); !ok) return std::unexpected(ok.error());
+  if (secrets.current.empty() && !remote::is_loopback(parts.config.api.host)) {
+    return fail_field("memory.stores.secret",
+                      fmt::format("a store that listens on {} needs AKOSHA_STORE_SECRET; 'akosha "
+                                  "secrets generate' prints one",
+                                  parts.config.api.host));
+  }
+  std::unique_ptr<Store> store;
+  if (tier == Tier::kHot) {
+    ASAHI_TRY(store, open_hot(parts.config, parts.clock));
+  } else {
+    ASAHI_TRY(store, open_warm(parts.config, parts.clock));
+  }
+  // Here, where all erasures and moves of the tier come by.
+  auto gated = std::make_unique<ageing::MoveGate>(std::move(store), parts.clock);
+  return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));
+}
+
+std::vector<Dependency> StoreRole::dependencies() { return {answers(*store_)}; }
+
+Aw<void> StoreRole::measure() {
+  const auto stats = co_await store_->stats("");
+  if (!stats) co_return;
+  const std::string tier(tier_name(store_->tier()));
+  metrics_
+      .gauge(fmt::format("akosha_{}_store_size_bytes", tier), "Bytes that the tier takes on disk")
+      .set(static_cast<double>(stats->bytes));
+  metrics_.gauge(fmt::format("akosha_{}_store_record_count", tier), "Memories of the tier")
+      .set(static_cast<double>(stats->records));
+}
+
+}  // namespace asahi::memory

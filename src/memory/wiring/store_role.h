@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "memory/remote/store_api.h"
+#include "memory/wiring/roles.h"
+#include "net/http/router.h"
+#include "telemetry/metrics.h"
+
+namespace asahi::memory {
+
+/// The process that keeps a tier: the only writer of its files, reached through the internal API.
+/// Destroy it when no call is under way: that writes out what is left.
+class StoreRole {
+ public:
+  struct Parts {
+    const MemoryConfig& config;
+    const Clock& clock;
+    telemetry::Registry& metrics;
+  };
+  /// Opens the tier; blocking, reads what was written last. Errors: unavailable for folders that
+  /// cannot be used, corrupt with what is damaged, invalid_argument (the secret).
+  static Result<std::unique_ptr<StoreRole>> open(Tier tier, Parts parts);
+  /// Over a store that is open already.
+  StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store);
+
+  void add_routes(http::Router& router) { api_.add_routes(router); }
+  std::vector<Dependency> dependencies();
+  /// Sets the gauges of the tier's size; before metrics are shown.
+  Aw<void> measure();
+
+ private:
+  telemetry::Registry& metrics_;
+  std::unique_ptr<Store> store_;
+  remote::StoreApi api_;
+};
+
+/// The tiers of this process, reading what was written last; blocking. Errors: as StoreRole::open.
+Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock);
+
+}  // namespace asahi::memory
