@@ -8,6 +8,7 @@ namespace {
 /// Duplicates were looked for when the memories came in.
 class NoNearDuplicates final : public hot::NearDuplicates {
  public:
+  void reserve(std::size_t) override {}
   void add(std::uint32_t, const Fingerprint&) override {}
   void remove(std::uint32_t, const Fingerprint&) override {}
   void candidates(const Fingerprint&, double, std::vector<std::uint32_t>& out) const override {
