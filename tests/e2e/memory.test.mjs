@@ -54,7 +54,7 @@ test("what was pushed is found by the next search, and says why", async () => {
   assert.equal(found.results[0].content, kTalk[0][1]);
   assert.ok(found.results[0].explanation.matched_terms.length > 0, JSON.stringify(found.results[0].explanation));
   assert.equal(found.cache, "miss");
-  assert.deepEqual(found.tiers_searched, ["hot"]);
+  assert.deepEqual(found.tiers_searched, ["hot", "warm"]);
   assert.equal((await find(gateway, { query: "why did the deploy fail" })).cache, "l1");
 
   // A new memory is not hidden by what was kept.

@@ -22,7 +22,7 @@ const kMemories = [
   ["week", 10, "warm"],
   ["quarter", 80, "warm"],
   ["year", 200, "cold"],
-  ["years", 201, "cold"],
+  ["decade", 201, "cold"],
 ];
 
 async function push(gateway, system_id = "buddy") {
@@ -88,7 +88,7 @@ async function live_through(gateway) {
   const warm = found.results.find((hit) => hit.conversation_id === "week");
   assert.ok(warm.summary.includes("migration that timed out") && warm.summary.length < kText("x").length, warm.summary);
   assert.deepEqual(tiers_of(await find(gateway, { query: "which migration timed out" })), { today: "hot", week: "warm", quarter: "warm" });
-  assert.deepEqual(tiers_of(await find(gateway, { query: "deployyears", mode: "keyword", tiers: ["cold"] })), { years: "cold" });
+  assert.deepEqual(tiers_of(await find(gateway, { query: "deploydecade", mode: "keyword", tiers: ["cold"] })), { decade: "cold" });
 
   const cold = await gateway.get("/memory/memories/buddy/year");
   assert.equal(cold.body.tier, "cold", cold.text);
@@ -112,7 +112,7 @@ test("memories age into a folder, are found with their tier, and an erasure reac
   const everywhere = await live_through(gateway);
   const files = readdirSync(join(gateway.folder, "data"), { recursive: true }).filter((name) => name.endsWith(".parquet"));
   assert.equal(files.length, 2, "a file per system and day");
-  const left = { today: "hot", years: "cold" };
+  const left = { today: "hot", decade: "cold" };
   assert.deepEqual(tiers_of(await find(gateway, everywhere)), left);
   await gateway.kill();
   gateway = await restart_gateway(gateway);
@@ -133,7 +133,7 @@ test("memories age into a bucket; while it is away the other tiers answer, and s
   let gateway = await start_gateway({ env: { ...s3.env, AKOSHA_COLD_BACKEND: "s3", AKOSHA_COLD_BUCKET: "archive" } });
   const everywhere = await live_through(gateway);
   assert.ok((await s3.requests()).some((one) => one.startsWith("PUT /archive/") && one.includes(".parquet")));
-  assert.deepEqual(tiers_of(await find(gateway, everywhere)), { today: "hot", years: "cold" });
+  assert.deepEqual(tiers_of(await find(gateway, everywhere)), { today: "hot", decade: "cold" });
   await gateway.kill();
   gateway = await restart_gateway(gateway);
   await s3.fault({ kind: "status", status: 403, code: "AccessDenied", method: "GET", times: 99 });

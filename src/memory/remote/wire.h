@@ -92,8 +92,8 @@ auto fields(OfType<StorePage> auto& v) {
   return std::tie(hits, total, facets, partial, unread);
 }
 auto fields(OfType<TierStats> auto& v) {
-  auto& [records, bytes, oldest, newest] = v;
-  return std::tie(records, bytes, oldest, newest);
+  auto& [records, bytes, oldest, newest, unlinked] = v;
+  return std::tie(records, bytes, oldest, newest, unlinked);
 }
 auto fields(OfType<Eligible> auto& v) {
   auto& [memory, checksum] = v;
