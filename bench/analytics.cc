@@ -41,6 +41,7 @@ struct Settings {
   int days = 30;
   std::uint64_t users = 100'000;
   std::int64_t per_batch = 50'000;
+  std::int64_t rush = 1'000'000;
   int repeats = 100;
   std::string work = fs::temp_directory_path() / "asahi_bench_analytics";
   std::vector<std::string> engines{"sqlite", "postgres"};
@@ -176,20 +177,20 @@ void measure_recorder(const Settings& settings) {
   fs::remove_all(dir);
 }
 
-/// A month of events through log and loader, day after day.
-void load(const Settings& settings, const std::string& engine, sql::Database& database,
-          ManualClock& clock) {
+/// Events through log and loader, one every `gap`.
+void load(const Settings& settings, const std::string& engine, std::string_view what,
+          sql::Database& database, ManualClock& clock, std::int64_t all,
+          std::chrono::nanoseconds gap) {
   const std::string dir = settings.work + "/log_" + engine;
   EventLoader loader({.dir = dir, .node_id = "bench", .clock = &clock}, database);
   loader.start();
   Traffic traffic(settings.users);
-  const auto gap = std::chrono::nanoseconds(std::chrono::days(settings.days)) / settings.rows;
   double own = 0, server = 0, wall = 0;
   std::int64_t late_rows = 0;
   double late = 0;
-  for (std::int64_t done = 0; done < settings.rows;) {
+  for (std::int64_t done = 0; done < all;) {
     std::string lines;
-    const std::int64_t until = std::min(settings.rows, done + settings.per_batch);
+    const std::int64_t until = std::min(all, done + settings.per_batch);
     const std::int64_t batch = until - done;
     for (; done < until; ++done) {
       clock.advance(gap);
@@ -210,7 +211,7 @@ void load(const Settings& settings, const std::string& engine, sql::Database& da
     own += own_took;
     server += server_took;
     wall += std::chrono::duration<double>(Steady::now() - start).count();
-    if (done > settings.rows / 10 * 9) {
+    if (done > all / 10 * 9) {
       late += own_took + server_took;
       late_rows += batch;
     }
@@ -220,13 +221,19 @@ void load(const Settings& settings, const std::string& engine, sql::Database& da
       fmt::print(stderr, "{}: {} rows, {:.1f} µs of processor each\n", engine, done,
                  (own + server) / static_cast<double>(done) * 1e6);
   }
-  const auto rows = static_cast<double>(settings.rows);
+  const auto rows = static_cast<double>(all);
   fmt::print(
-      "{} loader, log to table, rollups and search: {:.0f} events per processor second "
+      "{} loader, {}: {:.0f} events per processor second "
       "({:.1f} µs here, {:.1f} µs in the server; the last tenth {:.0f}/s), {:.0f}/s here\n",
-      engine, rows / (own + server), own / rows * 1e6, server / rows * 1e6,
+      engine, what, rows / (own + server), own / rows * 1e6, server / rows * 1e6,
       static_cast<double>(late_rows) / late, rows / wall);
   fs::remove_all(dir);
+}
+
+void remove_files(const Settings& settings, const std::string& database) {
+  for (const auto& entry : fs::directory_iterator(settings.work)) {
+    if (entry.path().filename().string().starts_with(database + ".db")) fs::remove(entry);
+  }
 }
 
 struct Times {
@@ -344,6 +351,8 @@ int main(int argc, char** argv) {
   app.add_option("--rows", settings.rows, "Events to load")->capture_default_str();
   app.add_option("--days", settings.days, "Days they are spread over")->capture_default_str();
   app.add_option("--users", settings.users, "Users they come from")->capture_default_str();
+  app.add_option("--rush", settings.rush, "Events at 50,000 a second, into a database of their own")
+      ->capture_default_str();
   app.add_option("--repeats", settings.repeats, "Runs of each query")->capture_default_str();
   app.add_option("--work", settings.work, "Folder for databases and logs")->capture_default_str();
   app.add_option("--engine", settings.engines, "sqlite, postgres or both")->capture_default_str();
@@ -354,17 +363,28 @@ int main(int argc, char** argv) {
   std::map<std::string, Table> tables;
   for (const std::string& engine : settings.engines) {
     std::unique_ptr<sql::testing::PostgresServer> server;
-    sql::DatabaseOptions options{.url = "sqlite:///analytics.db", .data_dir = settings.work};
-    if (engine == "postgres") {
-      server = must(sql::testing::PostgresServer::launch());
-      options.url = must(server->create_database());
-    }
-    auto database = must(sql::open_database(options));
-    must(sql::Migrator(*database, migrations()).upgrade());
+    if (engine == "postgres") server = must(sql::testing::PostgresServer::launch());
+    const auto make = [&](const std::string& name) {
+      sql::DatabaseOptions options{.url = "sqlite:///" + name + ".db", .data_dir = settings.work};
+      if (server) options.url = must(server->create_database());
+      auto made = must(sql::open_database(options));
+      must(sql::Migrator(*made, migrations()).upgrade());
+      return made;
+    };
     // Ends in the middle of a day, as days do.
-    ManualClock clock(Clock::Time{std::chrono::seconds{1'795'003'200}} -
-                      std::chrono::days(settings.days));
-    load(settings, engine, *database, clock);
+    constexpr Clock::Time kEnd{std::chrono::seconds{1'795'003'200}};
+    if (settings.rush > 0) {
+      auto database = make("rush");
+      ManualClock clock(kEnd);
+      load(settings, engine, "50,000 a second", *database, clock, settings.rush, 20us);
+      database.reset();
+      remove_files(settings, "rush");
+    }
+    auto database = make("analytics");
+    const std::chrono::days days(settings.days);
+    ManualClock clock(kEnd - days);
+    load(settings, engine, fmt::format("{} in {} days", settings.rows, settings.days), *database,
+         clock, settings.rows, std::chrono::nanoseconds(days) / settings.rows);
     if (engine == "postgres") must(database->query_blocking({"ANALYZE", {}}));
     tables[engine] = measure_queries(settings, *database, clock);
     database.reset();
@@ -373,9 +393,7 @@ int main(int argc, char** argv) {
       fmt::print("sqlite: {:.0f} bytes an event on disk\n",
                  static_cast<double>(fs::file_size(settings.work + "/analytics.db")) /
                      static_cast<double>(settings.rows));
-      for (const auto& entry : fs::directory_iterator(settings.work)) {
-        if (entry.path().filename().string().starts_with("analytics.db")) fs::remove(entry);
-      }
+      remove_files(settings, "analytics");
     }
   }
   fs::remove_all(settings.work);

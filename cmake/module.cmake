@@ -10,6 +10,9 @@ add_library(asahi_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_link_libraries(asahi_pch PUBLIC asahi_options Boost::headers OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 target_precompile_headers(asahi_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
 
+# Where tests find the PostgreSQL of the whole run: storage/sql/testing/postgres_fixture.cc.
+set(ASAHI_TEST_POSTGRES ${CMAKE_BINARY_DIR}/Testing/postgres.port)
+
 function(asahi_module NAME)
   cmake_parse_arguments(M "" "LAYER" "SRCS;TESTS;DEPS;LIBS;TEST_LIBS" ${ARGN})
   if(M_UNPARSED_ARGUMENTS OR NOT DEFINED M_LAYER)
@@ -35,6 +38,11 @@ function(asahi_module NAME)
     add_executable(${NAME}_test ${M_TESTS})
     target_link_libraries(${NAME}_test PRIVATE asahi_${NAME} ${M_TEST_LIBS} GTest::gmock GTest::gtest_main)
     target_precompile_headers(${NAME}_test REUSE_FROM asahi_pch)
-    gtest_discover_tests(${NAME}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "unit;${NAME}" TIMEOUT 120)
+    # One label: gtest_discover_tests takes the second of a list for the next property.
+    set(properties LABELS unit TIMEOUT 300)
+    if("asahi_storage_sql_testing" IN_LIST M_TEST_LIBS)
+      list(APPEND properties FIXTURES_REQUIRED postgres ENVIRONMENT ASAHI_TEST_POSTGRES=${ASAHI_TEST_POSTGRES})
+    endif()
+    gtest_discover_tests(${NAME}_test DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
   endif()
 endfunction()

@@ -15,6 +15,7 @@
 
 #include "memory/dedup/minhash.h"
 #include "memory/hot/engine.h"
+#include "memory/rank/hot_keyword.h"
 
 namespace {
 
@@ -153,6 +154,8 @@ int main(int argc, char** argv) {
 
   hot::EngineOptions options;
   options.folder = folder;
+  // As the server has it.
+  options.make_keyword = [] { return rank::make_keyword_index(system_clock()); };
   if (!link) options.vectors.exact_rows = SIZE_MAX;
   auto engine = std::move(*hot::Engine::open(options));
   Source source(dimensions, fingerprints);
@@ -189,11 +192,18 @@ int main(int argc, char** argv) {
              static_cast<double>(stats.table_bytes) / static_cast<double>(count),
              static_cast<double>(stats.file_bytes) / static_cast<double>(count),
              static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes));
+  const auto ending = Steady::now();
   engine.reset();
+  fmt::print("end    {:.2f} s, checkpoint written\n", since(ending));
   const auto start = Steady::now();
+  const double cpu = cpu_seconds();
   engine = std::move(*hot::Engine::open(options));
-  fmt::print("start  {:.2f} s for {} records\n", since(start),
-             engine->engine_stats().opened.records);
+  const double started = since(start), worked = cpu_seconds() - cpu;
+  stats = engine->engine_stats();
+  fmt::print(
+      "start  {:.2f} s, {:.2f} s of CPU, for {} records; words of {} and links of {} from the "
+      "checkpoint\n",
+      started, worked, stats.opened.records, stats.restored_rows, stats.restored_links);
 
   if (singles > 0) {
     std::vector<std::vector<Memory>> batches;

@@ -1,6 +1,6 @@
 // ./dev bench memory [part …] [options]: the measures of the memory module. A part is a function
 // that prints its table and returns its rows for the JSON file.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,14 +8,16 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { machine } from "../lib/system.mjs";
+import { measure_http, report_http } from "./http.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const programs = "build/release/bench";
 const kUsage = `bench/run.sh memory [part …] [options]     all parts unless some are named
 
   vector    vector search in this process beside hnswlib, usearch, LanceDB and sqlite-vec (10 minutes; alone: 2)
+  http      ingest and search over HTTP on the real server, and its next start (3 minutes; --count 1000000: 20)
 
-  --count N     vectors (default 100,000)
+  --count N     vectors, memories (default 100,000)
   --rounds N    rounds of which medians are taken (default 3)
   --alone       without peers
   --json FILE   also write everything measured there
@@ -37,6 +39,18 @@ function lines_of(command, args) {
   if (done.error) throw done.error;
   if (done.status !== 0) throw new Error(`${command} ended with ${done.status ?? done.signal}`);
   return done.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** The same beside other work of this process: the server's output is read meanwhile. */
+function lines_beside(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    child.stdout.on("data", (data) => (text += data));
+    child.on("error", reject);
+    child.on("exit", (code, signal) =>
+      code === 0 ? resolve(text.split("\n").filter(Boolean).map((line) => JSON.parse(line))) : reject(new Error(`${command} ended with ${code ?? signal}`)));
+  });
 }
 
 const whole = (value) => Math.round(value).toLocaleString("en-US");
@@ -122,7 +136,13 @@ function report(rows) {
   ]);
 }
 
-const parts = { vector };
+async function http() {
+  const rows = await measure_http(values, lines_beside);
+  report_http(rows, { whole, verdict, print_table });
+  return rows.map((row) => ({ measure: "http", ...row }));
+}
+
+const parts = { vector, http };
 const wanted = positionals.length > 0 ? positionals : Object.keys(parts);
 const unknown = wanted.find((name) => !(name in parts));
 if (values.help || unknown) {
@@ -133,7 +153,8 @@ if (values.help || unknown) {
 try {
   const about = machine();
   console.log(`${about.cpu}, ${about.cpus} CPUs, ${about.memory_gib} GiB, Linux ${about.kernel}, load ${about.load_before.toFixed(1)} before; commit ${about.commit}`);
-  const results = wanted.flatMap((name) => parts[name]() ?? []);
+  const results = [];
+  for (const name of wanted) results.push(...((await parts[name]()) ?? []));
   if (values.json) {
     mkdirSync(dirname(values.json), { recursive: true });
     writeFileSync(values.json, JSON.stringify({ machine: about, results }, null, 2));

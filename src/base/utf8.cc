@@ -1,6 +1,14 @@
 #include "base/utf8.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace asahi {
+namespace {
+
+bool is_inside_character(char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }
+
+}  // namespace
 
 std::size_t utf8_length(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) {
@@ -45,6 +53,16 @@ std::string mended_utf8(std::string_view text, std::size_t max_bytes) {
     }
   }
   return out;
+}
+
+std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && is_inside_character(text[max_bytes])) --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
+std::size_t utf8_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, std::not_fn(is_inside_character)));
 }
 
 }  // namespace asahi

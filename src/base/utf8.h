@@ -16,4 +16,10 @@ bool is_utf8(std::string_view text);
 /// first character border at or after `max_bytes` of output.
 std::string mended_utf8(std::string_view text, std::size_t max_bytes = std::string::npos);
 
+/// The first `max_bytes` of the text, or a few fewer, so that no character is cut in two.
+std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes);
+
+/// Code points, so that limits in characters mean the same for every script.
+std::size_t utf8_characters(std::string_view text);
+
 }  // namespace asahi

@@ -23,5 +23,20 @@ TEST(Utf8, MendsByteByByteAndCutsAtACharacter) {
   EXPECT_EQ(mended_utf8("\u65e5\u672c\u8a9e", 4), "\u65e5\u672c");
 }
 
+TEST(Utf8, CutsBeforeTheCharacterThatDoesNotFit) {
+  EXPECT_EQ(utf8_prefix("plain", 9), "plain");
+  EXPECT_EQ(utf8_prefix("plain", 5), "plain");
+  EXPECT_EQ(utf8_prefix("plain", 2), "pl");
+  EXPECT_EQ(utf8_prefix("\u65e5\u672c", 5), "\u65e5");
+  EXPECT_EQ(utf8_prefix("\u65e5\u672c", 3), "\u65e5");
+  EXPECT_EQ(utf8_prefix("\u65e5", 2), "");
+}
+
+TEST(Utf8, CountsCharactersOfEveryScript) {
+  EXPECT_EQ(utf8_characters(""), 0u);
+  EXPECT_EQ(utf8_characters("abc"), 3u);
+  EXPECT_EQ(utf8_characters("\u00e9\u65e5\U0001F600"), 3u);
+}
+
 }  // namespace
 }  // namespace asahi

@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "gateway/pipeline_call.h"
 
 #include <fmt/format.h>
@@ -188,7 +189,7 @@ Result<std::shared_ptr<Pipeline::Call>> Pipeline::read(http::Context& context,
   if (!type.empty() && !type.starts_with("application/json")) {
     auto wrong =
         fail(Errc::kInvalidArgument,
-             fmt::format("the content type is '{}'; send application/json", cut(type, 80)));
+             fmt::format("the content type is '{}'; send application/json", utf8_prefix(type, 80)));
     wrong.error().reason = "unsupported_media_type";
     wrong.error().field = "content-type";
     return wrong;
@@ -314,7 +315,7 @@ Aw<std::optional<http::Response>> Pipeline::replayed(http::Context& context, con
         fail(Errc::kConflict,
              fmt::format("'{}' was used for another request within 24 hours; a new request "
                          "needs a new key",
-                         cut(call.idempotency_key, 64)));
+                         utf8_prefix(call.idempotency_key, 64)));
     conflict.error().field = call.options.request_id.empty() ? "Idempotency-Key" : "request_id";
     co_return call.endpoint->errors(conflict.error(), context);
   }
@@ -491,7 +492,7 @@ std::shared_ptr<const Answer> Pipeline::price(const Call& call, llm::ChatRespons
   answer->provider = model.provider;
   answer->quality = model.quality;
   answer->task_type = call.task.task_type;
-  answer->query = cut(call.query, 500);
+  answer->query = std::string(utf8_prefix(call.query, 500));
   answer->created = parts_.clock.now();
   answer->response = std::move(response);
   return answer;

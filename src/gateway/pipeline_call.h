@@ -20,13 +20,6 @@ inline double ms_since(SteadyTime start) {
       .count();
 }
 
-/// The first `bytes` of the text, or a few fewer, so that no character is cut in two.
-inline std::string cut(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) return std::string(text);
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return std::string(text.substr(0, bytes));
-}
-
 /// Nothing but text, in and out: no tools, media, or demanded structure.
 bool is_all_text(const llm::ChatRequest& request);
 /// What replies tell about a lookup in tier 2; null where it had nothing to look at.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "gateway/pipeline_call.h"
 #include "llm/wire/embeddings_client.h"
 
@@ -46,7 +47,7 @@ Aw<http::Response> Pipeline::embed(http::Context& context, const http::ErrorWrit
   if (model == nullptr || !model->supports.has(Capability::kEmbeddings)) {
     auto unknown = fail_field(
         "model", fmt::format("'{}' is no embedding model of this gateway; see GET /v1/models",
-                             cut(request->request.model, 100)));
+                             utf8_prefix(request->request.model, 100)));
     unknown.error().code = Errc::kNotFound;
     unknown.error().reason = "model_not_found";
     co_return refuse(unknown.error());

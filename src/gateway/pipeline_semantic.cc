@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/ids.h"
+#include "base/utf8.h"
 #include "gateway/cache/semantic/context.h"
 #include "gateway/cache/semantic/question.h"
 #include "gateway/pipeline_call.h"
@@ -68,7 +69,7 @@ std::shared_ptr<const SimilarityReport> similarity_report(const SemanticCache::L
                        .error = decision.error,
                        .verdict = std::string(semantic::to_string(decision.verdict)),
                        .reason = decision.reason,
-                       .matched_query = cut(lookup->matched, 500),
+                       .matched_query = std::string(utf8_prefix(lookup->matched, 500)),
                        .entry_id = lookup->entry_id,
                        .checked = decision.action == semantic::Action::kExplore});
 }

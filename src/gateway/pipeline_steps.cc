@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "gateway/pipeline_call.h"
 #include "llm/vendor.h"
 
@@ -107,7 +108,7 @@ Task<std::optional<http::Response>> Pipeline::serve_steps(http::Context& context
   answer->response.usage.output = llm::estimate_tokens(answer->response.text());
   answer->baseline =
       baseline_cost(answer->response.usage.input, answer->response.usage.output, baseline_);
-  answer->query = cut(call->query, 500);
+  answer->query = std::string(utf8_prefix(call->query, 500));
   answer->task_type = call->task.task_type;
   outcome.mode = call->options.mode;
   outcome.task_type = call->task.task_type;

@@ -6,10 +6,12 @@
 #include <array>
 #include <cmath>
 
+#include "base/utf8.h"
+
 namespace asahi::gateway {
 namespace {
 
-constexpr std::int64_t kMaxSystemChars = 50'000;
+constexpr std::size_t kMaxSystemChars = 50'000;
 
 constexpr std::array<std::string_view, 27> kNativeFields = {"agent_id",
                                                             "allow_batching",
@@ -131,12 +133,6 @@ Result<void> read_flag(const json::object& body, const char* key, bool& out) {
     return fail_field(key, fmt::format("{} must be true or false, not {}", key, kind_of(*value)));
   out = value->get_bool();
   return {};
-}
-
-/// Code points, so that limits in characters mean the same for every script.
-std::int64_t characters(std::string_view text) {
-  return std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -333,7 +329,8 @@ Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document,
     return fail_field("prompt", fmt::format("prompt must be a string, not {}", kind_of(*prompt)));
   std::string text(trimmed(prompt->get_string()));
   strip(text);
-  if (const std::int64_t size = characters(text); size < 1 || size > max_prompt_chars) {
+  if (const auto size = static_cast<std::int64_t>(utf8_characters(text));
+      size < 1 || size > max_prompt_chars) {
     return fail_field(
         "prompt", fmt::format("prompt has {} characters after trimming; it must have 1 to {}", size,
                               max_prompt_chars));
@@ -342,17 +339,17 @@ Result<NativeRequest> read_native(std::shared_ptr<const JsonDocument> document,
   std::string system, model, model_override;
   bool stream = false;
   for (auto&& read :
-       {read_text(body, "system_prompt", system, static_cast<std::size_t>(kMaxSystemChars) * 4),
+       {read_text(body, "system_prompt", system, kMaxSystemChars * 4),
         read_text(body, "model", model), read_text(body, "model_override", model_override),
         read_integer(body, "max_tokens", 1, 128'000, chat.max_tokens),
         read_number(body, "temperature", 0, 2, chat.temperature),
         read_flag(body, "stream", stream)}) {
     if (!read) return std::unexpected(read.error());
   }
-  if (characters(system) > kMaxSystemChars) {
+  if (utf8_characters(system) > kMaxSystemChars) {
     return fail_field("system_prompt",
                       fmt::format("system_prompt has {} characters; at most {} are allowed",
-                                  characters(system), kMaxSystemChars));
+                                  utf8_characters(system), kMaxSystemChars));
   }
   if (!model.empty() && !model_override.empty() && model != model_override) {
     return fail_field(

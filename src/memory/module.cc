@@ -95,9 +95,10 @@ struct MemoryModule::Impl {
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
-  Store* hot = nullptr;  ///< of the tiers
+  Store* hot = nullptr;           ///< of the tiers
+  std::function<bool()> pressed;  ///< of the hot tier in this process
   std::unique_ptr<cache::MemoryStore> l1;
-  std::unique_ptr<cache::MemoryStore> replies;  ///< where there is no shared cache
+  std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
   std::unique_ptr<Search> search;
   std::unique_ptr<Ledger> ledger;
@@ -126,11 +127,16 @@ Result<void> MemoryModule::Impl::open_hot() {
   options.engine.clock = &parts.clock;
   options.engine.make_keyword = [&clock = parts.clock] { return rank::make_keyword_index(clock); };
   ASAHI_TRY(auto opened, HotStore::open(std::move(options)));
-  const hot::OpenReport report = opened->engine_stats().opened;
+  const hot::EngineStats stats = opened->engine_stats();
+  const hot::OpenReport report = stats.opened;
+  logger.info("hot tier opened", {{"records", report.records},
+                                  {"words_from_checkpoint", stats.restored_rows},
+                                  {"links_from_checkpoint", stats.restored_links}});
   if (report.torn_bytes != 0 || report.damaged_records != 0) {
     logger.warning("the hot tier was not closed in order",
                    {{"cut_bytes", report.torn_bytes}, {"damaged", report.damaged_records}});
   }
+  pressed = [store = opened.get()] { return store->pressed(); };
   ASAHI_TRY(tiers,
             Tiers::open({config, parts.loops, parts.database, parts.metrics, parts.clock, work},
                         std::move(opened)));
@@ -144,10 +150,8 @@ void MemoryModule::Impl::make_search() {
       cache::MemoryOptions{.max_entries = config.cache.l1_size, .max_bytes = kCachedBytes},
       parts.clock);
   cache::Store* const shared = config.cache.l2_enabled ? parts.shared_cache : nullptr;
-  if (shared == nullptr) {
-    replies = std::make_unique<cache::MemoryStore>(
-        cache::MemoryOptions{.max_entries = kRepliesKept, .max_bytes = kRepliesBytes}, parts.clock);
-  }
+  replies = std::make_unique<cache::MemoryStore>(
+      cache::MemoryOptions{.max_entries = kRepliesKept, .max_bytes = kRepliesBytes}, parts.clock);
   epochs = std::make_unique<Epochs>(shared);
   SearchOptions options;
   options.limits = {.max_results = config.query.max_results,
@@ -164,7 +168,7 @@ void MemoryModule::Impl::make_search() {
                                                   .embedder = *embedder,
                                                   .l1 = *l1,
                                                   .l2 = shared,
-                                                  .replies = shared != nullptr ? *shared : *replies,
+                                                  .replies = *replies,
                                                   .epochs = *epochs,
                                                   .clock = parts.clock,
                                                   .observer = &search_metrics},
@@ -183,7 +187,8 @@ Result<void> MemoryModule::Impl::make_ingestion() {
                                                   .embedder = *embedder,
                                                   .work = work,
                                                   .clock = parts.clock,
-                                                  .fingerprint = dedup::fingerprint},
+                                                  .fingerprint = dedup::fingerprint,
+                                                  .pressed = pressed},
                                     intake_options);
   ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);
   push = std::make_unique<Push>(*intake, *ledger, Push::Options(), ingest_metrics.get());

@@ -173,6 +173,23 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
       await until(async () => (await cards.count()) === found.length, { what: 'the card to be back', timeout_ms: kLimitMs });
     });
 
+    test('an anomaly leads to the requests behind it', async () => {
+      await page.getByRole('link', { name: 'Requests behind it: Cost per request' }).click();
+      await heading('Requests');
+      await loaded();
+      const search = new URL(page.url().replace('/#', '')).searchParams;
+      const [from, to] = [search.get('from'), search.get('to')];
+      assert.ok(Date.parse(to) - Date.parse(from) <= 3_600_000 + 60_000, `${from} to ${to}`);
+      const { filter } = (await gateway.get('/analytics/anomalies')).body.data.find(({ anomaly_type }) => anomaly_type === 'cost_spike');
+      const { data } = (await gateway.get(`/analytics/requests?${new URLSearchParams({ ...filter, from, to, limit: '50' })}`)).body;
+      assert.ok(data.length > 0);
+      const rows = page.getByRole('region', { name: 'Requests' }).last().getByRole('row');
+      await until(async () => (await rows.count()) === data.length + 1, { what: `the ${data.length} requests from ${from} to ${to}`, timeout_ms: kLimitMs });
+      await page.goBack();
+      await heading('Alerts');
+      await loaded();
+    });
+
     test('one part that fails leaves the others', async () => {
       await page.context().route('**/analytics/anomalies', (route) => route.abort());
       await page.getByRole('button', { name: 'Refresh' }).click();

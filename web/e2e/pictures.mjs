@@ -11,6 +11,7 @@ import { run_asahi, start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { kPhone, launch, new_page, settled } from './browser.mjs';
+import { bucket_of, push_memories, uploads_done, write_uploads } from './memories.mjs';
 
 const kEvery = process.argv.includes('--every');
 const kFolder = process.argv.slice(2).find((word) => !word.startsWith('--')) ?? fileURLToPath(new URL('../../docs/images', import.meta.url));
@@ -20,7 +21,7 @@ const kAdmin = { email: 'ada@example.com', password: 'correct horse battery' };
 const kLooks = [
   { suffix: '', options: { viewport: kDesktop, colorScheme: 'light' } },
   { suffix: '-dark', options: { viewport: kDesktop, colorScheme: 'dark' }, only: ['overview', 'analytics'] },
-  { prefix: 'phone-', suffix: '', options: kPhone, only: ['overview', 'analytics'] },
+  { prefix: 'phone-', suffix: '', options: kPhone, only: ['overview', 'analytics', 'memory-search'] },
 ];
 
 mkdirSync(kFolder, { recursive: true });
@@ -50,8 +51,12 @@ async function take(name) {
 const folder = temp_folder('pictures');
 const demo = await run_asahi(['demo', '--events', '20000'], { folder, timeout_ms: 180_000 });
 if (demo.code !== 0) throw new Error(demo.stderr);
-const full = await start_gateway({ folder, env: { ASAHI_MOCK: 'true', ASAHI_CACHE_TIER2_ENABLED: 'true', ASAHI_ENCRYPTION_KEY: '5a'.repeat(32) } });
+const bucket = temp_folder('bucket');
+write_uploads(bucket);
+const full = await start_gateway({ folder, env: { ...bucket_of(bucket), ASAHI_MOCK: 'true', ASAHI_CACHE_TIER2_ENABLED: 'true', ASAHI_ENCRYPTION_KEY: '5a'.repeat(32) } });
 await until(async () => (await full.get('/analytics/overview')).body.data.current.requests > 10_000, { what: 'the month in the analytics', timeout_ms: 120_000 });
+await push_memories(full);
+await uploads_done(full);
 await full.post('/providers/keys', { provider: 'openai', api_key: 'sk-own-of-acme-7788' });
 for (const prompt of ['How do tides work?', 'What is the capital of France?', 'Name three rivers of Asia', 'Translate "good morning" to German', 'What does HTTP status 409 mean?']) {
   for (let i = 0; i < 3; i += 1) await full.infer(prompt);
@@ -102,6 +107,9 @@ const kPages = [
   ['playground-compare', 'inference', compare],
   ['models', 'models'],
   ['cache', 'cache'],
+  ['memory-search', 'memory/search?q=how%20do%20we%20roll%20back%20payments', () => page.getByRole('button', { name: /^Why this/ }).first().click()],
+  ['memory-tiers', 'memory/tiers'],
+  ['memory-uploads', 'memory/uploads', () => page.getByRole('button', { name: /^Details of up-0039/ }).click()],
   ['governance-keys', 'governance/keys'],
   ['governance-audit', 'governance/audit', () => page.getByRole('button', { name: /^Details of/ }).first().click()],
   ['governance-policies', 'governance/policies'],

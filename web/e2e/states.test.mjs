@@ -10,6 +10,7 @@ import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
 import { kBrowser, kDesktop, kLimitMs, kPhone, launch, new_page, save_picture, settled } from './browser.mjs';
+import { bucket_of, push_memories, uploads_done, write_uploads } from './memories.mjs';
 
 const kEvents = 6_000;
 const kFault = 'the database fell over';
@@ -62,6 +63,9 @@ const kTable = [
   { path: 'requests', title: 'Requests', asks: kAnalytics, grey: 1, empty: ['No request in this time'], full: [rows('Requests')] },
   { path: 'live', title: 'Live', asks: kAnalytics, grey: 1, empty: ['Nothing has come in yet', 'Nothing in the last minute.'], full: [text('Live'), rows('Last requests'), region('Last minute')] },
   { path: 'models', title: 'Models', asks: ['**/models'], grey: 1, async use(page) { await page.getByLabel('Search models').fill('gpt'); }, full: [text(/^\d+ of \d+ models$/), rows('Models with prices and limits')] },
+  { path: 'memory/search', title: 'Search', asks: ['**/memory/search'], grey: 2, empty: ['Nothing is remembered yet'], full: [(page) => page.getByRole('list', { name: 'Memories' }).getByRole('button', { name: /^Why this/ }).first(), (page) => page.getByRole('group', { name: 'System' })] },
+  { path: 'memory/tiers', title: 'Tiers', asks: ['**/memory/storage/status'], grey: 1, empty: ['No tier has anything yet'], full: [text('healthy'), (page) => page.getByRole('heading', { name: 'Hot' })] },
+  { path: 'memory/uploads', title: 'Uploads', asks: ['**/memory/uploads**', '**/memory/ingestion/status'], grey: 5, empty: ['Nothing was sent yet'], full: [rows('Uploads'), text('rejected')] },
   { path: 'governance/audit', title: 'Audit Log', asks: ['**/governance/audit**'], grey: 1, empty: ['Nothing is recorded yet'], full: [rows('Audit log'), text('chain whole')] },
   { path: 'governance/keys', title: 'API Keys', asks: ['**/governance/api-keys**', '**/providers/keys'], grey: 1, empty: ['No keys yet', 'No keys of your own'], full: [rows('API keys')] },
   { path: 'governance/policies', title: 'Policies', asks: ['**/org/policy', '**/governance/usage**'], grey: 2, empty: [/^None yet/], full: [text(/^Last changed/), region('Use')] },
@@ -91,7 +95,11 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
     const folder = temp_folder('states');
     const demo = await run_asahi(['demo', '--events', `${kEvents}`], { folder, timeout_ms: 120_000 });
     assert.equal(demo.code, 0, demo.stderr);
-    full = await start_gateway({ folder, env: { ASAHI_MOCK: 'true', ASAHI_CACHE_TIER2_ENABLED: 'true', ASAHI_PROVIDERS_MAX_ATTEMPTS: '1' } });
+    const bucket = temp_folder('bucket');
+    write_uploads(bucket);
+    full = await start_gateway({ folder, env: { ...bucket_of(bucket), ASAHI_MOCK: 'true', ASAHI_CACHE_TIER2_ENABLED: 'true', ASAHI_PROVIDERS_MAX_ATTEMPTS: '1' } });
+    await push_memories(full);
+    await uploads_done(full);
     await full.infer('What is the capital of France?');
     await full.infer('What is the capital of France?');
     const event = await full.post('/governance/api-keys', { name: 'shop', scopes: ['infer'] });

@@ -100,15 +100,15 @@ std::string header_text(std::string_view text) {
   for (const char c : text) plain += static_cast<unsigned char>(c) < ' ' || c == 0x7f ? ' ' : c;
   if (std::ranges::all_of(plain, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
     return plain;
+  plain = mended_utf8(plain);
   std::string out;
   // 39 bytes make 52 characters of base 64, and a line with its frame and "Subject: " stays below
   // 78. No character is cut.
   for (std::size_t at = 0; at < plain.size();) {
-    std::size_t end = std::min(plain.size(), at + 39);
-    while (end < plain.size() && (static_cast<unsigned char>(plain[end]) & 0xC0) == 0x80) --end;
+    const std::string_view part = utf8_prefix(std::string_view(plain).substr(at), 39);
     if (!out.empty()) out += "\r\n ";
-    out += "=?UTF-8?B?" + base64_encode(std::string_view(plain).substr(at, end - at)) + "?=";
-    at = end;
+    out += "=?UTF-8?B?" + base64_encode(part) + "?=";
+    at += part.size();
   }
   return out;
 }

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/audit_note.h"
 #include "gateway/http/errors.h"
 #include "identity/principal.h"
+#include "net/http/query_params.h"
 
 namespace asahi::gateway::alerts {
 namespace {
@@ -16,7 +15,8 @@ using identity::Permission;
 using Shared = std::shared_ptr<const RouteParts>;
 using Body = Task<http::Response> (*)(const RouteParts& parts, http::Context& context);
 
-constexpr std::size_t kMostAlerts = 200, kUsualAlerts = 50, kMostId = 64;
+constexpr std::int64_t kMostAlerts = 200, kUsualAlerts = 50;
+constexpr std::size_t kMostId = 64;
 
 void add(http::Router& router, const Shared& parts, http::Method method, const std::string& pattern,
          std::string_view access, Body body) {
@@ -39,33 +39,21 @@ View view_of(const http::Context& context) {
 
 Result<AlertQuery> read_query(const http::Context& context) {
   const http::Request& request = context.request;
-  AlertQuery query{.view = view_of(context), .limit = kUsualAlerts};
-  const std::string state = request.query_param("state").value_or("");
-  if (state == "active" || state == "resolved") {
-    query.active = state == "active";
-  } else if (!state.empty()) {
-    return fail_field("state", "state must be active or resolved");
-  }
+  AlertQuery query{.view = view_of(context)};
+  const http::QueryParams params(request);
+  ASAHI_TRY(const std::string state, params.word("state", "", {"active", "resolved"}));
+  if (!state.empty()) query.active = state == "active";
   if (const auto word = request.query_param("severity"); word && !word->empty()) {
     query.severity = parse_severity(*word);
     if (!query.severity)
       return fail_field("severity", "severity must be critical, high, medium or low");
   }
-  const std::string dismissed = request.query_param("dismissed").value_or("false");
-  if (dismissed != "true" && dismissed != "false")
-    return fail_field("dismissed", "dismissed must be true or false");
-  query.dismissed = dismissed == "true";
-  query.kind = request.query_param("kind").value_or("");
-  query.before = request.query_param("before").value_or("");
-  if (query.kind.size() > kMostId || query.before.size() > kMostId)
-    return fail_field("kind", "kind and before have at most 64 characters");
-  if (const auto text = request.query_param("limit")) {
-    const auto [end, error] =
-        std::from_chars(text->data(), text->data() + text->size(), query.limit);
-    const bool whole = error == std::errc{} && end == text->data() + text->size();
-    if (!whole || query.limit < 1 || query.limit > kMostAlerts)
-      return fail_field("limit", fmt::format("limit must be 1 to {}", kMostAlerts));
-  }
+  ASAHI_TRY(const auto dismissed, params.flag("dismissed"));
+  query.dismissed = dismissed.value_or(false);
+  ASAHI_TRY(query.kind, params.text("kind", kMostId));
+  ASAHI_TRY(query.before, params.text("before", kMostId));
+  ASAHI_TRY(const auto limit, params.integer("limit", kUsualAlerts, 1, kMostAlerts));
+  query.limit = static_cast<std::size_t>(limit);
   return query;
 }
 

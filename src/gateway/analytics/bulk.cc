@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
+#include "storage/sql/run_each.h"
+
 namespace asahi::gateway::analytics {
 namespace {
 
-constexpr std::size_t kInsertSizes[] = {64, 8, 1};
 /// One array of PostgreSQL takes far more, but a statement has a time limit.
 constexpr std::size_t kMostAtOnce = 5'000;
 
@@ -72,58 +73,74 @@ std::string given(std::span<const Column> columns, std::span<const std::vector<s
   return out + fmt::format(") AS given ({})", names(columns));
 }
 
-std::string placeholders(std::size_t columns, std::size_t rows) {
-  std::string out;
-  for (std::size_t row = 0; row < rows; ++row) {
-    out += row == 0 ? "(" : ", (";
-    for (std::size_t i = 0; i < columns; ++i) out += i == 0 ? "?" : ", ?";
-    out.push_back(')');
-  }
-  return out;
-}
-
-/// Cuts rows in pieces that a dialect takes at once.
-template <class Row, class Use>
-Result<void> in_pieces(sql::Dialect dialect, std::span<Row> rows, Use use) {
+/// Cuts rows in pieces that PostgreSQL takes at once.
+template <class Use>
+Result<void> in_pieces(std::span<const std::vector<sql::Value>> rows, Use use) {
   while (!rows.empty()) {
-    const std::size_t size = dialect == sql::Dialect::kPostgres
-                                 ? std::min(rows.size(), kMostAtOnce)
-                                 : *std::ranges::find_if(kInsertSizes, [&](std::size_t one) {
-                                     return one <= rows.size();
-                                   });
-    if (Result<void> used = use(rows.first(size)); !used) return used;
-    rows = rows.subspan(size);
+    const auto piece = rows.first(std::min(rows.size(), kMostAtOnce));
+    if (Result<void> used = use(piece); !used) return used;
+    rows = rows.subspan(piece.size());
   }
   return {};
 }
 
+std::string insert_into(std::string_view table, std::span<const Column> columns) {
+  return fmt::format("INSERT INTO {} ({}) ", table, names(columns));
+}
+/// For one row, with placeholders.
+std::string insert_one(std::string_view table, std::span<const Column> columns,
+                       std::string_view tail) {
+  std::string placeholders;
+  for (std::size_t i = 0; i < columns.size(); ++i) placeholders += i == 0 ? "?" : ", ?";
+  return fmt::format("{}VALUES ({}) {}", insert_into(table, columns), placeholders, tail);
+}
+sql::Statement insert_all(std::string_view table, std::span<const Column> columns,
+                          std::string_view tail, std::span<const std::vector<sql::Value>> rows) {
+  sql::Statement statement{insert_into(table, columns), {}};
+  statement.sql += fmt::format("SELECT * FROM {} {}", given(columns, rows, statement.params), tail);
+  return statement;
+}
+
 }  // namespace
 
-Result<void> insert_rows(sql::Session& session, std::string_view table,
-                         std::span<const Column> columns, std::string_view tail, Rows rows,
-                         const std::function<void(const sql::Rows&)>& visit) {
-  const std::string head = fmt::format("INSERT INTO {} ({}) ", table, names(columns));
-  return in_pieces(session.dialect(), std::span(rows), [&](auto piece) -> Result<void> {
-    sql::Statement statement{head, {}};
-    if (session.dialect() == sql::Dialect::kPostgres) {
-      statement.sql += "SELECT * FROM " + given(columns, piece, statement.params);
-    } else {
-      statement.sql += "VALUES " + placeholders(columns.size(), piece.size());
-      statement.params.reserve(columns.size() * piece.size());
-      for (auto& row : piece) std::ranges::move(row, std::back_inserter(statement.params));
-    }
-    statement.sql += fmt::format(" {}", tail);
-    ASAHI_TRY(const sql::Rows stored, session.query(statement));
-    if (visit) visit(stored);
+Result<std::int64_t> insert_rows(sql::Session& session, std::string_view table,
+                                 std::span<const Column> columns, std::string_view tail,
+                                 const Rows& rows) {
+  if (session.dialect() == sql::Dialect::kSqlite)
+    return sql::run_each(session, insert_one(table, columns, tail), rows);
+  std::int64_t written = 0;
+  auto done = in_pieces(rows, [&](auto piece) -> Result<void> {
+    ASAHI_TRY(const sql::Rows stored, session.query(insert_all(table, columns, tail, piece)));
+    written += stored.affected();
     return {};
   });
+  if (!done) return std::unexpected(std::move(done.error()));
+  return written;
+}
+
+Result<void> insert_rows(sql::Session& session, std::string_view table,
+                         std::span<const Column> columns, std::string_view tail, const Rows& rows,
+                         const std::function<Result<void>(const sql::Rows&)>& visit) {
+  if (session.dialect() == sql::Dialect::kPostgres) {
+    return in_pieces(rows, [&](auto piece) -> Result<void> {
+      ASAHI_TRY(const sql::Rows stored, session.query(insert_all(table, columns, tail, piece)));
+      return visit(stored);
+    });
+  }
+  sql::Statement statement{insert_one(table, columns, tail), {}};
+  for (const auto& row : rows) {
+    statement.params = row;
+    ASAHI_TRY(const sql::Rows stored, session.query(statement));
+    if (auto visited = visit(stored); !visited) return visited;
+  }
+  return {};
 }
 
 Result<void> select_rows(sql::Session& session, std::string_view what, std::string_view table,
                          std::span<const Column> columns, const Rows& keys,
                          const std::function<Result<void>(const sql::Rows&)>& visit) {
   if (session.dialect() == sql::Dialect::kPostgres) {
-    return in_pieces(session.dialect(), std::span(keys), [&](auto piece) -> Result<void> {
+    return in_pieces(keys, [&](auto piece) -> Result<void> {
       sql::Statement statement;
       const std::string from = given(columns, piece, statement.params);
       statement.sql =

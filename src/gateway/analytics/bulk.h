@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -10,9 +11,9 @@
 
 namespace asahi::gateway::analytics {
 
-/// Many rows or keys in few statements. PostgreSQL takes columns as arrays, in one statement
-/// whatever their length; SQLite takes rows as parameters, in pieces of a few sizes, so that a
-/// handful of prepared statements serves all.
+/// Many rows or keys at once. PostgreSQL takes columns as arrays, in one statement whatever their
+/// length. SQLite runs one prepared statement a row, which is a function call there and cheaper
+/// than a statement of many rows.
 
 struct Column {
   std::string_view name;
@@ -20,10 +21,14 @@ struct Column {
 };
 using Rows = std::vector<std::vector<sql::Value>>;
 
-/// "INSERT INTO `table` (columns) … `tail`"; `visit` sees what RETURNING gives.
+/// "INSERT INTO `table` (columns) … `tail`". Returns how many rows were written.
+Result<std::int64_t> insert_rows(sql::Session& session, std::string_view table,
+                                 std::span<const Column> columns, std::string_view tail,
+                                 const Rows& rows);
+/// The same with a `tail` that ends in RETURNING; `visit` sees what that gives, in several parts.
 Result<void> insert_rows(sql::Session& session, std::string_view table,
-                         std::span<const Column> columns, std::string_view tail, Rows rows,
-                         const std::function<void(const sql::Rows&)>& visit = nullptr);
+                         std::span<const Column> columns, std::string_view tail, const Rows& rows,
+                         const std::function<Result<void>(const sql::Rows&)>& visit);
 
 /// "SELECT `what` FROM `table` WHERE" the columns equal one of `keys`, which differ.
 Result<void> select_rows(sql::Session& session, std::string_view what, std::string_view table,

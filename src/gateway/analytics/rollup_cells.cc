@@ -47,18 +47,68 @@ std::int64_t kept_from(Dimension dimension, Grain grain, Clock::Time now) {
   return std::numeric_limits<std::int64_t>::min();
 }
 
-std::string encode_page(const Page& page, std::int64_t first_number, Latencies latencies) {
-  std::string out, sums;
-  std::int64_t before = first_number;
-  for (const auto& [number, value] : page) {
-    sums.clear();
-    append_sums(sums, value, latencies);
-    append_varint(out, static_cast<std::uint64_t>(number - before));
-    append_varint(out, sums.size());
-    out += sums;
-    before = number;
+namespace {
+
+/// Writes a page key by key, ascending.
+class PageWriter {
+ public:
+  PageWriter(std::int64_t first_number, Latencies latencies)
+      : before_(first_number), latencies_(latencies) {}
+
+  void add(std::int64_t number, std::string_view encoded) {
+    append_varint(out_, static_cast<std::uint64_t>(number - before_));
+    append_varint(out_, encoded.size());
+    out_ += encoded;
+    before_ = number;
   }
-  return out;
+  void add(std::int64_t number, const Sums& sums) {
+    sums_.clear();
+    append_sums(sums_, sums, latencies_);
+    add(number, sums_);
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_, sums_;
+  std::int64_t before_;
+  Latencies latencies_;
+};
+
+std::unexpected<Error> corrupt_page() {
+  return fail(Errc::kCorrupt, "a stored page of rollups cannot be read");
+}
+
+}  // namespace
+
+std::string encode_page(const Page& page, std::int64_t first_number, Latencies latencies) {
+  PageWriter writer(first_number, latencies);
+  for (const auto& [number, sums] : page) writer.add(number, sums);
+  return writer.take();
+}
+
+Result<std::string> merge_page(std::string_view stored, const Page& added,
+                               std::int64_t first_number, Latencies latencies) {
+  PageWriter writer(first_number, latencies);
+  auto next = added.begin();
+  VarintReader reader(stored);
+  std::int64_t number = first_number;
+  while (!reader.done()) {
+    number += static_cast<std::int64_t>(reader.next());
+    const std::string_view encoded = reader.take(reader.next());
+    if (!reader.ok()) return corrupt_page();
+    for (; next != added.end() && next->first < number; ++next)
+      writer.add(next->first, next->second);
+    if (next == added.end() || next->first != number) {
+      writer.add(number, encoded);
+      continue;
+    }
+    ASAHI_TRY(Sums sums, parse_sums(encoded));
+    sums += next->second;
+    writer.add(number, sums);
+    ++next;
+  }
+  for (; next != added.end(); ++next) writer.add(next->first, next->second);
+  return writer.take();
 }
 
 Result<Page> parse_page(std::string_view bytes, std::int64_t first_number,
@@ -69,7 +119,7 @@ Result<Page> parse_page(std::string_view bytes, std::int64_t first_number,
   while (!reader.done()) {
     number += static_cast<std::int64_t>(reader.next());
     const std::string_view encoded = reader.take(reader.next());
-    if (!reader.ok()) return fail(Errc::kCorrupt, "a stored page of rollups cannot be read");
+    if (!reader.ok()) return corrupt_page();
     if (const auto at = static_cast<std::size_t>(number);
         wanted != nullptr && (at >= wanted->size() || !(*wanted)[at]))
       continue;
@@ -88,8 +138,7 @@ Result<void> add_costs(std::string_view page, std::int64_t first_number,
     number += static_cast<std::int64_t>(reader.next());
     const std::string_view encoded = reader.take(reader.next());
     const auto cost = parse_cost(encoded);
-    if (!reader.ok() || !cost || number < 0 || number > kMostKeys)
-      return fail(Errc::kCorrupt, "a stored page of rollups cannot be read");
+    if (!reader.ok() || !cost || number < 0 || number > kMostKeys) return corrupt_page();
     const auto at = static_cast<std::size_t>(number);
     if (at >= costs.size()) {
       costs.resize(at + 1 + at / 2);

@@ -82,6 +82,10 @@ std::int64_t kept_from(Dimension dimension, Grain grain, Clock::Time now);
 /// The sums of one page by key number, ascending.
 using Page = std::vector<std::pair<std::int64_t, Sums>>;
 std::string encode_page(const Page& page, std::int64_t first_number, Latencies latencies);
+/// The form of a stored page with `added` in it. What `added` does not name is taken over unread.
+/// Errors: corrupt.
+Result<std::string> merge_page(std::string_view stored, const Page& added,
+                               std::int64_t first_number, Latencies latencies);
 /// Only of the numbers for which `wanted` holds; null: of all. Errors: corrupt.
 Result<Page> parse_page(std::string_view bytes, std::int64_t first_number,
                         const std::vector<bool>* wanted = nullptr);

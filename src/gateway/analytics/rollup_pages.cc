@@ -1,24 +1,116 @@
 #include "gateway/analytics/rollup_pages.h"
 
 #include <algorithm>
+#include <ranges>
 #include <span>
+#include <tuple>
 
 #include "gateway/analytics/bulk.h"
 
 namespace asahi::gateway::analytics {
 namespace {
 
-Page merged(Page mine, const Page& added) {
-  for (const auto& [number, sums] : added) {
-    const auto at =
-        std::ranges::lower_bound(mine, number, {}, [](auto& entry) { return entry.first; });
-    if (at != mine.end() && at->first == number) {
-      at->second += sums;
-    } else {
-      mine.insert(at, {number, sums});
-    }
+/// What the table holds, by place.
+using Stored = std::map<Where, std::string>;
+
+constexpr Column kColumns[] = {{"org_id", "varchar"}, {"dimension", "smallint"},
+                               {"grain", "smallint"}, {"start", "bigint"},
+                               {"page", "bigint"},    {"sums", "bytea"}};
+constexpr std::span<const Column> kPlace(kColumns, 5);
+
+std::vector<sql::Value> place_of(const Where& where) {
+  const auto& [org, dimension, grain, start, page] = where;
+  return {org, dimension, grain, start, page};
+}
+
+/// Reads the pages that are in both a range of starts and a range of pages, and asked for.
+Result<void> read_box(sql::Session& session, std::span<const Where* const> asked, Stored& out) {
+  const auto& [org, dimension, grain, from, any] = *asked.front();
+  const std::int64_t to = std::get<3>(*asked.back());
+  const auto [least, most] = std::ranges::minmax(
+      asked | std::views::transform([](const Where* where) { return std::get<4>(*where); }));
+  sql::Statement statement{
+      "SELECT start, page, sums FROM analytics_rollups WHERE org_id = ? AND dimension = ? AND "
+      "grain = ? AND start = ? AND page BETWEEN ? AND ?",
+      {org, dimension, grain, from, least, most}};
+  if (from != to) {
+    statement.sql =
+        "SELECT start, page, sums FROM analytics_rollups WHERE org_id = ? AND dimension = ? AND "
+        "grain = ? AND start BETWEEN ? AND ? AND page BETWEEN ? AND ?";
+    statement.params.insert(statement.params.begin() + 4, to);
   }
-  return mine;
+  ASAHI_TRY(const sql::Rows rows, session.query(statement));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    Where where{org, dimension, grain, rows.integer(row, "start"), rows.integer(row, "page")};
+    const bool wanted = std::ranges::binary_search(
+        asked, where, {}, [](const Where* one) -> const Where& { return *one; });
+    if (wanted) out.emplace(std::move(where), rows.text(row, "sums"));
+  }
+  return {};
+}
+
+/// Reads pages that differ in start and page only: at once what lies close together, so that
+/// little comes along that nobody asked for.
+Result<void> read_near(sql::Session& session, std::span<const Where* const> asked, Stored& out) {
+  constexpr std::int64_t kMostGap = 4;
+  constexpr std::size_t kMostUnasked = 4, kLookahead = 64;
+  const std::int64_t wide = width(static_cast<Grain>(std::get<2>(*asked.front())));
+  while (!asked.empty()) {
+    std::size_t count = 1;
+    std::int64_t least = std::get<4>(*asked.front()), most = least;
+    std::size_t best = 1;
+    for (; count < asked.size(); ++count) {
+      const auto start_at = [&](std::size_t at) { return std::get<3>(*asked[at]); };
+      if (start_at(count) - start_at(count - 1) > kMostGap * wide) break;
+      least = std::min(least, std::get<4>(*asked[count]));
+      most = std::max(most, std::get<4>(*asked[count]));
+      const auto starts = static_cast<std::size_t>((start_at(count) - start_at(0)) / wide + 1);
+      const auto box = starts * static_cast<std::size_t>(most - least + 1);
+      if (box <= (count + 1) * kMostUnasked) best = count + 1;
+      if (count - best > kLookahead) break;
+    }
+    if (auto read = read_box(session, asked.first(best), out); !read) return read;
+    asked = asked.subspan(best);
+  }
+  return {};
+}
+
+Result<Stored> read_pages(sql::Session& session, const Pages& pages) {
+  Stored stored;
+  if (session.dialect() == sql::Dialect::kPostgres) {
+    Rows places;
+    for (const auto& [where, page] : pages) places.push_back(place_of(where));
+    auto read = select_rows(
+        session, "org_id, dimension, grain, start, page, sums", "analytics_rollups", kPlace, places,
+        [&](const sql::Rows& found) -> Result<void> {
+          for (std::size_t row = 0; row < found.size(); ++row) {
+            stored.emplace(Where{found.text(row, "org_id"), found.integer(row, "dimension"),
+                                 found.integer(row, "grain"), found.integer(row, "start"),
+                                 found.integer(row, "page")},
+                           found.text(row, "sums"));
+          }
+          return {};
+        });
+    if (!read) return std::unexpected(std::move(read.error()));
+    return stored;
+  }
+  std::vector<const Where*> near;
+  const auto kind = [](const Where& where) {
+    return std::tie(std::get<0>(where), std::get<1>(where), std::get<2>(where));
+  };
+  for (const auto& [where, page] : pages) {
+    if (!near.empty() && kind(*near.front()) != kind(where)) {
+      if (auto read = read_near(session, near, stored); !read)
+        return std::unexpected(std::move(read.error()));
+      near.clear();
+    }
+    near.push_back(&where);
+  }
+  if (!near.empty()) {
+    if (auto read = read_near(session, near, stored); !read)
+      return std::unexpected(std::move(read.error()));
+  }
+  return stored;
 }
 
 }  // namespace
@@ -49,40 +141,25 @@ void put(Pages& pages, const std::string& org, Dimension dimension, Grain grain,
 }
 
 Result<void> write_pages(sql::Session& session, Pages& pages) {
-  constexpr Column kColumns[] = {{"org_id", "varchar"}, {"dimension", "smallint"},
-                                 {"grain", "smallint"}, {"start", "bigint"},
-                                 {"page", "bigint"},    {"sums", "bytea"}};
-  const std::span<const Column> place(kColumns, 5);
+  for (auto& [where, page] : pages)
+    std::ranges::sort(page, {}, [](auto& entry) { return entry.first; });
+  ASAHI_TRY(const Stored stored, read_pages(session, pages));
   Rows rows;
   rows.reserve(pages.size());
-  for (auto& [where, page] : pages) {
-    std::ranges::sort(page, {}, [](auto& entry) { return entry.first; });
-    const auto& [org, dimension, grain, start, number] = where;
-    rows.push_back({org, dimension, grain, start, number});
-  }
-  auto read = select_rows(
-      session, "org_id, dimension, grain, start, page, sums", "analytics_rollups", place, rows,
-      [&](const sql::Rows& found) -> Result<void> {
-        for (std::size_t row = 0; row < found.size(); ++row) {
-          const Where where{found.text(row, "org_id"), found.integer(row, "dimension"),
-                            found.integer(row, "grain"), found.integer(row, "start"),
-                            found.integer(row, "page")};
-          ASAHI_TRY(Page before, parse_page(found.text(row, "sums"), first_number(where)));
-          Page& now = pages[where];
-          now = merged(std::move(before), now);
-        }
-        return {};
-      });
-  if (!read) return read;
-  std::size_t row = 0;
   for (const auto& [where, page] : pages) {
-    rows[row++].emplace_back(
-        sql::Blob{encode_page(page, first_number(where), latencies_of(where))});
+    const auto before = stored.find(where);
+    ASAHI_TRY(std::string sums,
+              merge_page(before == stored.end() ? std::string_view() : before->second, page,
+                         first_number(where), latencies_of(where)));
+    rows.push_back(place_of(where));
+    rows.back().emplace_back(sql::Blob{std::move(sums)});
   }
-  return insert_rows(
+  auto written = insert_rows(
       session, "analytics_rollups", kColumns,
       "ON CONFLICT (org_id, dimension, grain, start, page) DO UPDATE SET sums = excluded.sums",
-      std::move(rows));
+      rows);
+  if (!written) return std::unexpected(std::move(written.error()));
+  return {};
 }
 
 }  // namespace asahi::gateway::analytics

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
-#include <set>
 #include <tuple>
+#include <utility>
 
 #include "gateway/analytics/bulk.h"
 #include "gateway/analytics/event_rows.h"
@@ -18,11 +19,44 @@ namespace {
 constexpr std::int64_t kBackfillRows = 2'000;
 constexpr std::size_t kRememberedKeys = 200'000;
 
-std::string id_of(Dimension dimension, std::string_view org, std::string_view key) {
-  return fmt::format("{}\x1f{}\x1f{}", static_cast<int>(dimension), org, key);
+/// What is summed up together first: all events that differ in nothing but user, key and numbers.
+struct Fact {
+  const InferenceEvent* event;
+  std::int64_t minute;
+
+  int tier() const { return event->cache_hit ? event->cache_tier : 0; }
+  bool operator==(const Fact& other) const {
+    const auto same = [&](auto member) { return event->*member == other.event->*member; };
+    using Event = InferenceEvent;
+    return minute == other.minute && tier() == other.tier() && same(&Event::model_selected) &&
+           same(&Event::task_type) && same(&Event::provider) && same(&Event::routing_mode) &&
+           same(&Event::error_code) && same(&Event::org_id);
+  }
+};
+
+std::size_t mixed(std::size_t hash, std::size_t more) {
+  constexpr std::size_t kOdd = 0x9E37'79B9'7F4A'7C15;
+  return (std::rotl(hash, 23) ^ more) * kOdd;
 }
+std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+
+struct FactHash {
+  std::size_t operator()(const Fact& fact) const {
+    std::size_t hash =
+        mixed(static_cast<std::size_t>(fact.minute), static_cast<std::size_t>(fact.tier()));
+    for (const std::string* text :
+         {&fact.event->model_selected, &fact.event->task_type, &fact.event->provider,
+          &fact.event->routing_mode, &fact.event->error_code, &fact.event->org_id})
+      hash = mixed(hash, hash_of(*text));
+    return hash;
+  }
+};
 
 }  // namespace
+
+std::size_t RollupWriter::KeyHash::operator()(const KeyView& key) const {
+  return mixed(mixed(hash_of(key.key), hash_of(key.org)), static_cast<std::size_t>(key.dimension));
+}
 
 /// What a transaction adds, by key.
 struct RollupWriter::Cells {
@@ -32,8 +66,6 @@ struct RollupWriter::Cells {
     Sums sums;
   };
   struct Group {
-    Dimension dimension;
-    std::string org, key;
     std::int64_t number = -1;
     std::vector<Cell> cells;
 
@@ -44,14 +76,14 @@ struct RollupWriter::Cells {
       }
       return cells.emplace_back(Cell{grain, start, {}}).sums;
     }
+    std::vector<Cell> take() { return std::exchange(cells, {}); }
   };
-  ByText<Group> groups;
+  ByKey<Group> groups;
 
-  Group& group(Dimension dimension, const std::string& org, std::string key) {
-    std::string id = id_of(dimension, org, key);
-    const auto found = groups.find(id);
+  Group& group(const KeyView& key) {
+    const auto found = groups.find(key);
     if (found != groups.end()) return found->second;
-    return groups.emplace(std::move(id), Group{dimension, org, std::move(key), -1, {}})
+    return groups.emplace(Key{key.dimension, std::string(key.org), std::string(key.key)}, Group{})
         .first->second;
   }
 };
@@ -86,59 +118,65 @@ void RollupWriter::committed() {
 }
 
 Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceEvent> events) {
-  // First by all that events have in common within a minute: there are far fewer of these than
-  // events, and they are then added up by each dimension and grain.
-  struct Fact {
-    const InferenceEvent* event;
-    Sums sums;
-  };
-  ByText<Fact> facts;
-  Cells cells;
-  std::string id;
+  std::unordered_map<Fact, std::size_t, FactHash> places;
+  std::vector<std::pair<Fact, Sums>> facts;  // in the events' order, which is nearly that of time
+  Cells people, cells;
   const Clock::Time now = clock_.now();
   for (const InferenceEvent& event : events) {
-    id.clear();
-    fmt::format_to(std::back_inserter(id), "{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}",
-                   start_of(event.timestamp, Grain::kMinute), event.org_id, event.model_selected,
-                   event.task_type, event.provider, event.routing_mode, event.error_code,
-                   event.cache_hit ? event.cache_tier : 0);
-    auto fact = facts.find(id);
-    if (fact == facts.end()) fact = facts.emplace(id, Fact{&event, {}}).first;
-    fact->second.sums.add(event);
-    for (const Dimension dimension : {Dimension::kUser, Dimension::kApiKey}) {
-      auto& group = cells.group(dimension, event.org_id, key_of(dimension, event));
-      group.at(Grain::kHour, start_of(event.timestamp, Grain::kHour)).count(event);
-    }
+    const Fact fact{&event, start_of(event.timestamp, Grain::kMinute)};
+    const auto [place, is_new] = places.emplace(fact, facts.size());
+    if (is_new) facts.emplace_back(fact, Sums{});
+    facts[place->second].second.add(event);
+    const std::int64_t hour = start_of(event.timestamp, Grain::kHour);
+    people.group({Dimension::kUser, event.org_id, event.user_id})
+        .at(Grain::kHour, hour)
+        .count(event);
+    people.group({Dimension::kApiKey, event.org_id, event.api_key_prefix})
+        .at(Grain::kHour, hour)
+        .count(event);
   }
   // Days and weeks are made of hours when they are over; who comes late goes there at once.
-  for (auto& [name, group] : cells.groups) {
-    std::vector<Cells::Cell> hours = std::move(group.cells);
-    group.cells.clear();
-    for (Cells::Cell& hour : hours) {
+  for (auto& [key, group] : people.groups) {
+    for (Cells::Cell& hour : group.take()) {
       if (hour.start < folded_day_)
         group.at(Grain::kDay, rounded(hour.start, Grain::kDay)) += hour.sums;
       if (hour.start < folded_week_)
         group.at(Grain::kWeek, rounded(hour.start, Grain::kWeek)) += hour.sums;
-      if (hour.start >= std::min(folded_day_, kept_from(group.dimension, Grain::kHour, now)))
+      if (hour.start >= std::min(folded_day_, kept_from(key.dimension, Grain::kHour, now)))
         group.cells.push_back(std::move(hour));
     }
   }
-  for (const auto& [name, fact] : facts) {
-    const InferenceEvent& event = *fact.event;
+  for (const auto& [fact, sums] : facts) {
+    Sums bare = sums;
+    bare.latency = {};
     for (const Dimension dimension : kDimensions) {
       if (layout(dimension).folded) continue;
-      auto& group = cells.group(dimension, event.org_id, key_of(dimension, event));
-      for (const Grain grain : {Grain::kMinute, Grain::kHour, Grain::kDay}) {
-        const std::int64_t start = start_of(event.timestamp, grain);
-        if (start >= kept_from(dimension, grain, now)) group.at(grain, start) += fact.sums;
+      Sums& minute = cells.group({dimension, fact.event->org_id, key_of(dimension, *fact.event)})
+                         .at(Grain::kMinute, fact.minute);
+      minute += layout(dimension).latencies == Latencies::kKept ? sums : bare;
+    }
+  }
+  // Hours are their minutes, days their hours.
+  for (auto& [key, group] : cells.groups) {
+    std::vector<Cells::Cell> minutes = group.take();
+    for (const Cells::Cell& minute : minutes)
+      group.at(Grain::kHour, rounded(minute.start, Grain::kHour)) += minute.sums;
+    std::vector<Cells::Cell> hours = group.take();
+    for (const Cells::Cell& hour : hours)
+      group.at(Grain::kDay, rounded(hour.start, Grain::kDay)) += hour.sums;
+    for (auto* finer : {&minutes, &hours}) {
+      for (Cells::Cell& cell : *finer) {
+        if (cell.start >= kept_from(key.dimension, cell.grain, now))
+          group.cells.push_back(std::move(cell));
       }
     }
   }
+  cells.groups.merge(people.groups);
   if (auto numbered = number_keys(session, cells); !numbered) return numbered;
   Pages pages;
-  for (auto& [name, group] : cells.groups) {
+  for (auto& [key, group] : cells.groups) {
     for (Cells::Cell& cell : group.cells) {
-      put(pages, group.org, group.dimension, cell.grain, cell.start, group.number,
+      put(pages, key.org, key.dimension, cell.grain, cell.start, group.number,
           std::move(cell.sums));
     }
   }
@@ -146,58 +184,60 @@ Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceE
 }
 
 Result<void> RollupWriter::number_keys(sql::Session& session, Cells& cells) {
-  std::map<std::pair<Dimension, std::string>, std::vector<Cells::Group*>> unknown;
-  for (auto& [id, group] : cells.groups) {
-    const auto known = numbers_.find(id);
+  // In the order of names, so that numbers do not hang on a hash.
+  std::map<std::tuple<Dimension, std::string_view, std::string_view>, Cells::Group*> unknown;
+  for (auto& [key, group] : cells.groups) {
+    const auto known = numbers_.find(key);
     if (known != numbers_.end()) {
       group.number = known->second;
-    } else if (const auto learned = learned_.find(id); learned != learned_.end()) {
+    } else if (const auto learned = learned_.find(key); learned != learned_.end()) {
       group.number = learned->second;
     } else {
-      unknown[{group.dimension, group.org}].push_back(&group);
+      unknown.emplace(
+          std::tuple(key.dimension, std::string_view(key.org), std::string_view(key.key)), &group);
     }
   }
   constexpr Column kKeyColumns[] = {
       {"dimension", "smallint"}, {"org_id", "varchar"}, {"key", "varchar"}, {"number", "bigint"}};
   const std::span<const Column> looked_up(kKeyColumns, 3);
   Rows asked, added;
-  for (const auto& [of, groups] : unknown) {
-    for (const Cells::Group* group : groups)
-      asked.push_back({static_cast<std::int64_t>(of.first), of.second, group->key});
+  for (const auto& [key, group] : unknown) {
+    const auto& [dimension, org, name] = key;
+    asked.push_back({number_of(dimension), std::string(org), std::string(name)});
   }
-  auto read =
-      select_rows(session, "dimension, org_id, key, number", "analytics_keys", looked_up, asked,
-                  [&](const sql::Rows& rows) -> Result<void> {
-                    for (std::size_t row = 0; row < rows.size(); ++row) {
-                      const auto dimension = static_cast<Dimension>(rows.integer(row, "dimension"));
-                      learned_[id_of(dimension, rows.text(row, "org_id"), rows.text(row, "key"))] =
-                          rows.integer(row, "number");
-                    }
-                    return {};
-                  });
+  auto read = select_rows(session, "dimension, org_id, key, number", "analytics_keys", looked_up,
+                          asked, [&](const sql::Rows& rows) -> Result<void> {
+                            for (std::size_t row = 0; row < rows.size(); ++row) {
+                              learned_.insert_or_assign(
+                                  Key{static_cast<Dimension>(rows.integer(row, "dimension")),
+                                      rows.text(row, "org_id"), rows.text(row, "key")},
+                                  rows.integer(row, "number"));
+                            }
+                            return {};
+                          });
   if (!read) return read;
-  for (auto& [of, groups] : unknown) {
-    const auto& [dimension, org] = of;
-    const auto which = static_cast<std::int64_t>(dimension);
-    std::int64_t next = -1;
-    for (Cells::Group* group : groups) {
-      std::string id = id_of(dimension, org, group->key);
-      auto number = learned_.find(id);
-      if (number == learned_.end()) {
-        if (next < 0) {
-          ASAHI_TRY(const sql::Rows last,
-                    session.query({"SELECT COALESCE(MAX(number), -1) AS last FROM analytics_keys "
-                                   "WHERE dimension = ? AND org_id = ?",
-                                   {which, org}}));
-          next = last.integer(0, "last") + 1;
-        }
-        added.push_back({which, org, group->key, next});
-        number = learned_.emplace(std::move(id), next++).first;
+  std::map<std::pair<Dimension, std::string_view>, std::int64_t> next_numbers;
+  for (const auto& [key, group] : unknown) {
+    const auto& [dimension, org, name] = key;
+    auto number = learned_.find(KeyView{dimension, org, name});
+    if (number == learned_.end()) {
+      auto next = next_numbers.find({dimension, org});
+      if (next == next_numbers.end()) {
+        ASAHI_TRY(const sql::Rows last,
+                  session.query({"SELECT COALESCE(MAX(number), -1) AS last FROM analytics_keys "
+                                 "WHERE dimension = ? AND org_id = ?",
+                                 {number_of(dimension), std::string(org)}}));
+        next = next_numbers.emplace(std::pair(dimension, org), last.integer(0, "last") + 1).first;
       }
-      group->number = number->second;
+      added.push_back({number_of(dimension), std::string(org), std::string(name), next->second});
+      number = learned_.emplace(Key{dimension, std::string(org), std::string(name)}, next->second++)
+                   .first;
     }
+    group->number = number->second;
   }
-  return insert_rows(session, "analytics_keys", kKeyColumns, "", std::move(added));
+  auto stored = insert_rows(session, "analytics_keys", kKeyColumns, "", added);
+  if (!stored) return std::unexpected(std::move(stored.error()));
+  return {};
 }
 
 Result<bool> RollupWriter::backfill(sql::Database& database) {

@@ -38,21 +38,34 @@ class RollupWriter {
   Result<void> prune(sql::Database& database);
 
  private:
-  struct TextHash {
+  /// What is summed under one number.
+  struct KeyView {
+    Dimension dimension;
+    std::string_view org, key;
+    bool operator==(const KeyView&) const = default;
+  };
+  struct Key {
+    Dimension dimension;
+    std::string org, key;
+    operator KeyView() const { return {dimension, org, key}; }
+  };
+  struct KeyHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
-    }
+    std::size_t operator()(const KeyView& key) const;
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    bool operator()(const KeyView& one, const KeyView& two) const { return one == two; }
   };
   template <class T>
-  using ByText = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
+  using ByKey = std::unordered_map<Key, T, KeyHash, KeyEqual>;
   struct Cells;
 
   Result<void> number_keys(sql::Session& session, Cells& cells);
 
   const Clock& clock_;
-  /// Numbers of keys by "dimension, organisation, key", of committed transactions and of this one.
-  ByText<std::int64_t> numbers_, learned_;
+  /// Numbers of keys, of committed transactions and of this one.
+  ByKey<std::int64_t> numbers_, learned_;
   std::int64_t keys_version_ = -1;
   /// Up to here (minutes since 1970) days and weeks of folded dimensions hold all hours.
   std::int64_t folded_day_ = 0, folded_week_ = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <unordered_map>
 
 #include "gateway/analytics/bulk.h"
@@ -43,52 +44,136 @@ std::string blob_of(const sql::Rows& rows, std::size_t row, std::string_view col
   return rows.text(row, column);
 }
 
-/// The words of a field's value, remembered: most fields have few values.
-class WordsOf {
+/// What search looks at of one event.
+struct Indexed {
+  std::int64_t ms = 0;
+  std::string_view org, request_id, user, model, task, provider, reason, error, key;
+  bool failed = false, hit = false;
+  std::string_view tier;
+};
+
+/// The terms of a block's events of one organisation.
+class OrgTerms {
  public:
-  const std::vector<std::string>& operator()(const std::string& value) {
-    const auto found = words_.find(value);
-    if (found != words_.end()) return found->second;
-    std::vector<std::string> words;
-    append_words(words, value);
-    for (std::string& word : words) word = term('w', word);
-    return words_.emplace(value, std::move(words)).first->second;
+  void add(const Indexed& event, std::uint16_t position) {
+    times_.emplace_back(position, event.ms);
+    add_words('\0', event.request_id, position);
+    add_value('u', event.user, position);
+    add_value('m', event.model, position);
+    add_value('t', event.task, position);
+    add_value('p', event.provider, position);
+    add_value(kReason, event.reason, position);
+    add_value('e', event.error, position);
+    add_value('k', event.key, position);
+    add_value('f', event.failed ? "1" : "0", position);
+    add_value('h', event.hit ? "1" : "0", position);
+    add_value('c', event.tier, position);
+  }
+  const Times& times() const { return times_; }
+  /// In order.
+  std::vector<std::pair<std::string_view, const Positions*>> terms() const {
+    std::vector<std::pair<std::string_view, const Positions*>> all;
+    all.reserve(terms_.size());
+    for (const auto& [name, positions] : terms_) all.emplace_back(name, &positions);
+    std::ranges::sort(all, {}, [](const auto& entry) { return entry.first; });
+    return all;
   }
 
  private:
-  std::unordered_map<std::string, std::vector<std::string>> words_;
-};
+  static constexpr char kReason = 'r';  ///< only its words are looked for
 
-struct OrgBlock {
-  Times times;
-  std::unordered_map<std::string, Positions> terms;
-};
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
 
-void add_row(OrgBlock& block, const sql::Rows& rows, std::size_t row, std::uint16_t position,
-             std::int64_t ms, WordsOf& words_of) {
-  block.times.emplace_back(position, ms);
-  const auto add = [&](const std::string& one) {
-    Positions& positions = block.terms[one];
+  static void put(Positions& positions, std::uint16_t position) {
     if (positions.empty() || positions.back() != position) positions.push_back(position);
-  };
-  const auto value = [&](char field, std::string_view column) {
-    const std::string text = rows.text(row, column);
-    if (text.empty()) return;
-    if (field != '\0') add(term(field, text));
-    for (const std::string& word : words_of(text)) add(word);
-  };
-  value('\0', "request_id");
-  value('u', "user_id");
-  value('m', "model_selected");
-  value('t', "task_type");
-  value('p', "provider");
-  value('\0', "routing_reason");
-  value('e', "error_code");
-  const std::string key = rows.text(row, "api_key_prefix");
-  if (!key.empty()) add(term('k', key));
-  add(term('f', rows.is_null(row, "error_code") ? "0" : "1"));
-  add(term('h', rows.boolean(row, "cache_hit") ? "1" : "0"));
-  add(term('c', rows.text(row, "cache_tier")));
+  }
+  void append_terms_of(char field, std::string_view value, std::vector<Positions*>& out) {
+    const bool exact = field != '\0' && field != kReason;
+    if (exact) out.push_back(&terms_[term(field, value)]);
+    if (!exact || std::string_view("umtpe").find(field) != std::string_view::npos) {
+      words_.clear();
+      append_words(words_, value);
+      for (const std::string& word : words_) out.push_back(&terms_[term('w', word)]);
+    }
+  }
+  /// Values that differ from event to event.
+  void add_words(char field, std::string_view value, std::uint16_t position) {
+    found_.clear();
+    append_terms_of(field, value, found_);
+    for (Positions* positions : found_) put(*positions, position);
+  }
+  /// Most fields have few values: each is taken apart once.
+  void add_value(char field, std::string_view value, std::uint16_t position) {
+    if (value.empty()) return;
+    named_.assign(1, field);
+    named_ += value;
+    auto known = terms_of_.find(std::string_view(named_));
+    if (known == terms_of_.end()) {
+      known = terms_of_.emplace(named_, std::vector<Positions*>{}).first;
+      append_terms_of(field, value, known->second);
+    }
+    for (Positions* positions : known->second) put(*positions, position);
+  }
+
+  Times times_;
+  /// Nodes stay where they are: `terms_of_` points at them.
+  std::unordered_map<std::string, Positions> terms_;
+  std::unordered_map<std::string, std::vector<Positions*>, TextHash, std::equal_to<>> terms_of_;
+  std::vector<std::string> words_;
+  std::vector<Positions*> found_;
+  std::string named_;
+};
+
+struct BlockTerms {
+  std::int64_t block = -1, events = 0;
+  std::map<std::string, OrgTerms, std::less<>> orgs;
+
+  void add(std::int64_t id, const Indexed& event) {
+    auto org = orgs.find(event.org);
+    if (org == orgs.end()) org = orgs.emplace(std::string(event.org), OrgTerms{}).first;
+    org->second.add(event, static_cast<std::uint16_t>(id % kBlockEvents));
+    ++events;
+  }
+};
+
+Result<BlockTerms> read_block(sql::Session& session, std::int64_t block) {
+  ASAHI_TRY(const sql::Rows rows,
+            session.query({"SELECT id, timestamp, org_id, request_id, user_id, model_selected, "
+                           "task_type, provider, routing_reason, error_code, api_key_prefix, "
+                           "cache_hit, cache_tier FROM inference_events WHERE id >= ? AND id < ? "
+                           "ORDER BY id",
+                           {block * kBlockEvents, (block + 1) * kBlockEvents}}));
+  BlockTerms terms;
+  terms.block = block;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    ASAHI_TRY(const Clock::Time at, parse_rfc3339(rows.text(row, "timestamp")));
+    const std::string org = rows.text(row, "org_id"), request_id = rows.text(row, "request_id"),
+                      user = rows.text(row, "user_id"), model = rows.text(row, "model_selected"),
+                      task = rows.text(row, "task_type"), provider = rows.text(row, "provider"),
+                      reason = rows.text(row, "routing_reason"),
+                      error = rows.text(row, "error_code"), key = rows.text(row, "api_key_prefix"),
+                      tier = rows.text(row, "cache_tier");
+    terms.add(rows.integer(row, "id"),
+              {.ms = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count(),
+               .org = org,
+               .request_id = request_id,
+               .user = user,
+               .model = model,
+               .task = task,
+               .provider = provider,
+               .reason = reason,
+               .error = error,
+               .key = key,
+               .failed = !rows.is_null(row, "error_code"),
+               .hit = rows.boolean(row, "cache_hit"),
+               .tier = tier});
+  }
+  return terms;
 }
 
 constexpr Column kBlockColumns[] = {{"org_id", "varchar"},
@@ -99,40 +184,46 @@ constexpr Column kBlockColumns[] = {{"org_id", "varchar"},
 constexpr Column kTermColumns[] = {
     {"org_id", "varchar"}, {"block", "bigint"}, {"first_term", "bytea"}, {"page", "bytea"}};
 
-void append_pages(Rows& out, const std::string& org, std::int64_t block, const Terms& terms) {
-  for (TermPage& page : encode_terms(terms))
+void append_pages(Rows& out, const std::string& org, std::int64_t block,
+                  std::vector<TermPage> pages) {
+  for (TermPage& page : pages)
     out.push_back({org, block, sql::Blob{std::move(page.first)}, sql::Blob{std::move(page.bytes)}});
 }
 
-Result<void> index_block(sql::Session& session, std::int64_t block) {
-  ASAHI_TRY(const sql::Rows rows,
-            session.query({"SELECT id, timestamp, org_id, request_id, user_id, model_selected, "
-                           "task_type, provider, routing_reason, error_code, api_key_prefix, "
-                           "cache_hit, cache_tier FROM inference_events WHERE id >= ? AND id < ? "
-                           "ORDER BY id",
-                           {block * kBlockEvents, (block + 1) * kBlockEvents}}));
-  std::unordered_map<std::string, OrgBlock> orgs;
-  WordsOf words_of;
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    ASAHI_TRY(const Clock::Time at, parse_rfc3339(rows.text(row, "timestamp")));
-    const auto ms = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count();
-    const auto position = static_cast<std::uint16_t>(rows.integer(row, "id") % kBlockEvents);
-    add_row(orgs[rows.text(row, "org_id")], rows, row, position, ms, words_of);
-  }
+Result<void> store_block(sql::Session& session, const BlockTerms& terms) {
   Rows blocks, pages;
-  for (auto& [org, content] : orgs) {
+  for (const auto& [org, content] : terms.orgs) {
     const auto [first, last] = std::ranges::minmax_element(
-        content.times, {}, [](const auto& entry) { return entry.second; });
+        content.times(), {}, [](const auto& entry) { return entry.second; });
     blocks.push_back(
-        {org, block, first->second, last->second, sql::Blob{encode_times(content.times)}});
-    Terms terms;
-    for (auto& [name, positions] : content.terms) terms.emplace(name, std::move(positions));
-    append_pages(pages, org, block, terms);
+        {org, terms.block, first->second, last->second, sql::Blob{encode_times(content.times())}});
+    append_pages(pages, org, terms.block, encode_terms(content.terms()));
   }
-  if (auto stored = insert_rows(session, "event_blocks", kBlockColumns, "", std::move(blocks));
-      !stored)
-    return stored;
-  return insert_rows(session, "event_terms", kTermColumns, "", std::move(pages));
+  ASAHI_TRY([[maybe_unused]] const auto stored,
+            insert_rows(session, "event_blocks", kBlockColumns, "", blocks));
+  ASAHI_TRY([[maybe_unused]] const auto paged,
+            insert_rows(session, "event_terms", kTermColumns, "", pages));
+  return {};
+}
+
+Result<void> index_block(sql::Session& session, std::int64_t block, const BlockTerms* fresh) {
+  if (fresh != nullptr && fresh->block == block && fresh->events == kBlockEvents) {
+    // Rows may have been deleted meanwhile; there is no room for others.
+    ASAHI_TRY(const sql::Rows there,
+              session.query({"SELECT COUNT(*) AS n FROM inference_events WHERE id >= ? AND id < ?",
+                             {block * kBlockEvents, (block + 1) * kBlockEvents}}));
+    if (there.integer(0, "n") == kBlockEvents) return store_block(session, *fresh);
+  }
+  ASAHI_TRY(const BlockTerms terms, read_block(session, block));
+  return store_block(session, terms);
+}
+
+/// All words of a request id, the longest first; none where it has none.
+void append_request(std::vector<TermRange>& out, std::string_view request_id) {
+  std::vector<std::string> words;
+  append_words(words, request_id);
+  std::ranges::sort(words, std::greater{}, &std::string::size);
+  for (const std::string& word : words) out.push_back(exactly('w', word));
 }
 
 }  // namespace
@@ -143,6 +234,7 @@ std::vector<TermRange> terms_of(const EventsQuery& query) {
     if (!value.empty()) terms.push_back(exactly(field, value));
   };
   // The rarer first: what they leave out need not be looked at again.
+  append_request(terms, query.request_id);
   exact('u', query.user_id);
   exact('e', query.error_code);
   exact('k', query.api_key_prefix);
@@ -159,7 +251,42 @@ std::vector<TermRange> terms_of(const EventsQuery& query) {
   return terms;
 }
 
-Result<bool> index_next_block(sql::Database& database) {
+struct FreshBlock::Content {
+  BlockTerms terms;
+};
+
+FreshBlock::FreshBlock() = default;
+FreshBlock::~FreshBlock() = default;
+FreshBlock::FreshBlock(FreshBlock&&) noexcept = default;
+FreshBlock& FreshBlock::operator=(FreshBlock&&) noexcept = default;
+
+void FreshBlock::add(std::int64_t id, const InferenceEvent& event) {
+  if (id % kBlockEvents == 0) {
+    content_ = std::make_unique<Content>();
+    content_->terms.block = id / kBlockEvents;
+  } else if (content_ && id != content_->terms.block * kBlockEvents + content_->terms.events) {
+    content_.reset();
+  }
+  if (!content_) return;
+  const fmt::format_int tier(event.cache_tier);
+  content_->terms.add(
+      id, {.ms = std::chrono::floor<std::chrono::milliseconds>(event.timestamp.time_since_epoch())
+                     .count(),
+           .org = event.org_id,
+           .request_id = event.request_id,
+           .user = event.user_id,
+           .model = event.model_selected,
+           .task = event.task_type,
+           .provider = event.provider,
+           .reason = event.routing_reason,
+           .error = event.error_code,
+           .key = event.api_key_prefix,
+           .failed = !event.error_code.empty(),
+           .hit = event.cache_hit,
+           .tier = {tier.data(), tier.size()}});
+}
+
+Result<bool> index_next_block(sql::Database& database, const FreshBlock* fresh) {
   bool indexed = false;
   const auto look = [](sql::Session& session) {
     return session.query(
@@ -172,14 +299,20 @@ Result<bool> index_next_block(sql::Database& database) {
     if (auto turn = take_turn(session); !turn) return turn;
     ASAHI_TRY(const sql::Rows state, look(session));
     std::int64_t next = state.integer(0, "next");
-    if (state.integer(0, "last") < (next + 1) * kBlockEvents) return {};
+    // Ids ascend: when the last of a block is there, none of it can come any more.
+    const auto full = [&](std::int64_t block) {
+      return state.integer(0, "last") + 1 >= (block + 1) * kBlockEvents;
+    };
+    if (!full(next)) return {};
     ASAHI_TRY(const sql::Rows first,
               session.query({"SELECT MIN(id) AS id FROM inference_events WHERE id >= ?",
                              {next * kBlockEvents}}));
     // Old rows may be gone.
     next = std::max(next, first.integer(0, "id") / kBlockEvents);
-    if (state.integer(0, "last") >= (next + 1) * kBlockEvents) {
-      if (auto ok = index_block(session, next); !ok) return ok;
+    if (full(next)) {
+      const BlockTerms* gathered =
+          fresh != nullptr && fresh->content_ ? &fresh->content_->terms : nullptr;
+      if (auto ok = index_block(session, next, gathered); !ok) return ok;
       ++next;
       indexed = true;
     }
@@ -219,9 +352,32 @@ namespace {
 
 using EventsByBlock = std::map<std::int64_t, Events>;
 
-std::string list_of(sql::Dialect dialect, const std::vector<std::int64_t>& numbers) {
+std::string list_of(sql::Dialect dialect, std::span<const std::int64_t> numbers) {
   return dialect == sql::Dialect::kPostgres ? fmt::format("{{{}}}", fmt::join(numbers, ","))
                                             : fmt::format("[{}]", fmt::join(numbers, ","));
+}
+
+/// Adds what pages hold of `range`.
+Result<void> take_pages(const sql::Rows& rows, const TermRange& range, EventsByBlock& found) {
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (rows.is_null(row, "page")) continue;
+    Events events;
+    if (auto ok = find_terms(blob_of(rows, row, "page"), range.from, range.to, events); !ok)
+      return ok;
+    if (events.any()) found[rows.integer(row, "block")] |= events;
+  }
+  return {};
+}
+
+/// The page of each block that may hold the first of the terms begins at or before it.
+sql::Statement first_pages(sql::Dialect dialect, const std::string& org_id,
+                           const std::vector<std::int64_t>& blocks, const TermRange& range) {
+  return {fmt::format("SELECT b.block, (SELECT t.page FROM event_terms t WHERE t.org_id = "
+                      "b.org_id AND t.block = b.block AND t.first_term <= ? ORDER BY "
+                      "t.first_term DESC LIMIT 1) AS page FROM event_blocks b WHERE "
+                      "b.org_id = ? AND {}",
+                      among(dialect, "b.block")),
+          {sql::Blob{range.from}, org_id, list_of(dialect, blocks)}};
 }
 
 /// The events of `blocks` that have a term of `range`.
@@ -229,39 +385,33 @@ Result<EventsByBlock> find_range(sql::Database& database, const std::string& org
                                  const std::vector<std::int64_t>& blocks, const TermRange& range) {
   const sql::Dialect dialect = database.dialect();
   EventsByBlock found;
-  const auto take = [&](const sql::Rows& rows) -> Result<void> {
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-      if (rows.is_null(row, "page")) continue;
-      Events events;
-      if (auto ok = find_terms(blob_of(rows, row, "page"), range.from, range.to, events); !ok)
-        return ok;
-      if (events.any()) found[rows.integer(row, "block")] |= events;
-    }
-    return {};
-  };
-  // The page that may hold the first of the terms begins at or before it; of many terms, further
-  // pages begin among them.
-  const std::string list = list_of(dialect, blocks);
   ASAHI_TRY(const sql::Rows begin,
+            database.query_blocking(first_pages(dialect, org_id, blocks, range)));
+  if (auto taken = take_pages(begin, range, found); !taken)
+    return std::unexpected(std::move(taken.error()));
+  if (range.exact) return found;
+  // Of many terms, further pages begin among them.
+  ASAHI_TRY(const sql::Rows more,
             database.query_blocking(
-                {fmt::format("SELECT b.block, (SELECT t.page FROM event_terms t WHERE t.org_id = "
-                             "b.org_id AND t.block = b.block AND t.first_term <= ? ORDER BY "
-                             "t.first_term DESC LIMIT 1) AS page FROM event_blocks b WHERE "
-                             "b.org_id = ? AND {}",
+                {fmt::format("SELECT t.block, t.page FROM event_blocks b JOIN event_terms t ON "
+                             "t.org_id = b.org_id AND t.block = b.block WHERE b.org_id = ? AND "
+                             "{} AND t.first_term > ? AND t.first_term < ?",
                              among(dialect, "b.block")),
-                 {sql::Blob{range.from}, org_id, list}}));
-  if (auto taken = take(begin); !taken) return std::unexpected(std::move(taken.error()));
-  if (!range.exact) {
-    ASAHI_TRY(const sql::Rows more,
-              database.query_blocking(
-                  {fmt::format("SELECT t.block, t.page FROM event_blocks b JOIN event_terms t ON "
-                               "t.org_id = b.org_id AND t.block = b.block WHERE b.org_id = ? AND "
-                               "{} AND t.first_term > ? AND t.first_term < ?",
-                               among(dialect, "b.block")),
-                   {org_id, list, sql::Blob{range.from}, sql::Blob{range.to}}}));
-    if (auto taken = take(more); !taken) return std::unexpected(std::move(taken.error()));
-  }
+                 {org_id, list_of(dialect, blocks), sql::Blob{range.from}, sql::Blob{range.to}}}));
+  if (auto taken = take_pages(more, range, found); !taken)
+    return std::unexpected(std::move(taken.error()));
   return found;
+}
+
+/// Leaves in `all` what is in `some` too; the first of several finds takes the place of all.
+void narrow(EventsByBlock& all, EventsByBlock some, bool first, std::vector<std::int64_t>& left) {
+  if (!first) {
+    for (auto& [block, events] : some) events &= all[block];
+  }
+  std::erase_if(some, [](const auto& entry) { return entry.second.none(); });
+  all = std::move(some);
+  left.clear();
+  for (const auto& [block, events] : all) left.push_back(block);
 }
 
 }  // namespace
@@ -273,13 +423,7 @@ Result<std::vector<FoundEvent>> find_in(sql::Database& database, const std::stri
   std::vector<std::int64_t> left = blocks;
   for (std::size_t i = 0; i < terms.size() && !left.empty(); ++i) {
     ASAHI_TRY(EventsByBlock some, find_range(database, org_id, left, terms[i]));
-    if (i > 0) {
-      for (auto& [block, events] : some) events &= all[block];
-    }
-    std::erase_if(some, [](const auto& entry) { return entry.second.none(); });
-    all = std::move(some);
-    left.clear();
-    for (const auto& [block, events] : all) left.push_back(block);
+    narrow(all, std::move(some), i == 0, left);
   }
   std::vector<FoundEvent> found;
   if (left.empty()) return found;
@@ -297,6 +441,103 @@ Result<std::vector<FoundEvent>> find_in(sql::Database& database, const std::stri
     }
   }
   return found;
+}
+
+namespace {
+
+/// Rows that no block holds yet and whose `column` has a value, from `from` on: step by step, for
+/// an old table may have no blocks at all.
+Task<void> find_unindexed(sql::Database& database, const std::string& org_id,
+                          std::string_view column, const std::string& value, std::int64_t from,
+                          std::vector<std::int64_t>& ids) {
+  constexpr std::int64_t kRowsAtOnce = 50'000;
+  sql::Statement range{
+      "SELECT COALESCE(MIN(id), 0) AS first, COALESCE(MAX(id), -1) AS last FROM "
+      "inference_events WHERE id >= ?",
+      {from}};
+  ASAHI_CO_TRY(const sql::Rows ends, co_await database.query(std::move(range)));
+  const std::int64_t last = ends.integer(0, "last");
+  // A plus sign keeps SQLite from an index that would lead through all older rows as well.
+  const std::string_view plain = database.dialect() == sql::Dialect::kSqlite ? "+" : "";
+  for (std::int64_t at = ends.integer(0, "first"); at <= last; at += kRowsAtOnce) {
+    sql::Statement some{fmt::format("SELECT id FROM inference_events WHERE id >= ? AND id < ? AND "
+                                    "{0}org_id = ? AND {0}{1} = ? ORDER BY id",
+                                    plain, column),
+                        {at, at + kRowsAtOnce, org_id, value}};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(some)));
+    for (std::size_t row = 0; row < rows.size(); ++row) ids.push_back(rows.integer(row, "id"));
+  }
+  co_return Result<void>{};
+}
+
+/// The events that have all of `terms` (at least one), and the rows behind the index whose `column`
+/// has the value.
+Task<std::vector<std::int64_t>> rows_with(sql::Database& database, std::string org_id,
+                                          std::vector<TermRange> terms, std::string_view column,
+                                          std::string value) {
+  constexpr int kBlocksAtOnce = 256;
+  const sql::Dialect dialect = database.dialect();
+  // First: what is indexed from now on is found in either place.
+  sql::Statement state{"SELECT value FROM analytics_state WHERE name = 'index_next'", {}};
+  ASAHI_CO_TRY(const sql::Rows next, co_await database.query(std::move(state)));
+  const std::int64_t indexed = terms.empty() || next.empty() ? 0 : next.integer(0, "value");
+  std::vector<std::int64_t> ids;
+  for (std::int64_t after = -1; after + 1 < indexed;) {
+    sql::Statement list{fmt::format("SELECT block FROM event_blocks WHERE org_id = ? AND block > ? "
+                                    "ORDER BY block LIMIT {}",
+                                    kBlocksAtOnce),
+                        {org_id, after}};
+    ASAHI_CO_TRY(const sql::Rows blocks, co_await database.query(std::move(list)));
+    if (blocks.empty()) break;
+    std::vector<std::int64_t> left;
+    for (std::size_t row = 0; row < blocks.size(); ++row)
+      left.push_back(blocks.integer(row, "block"));
+    after = left.back();
+    EventsByBlock all;
+    for (std::size_t i = 0; i < terms.size() && !left.empty(); ++i) {
+      sql::Statement pages = first_pages(dialect, org_id, left, terms[i]);
+      ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(pages)));
+      EventsByBlock some;
+      if (auto taken = take_pages(rows, terms[i], some); !taken)
+        co_return std::unexpected(std::move(taken.error()));
+      narrow(all, std::move(some), i == 0, left);
+    }
+    for (const auto& [block, events] : all) {
+      for (std::size_t position = 0; position < events.size(); ++position) {
+        if (events.test(position))
+          ids.push_back(block * kBlockEvents + static_cast<std::int64_t>(position));
+      }
+    }
+  }
+  auto behind =
+      co_await find_unindexed(database, org_id, column, value, indexed * kBlockEvents, ids);
+  if (!behind) co_return std::unexpected(std::move(behind.error()));
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  co_return ids;
+}
+
+}  // namespace
+
+Task<std::vector<std::int64_t>> rows_of_user(sql::Database& database, std::string org_id,
+                                             std::string user_id) {
+  std::vector<TermRange> terms{exactly('u', user_id)};
+  co_return co_await rows_with(database, std::move(org_id), std::move(terms), "user_id",
+                               std::move(user_id));
+}
+
+Task<std::vector<std::int64_t>> rows_of_request(sql::Database& database, std::string org_id,
+                                                std::string request_id) {
+  std::vector<TermRange> terms;
+  append_request(terms, request_id);
+  co_return co_await rows_with(database, std::move(org_id), std::move(terms), "request_id",
+                               std::move(request_id));
+}
+
+std::string among_ids(sql::Dialect dialect) { return among(dialect, "id"); }
+
+sql::Value list_of_ids(sql::Dialect dialect, std::span<const std::int64_t> ids) {
+  return list_of(dialect, ids);
 }
 
 Task<void> expire_search(sql::Database& database, std::string org_id, Clock::Time cutoff) {
@@ -343,14 +584,16 @@ Result<void> erase_in(sql::Session& session, const std::string& org, std::int64_
   for (auto& [name, positions] : terms)
     std::erase_if(positions, [&](std::uint16_t position) { return gone.test(position); });
   Rows pages;
-  append_pages(pages, org, block, terms);
+  append_pages(pages, org, block, encode_terms(terms));
   auto removed =
       session.query({"DELETE FROM event_terms WHERE org_id = ? AND block = ?", {org, block}});
   if (!removed) return std::unexpected(std::move(removed.error()));
   auto kept = session.query({"UPDATE event_blocks SET times = ? WHERE org_id = ? AND block = ?",
                              {sql::Blob{encode_times(times)}, org, block}});
   if (!kept) return std::unexpected(std::move(kept.error()));
-  return insert_rows(session, "event_terms", kTermColumns, "", std::move(pages));
+  ASAHI_TRY([[maybe_unused]] const auto stored,
+            insert_rows(session, "event_terms", kTermColumns, "", pages));
+  return {};
 }
 
 }  // namespace

@@ -80,12 +80,20 @@ Result<void> each_term(std::string_view page, Wanted wanted, Take take) {
 }  // namespace
 
 std::vector<TermPage> encode_terms(const Terms& terms) {
+  std::vector<std::pair<std::string_view, const Positions*>> views;
+  views.reserve(terms.size());
+  for (const auto& [term, positions] : terms) views.emplace_back(term, &positions);
+  return encode_terms(views);
+}
+
+std::vector<TermPage> encode_terms(
+    std::span<const std::pair<std::string_view, const Positions*>> terms) {
   std::vector<TermPage> pages;
   std::string_view before;
   for (const auto& [term, positions] : terms) {
-    if (positions.empty()) continue;
+    if (positions->empty()) continue;
     if (pages.empty() || pages.back().bytes.size() >= kPageBytes) {
-      pages.push_back({term, {}});
+      pages.push_back({std::string(term), {}});
       before = {};
     }
     std::string& out = pages.back().bytes;
@@ -93,8 +101,8 @@ std::vector<TermPage> encode_terms(const Terms& terms) {
     const auto shared = static_cast<std::size_t>(differ - term.begin());
     append_varint(out, shared);
     append_varint(out, term.size() - shared);
-    out += std::string_view(term).substr(shared);
-    append_positions(out, positions);
+    out += term.substr(shared);
+    append_positions(out, *positions);
     before = term;
   }
   return pages;

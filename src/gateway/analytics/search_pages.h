@@ -3,6 +3,7 @@
 #include <bitset>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,9 @@ struct TermPage {
   std::string first;  ///< term
   std::string bytes;
 };
+/// `terms` in order; those without positions are left out.
+std::vector<TermPage> encode_terms(
+    std::span<const std::pair<std::string_view, const Positions*>> terms);
 std::vector<TermPage> encode_terms(const Terms& terms);
 
 /// Adds to `out` the events of a page's terms within [from, to). Errors: corrupt.

@@ -60,7 +60,7 @@ TEST(SearchPages, RefuseWhatTheyDidNotWrite) {
   Events events;
   EXPECT_FALSE(find_terms(std::string_view(pages[0].bytes).substr(1), "a", "z", events));
   EXPECT_FALSE(find_terms(std::string_view(pages[0].bytes).substr(0, 5), "a", "z", events));
-  EXPECT_TRUE(encode_terms({}).empty());
+  EXPECT_TRUE(encode_terms(Terms{}).empty());
   EXPECT_FALSE(parse_times("\x80"));
 }
 

@@ -712,6 +712,50 @@ TEST_P(AnalyticsStoreContract, FindsTheSameByTheIndexAsByLookingAtAllRows) {
   EXPECT_TRUE(all({.org_id = "acme", .text = "gpt claude"}).empty());
   EXPECT_TRUE(all({.org_id = "other", .model = "gpt-4o"}).empty());
 
+  // Requests and users have no index of the table.
+  for (const std::size_t at : {std::size_t{3}, std::size_t{5'000}, history.size() - 2}) {
+    const auto one = loops_.wait_for([&] { return store_->event("acme", history[at].request_id); });
+    ASSERT_TRUE(one) << one.error().message;
+    EXPECT_EQ(one->event_id, history[at].event_id);
+    expect({.request_id = history[at].request_id},
+           [&](const Event& e) { return e.request_id == history[at].request_id; });
+  }
+  for (const std::string user : {"user-13", "Ёлка", "nobody"}) {
+    const auto found = loops_.wait_for([&] { return rows_of_user(*database_, "acme", user); });
+    ASSERT_TRUE(found) << found.error().message;
+    std::vector<std::int64_t> expected;
+    const sql::Rows stored =
+        rows("SELECT id FROM inference_events WHERE user_id = '" + user + "' ORDER BY id");
+    for (std::size_t row = 0; row < stored.size(); ++row)
+      expected.push_back(stored.integer(row, "id"));
+    EXPECT_EQ(*found, expected);
+  }
+
+  // What was gathered while rows were inserted is what reading them gives.
+  const auto dump = [&] {
+    std::vector<std::string> all;
+    const sql::Rows terms = rows("SELECT block, first_term, page FROM event_terms ORDER BY 1, 2");
+    for (std::size_t row = 0; row < terms.size(); ++row)
+      all.push_back(terms.text(row, "block") + terms.text(row, "first_term") +
+                    terms.text(row, "page"));
+    const sql::Rows times =
+        rows("SELECT first_ms, last_ms, times FROM event_blocks ORDER BY block");
+    for (std::size_t row = 0; row < times.size(); ++row)
+      all.push_back(times.text(row, "first_ms") + '-' + times.text(row, "last_ms") +
+                    times.text(row, "times"));
+    return all;
+  };
+  const std::vector<std::string> gathered = dump();
+  rows("DELETE FROM event_terms");
+  rows("DELETE FROM event_blocks");
+  rows("UPDATE analytics_state SET value = 0 WHERE name = 'index_next'");
+  for (const bool more : {true, true, false}) {
+    const auto indexed = index_next_block(*database_);
+    ASSERT_TRUE(indexed) << indexed.error().message;
+    EXPECT_EQ(*indexed, more);
+  }
+  EXPECT_EQ(dump(), gathered);
+
   // Erased from the table and from the index, also the words that nobody else had.
   rows("DELETE FROM inference_events WHERE user_id = 'Ёлка'");
   const auto terms_with = [&] {
@@ -728,6 +772,54 @@ TEST_P(AnalyticsStoreContract, FindsTheSameByTheIndexAsByLookingAtAllRows) {
          [](const Event& e) { return e.error_code == "timeout"; });
   ASSERT_TRUE(loops_.wait_for([&] { return expire_search(*database_, "acme", kNow); }));
   EXPECT_TRUE(rows("SELECT block FROM event_terms").empty());
+}
+
+TEST_P(AnalyticsStoreContract, IndexesNothingThatWasDeletedMeanwhile) {
+  std::vector<InferenceEvent> first, second;
+  for (int i = 0; i < 16'500; ++i) {
+    InferenceEvent event = made(kNow - 1h);
+    event.user_id = i == 9'000 ? "erased" : "ann";
+    (i < 10'000 ? first : second).push_back(std::move(event));
+  }
+  EventLoader loader({.dir = folder_.path(), .node_id = "node_1", .retry = 5ms, .clock = &clock_},
+                     *database_);
+  const auto log = [&](const std::vector<InferenceEvent>& events) {
+    std::string lines;
+    for (const InferenceEvent& event : events) {
+      append_json(lines, event);
+      lines += '\n';
+    }
+    auto file = EventLog::open(folder_.path(), clock_);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->append(lines));
+  };
+  log(first);
+  loader.start();
+  ASSERT_TRUE(loader.catch_up(30s));
+  rows("DELETE FROM inference_events WHERE user_id = 'erased'");
+  log(second);
+  ASSERT_TRUE(loader.catch_up(30s));
+  ASSERT_EQ(rows("SELECT block FROM event_blocks").size(), 2U);
+  const sql::Rows pages = rows("SELECT page FROM event_terms WHERE block = 1");
+  Terms terms;
+  for (std::size_t row = 0; row < pages.size(); ++row)
+    ASSERT_TRUE(parse_terms(pages.text(row, "page"), terms));
+  EXPECT_EQ(terms.count("uerased"), 0U);
+  EXPECT_EQ(terms.at("uann").size(), static_cast<std::size_t>(kBlockEvents) - 1);
+}
+
+TEST_P(AnalyticsStoreContract, NumbersNoRowAsADeletedOneInTheIndex) {
+  std::vector<InferenceEvent> history;
+  for (std::int64_t i = 1; i < kBlockEvents; ++i) history.push_back(made(kNow - 1h));
+  load(history, 1 << 20);
+  ASSERT_EQ(rows("SELECT block FROM event_blocks").size(), 1U) << "full, and nothing behind it";
+  rows("DELETE FROM inference_events WHERE id > 8000");
+  InferenceEvent next = made(kNow);
+  next.user_id = "late";
+  load({next});
+  EXPECT_EQ(all({.org_id = "acme", .user_id = "late"}).size(), 1U);
+  const auto found = loops_.wait_for([&] { return store_->event("acme", next.request_id); });
+  EXPECT_TRUE(found);
 }
 
 TEST_P(AnalyticsStoreContract, RefusesACursorThatIsNotOne) {

@@ -139,21 +139,16 @@ Result<Found> scan(const Search& search) {
 Result<Found> fetch(const Search& search, std::span<const FoundEvent> places) {
   Found found;
   if (places.empty()) return found;
-  const bool postgres = search.database.dialect() == sql::Dialect::kPostgres;
+  const sql::Dialect dialect = search.database.dialect();
   std::vector<std::int64_t> ids;
   for (const FoundEvent& place : places) ids.push_back(place.id);
-  const std::string list = postgres ? fmt::format("{{{}}}", fmt::join(ids, ","))
-                                    : fmt::format("[{}]", fmt::join(ids, ","));
   Conditions all = filters(search.query);
-  all.params.insert(all.params.begin(), list);
+  all.params.insert(all.params.begin(), list_of_ids(dialect, ids));
   ASAHI_TRY(const sql::Rows rows,
             search.database.query_blocking(
                 {fmt::format("WITH picked AS MATERIALIZED (SELECT {0} FROM inference_events WHERE "
                              "{1}) SELECT {0} FROM picked WHERE {2}",
-                             kEventColumns,
-                             postgres ? "id = ANY(CAST(? AS bigint[]))"
-                                      : "id IN (SELECT value FROM json_each(?))",
-                             all.sql),
+                             kEventColumns, among_ids(dialect), all.sql),
                  std::move(all.params)}));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     ASAHI_TRY(InferenceEvent event, event_of(rows, row));
@@ -263,9 +258,9 @@ Result<EventsPage> Store::read_events(const EventsQuery& query) const {
   }
   append_words(search.words, query.text);
   const std::vector<TermRange> terms = terms_of(query);
-  // Nothing to look for but time and request id has indexes of the table itself. An index that is
+  // Where time is all there is to look for, the table has an index itself. A search index that is
   // still being made for an old table is no help either.
-  bool by_index = !terms.empty() && query.request_id.empty();
+  bool by_index = !terms.empty();
   std::int64_t indexed = 0;
   if (by_index) {
     ASAHI_TRY(indexed, indexed_to(database_));
@@ -284,18 +279,25 @@ Result<EventsPage> Store::read_events(const EventsQuery& query) const {
 }
 
 Task<InferenceEvent> Store::event(std::string org_id, std::string request_id) const {
-  sql::Statement statement{
-      fmt::format("SELECT {} FROM inference_events WHERE org_id = ? AND request_id = ? ORDER BY id "
-                  "DESC LIMIT 1",
-                  kEventColumns),
-      {org_id, request_id}};
-  ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(statement)));
-  if (rows.empty()) {
-    co_return fail(Errc::kNotFound, fmt::format("no inference has the request id '{}'; GET "
-                                                "/analytics/recent-inferences lists them",
-                                                request_id));
+  constexpr std::size_t kRowsAtOnce = 500;
+  ASAHI_CO_TRY(const std::vector<std::int64_t> ids,
+               co_await rows_of_request(database_, org_id, request_id));
+  const sql::Dialect dialect = database_.dialect();
+  for (std::span<const std::int64_t> left(ids); !left.empty();) {
+    // The latest first.
+    const auto some = left.last(std::min(left.size(), kRowsAtOnce));
+    left = left.first(left.size() - some.size());
+    sql::Statement statement{
+        fmt::format("SELECT {} FROM inference_events WHERE {} AND org_id = ? AND request_id = ? "
+                    "ORDER BY id DESC LIMIT 1",
+                    kEventColumns, among_ids(dialect)),
+        {list_of_ids(dialect, some), org_id, request_id}};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(statement)));
+    if (!rows.empty()) co_return event_of(rows, 0);
   }
-  co_return event_of(rows, 0);
+  co_return fail(Errc::kNotFound, fmt::format("no inference has the request id '{}'; GET "
+                                              "/analytics/recent-inferences lists them",
+                                              request_id));
 }
 
 }  // namespace asahi::gateway::analytics

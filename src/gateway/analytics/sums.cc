@@ -71,25 +71,31 @@ std::unexpected<Error> corrupt(std::string_view what) {
   return fail(Errc::kCorrupt, "a stored " + std::string(what) + " cannot be read");
 }
 
+void add_to(std::vector<std::pair<std::int32_t, std::int64_t>>& counts, std::int32_t bucket,
+            std::int64_t count) {
+  const auto at =
+      std::ranges::lower_bound(counts, bucket, {}, [](auto& entry) { return entry.first; });
+  if (at != counts.end() && at->first == bucket) {
+    at->second += count;
+  } else {
+    counts.insert(at, {bucket, count});
+  }
+}
+
 }  // namespace
 
 void LatencyHistogram::add(double ms, std::int64_t count) {
-  const std::int32_t bucket = bucket_of(ms);
-  const auto at =
-      std::ranges::lower_bound(counts_, bucket, {}, [](auto& entry) { return entry.first; });
-  if (at != counts_.end() && at->first == bucket) {
-    at->second += count;
-  } else {
-    counts_.insert(at, {bucket, count});
-  }
+  add_to(counts_, bucket_of(ms), count);
   count_ += count;
 }
 
 LatencyHistogram& LatencyHistogram::operator+=(const LatencyHistogram& other) {
-  if (other.counts_.empty()) return *this;
+  if (counts_.empty()) return *this = other;
+  // A few buckets mostly meet their like: no need to write all others anew.
+  constexpr std::size_t kFew = 8;
   count_ += other.count_;
-  if (counts_.empty()) {
-    counts_ = other.counts_;
+  if (other.counts_.size() * kFew <= counts_.size()) {
+    for (const auto& [bucket, count] : other.counts_) add_to(counts_, bucket, count);
     return *this;
   }
   std::vector<std::pair<std::int32_t, std::int64_t>> merged;

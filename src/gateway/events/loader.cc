@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/scheduling.h"
@@ -27,7 +27,13 @@ constexpr Column kColumns[] = {
     {"cache_similarity", "numeric"}, {"tokens_saved", "integer"},   {"fallback_used", "boolean"},
     {"error_code", "varchar"},       {"api_key_prefix", "varchar"}, {"streamed", "boolean"},
     {"retries", "smallint"},         {"token_savings", "numeric"},  {"batching_savings", "numeric"},
-    {"hallucination", "boolean"}};
+    {"hallucination", "boolean"},    {"created_at", "timestamptz"}, {"id", "bigint"}};
+/// PostgreSQL numbers its rows itself.
+std::span<const Column> columns_of(sql::Dialect dialect) {
+  const std::span<const Column> all(kColumns);
+  return dialect == sql::Dialect::kSqlite ? all : all.first(all.size() - 1);
+}
+constexpr std::string_view kRepeats = "repeats";
 
 /// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
 /// would hold up all that come after it.
@@ -81,7 +87,7 @@ void fit(InferenceEvent& event) {
   event.cache_tier = std::clamp(event.cache_tier, 0, 9);
 }
 
-std::vector<sql::Value> row_of(const InferenceEvent& event) {
+std::vector<sql::Value> row_of(const InferenceEvent& event, const std::string& created_at) {
   std::vector<sql::Value> params;
   params.reserve(std::size(kColumns));
   params.emplace_back(event.event_id);
@@ -119,7 +125,42 @@ std::vector<sql::Value> row_of(const InferenceEvent& event) {
   params.push_back(money_or_null(event.batching_savings));
   params.push_back(event.hallucination ? sql::Value(std::int64_t{*event.hallucination})
                                        : sql::Value{});
+  params.emplace_back(created_at);
   return params;
+}
+
+/// What SQLite shall number the next row. Left to itself it would take numbers of deleted rows
+/// again, also within blocks that the search index has made and never looks at again.
+Result<std::int64_t> next_id(sql::Session& session) {
+  ASAHI_TRY(const sql::Rows rows,
+            session.query({"SELECT (SELECT COALESCE(MAX(id), 0) FROM inference_events) AS last, "
+                           "(SELECT value FROM analytics_state WHERE name = 'index_next') AS block",
+                           {}}));
+  return std::max(rows.integer(0, "last") + 1, rows.integer(0, "block") * analytics::kBlockEvents);
+}
+
+/// Inserts events of which SQLite holds none yet.
+Result<void> insert_new(sql::Session& session, const analytics::Rows& rows) {
+  ASAHI_TRY(const std::int64_t written,
+            analytics::insert_rows(session, "inference_events", columns_of(session.dialect()),
+                                   "ON CONFLICT (event_id) DO NOTHING", rows));
+  if (written == static_cast<std::int64_t>(rows.size())) return {};
+  auto refused = fail(Errc::kConflict, "some events are in the table already");
+  refused.error().reason = kRepeats;
+  return refused;
+}
+
+/// Inserts those that are not there yet, and tells their ids by event.
+Result<void> insert_some(sql::Session& session, const analytics::Rows& rows,
+                         std::unordered_map<std::string, std::int64_t>& ids) {
+  return analytics::insert_rows(session, "inference_events", columns_of(session.dialect()),
+                                "ON CONFLICT (event_id) DO NOTHING RETURNING id, event_id", rows,
+                                [&](const sql::Rows& added) -> Result<void> {
+                                  for (std::size_t row = 0; row < added.size(); ++row)
+                                    ids.emplace(added.text(row, "event_id"),
+                                                added.integer(row, "id"));
+                                  return {};
+                                });
 }
 
 }  // namespace
@@ -254,46 +295,80 @@ Result<bool> EventLoader::load_batch() {
     }
   }
   for (InferenceEvent& event : events) fit(event);
-  auto stored = database_.transaction_blocking([&](sql::Session& session) -> Result<void> {
+  auto stored = store(events, batch.next, Repeats::kNone);
+  // A line may stand twice in the log, or be read again.
+  if (!stored && stored.error().reason == kRepeats)
+    stored = store(events, batch.next, Repeats::kSome);
+  if (!stored) return std::unexpected(std::move(stored.error()));
+  rollups_.committed();
+  position_ = batch.next;
+  if (auto indexed = index(stored->all ? events : stored->some, stored->ids); !indexed)
+    return std::unexpected(std::move(indexed.error()));
+  return true;
+}
+
+Result<EventLoader::Stored> EventLoader::store(const std::vector<InferenceEvent>& events,
+                                               const LogPosition& behind, Repeats repeats) {
+  constexpr std::size_t kRowsAtOnce = 1'024;
+  const std::string created_at = format_rfc3339(options_.clock->now());
+  Stored stored;
+  auto done = database_.transaction_blocking([&](sql::Session& session) -> Result<void> {
+    stored = {};
     if (auto begun = rollups_.begin(session); !begun) return begun;
-    if (auto inserted = store(session, events); !inserted) return inserted;
+    const bool numbered = session.dialect() == sql::Dialect::kSqlite;
+    const bool all_new = numbered && repeats == Repeats::kNone;
+    std::int64_t id = 0;
+    if (numbered) {
+      ASAHI_TRY(id, next_id(session));
+    }
+    analytics::Rows rows;
+    std::unordered_map<std::string, std::int64_t> ids;
+    for (std::size_t at = 0; at < events.size(); ++at) {
+      rows.push_back(row_of(events[at], created_at));
+      if (numbered) rows.back().emplace_back(id);
+      if (all_new) stored.ids.push_back(id);
+      ++id;
+      if (rows.size() < kRowsAtOnce && at + 1 < events.size()) continue;
+      auto inserted = all_new ? insert_new(session, rows) : insert_some(session, rows, ids);
+      if (!inserted) return inserted;
+      rows.clear();
+    }
+    stored.all = all_new || ids.size() == events.size();
+    for (std::size_t at = 0; !all_new && at < events.size(); ++at) {
+      const auto found = ids.find(events[at].event_id);
+      if (found == ids.end()) continue;
+      stored.ids.push_back(found->second);
+      if (!stored.all) stored.some.push_back(events[at]);
+      ids.erase(found);  // its second line counts no more
+    }
+    if (auto added = rollups_.add(session, stored.all ? events : stored.some); !added) return added;
     auto moved_on = session.query(
         {"INSERT INTO event_log_positions (node_id, file, byte_offset) VALUES (?, ?, ?) "
          "ON CONFLICT (node_id) DO UPDATE SET file = excluded.file, byte_offset = "
          "excluded.byte_offset",
-         {options_.node_id, batch.next.file, batch.next.offset}});
+         {options_.node_id, behind.file, behind.offset}});
     if (!moved_on) return std::unexpected(moved_on.error());
     return {};
   });
-  if (!stored) return std::unexpected(stored.error());
-  rollups_.committed();
-  position_ = batch.next;
-  // Under constant load the log is never read to its end: search must keep up nevertheless.
-  unindexed_ += events.size();
-  if (unindexed_ >= analytics::kBlockEvents) {
-    unindexed_ = 0;
-    if (auto indexed = analytics::index_next_block(database_); !indexed)
-      return std::unexpected(std::move(indexed.error()));
-  }
-  return true;
+  if (!done) return std::unexpected(std::move(done.error()));
+  return stored;
 }
 
-Result<void> EventLoader::store(sql::Session& session, std::vector<InferenceEvent> events) {
-  analytics::Rows rows;
-  rows.reserve(events.size());
-  for (const InferenceEvent& event : events) rows.push_back(row_of(event));
-  std::unordered_set<std::string> inserted;
-  auto stored = analytics::insert_rows(session, "inference_events", kColumns,
-                                       "ON CONFLICT (event_id) DO NOTHING RETURNING event_id", rows,
-                                       [&](const sql::Rows& added) {
-                                         for (std::size_t row = 0; row < added.size(); ++row)
-                                           inserted.insert(added.text(row, "event_id"));
-                                       });
-  if (!stored) return stored;
-  // A line may stand twice in the log, or be read again: only its first row counts.
-  std::erase_if(events,
-                [&](const InferenceEvent& event) { return inserted.erase(event.event_id) == 0; });
-  return rollups_.add(session, events);
+Result<void> EventLoader::index(std::span<const InferenceEvent> events,
+                                std::span<const std::int64_t> ids) {
+  constexpr std::int64_t kLastOfBlock = analytics::kBlockEvents - 1;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    // Under constant load the log is never read to its end: search must keep up nevertheless.
+    const std::int64_t block = ids[i] / analytics::kBlockEvents;
+    const bool left_unfinished = block_ >= 0 && block != block_;
+    fresh_.add(ids[i], events[i]);
+    const bool full = ids[i] % analytics::kBlockEvents == kLastOfBlock;
+    block_ = full ? -1 : block;
+    if (!full && !left_unfinished) continue;
+    if (auto indexed = analytics::index_next_block(database_, &fresh_); !indexed)
+      return std::unexpected(std::move(indexed.error()));
+  }
+  return {};
 }
 
 Result<bool> EventLoader::upkeep() {

@@ -5,12 +5,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/analytics/rollups.h"
+#include "gateway/analytics/search_index.h"
 #include "gateway/events/event_log.h"
 #include "storage/sql/database.h"
 
@@ -27,7 +30,8 @@ class EventLoader {
     std::string dir = "data/logs";
     std::string
         node_id;  ///< several nodes may share one database; each has its own log and position
-    std::size_t batch_bytes = 256 * 1024;
+    /// Of the log, in one transaction at most: the more are behind, the less each event costs.
+    std::size_t batch_bytes = 2 * 1024 * 1024;
     std::chrono::milliseconds gather{50};  ///< new lines, before one transaction
     std::chrono::milliseconds retry{1'000};
     /// What decides which rollups are still kept.
@@ -57,8 +61,20 @@ class EventLoader {
   void run();
   /// One batch; true when there was something to load.
   Result<bool> load_batch();
-  /// Inserts rows and adds those that were new to the rollups.
-  Result<void> store(sql::Session& session, std::vector<InferenceEvent> events);
+  /// Whether some of the events may be in the table already.
+  enum class Repeats { kNone, kSome };
+  /// Those that were new, and their rows.
+  struct Stored {
+    bool all = false;  ///< all were new; else `some` were
+    std::vector<InferenceEvent> some;
+    std::vector<std::int64_t> ids;
+  };
+  /// One transaction: rows, rollups and the position behind them. Errors: conflict with the reason
+  /// "repeats" when some were there although none was expected to be; nothing is stored then.
+  Result<Stored> store(const std::vector<InferenceEvent>& events, const LogPosition& behind,
+                       Repeats repeats);
+  /// Brings search up to date with rows just stored.
+  Result<void> index(std::span<const InferenceEvent> events, std::span<const std::int64_t> ids);
   /// What is left to do when the log is read; true when it has to go on soon.
   Result<bool> upkeep();
 
@@ -69,7 +85,8 @@ class EventLoader {
   analytics::RollupWriter rollups_;
   std::atomic<bool> rollups_complete_{false};
   Clock::Steady pruned_{};
-  std::size_t unindexed_ = 0;  ///< loaded since search was brought up to date
+  analytics::FreshBlock fresh_;
+  std::int64_t block_ = -1;  ///< of the last row; its end has not been looked for
   bool position_known_ = false;
   LogPosition position_;
   mutable std::mutex mutex_;

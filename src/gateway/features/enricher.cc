@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "llm/vendor.h"
 
 namespace asahi::gateway {
@@ -69,11 +70,7 @@ std::string clean(std::string text) {
     if (c == '[') c = '(';
     if (c == ']') c = ')';
   }
-  if (text.size() > kLongestValue) {
-    std::size_t end = kLongestValue;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text.resize(end);
-  }
+  text.resize(utf8_prefix(text, kLongestValue).size());
   return text;
 }
 

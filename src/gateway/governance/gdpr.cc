@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/ids.h"
 #include "gateway/analytics/rollups.h"
@@ -79,6 +80,54 @@ Task<void> write_rows(sql::Database& database, std::string columns, std::string 
   }
 }
 
+/// A user's rows of `inference_events`, oldest first, page by page.
+class EventsOfUser {
+ public:
+  EventsOfUser(sql::Database& database, std::string org_id, std::string user_id)
+      : database_(database), org_id_(std::move(org_id)), user_id_(std::move(user_id)) {}
+
+  /// Once, first. Returns `left`.
+  Task<std::int64_t> find() {
+    ASAHI_CO_TRY(ids_, co_await analytics::rows_of_user(database_, org_id_, user_id_));
+    co_return left();
+  }
+  /// Rows not looked at yet, of which some may be somebody else's.
+  std::int64_t left() const { return static_cast<std::int64_t>(ids_.size() - at_); }
+  Task<sql::Rows> next(std::string columns) {
+    const sql::Dialect dialect = database_.dialect();
+    const auto some = std::span<const std::int64_t>(ids_).subspan(at_).first(
+        std::min<std::size_t>(ids_.size() - at_, kPage));
+    at_ += some.size();
+    sql::Statement statement{
+        fmt::format("SELECT {} FROM inference_events WHERE {} AND org_id = ? AND user_id = ? "
+                    "ORDER BY id",
+                    columns, analytics::among_ids(dialect)),
+        {analytics::list_of_ids(dialect, some), org_id_, user_id_}};
+    co_return co_await database_.query(std::move(statement));
+  }
+
+ private:
+  sql::Database& database_;
+  std::string org_id_, user_id_;
+  std::vector<std::int64_t> ids_;
+  std::size_t at_ = 0;
+};
+
+Task<void> write_events(sql::Database& database, std::string columns, std::string org_id,
+                        std::string user_id, http::BodyWriter& writer) {
+  ArrayWriter array(writer);
+  EventsOfUser events(database, std::move(org_id), std::move(user_id));
+  ASAHI_CO_TRY(std::int64_t left, co_await events.find());
+  while (left > 0) {
+    ASAHI_CO_TRY(const sql::Rows rows, co_await events.next(columns));
+    left = events.left();
+    for (std::size_t row = 0; row < rows.size(); ++row) array.add(row_json(rows, row));
+    if (auto written = co_await array.flush(); !written)
+      co_return std::unexpected(std::move(written.error()));
+  }
+  co_return Result<void>{};
+}
+
 Task<void> write_audit(identity::AuditLog& audit, std::string org_id, std::string user_id,
                        http::BodyWriter& writer) {
   ArrayWriter array(writer);
@@ -115,22 +164,19 @@ struct Made {
 
 Task<std::vector<Made>> calls_of(sql::Database& database, std::string org_id, std::string user_id) {
   std::vector<Made> calls;
-  for (std::int64_t after = 0;;) {
-    sql::Statement statement{
-        fmt::format("SELECT id, timestamp, model_selected, cost FROM inference_events WHERE org_id "
-                    "= ? AND user_id = ? AND "
-                    "cache_hit = ? AND error_code IS NULL AND id > ? ORDER BY id LIMIT {}",
-                    kPage),
-        {org_id, user_id, std::int64_t{0}, after}};
-    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
+  EventsOfUser events(database, org_id, user_id);
+  ASAHI_CO_TRY(std::int64_t left, co_await events.find());
+  while (left > 0) {
+    ASAHI_CO_TRY(const sql::Rows rows,
+                 co_await events.next("timestamp, model_selected, cost, cache_hit, error_code"));
+    left = events.left();
     for (std::size_t row = 0; row < rows.size(); ++row) {
-      after = rows.integer(row, "id");
+      if (rows.boolean(row, "cache_hit") || !rows.is_null(row, "error_code")) continue;
       const auto at = parse_rfc3339(rows.text(row, "timestamp"));
       const auto cost = parse_nano_usd(rows.text(row, "cost"));
       if (at && cost)
         calls.push_back({.at = *at, .model = rows.text(row, "model_selected"), .cost = *cost});
     }
-    if (static_cast<std::int64_t>(rows.size()) < kPage) break;
   }
   std::ranges::sort(calls, {}, &Made::at);
   co_return calls;
@@ -177,8 +223,14 @@ Task<void> export_user(GdprParts parts, std::string org_id, std::string user_id,
     if (auto written = co_await writer.write(std::exchange(head, {})); !written) {
       co_return std::unexpected(std::move(written.error()));
     }
-    auto rows = co_await write_rows(parts.database, std::string(section.columns),
-                                    std::string(section.table), org_id, user_id, writer);
+    const std::string columns(section.columns);
+    Result<void> rows;
+    if (section.table == "inference_events") {
+      rows = co_await write_events(parts.database, columns, org_id, user_id, writer);
+    } else {
+      rows = co_await write_rows(parts.database, columns, std::string(section.table), org_id,
+                                 user_id, writer);
+    }
     if (!rows) co_return std::unexpected(std::move(rows.error()));
     head = "]";
   }
@@ -224,10 +276,7 @@ Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string 
     }
   }
   if (parts.traces != nullptr) parts.traces->forget_user(org_id, user_id);
-  std::vector<sql::Value> params{org_id, user_id, now};
-  ASAHI_CO_TRY(report.events, co_await delete_events(
-                                  parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",
-                                  std::move(params)));
+  ASAHI_CO_TRY(report.events, co_await delete_events_of(parts.database, org_id, user_id, now));
   ASAHI_CO_TRY(report.rollups,
                co_await analytics::erase_rollups_of(parts.database, org_id, user_id));
   auto forgotten =

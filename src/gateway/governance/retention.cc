@@ -147,11 +147,8 @@ Task<void> complete_erasures(const RetentionParts& parts, LogRules& rules) {
     const std::string org = rows.text(row, "org_id"), user = rows.text(row, "user_id");
     const std::string until = rows.text(row, "requested_at");
     ASAHI_CO_TRY(rules.erasures[std::pair(org, user)], parse_rfc3339(until));
-    std::vector<sql::Value> params{org, user, until};
-    ASAHI_CO_TRY(
-        const std::int64_t late,
-        co_await delete_events(parts.database, "org_id = ? AND user_id = ? AND timestamp <= ?",
-                               std::move(params)));
+    ASAHI_CO_TRY(const std::int64_t late,
+                 co_await delete_events_of(parts.database, org, user, until));
     if (late == 0) continue;
     ASAHI_CO_TRY([[maybe_unused]] const std::int64_t rollups,
                  co_await analytics::erase_rollups_of(parts.database, org, user));
@@ -228,6 +225,25 @@ Task<std::int64_t> delete_events(sql::Database& database, std::string where,
     deleted += rows.affected();
     if (rows.affected() < kRowsAtATime) co_return deleted;
   }
+}
+
+Task<std::int64_t> delete_events_of(sql::Database& database, std::string org_id,
+                                    std::string user_id, std::string until) {
+  const sql::Dialect dialect = database.dialect();
+  ASAHI_CO_TRY(const std::vector<std::int64_t> ids,
+               co_await analytics::rows_of_user(database, org_id, user_id));
+  std::int64_t deleted = 0;
+  for (std::span<const std::int64_t> left(ids); !left.empty();) {
+    const auto some = left.first(std::min(left.size(), std::size_t{kRowsAtATime}));
+    left = left.subspan(some.size());
+    sql::Statement statement{fmt::format("DELETE FROM inference_events WHERE {} AND org_id = ? AND "
+                                         "user_id = ? AND timestamp <= ?",
+                                         analytics::among_ids(dialect)),
+                             {analytics::list_of_ids(dialect, some), org_id, user_id, until}};
+    ASAHI_CO_TRY(const sql::Rows rows, co_await database.query(std::move(statement)));
+    deleted += rows.affected();
+  }
+  co_return deleted;
 }
 
 Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::string org,

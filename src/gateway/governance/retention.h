@@ -73,6 +73,9 @@ Result<LogCleaning> clean_logs(const std::string& dir, const std::string& open_f
 /// Deletes rows of `inference_events` in portions, so that no statement runs long. `where` is SQL.
 Task<std::int64_t> delete_events(sql::Database& database, std::string where,
                                  std::vector<sql::Value> params);
+/// Deletes the rows of a user's events up to a time (RFC 3339). Returns how many.
+Task<std::int64_t> delete_events_of(sql::Database& database, std::string org_id,
+                                    std::string user_id, std::string until);
 /// Erases cached answers of one organisation for which `gone` holds; returns how many.
 Task<std::int64_t> erase_answers(ExactCache& cache, cache::Store& store, std::string org,
                                  std::function<bool(const Answer&)> gone);

@@ -6,6 +6,7 @@
 #include "gateway/http/admin_routes.h"
 #include "gateway/http/errors.h"
 #include "identity/principal.h"
+#include "net/http/query_params.h"
 
 namespace asahi::gateway {
 namespace {
@@ -27,19 +28,6 @@ Result<std::optional<int>> tier_param(const http::Context& context) {
     return fail_field("tier", fmt::format("tier is '{}'; it must be 1, 2 or 3", *tier));
   }
   return (*tier)[0] - '0';
-}
-
-Result<std::size_t> limit_param(const http::Context& context, std::size_t fallback,
-                                std::size_t most) {
-  const auto text = context.request.query_param("limit");
-  if (!text) return fallback;
-  std::size_t limit = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-  if (error != std::errc{} || end != text->data() + text->size() || limit < 1 || limit > most) {
-    return fail_field(
-        "limit", fmt::format("limit is '{}'; it must be a whole number from 1 to {}", *text, most));
-  }
-  return limit;
 }
 
 json::object entry_json(int tier, const cache::Entry& entry, const Answer& answer,
@@ -190,11 +178,12 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
            [parts](http::Context& context) -> Aw<http::Response> {
              auto tier = tier_param(context);
              if (!tier) co_return native_error(tier.error(), context);
-             auto limit = limit_param(context, 50, 500);
+             auto limit = http::QueryParams(context.request).integer("limit", 50, 1, 500);
              if (!limit) co_return native_error(limit.error(), context);
+             const auto most = static_cast<std::size_t>(*limit);
              json::array entries;
              for (const int listed_tier : {1, 3}) {
-               if ((*tier && **tier != listed_tier) || entries.size() >= *limit) continue;
+               if ((*tier && **tier != listed_tier) || entries.size() >= most) continue;
                ExactCache& cache = listed_tier == 1 ? parts.cache : parts.steps.entries();
                auto listed = co_await cache.each(org_of(context), [&](const cache::Entry& entry,
                                                                       const Answer& answer) {
@@ -204,13 +193,13 @@ void add_cache_routes(http::Router& router, ServiceParts parts) {
                          ? std::chrono::duration_cast<std::chrono::seconds>(*entry.ttl_left).count()
                          : -1;
                  entries.push_back(std::move(row));
-                 return entries.size() < *limit;
+                 return entries.size() < most;
                });
                if (!listed) co_return native_error(listed.error(), context);
              }
-             if (parts.semantic != nullptr && (!*tier || **tier == 2) && entries.size() < *limit) {
+             if (parts.semantic != nullptr && (!*tier || **tier == 2) && entries.size() < most) {
                auto rows = co_await parts.semantic->cache->rows().list(org_of(context), "",
-                                                                       *limit - entries.size());
+                                                                       most - entries.size());
                if (!rows) co_return native_error(rows.error(), context);
                for (const semantic::EntryRow& row : *rows)
                  entries.push_back(row_json(row, parts.clock.now(), false));

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "gateway/analytics/search_index.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -129,11 +131,15 @@ void RoutingStore::forget(std::string_view org) {
 
 Task<std::optional<FeedbackSubject>> RoutingStore::subject(std::string org,
                                                            std::string request_id) {
-  ASAHI_CO_TRY(const sql::Rows rows,
-               co_await database_.query(
-                   {"SELECT model_selected, task_type FROM inference_events WHERE org_id = ? AND "
-                    "request_id = ? AND event_type = 'inference' ORDER BY timestamp DESC LIMIT 1",
-                    {std::move(org), std::move(request_id)}}));
+  ASAHI_CO_TRY(const std::vector<std::int64_t> ids,
+               co_await analytics::rows_of_request(database_, org, request_id));
+  if (ids.empty()) co_return std::optional<FeedbackSubject>();
+  sql::Statement latest{
+      fmt::format("SELECT model_selected, task_type FROM inference_events WHERE {} AND org_id = ? "
+                  "AND request_id = ? AND event_type = 'inference' ORDER BY timestamp DESC LIMIT 1",
+                  analytics::among_ids(database_.dialect())),
+      {analytics::list_of_ids(database_.dialect(), ids), org, request_id}};
+  ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(latest)));
   if (rows.empty()) co_return std::optional<FeedbackSubject>();
   co_return std::optional(FeedbackSubject{.model = rows.text(0, "model_selected"),
                                           .task_type = rows.text(0, "task_type")});

@@ -10,6 +10,7 @@
 #include "gateway/http/errors.h"
 #include "gateway/traces/trace_json.h"
 #include "identity/principal.h"
+#include "net/http/query_params.h"
 #include "net/sse/parser.h"
 
 namespace asahi::gateway {
@@ -75,19 +76,6 @@ const std::string& org_of(const http::Context& context) {
   return identity::principal_of(context).org_id;
 }
 
-Result<std::size_t> count_param(const http::Context& context, const char* name, std::size_t least,
-                                std::size_t usual) {
-  const auto text = context.request.query_param(name);
-  if (!text) return usual;
-  std::size_t value = 0;
-  const auto [end, wrong] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (wrong != std::errc{} || end != text->data() + text->size() || value < least ||
-      value > kMostRows)
-    return fail_field(
-        name, fmt::format("{} must be a whole number from {} to {}", name, least, kMostRows));
-  return value;
-}
-
 Result<TraceStore::Filter> filter_of(const http::Context& context) {
   TraceStore::Filter filter;
   if (const auto status = context.request.query_param("status")) {
@@ -108,7 +96,8 @@ Result<TraceStore::Filter> filter_of(const http::Context& context) {
 
 Result<http::Response> list(const State& state, const http::Context& context) {
   ASAHI_TRY(const TraceStore::Filter filter, filter_of(context));
-  ASAHI_TRY(const std::size_t limit, count_param(context, "limit", 1, kUsualRows));
+  ASAHI_TRY(const std::int64_t limit,
+            http::QueryParams(context.request).integer("limit", kUsualRows, 1, kMostRows));
   std::uint64_t before = std::numeric_limits<std::uint64_t>::max();
   if (const auto cursor = context.request.query_param("cursor")) {
     const auto position = state.position(*cursor);
@@ -119,7 +108,8 @@ Result<http::Response> list(const State& state, const http::Context& context) {
   }
   TraceStore::Page page;
   if (state.parts.store != nullptr)
-    page = state.parts.store->newest(org_of(context), filter, limit, before);
+    page =
+        state.parts.store->newest(org_of(context), filter, static_cast<std::size_t>(limit), before);
   std::string body = R"({"traces":[)";
   for (const TraceStore::Record& record : page.records) append_summary(body, *record);
   body += fmt::format(R"(],"count":{},"next_cursor":)", page.records.size());
@@ -188,7 +178,8 @@ Task<void> follow(Shared state, std::string org, TraceStore::Filter filter, std:
 
 Result<http::Response> live(const Shared& state, http::Context& context) {
   ASAHI_TRY(TraceStore::Filter filter, filter_of(context));
-  ASAHI_TRY(std::size_t replay, count_param(context, "replay", 0, 0));
+  ASAHI_TRY(std::int64_t replay,
+            http::QueryParams(context.request).integer("replay", 0, 0, kMostRows));
   if (state->parts.store == nullptr) {
     return fail(Errc::kNotFound, "calls are not remembered here: observability.live_traces is off");
   }
@@ -210,7 +201,8 @@ Result<http::Response> live(const Shared& state, http::Context& context) {
   response.headers.add("Content-Type", "text/event-stream; charset=utf-8");
   response.headers.add("Cache-Control", "no-cache");
   response.headers.add("X-Accel-Buffering", "no");
-  response.stream = [state, org, filter = std::move(filter), after, replay, &context,
+  response.stream = [state, org, filter = std::move(filter), after,
+                     replay = static_cast<std::size_t>(replay), &context,
                      seat = std::move(seat)](http::BodyWriter& writer) mutable {
     return follow(state, org, filter, after, replay, context, writer, std::move(seat));
   };

@@ -21,9 +21,9 @@ class AuditOutage : public ::testing::Test {
     }
     ASSERT_TRUE(launched) << launched.error().message;
     server_ = std::move(*launched);
-    auto url = server_->create_database();
-    ASSERT_TRUE(url);
-    auto opened = sql::open_database({.url = *url, .connect_timeout = 500ms});
+    const auto name = server_->create_database();
+    ASSERT_TRUE(name);
+    auto opened = sql::open_database({.url = server_->url(*name), .connect_timeout = 500ms});
     ASSERT_TRUE(opened);
     db_ = std::move(*opened);
     ASSERT_TRUE(sql::Migrator(*db_, testing::audit_schema()).upgrade());

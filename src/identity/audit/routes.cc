@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "base/log.h"
 #include "identity/principal.h"
+#include "net/http/query_params.h"
 #include "net/http/server.h"
 
 namespace asahi::identity {
@@ -30,48 +29,14 @@ Result<std::string> asked_org(const http::Context& context) {
   return fail(Errc::kNotFound, "there is no such organisation");
 }
 
-Result<std::int64_t> number_param(const http::Context& context, const std::string& name,
-                                  std::int64_t fallback, std::int64_t least, std::int64_t most) {
-  const auto text = context.request.query_param(name);
-  if (!text) return fallback;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error != std::errc{} || end != text->data() + text->size() || number < least ||
-      number > most) {
-    return fail_field(name,
-                      fmt::format("{} must be a whole number from {} to {}", name, least, most));
-  }
-  return number;
-}
-
-Result<std::optional<Clock::Time>> time_param(const http::Context& context,
-                                              const std::string& name) {
-  const auto text = context.request.query_param(name);
-  if (!text || text->empty()) return std::nullopt;
-  const auto time = parse_rfc3339(*text);
-  if (!time) {
-    return fail_field(name,
-                      fmt::format("{} must be a time as in 2026-11-21T10:00:00Z (RFC 3339)", name));
-  }
-  return *time;
-}
-
-Result<std::string> text_param(const http::Context& context, const std::string& name,
-                               std::size_t most) {
-  auto text = context.request.query_param(name).value_or("");
-  if (text.size() > most) {
-    return fail_field(name, fmt::format("{} must be at most {} bytes long", name, most));
-  }
-  return text;
-}
-
 Result<AuditFilter> filter_of(const http::Context& context) {
+  const http::QueryParams params(context.request);
   AuditFilter filter;
   ASAHI_TRY(filter.org_id, asked_org(context));
-  ASAHI_TRY(filter.action, text_param(context, "action", 100));
-  ASAHI_TRY(filter.user_id, text_param(context, "user_id", 255));
-  ASAHI_TRY(filter.start, time_param(context, "start_time"));
-  ASAHI_TRY(filter.end, time_param(context, "end_time"));
+  ASAHI_TRY(filter.action, params.text("action", 100));
+  ASAHI_TRY(filter.user_id, params.text("user_id", 255));
+  ASAHI_TRY(filter.start, params.time("start_time"));
+  ASAHI_TRY(filter.end, params.time("end_time"));
   if (filter.start && filter.end && *filter.end < *filter.start) {
     return fail_field("end_time", "end_time must not be before start_time");
   }
@@ -81,9 +46,10 @@ Result<AuditFilter> filter_of(const http::Context& context) {
 Aw<http::Response> list_entries(const Parts& parts, http::Context& context) {
   auto filter = filter_of(context);
   if (!filter) co_return parts.errors(filter.error(), context);
-  const auto limit = number_param(context, "limit", 100, 1, AuditFilter::kMaxLimit);
+  const http::QueryParams params(context.request);
+  const auto limit = params.integer("limit", 100, 1, AuditFilter::kMaxLimit);
   if (!limit) co_return parts.errors(limit.error(), context);
-  const auto offset = number_param(context, "offset", 0, 0, kMaxOffset);
+  const auto offset = params.integer("offset", 0, 0, kMaxOffset);
   if (!offset) co_return parts.errors(offset.error(), context);
   filter->limit = *limit;
   filter->offset = *offset;

@@ -2,32 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <utility>
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "net/http/query_params.h"
 #include "net/http/server.h"
 
 namespace asahi::identity {
 namespace {
 
 constexpr std::size_t kShownAgent = 256;
-
-Result<std::optional<std::int64_t>> query_integer(const http::Request& request,
-                                                  std::string_view name, std::int64_t least,
-                                                  std::int64_t most) {
-  const auto text = request.query_param(name);
-  if (!text || text->empty()) return std::nullopt;
-  std::int64_t value = 0;
-  const char* const end = text->data() + text->size();
-  const auto [at, error] = std::from_chars(text->data(), end, value);
-  if (error != std::errc{} || at != end || value < least || value > most) {
-    return fail_field(std::string(name),
-                      fmt::format("{} must be a whole number from {} to {}", name, least, most));
-  }
-  return value;
-}
 
 }  // namespace
 
@@ -109,9 +94,11 @@ Result<std::optional<bool>> Fields::boolean(std::string_view name) const {
 }
 
 Result<Page> page_of(const http::Request& request) {
-  ASAHI_TRY(const auto limit, query_integer(request, "limit", 1, 500));
-  ASAHI_TRY(const auto offset, query_integer(request, "offset", 0, 1'000'000'000));
-  return Page{limit.value_or(100), offset.value_or(0)};
+  const http::QueryParams params(request);
+  Page page;
+  ASAHI_TRY(page.limit, params.integer("limit", page.limit, 1, 500));
+  ASAHI_TRY(page.offset, params.integer("offset", page.offset, 0, 1'000'000'000));
+  return page;
 }
 
 Result<std::string> org_for(const Principal& caller, std::string_view wanted) {

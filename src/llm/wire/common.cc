@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/utf8.h"
+
 namespace asahi::llm::wire {
 namespace {
 
@@ -41,12 +43,7 @@ std::string quoted_list(std::span<const std::string_view> words, std::string_vie
 }
 
 /// What a client sent goes back to it in messages; a long value would bury the rule.
-std::string_view shortened(std::string_view text) {
-  if (text.size() <= 64) return text;
-  std::size_t size = 64;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return text.substr(0, size);
-}
+std::string_view shortened(std::string_view text) { return utf8_prefix(text, 64); }
 
 std::string plain_number(double number, bool integer) {
   if (integer && std::abs(number) < 9e15) {

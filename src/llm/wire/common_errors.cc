@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/utf8.h"
 #include "llm/wire/common.h"
 
 namespace asahi::llm::wire {
@@ -134,9 +135,7 @@ std::string safe_message(std::string_view message) {
     i = end;
   }
   if (out.size() > kMaxMessage || i < message.size()) {
-    std::size_t size = std::min(out.size(), kMaxMessage - 3);
-    while (size > 0 && (static_cast<unsigned char>(out[size]) & 0xC0) == 0x80) --size;
-    out.resize(size);
+    out.resize(utf8_prefix(out, kMaxMessage - 3).size());
     out += "...";
   }
   return out;

@@ -25,6 +25,14 @@ LshIndex::LshIndex() {
   for (auto& heads : heads_) heads.assign(kFirstHeads, kNone);
 }
 
+void LshIndex::reserve(std::size_t count) {
+  if (size_ != 0) return;
+  const std::size_t heads = std::bit_ceil(std::max(count, kFirstHeads));
+  for (auto& table : heads_) {
+    if (table.size() < heads) table.assign(heads, kNone);
+  }
+}
+
 LshIndex::Sketch LshIndex::sketch(const Fingerprint& fingerprint) {
   Sketch out{};
   for (std::size_t i = 0; i < fingerprint.size(); ++i)

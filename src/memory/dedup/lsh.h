@@ -31,6 +31,8 @@ class LshIndex {
 
   LshIndex();
 
+  /// An empty index gets the tables that `count` entries need.
+  void reserve(std::size_t count);
   Slot add(const Fingerprint& fingerprint);
   /// `slot`: from `add`, once; it is given out again later.
   void remove(Slot slot);

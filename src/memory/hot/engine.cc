@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "memory/hot/hash64.h"
-#include "memory/hot/shelf.h"
+#include "memory/hot/restoring.h"
 #include "memory/hot/shingle_duplicates.h"
 #include "memory/hot/text_keyword.h"
 
@@ -105,8 +105,10 @@ Engine::~Engine() {
     queue_changed_.notify_all();
     writer_.join();
   }
+  const bool opened = linker_.joinable();
   linker_ = {};
   compactor_ = {};
+  if (opened) checkpoint_if_due(Moment::kEnd);
 }
 
 std::uint64_t Engine::key_hash(std::string_view system_id, std::string_view conversation_id) const {
@@ -246,6 +248,7 @@ void Engine::write_loop() {
     }
     run_group(ops);
     ops.clear();
+    behind_ = backlog();
     {
       std::unique_lock lock(work_mutex_);
       // Searches compare one by one what is not linked: they must not become ever slower.
@@ -276,6 +279,7 @@ void Engine::run_group(std::vector<Op>& ops) {
   if (log_->staged_bytes() > 0) {
     if (auto done = log_->commit(); done) {
       apply();
+      changes_ += touched_.size();
       tell_observer();
       ++groups_;
     } else {
@@ -435,9 +439,8 @@ std::uint32_t Engine::model_of(Shelf& shelf, std::string_view model, std::size_t
       return static_cast<std::uint32_t>(i + 1);
     }
   }
-  VectorOptions options = options_.vectors;
-  if (!options_.log.folder.empty()) options.scratch_file = options_.folder + "/graph.scratch";
-  shelf.vectors.push_back(std::make_unique<VectorSet>(std::string(model), dimensions, options));
+  shelf.vectors.push_back(
+      std::make_unique<VectorSet>(std::string(model), dimensions, vector_options()));
   return static_cast<std::uint32_t>(shelf.vectors.size());
 }
 
@@ -668,9 +671,11 @@ void Engine::apply() {
     const bool current = (flags & Table::kCurrent) != 0;
     // Staged and retired in one group: stands there twice, and was never anywhere.
     if (!current && each.before == kNeverDurable) continue;
-    const std::shared_lock lock(shelf.gate);
+    // What is read stays mapped. Nothing waits with the shelf locked: words may be being saved.
+    std::shared_lock lock(shelf.gate);
     const LogReader reader = log_->reader();
     const auto bytes = reader.payload(shelf.table.place(each.slot).position, scratch);
+    lock.unlock();
     const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
     if (!view) continue;
     if (!current) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "memory/hot/checkpoint.h"
 #include "memory/hot/keyword.h"
 #include "memory/hot/log.h"
 #include "memory/hot/near_duplicates.h"
@@ -41,8 +42,13 @@ struct EngineOptions {
   /// come while one is being synced share the next anyway.
   std::chrono::microseconds group_commit{0};
   std::size_t max_queued_bytes = 256 << 20;  ///< of writes that wait; more: unavailable
-  /// Vectors that may wait for the graph; writers wait while there are more.
-  std::size_t max_unlinked = 1'000'000;
+  /// Vectors that may wait for the graph: each lengthens a search by some 40 ns. Writers wait while
+  /// there are more, and ingestion is asked to pause from three quarters of it on.
+  std::size_t max_unlinked = 200'000;
+  /// After about so many writes and links, or a quarter of the rows if that is more, what a start
+  /// would have to work out anew is saved beside the log, an eighth of that when there is nothing
+  /// else to do. SIZE_MAX: none is written. An encrypted log has no checkpoints.
+  std::size_t checkpoint_rows = 40'000;
   /// A mark of scan_eligible holds this long: the run that set it may be dead.
   std::chrono::nanoseconds migration_lease = std::chrono::hours{3};
   const Clock* clock = &system_clock();
@@ -59,6 +65,9 @@ struct EngineStats {
   std::uint64_t table_bytes = 0;  ///< memory of tables, vectors, words and bands
   std::uint64_t groups = 0;       ///< syncs
   std::uint64_t compactions = 0, compaction_failures = 0;
+  std::uint64_t checkpoints = 0, checkpoint_failures = 0;
+  std::uint64_t restored_rows = 0;   ///< whose words came from the checkpoint at the start
+  std::uint64_t restored_links = 0;  ///< vectors whose place in a graph did
 };
 
 /// The hot tier without coroutines. One thread writes: it decides about what waits, appends it to
@@ -89,6 +98,8 @@ class Engine {
   /// Of all tenants when `tenant` is empty.
   TierStats stats(const std::string& tenant) const;
   EngineStats engine_stats() const;
+  /// It is behind with what it got: more should not be sent for a while.
+  bool pressed() const;
   Result<void> copy_to(const std::string& folder);
 
   /// Until the graphs know all vectors; for tests and measurements.
@@ -106,11 +117,19 @@ class Engine {
   };
   class Exclusive;
   class Survivors;
+  class Restoring;
+  struct KeptGraph {
+    std::uint64_t version = 0;
+    std::string file;
+  };
+  enum class Moment : std::uint8_t { kBusy, kIdle, kEnd };
 
   explicit Engine(EngineOptions options);
   Result<void> load();
   Result<void> replay(Log& log, const Frame& frame, Position position);
   Result<void> fill(Shelf& shelf);
+  Result<void> fill_words(Shelf& shelf);
+  Result<void> fill_vectors(Shelf& shelf);
   Shelf* find_shelf(std::string_view tenant) const;
   Shelf& shelf_of(std::string_view tenant);
   std::vector<Shelf*> shelves() const;
@@ -167,6 +186,17 @@ class Engine {
   std::size_t backlog() const;
   void compact_loop(std::stop_token stop);
 
+  // Checkpoints: of the start, then of the linking thread, then of the end.
+  bool keeps_checkpoints() const;
+  std::string checkpoint_folder() const;
+  VectorOptions vector_options() const;
+  void begin_restoring();
+  void end_restoring();
+  void adopt_graphs(Shelf& shelf);
+  Result<SavedShelf> save_shelf(Shelf& shelf, std::size_t& graphs);
+  Result<void> save_checkpoint();
+  void checkpoint_if_due(Moment moment);
+
   const EngineOptions options_;
   const std::uint64_t seed_;
   std::unique_ptr<Log> log_;
@@ -174,11 +204,12 @@ class Engine {
   mutable std::shared_mutex shelves_mutex_;
   std::map<std::string, std::unique_ptr<Shelf>, std::less<>> shelves_;
 
-  std::vector<Touched> touched_;  ///< by the group that is being staged
-  std::string payload_;           ///< scratch of the writing thread
+  std::vector<Touched> touched_;        ///< by the group that is being staged
+  std::string payload_;                 ///< scratch of the writing thread
+  std::atomic<std::size_t> behind_{0};  ///< vectors that wait for the graph, of late
   std::atomic<std::uint64_t> groups_{0}, compactions_{0}, compaction_failures_{0};
 
-  std::mutex queue_mutex_;
+  mutable std::mutex queue_mutex_;
   std::condition_variable queue_changed_;
   std::vector<Op> queue_;
   std::size_t queued_bytes_ = 0;
@@ -188,7 +219,14 @@ class Engine {
   mutable std::condition_variable_any work_changed_;
   std::uint64_t commits_ = 0;
   bool linked_all_ = false, compacted_all_ = false;
-  std::mutex graphs_;  ///< linking against checkpoints
+
+  std::unique_ptr<Restoring> restoring_;               ///< while it starts
+  std::map<const VectorSet*, KeptGraph> kept_graphs_;  ///< the last checkpoint's
+  std::uint64_t generation_ = 0, rows_ = 0;            ///< of the last checkpoint
+  std::uint64_t links_ = 0, saved_work_ = 0;
+  std::atomic<std::uint64_t> changes_{0};
+  std::atomic<std::uint64_t> checkpoints_{0}, checkpoint_failures_{0};
+  std::uint64_t restored_rows_ = 0, restored_links_ = 0;
 
   std::jthread linker_, compactor_;
   std::thread writer_;

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/scheduling.h"
 #include "memory/hot/engine.h"
-#include "memory/hot/shelf.h"
+#include "memory/hot/restoring.h"
 
 namespace asahi::memory::hot {
 namespace {
@@ -23,15 +23,18 @@ constexpr int kBackground = 5;
 
 Result<void> Engine::load() {
   LogOptions options = options_.log;
+  begin_restoring();
   ASAHI_TRY(log_, Log::open(
                       std::move(options),
                       [this](Log& log, const Frame& frame, Position position) {
                         return replay(log, frame, position);
                       },
                       opened_));
+  if (restoring_) restoring_->finish();
   for (Shelf* const shelf : shelves()) {
     if (auto ok = fill(*shelf); !ok) return ok;
   }
+  end_restoring();
   return {};
 }
 
@@ -108,36 +111,10 @@ Result<void> Engine::replay(Log& log, const Frame& frame, Position position) {
   place.key_hash = key_hash(view->system_id, view->conversation_id);
   std::memcpy(&place.content_hash, view->content_hash.data(), sizeof(place.content_hash));
   place.model = model_of(shelf, view->model, view->dimensions);
-  const std::uint32_t slot =
-      shelf.table.add(place, view->system_id, view->timestamp, read_fields(view->metadata), false);
+  const std::uint32_t home = restoring_ ? restoring_->slot_of(shelf, frame.sequence) : kNoSlot;
+  const std::uint32_t slot = shelf.table.add(place, view->system_id, view->timestamp,
+                                             read_fields(view->metadata), false, home);
   show(shelf, slot);
-  return {};
-}
-
-/// Words, vectors and bands of the rows that the log left.
-Result<void> Engine::fill(Shelf& shelf) {
-  const LogReader reader = log_->reader();
-  std::string scratch;
-  std::vector<float> vector;
-  for (std::uint32_t slot = 0; slot < shelf.table.slots(); ++slot) {
-    if (shelf.table.columns().visible[slot] == 0) continue;
-    Table::Place& place = shelf.table.place(slot);
-    const auto bytes = reader.payload(place.position, scratch);
-    const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
-    if (!view) return fail(Errc::kCorrupt, "a record of the hot store's log changed while read");
-    if (!view->fingerprint.empty()) shelf.near->add(slot, view->read_fingerprint());
-    shelf.keyword->add(slot, view->content,
-                       {view->system_id, view->conversation_id, view->metadata, view->timestamp});
-    VectorSet* const set = shelf.set_of(slot);
-    if (set == nullptr) continue;
-    vector.resize(view->dimensions);
-    view->read_vector(vector.data());
-    if (set->put(slot, vector)) {
-      set->list(slot, place.sequence);
-    } else {
-      place.model = 0;
-    }
-  }
   return {};
 }
 
@@ -150,6 +127,12 @@ std::size_t Engine::backlog() const {
     for (const auto& set : shelf->vectors) sum += set->wants_graph() ? set->backlog() : 0;
   }
   return sum;
+}
+
+bool Engine::pressed() const {
+  if (behind_.load(std::memory_order_relaxed) > options_.max_unlinked / 4 * 3) return true;
+  const std::lock_guard lock(queue_mutex_);
+  return queued_bytes_ > options_.max_queued_bytes / 2;
 }
 
 /// True: there was something to do.
@@ -173,6 +156,7 @@ bool Engine::link_some() {
         continue;
       }
       set->link(work);
+      links_ += work.link.size();
       const std::unique_lock lock(shelf->gate);
       set->done(work);
     }
@@ -188,11 +172,9 @@ void Engine::link_loop(std::stop_token stop) {
       const std::lock_guard lock(work_mutex_);
       seen = commits_;
     }
-    bool some = false;
-    {
-      const std::lock_guard lock(graphs_);
-      some = link_some();
-    }
+    const bool some = link_some();
+    behind_ = backlog();
+    checkpoint_if_due(some ? Moment::kBusy : Moment::kIdle);
     std::unique_lock lock(work_mutex_);
     if (some) {
       work_changed_.notify_all();

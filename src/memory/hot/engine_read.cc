@@ -180,6 +180,7 @@ Result<std::vector<std::optional<Digest>>> Engine::checksum(const std::vector<Ke
 
 TierStats Engine::stats(const std::string& tenant) const {
   TierStats out;
+  std::uint64_t waiting = 0;
   std::int64_t oldest = INT64_MAX, newest = INT64_MIN;
   for (const Shelf* const shelf : shelves()) {
     if (!tenant.empty() && shelf->tenant != tenant) continue;
@@ -187,12 +188,14 @@ TierStats Engine::stats(const std::string& tenant) const {
     const Table& table = shelf->table;
     out.records += table.rows();
     out.bytes += table.live_bytes();
+    for (const auto& set : shelf->vectors) waiting += set->wants_graph() ? set->backlog() : 0;
     for (std::size_t slot = 0; slot < table.slots(); ++slot) {
       if (table.columns().visible[slot] == 0) continue;
       oldest = std::min(oldest, table.columns().timestamp[slot]);
       newest = std::max(newest, table.columns().timestamp[slot]);
     }
   }
+  out.unlinked = waiting;
   if (out.records > 0) {
     out.oldest = Clock::Time{std::chrono::nanoseconds{oldest}};
     out.newest = Clock::Time{std::chrono::nanoseconds{newest}};
@@ -210,6 +213,10 @@ EngineStats Engine::engine_stats() const {
   out.groups = groups_.load();
   out.compactions = compactions_.load();
   out.compaction_failures = compaction_failures_.load();
+  out.checkpoints = checkpoints_.load();
+  out.checkpoint_failures = checkpoint_failures_.load();
+  out.restored_rows = restored_rows_;
+  out.restored_links = restored_links_;
   for (const Shelf* const shelf : shelves()) {
     const std::shared_lock lock(shelf->gate);
     out.table_bytes += shelf->table.bytes() + shelf->keyword->bytes();

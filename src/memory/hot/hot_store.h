@@ -49,6 +49,8 @@ class HotStore final : public Store {
   Task<TierStats> stats(std::string tenant) override;
   Task<void> snapshot(std::string folder) override;
 
+  /// For Intake: pushes should come again later.
+  bool pressed() const { return engine_->pressed(); }
   hot::EngineStats engine_stats() const { return engine_->engine_stats(); }
   hot::Engine& engine() { return *engine_; }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace asahi::memory::hot {
 
@@ -30,6 +31,7 @@ class KeywordIndex {
   /// The number is not in use.
   virtual void add(std::uint32_t document, std::string_view text,
                    const KeywordContext& context) = 0;
+  /// Nothing happens where it is not there.
   virtual void remove(std::uint32_t document) = 0;
   /// Best first. `allowed`: a byte per document below `documents` (the others do not match); null:
   /// all may match. Returns how many match.
@@ -39,6 +41,12 @@ class KeywordIndex {
   virtual std::vector<std::string> matched_terms(std::string_view query,
                                                  std::string_view text) const = 0;
   virtual std::size_t bytes() const = 0;
+
+  virtual bool contains(std::uint32_t document) const = 0;
+  /// All of it as bytes with a digest; `add` and `remove` wait meanwhile, searches need not.
+  virtual std::string snapshot() const = 0;
+  /// Instead of what is held, before use. Errors: corrupt, too_large: nothing has changed then.
+  virtual Result<void> restore(std::string_view bytes) = 0;
 };
 
 using MakeKeywordIndex = std::function<std::unique_ptr<KeywordIndex>()>;

@@ -21,6 +21,8 @@ class NearDuplicates {
     const Fingerprint& fingerprint;
   };
   virtual ~NearDuplicates() = default;
+  /// About so many are to come: an empty one need not grow under way.
+  virtual void reserve(std::size_t count) = 0;
   virtual void add(std::uint32_t slot, const Fingerprint& fingerprint) = 0;
   /// With the fingerprint that it was added with.
   virtual void remove(std::uint32_t slot, const Fingerprint& fingerprint) = 0;

@@ -10,6 +10,7 @@ namespace asahi::memory::hot {
 /// `dedup/`: LSH proposes, shingle sets decide.
 class ShingleDuplicates final : public NearDuplicates {
  public:
+  void reserve(std::size_t count) override { lsh_.reserve(count); }
   void add(std::uint32_t slot, const Fingerprint& fingerprint) override;
   void remove(std::uint32_t slot, const Fingerprint& fingerprint) override;
   void candidates(const Fingerprint& fingerprint, double threshold,

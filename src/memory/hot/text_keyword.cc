@@ -74,4 +74,21 @@ std::size_t TextKeyword::bytes() const {
   return index_.bytes();
 }
 
+bool TextKeyword::contains(std::uint32_t document) const {
+  const std::shared_lock lock(gate_);
+  return index_.contains(document);
+}
+
+std::string TextKeyword::snapshot() const {
+  const std::shared_lock lock(gate_);
+  return index_.snapshot();
+}
+
+Result<void> TextKeyword::restore(std::string_view bytes) {
+  ASAHI_TRY(auto whole, text::Index::restore(bytes));
+  const std::unique_lock lock(gate_);
+  index_ = std::move(whole);
+  return {};
+}
+
 }  // namespace asahi::memory::hot

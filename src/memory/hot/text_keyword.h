@@ -18,6 +18,9 @@ class TextKeyword final : public KeywordIndex {
   std::vector<std::string> matched_terms(std::string_view query,
                                          std::string_view text) const override;
   std::size_t bytes() const override;
+  bool contains(std::uint32_t document) const override;
+  std::string snapshot() const override;
+  Result<void> restore(std::string_view bytes) override;
 
  private:
   mutable vector::ReadGate gate_;

@@ -119,16 +119,17 @@ VectorSet::VectorSet(std::string model, std::size_t dimensions, VectorOptions op
       options_(options),
       codes_(rounded_up(dimensions)) {}
 
-vector::LocalOptions VectorSet::local_options() const {
+vector::LocalOptions VectorSet::local_options(const std::string& model, std::size_t dimensions,
+                                              const VectorOptions& options) {
   vector::LocalOptions out;
-  out.space = {model_.empty() ? "unnamed" : model_, dimensions_, {}};
+  out.space = {model.empty() ? "unnamed" : model, dimensions, {}};
   out.max_entries = SIZE_MAX;
   out.when_full = vector::WhenFull::kRefuse;
   // Real vectors lie in the log, and rank what the graph finds.
   out.precision = vector::Precision::kByte;
-  out.search_effort = options_.search_effort;
-  out.build_effort = options_.build_effort;
-  out.file = options_.scratch_file;
+  out.search_effort = options.search_effort;
+  out.build_effort = options.build_effort;
+  out.file = options.scratch_file;
   return out;
 }
 
@@ -242,9 +243,13 @@ VectorSet::Work VectorSet::next_work(std::size_t most) const {
   return out;
 }
 
-void VectorSet::begin_graph() { graph_ = std::make_unique<vector::LocalIndex>(local_options()); }
+void VectorSet::begin_graph() {
+  graph_ = std::make_unique<vector::LocalIndex>(local_options(model_, dimensions_, options_));
+  ++version_;
+}
 
 void VectorSet::link(const Work& work) {
+  ++version_;
   for (const Unlinked& row : work.leave) {
     if (row.slot >= linked_.size() || linked_[row.slot] != row.sequence) continue;
     const std::string id = std::to_string(row.slot);
@@ -278,17 +283,19 @@ Result<void> VectorSet::save(const std::string& file) {
   return place_file(options_.scratch_file, file);
 }
 
-Result<void> VectorSet::load(const std::string& file, std::vector<std::uint64_t> linked) {
-  auto graph = std::make_unique<vector::LocalIndex>(local_options());
+Result<VectorSet::Graph> VectorSet::read(const std::string& file, const std::string& model,
+                                         std::size_t dimensions, const VectorOptions& options) {
+  auto graph = std::make_unique<vector::LocalIndex>(local_options(model, dimensions, options));
   ASAHI_TRY(const auto mapped, vector::MappedFile::open(file));
-  if (auto ok = graph->load_bytes(mapped.bytes()); !ok) return ok;
-  graph_ = std::move(graph);
-  linked_ = std::move(linked);
-  return {};
+  if (auto ok = graph->load_bytes(mapped.bytes()); !ok) return std::unexpected(ok.error());
+  return graph;
 }
 
-void VectorSet::reconcile() {
-  if (graph_ == nullptr) return;
+bool VectorSet::adopt(Graph graph, std::vector<std::uint64_t> linked) {
+  const auto known = std::ranges::count_if(linked, [](std::uint64_t row) { return row != 0; });
+  if (graph->size() != static_cast<std::size_t>(known)) return false;
+  graph_ = std::move(graph);
+  linked_ = std::move(linked);
   std::erase_if(unlinked_, [&](const Unlinked& row) {
     return row.slot < linked_.size() && linked_[row.slot] == row.sequence;
   });
@@ -297,6 +304,7 @@ void VectorSet::reconcile() {
       leaving_.push_back({slot, linked_[slot]});
     }
   }
+  return true;
 }
 
 std::size_t VectorSet::bytes() const {

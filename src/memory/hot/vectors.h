@@ -76,18 +76,26 @@ class VectorSet {
 
   /// The graph in a file. Errors: unavailable.
   Result<void> save(const std::string& file);
-  /// By slot, the row that the graph knows of it; 0: none.
+  /// By slot, the row that the graph knows of it; 0: none. Of the linking thread.
   const std::vector<std::uint64_t>& linked() const { return linked_; }
-  /// Before use: a graph whose slots know these rows. Errors: those of LocalIndex::load; then there
-  /// is none.
-  Result<void> load(const std::string& file, std::vector<std::uint64_t> linked);
-  /// After `load` and `list`ing what there is: the graph's rows wait no longer, its others leave.
-  void reconcile();
+  /// Greater whenever the graph is another; of the linking thread.
+  std::uint64_t version() const { return version_; }
+
+  using Graph = std::unique_ptr<vector::LocalIndex>;
+  /// A graph that `save` wrote. Errors: those of LocalIndex::load.
+  static Result<Graph> read(const std::string& file, const std::string& model,
+                            std::size_t dimensions, const VectorOptions& options);
+  /// Before use, with all rows listed: `graph` holds at each slot the row that `linked` says (0:
+  /// none; kStale: another than any). Those rows wait no longer, what is not listed leaves. False:
+  /// they do not fit one another, and nothing has changed.
+  static constexpr std::uint64_t kStale = UINT64_MAX;
+  bool adopt(Graph graph, std::vector<std::uint64_t> linked);
 
   std::size_t bytes() const;
 
  private:
-  vector::LocalOptions local_options() const;
+  static vector::LocalOptions local_options(const std::string& model, std::size_t dimensions,
+                                            const VectorOptions& options);
   bool is_listed(const Unlinked& row) const {
     return row.slot < listed_as_.size() && listed_as_[row.slot] == row.sequence;
   }
@@ -102,6 +110,7 @@ class VectorSet {
   std::deque<Unlinked> unlinked_, leaving_;
   std::unique_ptr<vector::LocalIndex> graph_;
   std::vector<std::uint64_t> linked_;
+  std::uint64_t version_ = 0;
 };
 
 }  // namespace asahi::memory::hot

@@ -1,12 +1,11 @@
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "memory/http/routes.h"
 #include "memory/ingest/intake.h"
 #include "memory/ingest/ledger.h"
 #include "memory/ingest/push.h"
 #include "memory/ingest/worker.h"
+#include "net/http/query_params.h"
 
 namespace asahi::memory {
 namespace {
@@ -94,18 +93,6 @@ Task<http::Response> push(const RouteParts& parts, http::Context& context) {
   co_return push_reply(reply);
 }
 
-Result<std::int64_t> limit_of(const http::Request& request, std::int64_t fallback,
-                              std::int64_t most) {
-  const auto text = request.query_param("limit");
-  if (!text || text->empty()) return fallback;
-  std::int64_t value = 0;
-  const char* const end = text->data() + text->size();
-  const auto [at, error] = std::from_chars(text->data(), end, value);
-  if (error != std::errc{} || at != end || value < 1 || value > most)
-    return fail_field("limit", fmt::format("limit must be a whole number from 1 to {}", most));
-  return value;
-}
-
 Task<http::Response> list_uploads(const RouteParts& parts, http::Context& context) {
   const http::Request& request = context.request;
   UploadQuery query;
@@ -117,7 +104,7 @@ Task<http::Response> list_uploads(const RouteParts& parts, http::Context& contex
     if (!state) co_return fail_field("state", fmt::format("'{}' is no state of an upload", *word));
     query.states.push_back(*state);
   }
-  ASAHI_CO_TRY(const std::int64_t limit, limit_of(request, 50, 1000));
+  ASAHI_CO_TRY(const std::int64_t limit, http::QueryParams(request).integer("limit", 50, 1, 1000));
   query.limit = static_cast<std::size_t>(limit);
   ASAHI_CO_TRY(const UploadPage page, co_await parts.ledger->list(std::move(query)));
   json::array list;

@@ -22,6 +22,7 @@ Task<json::object> storage_json(const RouteParts& parts, std::string tenant) {
     }
     one["records"] = stats->records;
     one["bytes"] = stats->bytes;
+    if (stats->unlinked) one["unlinked"] = *stats->unlinked;
     for (const auto& [name, time] :
          {std::pair{"oldest", stats->oldest}, std::pair{"newest", stats->newest}}) {
       one[name] = time ? json::value(format_rfc3339(*time)) : json::value(nullptr);

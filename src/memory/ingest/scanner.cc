@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <array>
+
 #include "memory/ingest/payload.h"
 
 namespace asahi::memory {
@@ -10,6 +12,21 @@ constexpr std::size_t kMaxNesting = 256;
 constexpr std::size_t kMaxKey = 256;
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+/// Which bytes are among `wanted`.
+constexpr std::array<bool, 256> table_of(std::string_view wanted) {
+  std::array<bool, 256> out{};
+  for (const char c : wanted) out[static_cast<unsigned char>(c)] = true;
+  return out;
+}
+constexpr auto kEndsText = table_of("\"\\");
+constexpr auto kStructure = table_of("\"{}[]");
+
+/// The first byte of the table from `at` on; the text's size: none.
+std::size_t find_any(std::string_view text, std::size_t at, const std::array<bool, 256>& table) {
+  while (at < text.size() && !table[static_cast<unsigned char>(text[at])]) ++at;
+  return at;
+}
 
 }  // namespace
 
@@ -209,15 +226,16 @@ ItemScanner::Step ItemScanner::next_in_bundle(std::string_view& text) {
         }
         break;
       case At::kInItem: {
-        // Long stretches inside of strings go in one piece.
+        // Long stretches inside of strings and of lists of numbers go in one piece.
         std::size_t length = 0;
         bool ended = false;
         while (length < text.size() && !ended) {
           if (in_string_ && !escaped_) {
-            const std::size_t stop = text.find_first_of("\"\\", length);
-            length = std::min(stop, text.size());
-            if (length == text.size()) break;
+            length = find_any(text, length, kEndsText);
+          } else if (!in_string_ && !nesting_.empty()) {
+            length = find_any(text, length, kStructure);
           }
+          if (length == text.size()) break;
           ended = follow(text[length], used);
           if (used) ++length;
         }

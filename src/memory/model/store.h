@@ -30,6 +30,8 @@ struct TierStats {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;  ///< on disk and in memory mapped from it
   std::optional<Clock::Time> oldest, newest;
+  /// Vectors that are found one by one until the index has caught up; nothing: the tier has none.
+  std::optional<std::uint64_t> unlinked = {};
 };
 
 /// A row that ageing may move, with the sum it must find again in the copy.

@@ -84,6 +84,23 @@ class HotKeyword final : public hot::KeywordIndex {
     return keywords_.bytes();
   }
 
+  bool contains(std::uint32_t document) const override {
+    const std::shared_lock lock(mutex_);
+    return keywords_.index().contains(document);
+  }
+
+  std::string snapshot() const override {
+    const std::shared_lock lock(mutex_);
+    return keywords_.snapshot();
+  }
+
+  Result<void> restore(std::string_view bytes) override {
+    ASAHI_TRY(auto whole, Keywords::restore(bytes, kOptions));
+    const std::unique_lock lock(mutex_);
+    keywords_ = std::move(whole);
+    return {};
+  }
+
  private:
   const Clock& clock_;
   mutable std::shared_mutex mutex_;

@@ -19,6 +19,8 @@ namespace asahi::memory {
 namespace {
 
 constexpr std::size_t kFrequentKept = 1000;
+/// Writes to the shared cache that may be under way.
+constexpr std::size_t kMostSharing = 1024;
 constexpr std::size_t kQueryIdDigits = 16;
 
 /// The cosine that `similarity` (EmbedderTraits) stands for.
@@ -118,15 +120,20 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   const auto took = parts_.clock.steady_now() - started;
   const std::string id = random_id("qry_", kQueryIdDigits);
   std::string reply = wrap(id, level, took, *body);
-  (void)co_await parts_.replies.set("memory:page:" + tenant + ":" + id,
-                                    std::make_shared<const std::string>(reply), options_.l2_ttl);
+  const std::string page = "memory:page:" + tenant + ":" + id;
+  const auto bytes = std::make_shared<const std::string>(reply);
+  (void)co_await parts_.replies.set(page, bytes, options_.l2_ttl);
+  share(page, bytes);
   if (parts_.observer != nullptr) parts_.observer->searched(request.mode, level, true, took);
   co_return reply;
 }
 
 Task<std::string> Search::reply(std::string tenant, std::string query_id) {
-  ASAHI_CO_TRY(const auto found,
-               co_await parts_.replies.get("memory:page:" + tenant + ":" + query_id));
+  const std::string page = "memory:page:" + tenant + ":" + query_id;
+  ASAHI_CO_TRY(auto found, co_await parts_.replies.get(page));
+  if (!found && parts_.l2 != nullptr) {
+    ASAHI_CO_TRY(found, co_await parts_.l2->get(page));
+  }
   if (!found) {
     co_return fail(Errc::kNotFound, fmt::format("no search '{}': replies are kept for {} s",
                                                 query_id.substr(0, 40), options_.l2_ttl.count()));
@@ -180,7 +187,23 @@ Aw<std::optional<std::string>> Search::cached(const std::string& key, std::strin
 Aw<void> Search::keep(const std::string& key, std::string body) {
   const auto bytes = std::make_shared<const std::string>(std::move(body));
   (void)co_await parts_.l1.set(key, bytes, options_.l1_ttl);
-  if (parts_.l2 != nullptr) (void)co_await parts_.l2->set(key, bytes, options_.l2_ttl);
+  share(key, bytes);
+}
+
+void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
+  if (parts_.l2 == nullptr) return;
+  // A shared cache that is slow gets less, and no search waits for it.
+  if (sharing_->fetch_add(1) >= kMostSharing) {
+    sharing_->fetch_sub(1);
+    return;
+  }
+  net::Loop::current()->spawn(
+      "sharing a search",
+      [](std::shared_ptr<std::atomic<std::size_t>> sharing, cache::Store* store, std::string name,
+         std::shared_ptr<const std::string> value, std::chrono::seconds life) -> Aw<void> {
+        (void)co_await store->set(std::move(name), std::move(value), life);
+        sharing->fetch_sub(1);
+      }(sharing_, parts_.l2, std::move(key), std::move(bytes), options_.l2_ttl));
 }
 
 void Search::note(const std::string& tenant, const std::string& key, const SearchRequest& request) {

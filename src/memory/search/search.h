@@ -47,8 +47,8 @@ class Search {
     llm::TextEmbedder& embedder;
     cache::Store& l1;
     cache::Store* l2 = nullptr;
-    /// Where replies are kept for GET /search/{query_id}: not among the cached searches of this
-    /// process, which each of them would push one out of.
+    /// Where this process keeps replies for GET /search/{query_id}: not among its cached searches,
+    /// which each of them would push one out of. `l2` gets them, too, for the other processes.
     cache::Store& replies;
     Epochs& epochs;
     const Clock& clock;
@@ -88,6 +88,8 @@ class Search {
   Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits);
   Aw<std::optional<std::string>> cached(const std::string& key, std::string_view& level);
   Aw<void> keep(const std::string& key, std::string body);
+  /// Into the shared cache, once the answer is on its way.
+  void share(std::string key, std::shared_ptr<const std::string> bytes);
   void note(const std::string& tenant, const std::string& key, const SearchRequest& request);
   std::string wrap(const std::string& query_id, std::string_view level,
                    std::chrono::nanoseconds took, std::string_view body) const;
@@ -95,6 +97,8 @@ class Search {
   Parts parts_;
   const SearchOptions options_;
   std::atomic<std::uint64_t> l1_hits_{0}, l2_hits_{0}, misses_{0};
+  /// Writes to the shared cache under way. Outlives the search with those.
+  std::shared_ptr<std::atomic<std::size_t>> sharing_ = std::make_shared<std::atomic<std::size_t>>();
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Frequent> frequent_;
 };

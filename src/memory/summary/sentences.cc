@@ -363,11 +363,9 @@ class Splitter {
       const std::string_view part = text_.substr(begin, kLongestSentence);
       std::size_t cut = part.find_last_of(" \t\n");
       if (cut == std::string_view::npos || cut < kLongestSentence / 2) {
-        cut = kLongestSentence;
-        // Not inside a character.
-        while (cut > kLongestSentence - 4 &&
-               (static_cast<unsigned char>(text_[begin + cut]) & 0xC0) == 0x80)
-          --cut;
+        // A run of broken bytes is cut anywhere.
+        cut = std::max(utf8_prefix(text_.substr(begin), kLongestSentence).size(),
+                       kLongestSentence - 3);
       }
       out_.push_back({begin, begin + cut, kind});
       begin += cut;

@@ -256,7 +256,7 @@ std::string cut(std::string text, std::size_t most) {
   if (gap != std::string::npos && gap >= end / 2) {
     end = gap;
   } else {
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    end = utf8_prefix(text, end).size();
   }
   text.resize(end);
   return text += kMore;

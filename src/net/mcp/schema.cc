@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/utf8.h"
+
 namespace asahi::mcp {
 namespace {
 
@@ -49,11 +51,6 @@ std::optional<double> bound(const json::object& schema, std::string_view keyword
   return found->to_number<double>();
 }
 
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
-}
-
 /// Walks value and schema side by side; `path` names where it is.
 class Checker {
  public:
@@ -69,7 +66,7 @@ class Checker {
     }
     if (value.is_number()) return size(path, value, schema, value.to_number<double>(), "imum", "");
     if (value.is_string()) {
-      const auto length = static_cast<double>(characters(value.get_string()));
+      const auto length = static_cast<double>(utf8_characters(value.get_string()));
       return size(path, value, schema, length, "Length", " characters");
     }
     if (value.is_array()) return check_array(value, schema, std::move(path));

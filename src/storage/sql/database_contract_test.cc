@@ -11,6 +11,7 @@
 #include "net/blocking.h"
 #include "net/loop.h"
 #include "storage/sql/database.h"
+#include "storage/sql/run_each.h"
 #include "storage/sql/testing/test_database.h"
 
 namespace asahi::sql {
@@ -243,6 +244,34 @@ TEST_P(DatabaseContract, ATransactionCommitsWhenItsBodySucceeds) {
   });
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(run("SELECT count(*) AS n FROM t").integer(0, "n"), 2);
+}
+
+TEST_P(DatabaseContract, ATransactionRunsAStatementForEachOfManyRows) {
+  run("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)");
+  const std::string insert = "INSERT INTO t VALUES (?, ?) ON CONFLICT (id) DO NOTHING";
+  auto outcome = db_->transaction_blocking([&](Session& session) -> Result<void> {
+    const std::vector<std::vector<Value>> rows{
+        {std::int64_t{1}, "one"}, {std::int64_t{2}, Value{}}, {std::int64_t{1}, "again"}};
+    ASAHI_TRY(const std::int64_t written, run_each(session, insert, rows));
+    EXPECT_EQ(written, 2) << "the third was there";
+    ASAHI_TRY(const std::int64_t none, run_each(session, insert, {}));
+    EXPECT_EQ(none, 0);
+    return {};
+  });
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  const Rows kept = run("SELECT id, name FROM t ORDER BY id");
+  ASSERT_EQ(kept.size(), 2U);
+  EXPECT_EQ(kept.text(0, "name"), "one");
+  EXPECT_TRUE(kept.is_null(1, "name"));
+  auto refused = db_->transaction_blocking([&](Session& session) -> Result<void> {
+    const std::vector<std::vector<Value>> rows{{std::int64_t{3}, "three"},
+                                               {std::int64_t{4}, std::string("nul\0", 4)}};
+    EXPECT_FALSE(run_each(session, insert, rows));
+    EXPECT_FALSE(session.query({"SELECT 1", {}})) << "nothing runs after a failure";
+    return {};
+  });
+  EXPECT_FALSE(refused);
+  EXPECT_EQ(run("SELECT count(*) AS n FROM t").integer(0, "n"), 2) << "all or nothing";
 }
 
 TEST_P(DatabaseContract, ATransactionRollsBackOnErrorsAndExceptions) {

@@ -25,14 +25,15 @@ using Steady = std::chrono::steady_clock;
 class PostgresDatabase : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto server = testing::PostgresServer::shared();
+    // Its own: these tests stop and restart it.
+    static const auto server = testing::PostgresServer::launch();
     if (!server && server.error().code == Errc::kNotFound) GTEST_SKIP() << server.error().message;
     ASSERT_TRUE(server) << server.error().message;
-    server_ = *server;
+    server_ = server->get();
     ASSERT_TRUE(server_->start());  // an earlier test may have stopped it
-    auto url = server_->create_database();
-    ASSERT_TRUE(url) << url.error().message;
-    options_.url = *url;
+    auto name = server_->create_database();
+    ASSERT_TRUE(name) << name.error().message;
+    options_.url = server_->url(*name);
     open();
   }
 

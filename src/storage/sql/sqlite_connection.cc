@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "storage/sql/run_each.h"
 #include "storage/sql/sql_text.h"
 
 namespace asahi::sql {
@@ -300,6 +301,28 @@ Result<Rows> SqliteConnection::query(const Statement& statement) {
   return rows;
 }
 
+Result<std::int64_t> SqliteConnection::run_each(const std::string& sql,
+                                                std::span<const std::vector<Value>> params) {
+  if (transaction_error_) return std::unexpected(*transaction_error_);
+  auto written = [&]() -> Result<std::int64_t> {
+    ASAHI_TRY(auto* prepared, prepare(sql));
+    const ResetOnExit reset(prepared);
+    std::int64_t changed = 0;
+    for (const std::vector<Value>& some : params) {
+      set_deadline(settings_.statement_timeout);
+      if (auto ok = bind(prepared, some); !ok) return std::unexpected(ok.error());
+      int step = sqlite3_step(prepared);
+      while (step == SQLITE_ROW) step = sqlite3_step(prepared);
+      if (step != SQLITE_DONE) return failure("running a statement");
+      changed += sqlite3_changes64(db_.get());
+      sqlite3_reset(prepared);
+    }
+    return changed;
+  }();
+  if (!written && in_transaction_) transaction_error_ = written.error();
+  return written;
+}
+
 Result<void> SqliteConnection::script(std::string_view sql) {
   if (auto ok = open(); !ok) return ok;
   if (transaction_error_) return std::unexpected(*transaction_error_);
@@ -364,6 +387,20 @@ Result<std::vector<Rows>> SqliteConnection::batch(const std::vector<Statement>& 
   });
   if (!ok) return std::unexpected(ok.error());
   return all;
+}
+
+Result<std::int64_t> run_each(Session& session, const std::string& sql,
+                              std::span<const std::vector<Value>> params) {
+  if (auto* sqlite = dynamic_cast<SqliteConnection*>(&session))
+    return sqlite->run_each(sql, params);
+  std::int64_t written = 0;
+  Statement statement{sql, {}};
+  for (const std::vector<Value>& some : params) {
+    statement.params = some;
+    ASAHI_TRY(const Rows rows, session.query(statement));
+    written += rows.affected();
+  }
+  return written;
 }
 
 }  // namespace asahi::sql

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <list>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -34,6 +35,8 @@ class SqliteConnection final : public Session {
   Dialect dialect() const override { return Dialect::kSqlite; }
   /// Runs one statement within statement_timeout.
   Result<Rows> query(const Statement& statement) override;
+  /// As the function of this name (run_each.h).
+  Result<std::int64_t> run_each(const std::string& sql, std::span<const std::vector<Value>> params);
   Result<void> script(std::string_view sql) override;
 
   /// True when the statement can run on a read-only connection. Errors: as query().

@@ -23,7 +23,7 @@ const dots: Record<Tone, string> = {
 };
 
 export function Dot({ tone, className }: { tone: Tone; className?: string }) {
-  return <span aria-hidden className={cx('inline-block size-2 shrink-0 rounded-full', dots[tone], className)} />;
+  return <span aria-hidden className={cx('dot', dots[tone], className)} />;
 }
 
 interface BadgeProps {
@@ -38,11 +38,7 @@ export function Badge({ tone = 'neutral', dot = false, title, className, childre
   return (
     <span
       title={title}
-      className={cx(
-        'inline-flex items-center gap-1.5 rounded-full px-2.5 py-0.5 text-xs leading-5 font-medium whitespace-nowrap',
-        tones[tone],
-        className,
-      )}
+      className={cx('badge', tones[tone], className)}
     >
       {dot && <Dot tone={tone} className="size-1.5" />}
       {children}

@@ -5,18 +5,18 @@ import type { ComponentProps } from 'react';
 import { cx } from './cx';
 
 const looks = {
-  primary: 'bg-accent text-on-accent hover:bg-accent-hover',
-  secondary: 'bg-sunken text-ink hover:bg-line',
-  outline: 'border border-line bg-panel text-ink hover:border-line-strong hover:bg-sunken',
-  ghost: 'text-ink-2 hover:bg-sunken hover:text-ink',
-  danger: 'bg-[#c62828] text-white hover:bg-[#a61f1f]',
+  primary: 'button-primary',
+  secondary: 'button-secondary',
+  outline: 'button-outline',
+  ghost: 'button-ghost',
+  danger: 'button-danger',
 } as const;
 
 const sizes = {
-  icon: 'size-9',
-  sm: 'px-4 py-2 text-sm leading-5',
-  md: 'px-6 py-3 text-sm leading-5',
-  lg: 'px-8 py-4 text-base leading-6',
+  icon: 'button-icon',
+  sm: 'button-sm',
+  md: 'button-md',
+  lg: 'button-lg',
 } as const;
 
 export interface ButtonProps extends ComponentProps<'button'> {
@@ -38,12 +38,7 @@ export function Button({
   disabled,
   ...rest
 }: ButtonProps) {
-  const classes = cx(
-    'inline-flex shrink-0 items-center justify-center gap-2 rounded-lg font-medium whitespace-nowrap transition-colors duration-200 disabled:cursor-not-allowed disabled:opacity-50',
-    looks[look],
-    sizes[size],
-    className,
-  );
+  const classes = cx('button', looks[look], sizes[size], className);
   if (asChild) {
     return (
       <Slot.Root className={classes} {...rest}>

@@ -3,7 +3,7 @@ import type { ComponentProps, ReactNode } from 'react';
 import { cx } from './cx';
 
 export function Card({ className, ...rest }: ComponentProps<'div'>) {
-  return <div className={cx('rounded-lg border border-line bg-panel p-4 sm:p-6', className)} {...rest} />;
+  return <div className={cx('card', className)} {...rest} />;
 }
 
 interface SectionCardProps {
@@ -18,7 +18,7 @@ interface SectionCardProps {
 /** A card with a heading, the usual frame of a widget. */
 export function SectionCard({ title, note, actions, className, children }: SectionCardProps) {
   return (
-    <section className={cx('min-w-0 rounded-lg border border-line bg-panel p-4 sm:p-6', className)} aria-label={title}>
+    <section className={cx('card min-w-0', className)} aria-label={title}>
       <div className="mb-4 flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
         <div className="min-w-0 flex-1 basis-48">
           <h2 className="text-base font-semibold text-ink">{title}</h2>

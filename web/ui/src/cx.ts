@@ -1,7 +1,7 @@
-import { clsx, type ClassValue } from 'clsx';
-import { twMerge } from 'tailwind-merge';
-
-/** Joins class names; of two that set the same property the later one wins. */
-export function cx(...classes: ClassValue[]): string {
-  return twMerge(clsx(classes));
+/**
+ * Joins class names. What a component looks like by itself is a class of the layer `components` (styles.css), over which any
+ * utility wins; so nobody has to know here which names set the same property.
+ */
+export function cx(...classes: readonly (string | false | null | undefined | 0 | '')[]): string {
+  return classes.filter(Boolean).join(' ');
 }

@@ -1,9 +1,13 @@
-import { Check, type LucideIcon } from 'lucide-react';
-import { DropdownMenu } from 'radix-ui';
+import type { LucideIcon } from 'lucide-react';
+import { useState, type ComponentProps, type KeyboardEvent, type ReactNode } from 'react';
 
 import { Button } from './button';
+import { later, useLater } from './later';
 
-interface ChoiceMenuProps<T extends string> {
+/** Fetched when somebody first goes for a menu. */
+export const menuLists = later(() => import('./menu-lists'));
+
+export interface ChoiceMenuProps<T extends string> {
   label: string;
   icon: LucideIcon;
   value: T;
@@ -11,38 +15,65 @@ interface ChoiceMenuProps<T extends string> {
   onChange: (value: T) => void;
 }
 
-/** An icon button whose menu chooses one of a few. */
-export function ChoiceMenu<T extends string>({ label, icon: Icon, value, options, onChange }: ChoiceMenuProps<T>) {
+export interface ActionMenuProps {
+  /** Name of the button for screen readers. */
+  label: string;
+  icon: LucideIcon;
+  /** Text of the button where there is room for it. */
+  text: string;
+  /** Stands above the actions. */
+  heading: ReactNode;
+  actions: readonly { label: string; icon: LucideIcon; onSelect: () => void }[];
+}
+
+type ButtonRest = ComponentProps<'button'>;
+type Press = Pick<ButtonRest, 'aria-haspopup' | 'aria-expanded' | 'onPointerEnter' | 'onFocus' | 'onClick' | 'onKeyDown'>;
+
+/** What a closed menu's button does until its list has been fetched for the first time: fetch it, and then open. */
+function useFirstOpen(): { lists: ReturnType<typeof menuLists.here>; press: Press } {
+  const [wanted, setWanted] = useState(false);
+  const lists = useLater(menuLists, wanted, () => setWanted(false));
+  const soon = () => void menuLists.load().catch(() => undefined);
+  const press: Press = {
+    'aria-haspopup': 'menu',
+    'aria-expanded': false,
+    onPointerEnter: soon,
+    onFocus: soon,
+    onClick: () => setWanted(true),
+    onKeyDown: (event: KeyboardEvent) => {
+      if (event.key !== 'ArrowDown') return;
+      event.preventDefault();
+      setWanted(true);
+    },
+  };
+  return { lists: wanted ? lists : undefined, press };
+}
+
+export function ChoiceButton<T extends string>({ label, icon: Icon, value, options, onChange, ...press }: ChoiceMenuProps<T> & Omit<ButtonRest, keyof ChoiceMenuProps<T>>) {
   return (
-    <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger asChild>
-        <Button look="ghost" size="icon" aria-label={label} title={label}>
-          <Icon aria-hidden className="size-4" />
-        </Button>
-      </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          align="end"
-          sideOffset={6}
-          className="z-50 min-w-36 animate-[fade_200ms_ease-out] rounded-lg border border-line bg-panel p-1 shadow-lg"
-        >
-          <DropdownMenu.RadioGroup value={value} onValueChange={(next) => onChange(next as T)}>
-            {options.map((option) => (
-              <DropdownMenu.RadioItem
-                key={option.value}
-                value={option.value}
-                className="flex cursor-pointer items-center gap-2.5 rounded-md px-2.5 py-2 text-sm text-ink-2 outline-none select-none data-highlighted:bg-sunken data-highlighted:text-ink data-[state=checked]:text-ink"
-              >
-                <option.icon aria-hidden className="size-4" />
-                <span className="flex-1">{option.label}</span>
-                <DropdownMenu.ItemIndicator>
-                  <Check aria-hidden className="size-4 text-accent-text" />
-                </DropdownMenu.ItemIndicator>
-              </DropdownMenu.RadioItem>
-            ))}
-          </DropdownMenu.RadioGroup>
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Root>
+    <Button look="ghost" size="icon" aria-label={label} title={label} {...press}>
+      <Icon aria-hidden className="size-4" />
+    </Button>
   );
+}
+
+/** An icon button whose menu chooses one of a few. */
+export function ChoiceMenu<T extends string>(props: ChoiceMenuProps<T>) {
+  const { lists, press } = useFirstOpen();
+  return lists ? <lists.ChoiceMenuOpen {...props} /> : <ChoiceButton {...props} {...press} />;
+}
+
+export function ActionButton({ label, icon: Icon, text, heading, actions, ...press }: ActionMenuProps & Omit<ButtonRest, keyof ActionMenuProps>) {
+  return (
+    <Button look="ghost" aria-label={label} className="max-sm:size-9 max-sm:p-0" {...press}>
+      <Icon aria-hidden className="size-4" />
+      <span className="max-w-56 truncate max-sm:sr-only">{text}</span>
+    </Button>
+  );
+}
+
+/** A button whose menu says something and offers a few actions. */
+export function ActionMenu(props: ActionMenuProps) {
+  const { lists, press } = useFirstOpen();
+  return lists ? <lists.ActionMenuOpen {...props} /> : <ActionButton {...props} {...press} />;
 }

@@ -6,7 +6,7 @@ import { cx } from './cx';
 
 /** A grey shape where content will stand. Give it the content's size. */
 export function Skeleton({ className, ...rest }: ComponentProps<'div'>) {
-  return <div aria-hidden className={cx('animate-pulse rounded-md bg-line/70', className)} {...rest} />;
+  return <div aria-hidden className={cx('skeleton', className)} {...rest} />;
 }
 
 /** Skeleton lines of a list or table, announced once as loading. */

@@ -10,14 +10,12 @@ export function Table({ label, children, className }: { label: string; children:
       role="region"
       aria-label={label}
       tabIndex={0}
-      className={cx('relative -mx-4 -mb-2 overflow-x-auto sm:-mx-6 sm:-mb-3', className)}
+      className={cx('table-frame', className)}
     >
       <table className="w-full text-left text-sm">{children}</table>
     </div>
   );
 }
-
-const edges = 'first:pl-4 last:pr-4 sm:first:pl-6 sm:last:pr-6';
 
 interface ThProps extends ComponentProps<'th'> {
   numeric?: boolean;
@@ -27,12 +25,7 @@ export function Th({ numeric = false, className, ...rest }: ThProps) {
   return (
     <th
       scope="col"
-      className={cx(
-        'border-b border-line px-3 py-2 text-xs font-medium whitespace-nowrap text-ink-3',
-        numeric && 'text-right',
-        edges,
-        className,
-      )}
+      className={cx('cell cell-head', numeric && 'text-right', className)}
       {...rest}
     />
   );
@@ -80,12 +73,7 @@ interface TdProps extends ComponentProps<'td'> {
 export function Td({ numeric = false, className, ...rest }: TdProps) {
   return (
     <td
-      className={cx(
-        'border-b border-line px-3 py-3 align-middle text-ink in-[tr:last-child]:border-0',
-        numeric && 'text-right whitespace-nowrap tabular-nums',
-        edges,
-        className,
-      )}
+      className={cx('cell cell-body', numeric && 'text-right whitespace-nowrap tabular-nums', className)}
       {...rest}
     />
   );

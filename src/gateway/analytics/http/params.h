@@ -1,42 +1,19 @@
 #pragma once
 
-#include <cstdint>
-#include <initializer_list>
-#include <optional>
-#include <string>
 #include <string_view>
 
-#include "base/clock.h"
 #include "gateway/analytics/compute/window.h"
-#include "net/http/message.h"
+#include "net/http/query_params.h"
 
 namespace asahi::gateway::analytics {
 
-/// Query parameters of one request, checked. An empty value is as good as none. Errors:
-/// invalid_argument naming field, value and rule.
-class Params {
+/// Query parameters of one request for figures.
+class Params : public http::QueryParams {
  public:
-  explicit Params(const http::Request& request) : request_(request) {}
+  using QueryParams::QueryParams;
 
-  Result<std::int64_t> integer(std::string_view name, std::int64_t fallback, std::int64_t least,
-                               std::int64_t most) const;
-  Result<double> number(std::string_view name, double fallback, double least, double most) const;
-  /// One of `allowed`, or `fallback`.
-  Result<std::string> word(std::string_view name, std::string_view fallback,
-                           std::initializer_list<std::string_view> allowed) const;
-  /// At most `most` bytes of UTF-8 without control characters.
-  Result<std::string> text(std::string_view name, std::size_t most) const;
-  Result<std::optional<bool>> flag(std::string_view name) const;
-  /// RFC 3339.
-  Result<std::optional<Clock::Time>> time(std::string_view name) const;
-  /// RFC 3339 or a date; a date at the end of a range means the whole day.
-  Result<std::optional<Clock::Time>> time_or_date(std::string_view name, bool end) const;
   /// `period`, `from` and `to`.
   Result<WindowWish> window(std::string_view fallback) const;
-
- private:
-  std::optional<std::string> get(std::string_view name) const;
-  const http::Request& request_;
 };
 
 }  // namespace asahi::gateway::analytics

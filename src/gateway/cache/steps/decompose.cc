@@ -7,6 +7,8 @@
 #include <initializer_list>
 #include <optional>
 
+#include "base/utf8.h"
+
 namespace asahi::gateway {
 namespace {
 
@@ -80,13 +82,8 @@ std::string intent_of(std::string_view text) {
   text = trim(text);
   std::size_t end = text.find_first_of(".!?\n");
   if (end != std::string_view::npos && text[end] != '\n') ++end;
-  std::string_view first = text.substr(0, end);
-  std::size_t most = 80;
-  if (first.size() > most) {
-    while (most > 0 && (static_cast<unsigned char>(first[most]) & 0xC0) == 0x80) --most;
-    first = first.substr(0, most);
-  }
-  return std::string(trim(first));
+  constexpr std::size_t kMost = 80;
+  return std::string(trim(utf8_prefix(text.substr(0, end), kMost)));
 }
 
 Step make_step(std::size_t number, StepType type, std::string intent, std::string input,

@@ -236,6 +236,7 @@ inline hot::EngineOptions small_engine(const std::string& folder) {
   out.log.segment_bytes = 16 << 10;
   out.log.smallest_segment = 4 << 10;
   out.vectors.exact_rows = 12;
+  out.checkpoint_rows = 256;
   return out;
 }
 

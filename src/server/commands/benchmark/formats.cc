@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "server/commands/benchmark/report.h"
 
 // The report as text, JSON and CSV.
@@ -27,13 +28,9 @@ std::string money(NanoUsd amount) {
 /// One line of a prompt, short enough for a list.
 std::string excerpt(std::string_view text) {
   constexpr std::size_t kMost = 90;
-  std::string out(text.substr(0, std::min(text.find('\n'), text.size())));
-  if (out.size() > kMost) {
-    std::size_t end = kMost;
-    while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
-    out = out.substr(0, end) + "…";
-  }
-  return out;
+  const std::string_view line = text.substr(0, text.find('\n'));
+  const std::string_view shown = utf8_prefix(line, kMost);
+  return std::string(shown) + (shown.size() < line.size() ? "…" : "");
 }
 
 json::object spread_json(const Spread& spread) {

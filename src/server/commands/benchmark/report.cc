@@ -6,6 +6,8 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "base/utf8.h"
+
 namespace asahi::server::benchmark {
 namespace {
 
@@ -101,10 +103,7 @@ class Origins {
  private:
   /// Cut as the gateway cuts the questions it shows: between characters.
   static std::string as_shown(std::string query) {
-    if (query.size() <= kShownQuery) return query;
-    std::size_t end = kShownQuery;
-    while (end > 0 && (static_cast<unsigned char>(query[end]) & 0xC0) == 0x80) --end;
-    query.resize(end);
+    query.resize(utf8_prefix(query, kShownQuery).size());
     return query;
   }
 

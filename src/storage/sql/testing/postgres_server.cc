@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -72,9 +74,21 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::launch() {
 }
 
 Result<PostgresServer*> PostgresServer::shared() {
-  static const auto server = launch();
+  static const auto server = []() -> Result<std::unique_ptr<PostgresServer>> {
+    if (const char* file = std::getenv("ASAHI_TEST_POSTGRES")) {
+      if (auto running = attach(file)) return running;
+    }
+    return launch();
+  }();
   if (!server) return std::unexpected(server.error());
   return server->get();
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::attach(const std::string& port_file) {
+  std::unique_ptr<PostgresServer> server(new PostgresServer);  // NOLINT: private constructor
+  std::ifstream(port_file) >> server->port_;
+  if (server->port_ == 0 || !run_once(server->url(), "SELECT 1")) return nullptr;
+  return server;
 }
 
 Result<void> PostgresServer::initialise() {
@@ -128,7 +142,7 @@ Result<void> PostgresServer::start() {
                     "-c",
                     "full_page_writes=off",
                     "-c",
-                    "max_connections=60",
+                    "max_connections=200",
                     "-c",
                     "shared_buffers=16MB",
                     "-c",
@@ -163,11 +177,15 @@ std::string PostgresServer::url(const std::string& database) const {
 }
 
 Result<std::string> PostgresServer::create_database() {
-  const std::string name = "test_" + std::to_string(++databases_);
+  const std::string name = fmt::format("test_{}_{}", getpid(), ++databases_);
   if (!run_once(url(), ("CREATE DATABASE " + name + " TEMPLATE template0").c_str())) {
     return fail(Errc::kInternal, "CREATE DATABASE failed; is the server stopped?");
   }
-  return url(name);
+  return name;
+}
+
+void PostgresServer::drop_database(const std::string& name) {
+  run_once(url(), ("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)").c_str());
 }
 
 PostgresServer::~PostgresServer() {

@@ -14,15 +14,17 @@ namespace asahi::sql::testing {
 /// when the test dies first. Run by root it becomes the user `postgres` or `nobody`, since
 /// PostgreSQL refuses root.
 ///
-/// Share one server per test program (`shared()`), and give each test a database of its own
-/// (`create_database()`). Launch it from the main thread: the kernel's promise holds for the thread
-/// that did.
+/// Share one server (`shared()`), and give each test a database of its own (`create_database()`);
+/// a test that stops or restarts its server launches one for itself. Launch it from the main
+/// thread: the kernel's promise holds for the thread that did.
 class PostgresServer {
  public:
   /// Errors: not_found when the programs are missing (skip the test with that text), internal when
   /// the server does not come up.
   static Result<std::unique_ptr<PostgresServer>> launch();
-  /// The test program's server, launched at the first call.
+  /// The server of the whole CTest run (postgres_fixture.cc), whose port stands in the file that
+  /// ASAHI_TEST_POSTGRES names; where there is none the test program's own, launched at the first
+  /// call.
   static Result<PostgresServer*> shared();
 
   ~PostgresServer();
@@ -37,12 +39,16 @@ class PostgresServer {
 
   int port() const { return port_; }
   std::string url(const std::string& database = "postgres") const;
-  /// Makes a fresh database and returns its URL.
+  /// Makes a fresh database and returns its name.
   Result<std::string> create_database();
+  /// Ends who is connected to it and removes it.
+  void drop_database(const std::string& name);
 
  private:
   PostgresServer() = default;
   Result<void> initialise();
+  /// Somebody else's server.
+  static std::unique_ptr<PostgresServer> attach(const std::string& port_file);
 
   std::string programs_;  ///< folder of initdb and postgres
   std::string folder_;

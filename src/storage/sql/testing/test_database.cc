@@ -49,17 +49,18 @@ Result<std::unique_ptr<TestDatabase>> TestDatabase::make(Engine engine) {
     return database;
   }
   ASAHI_TRY(auto* server, PostgresServer::shared());
-  ASAHI_TRY(const std::string url, server->create_database());
-  database->options_.url = url;
+  ASAHI_TRY(database->name_, server->create_database());
+  database->server_ = server;
+  database->options_.url = server->url(database->name_);
   if (engine == Engine::kPgBouncer) {
     ASAHI_TRY(auto* bouncer, shared_pgbouncer(*server));
-    const auto slash = url.rfind('/');
-    database->options_.url = bouncer->url(url.substr(slash + 1, url.find('?') - slash - 1));
+    database->options_.url = bouncer->url(database->name_);
   }
   return database;
 }
 
 TestDatabase::~TestDatabase() {
+  if (server_ != nullptr) server_->drop_database(name_);
   std::error_code ignored;
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }

@@ -22,7 +22,9 @@ inline std::ostream& operator<<(std::ostream& out, Engine engine) {
 }
 inline const auto engine_name = [](const auto& info) { return to_string(info.param); };
 
-/// An empty database of its own on a real engine; a SQLite file is removed on destruction.
+class PostgresServer;
+
+/// An empty database of its own on a real engine; removed on destruction.
 class TestDatabase {
  public:
   /// Errors: not_found when a program is missing: skip the test with that text.
@@ -38,6 +40,8 @@ class TestDatabase {
   TestDatabase() = default;
   DatabaseOptions options_;
   std::string folder_;
+  PostgresServer* server_ = nullptr;
+  std::string name_;  ///< on the server
 };
 
 }  // namespace asahi::sql::testing

@@ -83,7 +83,8 @@ class PgVector {
     if (const char* const given = std::getenv("ASAHI_TEST_PGVECTOR_URL")) return given;
     if (installed()) {
       ASAHI_TRY(const auto real, sql::testing::PostgresServer::shared());
-      return real->create_database();
+      ASAHI_TRY(const auto name, real->create_database());
+      return real->url(name);
     }
     ASAHI_TRY(folder_, sql::testing::make_folder("asahi_pgvector"));
     const int port = sql::testing::free_port();

@@ -9,7 +9,9 @@ type JsonReply<Operation> = Operation extends { responses: { 200: { content: { '
   ? Body
   : Operation extends { responses: { 201: { content: { 'application/json': infer Body } } } }
     ? Body
-    : never;
+    : Operation extends { responses: { 202: { content: { 'application/json': infer Body } } } }
+      ? Body
+      : never;
 type JsonBody<Operation> = Operation extends { requestBody?: { content: { 'application/json': infer Body } } } ? Body : never;
 type Method = 'get' | 'delete' | 'post' | 'put';
 type PathsWith<Method extends string> = {
@@ -155,6 +157,13 @@ export const rotateKey = (prefix: string) => change('post', '/governance/api-key
 /** Says that somebody looks after an alert, or takes it off the list. */
 export const acknowledgeAlert = (id: string) => change('post', '/alerts/{id}/acknowledge', {}, { id });
 export const dismissAlert = (id: string) => change('post', '/alerts/{id}/dismiss', {}, { id });
+
+type MemoryId = { system_id: string; conversation_id: string };
+/** Erases one memory from all tiers. */
+export const forgetMemory = (id: MemoryId) => change('delete', '/memory/memories/{system_id}/{conversation_id}', undefined, { ...id });
+/** Takes an upload out of the bucket in again. */
+export const retryUpload = (id: { system_id: string; upload_id: string }) =>
+  change('post', '/memory/uploads/{system_id}/{upload_id}/retry', { priority: 'normal' }, { ...id });
 
 /** Says that an entry of the semantic cache answered wrongly. */
 export const reportCacheEntry = (id: string) => change('post', '/cache/entries/{id}/report', {}, { id });

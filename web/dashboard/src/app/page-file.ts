@@ -44,12 +44,12 @@ const whenIdle: (run: () => void) => void = window.requestIdleCallback ? (run) =
 
 let begun = false;
 
-/** Loads every page's file and the charts', one after the other, beginning some time after now. Once. */
-export function preloadPages(router: AnyRouter): void {
+/** Loads `first`, every page's file and the charts', one after the other, beginning some time after now. Once. */
+export function preloadPages(router: AnyRouter, first: readonly (() => Promise<unknown>)[]): void {
   if (begun) return;
   begun = true;
   const pages = Object.values(router.routesById as Record<string, { options: { component?: { preload?: () => Promise<unknown> } } }>).map(({ options }) => () => options.component?.preload?.());
-  const left = [...pages, ...preloadCharts];
+  const left = [...first, ...pages, ...preloadCharts];
   const next = () => {
     const load = left.shift();
     if (!load) return void performance.mark(kMarks.end);

@@ -2,21 +2,25 @@
 import {
   Bell,
   Boxes,
+  BrainCircuit,
   ChartColumn,
   ChartLine,
   ClipboardList,
   Coins,
   Database,
   KeySquare,
+  Layers,
   LayoutDashboard,
   ListFilter,
   Radio,
   Rocket,
   Scale,
+  Search,
   Settings,
   ShieldCheck,
   TerminalSquare,
   TrendingUp,
+  Upload,
   type LucideIcon,
 } from 'lucide-react';
 
@@ -55,6 +59,15 @@ export const kPages: readonly (Page | Group)[] = [
   { to: '/requests', label: 'Requests', icon: ListFilter, key: 'r', needs: 'view_metrics', words: 'explorer search traces events' },
   { to: '/live', label: 'Live', icon: Radio, key: 'l', needs: 'view_metrics', words: 'stream now' },
   { to: '/models', label: 'Models', icon: Boxes, key: 'm', words: 'registry prices' },
+  {
+    label: 'Memory',
+    icon: BrainCircuit,
+    pages: [
+      { to: '/memory/search', label: 'Search', icon: Search, key: 'y', needs: 'query:search', words: 'memories remember find facets' },
+      { to: '/memory/tiers', label: 'Tiers', icon: Layers, key: 'e', needs: 'system:status', words: 'storage hot warm cold ageing' },
+      { to: '/memory/uploads', label: 'Uploads', icon: Upload, key: 'b', needs: 'system:status', words: 'ingestion ledger bundles bucket retry' },
+    ],
+  },
   {
     label: 'Governance',
     icon: Scale,

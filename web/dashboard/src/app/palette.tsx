@@ -71,7 +71,7 @@ function Finder({ commands, onDone }: { commands: readonly Command[]; onDone: ()
             aria-selected={index === chosen}
             onMouseMove={() => setAt(index)}
             onClick={() => run(command)}
-            className={cx('flex cursor-pointer items-center gap-3 rounded-lg px-3 py-2 text-sm text-ink-2', index === chosen && 'bg-accent-soft text-ink')}
+            className={cx('flex cursor-pointer items-center gap-3 rounded-lg px-3 py-2 text-sm', index === chosen ? 'bg-accent-soft text-ink' : 'text-ink-2')}
           >
             <command.icon aria-hidden className="size-4 shrink-0" />
             <span className="min-w-0 flex-1 truncate">

@@ -18,8 +18,8 @@ export function useRange(otherwise: RangeName): [Range, (range: Range) => void] 
 }
 
 function CustomForm({ range, onChange }: { range: Range; onChange: (range: Range) => void }) {
-  const [from, setFrom] = useState(range.from ?? dayText(Date.now() - 13 * kDay));
-  const [to, setTo] = useState(range.to ?? dayText(Date.now()));
+  const [from, setFrom] = useState(range.from?.slice(0, 10) ?? dayText(Date.now() - 13 * kDay));
+  const [to, setTo] = useState(range.to?.slice(0, 10) ?? dayText(Date.now()));
   const next = rangeOf({ range: 'custom', from, to }, '30d');
   const wrong = next.range !== 'custom';
   const submit = (event: FormEvent) => {

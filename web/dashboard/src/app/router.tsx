@@ -60,6 +60,13 @@ const seePages = [
   createRoute({ getParentRoute: () => shell, path: '/models', component: lazyPage(() => import('../pages/models/models-page'), 'ModelsPage') }),
 ] as const;
 
+/** Pages of the memory. */
+const memoryPages = [
+  createRoute({ getParentRoute: () => shell, path: '/memory/search', component: lazyPage(() => import('../pages/memory/search/search-page'), 'MemorySearchPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/memory/tiers', component: lazyPage(() => import('../pages/memory/tiers/tiers-page'), 'TiersPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/memory/uploads', component: lazyPage(() => import('../pages/memory/uploads/uploads-page'), 'UploadsPage'), validateSearch }),
+] as const;
+
 /** Addresses of before, which may be bookmarked, and one that people try. */
 const kMoved = [
   ['/dashboard', '/'],
@@ -67,6 +74,7 @@ const kMoved = [
   ['/access', '/governance/keys'],
   ['/audit', '/governance/audit'],
   ['/policy', '/governance/policies'],
+  ['/memory', '/memory/search'],
 ] as const;
 
 const routeTree = root.addChildren([
@@ -81,6 +89,7 @@ const routeTree = root.addChildren([
   shell.addChildren([
     createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage, validateSearch }),
     ...seePages,
+    ...memoryPages,
     ...runPages,
     ...kMoved.map(([path, to]) => createRoute({ getParentRoute: () => shell, path, beforeLoad: () => redirect({ to, throw: true }) })),
   ]),

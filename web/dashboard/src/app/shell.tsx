@@ -1,6 +1,6 @@
-import { Badge, Button, ChoiceMenu, cx, Drawer, SkeletonRows, type Tone } from '@asahi/ui';
+import { Badge, Button, ChoiceMenu, cx, dialogFrames, Drawer, later, menuLists, SkeletonRows, useLater, type Tone } from '@asahi/ui';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router';
+import { Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router';
 import {
   BookOpen,
   ExternalLink,
@@ -21,14 +21,18 @@ import { apiBase, useConnection } from '../api/connection';
 import { healthQuery, meQuery } from '../api/queries';
 import { forgetCaller, isOpen, isPublic, lastCaller, may, noteCaller, useCaller, type Caller } from './access';
 import { Account, useLogOut } from './account';
-import { ConnectionDialog } from './connection-dialog';
 import { OutageBanner } from './outage';
 import { preloadPages } from './page-file';
 import { allPages, isGroup, kPages, type Page } from './pages';
-import { Palette, type Command } from './palette';
-import { SessionDialog } from './session-dialog';
-import { Kbd, ShortcutHelp, useShortcuts } from './shortcuts';
+import type { Command } from './palette';
+import { Kbd, useShortcuts } from './shortcuts';
 import { setTheme, useTheme } from './theme';
+
+/** With what they are drawn with, so that one wait is enough. */
+export const overlayParts = later(async () => {
+  const [parts] = await Promise.all([import('./overlays'), dialogFrames.load()]);
+  return parts;
+});
 
 const kThemes = [
   { value: 'system', label: 'System', icon: Monitor },
@@ -37,7 +41,8 @@ const kThemes = [
 ] as const;
 
 const item =
-  'flex items-center gap-3 rounded-lg px-3 py-2 text-sm font-medium transition-colors duration-200';
+  'flex items-center gap-3 rounded-lg text-sm font-medium transition-colors duration-200';
+const roomy = 'px-3 py-2';
 const quiet = 'text-ink-2 hover:bg-sunken hover:text-ink';
 
 /** `narrow`: only the mark where the name would not fit. */
@@ -57,19 +62,32 @@ function useShown(): (page: Page) => boolean {
   return (page) => page.to in router.routesByPath && (!page.needs || may(caller, page.needs));
 }
 
-function PageLink({ page: { to, label, icon: Icon }, nested = false, onNavigate }: { page: Page; nested?: boolean; onNavigate?: (() => void) | undefined }) {
+interface PageLinkProps {
+  page: Page;
+  active: boolean;
+  nested?: boolean;
+  onNavigate?: (() => void) | undefined;
+}
+
+/** A plain link: two dozen of the router's own, each of which works its address out, would hold up the first picture. */
+function PageLink({ page: { to, label, icon: Icon }, active, nested = false, onNavigate }: PageLinkProps) {
+  const navigate = useNavigate();
   return (
-    <Link
-      to={to}
-      onClick={onNavigate}
-      className={cx(item, nested && 'py-1.5 pl-10')}
-      activeOptions={{ exact: true }}
-      activeProps={{ className: 'bg-accent-soft text-accent-text' }}
-      inactiveProps={{ className: quiet }}
+    <a
+      href={`#${to}`}
+      aria-current={active ? 'page' : undefined}
+      onClick={(event) => {
+        // With a key held down the browser opens it elsewhere.
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        onNavigate?.();
+        void navigate({ to });
+      }}
+      className={cx(item, nested ? 'py-1.5 pr-3 pl-10' : roomy, active ? 'bg-accent-soft text-accent-text' : quiet)}
     >
       {!nested && <Icon aria-hidden className="size-4 shrink-0" />}
       {label}
-    </Link>
+    </a>
   );
 }
 
@@ -78,6 +96,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
   const { data } = useQuery(healthQuery);
   const caller = useCaller();
   const shown = useShown();
+  const { pathname } = useLocation();
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto px-3 pb-4">
       <nav aria-label="Pages">
@@ -87,7 +106,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
               return (
                 shown(entry) && (
                   <li key={entry.to}>
-                    <PageLink page={entry} onNavigate={onNavigate} />
+                    <PageLink page={entry} active={entry.to === pathname} onNavigate={onNavigate} />
                   </li>
                 )
               );
@@ -107,7 +126,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
                 <ul aria-label={entry.label} className="space-y-0.5">
                   {pages.map((page) => (
                     <li key={page.to}>
-                      <PageLink page={page} nested onNavigate={onNavigate} />
+                      <PageLink page={page} active={page.to === pathname} nested onNavigate={onNavigate} />
                     </li>
                   ))}
                 </ul>
@@ -116,7 +135,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
           })}
           {onLogOut && (
             <li>
-              <button type="button" onClick={onLogOut} className={cx(item, quiet, 'w-full')}>
+              <button type="button" onClick={onLogOut} className={cx(item, roomy, quiet, 'w-full')}>
                 <LogOut aria-hidden className="size-4 shrink-0" />
                 Log out
               </button>
@@ -125,7 +144,7 @@ function Navigation({ onNavigate, onLogOut }: { onNavigate?: () => void; onLogOu
         </ul>
       </nav>
       <div className="mt-4 space-y-0.5 border-t border-line pt-4">
-        <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={cx(item, quiet)}>
+        <a href={`${apiBase()}/docs`} target="_blank" rel="noreferrer" className={cx(item, roomy, quiet)}>
           <BookOpen aria-hidden className="size-4 shrink-0" />
           API reference
           <ExternalLink aria-hidden className="ml-auto size-3.5 text-ink-3" />
@@ -220,8 +239,13 @@ export function Shell({ children }: { children?: ReactNode }) {
   }, [stranger, ended, goAway, pathname]);
   const inside = Boolean(me.data);
   useEffect(() => {
-    if (inside) preloadPages(router);
+    if (inside) preloadPages(router, [overlayParts.load, menuLists.load]);
   }, [inside, router]);
+  const leaveForLogin = () => {
+    forgetCaller();
+    goAway();
+  };
+  const overlays = useLater(overlayParts, ended || (open !== undefined && open !== 'menu'), () => (ended ? leaveForLogin() : setOpen(undefined)));
   const caller: Caller | undefined = me.data ?? lastCaller();
   const account = caller && !isOpen(caller) ? caller : undefined;
   const { leave } = useLogOut(account);
@@ -299,17 +323,13 @@ export function Shell({ children }: { children?: ReactNode }) {
       <main id="main" tabIndex={-1} className="mx-auto max-w-[1184px] px-4 py-6 outline-none sm:px-6">
         {me.isPending ? <SkeletonRows /> : (children ?? <Outlet />)}
       </main>
-      <ConnectionDialog open={open === 'connection'} onOpenChange={toggle('connection')} />
-      <Palette open={open === 'palette'} onOpenChange={toggle('palette')} commands={commands} />
-      <ShortcutHelp open={open === 'help'} onOpenChange={toggle('help')} pages={pages} />
-      {lastCaller() && (
-        <SessionDialog
-          from={pathname}
-          onLeave={() => {
-            forgetCaller();
-            goAway();
-          }}
-        />
+      {overlays && (
+        <>
+          <overlays.ConnectionDialog open={open === 'connection'} onOpenChange={toggle('connection')} />
+          <overlays.Palette open={open === 'palette'} onOpenChange={toggle('palette')} commands={commands} />
+          <overlays.ShortcutHelp open={open === 'help'} onOpenChange={toggle('help')} pages={pages} />
+          {lastCaller() && <overlays.SessionDialog from={pathname} onLeave={leaveForLogin} />}
+        </>
       )}
     </div>
   );

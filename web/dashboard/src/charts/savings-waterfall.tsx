@@ -14,7 +14,7 @@ export function SavingsWaterfall({ steps, whole }: { steps: readonly Step[]; who
             <span className="flex items-baseline justify-between gap-3 sm:contents">
               <span className={cx('min-w-0 truncate text-ink', kind === 'total' && 'font-semibold')}>{name}</span>
               <span className="text-right tabular-nums sm:order-3">
-                <span className={cx('text-ink', kind === 'total' ? 'font-semibold' : dearer ? 'text-bad-text' : amount > 0 && 'text-ok-text')}>
+                <span className={kind === 'total' ? 'font-semibold text-ink' : dearer ? 'text-bad-text' : amount > 0 ? 'text-ok-text' : 'text-ink'}>
                   {kind === 'saving' && amount !== 0 ? (dearer ? '+' : '−') : ''}
                   {dollars(Math.abs(amount))}
                 </span>

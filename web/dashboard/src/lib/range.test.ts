@@ -44,3 +44,12 @@ test('only steps that the gateway still knows are offered', () => {
   expect(stepsFor(rangeOf({ range: 'custom', from: '2026-03-01', to: '2026-03-02' }, '30d'), now)).toEqual(['day']);
   expect(bucketsOf({ range: '30d' }, now, 'week')).toMatchObject({ intervals: 5, from: '2026-10-19T00:00:00.000Z' });
 });
+
+test('a custom range may be two moments, which are kept as they are', () => {
+  const search = { range: 'custom', from: '2026-11-22T13:20:00Z', to: '2026-11-22T14:20:00Z' };
+  const range = rangeOf(search, '7d');
+  expect(windowOf(range)).toEqual({ from: '2026-11-22T13:20:00.000Z', to: '2026-11-22T14:20:00.000Z' });
+  expect(rangeText(range)).toBe('2026-11-22 13:20 to 14:20 UTC');
+  expect(rangeOf({ ...search, to: search.from }, '7d')).toEqual({ range: '7d' });
+  expect(rangeOf({ ...search, to: '2026-11-23' }, '7d')).toEqual({ range: '7d' });
+});

@@ -5,7 +5,7 @@ export type RangeName = (typeof kRanges)[number];
 
 export interface Range {
   range: RangeName;
-  /** Days (`2026-11-03`), both included; of a custom range only. */
+  /** Days (`2026-11-03`), both included, or two moments (`2026-11-03T14:00:00Z`); of a custom range only. */
   from?: string;
   to?: string;
 }
@@ -24,12 +24,23 @@ export function dayOf(text: unknown): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+/** `text` as a moment of UTC, ms since 1970; undefined when it is none. */
+export function momentOf(text: unknown): number | undefined {
+  if (typeof text !== 'string' || !/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/.test(text)) return undefined;
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
+}
+
 export const dayText = (time: number): string => new Date(time).toISOString().slice(0, 10);
 
 /** A range out of an address that anyone can write: what makes no sense becomes `otherwise`. */
 export function rangeOf(search: Record<string, unknown>, otherwise: RangeName): Range {
   const name = kRanges.find((known) => known === search['range']) ?? otherwise;
   if (name !== 'custom') return { range: name };
+  const [since, until] = [momentOf(search['from']), momentOf(search['to'])];
+  if (since !== undefined && until !== undefined && since < until && until - since < kMostDays * kDay) {
+    return { range: 'custom', from: new Date(since).toISOString(), to: new Date(until).toISOString() };
+  }
   const [from, to] = [dayOf(search['from']), dayOf(search['to'])];
   if (from === undefined || to === undefined || from > to || to - from >= kMostDays * kDay) return { range: otherwise };
   return { range: 'custom', from: dayText(from), to: dayText(to) };
@@ -40,6 +51,7 @@ export function windowOf({ range, from, to }: Range): Window {
   if (range === 'custom' && first !== undefined && last !== undefined) {
     return { from: new Date(first).toISOString(), to: new Date(last + kDay).toISOString() };
   }
+  if (range === 'custom' && from && to && momentOf(from) !== undefined && momentOf(to) !== undefined) return { from, to };
   return { period: range === 'custom' ? '30d' : range };
 }
 
@@ -92,6 +104,10 @@ export function stepsFor(range: Range, now: number): StepName[] {
 export const granularityOf = (range: Range, now: number): 'hour' | 'day' => (bucketsOf(range, now).step === kHour ? 'hour' : 'day');
 
 export function rangeText({ range, from, to }: Range): string {
-  if (range === 'custom') return from === to ? `${from}` : `${from} to ${to}`;
+  if (range === 'custom') {
+    const [first, last] = [from, to].map((end) => (end ?? '').replace(/T(\d\d:\d\d).*/, ' $1'));
+    if (from?.includes('T')) return `${first} to ${first?.slice(0, 10) === last?.slice(0, 10) ? last?.slice(11) : last} UTC`;
+    return first === last ? `${first}` : `${first} to ${last}`;
+  }
   return { '24h': 'last 24 hours', '7d': 'last 7 days', '30d': 'last 30 days', '90d': 'last 90 days' }[range];
 }

@@ -1,5 +1,6 @@
 /** The request explorer's address: filters, time and the request that is looked at. Pure. */
 import type { RequestFilter } from '../api/analytics';
+import type { Schemas } from '../api/client';
 import { bucketsOf, rangeOf, windowOf, type Range } from './range';
 
 const kTexts = ['q', 'model', 'task_type', 'user', 'api_key', 'provider'] as const;
@@ -31,4 +32,15 @@ export function requestFilterOf(search: Record<string, unknown>, now: number): {
   const window = windowOf(range);
   const time = 'from' in window ? window : { from: bucketsOf(range, now).from };
   return { filter: { ...chosen, ...time }, range, chosen };
+}
+
+/** The explorer's address for the requests behind an anomaly. Of the cache it knows tiers: 0 is a miss. */
+export function anomalySearch({ from, to, cache_hit, error }: Schemas['Anomaly']['filter']): Record<string, string> {
+  return {
+    range: 'custom',
+    from,
+    to,
+    ...(cache_hit === false ? { tier: '0' } : {}),
+    ...(error === undefined ? {} : { error: String(error) }),
+  };
 }

@@ -1,11 +1,13 @@
 import { Badge, cx, EmptyState, SectionCard, SkeletonRows } from '@asahi/ui';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { CircleCheck } from 'lucide-react';
 
 import type { Schemas } from '../../api/client';
 import { anomaliesQuery } from '../../api/queries';
 import { Failure } from '../../app/failure';
 import { clockTime, dateTime } from '../../lib/format';
+import { anomalySearch } from '../../lib/request-search';
 import { deviation, metricOf, severityTones } from './figures';
 
 function AnomalyRow({ anomaly }: { anomaly: Schemas['Anomaly'] }) {
@@ -36,6 +38,14 @@ function AnomalyRow({ anomaly }: { anomaly: Schemas['Anomaly'] }) {
         ))}
       </dl>
       <p className="mt-2 text-sm break-words text-ink-2">{anomaly.message}</p>
+      <Link
+        to="/requests"
+        search={anomalySearch(anomaly.filter)}
+        aria-label={`Requests behind it: ${metric.label}`}
+        className="mt-2 inline-block text-sm font-medium text-accent-text underline-offset-4 hover:underline"
+      >
+        Requests behind it
+      </Link>
     </li>
   );
 }
