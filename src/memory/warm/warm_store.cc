@@ -11,7 +11,6 @@ class NoNearDuplicates final : public hot::NearDuplicates {
   void reserve(std::size_t) override {}
   void add(std::uint32_t, const Fingerprint&) override {}
   void remove(std::uint32_t, const Fingerprint&) override {}
-  void reserve(std::size_t) override {}
   void candidates(const Fingerprint&, double, std::vector<std::uint32_t>& out) const override {
     out.clear();
   }
