@@ -226,7 +226,8 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
   CLI::App* command = app.add_subcommand(
       "memory", "Start the memory or one role of it; fill and search the one that runs");
   command->require_subcommand(0, 1);
-  add_memory_roles(*command, common, chosen);
+  add_memory_ops(*command, common, chosen);
+  add_memory_roles(*command, common, chosen);  // behind it: `mcp start`
   const auto add = [&](const char* name, const char* about,
                        int (*work)(const CommonOptions&, const MemoryOptions&)) {
     CLI::App* sub = command->add_subcommand(name, about);
@@ -265,7 +266,6 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));
   ages->add_flag("--dry-run", options->dry_run, "Only count what would move");
-  add_memory_ops(*command, common, chosen);
   command->footer("Example: asahi memory import talks.jsonl && asahi memory search 'who broke it'");
 }
 

@@ -202,7 +202,8 @@ void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen) {
                        int (*work)(const CommonOptions&, const OpsOptions&)) {
     CLI::App* sub = memory.add_subcommand(name, about);
     add_common(*sub, common);
-    sub->callback([&common, &chosen, options, work] {
+    sub->callback([&common, &chosen, options, work, sub] {
+      if (!sub->get_subcommands().empty()) return;  // that one was meant
       chosen = [&common, options, work] { return work(common, *options); };
     });
     return sub;

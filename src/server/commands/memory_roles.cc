@@ -241,9 +241,9 @@ void add_memory_roles(CLI::App& memory, CommonOptions& common, Command& chosen) 
   add_role_options(
       *add(memory, "start", "Start the memory, or the role that --component names", start), common,
       *options);
-  CLI::App* mcp = memory.add_subcommand("mcp", "The memory as an MCP server: at /mcp");
-  mcp->require_subcommand(1);
-  add_role_options(*add(*mcp, "start", "The same as start", start), common, *options);
+  CLI::App* mcp = memory.get_subcommand("mcp");
+  add_role_options(*add(*mcp, "start", "The same as memory start, with MCP at /mcp", start), common,
+                   *options);
   add(memory, "version", "Print the version", version);
   add_role_options(*add(memory, "info", "Print the role and what it works with", info), common,
                    *options);

@@ -2425,7 +2425,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** One agent system */
+        get: operations["getMemorySystem"];
         put?: never;
         post?: never;
         /** Erase everything of a system */
@@ -2971,6 +2972,298 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/graph/facts/{fact_id}/contradict": paths["/memory/graph/facts/{fact_id}/contradict"];
+    "/memory/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Is the memory up? */
+        get: operations["getMemoryHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/health": paths["/memory/health"];
+    "/memory/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same for probes */
+        get: operations["getMemoryLiveness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/healthz": paths["/memory/healthz"];
+    "/memory/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Can the memory work? */
+        get: operations["getMemoryReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/ready": paths["/memory/ready"];
+    "/memory/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a status page shows */
+        get: operations["getMemoryStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/status": paths["/memory/status"];
+    "/memory/systems": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The agent systems, by id */
+        get: operations["listMemorySystems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/systems": paths["/memory/systems"];
+    "/memory/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings in force */
+        get: operations["getMemorySettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change settings of the process
+         * @description Settings with `live` only, until the process ends; needs `manage_tenants` too, since all organisations share them.
+         */
+        patch: operations["changeMemorySettings"];
+        trace?: never;
+    };
+    "/api/v1/memory/settings": paths["/memory/settings"];
+    "/memory/circuit-breakers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Breakers of outside services */
+        get: operations["listMemoryCircuits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/circuit-breakers": paths["/memory/circuit-breakers"];
+    "/memory/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The series of the memory as JSON */
+        get: operations["getMemoryMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/metrics": paths["/memory/metrics"];
+    "/memory/alerts/thresholds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** From where on something is an alert */
+        get: operations["getMemoryAlertThresholds"];
+        /** Change thresholds */
+        put: operations["setMemoryAlertThresholds"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/alerts/thresholds": paths["/memory/alerts/thresholds"];
+    "/memory/alerts/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is told of alerts */
+        get: operations["listMemoryWebhooks"];
+        put?: never;
+        /** Tell one more */
+        post: operations["addMemoryWebhook"];
+        /** Tell one no more */
+        delete: operations["removeMemoryWebhookByQuery"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/alerts/webhooks": paths["/memory/alerts/webhooks"];
+    "/memory/alerts/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Tell one no more */
+        delete: operations["removeMemoryWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/alerts/webhooks/{webhook_id}": paths["/memory/alerts/webhooks/{webhook_id}"];
+    "/memory/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts of the last 90 days, newest first */
+        get: operations["listMemoryAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/alerts": paths["/memory/alerts"];
+    "/memory/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Backups, newest first, and what runs
+         * @description Needs `manage_tenants` too: a backup holds every organisation.
+         */
+        get: operations["listMemoryBackups"];
+        put?: never;
+        /**
+         * Make a backup
+         * @description Needs `manage_tenants` too.
+         */
+        post: operations["startMemoryBackup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/backups": paths["/memory/backups"];
+    "/memory/backups/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read a backup again and compare
+         * @description Needs `manage_tenants` too.
+         */
+        post: operations["verifyMemoryBackup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/backups/verify": paths["/memory/backups/verify"];
+    "/memory/ws": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events as they happen, over WebSocket
+         * @description An upgrade to WebSocket (RFC 6455). Who sends no credential with it names a token in the first message:
+         *     `{"type": "request", "event": "auth", "data": {"token": "…"}}`. Channels: `patterns:{category}`, `anomalies`,
+         *     `insights`, `metrics`. Codes and messages: docs/operate/memory.md.
+         */
+        get: operations["listenToMemory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/ws": paths["/memory/ws"];
     "/memory/mcp": {
         parameters: {
             query?: never;
@@ -3236,6 +3529,160 @@ export interface components {
             };
             misses: number;
         };
+        MemoryHealth: {
+            /** @constant */
+            status: "ok";
+            service: string;
+            version: string;
+        };
+        MemoryAlive: {
+            /** @constant */
+            status: "ok";
+        };
+        MemoryReadiness: {
+            /** @enum {string} */
+            status: "ready" | "degraded" | "unavailable";
+            dependencies: {
+                [key: string]: {
+                    /** @enum {string} */
+                    status: "healthy" | "unavailable";
+                    required: boolean;
+                    latency_ms: number;
+                };
+            };
+        } & {
+            [key: string]: unknown;
+        };
+        MemorySystem: {
+            system_id: string;
+            /** @description By tier that counts them. */
+            records: {
+                [key: string]: number;
+            };
+            total_records: number;
+            uploads: number;
+            /** Format: date-time */
+            last_upload: string | null;
+            shard: number;
+        };
+        MemorySystems: {
+            systems: components["schemas"]["MemorySystem"][];
+            total: number;
+            next_cursor: string | null;
+        };
+        MemorySettings: {
+            settings: {
+                path: string;
+                value: string;
+                origin: string;
+                /** @description PATCH can change it. */
+                live: boolean;
+                help: string;
+            }[];
+            complete: boolean;
+        };
+        /** @description By path, as {"memory.query.max_results": 50}; all or none. */
+        MemorySettingsChange: {
+            [key: string]: number | string | boolean;
+        };
+        MemorySettingsChanged: {
+            changed: {
+                [key: string]: {
+                    from?: string;
+                    to?: string;
+                };
+            };
+            until: string;
+        };
+        MemoryCircuits: {
+            circuit_breakers: ({
+                service_name: string;
+                /** @enum {string} */
+                state: "closed" | "open" | "half_open";
+                total_calls: number;
+                success_rate: number;
+            } & {
+                [key: string]: unknown;
+            })[];
+        };
+        MemoryMetrics: {
+            /** Format: date-time */
+            timestamp: string;
+            metrics: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        /** @enum {string} */
+        MemoryAlertType: "anomaly_detected" | "spike_in_errors" | "unusual_traffic" | "trend_change" | "prediction_threshold" | "high_latency" | "low_hit_rate" | "storage_capacity" | "new_entity_detected" | "relationship_change";
+        MemoryThresholdValues: {
+            [key: string]: number | null;
+        };
+        MemoryThresholds: {
+            thresholds: {
+                [key: string]: number | null;
+            };
+        };
+        MemoryWebhookNew: {
+            /** Format: uri */
+            url: string;
+            /** @description Empty: all. */
+            alert_types?: components["schemas"]["MemoryAlertType"][];
+        };
+        MemoryWebhook: {
+            webhook_id: string;
+            url: string;
+            alert_types: components["schemas"]["MemoryAlertType"][];
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+        };
+        MemoryWebhooks: {
+            webhooks: components["schemas"]["MemoryWebhook"][];
+        };
+        MemoryWebhookGone: {
+            deleted: string;
+        };
+        MemoryBackupWhich: {
+            /** @description Absent: the newest. */
+            backup_id?: string;
+        };
+        MemoryBackupStarted: {
+            backup_id: string;
+            /** @constant */
+            status: "running";
+        };
+        MemoryBackups: {
+            running: string | null;
+            last: {
+                [key: string]: unknown;
+            } | null;
+            backups: {
+                backup_id: string;
+                /** Format: date-time */
+                created_at: string;
+                version: string;
+                files: number;
+                bytes: number;
+            }[];
+        };
+        MemoryAlerts: {
+            alerts: ({
+                id: string;
+                alert_type: components["schemas"]["MemoryAlertType"];
+                /** @enum {string} */
+                severity: "info" | "warning" | "error" | "critical";
+                message: string;
+                /** Format: date-time */
+                timestamp: string;
+                /** @enum {string} */
+                told: "nobody" | "under_way" | "delivered" | "failed";
+            } & {
+                [key: string]: unknown;
+            })[];
+            next_cursor: string | null;
+        };
         MemoryPurged: {
             purged: boolean;
         };
@@ -3261,7 +3708,7 @@ export interface components {
             status: "success";
             stored: number;
         };
-        MemoryMetrics: {
+        MemoryMetricNames: {
             time_range_days?: number;
             total_metrics: number;
             metric_names: string[];
@@ -10110,6 +10557,34 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    getMemorySystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent system. */
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts per tier, uploads, shard. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySystem"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     deleteMemorySystem: {
         parameters: {
             query?: never;
@@ -10496,7 +10971,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MemoryMetrics"];
+                    "application/json": components["schemas"]["MemoryMetricNames"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -11136,6 +11611,523 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryHealth"];
+                };
+            };
+        };
+    };
+    getMemoryLiveness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryAlive"];
+                };
+            };
+        };
+    };
+    getMemoryReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It can; what it would rather have may be away (`degraded`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReadiness"];
+                };
+            };
+            /** @description Something that it cannot work without is away; the body says what. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReadiness"];
+                };
+            };
+        };
+    };
+    getMemoryStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The parts and how they are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReadiness"];
+                };
+            };
+        };
+    };
+    listMemorySystems: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySystems"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemorySettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that the caller may see; secrets stand as `***`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySettings"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    changeMemorySettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemorySettingsChange"];
+            };
+        };
+        responses: {
+            /** @description What changed, from what to what. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemorySettingsChanged"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryCircuits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bucket and the webhooks of the organisation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryCircuits"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; series per system are added up for who does not run the installation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryMetrics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryAlertThresholds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The thresholds; null: never. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryThresholds"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    setMemoryAlertThresholds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryThresholdValues"];
+            };
+        };
+        responses: {
+            /** @description All thresholds as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryThresholds"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhooks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWebhooks"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    addMemoryWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryWebhookNew"];
+            };
+        };
+        responses: {
+            /** @description It is told from now on. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWebhook"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    removeMemoryWebhookByQuery: {
+        parameters: {
+            query: {
+                /** @description Which one. */
+                webhook_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWebhookGone"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    removeMemoryWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which one. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryWebhookGone"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryAlerts: {
+        parameters: {
+            query?: {
+                /** @description Of this type only. */
+                alert_type?: components["schemas"]["MemoryAlertType"];
+                /** @description Of this severity only. */
+                severity?: "info" | "warning" | "error" | "critical";
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryAlerts"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryBackups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last one hundred. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackups"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    startMemoryBackup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun; GET tells its end. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackupStarted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    verifyMemoryBackup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryBackupWhich"];
+            };
+        };
+        responses: {
+            /** @description It has begun; GET /memory/backups tells its end. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackupStarted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listenToMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The WebSocket is open. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is no upgrade to WebSocket. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     callMcp: {
