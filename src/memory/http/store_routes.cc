@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "memory/ageing/erase.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 
@@ -45,12 +46,9 @@ Task<http::Response> get_memory(const RouteParts& parts, http::Context& context)
 
 Task<http::Response> delete_memory(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const Key key, key_of(context));
-  std::uint64_t erased = 0;
-  for (Store* store : stores_of(parts)) {
-    std::vector<Key> keys{key};
-    ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_batch(std::move(keys)));
-    erased += count;
-  }
+  std::vector<Key> keys{key};
+  ASAHI_CO_TRY(const std::uint64_t erased,
+               co_await ageing::erase(stores_of(parts), std::move(keys)));
   co_await parts.epochs.bump(key.tenant);
   if (erased == 0) {
     co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
@@ -65,11 +63,8 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
   const std::string tenant = tenant_of(context);
   const std::string system(context.path_param("system_id"));
   if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
-  std::uint64_t erased = 0;
-  for (Store* store : stores_of(parts)) {
-    ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_system(tenant, system));
-    erased += count;
-  }
+  ASAHI_CO_TRY(const std::uint64_t erased,
+               co_await ageing::erase_system(stores_of(parts), tenant, system));
   co_await parts.epochs.bump(tenant);
   if (erased == 0)
     co_return fail(Errc::kNotFound, fmt::format("no memories of the system '{}'", system));
