@@ -14,6 +14,7 @@
 #include <set>
 #include <thread>
 
+#include "memory/ageing/erase.h"
 #include "memory/ageing/front.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/ageing/mover.h"
@@ -110,7 +111,7 @@ class Stores {
   }
   ~Stores() { work.join(); }
 
-  /// From the hottest down, as DELETE does.
+  /// The hottest first.
   std::vector<Store*> all() { return {hot_.get(), warm_.get(), cold_.get()}; }
   MoveGate& hot() { return *hot_; }
   MoveGate& warm() { return *warm_; }
@@ -122,12 +123,10 @@ class Stores {
       if (!done) co_return std::unexpected(done.error());
       co_return Result<void>{};
     }
-    for (Store* store : all()) {
-      auto gone = step.kind == Step::Kind::kErase
-                      ? co_await store->delete_batch(step.keys)
-                      : co_await store->delete_system("acme", step.system);
-      if (!gone) co_return std::unexpected(gone.error());
-    }
+    auto gone = step.kind == Step::Kind::kErase
+                    ? co_await erase(all(), std::move(step.keys))
+                    : co_await erase_system(all(), "acme", std::move(step.system));
+    if (!gone) co_return std::unexpected(gone.error());
     co_return Result<void>{};
   }
   /// One batch of each step down; how many rows were old enough. `told` hears of each batch.
@@ -324,7 +323,8 @@ TEST(TiersCrash, NothingIsLostNothingIsThereTwiceNothingComesBack) {
     Stores stores(folder.path());
     const auto seen = on.wait<Seen>([&]() -> Task<Seen> { co_return co_await look(stores); });
     ASSERT_TRUE(seen) << seen.error().message;
-    ASSERT_EQ(settle(possible, *seen), "") << "kill " << kill << " after step " << acknowledged;
+    const std::string wrong = settle(possible, *seen);
+    ASSERT_EQ(wrong, "") << "kill " << kill << " after step " << acknowledged;
     in_two_tiers += seen->rows - seen->texts.size();
     // What was erased long ago is not asked for any more.
     if (kill % 10 == 9)

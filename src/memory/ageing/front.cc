@@ -44,18 +44,19 @@ Task<std::vector<UpsertOutcome>> Front::upsert_batch(std::vector<Memory> memorie
                co_await hot_.upsert_batch(std::move(fresh), options));
   for (std::size_t i = 0; i < places.size() && i < stored.size(); ++i)
     outcomes[places[i]] = stored[i];
-  std::vector<Key> outdated;
+  std::vector<std::pair<Key, Digest>> outdated;
   for (std::size_t i = 0; i < places.size(); ++i) {
     if (!(*below)[places[i]]) continue;
     UpsertOutcome& outcome = outcomes[places[i]];
     // Skipped as a near duplicate of another: then the hot tier has no version of it.
     if (outcome == UpsertOutcome::kNearDuplicate && options.skip_near_duplicates) continue;
     if (outcome == UpsertOutcome::kStored) outcome = UpsertOutcome::kReplaced;
-    outdated.push_back((*below)[places[i]]->key);
+    outdated.emplace_back((*below)[places[i]]->key, row_checksum(*(*below)[places[i]]));
   }
   if (outdated.empty()) co_return outcomes;
-  // Stored is stored: an old version that stays below is hidden by the hot one.
-  if (auto gone = co_await warm_.delete_batch(std::move(outdated)); !gone) {
+  // Only if it is still the old version: the new one may have moved down meanwhile. Stored is
+  // stored: an old version that stays below is hidden by the hot one.
+  if (auto gone = co_await warm_.delete_unchanged(std::move(outdated)); !gone) {
     Logger("memory.ageing")
         .warning("an old version stays in the warm tier for now",
                  {{"error", gone.error().message}});

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "memory/ageing/move_gate.h"
 #include "memory/model/store.h"
 
 namespace asahi::memory::ageing {
@@ -16,7 +17,7 @@ namespace asahi::memory::ageing {
 class Front final : public Store {
  public:
   /// Both outlive it.
-  Front(Store& hot, Store& warm) : hot_(hot), warm_(warm) {}
+  Front(Store& hot, MoveGate& warm) : hot_(hot), warm_(warm) {}
 
   Tier tier() const override { return hot_.tier(); }
   Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
@@ -45,7 +46,7 @@ class Front final : public Store {
 
  private:
   Store& hot_;
-  Store& warm_;
+  MoveGate& warm_;
 };
 
 }  // namespace asahi::memory::ageing

@@ -32,8 +32,11 @@ class FrontTest : public ::testing::Test {
   }
 
   testing::OnLoop on_;
-  testing::MemoryStore hot_{Tier::kHot}, warm_{Tier::kWarm};
-  Front front_{hot_, warm_};
+  ManualClock clock_;
+  testing::MemoryStore hot_{Tier::kHot};
+  MoveGate gate_{std::make_unique<testing::MemoryStore>(Tier::kWarm), clock_};
+  testing::MemoryStore& warm_ = static_cast<testing::MemoryStore&>(gate_.inner());
+  Front front_{hot_, gate_};
 };
 
 TEST_F(FrontTest, WhatHasMovedOnAlreadyIsNotStoredAgain) {

@@ -89,6 +89,20 @@ Task<std::uint64_t> MoveGate::delete_batch(std::vector<Key> keys) {
   co_return erased;
 }
 
+Task<std::uint64_t> MoveGate::delete_unchanged(std::vector<std::pair<Key, Digest>> rows) {
+  auto entered = co_await enter([this, &rows] {
+    if (scanning_ > 0 ||
+        std::ranges::any_of(rows, [this](const auto& row) { return is_moving(row.first); }))
+      return false;
+    ++erasing_;
+    return true;
+  });
+  if (!entered) co_return std::unexpected(std::move(entered.error()));
+  auto erased = co_await store_->delete_migrated(std::move(rows));
+  leave_erasure();
+  co_return erased;
+}
+
 Task<std::uint64_t> MoveGate::delete_system(std::string tenant, std::string system_id) {
   auto entered = co_await enter([this, &tenant, &system_id] {
     if (scanning_ > 0 || is_moving(tenant, system_id)) return false;

@@ -44,6 +44,8 @@ class MoveGate final : public Store {
   }
   /// Errors: also unavailable, when a row is being moved for longer than `patience`.
   Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
+  /// An erasure of rows that are still what these checksums say.
+  Task<std::uint64_t> delete_unchanged(std::vector<std::pair<Key, Digest>> rows);
   Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
   Task<StorePage> search(StoreQuery query) override { return store_->search(std::move(query)); }
   Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;

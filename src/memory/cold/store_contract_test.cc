@@ -374,6 +374,15 @@ TEST_P(ColdStoreContract, IsWholeWhereverItIsKilled) {
   }
 }
 
+TEST_P(ColdStoreContract, AProcessThatStartsInTheSameSecondTakesNoNameTwice) {
+  for (int process = 0; process < 4; ++process) {
+    open();
+    ASSERT_TRUE(upsert({memory("id" + std::to_string(process), "word")}));
+  }
+  EXPECT_EQ(search(words("word"))->page.total, 4U);
+  EXPECT_THAT(object_keys(), SizeIs(4));
+}
+
 TEST_P(ColdStoreContract, StopsASearchAtItsDeadline) {
   ASSERT_TRUE(upsert({memory("a", "word"), memory("b", "word", 1)}));
   const auto late = tier_->search(words("word"), clock_.steady_now());

@@ -333,6 +333,14 @@ TierStats ColdTier::stats(const std::string& tenant) const {
 
 // ---- changing
 
+bool ColdTier::is_listed(const ColdFile& entry) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = files_.find({entry.tenant, entry.system_id});
+  return found != files_.end() && std::ranges::any_of(found->second, [&](const File& file) {
+           return file->key == entry.key;
+         });
+}
+
 Result<ColdFile> ColdTier::put(ColdFile entry, const pq::Written& written, const std::string& path,
                                std::chrono::sys_days day) {
   entry.rows = written.rows;
@@ -343,12 +351,16 @@ Result<ColdFile> ColdTier::put(ColdFile entry, const pq::Written& written, const
   entry.changed = clock_.now();
   constexpr int kTries = 1'000;
   for (int i = 0;; ++i) {
-    entry.key = object_key({.tenant = entry.tenant,
-                            .system_id = entry.system_id,
-                            .day = day,
-                            .written = entry.changed,
-                            .shard = shard_of(entry.system_id, options_.shards),
-                            .sequence = sequence_++ % 1'000'000});
+    // The sequence begins anew with each process: a name of this second may stand for another file,
+    // whose entry must not be touched.
+    do {
+      entry.key = object_key({.tenant = entry.tenant,
+                              .system_id = entry.system_id,
+                              .day = day,
+                              .written = entry.changed,
+                              .shard = shard_of(entry.system_id, options_.shards),
+                              .sequence = sequence_++ % 1'000'000});
+    } while (is_listed(entry));
     // Listed before it is there: after a crash the next start knows what to erase.
     if (auto ok = commit({.removed = {}, .put = {entry}}); !ok)
       return std::unexpected(std::move(ok.error()));

@@ -125,6 +125,8 @@ class ColdTier {
   /// `changing_` is held.
   Result<void> refresh_locked();
   bool abandoned(const ColdFile& file) const;
+  /// Whether the catalogue has a file of that name, in whatever state.
+  bool is_listed(const ColdFile& entry) const;
   Result<void> commit(const CatalogueChange& change);
   Result<void> erase_objects(const std::vector<ColdFile>& files);
 

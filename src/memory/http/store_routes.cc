@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "memory/ageing/erase.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -46,12 +47,8 @@ Task<http::Response> get_memory(const RouteParts& parts, http::Context& context)
 
 Task<http::Response> delete_memory(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const Key key, key_of(context));
-  std::uint64_t erased = 0;
-  for (Store* store : stores_of(parts)) {
-    std::vector<Key> keys{key};
-    ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_batch(std::move(keys)));
-    erased += count;
-  }
+  std::vector<Key> keys{key};
+  ASAHI_CO_TRY(std::uint64_t erased, co_await ageing::erase(stores_of(parts), std::move(keys)));
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget(key));
     erased += facts > 0 && erased == 0 ? 1 : 0;
@@ -70,11 +67,8 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
   const std::string tenant = tenant_of(context);
   const std::string system(context.path_param("system_id"));
   if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
-  std::uint64_t erased = 0;
-  for (Store* store : stores_of(parts)) {
-    ASAHI_CO_TRY(const std::uint64_t count, co_await store->delete_system(tenant, system));
-    erased += count;
-  }
+  ASAHI_CO_TRY(std::uint64_t erased,
+               co_await ageing::erase_system(stores_of(parts), tenant, system));
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));
     erased += facts > 0 && erased == 0 ? 1 : 0;
