@@ -19,6 +19,7 @@ constexpr std::string_view kSchedule = "-";  ///< who asks for scheduled runs
 constexpr int kAttempts = 4;                 ///< three retries
 constexpr int kMaxDays = 36'500;
 constexpr std::int64_t kMaxBatch = 10'000;
+constexpr int kMostIdle = 100;  ///< batches of which nothing could be moved
 constexpr std::uint64_t kTellEvery = 5'000;
 constexpr std::chrono::hours kKeepRuns{24 * 90};
 constexpr std::chrono::seconds kMeasureEvery{15};
@@ -288,6 +289,7 @@ Task<void> Ageing::step(Run& run, std::chrono::steady_clock::time_point until) {
   const Clock::Time before = cutoff(run);
   const std::size_t limit = options_.in_batches ? run.batch_size : 1;
   std::uint64_t told = 0;
+  int idle = 0;
   while (true) {
     if (stop_) co_return fail(Errc::kCancelled, "the process stops; the run goes on later");
     if (std::chrono::steady_clock::now() >= until) {
@@ -297,6 +299,12 @@ Task<void> Ageing::step(Run& run, std::chrono::steady_clock::time_point until) {
     }
     ASAHI_CO_TRY(const Moved moved, co_await mover.batch(before, limit));
     if (moved.scanned == 0) co_return Result<void>{};
+    idle = moved.changed == moved.scanned ? idle + 1 : 0;
+    if (idle == kMostIdle) {
+      co_return fail(Errc::kUnavailable,
+                     fmt::format("of {} batches in a row every memory was changed or its copy went",
+                                 kMostIdle));
+    }
     const std::uint64_t gone = moved.moved + moved.superseded;
     run.records_migrated += gone;
     run.bytes_freed += moved.bytes;

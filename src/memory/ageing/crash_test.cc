@@ -172,9 +172,12 @@ Task<Seen> look(Stores& stores) {
       query.limit = 1'000;
       ASAHI_CO_TRY(const StorePage page, co_await store->search(std::move(query)));
       if (page.partial || page.total > page.hits.size()) out.fault = "not everything was seen";
-      std::set<Key> here;
+      std::map<Key, std::string> here;
       for (const StoreHit& hit : page.hits) {
-        if (!here.insert(hit.key).second) out.fault = hit.key.conversation_id + " is there twice";
+        if (const auto [at, fresh] = here.emplace(hit.key, hit.text); !fresh) {
+          out.fault = std::string(tier_name(store->tier())) + " has " + hit.key.conversation_id +
+                      " twice: '" + at->second + "' and '" + hit.text + "'";
+        }
         out.texts.try_emplace(hit.key, hit.text);
         ++out.rows;
       }

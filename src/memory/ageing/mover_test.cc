@@ -148,6 +148,21 @@ TEST_F(MoverTest, ACopyThatReadsBackOtherwiseKeepsTheSource) {
   EXPECT_EQ(move()->scanned, 0U) << "this run does not try it for ever";
 }
 
+TEST_F(MoverTest, ACopyThatIsErasedMeanwhileLeavesTheRowToTheErasure) {
+  put(hot_, {memory("a"), memory("b")});
+  warm_.after_upsert = [this]() -> Aw<void> {
+    std::vector<Key> keys{memory("a").key};
+    (void)co_await rows_below_.delete_batch(std::move(keys));
+  };
+  const auto moved = move();
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(moved->moved, 1U);
+  EXPECT_EQ(moved->changed, 1U);
+  EXPECT_EQ(moved->errors, 0U);
+  ASSERT_EQ(rows_above().all().size(), 1U);
+  EXPECT_EQ(rows_above().all()[0], memory("a"));
+}
+
 TEST_F(MoverTest, ATargetThatFailsLosesNothingAndTheRowsCanBeTakenAgain) {
   put(hot_, {memory("a")});
   rows_below_.fail_upserts(1, {.code = Errc::kUnavailable, .message = "away"});

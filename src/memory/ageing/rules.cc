@@ -43,7 +43,7 @@ Memory kept_form(Memory memory, Tier target) {
 }
 
 Verdict judge(const Checked& row) {
-  if (row.above != row.scanned) return Verdict::kChanged;
+  if (row.above != row.scanned || !row.below) return Verdict::kChanged;
   if (row.outcome == UpsertOutcome::kOlder) return Verdict::kSuperseded;
   return row.below == row.expected ? Verdict::kMoved : Verdict::kMismatch;
 }

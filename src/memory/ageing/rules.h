@@ -34,8 +34,10 @@ struct Checked {
 enum class Verdict : std::uint8_t {
   kMoved,       ///< the copy is right: the source's row goes
   kSuperseded,  ///< the target has a newer version: the source's row goes
-  kChanged,     ///< the row was changed meanwhile: the copy goes, if this run made it
-  kMismatch,    ///< the copy is not what it should be: the source's row stays
+  /// The row was changed meanwhile, or the copy erased (an erasure begins below): the row stays,
+  /// the copy goes, if this run made it.
+  kChanged,
+  kMismatch,  ///< the copy is not what it should be: the source's row stays
 };
 Verdict judge(const Checked& row);
 

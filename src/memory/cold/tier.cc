@@ -225,12 +225,14 @@ Result<RowFile> ColdTier::open_file(const ColdFile& file) {
     return bytes != nullptr ? std::unique_ptr<pq::Source>(std::make_unique<pq::MemorySource>(bytes))
                             : std::make_unique<ObjectSource>(objects_, file.key, file.bytes);
   };
-  if (const auto known = cached(file.key)) {
+  // A name may come again when its file was erased; a generation does not.
+  const std::string name = fmt::format("{}#{}", file.key, file.generation);
+  if (const auto known = cached(name)) {
     auto opened = RowFile::open(source_of(known->bytes), known->layout);
     if (!opened) return named(std::move(opened.error()));
     return opened;
   }
-  Cached entry{.key = file.key, .bytes = nullptr, .layout = nullptr, .size = 0};
+  Cached entry{.key = name, .bytes = nullptr, .layout = nullptr, .size = 0};
   if (file.bytes <= options_.whole_bytes) {
     auto bytes = objects_.get(file.key, file.bytes);
     if (!bytes) {
