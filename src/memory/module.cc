@@ -267,8 +267,8 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
-std::vector<Dependency> MemoryModule::dependencies() {
-  std::vector<Dependency> all;
+std::vector<Requirement> MemoryModule::dependencies() {
+  std::vector<Requirement> all;
   for (Store* store : {impl_->hot, impl_->tiers->warm()}) {
     if (store != nullptr) all.push_back(answers(*store));
   }

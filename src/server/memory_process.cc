@@ -57,7 +57,7 @@ struct MemoryProcess::Impl {
   std::unique_ptr<FolderLock> lock;
   telemetry::Registry metrics;
   net::LoopPool loops;
-  memory::Health health;
+  memory::ProcessHealth health;
   // Of roles with users.
   std::unique_ptr<net::PerLoop<http::Client>> clients;
   std::unique_ptr<SecretParts> secrets;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{2};
 
-json::object alive(const Health& health) {
+json::object alive(const ProcessHealth& health) {
   return {{"status", health.draining ? "draining" : "ok"},
           {"service", health.service},
           {"component", health.component},
@@ -36,7 +36,7 @@ Aw<void> ask(std::shared_ptr<Asked> asked, std::function<Task<void>()> check, st
   if (--asked->waiting == 0) asked->done.set();
 }
 
-Aw<http::Response> ready(const Health& health) {
+Aw<http::Response> ready(const ProcessHealth& health) {
   net::Loop& loop = *net::Loop::current();
   auto asked = std::make_shared<Asked>(loop);
   asked->waiting = health.dependencies.size();
@@ -68,7 +68,7 @@ Aw<http::Response> ready(const Health& health) {
 
 }  // namespace
 
-void add_health_routes(http::Router& router, const Health& health) {
+void add_health_routes(http::Router& router, const ProcessHealth& health) {
   const auto tell_alive = [&health](http::Context&) -> Aw<http::Response> {
     co_return http::Response::json(200, json::serialize(alive(health)));
   };

@@ -13,13 +13,13 @@
 namespace asahi::memory {
 
 /// What the health of a process of the memory is told from; outlives the routes.
-struct Health {
+struct ProcessHealth {
   std::string service;  ///< "akosha", with the role: "akosha-query_server"
   std::string version;
   std::string component;
   const Clock& clock;
   telemetry::Registry& metrics;
-  std::vector<Dependency> dependencies;
+  std::vector<Requirement> dependencies;
   /// Brings gauges up to date before they are shown; empty: none needs it.
   std::function<Aw<void>()> measure;
   std::atomic<bool> draining = false;
@@ -28,6 +28,6 @@ struct Health {
 /// GET /health and /healthz (alive, always 200), GET /ready (200, or 503 while a dependency does
 /// not answer within two seconds or the process drains), GET /metrics (Prometheus text). All below
 /// /api/v1 as well but /metrics. All public: the network limits them.
-void add_health_routes(http::Router& router, const Health& health);
+void add_health_routes(http::Router& router, const ProcessHealth& health);
 
 }  // namespace asahi::memory

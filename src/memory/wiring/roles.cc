@@ -109,7 +109,7 @@ Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loop
   return stores;
 }
 
-Dependency answers(Store& store) {
+Requirement answers(Store& store) {
   return {std::string(tier_name(store.tier())), [&store]() -> Task<void> {
             ASAHI_CO_TRY([[maybe_unused]] const TierStats stats, co_await store.stats(""));
             co_return Result<void>{};

@@ -75,11 +75,11 @@ Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loop
                                  const Clock& clock);
 
 /// Something that a process cannot do its work without, and how to ask it.
-struct Dependency {
+struct Requirement {
   std::string name;
   std::function<Task<void>()> check;
 };
 /// That a store answers; it outlives this.
-Dependency answers(Store& store);
+Requirement answers(Store& store);
 
 }  // namespace asahi::memory
