@@ -267,12 +267,12 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
 
-std::vector<Requirement> MemoryModule::dependencies() {
-  std::vector<Requirement> all;
+std::vector<Dependency> MemoryModule::dependencies() {
+  std::vector<Dependency> all;
   for (Store* store : {impl_->hot, impl_->tiers->warm()}) {
     if (store != nullptr) all.push_back(answers(*store));
   }
-  all.push_back({"ledger", [ledger = impl_->ledger.get()]() -> Task<void> {
+  all.push_back({"ledger", true, [ledger = impl_->ledger.get()]() -> Task<void> {
                    ASAHI_CO_TRY([[maybe_unused]] const Ledger::Totals totals,
                                 co_await ledger->queue());
                    co_return Result<void>{};

@@ -46,7 +46,7 @@ class MemoryModule {
   /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.
   void add_routes(http::Router& router, const std::string& mount);
   /// What it cannot work without: the stores, the ledger.
-  std::vector<Requirement> dependencies();
+  std::vector<Dependency> dependencies();
   void start();
   /// Takes no new work; called before the server drains.
   void begin_drain();

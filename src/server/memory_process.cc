@@ -47,7 +47,7 @@ struct MemoryProcess::Impl {
                .component = std::string(role.name),
                .clock = system_clock(),
                .metrics = metrics,
-               .dependencies = {},
+               .checks = {},
                .measure = {}} {}
 
   const ServerConfig settings;
@@ -96,20 +96,19 @@ Result<void> MemoryProcess::Impl::make_users() {
   if (redis != nullptr) shared_cache = std::make_unique<cache::RedisStore>(redis);
   ASAHI_TRY(identity,
             IdentityParts::make({settings, loops, *database, redis, metrics, *clients, *secrets}));
-  ASAHI_TRY(memory,
-            memory::MemoryModule::make({.config = settings.memory,
-                                        .loops = loops,
-                                        .database = *database,
-                                        .shared_cache = shared_cache.get(),
-                                        .metrics = metrics,
-                                        .clock = system_clock(),
-                                        .audit = identity->audit(),
-                                        .version = ASAHI_VERSION,
-                                        .gate = &identity->identity().gate(),
-                                        .auth_required = settings.identity.auth_required,
-                                        .settings = settings.effective,
-                                        .component = role.component}));
-  health.dependencies = memory->dependencies();
+  ASAHI_TRY(memory, memory::MemoryModule::make({.config = settings.memory,
+                                                .loops = loops,
+                                                .database = *database,
+                                                .shared_cache = shared_cache.get(),
+                                                .metrics = metrics,
+                                                .clock = system_clock(),
+                                                .audit = identity->audit(),
+                                                .version = ASAHI_VERSION,
+                                                .gate = &identity->identity().gate(),
+                                                .auth_required = settings.identity.auth_required,
+                                                .settings = settings.effective,
+                                                .component = role.component}));
+  health.checks = std::make_unique<memory::Health>(memory->dependencies(), system_clock());
   return {};
 }
 
@@ -128,7 +127,7 @@ Result<void> MemoryProcess::Impl::make_role() {
     case kWarmStore: {
       const auto tier = role.component == kHotStore ? memory::Tier::kHot : memory::Tier::kWarm;
       ASAHI_TRY(store, memory::StoreRole::open(tier, {settings.memory, system_clock(), metrics}));
-      health.dependencies = store->dependencies();
+      health.checks = std::make_unique<memory::Health>(store->dependencies(), system_clock());
       health.measure = [raw = store.get()] { return raw->measure(); };
       return {};
     }
@@ -136,7 +135,7 @@ Result<void> MemoryProcess::Impl::make_role() {
       if (auto ok = open_database(); !ok) return ok;
       ASAHI_TRY(fleet,
                 memory::Fleet::make({settings.memory, loops, *database, system_clock(), metrics}));
-      health.dependencies = fleet->dependencies();
+      health.checks = std::make_unique<memory::Health>(fleet->dependencies(), system_clock());
       health.measure = [raw = fleet.get()] { return raw->measure(); };
       return {};
     }
@@ -146,7 +145,7 @@ Result<void> MemoryProcess::Impl::make_role() {
       if (redis != nullptr) shared_cache = std::make_unique<cache::RedisStore>(redis);
       ASAHI_TRY(ageing, memory::AgeingRole::make({settings.memory, loops, *database,
                                                   shared_cache.get(), metrics, system_clock()}));
-      health.dependencies = ageing->dependencies();
+      health.checks = std::make_unique<memory::Health>(ageing->dependencies(), system_clock());
       return {};
     }
   }

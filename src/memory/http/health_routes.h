@@ -2,11 +2,11 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "base/clock.h"
-#include "memory/wiring/roles.h"
+#include "memory/ops/health.h"
 #include "net/http/router.h"
 #include "telemetry/metrics.h"
 
@@ -19,7 +19,7 @@ struct ProcessHealth {
   std::string component;
   const Clock& clock;
   telemetry::Registry& metrics;
-  std::vector<Requirement> dependencies;
+  std::unique_ptr<Health> checks;  ///< null: it needs nobody
   /// Brings gauges up to date before they are shown; empty: none needs it.
   std::function<Aw<void>()> measure;
   std::atomic<bool> draining = false;

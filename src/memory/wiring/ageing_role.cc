@@ -14,7 +14,7 @@ Result<std::unique_ptr<AgeingRole>> AgeingRole::make(Parts parts) {
   return role;
 }
 
-std::vector<Requirement> AgeingRole::dependencies() {
+std::vector<Dependency> AgeingRole::dependencies() {
   return {answers(tiers_->hot()), answers(*tiers_->warm())};
 }
 

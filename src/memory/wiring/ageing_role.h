@@ -28,7 +28,7 @@ class AgeingRole {
   /// Errors: as connect_stores and Tiers::open; invalid_argument without a warm store.
   static Result<std::unique_ptr<AgeingRole>> make(Parts parts);
 
-  std::vector<Requirement> dependencies();
+  std::vector<Dependency> dependencies();
   void start() { tiers_->start(); }
   /// Gives the run under way back. Ordinary thread, while the loops run.
   void stop(std::chrono::milliseconds grace) { tiers_->stop(grace); }

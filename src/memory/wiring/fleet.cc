@@ -17,8 +17,8 @@ Result<std::unique_ptr<Fleet>> Fleet::make(Parts parts) {
   return fleet;
 }
 
-std::vector<Requirement> Fleet::dependencies() {
-  return {{.name = "ledger", .check = [this]() -> Task<void> {
+std::vector<Dependency> Fleet::dependencies() {
+  return {{.name = "ledger", .ask = [this]() -> Task<void> {
              ASAHI_CO_TRY([[maybe_unused]] const Ledger::Totals totals, co_await ledger_.queue());
              co_return Result<void>{};
            }}};

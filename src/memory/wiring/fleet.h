@@ -31,7 +31,7 @@ class Fleet {
   static Result<std::unique_ptr<Fleet>> make(Parts parts);
 
   /// The ledger; stores that are away are what it is there to tell.
-  std::vector<Requirement> dependencies();
+  std::vector<Dependency> dependencies();
   /// Brings the gauges up to date.
   Aw<void> measure();
 

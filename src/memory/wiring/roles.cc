@@ -109,8 +109,8 @@ Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loop
   return stores;
 }
 
-Requirement answers(Store& store) {
-  return {std::string(tier_name(store.tier())), [&store]() -> Task<void> {
+Dependency answers(Store& store) {
+  return {std::string(tier_name(store.tier())), true, [&store]() -> Task<void> {
             ASAHI_CO_TRY([[maybe_unused]] const TierStats stats, co_await store.stats(""));
             co_return Result<void>{};
           }};

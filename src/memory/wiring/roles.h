@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "memory/config.h"
 #include "memory/model/store.h"
+#include "memory/ops/health.h"
 #include "memory/remote/remote_store.h"
 #include "net/loop.h"
 
@@ -74,12 +75,7 @@ struct StorePair {
 Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,
                                  const Clock& clock);
 
-/// Something that a process cannot do its work without, and how to ask it.
-struct Requirement {
-  std::string name;
-  std::function<Task<void>()> check;
-};
 /// That a store answers; it outlives this.
-Requirement answers(Store& store);
+Dependency answers(Store& store);
 
 }  // namespace asahi::memory

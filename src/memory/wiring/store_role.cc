@@ -89,7 +89,7 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
   return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));
 }
 
-std::vector<Requirement> StoreRole::dependencies() { return {answers(*store_)}; }
+std::vector<Dependency> StoreRole::dependencies() { return {answers(*store_)}; }
 
 Aw<void> StoreRole::measure() {
   const auto stats = co_await store_->stats("");

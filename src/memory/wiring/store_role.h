@@ -26,7 +26,7 @@ class StoreRole {
   StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store);
 
   void add_routes(http::Router& router) { api_.add_routes(router); }
-  std::vector<Requirement> dependencies();
+  std::vector<Dependency> dependencies();
   /// Sets the gauges of the tier's size; before metrics are shown.
   Aw<void> measure();
 
