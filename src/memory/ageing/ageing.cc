@@ -73,6 +73,8 @@ struct Ageing::Metrics {
       one.seconds = &registry.histogram("akosha_migration_duration_seconds", "Time of ageing runs",
                                         kRunSeconds, {{"source_tier", from}, {"target_tier", to}});
     }
+    last_success = &registry.gauge("akosha_migration_last_success_timestamp_seconds",
+                                   "End of the last good ageing run; 0: none since the start");
   }
   struct OfTier {
     telemetry::Gauge* bytes = nullptr;
@@ -85,6 +87,7 @@ struct Ageing::Metrics {
   };
   std::array<OfTier, 3> tiers;
   std::array<OfStep, 2> steps;
+  telemetry::Gauge* last_success = nullptr;
 };
 
 Ageing::Ageing(Parts parts, AgeingOptions options)
@@ -270,6 +273,10 @@ Task<void> Ageing::run(Run& run) {
   run.end_time = parts_.clock.now();
   metrics_->steps[run.step == kToWarm ? 0 : 1].seconds->observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  if (done) {
+    metrics_->last_success->set(
+        std::chrono::duration<double>(run.end_time->time_since_epoch()).count());
+  }
   logger_.info("an ageing run has ended", {{"id", run.id},
                                            {"source_tier", tier_name(run.step.source)},
                                            {"target_tier", tier_name(run.step.target)},

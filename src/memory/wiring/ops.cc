@@ -72,7 +72,6 @@ struct Ops::Impl {
   const Ops::Parts parts;
   const Clock::Steady started;
   Logger logger{"memory.ops"};
-  MigrationMetrics migrations;
   Hub hub;
   Health health;
   LiveSettings settings;
@@ -100,7 +99,6 @@ struct Ops::Impl {
 Ops::Impl::Impl(Ops::Parts given)
     : parts(std::move(given)),
       started(parts.clock.steady_now()),
-      migrations(parts.metrics),
       hub(parts.clock),
       health(dependencies_of(parts), parts.clock),
       settings(parts.config, parts.settings, [this](const MemoryConfig& fresh) { apply(fresh); }),
@@ -302,7 +300,6 @@ HealthTools Ops::health_tools() {
       .metrics = [this](bool all) { return metrics_json(impl_->parts.metrics.collect(), all); }};
 }
 
-MigrationMetrics& Ops::migrations() { return impl_->migrations; }
 Hub& Ops::hub() { return impl_->hub; }
 AlertSink& Ops::alerts() { return impl_->alerts; }
 

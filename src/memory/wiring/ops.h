@@ -12,7 +12,6 @@
 #include "memory/http/routes.h"
 #include "memory/ingest/metrics.h"
 #include "memory/mcp/tools.h"
-#include "memory/ops/migration_metrics.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/ops/watched_store.h"
 #include "net/http/gate.h"
@@ -59,8 +58,6 @@ class Ops {
 
   /// What MCP tools tell of the process.
   HealthTools health_tools();
-  /// What ageing counts.
-  MigrationMetrics& migrations();
   /// Events for people who listen.
   Hub& hub();
   /// Measurements that may be worth an alert.
