@@ -1,6 +1,7 @@
 #include "identity/identity.h"
 
 #include <atomic>
+#include <stdexcept>
 
 #include "base/log.h"
 #include "identity/http/authenticators.h"
@@ -135,6 +136,7 @@ void Identity::use_provider_keys(ProviderKeys& keys, OwnKeys& own,
   impl_->provider_keys = std::make_shared<const ProviderKeyParts>(keys, own, std::move(providers));
 }
 void Identity::use_limits(IdentityGate::LimitsOf limits_of) {
+  if (impl_->gate != nullptr) throw std::logic_error("the gate stands already, without limits");
   impl_->limits_of = std::move(limits_of);
 }
 

@@ -291,13 +291,6 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   invalidation.listen([&gateway](std::string_view kind, std::string_view id) {
     if (kind.empty() || kind == "policy") gateway.forget_rules(id);
   });
-  if (settings.memory.enabled) {
-    ASAHI_TRY(impl->memory,
-              memory::MemoryModule::make({impl->settings.memory, impl->loops, *impl->database,
-                                          impl->shared_cache.get(), impl->metrics, system_clock(),
-                                          impl->identity->audit(), ASAHI_VERSION, &identity.gate(),
-                                          settings.identity.auth_required, settings.effective}));
-  }
   const auto limits = [usual = settings.identity.rate_limit_per_minute](
                           const identity::Principal& caller, std::optional<std::int64_t> granted) {
     return identity::CallerLimits{caller.requests_per_minute.value_or(usual),
@@ -315,6 +308,13 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
          const auto granted = co_await gateway.requests_per_minute(caller->org_id);
          co_return limits(*caller, granted);
        }});
+  if (settings.memory.enabled) {
+    ASAHI_TRY(impl->memory,
+              memory::MemoryModule::make({impl->settings.memory, impl->loops, *impl->database,
+                                          impl->shared_cache.get(), impl->metrics, system_clock(),
+                                          impl->identity->audit(), ASAHI_VERSION, &identity.gate(),
+                                          settings.identity.auth_required, settings.effective}));
+  }
 
   http::Router router;
   impl->gateway->add_routes(router);

@@ -131,6 +131,8 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
       await heading('Policies');
       await loaded();
       await page.getByLabel('Dollars per request').fill('0.5');
+      // The dialogs come soon after the first picture; away.test.mjs has who is faster.
+      await page.waitForFunction(() => performance.getEntriesByName('asahi:preloaded').length > 0);
       await gateway.stop();
       await page.getByRole('button', { name: 'Refresh' }).click();
       await page.getByText('The gateway does not answer.').waitFor();
