@@ -130,6 +130,10 @@ void Ageing::stop(milliseconds grace) {
     if (nap_ != nullptr) nap_->cancel();
   });
   watched_.get_future().wait();
+  // What the worker gave up goes on until it sees the stop: after the batch or the statement it is
+  // at.
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return busy_ == 0; });
 }
 
 Store* Ageing::store(Tier tier) const {
@@ -219,12 +223,14 @@ Task<Run> Ageing::find(std::string org_id, std::string id) {
 // ---- runs
 
 Task<void> Ageing::run_asked(std::string id) {
+  const Busy busy(*this);
   ASAHI_CO_TRY(std::optional<Run> found, co_await runs_.find(id));
   if (!found) co_return Result<void>{};  // pruned: nobody asks any more
   co_return co_await run(*found);
 }
 
 Task<void> Ageing::age() {
+  const Busy busy(*this);
   Result<void> result;
   for (const Step step : {kToWarm, kToCold}) {
     if (!possible(step)) continue;
@@ -243,6 +249,7 @@ Task<void> Ageing::age() {
 }
 
 Task<void> Ageing::compact() {
+  const Busy busy(*this);
   const auto until = std::chrono::steady_clock::now() + options_.longest;
   cold::Compacted all;
   while (!stop_ && std::chrono::steady_clock::now() < until) {
