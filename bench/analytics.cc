@@ -366,7 +366,7 @@ int main(int argc, char** argv) {
     if (engine == "postgres") server = must(sql::testing::PostgresServer::launch());
     const auto make = [&](const std::string& name) {
       sql::DatabaseOptions options{.url = "sqlite:///" + name + ".db", .data_dir = settings.work};
-      if (server) options.url = must(server->create_database());
+      if (server) options.url = server->url(must(server->create_database()));
       auto made = must(sql::open_database(options));
       must(sql::Migrator(*made, migrations()).upgrade());
       return made;
