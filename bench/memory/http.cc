@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "../tools/process_use.h"
 #include "../tools/wire.h"
 #include "dataset.h"
 
@@ -37,20 +38,6 @@ struct Options {
   int pid = 0;
   std::size_t count = 100'000, batch = 100, connections = 8, queries = 1000, rounds = 3;
 };
-
-/// User and system time of a process, in seconds.
-double cpu_seconds(int pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(text.substr(name_end + 2));
-  std::string skip;
-  for (int i = 3; i < 14; ++i) fields >> skip;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
 
 double resident_mb(int pid) {
   std::ifstream file(fmt::format("/proc/{}/statm", pid));

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "process_use.h"
 #include "wire.h"
 
 namespace asahi::bench {
@@ -34,20 +35,6 @@ struct Connection {
   unsigned content_chunks = 0;
   bool busy = false, in_order = true;
 };
-
-/// User and system time of a process, in seconds.
-double cpu_seconds(int pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(text.substr(name_end + 2));
-  std::string skip;
-  for (int i = 3; i < 14; ++i) fields >> skip;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
 
 class Load {
  public:
