@@ -18,7 +18,7 @@ Task<std::vector<UpsertOutcome>> Front::upsert_batch(std::vector<Memory> memorie
     Logger("memory.ageing")
         .warning("the warm tier was not asked what it has already",
                  {{"error", below ? "it told of other rows" : below.error().message}});
-    co_return co_await hot_.upsert_batch(std::move(memories), options);
+    co_return co_await inner().upsert_batch(std::move(memories), options);
   }
   std::vector<UpsertOutcome> outcomes(memories.size(), UpsertOutcome::kUnchanged);
   std::vector<Memory> fresh;
@@ -41,7 +41,7 @@ Task<std::vector<UpsertOutcome>> Front::upsert_batch(std::vector<Memory> memorie
   }
   if (fresh.empty()) co_return outcomes;
   ASAHI_CO_TRY(const std::vector<UpsertOutcome> stored,
-               co_await hot_.upsert_batch(std::move(fresh), options));
+               co_await inner().upsert_batch(std::move(fresh), options));
   for (std::size_t i = 0; i < places.size() && i < stored.size(); ++i)
     outcomes[places[i]] = stored[i];
   std::vector<std::pair<Key, Digest>> outdated;

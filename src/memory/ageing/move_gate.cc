@@ -5,7 +5,7 @@
 namespace asahi::memory::ageing {
 
 MoveGate::MoveGate(std::unique_ptr<Store> store, const Clock& clock, GateOptions options)
-    : store_(std::move(store)), clock_(clock), options_(options) {}
+    : ForwardingStore(*store), store_(std::move(store)), clock_(clock), options_(options) {}
 
 bool MoveGate::is_moving(const Key& key) {
   const auto found = moving_.find(key);

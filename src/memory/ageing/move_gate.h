@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "memory/model/store.h"
+#include "memory/model/forwarding_store.h"
 #include "net/loop.h"
 
 namespace asahi::memory::ageing {
@@ -29,34 +29,18 @@ struct GateOptions {
 /// tiers from the hottest down: then it meets a row wherever it is, or waits for it there.
 ///
 /// Any loop. Works for local stores and for the process that serves one to others.
-class MoveGate final : public Store {
+class MoveGate final : public ForwardingStore {
  public:
   /// `clock` outlives it.
   MoveGate(std::unique_ptr<Store> store, const Clock& clock, GateOptions options = {});
 
-  Tier tier() const override { return store_->tier(); }
-  Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
-                                                UpsertOptions options) override {
-    return store_->upsert_batch(std::move(memories), options);
-  }
-  Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys) override {
-    return store_->get(std::move(keys));
-  }
   /// Errors: also unavailable, when a row is being moved for longer than `patience`.
   Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
   /// An erasure of rows that are still what these checksums say.
   Task<std::uint64_t> delete_unchanged(std::vector<std::pair<Key, Digest>> rows);
   Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
-  Task<StorePage> search(StoreQuery query) override { return store_->search(std::move(query)); }
   Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
-  Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override {
-    return store_->checksum(std::move(keys));
-  }
-  Task<TierStats> stats(std::string tenant) override { return store_->stats(std::move(tenant)); }
-  Task<void> snapshot(std::string folder) override { return store_->snapshot(std::move(folder)); }
-
-  Store& inner() { return *store_; }
 
  private:
   /// Under the lock: whether the caller may go on, and if so that it does.

@@ -15,14 +15,9 @@ json::object alive(const ProcessHealth& health) {
 
 Aw<http::Response> ready(const ProcessHealth& health) {
   json::object body = alive(health);
-  bool ready = !health.draining;
-  if (health.checks != nullptr) {
-    const Health::Report report = co_await health.checks->look();
-    ready = ready && report.ready();
-    for (auto& [name, value] : health_json(report)) body[name] = value;
-  } else {
-    body["status"] = "ready";
-  }
+  const Health::Report report = co_await health.checks->look();
+  const bool ready = !health.draining && report.ready();
+  for (auto& [name, value] : health_json(report)) body[name] = value;
   if (health.draining) body["status"] = "draining";
   co_return http::Response::json(ready ? 200 : 503, json::serialize(body));
 }

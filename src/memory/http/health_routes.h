@@ -19,7 +19,7 @@ struct ProcessHealth {
   std::string component;
   const Clock& clock;
   telemetry::Registry& metrics;
-  std::unique_ptr<Health> checks;  ///< null: it needs nobody
+  std::unique_ptr<Health> checks;  ///< set before the listeners open
   /// Brings gauges up to date before they are shown; empty: none needs it.
   std::function<Aw<void>()> measure;
   std::atomic<bool> draining = false;
