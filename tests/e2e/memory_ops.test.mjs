@@ -11,10 +11,14 @@ import { binary_path, restart_gateway, run_asahi, start_gateway } from "./suppor
 import { make_key, start_governed } from "./support/governed.mjs";
 import { stop_everything } from "./support/processes.mjs";
 
+// A client that a failed test left open would keep its program, and this one, from ending.
+const clients = [];
+after(() => Promise.all(clients.map((client) => client.close())));
 after(stop_everything);
 
 async function connect(gateway, ...more) {
   const client = new Client({ name: "test", version: "1.0.0" });
+  clients.push(client);
   const transport = new StdioClientTransport({
     command: binary_path(),
     args: ["memory", "mcp", "--url", gateway.url, ...more],

@@ -6,9 +6,9 @@
 #include <iostream>
 #include <thread>
 
-#include "server/commands/client.h"
 #include "server/commands/commands.h"
 #include "server/commands/memory_ops.h"
+#include "server/commands/memory_server.h"
 
 namespace asahi::server {
 namespace {
@@ -27,22 +27,6 @@ struct MemoryOptions {
   int batch_size = 1000;
   bool dry_run = false;
 };
-
-int refuse(const Error& error) {
-  fmt::print(stderr, "asahi memory: {}\n", error.message);
-  return error.code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
-}
-
-Result<std::unique_ptr<GatewayClient>> connect(const CommonOptions& common,
-                                               const MemoryOptions& options) {
-  GatewayClient::Target server{
-      .url = options.url, .api_key = Secret(options.api_key), .adjust = {}};
-  if (server.url.empty()) {
-    server.url =
-        fmt::format("http://127.0.0.1:{}", load_config(common, VaultUse::kLeave).gateway.api.port);
-  }
-  return GatewayClient::connect(common, server);
-}
 
 /// What bundles call a memory, as pushes call it.
 void rename(json::object& memory, std::string_view from, std::string_view to) {
@@ -143,28 +127,28 @@ int import_file(const CommonOptions& common, const MemoryOptions& options) {
   if (!standard) {
     opened.open(options.file);
     if (!opened) {
-      return refuse(
+      return refuse_memory(
           fail(Errc::kInvalidArgument, fmt::format("{} cannot be read", options.file)).error());
     }
   }
-  auto client = connect(common, options);
-  if (!client) return refuse(client.error());
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
   Import import(**client, options);
   const auto done = import.run(standard ? std::cin : opened);
   import.report();
   if (done) return kExitOk;
   fmt::print(stderr, "stopped; go on with --from-line {}\n", import.unsent());
-  return refuse(done.error());
+  return refuse_memory(done.error());
 }
 
 int search(const CommonOptions& common, const MemoryOptions& options) {
-  auto client = connect(common, options);
-  if (!client) return refuse(client.error());
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
   const json::object body{
       {"query", options.query}, {"mode", options.mode}, {"limit", options.limit}};
   const auto reply =
       (*client)->call_json(http::Method::kPost, "/memory/search", json::serialize(body));
-  if (!reply) return refuse(reply.error());
+  if (!reply) return refuse_memory(reply.error());
   for (const json::value& hit : reply->at("results").as_array()) {
     const json::object& one = hit.as_object();
     const json::value* text = one.if_contains("content");
@@ -178,10 +162,10 @@ int search(const CommonOptions& common, const MemoryOptions& options) {
 }
 
 int status(const CommonOptions& common, const MemoryOptions& options) {
-  auto client = connect(common, options);
-  if (!client) return refuse(client.error());
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
   const auto reply = (*client)->call_json(http::Method::kGet, "/memory/storage/status", "");
-  if (!reply) return refuse(reply.error());
+  if (!reply) return refuse_memory(reply.error());
   fmt::print("{}\n", json::serialize(*reply));
   return kExitOk;
 }
@@ -210,11 +194,11 @@ Result<void> age_from(GatewayClient& client, const MemoryOptions& options, std::
 }
 
 int age(const CommonOptions& common, const MemoryOptions& options) {
-  auto client = connect(common, options);
-  if (!client) return refuse(client.error());
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
   for (const std::string_view tier : {"hot", "warm"}) {
     if (!options.tier.empty() && options.tier != tier) continue;
-    if (auto done = age_from(**client, options, tier); !done) return refuse(done.error());
+    if (auto done = age_from(**client, options, tier); !done) return refuse_memory(done.error());
   }
   return kExitOk;
 }

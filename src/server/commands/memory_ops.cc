@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "memory/backup/backup.h"
-#include "server/commands/client.h"
+#include "server/commands/memory_server.h"
 #include "server/folder_lock.h"
 #include "storage/object/open_store.h"
 
@@ -25,22 +25,6 @@ struct OpsOptions {
   std::string backup_id;
   bool verify = false;
 };
-
-int refuse(const Error& error) {
-  fmt::print(stderr, "asahi memory: {}\n", error.message);
-  return error.code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
-}
-
-Result<std::unique_ptr<GatewayClient>> connect(const CommonOptions& common,
-                                               const OpsOptions& options) {
-  GatewayClient::Target server{
-      .url = options.url, .api_key = Secret(options.api_key), .adjust = {}};
-  if (server.url.empty()) {
-    server.url =
-        fmt::format("http://127.0.0.1:{}", load_config(common, VaultUse::kLeave).gateway.api.port);
-  }
-  return GatewayClient::connect(common, server);
-}
 
 /// An MCP server on standard input and output that hands every message to the one that runs: one
 /// JSON-RPC message a line (transport "stdio" of the protocol).
@@ -111,8 +95,8 @@ class StdioBridge {
 };
 
 int mcp(const CommonOptions& common, const OpsOptions& options) {
-  auto client = connect(common, options);
-  if (!client) return refuse(client.error());
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
   StdioBridge(**client, options.mount + "/mcp").run();
   return kExitOk;
 }
@@ -128,17 +112,17 @@ Result<json::object> wait_for_end(GatewayClient& client, const std::string& path
 }
 
 int backup(const CommonOptions& common, const OpsOptions& options) {
-  auto client = connect(common, options);
-  if (!client) return refuse(client.error());
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
   const std::string path = options.mount + "/backups";
   json::object body;
   if (!options.backup_id.empty()) body["backup_id"] = options.backup_id;
   const auto begun =
       (*client)->call_json(http::Method::kPost, options.verify ? path + "/verify" : path,
                            options.verify ? json::serialize(body) : "{}");
-  if (!begun) return refuse(begun.error());
+  if (!begun) return refuse_memory(begun.error());
   const auto last = wait_for_end(**client, path);
-  if (!last) return refuse(last.error());
+  if (!last) return refuse_memory(last.error());
   fmt::print("{}\n", json::serialize(*last));
   return last->at("ok").as_bool() ? kExitOk : kExitFailure;
 }
@@ -191,7 +175,7 @@ int restore(const CommonOptions& common, const OpsOptions& options) {
   const LoadedConfig config = load_config(common);
   if (!config.faults.empty()) return print_faults(config.faults);
   const auto done = restore_hot(config, options.backup_id);
-  return done ? kExitOk : refuse(done.error());
+  return done ? kExitOk : refuse_memory(done.error());
 }
 
 }  // namespace
