@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <set>
+
+#include "net/http/message.h"
 
 namespace asahi::gateway {
 namespace {
@@ -42,7 +45,9 @@ void bind(Binder& binder, AppConfig& c) {
   app.value("name", c.name, {.help = "name of this installation in logs and metrics"});
   app.value("version", c.version, {.help = "version that /health reports"});
   app.value("environment", c.environment,
-            {.one_of = {"development", "staging", "production"}, .help = "how strict start-up is"});
+            {.one_of = {"development", "staging", "production"},
+             .env = {"AKOSHA_ENVIRONMENT"},
+             .help = "how strict start-up is"});
   app.value("debug", c.debug, {.help = "more detail in logs, never secrets"});
   app.value("mock", c.mock,
             {.env = {"ASAHI_MOCK"}, .help = "answer from the built-in mock vendor"});
@@ -323,12 +328,46 @@ void bind(Binder& binder, FeatureStoreConfig& c) {
           "names a variable that is not set");
 }
 
+bool is_whole(const std::string& text, int most) {
+  int value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= most;
+}
+
+/// redis.url from its parts, as a deployment of the memory has them in its secrets (memory spec
+/// §7), where nobody set the whole.
+void take_redis_parts(Binder& binder, RedisConfig& c) {
+  const auto said = [&](const char* name) { return binder.environment(name).value_or(""); };
+  const std::string host = said("AKOSHA_REDIS_HOST"), password = said("AKOSHA_REDIS_PASSWORD"),
+                    database = said("AKOSHA_REDIS_DB"), tls = said("AKOSHA_REDIS_TLS");
+  std::string port = said("AKOSHA_REDIS_PORT");
+  // Kubernetes sets it to tcp://… in every pod where a service is called akosha-redis.
+  if (port.starts_with("tcp://")) port.clear();
+  if (!c.url.empty() || host.empty()) return;
+  constexpr int kMostDatabases = 65'535;
+  for (const auto& [name, text] :
+       {std::pair("AKOSHA_REDIS_PORT", port), std::pair("AKOSHA_REDIS_DB", database)}) {
+    if (!text.empty() && !is_whole(text, kMostDatabases))
+      fault(binder, name, text, "must be an integer from 0 to 65535");
+  }
+  bool secure = false;
+  if (tls == "true" || tls == "1" || tls == "yes" || tls == "on") {
+    secure = true;
+  } else if (!tls.empty() && tls != "false" && tls != "0" && tls != "no" && tls != "off") {
+    fault(binder, "AKOSHA_REDIS_TLS", tls, "must be true or false");
+  }
+  c.url = fmt::format("{}://{}{}:{}{}", secure ? "rediss" : "redis",
+                      password.empty() ? "" : ":" + http::percent_encode(password) + "@", host,
+                      port.empty() ? "6379" : port, database.empty() ? "" : "/" + database);
+}
+
 void bind(Binder& binder, RedisConfig& c) {
   auto redis = binder.section("redis");
   redis.value("url", c.url,
               {.env = {"REDIS_URL", "REDIS_PRIVATE_URL", "REDIS_TLS_URL", "REDISCLOUD_URL"},
                .help = "redis:// or rediss:// (TLS); empty: no Redis",
                .secret = true});
+  take_redis_parts(binder, c);
   redis.value("cache_prefix", c.cache_prefix, {.help = "first part of cache keys"});
   redis.value("rate_limit_prefix", c.rate_limit_prefix, {.help = "first part of rate limit keys"});
   redis.value("pool_size", c.pool_size, {.min = 1, .max = 1000, .help = "connections"});
@@ -638,9 +677,12 @@ void bind(Binder& binder, SecurityConfig& c) {
 void bind(Binder& binder, LoggingConfig& c) {
   auto logging = binder.section("logging");
   logging.value("level", c.level,
-                {.env = {"LOG_LEVEL"}, .help = "DEBUG, INFO, WARNING, ERROR or CRITICAL"});
+                {.env = {"LOG_LEVEL", "AKOSHA_LOG_LEVEL"},
+                 .help = "DEBUG, INFO, WARNING, ERROR or CRITICAL"});
   logging.value("format", c.format,
-                {.one_of = {"json", "text"}, .env = {"LOG_FORMAT"}, .help = "of log lines"});
+                {.one_of = {"json", "text"},
+                 .env = {"LOG_FORMAT", "AKOSHA_LOG_FORMAT"},
+                 .help = "of log lines"});
   std::ranges::transform(c.level, c.level.begin(),
                          [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
   static const std::set<std::string, std::less<>> kLevels{"DEBUG", "INFO", "WARNING", "ERROR",

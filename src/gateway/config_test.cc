@@ -85,28 +85,15 @@ TEST(SampleConfig, HoldsEveryKeyWithItsDefault) {
   EXPECT_THAT(fault_paths(sample), IsEmpty());
   ASSERT_EQ(sample.effective.size(), defaults.effective.size());
   // These follow from other keys while they are not set, so the sample shows them as comments.
-  const std::vector<std::string> derived{"database.url",
-                                         "tracking.log_dir",
-                                         "governance.audit_storage_dir",
-                                         "routing.learned.file",
-                                         "api.rate_limit_per_minute",
-                                         "security.rate_limit_per_minute",
-                                         "security.api_key_required",
-                                         "cache.tier2.vector_db",
-                                         "tasks.general.quality_threshold",
-                                         "tasks.general.latency_budget_ms",
-                                         // Secrets: they have no place there.
-                                         "alerts.opsgenie_key",
-                                         "alerts.pagerduty_key",
-                                         "alerts.slack_ops_url",
-                                         "alerts.slack_url",
-                                         "alerts.smtp_password",
-                                         "alerts.webhook_secret",
-                                         "observability.influx_token",
-                                         "observability.otlp_headers",
-                                         "observability.remote_write_token",
-                                         "observability.sentry_dsn",
-                                         "tracking.kafka_sasl_password"};
+  const std::vector<std::string> derived{
+      "database.url", "tracking.log_dir", "governance.audit_storage_dir", "routing.learned.file",
+      "api.rate_limit_per_minute", "security.rate_limit_per_minute", "security.api_key_required",
+      "cache.tier2.vector_db", "tasks.general.quality_threshold", "tasks.general.latency_budget_ms",
+      // Secrets: they have no place there.
+      "alerts.opsgenie_key", "alerts.pagerduty_key", "alerts.slack_ops_url", "alerts.slack_url",
+      "alerts.smtp_password", "alerts.webhook_secret", "observability.influx_token",
+      "observability.otlp_headers", "observability.remote_write_token", "observability.sentry_dsn",
+      "tracking.kafka_sasl_password"};
   for (std::size_t i = 0; i < sample.effective.size(); ++i) {
     const auto& [path, value, origin, help] = sample.effective[i];
     EXPECT_EQ(value, defaults.effective[i].value) << path;
@@ -186,6 +173,7 @@ TEST(GatewayConfig, ShortVariables) {
   EXPECT_EQ(c.app.mock_seed, 7);
   EXPECT_EQ(c.logging.level, "DEBUG");
   EXPECT_EQ(c.logging.format, "text");
+  EXPECT_EQ(good("", {{"AKOSHA_LOG_LEVEL", "error"}}).logging.level, "ERROR");
   EXPECT_EQ(c.database.url, "postgres://u:p@db/asahi");
 }
 
@@ -199,6 +187,30 @@ TEST(GatewayConfig, RedisHasFourNamesInOrder) {
     all.erase(name);
   }
   EXPECT_EQ(good("", all).redis.url, "");
+}
+
+TEST(GatewayConfig, RedisCanBeSaidInParts) {
+  const Variables parts{{"AKOSHA_REDIS_HOST", "cache.local"}};
+  EXPECT_EQ(good("", parts).redis.url, "redis://cache.local:6379");
+  Variables all = parts;
+  all.insert({{"AKOSHA_REDIS_PORT", "6380"},
+              {"AKOSHA_REDIS_PASSWORD", "p@ss/1"},
+              {"AKOSHA_REDIS_DB", "2"},
+              {"AKOSHA_REDIS_TLS", "true"}});
+  EXPECT_EQ(good("", all).redis.url, "rediss://:p%40ss%2F1@cache.local:6380/2");
+  all["REDIS_URL"] = "redis://whole";
+  EXPECT_EQ(good("", all).redis.url, "redis://whole");
+}
+
+TEST(GatewayConfig, ARedisPortThatKubernetesSetIsNoPort) {
+  EXPECT_EQ(good("", {{"AKOSHA_REDIS_HOST", "akosha-redis"},
+                      {"AKOSHA_REDIS_PORT", "tcp://10.0.0.7:6379"}})
+                .redis.url,
+            "redis://akosha-redis:6379");
+  EXPECT_THAT(fault_paths(load("", {{"AKOSHA_REDIS_HOST", "r"},
+                                    {"AKOSHA_REDIS_PORT", "sixty"},
+                                    {"AKOSHA_REDIS_TLS", "maybe"}})),
+              testing::ElementsAre("AKOSHA_REDIS_PORT", "AKOSHA_REDIS_TLS"));
 }
 
 TEST(GatewayConfig, TheDataFolderMovesWhatIsWritten) {

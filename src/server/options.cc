@@ -75,6 +75,8 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   memory::bind(binder, loaded.memory, loaded.gateway.app.data_dir);
   for (const std::string& name : live_secrets(loaded))
     loaded.own_secrets[name] = Secret(own_variable(*sources, name).value_or(""));
+  if (Secret& secret = loaded.own_secrets[std::string(kJwtSecret)]; secret.empty())
+    secret = Secret(own_variable(*sources, "AKOSHA_JWT_SECRET").value_or(""));
   for (const char* name :
        {"VAULT_ADDR", "VAULT_PATH", "VAULT_TOKEN", "VAULT_ROLE", "VAULT_NAMESPACE", "VAULT_CACERT",
         "ASAHI_VAULT_KUBERNETES_MOUNT", "ASAHI_VAULT_JWT_FILE", "ASAHI_VAULT_REFRESH_SECONDS"}) {
