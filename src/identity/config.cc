@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "identity/http/client_ip.h"
+#include "identity/tokens/http_fetch.h"
 
 namespace asahi::identity {
 namespace {
@@ -16,9 +17,13 @@ void fault(Binder& binder, std::string path, std::string value, std::string rule
       {.path = std::move(path), .value = std::move(value), .rule = std::move(rule), .origin = ""});
 }
 
-void bind_secret(Binder& binder, const char* variable, Secret& field, std::size_t least) {
-  if (auto given = binder.environment(variable); given && !given->empty())
-    field = Secret(*std::move(given));
+void bind_secret(Binder& binder, const char* variable, Secret& field, std::size_t least,
+                 const char* alias = nullptr) {
+  for (const char* name : {alias, variable}) {
+    if (name == nullptr) continue;
+    if (auto given = binder.environment(name); given && !given->empty())
+      field = Secret(*std::move(given));
+  }
   if (!field.empty() && field.reveal().size() < least) {
     fault(binder, variable, "***", fmt::format("must have at least {} characters", least));
   }
@@ -74,12 +79,32 @@ void bind_auth(Binder& binder, Config& c) {
   auth.value("jwt_alg", c.jwt_alg,
              {.one_of = {"HS256", "RS256", "ES256"}, .help = "how tokens are signed"});
   auth.value("jwt_key_file", c.jwt_key_file, {.help = "PEM private key for RS256 and ES256"});
-  auth.value("access_ttl_seconds", c.access_ttl_seconds,
-             {.min = 60, .max = 86'400, .help = "life of access tokens"});
+  auth.value(
+      "access_ttl_seconds", c.access_ttl_seconds,
+      {.min = 60, .max = 86'400, .env = {"AKOSHA_TOKEN_EXPIRY"}, .help = "life of access tokens"});
   auth.value("refresh_ttl_seconds", c.refresh_ttl_seconds,
              {.min = 60, .max = 31'536'000, .help = "life of refresh tokens"});
   auth.value("jwks_cache_seconds", c.jwks_cache_seconds,
              {.min = 10, .max = 86'400, .help = "how long keys of identity providers are kept"});
+  auto jwks = auth.section("jwks");
+  jwks.value("url", c.external.jwks_url,
+             {.env = {"AKOSHA_JWKS_URL"}, .help = "keys of another issuer of tokens"});
+  jwks.value("issuer", c.external.issuer,
+             {.env = {"AKOSHA_JWT_ISSUER"}, .help = "its iss; empty: the place of its keys"});
+  jwks.value("audience", c.external.audience,
+             {.min = 1, .env = {"AKOSHA_JWT_AUDIENCE"}, .help = "aud of its tokens"});
+  auth.value("verify_service_url", c.external.service_url,
+             {.env = {"AKOSHA_AUTH_SERVICE_URL"}, .help = "asked about tokens that nobody knows"});
+  auth.value("required_claims", c.external.required_claims,
+             {.max = 20,
+              .env = {"AKOSHA_REQUIRED_CLAIMS"},
+              .help = "claims that tokens of others must have"});
+  for (const auto& [path, url] : {std::pair("auth.jwks.url", &c.external.jwks_url),
+                                  std::pair("auth.verify_service_url", &c.external.service_url)}) {
+    if (url->empty()) continue;
+    if (auto good = request_to(http::Method::kGet, *url); !good)
+      fault(binder, path, *url, "must be an http or https URL: " + good.error().message);
+  }
   auth.section("oidc.providers").each([&](const std::string& name, Binder::Section section) {
     OidcProviderConfig& provider = c.oidc_providers[name];
     section.value("name", provider.name, {.help = "on the login page"});
@@ -128,7 +153,8 @@ void bind(Binder& binder, Config& config, std::string_view environment) {
   bind_auth(binder, config);
   bind_secret(binder, "ASAHI_ADMIN_SECRET", config.admin_secret, 16);
   bind_secret(binder, "ASAHI_KEY_PEPPER", config.key_pepper, 32);
-  bind_secret(binder, "ASAHI_JWT_SECRET", config.jwt_secret, 32);
+  bind_secret(binder, "ASAHI_JWT_SECRET", config.jwt_secret, 32, "AKOSHA_JWT_SECRET");
+  bind_secret(binder, "AKOSHA_API_TOKEN", config.api_token, 32);
   bind_secret(binder, "ASAHI_JWT_SECRET_PREVIOUS", config.jwt_secrets_previous, 32);
   // A variable that says false is the word of whoever starts the process; a line of YAML may be a
   // copied sample.

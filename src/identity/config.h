@@ -76,6 +76,18 @@ struct Config {
   Secret jwt_secret;  ///< ASAHI_JWT_SECRET: HMAC key of HS256, at least 32 bytes
   /// ASAHI_JWT_SECRET_PREVIOUS: comma separated; what they signed stays good until it expires.
   Secret jwt_secrets_previous;
+  /// Somebody else's tokens (memory spec §9.1).
+  struct External {
+    std::string jwks_url;  ///< auth.jwks.url, AKOSHA_JWKS_URL: keys of their issuer; empty: none
+    std::string issuer;  ///< auth.jwks.issuer, AKOSHA_JWT_ISSUER: `iss`; empty: the keys' own place
+    std::string audience = "akosha";  ///< auth.jwks.audience, AKOSHA_JWT_AUDIENCE: one of `aud`
+    /// auth.verify_service_url, AKOSHA_AUTH_SERVICE_URL: asked about tokens of nobody we know.
+    std::string service_url;
+    /// auth.required_claims, AKOSHA_REQUIRED_CLAIMS.
+    std::vector<std::string> required_claims = {"sub", "email", "roles"};
+  } external;
+  /// AKOSHA_API_TOKEN: whoever brings it may store, search and see the state; empty: nobody.
+  Secret api_token;
   std::string jwt_key_file;  ///< auth.jwt_key_file: PEM private key of RS256 and ES256
   std::int64_t access_ttl_seconds = 3'600;    ///< auth.access_ttl_seconds, 60 to 86400
   std::int64_t refresh_ttl_seconds = 86'400;  ///< auth.refresh_ttl_seconds, 60 to 31536000

@@ -88,6 +88,33 @@ TEST(IdentityConfig, ShortSecretsAreFaultsThatDoNotShowThem) {
   }
 }
 
+TEST(IdentityConfig, TokensGoByTheNamesOfTheMemoryToo) {
+  const std::string one(32, 'a'), other(32, 'b');
+  const Loaded loaded = load("", {{"AKOSHA_JWT_SECRET", one}, {"AKOSHA_TOKEN_EXPIRY", "600"}});
+  EXPECT_EQ(loaded.config.jwt_secret.reveal(), one);
+  EXPECT_EQ(loaded.config.access_ttl_seconds, 600);
+  EXPECT_EQ(load("", {{"AKOSHA_JWT_SECRET", one}, {"ASAHI_JWT_SECRET", other}})
+                .config.jwt_secret.reveal(),
+            other);
+  EXPECT_EQ(load("", {{"AKOSHA_JWT_SECRET", "jwt-secret-placeholder"}}).faults.size(), 1U);
+}
+
+TEST(IdentityConfig, NamesWhoseTokensAreAccepted) {
+  const Loaded loaded = load("", {{"AKOSHA_JWKS_URL", "https://id.example/jwks"},
+                                  {"AKOSHA_AUTH_SERVICE_URL", "https://auth.example/verify"},
+                                  {"AKOSHA_REQUIRED_CLAIMS", "sub"},
+                                  {"AKOSHA_API_TOKEN", std::string(40, 't')}});
+  EXPECT_TRUE(loaded.faults.empty());
+  EXPECT_EQ(loaded.config.external.jwks_url, "https://id.example/jwks");
+  EXPECT_EQ(loaded.config.external.service_url, "https://auth.example/verify");
+  EXPECT_THAT(loaded.config.external.required_claims, ::testing::ElementsAre("sub"));
+  EXPECT_EQ(loaded.config.api_token.reveal(), std::string(40, 't'));
+  EXPECT_THAT(Config().external.required_claims, ::testing::ElementsAre("sub", "email", "roles"));
+  EXPECT_EQ(
+      load("", {{"AKOSHA_JWKS_URL", "id.example"}, {"AKOSHA_API_TOKEN", "short"}}).faults.size(),
+      2U);
+}
+
 TEST(IdentityConfig, SignUpIsOpenInDevelopmentAndForTheFirstElsewhere) {
   Config config;
   EXPECT_EQ(signup_rule(config, "development"), "open");

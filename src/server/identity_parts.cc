@@ -159,6 +159,35 @@ Result<void> IdentityParts::use_jwt_secrets() {
   return signing_keys_->use_secrets(lent_.secrets.source().get(kJwtSecret), previous_jwt_secrets());
 }
 
+/// Issuers and the service that the settings name.
+Result<void> IdentityParts::accept_tokens_of_others(identity::JwtAuthenticator::Parts& parts) {
+  const identity::Config& config = lent_.config.identity;
+  const auto& external = config.external;
+  parts.fetch = [&clients = lent_.clients](http::ClientRequest request, http::CallOptions options) {
+    return clients.local().send(std::move(request), options);
+  };
+  // The memory's operator stores and searches; here that is a developer, the operator runs it all.
+  identity::ExternalIssuer settings{
+      .name = "jwks",
+      .issuer = external.issuer,
+      .jwks_uri = external.jwks_url,
+      .audience = external.audience,
+      .org_id = std::string(identity::Principal::kDefaultOrg),
+      .org_claim = "tenant",
+      .required = external.required_claims,
+      .roles = {.claim = "roles",
+                .map = {{"admin", "admin"}, {"operator", "developer"}, {"viewer", "viewer"}},
+                .fallback = {}},
+      .jwks_life = std::chrono::seconds(config.jwks_cache_seconds)};
+  if (!external.jwks_url.empty()) parts.issuers.push_back(settings);
+  if (external.service_url.empty()) return {};
+  settings.name = "verified";
+  ASAHI_TRY(parts.elsewhere.service,
+            identity::VerifyService::make(external.service_url, parts.fetch, system_clock()));
+  parts.elsewhere.settings = std::move(settings);
+  return {};
+}
+
 /// Logins get tokens, and tokens log in.
 Result<void> IdentityParts::make_tokens() {
   const identity::Config& config = lent_.config.identity;
@@ -207,10 +236,13 @@ Result<void> IdentityParts::make_tokens() {
         co_return status == "active" || status == "rotated";
       },
       .clock = system_clock()};
+  if (auto ok = accept_tokens_of_others(parts); !ok) return ok;
   ASAHI_TRY(auto authenticator, identity::JwtAuthenticator::make(std::move(parts)));
   // Who was removed or revoked is out at once, not when the memo forgets.
   identity_->invalidation().listen(
       [authenticator](std::string_view, std::string_view) { authenticator->forget(); });
+  if (!config.api_token.empty())
+    identity_->add_authenticator(identity::make_static_token_authenticator(config.api_token));
   identity_->add_authenticator(authenticator);
   return {};
 }

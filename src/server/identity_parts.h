@@ -68,6 +68,7 @@ class IdentityParts {
  private:
   explicit IdentityParts(Lent lent) : lent_(std::move(lent)) {}
   Result<void> make_tokens();
+  Result<void> accept_tokens_of_others(identity::JwtAuthenticator::Parts& parts);
   void make_provider_keys();
   std::vector<Secret> previous_jwt_secrets() const;
   Result<void> use_jwt_secrets();

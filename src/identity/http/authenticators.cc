@@ -47,6 +47,33 @@ class KeyAuthenticator final : public Authenticator {
   ApiKeys& keys_;
 };
 
+class StaticTokenAuthenticator final : public Authenticator {
+ public:
+  explicit StaticTokenAuthenticator(Secret token) : token_(std::move(token)) {
+    auto principal = std::make_shared<Principal>();
+    principal->kind = Principal::Kind::kToken;
+    principal->user_id = "api-token";
+    principal->permissions = {Permission::kIngestUpload, Permission::kQuerySearch,
+                              Permission::kSystemStatus};
+    principal_ = std::move(principal);
+  }
+
+  bool applies(const http::Context& context) const override {
+    const http::Request& request = context.request;
+    return is_ours(bearer(request)) || is_ours(request.headers.get("x-api-key"));
+  }
+  std::optional<Verified> try_authenticate(http::Context&) override { return principal_; }
+  Task<std::shared_ptr<const Principal>> authenticate(http::Context&) override {
+    co_return principal_;
+  }
+
+ private:
+  bool is_ours(std::string_view given) const { return equal_constant_time(given, token_.reveal()); }
+
+  const Secret token_;
+  std::shared_ptr<const Principal> principal_;
+};
+
 class AdminAuthenticator final : public Authenticator {
  public:
   AdminAuthenticator(std::function<bool(std::string_view)> is_secret, Lockout& lockout,
@@ -135,6 +162,10 @@ std::shared_ptr<Authenticator> make_admin_authenticator(
     std::function<bool(std::string_view)> is_secret, Lockout& lockout,
     std::function<std::string(const http::Request&)> client_ip) {
   return std::make_shared<AdminAuthenticator>(std::move(is_secret), lockout, std::move(client_ip));
+}
+
+std::shared_ptr<Authenticator> make_static_token_authenticator(Secret token) {
+  return std::make_shared<StaticTokenAuthenticator>(std::move(token));
 }
 
 std::shared_ptr<Authenticator> make_session_authenticator(Sessions& sessions, Roles& roles,

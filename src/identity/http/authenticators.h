@@ -24,6 +24,10 @@ std::shared_ptr<Authenticator> make_admin_authenticator(
     std::function<bool(std::string_view)> is_secret, Lockout& lockout,
     std::function<std::string(const http::Request&)> client_ip);
 
+/// `Authorization: Bearer` or `X-API-Key` with the one token of AKOSHA_API_TOKEN: may store, search
+/// and see the state, in the default organisation.
+std::shared_ptr<Authenticator> make_static_token_authenticator(Secret token);
+
 /// The dashboard's cookie. What changes something must bring the session's token in X-CSRF-Token,
 /// else: forbidden. A session that is over takes its cookie away. All outlive it.
 std::shared_ptr<Authenticator> make_session_authenticator(Sessions& sessions, Roles& roles,

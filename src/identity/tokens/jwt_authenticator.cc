@@ -1,6 +1,7 @@
 #include "identity/tokens/jwt_authenticator.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -13,14 +14,29 @@ constexpr std::size_t kMaxUserId = 255;  // what the tables hold
 
 }  // namespace
 
-std::string_view bearer_jwt(const http::Request& request) {
+std::string_view bearer_token(const http::Request& request) {
   constexpr std::string_view kScheme = "bearer ";
   std::string_view value = request.headers.get("Authorization");
   if (value.size() <= kScheme.size() || !http::iequals(value.substr(0, kScheme.size()), kScheme))
     return {};
   value.remove_prefix(kScheme.size());
   while (value.starts_with(' ')) value.remove_prefix(1);
+  return value;
+}
+
+std::string_view bearer_jwt(const http::Request& request) {
+  const std::string_view value = bearer_token(request);
   return looks_like_jwt(value) ? value : std::string_view();
+}
+
+bool issuer_fits(std::string_view issuer, std::string_view jwks_uri) {
+  const auto named = http::Origin::parse(issuer);
+  const auto keys = http::Origin::parse(jwks_uri.substr(0, jwks_uri.find('?')));
+  if (!named || !keys || named->tls != keys->tls || named->host != keys->host ||
+      named->port != keys->port)
+    return false;
+  const std::string& path = named->base_path;
+  return keys->base_path == path || keys->base_path.starts_with(path + "/");
 }
 
 Result<std::shared_ptr<JwtAuthenticator>> JwtAuthenticator::make(Parts parts) {
@@ -29,8 +45,7 @@ Result<std::shared_ptr<JwtAuthenticator>> JwtAuthenticator::make(Parts parts) {
       return fail(Errc::kInvalidArgument,
                   fmt::format("external issuer '{}': {}", external.name, what));
     };
-    if (external.name.empty() || external.issuer.empty())
-      return wrong("needs a name and an issuer");
+    if (external.name.empty()) return wrong("needs a name");
     if (external.issuer == parts.own.issuer())
       return wrong("has the issuer name of this gateway's own tokens");
     if (external.audience.empty())
@@ -41,8 +56,8 @@ Result<std::shared_ptr<JwtAuthenticator>> JwtAuthenticator::make(Parts parts) {
       return wrong("jwks_uri: " + url.error().message);
     }
     const auto same = [&](const ExternalIssuer& other) {
-      return &other != &external &&
-             (other.issuer == external.issuer || other.name == external.name);
+      return &other != &external && ((other.issuer == external.issuer && !other.issuer.empty()) ||
+                                     other.name == external.name);
     };
     if (std::ranges::any_of(parts.issuers, same))
       return wrong("shares its name or issuer with another one");
@@ -59,20 +74,24 @@ JwtAuthenticator::JwtAuthenticator(Parts parts)
   }
 }
 
+std::string_view JwtAuthenticator::token_of(const http::Request& request) const {
+  return parts_.elsewhere.service != nullptr ? bearer_token(request) : bearer_jwt(request);
+}
+
 bool JwtAuthenticator::applies(const http::Context& context) const {
-  return !bearer_jwt(context.request).empty();
+  return !token_of(context.request).empty();
 }
 
 std::optional<Result<std::shared_ptr<const Principal>>> JwtAuthenticator::try_authenticate(
     http::Context& context) {
-  const std::string_view token = bearer_jwt(context.request);
+  const std::string_view token = token_of(context.request);
   if (token.size() > kMaxJwtBytes) return refuse(JwtFault::kTooLong);
   if (auto known = memo_.find(token)) return known;
   return std::nullopt;
 }
 
 Task<std::shared_ptr<const Principal>> JwtAuthenticator::authenticate(http::Context& context) {
-  const std::string token(bearer_jwt(context.request));
+  const std::string token(token_of(context.request));
   ASAHI_CO_TRY(Verified verified, co_await verify(token));
   const auto left = verified.expires_at - parts_.clock.now();
   memo_.put(token, verified.principal,
@@ -82,13 +101,36 @@ Task<std::shared_ptr<const Principal>> JwtAuthenticator::authenticate(http::Cont
 
 Task<JwtAuthenticator::Verified> JwtAuthenticator::verify(std::string token) {
   const auto issuer = claimed_issuer(token);
-  if (!issuer) co_return refuse(JwtFault::kMalformed);
-  if (*issuer == parts_.own.issuer()) co_return co_await verify_own(std::move(token));
+  if (issuer && *issuer == parts_.own.issuer()) co_return co_await verify_own(std::move(token));
   for (External& external : externals_) {
-    if (external.settings.issuer == *issuer)
-      co_return co_await verify_external(external, std::move(token));
+    if (!issuer) break;
+    const ExternalIssuer& settings = external.settings;
+    const bool known = settings.issuer.empty() ? issuer_fits(*issuer, settings.jwks_uri)
+                                               : settings.issuer == *issuer;
+    if (known) co_return co_await verify_external(external, *issuer, std::move(token));
   }
-  co_return refuse(JwtFault::kIssuer);
+  if (parts_.elsewhere.service != nullptr) co_return co_await verify_elsewhere(std::move(token));
+  co_return refuse(issuer ? JwtFault::kIssuer : JwtFault::kMalformed);
+}
+
+Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_elsewhere(std::string token) {
+  auto claims = co_await parts_.elsewhere.service->claims(std::move(token));
+  if (!claims) co_return std::unexpected(claims.error());
+  std::string subject;
+  for (const char* name : {"sub", "user_id"}) {
+    const json::value* told = claims->if_contains(name);
+    if (subject.empty() && told != nullptr && told->is_string())
+      subject = std::string(told->get_string());
+  }
+  if (subject.empty()) co_return refuse(JwtFault::kClaims);
+  // The service has looked at the time; an earlier end than our memory's counts here, too.
+  Clock::Time expires_at = parts_.clock.now() + kRemember;
+  if (const json::value* exp = claims->if_contains("exp"); exp != nullptr && exp->is_int64())
+    expires_at = std::min(expires_at, Clock::Time(std::chrono::seconds(std::clamp<std::int64_t>(
+                                          exp->get_int64(), 0, 9'000'000'000))));
+  if (expires_at <= parts_.clock.now()) co_return refuse(JwtFault::kExpired);
+  co_return co_await admit(parts_.elsewhere.settings, std::move(subject), std::move(*claims),
+                           expires_at);
 }
 
 Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_own(std::string token) {
@@ -125,29 +167,43 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_own(std::string token)
 }
 
 Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_external(External& issuer,
+                                                                   std::string issuer_name,
                                                                    std::string token) {
   const ExternalIssuer& settings = issuer.settings;
   const auto parts = split_jwt(token);
   if (!parts) co_return refuse(parts.error());
   if (parts->alg == JwtAlg::kHs256) co_return refuse(JwtFault::kAlgorithm);
   ASAHI_CO_TRY(const auto keys, co_await issuer.keys->keys(parts->kid, parts->alg));
-  const auto claims =
-      verify_jwt(*parts, *keys, {.issuer = settings.issuer, .audience = settings.audience},
+  auto claims =
+      verify_jwt(*parts, *keys, {.issuer = std::move(issuer_name), .audience = settings.audience},
                  parts_.clock.now());
   if (!claims) co_return refuse(claims.error());
+  co_return co_await admit(settings, std::move(claims->subject), std::move(claims->all),
+                           claims->expires_at);
+}
 
+Task<JwtAuthenticator::Verified> JwtAuthenticator::admit(const ExternalIssuer& settings,
+                                                         std::string subject, json::object claims,
+                                                         Clock::Time expires_at) {
+  for (const std::string& name : settings.required) {
+    if (find_claim(claims, name) == nullptr) {
+      co_return fail(Errc::kForbidden, fmt::format("the token has no claim '{}'; tokens of others "
+                                                   "need {}",
+                                                   name, fmt::join(settings.required, ", ")));
+    }
+  }
   auto principal = std::make_shared<Principal>();
   principal->kind = Principal::Kind::kToken;
-  principal->user_id = fmt::format("jwt:{}:{}", settings.name, claims->subject);
+  principal->user_id = fmt::format("jwt:{}:{}", settings.name, subject);
   if (principal->user_id.size() > kMaxUserId) co_return refuse(JwtFault::kClaims);
   principal->org_id = settings.org_id;
-  if (principal->org_id.empty()) {
-    const auto* org = find_claim(claims->all, settings.org_claim);
+  const auto* org = settings.org_claim.empty() ? nullptr : find_claim(claims, settings.org_claim);
+  if (org != nullptr || principal->org_id.empty()) {
     if (org == nullptr || !org->is_string() || !is_org_id(org->get_string()))
       co_return refuse(JwtFault::kClaims);
     principal->org_id = org->get_string();
   }
-  principal->role = map_role(claims->all, settings.roles);
+  principal->role = map_role(claims, settings.roles);
   if (principal->role.empty()) co_return refuse("no_role");
   if (const auto known = builtin_role(principal->role)) {
     principal->permissions = *known;
@@ -155,10 +211,10 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_external(External& iss
     ASAHI_CO_TRY(principal->permissions,
                  co_await parts_.users.permissions(principal->org_id, principal->role));
   }
-  if (const auto scopes = scopes_of(claims->all))
+  if (const auto scopes = scopes_of(claims))
     principal->permissions = principal->permissions & *scopes;
   if (auto set = co_await set_org(principal); !set) co_return std::unexpected(set.error());
-  co_return Verified{std::move(principal), claims->expires_at};
+  co_return Verified{std::move(principal), expires_at};
 }
 
 Task<void> JwtAuthenticator::set_org(std::shared_ptr<Principal> principal) {

@@ -15,26 +15,40 @@
 #include "identity/tokens/issuer.h"
 #include "identity/tokens/jwks.h"
 #include "identity/tokens/token_memo.h"
+#include "identity/tokens/verify_service.h"
 #include "identity/users/users.h"
 
 namespace asahi::identity {
 
 /// Somebody else whose tokens are accepted.
 struct ExternalIssuer {
-  std::string name;      ///< short; in user ids: "jwt:<name>:<sub>"
-  std::string issuer;    ///< `iss`, exactly
+  std::string name;  ///< short; in user ids: "jwt:<name>:<sub>"
+  /// `iss`, exactly; empty: a URL of the same host that `jwks_uri` is below (issuer_fits).
+  std::string issuer;
   std::string jwks_uri;  ///< where its keys are
   std::string audience;  ///< must be in `aud`
-  std::string org_id;    ///< organisation of all its users; empty: `org_claim` says it
+  std::string org_id;    ///< organisation of users whose token has no `org_claim`; empty: none
   std::string org_claim;
+  std::vector<std::string> required;  ///< claims that must be there; without one: forbidden
   RoleMapping roles;
   std::chrono::seconds jwks_life{3'600};
 };
 
-/// Bearer tokens that are JWTs: our own, then those of external issuers. A valid token is
-/// remembered until it expires, for a minute at most; then it is verified anew, and its user,
-/// organisation or API key is looked up: what was removed, deactivated or revoked is out within
-/// that minute. Thread-safe, for loop threads.
+/// A service that is asked about tokens of nobody we know, JWTs or not; how its claims are read.
+struct VerifiedElsewhere {
+  std::unique_ptr<VerifyService> service;  ///< null: there is none
+  ExternalIssuer settings;                 ///< name, organisation, roles, required claims
+};
+
+/// Whether an issuer's name is that of the keys' own place: the same scheme, host and port, and a
+/// path that theirs begins with. "https://id.example/realms/a" fits
+/// "https://id.example/realms/a/protocol/openid-connect/certs".
+bool issuer_fits(std::string_view issuer, std::string_view jwks_uri);
+
+/// Bearer tokens that are JWTs: our own, then those of external issuers, then what a service says.
+/// A valid token is remembered until it expires, for a minute at most; then it is verified anew,
+/// and its user, organisation or API key is looked up: what was removed, deactivated or revoked is
+/// out within that minute. Thread-safe, for loop threads.
 class JwtAuthenticator final : public Authenticator {
  public:
   /// True while the API key behind a machine client's token still opens.
@@ -47,6 +61,7 @@ class JwtAuthenticator final : public Authenticator {
     KeyOpens key_opens;
     std::vector<ExternalIssuer> issuers;
     HttpFetch fetch;  ///< of external issuers' keys; may be empty without any
+    VerifiedElsewhere elsewhere = {};
     const Clock& clock;
     std::size_t max_remembered = 10'000;
   };
@@ -75,7 +90,12 @@ class JwtAuthenticator final : public Authenticator {
   explicit JwtAuthenticator(Parts parts);
   Task<Verified> verify(std::string token);
   Task<Verified> verify_own(std::string token);
-  Task<Verified> verify_external(External& issuer, std::string token);
+  Task<Verified> verify_external(External& issuer, std::string issuer_name, std::string token);
+  Task<Verified> verify_elsewhere(std::string token);
+  /// Who a foreign token's bearer is here.
+  Task<Verified> admit(const ExternalIssuer& settings, std::string subject, json::object claims,
+                       Clock::Time expires_at);
+  std::string_view token_of(const http::Request& request) const;
   /// Fills in what the organisation is worth now.
   Task<void> set_org(std::shared_ptr<Principal> principal);
   std::unexpected<Error> refuse(JwtFault fault);
@@ -88,6 +108,8 @@ class JwtAuthenticator final : public Authenticator {
   RateLimited refusals_{std::chrono::seconds(1)};
 };
 
+/// What stands behind "Authorization: Bearer"; empty: nothing does.
+std::string_view bearer_token(const http::Request& request);
 /// The token of "Authorization: Bearer …" when it has the shape of a JWT; empty otherwise.
 std::string_view bearer_jwt(const http::Request& request);
 

@@ -25,18 +25,39 @@ struct JwtAuthenticatorTest : ::testing::Test {
     issuers = {idp};
   }
 
+  HttpFetch fetch() {
+    return [this](http::ClientRequest request, http::CallOptions) -> Task<http::ClientResponse> {
+      if (request.target != "/verify") {
+        ++fetches;
+        co_return http::ClientResponse{200, {}, write_jwks(JwtKeySet(published))};
+      }
+      ++verifications;
+      if (service_status == 0) co_return fail(Errc::kUnavailable, "connection refused");
+      asked_about = std::string(json::parse(request.body).at("token").as_string());
+      co_return http::ClientResponse{service_status, {}, json::serialize(service_says)};
+    };
+  }
+
   JwtAuthenticator& authenticator() {
     if (made == nullptr) {
+      VerifiedElsewhere elsewhere;
+      if (has_service) {
+        elsewhere.service =
+            VerifyService::make("http://auth.example/verify", fetch(), clock).value();
+        elsewhere.settings = {.name = "verified",
+                              .org_id = "default",
+                              .org_claim = "tenant",
+                              .required = {"sub", "email", "roles"},
+                              .roles = {.claim = "roles", .map = {{"operator", "developer"}}}};
+      }
       auto result = JwtAuthenticator::make(
           {.own = tokens,
            .users = users,
            .find_org = [this](std::string) -> Task<OrgStanding> { co_return org; },
            .key_opens = [this](std::string, std::string) -> Task<bool> { co_return key_opens; },
            .issuers = issuers,
-           .fetch = [this](http::ClientRequest, http::CallOptions) -> Task<http::ClientResponse> {
-             ++fetches;
-             co_return http::ClientResponse{200, {}, write_jwks(JwtKeySet(published))};
-           },
+           .fetch = fetch(),
+           .elsewhere = std::move(elsewhere),
            .clock = clock});
       EXPECT_TRUE(result) << result.error().message;
       made = std::move(*result);
@@ -108,6 +129,13 @@ struct JwtAuthenticatorTest : ::testing::Test {
   std::vector<ExternalIssuer> issuers;
   std::vector<JwtKey> published = {JwtKey::generate("e1", JwtAlg::kEs256).value()};
   int fetches = 0, remembered = 0;
+  bool has_service = false;
+  int service_status = 200, verifications = 0;
+  std::string asked_about;
+  json::object service_says{{"sub", "ana"},
+                            {"email", "ana@example.com"},
+                            {"roles", json::array{"operator"}},
+                            {"tenant", "globex"}};
   std::shared_ptr<JwtAuthenticator> made;
 };
 
@@ -282,6 +310,90 @@ TEST_F(JwtAuthenticatorTest, TheOrganisationMayComeFromAClaim) {
             "globex");
   expect_refused(idp_token());
   expect_refused(idp_token({{"tenant", json::object{{"id", "../acme"}}}}));
+}
+
+TEST_F(JwtAuthenticatorTest, TheClaimMayBeThereOrNotWhereThereIsAnOrganisationForAll) {
+  issuers[0].org_claim = "tenant";
+  EXPECT_EQ(bearer(idp_token({{"tenant", "globex"}})).value()->org_id, "globex");
+  EXPECT_EQ(bearer(idp_token()).value()->org_id, "acme");
+  expect_refused(idp_token({{"tenant", 7}}));
+}
+
+TEST_F(JwtAuthenticatorTest, ATokenWithoutARequiredClaimIsForbidden) {
+  issuers[0].required = {"sub", "email"};
+  const auto outcome = bearer(idp_token());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kForbidden);
+  EXPECT_THAT(outcome.error().message, HasSubstr("email"));
+  EXPECT_TRUE(bearer(idp_token({{"email", "jane@example.com"}})));
+}
+
+TEST_F(JwtAuthenticatorTest, AnIssuerWithoutANameIsWhereItsKeysAre) {
+  issuers[0].issuer = "";
+  issuers[0].jwks_uri = "https://idp.example/realms/a/certs";
+  EXPECT_TRUE(bearer(idp_token()));
+  EXPECT_TRUE(bearer(idp_token({{"iss", "https://idp.example/realms/a"}})));
+  for (const char* foreign : {"https://idp.example/realms/b", "http://idp.example",
+                              "https://idp.example:444", "idp.example"}) {
+    expect_refused(idp_token({{"iss", foreign}}));
+  }
+  EXPECT_TRUE(issuer_fits("https://idp.example/", "https://idp.example/jwks"));
+  EXPECT_FALSE(issuer_fits("https://idp.example/real", "https://idp.example/realms/a/certs"));
+}
+
+TEST_F(JwtAuthenticatorTest, AServiceIsAskedAboutTokensOfNobodyWeKnow) {
+  has_service = true;
+  for (const std::string token :
+       {std::string("opaque-token"),
+        sign_jwt(published.front(), {{"iss", "https://other.example"}})}) {
+    const auto caller = bearer(token);
+    ASSERT_TRUE(caller) << caller.error().message;
+    EXPECT_EQ(asked_about, token);
+    EXPECT_EQ((*caller)->user_id, "jwt:verified:ana");
+    EXPECT_EQ((*caller)->org_id, "globex");
+    EXPECT_EQ((*caller)->role, "developer");
+  }
+  EXPECT_TRUE(bearer("opaque-token"));
+  EXPECT_EQ(verifications, 2) << "a good token is remembered for a minute";
+  clock.advance(60s);
+  EXPECT_TRUE(bearer("opaque-token"));
+  EXPECT_EQ(verifications, 3);
+  EXPECT_TRUE(bearer(user_token()));
+  EXPECT_TRUE(bearer(idp_token()));
+  EXPECT_EQ(verifications, 3) << "whose issuer is known is not asked about";
+}
+
+TEST_F(JwtAuthenticatorTest, TheServicesWordHasItsLimits) {
+  has_service = true;
+  const auto says = [&](json::object claims) {
+    service_says = std::move(claims);
+    clock.advance(2min);
+    return bearer("opaque-token");
+  };
+  service_says.erase("email");
+  EXPECT_EQ(says(service_says).error().code, Errc::kForbidden);
+  EXPECT_EQ(says({{"active", false}}).error().code, Errc::kUnauthenticated);
+  EXPECT_EQ(says({{"email", "x"}, {"roles", "operator"}}).error().code, Errc::kUnauthenticated);
+  const json::object good{{"sub", "ana"}, {"email", "x"}, {"roles", "operator"}};
+  json::object over = good;
+  over["exp"] = 1;
+  EXPECT_EQ(says(over).error().code, Errc::kUnauthenticated);
+  EXPECT_EQ(says({{"claims", good}}).value()->org_id, "default");
+  for (const int status : {400, 401, 404}) {
+    service_status = status;
+    EXPECT_EQ(says(good).error().code, Errc::kUnauthenticated) << status;
+  }
+}
+
+TEST_F(JwtAuthenticatorTest, AServiceThatIsAwayIsNoVerdictAndIsLeftAlone) {
+  has_service = true;
+  service_status = 0;
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(bearer("opaque-token").error().code, Errc::kUnavailable);
+  EXPECT_EQ(bearer("opaque-token").error().code, Errc::kUnavailable);
+  EXPECT_EQ(verifications, 5) << "five failures open the breaker";
+  service_status = 200;
+  clock.advance(61s);
+  EXPECT_TRUE(bearer("opaque-token"));
 }
 
 TEST_F(JwtAuthenticatorTest, LooseSettingsAreRefused) {
