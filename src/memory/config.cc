@@ -1,6 +1,9 @@
 #include "memory/config.h"
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <set>
 
 #include "jobs/queue.h"
 
@@ -74,6 +77,38 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   }
 }
 
+void bind_dependency(config::Binder::Section section, const std::string& name,
+                     OutsideService& service) {
+  std::string upper = name;
+  std::ranges::transform(upper, upper.begin(), [](unsigned char ch) {
+    return std::isalnum(ch) != 0 ? static_cast<char>(std::toupper(ch)) : '_';
+  });
+  const std::string prefix = "AKOSHA_HEALTH__DEPENDENCIES__" + upper + "__";
+  section.value("host", service.host,
+                {.min = 1, .max = 253, .env = {prefix + "HOST"}, .help = "name or address"});
+  section.value("port", service.port, {.min = 1, .env = {prefix + "PORT"}, .help = "of its HTTP"});
+  section.value("use_tls", service.use_tls, {.env = {prefix + "USE_TLS"}, .help = "https"});
+  section.value("required", service.required,
+                {.env = {prefix + "REQUIRED"}, .help = "health_check_all is bad without it"});
+  int seconds = static_cast<int>(service.timeout.count());
+  section.value(
+      "timeout_seconds", seconds,
+      {.min = 1, .max = 300, .env = {prefix + "TIMEOUT"}, .help = "longest wait for an answer"});
+  service.timeout = std::chrono::seconds(seconds);
+}
+
+/// Those that are known can be set from the environment alone.
+void bind_dependencies(config::Binder::Section section, MemoryConfig& c) {
+  std::set<std::string, std::less<>> bound;
+  for (auto& [name, service] : c.dependencies) {
+    bind_dependency(section.section(name), name, service);
+    bound.insert(name);
+  }
+  section.each([&](const std::string& name, config::Binder::Section found) {
+    if (!bound.contains(name)) bind_dependency(found, name, c.dependencies[name]);
+  });
+}
+
 }  // namespace
 
 void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) {
@@ -128,11 +163,31 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
 
   memory.value("data_path", c.data_path,
                {.env = {"AKOSHA_DATA_PATH"}, .help = "folder of its files"});
-  memory.value("embedding_dimension", c.embedding_dimension,
-               {.min = 64,
-                .max = 4096,
-                .env = {"AKOSHA_EMBEDDING_DIMENSION"},
-                .help = "width of the local embedder's vectors"});
+  memory.value(
+      "embedding_dimension", c.embedding_dimension,
+      {.min = 64, .max = 4096, .env = {"AKOSHA_EMBEDDING_DIMENSION"}, .help = "width of vectors"});
+  auto embedding = memory.section("embedding");
+  embedding.value("model", c.embedding.model,
+                  {.min = 1,
+                   .max = 200,
+                   .env = {"AKOSHA_EMBEDDING_MODEL"},
+                   .help = "name of the model's folder"});
+  embedding.value(
+      "model_path", c.embedding.model_path,
+      {.env = {"AKOSHA_EMBEDDING_MODEL_PATH"}, .help = "folder of models, or a model.onnx"});
+  embedding.value("runtime", c.embedding.runtime,
+                  {.help = "libonnxruntime.so.1; empty: beside the program"});
+  embedding.value("fallback", c.embedding.fallback,
+                  {.one_of = {"hash_ngram", "hash_random"},
+                   .env = {"AKOSHA_EMBEDDING_FALLBACK"},
+                   .help = "vectors where there is no model"});
+  embedding.value("batch_size", c.embedding.batch_size,
+                  {.min = 1,
+                   .max = 1'024,
+                   .env = {"EMBEDDING_BATCH_SIZE"},
+                   .help = "texts in one run of the model"});
+  embedding.value("threads", c.embedding.threads,
+                  {.min = 1, .max = 64, .help = "runs of the model at a time"});
 
   auto hot = memory.section("hot");
   hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
@@ -237,6 +292,12 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                 .max = 3650,
                 .env = {"AKOSHA_BACKUP_RETENTION_DAYS"},
                 .help = "older backups are deleted after a new one"});
+  auto analytics = memory.section("analytics");
+  analytics.value("retention_days", c.analytics.retention_days,
+                  {.min = 1,
+                   .max = 365,
+                   .env = {"ANALYTICS_RETENTION_DAYS"},
+                   .help = "days that sums of metrics by five minutes are kept"});
   auto graph = memory.section("graph");
   graph.value("max_entities", c.graph.max_entities,
               {.min = 1'000,
@@ -249,6 +310,19 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                .env = {"GRAPH_MAX_EDGES"},
                .help = "edges of one organisation's graph; it holds twice as many facts"});
 
+  auto orchestrator = memory.section("orchestrator");
+  orchestrator.value("url", c.orchestrator.url,
+                     {.env = {"AKOSHA_MAHAVISHNU_MCP_URL"},
+                      .help = "MCP endpoint of the orchestrator; empty: there is none"});
+  orchestrator.value("api_key", c.orchestrator.api_key,
+                     {.env = {"AKOSHA_MAHAVISHNU_API_KEY"}, .help = "its bearer token"});
+  orchestrator.value("daily_ingest_schedule", c.orchestrator.daily_ingest_schedule,
+                     {.help = "when it, or we, look into the bucket: cron, UTC"});
+  check_schedule(binder, "memory.orchestrator.daily_ingest_schedule",
+                 c.orchestrator.daily_ingest_schedule);
+  bind_dependencies(memory.section("health").section("dependencies"), c);
+  memory.value("metrics_enabled", c.metrics_enabled,
+               {.env = {"AKOSHA_METRICS_ENABLED"}, .help = "'asahi memory' serves /metrics"});
   memory.value("tool_profile", c.tool_profile,
                {.one_of = {"minimal", "standard", "full"},
                 .env = {"AKOSHA_TOOL_PROFILE"},
@@ -259,6 +333,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   if (!c.backup.bucket.empty() && c.backup.bucket.find("://") == std::string::npos)
     c.backup.bucket = "s3://" + c.backup.bucket;
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";
+  if (c.embedding.model_path.empty()) c.embedding.model_path = c.data_path + "/models";
   if (c.hot.path.empty()) c.hot.path = c.data_path + "/hot";
   if (c.backup.bucket.empty())
     c.backup.bucket = "file://" + std::filesystem::absolute(c.data_path).string() + "/backups";

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "base/config/loader.h"
+#include "memory/outside/service.h"
 
 namespace asahi::memory {
 
@@ -87,6 +89,8 @@ struct MemoryConfig {
         0.7;  ///< similarity that semantic searches ask for unless they say, -1 to 1
   } query;
 
+  bool metrics_enabled = true;  ///< serve /metrics (AKOSHA_METRICS_ENABLED)
+
   struct Cache {
     bool enabled = true;          ///< AKOSHA_CACHE_ENABLED
     std::size_t l1_size = 1000;   ///< answers kept in this process (AKOSHA_L1_CACHE_SIZE)
@@ -131,15 +135,42 @@ struct MemoryConfig {
     std::string bucket;       ///< AKOSHA_BACKUP_BUCKET; a bare name is s3://name
     int retention_days = 30;  ///< AKOSHA_BACKUP_RETENTION_DAYS, 1 to 3650
   } backup;
+  /// Numbers over time.
+  struct Analytics {
+    int retention_days = 90;  ///< of sums by five minutes (ANALYTICS_RETENTION_DAYS), 1 to 365
+  } analytics;
   /// Facts that memories state, per tenant.
   struct Graph {
     std::size_t max_entities = 1'000'000;  ///< GRAPH_MAX_ENTITIES
     std::size_t max_edges = 5'000'000;     ///< GRAPH_MAX_EDGES; facts: twice as many
   } graph;
 
+  /// Who may run the memory's workflows.
+  struct OrchestratorSettings {
+    std::string url;  ///< MCP endpoint (AKOSHA_MAHAVISHNU_MCP_URL); empty: there is none
+    Secret api_key;   ///< its bearer token (AKOSHA_MAHAVISHNU_API_KEY)
+    std::string daily_ingest_schedule = "0 0 * * *";  ///< cron, UTC
+  } orchestrator;
+
+  /// Services that MCP clients may ask about (AKOSHA_HEALTH__DEPENDENCIES__<NAME>__…).
+  std::map<std::string, OutsideService, std::less<>> dependencies = {
+      {"mahavishnu", {.port = 8680}}, {"session_buddy", {.port = 8678}}};
+
   std::string tool_profile = "full";  ///< MCP tools: minimal, standard, full (AKOSHA_TOOL_PROFILE)
 
-  std::size_t embedding_dimension = 384;  ///< AKOSHA_EMBEDDING_DIMENSION, of the local embedder
+  /// Width of vectors (AKOSHA_EMBEDDING_DIMENSION); a model's must be the same.
+  std::size_t embedding_dimension = 384;
+  struct Embedding {
+    std::string model = "all-MiniLM-L6-v2";  ///< AKOSHA_EMBEDDING_MODEL
+    /// Folder of models, or a model's file (AKOSHA_EMBEDDING_MODEL_PATH); empty: `models` in
+    /// `data_path`.
+    std::string model_path;
+    std::string runtime;  ///< libonnxruntime.so.1; empty: beside the program
+    /// Without the model: hash_ngram (words) or hash_random (AKOSHA_EMBEDDING_FALLBACK).
+    std::string fallback = "hash_ngram";
+    std::size_t batch_size = 32;  ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
+    std::size_t threads = 1;      ///< runs at a time, 1 to 64
+  } embedding;
 };
 
 /// Reads `memory.…`. `data_dir`: the process's data folder.

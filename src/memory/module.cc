@@ -9,6 +9,7 @@
 #include "llm/embed/text_embedder.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
+#include "memory/embedding/choice.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/ingest/bundle.h"
@@ -23,6 +24,7 @@
 #include "memory/search/search.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
+#include "memory/wiring/outside.h"
 #include "memory/wiring/store_role.h"
 #include "memory/wiring/tiers.h"
 #include "net/mcp/server.h"
@@ -70,6 +72,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<Discovery> discovery;
   std::unique_ptr<BundleReader> bundles;
   std::unique_ptr<IngestWorker> worker;
+  std::unique_ptr<Outside> outside;
   SharedRouteParts routes;
   std::unique_ptr<Ops> ops;
   std::unique_ptr<mcp::Server> mcp;
@@ -79,6 +82,7 @@ struct MemoryModule::Impl {
   void make_search();
   Result<void> make_ingestion();
   void make_routes();
+  Result<void> make_outside();
   Result<void> make_ops();
   void make_tools();
 };
@@ -201,6 +205,7 @@ void MemoryModule::Impl::make_routes() {
                  .knowledge = knowledge != nullptr ? &knowledge->knowledge() : nullptr,
                  .tiers = role.component == Component::kAll ? tiers.get() : nullptr,
                  .ageing = &tiers->make_ageing(*epochs),
+                 .orchestrator = outside->orchestrator(),
                  .has_bucket = bucket != nullptr,
                  .audit = parts.audit,
                  .clock = parts.clock});
@@ -219,6 +224,18 @@ void MemoryModule::Impl::make_tools() {
       });
 }
 
+Result<void> MemoryModule::Impl::make_outside() {
+  ASAHI_TRY(outside, Outside::make({.config = parts.config,
+                                    .loops = parts.loops,
+                                    .database = parts.database,
+                                    .metrics = parts.metrics,
+                                    .clock = parts.clock,
+                                    .version = parts.version,
+                                    .ingest = worker == nullptr ? std::function<void()>{}
+                                                                : [this] { worker->trigger(); }}));
+  return {};
+}
+
 Result<void> MemoryModule::Impl::make_ops() {
   ASAHI_TRY(ops, Ops::make({.config = parts.config,
                             .loops = parts.loops,
@@ -234,6 +251,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .ingest_metrics = *ingest_metrics,
                             .search_metrics = search_metrics,
                             .bucket = bucket.get(),
+                            .outside = *outside,
                             .routes = routes}));
   return {};
 }
@@ -243,11 +261,12 @@ MemoryModule::~MemoryModule() { stop(); }
 
 Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
-  impl->embedder = std::make_unique<llm::MemoEmbedder>(
-      llm::make_local_embedder(impl->parts.config.embedding_dimension), kQueryVectorsKept);
+  impl->embedder = std::make_unique<llm::MemoEmbedder>(choose_embedder(impl->parts.config).embedder,
+                                                       kQueryVectorsKept);
   if (auto ok = impl->open_tiers(); !ok) return std::unexpected(ok.error());
   impl->make_search();
   if (auto ok = impl->make_ingestion(); !ok) return std::unexpected(ok.error());
+  if (auto ok = impl->make_outside(); !ok) return std::unexpected(ok.error());
   impl->make_routes();
   if (auto ok = impl->make_ops(); !ok) return std::unexpected(ok.error());
   impl->make_tools();
@@ -284,6 +303,7 @@ void MemoryModule::start() {
   if (impl_->worker != nullptr) impl_->worker->start();
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
+  impl_->outside->start();
   impl_->ops->start();
   if (impl_->knowledge != nullptr) impl_->knowledge->start(stores_of(*impl_->routes));
 }
@@ -294,6 +314,7 @@ void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
   impl_->tiers->stop(kGrace);
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
+  impl_->outside->stop();
   impl_->ops->stop();
   if (impl_->knowledge != nullptr) impl_->knowledge->stop();
 }
@@ -301,7 +322,7 @@ void MemoryModule::stop() {
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part : {cold::catalogue_migrations(), ageing::run_migrations(),
-                           knowledge::migrations(), ops_migrations()})
+                           knowledge::migrations(), ops_migrations(), outside_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

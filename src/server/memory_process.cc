@@ -48,7 +48,8 @@ struct MemoryProcess::Impl {
                .clock = system_clock(),
                .metrics = metrics,
                .checks = {},
-               .measure = {}} {}
+               .measure = {},
+               .serve_metrics = given.memory.metrics_enabled} {}
 
   const ServerConfig settings;
   const gateway::GatewayConfig& config = settings.gateway;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
+#include "base/hash.h"
 #include "llm/embed/feature_hash.h"
 #include "llm/mock_answer.h"
 
@@ -30,6 +32,46 @@ class LocalEmbedder final : public TextEmbedder {
   std::optional<Embedded> try_embed(std::string_view, const text::Words& words) override {
     auto vector = std::make_shared<std::vector<float>>(traits_.width);
     text::hash_features(words, *vector);
+    return Embedded{std::move(vector), &traits_};
+  }
+
+  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose,
+                                    CallContext) override {
+    std::vector<Embedded> out;
+    out.reserve(texts.size());
+    for (const std::string& text : texts) out.push_back(*try_embed(text));
+    co_return out;
+  }
+
+ private:
+  const EmbedderTraits traits_;
+};
+
+class RandomEmbedder final : public TextEmbedder {
+ public:
+  explicit RandomEmbedder(std::size_t width)
+      : traits_{fmt::format("hash_random-1/{}", width), width, 1} {}
+
+  const EmbedderTraits& traits() const override { return traits_; }
+
+  std::optional<Embedded> try_embed(std::string_view text) override {
+    const Digest256 digest = sha256(text);
+    std::uint64_t state = 0;
+    for (std::size_t i = 0; i < sizeof state; ++i) state = state << 8U | digest[i];
+    // SplitMix64 (Steele, Lea, Flood 2014), and Box and Muller's transform.
+    const auto uniform = [&state] {
+      std::uint64_t z = (state += 0x9e3779b97f4a7c15ULL);
+      z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+      z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
+      constexpr double kToOne = 1.0 / 9007199254740992.0;  // 2^-53
+      return (static_cast<double>((z ^ (z >> 31U)) >> 11U) + 0.5) * kToOne;
+    };
+    auto vector = std::make_shared<std::vector<float>>(traits_.width);
+    for (float& x : *vector) {
+      const double radius = std::sqrt(-2 * std::log(uniform()));
+      x = static_cast<float>(radius * std::cos(2 * std::numbers::pi * uniform()));
+    }
+    if (!make_unit(*vector)) vector->front() = 1;
     return Embedded{std::move(vector), &traits_};
   }
 
@@ -111,6 +153,10 @@ Result<void> make_unit(std::span<float> vector) {
 
 std::unique_ptr<TextEmbedder> make_local_embedder(std::size_t width) {
   return std::make_unique<LocalEmbedder>(std::clamp<std::size_t>(width, 64, 4096));
+}
+
+std::unique_ptr<TextEmbedder> make_random_embedder(std::size_t width) {
+  return std::make_unique<RandomEmbedder>(std::max<std::size_t>(width, 2));
 }
 
 std::unique_ptr<TextEmbedder> make_mock_text_embedder(std::uint64_t seed, std::size_t width) {

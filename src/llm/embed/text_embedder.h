@@ -65,6 +65,9 @@ Result<void> make_unit(std::span<float> vector);
 /// Feature hashing of words (feature_hash.h): no model file, no network, the same on every machine.
 /// `width`: 64 to 4096.
 std::unique_ptr<TextEmbedder> make_local_embedder(std::size_t width = 256);
+/// Gaussian vectors seeded from the text's SHA-256: equal texts meet, no others; the same on every
+/// machine, without any likeness of meaning or words.
+std::unique_ptr<TextEmbedder> make_random_embedder(std::size_t width);
 /// Vectors that follow from a hash of the text: equal texts meet, no others. For tests.
 std::unique_ptr<TextEmbedder> make_mock_text_embedder(std::uint64_t seed, std::size_t width);
 

@@ -135,9 +135,13 @@ Result<void> Scan::group(RowFile& file, std::size_t group, const ColdFile& of,
   const auto facet = [&](std::string_view name) {
     return std::ranges::find(facets, name) != facets.end();
   };
-  const bool by_system = facet("system_id"), by_tier = facet("tier"), by_date = facet("date");
-  const bool parse =
-      !query_.filter.metadata.empty() || facets.size() > std::size_t{by_system} + by_tier + by_date;
+  const bool by_system = facet("system_id"), by_tier = facet("tier");
+  std::vector<std::pair<std::string, DateUnit>> dates;
+  for (const std::string& name : facets) {
+    if (const auto unit = date_unit(name)) dates.emplace_back(name, *unit);
+  }
+  const bool parse = !query_.filter.metadata.empty() ||
+                     facets.size() > std::size_t{by_system} + by_tier + dates.size();
   for (std::size_t row = 0; row < ids.rows(); ++row) {
     if (tenants.bytes(row) != of.tenant || systems.bytes(row) != of.system_id)
       return fail(Errc::kCorrupt, "a cold file holds rows of another tenant or system");
@@ -151,7 +155,7 @@ Result<void> Scan::group(RowFile& file, std::size_t group, const ColdFile& of,
     ++rows_;
     if (by_system) ++facets_["system_id"][of.system_id];
     if (by_tier) ++facets_["tier"]["cold"];
-    if (by_date) ++facets_["date"][format_date(time)];
+    for (const auto& [name, unit] : dates) ++facets_[name][date_text(time, unit)];
 
     Candidate candidate;
     StoreHit& hit = candidate.hit;

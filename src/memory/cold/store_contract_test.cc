@@ -230,7 +230,7 @@ TEST_P(ColdStoreContract, FindsWordsAndPrunesByTimeAndSystem) {
   EXPECT_THAT(ids(search(query).value()), ElementsAre("d"));
   query = words("deployment");
   query.filter.metadata = {{"tags", "b"}, {"project", "apollo"}};
-  query.facets = {"system_id", "tags", "date"};
+  query.facets = {"system_id", "tags", "date", "date:month"};
   query.limit = 1;
   found = search(query).value();
   EXPECT_THAT(ids(found), SizeIs(1));
@@ -238,6 +238,7 @@ TEST_P(ColdStoreContract, FindsWordsAndPrunesByTimeAndSystem) {
   EXPECT_EQ(found.page.facets["tags"]["a"], 4U);
   EXPECT_EQ(found.page.facets["system_id"]["second"], 1U);
   EXPECT_EQ(found.page.facets["date"]["2026-03-01"], 2U);
+  EXPECT_GE(found.page.facets["date:month"]["2026-03"], 2U);
   query.filter.metadata = {{"tags", "z"}};
   EXPECT_EQ(search(query)->page.total, 0U);
   query = words("");

@@ -317,14 +317,13 @@ void Table::count_each(const std::vector<std::string>& facets, ForSlots for_slot
       std::uint64_t sum = 0;
       for_slots([&](std::uint32_t) { ++sum; });
       if (sum > 0) counts[std::string(tier_name(Tier::kHot))] += sum;
-    } else if (facet == "date") {
+    } else if (const auto unit = date_unit(facet)) {
       std::unordered_map<std::int64_t, std::uint64_t> days;
       for_slots([&](std::uint32_t slot) {
         ++days[std::chrono::floor<std::chrono::days>(timestamp(slot)).time_since_epoch().count()];
       });
-      for (const auto& [day, sum] : days) {
-        counts[format_date(Clock::Time{std::chrono::days{day}})] += sum;
-      }
+      for (const auto& [day, sum] : days)
+        counts[date_text(Clock::Time{std::chrono::days{day}}, *unit)] += sum;
     } else if (facet == "tags") {
       std::vector<std::uint64_t> sets(tags_of_set_.size() + 1);
       for_slots([&](std::uint32_t slot) {

@@ -35,6 +35,7 @@ void add_health_routes(http::Router& router, const ProcessHealth& health) {
         std::string(version) + "/ready",
         [&health](http::Context&) -> Aw<http::Response> { return ready(health); }, "public");
   }
+  if (!health.serve_metrics) return;
   router.get(
       "/metrics",
       [&health](http::Context&) -> Aw<http::Response> {

@@ -5,12 +5,14 @@
 #include "memory/ingest/ledger.h"
 #include "memory/ingest/push.h"
 #include "memory/ingest/worker.h"
+#include "memory/outside/orchestrator.h"
 #include "net/http/query_params.h"
 
 namespace asahi::memory {
 namespace {
 
 constexpr std::size_t kMaxBody = 100 << 20;
+constexpr std::size_t kJobsShown = 10;
 
 json::value time_json(const std::optional<Clock::Time>& time) {
   return time ? json::value(format_rfc3339(*time)) : json::value(nullptr);
@@ -157,8 +159,32 @@ Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
   if (!parts.has_bucket)
     co_return fail(Errc::kUnavailable,
                    "no bucket is configured: set memory.ingestion.bucket, or push");
-  parts.worker->trigger(priority);
-  co_return json_reply(202, {{"status", "triggered"}, {"priority", priority_name(priority)}});
+  std::string system;
+  if (const json::value* named = body.if_contains("source_system");
+      named != nullptr && !named->is_null()) {
+    if (!named->is_string()) co_return fail_field("source_system", "must be a system's id");
+    system = std::string(named->get_string());
+    if (auto ok = check_system_id(system); !ok)
+      co_return fail_field("source_system", ok.error().message);
+  }
+  const std::string id = parts.worker->trigger(priority, system);
+  co_return json_reply(
+      202, {{"status", "triggered"},
+            {"job_id", id},
+            {"source_system", system.empty() ? json::value(nullptr) : json::value(system)},
+            {"priority", priority_name(priority)}});
+}
+
+json::object job_json(const ScanJob& job) {
+  return {
+      {"job_id", job.id},
+      {"state", state_name(job.state)},
+      {"source_system", job.system_id.empty() ? json::value(nullptr) : json::value(job.system_id)},
+      {"priority", priority_name(job.priority)},
+      {"asked_at", format_rfc3339(job.asked_at)},
+      {"ended_at", time_json(job.ended_at)},
+      {"discovered", job.discovered},
+      {"error", job.error.empty() ? json::value(nullptr) : json::value(job.error)}};
 }
 
 Task<http::Response> status(const RouteParts& parts, http::Context& context) {
@@ -169,17 +195,18 @@ Task<http::Response> status(const RouteParts& parts, http::Context& context) {
                     {"in_work", totals.in_work()},
                     {"uploads", std::move(states)},
                     {"bucket", parts.has_bucket},
-                    // There is no orchestrator to lean on: jobs run here (spec §3.10).
-                    {"status", "normal"},
-                    {"fallback_mode", false},
-                    {"last_mahavishnu_contact", nullptr},
                     {"timestamp", format_rfc3339(parts.clock.now())}};
+  for (auto& [name, value] : orchestrator_json(parts.orchestrator.status())) body[name] = value;
   if (parts.worker != nullptr) {
     const IngestWorker::Status now = parts.worker->status();
     body["workers"] = now.uploads_in_work;
     body["pushes_in_flight"] = now.pushes_in_flight;
     body["paused"] = now.paused.empty() ? json::value(nullptr) : json::value(now.paused);
     body["last_scan"] = time_json(now.last_scan);
+    json::array jobs;
+    for (const ScanJob& job : parts.worker->jobs().latest(kJobsShown))
+      jobs.push_back(job_json(job));
+    body["jobs"] = std::move(jobs);
   }
   co_return json_reply(200, body);
 }

@@ -9,6 +9,7 @@
 #include "identity/principal.h"
 #include "memory/http/stats_json.h"
 #include "memory/ops/systems.h"
+#include "memory/outside/orchestrator.h"
 #include "net/http/query_params.h"
 
 namespace asahi::memory {
@@ -94,8 +95,7 @@ Task<http::Response> status(SharedOps parts, http::Context&) {
                                parts->shared->clock.steady_now() - parts->started)
                                .count();
   body["checked_at"] = format_rfc3339(report.at);
-  // There is no orchestrator to lean on: jobs run here (spec §3.10).
-  body["fallback_mode"] = false;
+  body["fallback_mode"] = parts->shared->orchestrator.status().fallback;
   co_return json_reply(200, body);
 }
 

@@ -16,6 +16,7 @@ class Push;
 class Ledger;
 class IngestWorker;
 class Tiers;
+class Orchestrator;
 namespace ageing {
 class Ageing;
 }
@@ -37,7 +38,8 @@ struct RouteParts {
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
   Tiers* tiers = nullptr;                     ///< null: they are not all in this process
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
-  bool has_bucket = false;                    ///< uploads come from one
+  const Orchestrator& orchestrator;
+  bool has_bucket = false;  ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
 };

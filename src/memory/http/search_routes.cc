@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "base/json_out.h"
+#include "memory/embedding/choice.h"
 #include "memory/http/routes.h"
 
 namespace asahi::memory {
@@ -64,7 +65,8 @@ Task<http::Response> post_embeddings(const RouteParts& parts, http::Context& con
   JsonOut out(text);
   out.open_object();
   out.member("embedding_dim", static_cast<std::int64_t>(parts.embedder.traits().width));
-  out.member("mode", made.front().traits->tag);
+  out.member("mode", embedding_mode(made.front().traits->tag));
+  out.member("model", made.front().traits->tag);
   if (!single) out.member("count", static_cast<std::int64_t>(made.size()));
   if (!single) out.key("embeddings").open_array();
   for (const llm::Embedded& one : made) {

@@ -117,10 +117,11 @@ Aw<void> Discovery::scan_system(std::string system_id, UploadPriority priority, 
   }
 }
 
-Aw<Discovery::Found> Discovery::scan(UploadPriority priority) {
+Aw<Discovery::Found> Discovery::scan(UploadPriority priority, std::vector<std::string> only) {
   Found found;
-  std::vector<std::string> systems =
-      co_await folders(std::string(kRoot), system_cursor_, options_.max_systems, found);
+  std::vector<std::string> systems = std::move(only);
+  if (systems.empty())
+    systems = co_await folders(std::string(kRoot), system_cursor_, options_.max_systems, found);
   found.bad_names +=
       std::erase_if(systems, [](const std::string& name) { return !check_system_id(name); });
   found.systems = systems.size();

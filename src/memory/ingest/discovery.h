@@ -38,7 +38,9 @@ class Discovery {
     bool capped = false;           ///< a cap was hit; the next scan goes on there
   };
   /// Never fails as a whole: what could be seen is in the ledger.
-  Aw<Found> scan(UploadPriority priority = UploadPriority::kNormal);
+  /// `only`: these systems; empty: all that the bucket has.
+  Aw<Found> scan(UploadPriority priority = UploadPriority::kNormal,
+                 std::vector<std::string> only = {});
   /// The one bundle that `key` belongs to (an event of the bucket, or a person's word): whether it
   /// is new. Errors: invalid_argument, those of bucket and ledger.
   Task<bool> notice(std::string key, UploadPriority priority = UploadPriority::kNormal);

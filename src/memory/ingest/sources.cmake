@@ -11,6 +11,7 @@ list(APPEND MEMORY_SRCS
   ingest/migrations.cc
   ingest/payload.cc
   ingest/push.cc
+  ingest/scan_jobs.cc
   ingest/scanner.cc
   ingest/times.cc
   ingest/worker.cc)
@@ -21,4 +22,5 @@ list(APPEND MEMORY_TESTS
   ingest/manifest_test.cc
   ingest/payload_test.cc
   ingest/pipeline_test.cc
-  ingest/push_test.cc)
+  ingest/push_test.cc
+  ingest/scan_jobs_test.cc)

@@ -254,9 +254,14 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
       milliseconds pause_for = options.discovery;
       const Clock::Steady begun = parts.clock.steady_now();
       if (breaker.allow(begun)) {
-        const UploadPriority priority = std::exchange(wanted, UploadPriority::kNormal);
-        const Discovery::Found found = co_await parts.discovery->scan(priority);
+        ScanJobs::Scan wanted = jobs.begin();
+        // Who asks for one system all the time does not keep the others waiting.
+        if (begun - scanned_all >= options.discovery) wanted.systems.clear();
+        if (wanted.systems.empty()) scanned_all = begun;
+        const Discovery::Found found =
+            co_await parts.discovery->scan(wanted.priority, wanted.systems);
         const Clock::Steady now = parts.clock.steady_now();
+        jobs.end(wanted, found, parts.clock.now());
         parts.metrics.scanned(now - begun);
         if (found.errors > 0) {
           note_outage("the bucket could not be read wholly", found.error);
@@ -319,12 +324,14 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
   // Loop thread only.
   bool stopping = false;
   bool scan_again = false;
-  UploadPriority wanted = UploadPriority::kNormal;
+  Clock::Steady scanned_all{};
   std::list<std::shared_ptr<Running>> running;
   CancelSource* lease_nap = nullptr;
   CancelSource* scan_nap = nullptr;
   CancelSource* upkeep_nap = nullptr;
   RateLimited outage{kOutageLogPause};
+
+  ScanJobs jobs;
 
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -350,14 +357,17 @@ void IngestWorker::start() {
   spawn("ledger upkeep", &Impl::upkeep_forever);
 }
 
-void IngestWorker::trigger(UploadPriority priority) {
-  impl_->parts.loop.post([self = impl_, priority] {
-    self->wanted = std::max(self->wanted, priority);
+std::string IngestWorker::trigger(UploadPriority priority, std::string system_id) {
+  std::string id = impl_->jobs.add(std::move(system_id), priority, impl_->parts.clock.now());
+  impl_->parts.loop.post([self = impl_] {
     self->scan_again = self->scan_nap == nullptr;
     Impl::wake(self->scan_nap);
     Impl::wake(self->lease_nap);
   });
+  return id;
 }
+
+const ScanJobs& IngestWorker::jobs() const { return impl_->jobs; }
 
 void IngestWorker::stop(milliseconds grace) {
   if (!std::exchange(impl_->started, false)) return;

@@ -11,6 +11,7 @@
 #include "memory/ingest/intake.h"
 #include "memory/ingest/ledger.h"
 #include "memory/ingest/metrics.h"
+#include "memory/ingest/scan_jobs.h"
 #include "net/loop.h"
 
 namespace asahi::memory {
@@ -53,8 +54,10 @@ class IngestWorker {
   /// the loop runs.
   void stop(std::chrono::milliseconds grace);
 
-  /// Scans and leases soon. Any thread.
-  void trigger(UploadPriority priority = UploadPriority::kNormal);
+  /// Scans (`system_id`, or all) and leases soon; the job's id. Any thread.
+  std::string trigger(UploadPriority priority = UploadPriority::kNormal,
+                      std::string system_id = {});
+  const ScanJobs& jobs() const;
 
   struct Status {
     bool running = false;

@@ -17,7 +17,7 @@ Knowledge::Knowledge(sql::Database& db, const Clock& clock, telemetry::Registry&
       metrics_(metrics),
       options_(options),
       graph_(db, clock, graph),
-      series_(db, clock, {}),
+      series_(db, clock, {.kept = options.series_kept}),
       pool_(options.threads) {}
 
 Knowledge::~Knowledge() { pool_.join(); }

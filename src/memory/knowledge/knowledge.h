@@ -41,6 +41,7 @@ class Knowledge {
     std::chrono::seconds answer_life{60};  ///< facts begin and end without a change
     /// What communities, components and centralities take on; more: too_large.
     std::size_t most_entities = 250'000, most_edges = 2'000'000;
+    series::Retention series_kept = {};
   };
   Knowledge(sql::Database& db, const Clock& clock, telemetry::Registry& metrics,
             GraphStore::Options graph, Options options);

@@ -62,7 +62,8 @@ Result<SeriesStore::NewPoint> read_point(Knowledge& knowledge, const json::objec
   out.point.system_id = arguments.system();
   const Time now = knowledge.clock().now();
   out.point.at = arguments.time("timestamp").value_or(now);
-  if (out.point.at > now + kClockSkew || out.point.at < series::cutoff(Resolution::kHour, now)) {
+  if (out.point.at > now + kClockSkew ||
+      out.point.at < series::Retention().cutoff(Resolution::kHour, now)) {
     arguments.fault("timestamp",
                     fmt::format("timestamp is {}: expected at most 5 minutes ahead and 365 days "
                                 "old",

@@ -65,7 +65,7 @@ Result<void> SeriesStore::add(const std::string& tenant, const std::vector<NewPo
   std::map<std::string, std::vector<Point>> by_metric;
   for (const NewPoint& each : points) {
     const Point& point = each.point;
-    if (point.at >= series::cutoff(Resolution::kRaw, now)) {
+    if (point.at >= options_.kept.cutoff(Resolution::kRaw, now)) {
       raw.add({tenant, each.metric, to_ms(point.at), random_id("", 16), point.system_id,
                point.value, point.metadata});
     }
@@ -86,7 +86,7 @@ Result<void> SeriesStore::add(const std::string& tenant, const std::vector<NewPo
   for (const auto& [metric, list] : by_metric) {
     for (const Resolution resolution : {Resolution::kFiveMinutes, Resolution::kHour}) {
       for (const Bucket& bucket : series::rolled(std::span(list), series::width(resolution))) {
-        if (bucket.at < series::cutoff(resolution, now)) continue;
+        if (bucket.at < options_.kept.cutoff(resolution, now)) continue;
         rollups.add({tenant, metric, width_ms(resolution), to_ms(bucket.at), bucket.system_id,
                      bucket.sum, bucket.min, bucket.max, static_cast<std::int64_t>(bucket.count)});
       }
@@ -222,7 +222,8 @@ Result<SeriesFound> SeriesStore::read(const std::string& tenant, const SeriesQue
   const series::Time now = clock_.now();
   SeriesFound out;
   if (!at_least || *at_least == Resolution::kRaw) {
-    const bool kept = query.from >= series::cutoff(Resolution::kRaw, now) - std::chrono::minutes{1};
+    const bool kept =
+        query.from >= options_.kept.cutoff(Resolution::kRaw, now) - std::chrono::minutes{1};
     if (kept) {
       const std::size_t most =
           resolution == Resolution::kRaw ? options_.most_read : options_.most_raw;
@@ -234,7 +235,8 @@ Result<SeriesFound> SeriesStore::read(const std::string& tenant, const SeriesQue
     }
     resolution = std::max(resolution, Resolution::kFiveMinutes);
   }
-  if (query.from < series::cutoff(Resolution::kFiveMinutes, now)) resolution = Resolution::kHour;
+  if (query.from < options_.kept.cutoff(Resolution::kFiveMinutes, now))
+    resolution = Resolution::kHour;
   const auto width = series::width(resolution);
   const series::Time first = query.from - query.from.time_since_epoch() % width;
   ASAHI_TRY(const sql::Rows rows,
@@ -269,18 +271,18 @@ Result<std::size_t> SeriesStore::expire() {
     return {};
   };
   if (auto ok = run("memory_metric_points", "tenant, metric, at_ms, row_id", "at_ms < ?",
-                    {to_ms(series::cutoff(Resolution::kRaw, now))});
+                    {to_ms(options_.kept.cutoff(Resolution::kRaw, now))});
       !ok)
     return std::unexpected(ok.error());
   for (const Resolution resolution : {Resolution::kFiveMinutes, Resolution::kHour}) {
     if (auto ok = run("memory_metric_rollups", "tenant, metric, width_ms, at_ms, system_id",
                       "width_ms = ? AND at_ms < ?",
-                      {width_ms(resolution), to_ms(series::cutoff(resolution, now))});
+                      {width_ms(resolution), to_ms(options_.kept.cutoff(resolution, now))});
         !ok)
       return std::unexpected(ok.error());
   }
   if (auto ok = run("memory_system_hours", "tenant, at_ms, system_id", "at_ms < ?",
-                    {to_ms(series::cutoff(Resolution::kHour, now))});
+                    {to_ms(options_.kept.cutoff(Resolution::kHour, now))});
       !ok)
     return std::unexpected(ok.error());
   return gone;

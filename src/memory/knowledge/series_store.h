@@ -35,7 +35,7 @@ struct SeriesFound {
 };
 
 /// Numbers over time in SQL: points as systems send them (kept 7 days), the same by 5 minutes (90
-/// days) and by hour (365 days), and what ingestion counts by hour (365 days).
+/// days unless configured) and by hour (365 days), and what ingestion counts by hour (365 days).
 ///
 /// Blocking: ordinary threads and pools only. Thread-safe. Errors of all: those of the database.
 class SeriesStore {
@@ -45,6 +45,7 @@ class SeriesStore {
     std::size_t most_read = 100'000;
     /// Up to so many the points themselves are looked at where they are still kept.
     std::size_t most_raw = 10'000;
+    series::Retention kept = {};
   };
   struct NewPoint {
     std::string metric;

@@ -86,6 +86,21 @@ TEST_P(SeriesStoreContract, WhatIsTooOldGoes) {
   EXPECT_TRUE(series_->metrics("acme", clock_.now() - days(1000)).value().empty());
 }
 
+TEST_P(SeriesStoreContract, WhatIsConfiguredToGoEarlierGoesEarlier) {
+  SeriesStore brief(*db_, clock_, {.kept = {.five_minutes = days(2)}});
+  const auto now = clock_.now();
+  ASSERT_TRUE(brief.add("acme", {point("latency", 1, minutes(1))}));
+  clock_.advance(days(3));
+  EXPECT_EQ(brief.expire().value(), 2U) << "the point and its five minutes";
+  const SeriesFound left =
+      brief
+          .read("acme",
+                {.metric = "latency", .from = now - days(1), .to = clock_.now() + minutes(1)})
+          .value();
+  EXPECT_EQ(left.resolution, series::Resolution::kHour);
+  EXPECT_EQ(left.points.size(), 1U);
+}
+
 TEST_P(SeriesStoreContract, TenantsSeeNothingOfEachOther) {
   add({point("latency", 1, minutes(1))}, "acme");
   EXPECT_TRUE(read("latency", hours(1), "", {}, "rival").points.empty());

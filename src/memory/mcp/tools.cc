@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "identity/principal.h"
+#include "memory/embedding/choice.h"
 #include "memory/http/stats_json.h"
 #include "memory/ingest/push.h"
 #include "memory/ingest/worker.h"
@@ -27,6 +28,11 @@ std::string tenant_of(const mcp::Call& call) {
                               : memory::tenant_of(*call.http);
 }
 
+Clock::Steady deadline_of(const mcp::Call& call) {
+  return call.http == nullptr ? std::chrono::steady_clock::now() + std::chrono::seconds(30)
+                              : call.http->deadline;
+}
+
 namespace {
 
 enum class Level { kMinimal, kStandard, kFull };
@@ -35,11 +41,6 @@ struct Leveled {
   Level level;
   mcp::Tool tool;
 };
-
-Clock::Steady deadline_of(const mcp::Call& call) {
-  return call.http == nullptr ? std::chrono::steady_clock::now() + std::chrono::seconds(30)
-                              : call.http->deadline;
-}
 
 json::array numbers(const std::vector<float>& vector) {
   json::array list;
@@ -55,7 +56,8 @@ Task<json::object> embed(SharedRouteParts parts, mcp::Call call, std::vector<std
   ASAHI_CO_TRY(const auto made,
                co_await parts->embedder.embed(std::move(texts), llm::EmbedPurpose::kDocument,
                                               {.deadline = deadline_of(call)}));
-  json::object result{{"mode", made.front().traits->tag}};
+  const std::string& tag = made.front().traits->tag;
+  json::object result{{"mode", embedding_mode(tag)}, {"model", tag}};
   if (single) {
     result["embedding_dim"] = made.front().vector->size();
     result["embedding"] = numbers(*made.front().vector);
@@ -238,10 +240,17 @@ void add_status_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
                     .run = [parts](mcp::Call, json::object arguments) -> Task<json::object> {
                       if (parts->worker == nullptr || !parts->has_bucket)
                         co_return fail(Errc::kUnavailable, "no bucket is configured");
-                      parts->worker->trigger(arguments.at("priority") == "high"
-                                                 ? UploadPriority::kHigh
-                                                 : UploadPriority::kNormal);
-                      co_return json::object{{"status", "triggered"}};
+                      std::string system;
+                      if (const json::value* named = arguments.if_contains("source_system")) {
+                        system = std::string(named->as_string());
+                        if (auto ok = check_system_id(system); !ok)
+                          co_return std::unexpected(ok.error());
+                      }
+                      const bool high = arguments.at("priority") == "high";
+                      std::string id = parts->worker->trigger(
+                          high ? UploadPriority::kHigh : UploadPriority::kNormal,
+                          std::move(system));
+                      co_return json::object{{"status", "triggered"}, {"job_id", std::move(id)}};
                     }}});
 }
 
@@ -304,6 +313,8 @@ std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profi
   add_embedding_tools(all, parts);
   add_status_tools(all, parts);
   add_health_tools(all, health);
+  for (mcp::Tool& tool : make_dependency_tools(health.services))
+    all.push_back({Level::kMinimal, std::move(tool)});
   for (mcp::Tool& tool : make_knowledge_tools(parts))
     all.push_back({Level::kFull, std::move(tool)});
   const Level level = level_of(profile);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "memory/http/routes.h"
+#include "memory/outside/services.h"
 #include "net/mcp/server.h"
 
 namespace asahi::memory {
@@ -15,6 +16,7 @@ namespace asahi::memory {
 struct HealthTools {
   std::function<Task<json::object>()> readiness;
   std::function<json::object(bool all)> metrics;  ///< `all`: with series per system
+  const OutsideServices& services;
 };
 
 /// The tools of the memory (spec §2.4). `profile`: minimal (health and discovery), standard (and
@@ -25,11 +27,16 @@ std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profi
 
 // For the files that make them.
 
+/// Tools that ask about services outside, of the minimal profile. `services` outlives them.
+std::vector<mcp::Tool> make_dependency_tools(const OutsideServices& services);
+
 /// Tools of graph and series, of the full profile.
 std::vector<mcp::Tool> make_knowledge_tools(const SharedRouteParts& parts);
 /// A schema of properties (JSON text); those named in `required` must be there, others may not.
 json::object schema(std::string_view properties, std::initializer_list<std::string_view> required);
 /// Whoever runs a client on this machine's standard input works for the default organisation.
 std::string tenant_of(const mcp::Call& call);
+/// When the caller's patience ends; half a minute for a client on standard input.
+Clock::Steady deadline_of(const mcp::Call& call);
 
 }  // namespace asahi::memory

@@ -36,9 +36,17 @@ struct StoreQuery {
   std::size_t limit = 10;  ///< 1 to 1000
   float threshold = -1;    ///< on cosine similarity, semantic mode
   bool include_content = true;
-  std::vector<std::string>
-      facets;  ///< system_id, tier, date, source, tags, language, project, type
+  /// system_id, tier, date (date:day, date:week, date:month), source, tags, language, project, type
+  std::vector<std::string> facets;
 };
+
+/// How finely a facet of dates counts.
+enum class DateUnit : std::uint8_t { kDay, kWeek, kMonth };
+/// "date" and "date:day", "date:week", "date:month"; nothing for other facets.
+std::optional<DateUnit> date_unit(std::string_view facet);
+/// "2026-03-01", "2026-W09" (ISO 8601: weeks begin on Monday, the first one has January 4th),
+/// "2026-03"; UTC.
+std::string date_text(Clock::Time time, DateUnit unit);
 
 /// Why a result stands where it stands.
 struct Explanation {
@@ -63,7 +71,9 @@ struct StoreHit {
 /// What a list of vectors of this model weighs beside words in reciprocal rank fusion. The local
 /// embedder sees words, too, but less of them than BM25: a tenth (docs/benchmarks.md, "Memory").
 inline double fusion_weight(std::string_view embedding_model) {
-  return embedding_model.starts_with("local-") ? 0.1 : 1;
+  const bool hashed =
+      embedding_model.starts_with("local-") || embedding_model.starts_with("hash_random-");
+  return hashed ? 0.1 : 1;
 }
 
 using FacetCounts = std::map<std::string, std::map<std::string, std::uint64_t>>;

@@ -56,7 +56,6 @@ Sampler::Sampler(Parts parts) : parts_(std::move(parts)) {
     gauge(series_of(tier).records, kRecords).set(0);
   }
   gauge("akosha_system_cpu_usage_percent", "Of one core, since the last sample.").set(0);
-  gauge("akosha_fallback_mode", "1: an orchestrator is configured and away.").set(0);
 }
 
 telemetry::Gauge& Sampler::gauge(const std::string& name, const std::string& help,

@@ -24,7 +24,6 @@ namespace asahi::memory {
 /// | akosha_cache_entry_count, akosha_cache_size_bytes, akosha_cache_hit_rate | cache_tier |
 /// | akosha_system_cpu_usage_percent, akosha_system_memory_usage_bytes | – |
 /// | akosha_system_disk_usage_bytes, akosha_system_disk_size_bytes | mount_point (data) |
-/// | akosha_fallback_mode | 0: jobs run here, there is no orchestrator to lose |
 /// | circuit_{state,total_calls,successful_calls,failed_calls,rejected_calls,
 ///   consecutive_failures,consecutive_successes,success_rate} | service_name |
 ///

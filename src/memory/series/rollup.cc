@@ -56,12 +56,12 @@ nanoseconds width(Resolution resolution) {
   return hours{1};
 }
 
-nanoseconds retention(Resolution resolution) {
+nanoseconds Retention::of(Resolution resolution) const {
   switch (resolution) {
     case Resolution::kRaw:
-      return days{7};
+      return std::min(days{7}, five_minutes);
     case Resolution::kFiveMinutes:
-      return days{90};
+      return five_minutes;
     case Resolution::kHour:
       return days{365};
   }
@@ -72,8 +72,6 @@ Resolution resolution_for(nanoseconds range) {
   if (range < hours{24}) return Resolution::kRaw;
   return range < days{30} ? Resolution::kFiveMinutes : Resolution::kHour;
 }
-
-Time cutoff(Resolution resolution, Time now) { return now - retention(resolution); }
 
 std::vector<Bucket> rolled(std::span<const Point> points, nanoseconds width) {
   Buckets buckets;

@@ -11,12 +11,17 @@ namespace asahi::memory::series {
 
 /// How finely a series is kept: as it came (by minute where it is drawn), by 5 minutes, by hour.
 enum class Resolution : std::uint8_t { kRaw, kFiveMinutes, kHour };
-std::chrono::nanoseconds width(Resolution resolution);      ///< 1 min, 5 min, 1 h
-std::chrono::nanoseconds retention(Resolution resolution);  ///< 7, 90, 365 days
+std::chrono::nanoseconds width(Resolution resolution);  ///< 1 min, 5 min, 1 h
+/// How long series are kept: points 7 days, sums by 5 minutes as configured, by hour 365 days.
+struct Retention {
+  std::chrono::days five_minutes{90};  ///< ANALYTICS_RETENTION_DAYS, 1 to 365
+  /// Points never longer than the sums above them.
+  std::chrono::nanoseconds of(Resolution resolution) const;
+  /// What begins before it is dropped.
+  Time cutoff(Resolution resolution, Time now) const { return now - of(resolution); }
+};
 /// Under 24 hours raw, under 30 days by 5 minutes, else by hour.
 Resolution resolution_for(std::chrono::nanoseconds range);
-/// What begins before it is dropped.
-Time cutoff(Resolution resolution, Time now);
 
 /// What is known of one system and one stretch of time.
 struct Bucket {

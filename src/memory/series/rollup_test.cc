@@ -20,9 +20,16 @@ TEST(Rollups, ARangeIsDrawnAsFinelyAsItIsKept) {
   EXPECT_EQ(resolution_for(hours{24}), Resolution::kFiveMinutes);
   EXPECT_EQ(resolution_for(days{30} - seconds{1}), Resolution::kFiveMinutes);
   EXPECT_EQ(resolution_for(days{30}), Resolution::kHour);
-  EXPECT_EQ(cutoff(Resolution::kRaw, kStart), kStart - days{7});
-  EXPECT_EQ(cutoff(Resolution::kFiveMinutes, kStart), kStart - days{90});
-  EXPECT_EQ(cutoff(Resolution::kHour, kStart), kStart - days{365});
+}
+
+TEST(Rollups, AreKeptLongerTheCoarserTheyAre) {
+  const Retention usual;
+  EXPECT_EQ(usual.cutoff(Resolution::kRaw, kStart), kStart - days{7});
+  EXPECT_EQ(usual.cutoff(Resolution::kFiveMinutes, kStart), kStart - days{90});
+  EXPECT_EQ(usual.cutoff(Resolution::kHour, kStart), kStart - days{365});
+  const Retention brief{.five_minutes = days{3}};
+  EXPECT_EQ(brief.cutoff(Resolution::kRaw, kStart), kStart - days{3});
+  EXPECT_EQ(brief.cutoff(Resolution::kFiveMinutes, kStart), kStart - days{3});
 }
 
 TEST(Rollups, KeepMeanLeastGreatestAndCount) {

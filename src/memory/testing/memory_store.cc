@@ -89,8 +89,8 @@ void count_facets(const std::vector<const Memory*>& rows, const std::vector<std:
         ++counts[row->key.system_id];
       } else if (name == "tier") {
         ++counts[std::string(tier_name(tier))];
-      } else if (name == "date") {
-        ++counts[format_date(row->timestamp)];
+      } else if (const auto unit = date_unit(name)) {
+        ++counts[date_text(row->timestamp, *unit)];
       } else {
         const json::object metadata = metadata_of(*row);
         const json::value* value = metadata.if_contains(name);

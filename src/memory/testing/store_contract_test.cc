@@ -232,10 +232,19 @@ TEST_P(StoreContract, SearchesByWordsVectorsAndTime) {
   EXPECT_THAT(found({}), ElementsAre("c", "b", "a"));
   EXPECT_THAT(found({.filter = {.start = start_ + 2h, .end = start_ + 3h}}), ElementsAre("b"));
   EXPECT_THAT(found({.filter = {.metadata = {{"project", "gemini"}}}}), ElementsAre());
-  const StorePage counted = search({.limit = 1, .facets = {"tier", "tags"}});
+  const StorePage counted =
+      search({.limit = 1, .facets = {"tier", "tags", "date", "date:week", "date:month"}});
   EXPECT_EQ(counted.hits.size(), 1U);
   EXPECT_EQ(counted.total, 3U);
   EXPECT_EQ(counted.facets.at("tags").at("red"), 3U);
+  for (const auto& [facet, unit] :
+       {std::pair("date", DateUnit::kDay), std::pair("date:week", DateUnit::kWeek),
+        std::pair("date:month", DateUnit::kMonth)}) {
+    std::uint64_t sum = 0;
+    for (const auto& [value, count] : counted.facets.at(facet)) sum += count;
+    EXPECT_EQ(sum, 3U) << facet;
+    EXPECT_TRUE(counted.facets.at(facet).contains(date_text(start_, unit))) << facet;
+  }
   EXPECT_EQ(counted.facets.at("tier").at(std::string(tier_name(store_->tier()))), 3U);
 }
 

@@ -34,6 +34,12 @@ knowledge::GraphStore::Options graph_options(const MemoryConfig& config) {
                      .facts = 2 * config.graph.max_edges}};
 }
 
+knowledge::Knowledge::Options knowledge_options(const MemoryConfig& config) {
+  knowledge::Knowledge::Options options;
+  options.series_kept.five_minutes = std::chrono::days(config.analytics.retention_days);
+  return options;
+}
+
 }  // namespace
 
 /// The hot tier's writings; whether a memory is still somewhere is asked of all tiers.
@@ -83,7 +89,8 @@ class KnowledgeWiring::HotFeed final : public knowledge::MemoryFeed {
 
 KnowledgeWiring::KnowledgeWiring(Parts parts, std::string feed_name)
     : parts_(parts),
-      knowledge_(parts.database, parts.clock, parts.metrics, graph_options(parts.config), {}),
+      knowledge_(parts.database, parts.clock, parts.metrics, graph_options(parts.config),
+                 knowledge_options(parts.config)),
       feed_(std::make_unique<HotFeed>(parts.engine, parts.loops)) {
   options_.feed_name = std::move(feed_name);
 }

@@ -161,6 +161,8 @@ Sampler::Parts Ops::Impl::sampler_parts() {
 std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circuits() const {
   std::vector<std::pair<std::string, CircuitStats>> all;
   if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
+  if (parts.outside.orchestrator().status().configured)
+    all.emplace_back("orchestrator", parts.outside.orchestrator().circuit());
   if (backup_store != nullptr) all.emplace_back("backup", backup_store->stats());
   for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
     all.emplace_back(name, stats);
@@ -292,12 +294,12 @@ void Ops::stop() {
 }
 
 HealthTools Ops::health_tools() {
-  return {
-      .readiness = [this]() -> Task<json::object> {
-        const Health::Report report = co_await impl_->health.look();
-        co_return health_json(report);
-      },
-      .metrics = [this](bool all) { return metrics_json(impl_->parts.metrics.collect(), all); }};
+  return {.readiness = [this]() -> Task<json::object> {
+            const Health::Report report = co_await impl_->health.look();
+            co_return health_json(report);
+          },
+          .metrics = [this](bool all) { return metrics_json(impl_->parts.metrics.collect(), all); },
+          .services = impl_->parts.outside.services()};
 }
 
 Hub& Ops::hub() { return impl_->hub; }

@@ -14,6 +14,7 @@
 #include "memory/mcp/tools.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/ops/watched_store.h"
+#include "memory/wiring/outside.h"
 #include "net/http/gate.h"
 #include "net/http/router.h"
 #include "net/loop.h"
@@ -45,6 +46,7 @@ class Ops {
     IngestMetrics& ingest_metrics;
     SearchMetrics& search_metrics;
     WatchedStore* bucket = nullptr;  ///< of uploads; null: there is none
+    const Outside& outside;
     SharedRouteParts routes;
   };
   /// Errors: those of the place for backups (invalid_argument, unavailable).
