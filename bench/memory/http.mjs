@@ -3,42 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { free_port, sleep, start } from "../lib/system.mjs";
+import { end_server, kBuild, kServer, start_server } from "./server.mjs";
 
-const kBuild = process.env.ASAHI_BENCH_BUILD ?? "build/release";
-const kServer = `${kBuild}/asahi`;
 const kLoad = `${kBuild}/bench/bench_memory_http`;
-const kLongestStart = 180_000;
-const kLongestEnd = 60_000;
-const kAllCpus = "0-1023"; // taskset takes those that there are
-
-async function start_server(folder) {
-  const port = await free_port();
-  const environment = {
-    ASAHI_DATA_DIR: folder,
-    ASAHI_OBSERVABILITY_PROMETHEUS_PORT: "0",
-    LOG_LEVEL: "WARNING",
-  };
-  const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  const began = performance.now();
-  const server = start("memory", kAllCpus, [
-    "env", ...assignments, kServer, "serve", "--mock", "--env-file", "/dev/null", "--host", "127.0.0.1", "--port", String(port),
-  ]);
-  for (;;) {
-    if (server.child.exitCode !== null || performance.now() - began > kLongestStart) throw new Error(`the server did not start: ${server.output}`);
-    const reply = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null);
-    if (reply?.status === 200) return { server, port, ready_s: (performance.now() - began) / 1000 };
-    await sleep(5);
-  }
-}
-
-/** In order: a large store writes its checkpoint. */
-async function end(server) {
-  const late = setTimeout(() => server.child.kill("SIGKILL"), kLongestEnd);
-  server.child.kill("SIGTERM");
-  await server.exited;
-  clearTimeout(late);
-}
 
 /** Rows of the JSON lines; the last one says how long a start takes with everything there. */
 export async function measure_http(values, lines_of) {
@@ -52,12 +19,12 @@ export async function measure_http(values, lines_of) {
     const rows = await lines_of(kLoad, [
       "--port", String(running.port), "--pid", String(running.server.pid), "--count", values.count, "--rounds", values.rounds,
     ]);
-    await end(running.server);
+    await end_server(running.server);
     running = await start_server(folder);
     rows.push({ kind: "start", seconds: running.ready_s });
     return rows;
   } finally {
-    if (running) await end(running.server);
+    if (running) await end_server(running.server);
     rmSync(folder, { recursive: true, force: true });
   }
 }
