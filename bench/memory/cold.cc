@@ -2,6 +2,8 @@
 // vector, look-ups by key in one file; beside plain DuckDB (a table with float vectors, and its own
 // Parquet writer) in the same run.
 //   bench_memory_cold [--rows 1000000] [--duckdb build/release/libduckdb.so] [--folder /dev/shm]
+//   [--json]
+// Text for people goes to stderr with --json, a line for each measure to stdout.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <CLI/CLI.hpp>
@@ -139,12 +141,31 @@ Measured write_file(Rows& source, std::size_t rows, const std::string& path,
           static_cast<double>(written.bytes) / static_cast<double>(rows)};
 }
 
-void print(const std::string& name, const Measured& m) {
-  fmt::print("{:<58} {:>9.0f} {:>9.0f} {:>9.1f}\n", name, m.rows_per_second, m.rows_per_cpu_second,
-             m.bytes_per_row);
-}
+/// Where text for people goes; `kind` names a measure in the JSON lines.
+struct Report {
+  bool json = false;
+  FILE* text() const { return json ? stderr : stdout; }
 
-void lookups(const std::string& path, std::size_t rows) {
+  void print(const char* kind, const std::string& name, const Measured& m) const {
+    fmt::print(text(), "{:<58} {:>9.0f} {:>9.0f} {:>9.1f}\n", name, m.rows_per_second,
+               m.rows_per_cpu_second, m.bytes_per_row);
+    if (!json) return;
+    fmt::print(
+        R"({{"kind":"{}","rows_per_second":{:.0f},"rows_per_cpu_second":{:.0f},"bytes_per_row":{:.1f}}})"
+        "\n",
+        kind, m.rows_per_second, m.rows_per_cpu_second, m.bytes_per_row);
+  }
+  void print_times(const char* kind, const std::string& name, const std::vector<double>& ms) const {
+    fmt::print(text(), "{:<58} p50 {:.2f} ms, p99 {:.2f} ms\n", name, percentile(ms, 0.5),
+               percentile(ms, 0.99));
+    if (!json) return;
+    fmt::print(R"({{"kind":"{}","p50_ms":{:.3f},"p99_ms":{:.3f}}})"
+               "\n",
+               kind, percentile(ms, 0.5), percentile(ms, 0.99));
+  }
+};
+
+void lookups(const Report& report, const std::string& path, std::size_t rows) {
   std::mt19937_64 random(3);
   std::vector<double> first, next;
   std::shared_ptr<const pq::Layout> layout;
@@ -164,12 +185,11 @@ void lookups(const std::string& path, std::size_t rows) {
       std::exit(1);
     }
   }
-  fmt::print("{:<58} p50 {:.2f} ms, p99 {:.2f} ms; footer not cached: p50 {:.2f} ms\n",
-             "look-up of a whole memory by key", percentile(next, 0.5), percentile(next, 0.99),
-             percentile(first, 0.5));
+  report.print_times("lookup", "look-up of a whole memory by key", next);
+  report.print_times("lookup_fresh", "… of a file not looked at before", first);
 }
 
-void duckdb(Rows& source, std::size_t rows, const std::string& library,
+void duckdb(const Report& report, Rows& source, std::size_t rows, const std::string& library,
             asahi::columnar::PrivateFolder& folder) {
   using namespace asahi::columnar;
   const std::string table = folder.file(".duckdb"), parquet = folder.file(".parquet");
@@ -210,25 +230,27 @@ void duckdb(Rows& source, std::size_t rows, const std::string& library,
     return out.finish();
   }));
   run("checkpoint");
-  print("DuckDB: table with fingerprint and float vector",
-        {static_cast<double>(rows) / timer.wall_seconds(), static_cast<double>(rows) / timer.used(),
-         static_cast<double>(fs::file_size(table)) / static_cast<double>(rows)});
-  const auto copy = [&](const std::string& name, const std::string& columns) {
+  report.print(
+      "duckdb_table", "DuckDB: table with fingerprint and float vector",
+      {static_cast<double>(rows) / timer.wall_seconds(), static_cast<double>(rows) / timer.used(),
+       static_cast<double>(fs::file_size(table)) / static_cast<double>(rows)});
+  const auto copy = [&](const char* kind, const std::string& name, const std::string& columns) {
     std::error_code ignored;
     fs::remove(parquet, ignored);
     const Timer copying;
     run("copy (select " + columns + " from m) to '" + parquet +
         "' (format parquet, compression zstd, compression_level 1, row_group_size 10000)");
-    print(name, {static_cast<double>(rows) / copying.wall_seconds(),
-                 static_cast<double>(rows) / copying.used(),
-                 static_cast<double>(fs::file_size(parquet)) / static_cast<double>(rows)});
+    report.print(kind, name,
+                 {static_cast<double>(rows) / copying.wall_seconds(),
+                  static_cast<double>(rows) / copying.used(),
+                  static_cast<double>(fs::file_size(parquet)) / static_cast<double>(rows)});
   };
-  copy("DuckDB: COPY to Parquet, texts only",
+  copy("duckdb_text", "DuckDB: COPY to Parquet, texts only",
        "conversation_id, timestamp, ultra_summary, metadata, content_hash");
-  copy("DuckDB: COPY to Parquet, with fingerprint",
+  copy("duckdb_plain", "DuckDB: COPY to Parquet, with fingerprint",
        "conversation_id, timestamp, ultra_summary, metadata, content_hash, fingerprint");
-  copy("DuckDB: COPY to Parquet, with fingerprint and float vector", "*");
-  const auto find = [&](const std::string& name, const std::string& from) {
+  copy("duckdb_full", "DuckDB: COPY to Parquet, with fingerprint and float vector", "*");
+  const auto find = [&](const char* kind, const std::string& name, const std::string& from) {
     std::mt19937_64 random(3);
     std::vector<double> times;
     for (int i = 0; i < 30; ++i) {
@@ -250,11 +272,10 @@ void duckdb(Rows& source, std::size_t rows, const std::string& library,
       times.push_back(looking.wall_seconds() * 1e3);
       if (found != 1) std::exit(1);
     }
-    fmt::print("{:<58} p50 {:.2f} ms, p99 {:.2f} ms\n", name, percentile(times, 0.5),
-               percentile(times, 0.99));
+    report.print_times(kind, name, times);
   };
-  find("DuckDB: look-up by key in the table", "m");
-  find("DuckDB: look-up by key in its Parquet", "'" + parquet + "'");
+  find("duckdb_lookup", "DuckDB: look-up by key in the table", "m");
+  find("duckdb_lookup_parquet", "DuckDB: look-up by key in its Parquet", "'" + parquet + "'");
 }
 
 }  // namespace
@@ -273,28 +294,38 @@ int main(int argc, char** argv) {
   app.add_option("--level", options.level, "of zstd");
   std::string parent;
   app.add_option("--folder", parent, "where files go; a memory file system leaves the disk out");
+  Report report;
+  app.add_flag("--json", report.json);
   CLI11_PARSE(app, argc, argv);
 
   auto folder = must(asahi::columnar::PrivateFolder::make(parent));
-  fmt::print("{} rows, one thread\n{:<58} {:>9} {:>9} {:>9}\n", rows, "", "rows/s", "per CPU s",
-             "bytes/row");
+  fmt::print(report.text(), "{} rows, one thread\n{:<58} {:>9} {:>9} {:>9}\n", rows, "", "rows/s",
+             "per CPU s", "bytes/row");
   Rows source(20'000);
   const std::string whole = folder.file(".parquet");
   const Measured full = write_file(source, rows, whole, options);
-  print("cold file: text, fingerprint, int8 vector", full);
-  lookups(whole, rows);
+  report.print("full", "cold file: text, fingerprint, int8 vector", full);
+  lookups(report, whole, rows);
   if (fs::exists(library)) {
-    duckdb(source, rows, library, folder);
+    duckdb(report, source, rows, library, folder);
   } else {
-    fmt::print("DuckDB is left out: {} is missing (target duckdb_library)\n", library);
+    fmt::print(report.text(), "DuckDB is left out: {} is missing (target duckdb_library)\n",
+               library);
   }
   fs::remove(whole);
   source.set(true, false);
   const Measured plain = write_file(source, rows, folder.file(".parquet"), options);
-  print("cold file: text, fingerprint (the columns of spec 4.2)", plain);
+  report.print("plain", "cold file: text, fingerprint (the columns of spec 4.2)", plain);
   source.set(false, false);
-  print("cold file: text only", write_file(source, rows, folder.file(".parquet"), options));
-  fmt::print("{:<58} {:.1f} bytes\n", "a vector of 384 (int8 and scale) takes",
-             full.bytes_per_row - plain.bytes_per_row);
+  report.print("text", "cold file: text only",
+               write_file(source, rows, folder.file(".parquet"), options));
+  const double vector = full.bytes_per_row - plain.bytes_per_row;
+  fmt::print(report.text(), "{:<58} {:.1f} bytes\n", "a vector of 384 (int8 and scale) takes",
+             vector);
+  if (report.json) {
+    fmt::print(R"({{"kind":"vector","rows":{},"bytes":{:.1f}}})"
+               "\n",
+               rows, vector);
+  }
   return 0;
 }

@@ -175,12 +175,13 @@ int run(std::size_t memories, std::size_t bytes, std::size_t probes, bool json) 
   const double n = static_cast<double>(memories), mean = static_cast<double>(total) / n;
   if (json) {
     fmt::print(
-        "{{\"memories\":{},\"mean_bytes\":{:.0f},\"found_percent\":{:.3f},\"false_percent\":{:.3f},"
+        "{{\"memories\":{},\"probes\":{},\"mean_bytes\":{:.0f},\"found_percent\":{:.3f},\"false_"
+        "percent\":{:.3f},"
         "\"found_blind_percent\":{:.3f},\"false_blind_percent\":{:.3f},\"fingerprint_us\":{:.2f},"
         "\"search_us\":{:.2f},\"add_us\":{:.2f},\"bytes_per_memory\":{:.0f}}}\n",
-        memories, mean, share(found, wanted), share(wrong, probes), share(found_blind, wanted),
-        share(wrong_blind, probes), fingerprints / n * 1e6, searching / n * 1e6, adding / n * 1e6,
-        static_cast<double>(index.memory_bytes()) / n);
+        memories, probes, mean, share(found, wanted), share(wrong, probes),
+        share(found_blind, wanted), share(wrong_blind, probes), fingerprints / n * 1e6,
+        searching / n * 1e6, adding / n * 1e6, static_cast<double>(index.memory_bytes()) / n);
     return 0;
   }
   fmt::print("{} memories, {:.0f} bytes on average; {} changed copies asked for\n\n", memories,

@@ -134,102 +134,184 @@ void search_all(const hot::Engine& engine, Source& source, const char* name, Sea
              static_cast<double>(count) / all, times[count / 2], times[count * 99 / 100]);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::string folder = (std::filesystem::temp_directory_path() / "asahi-bench-hot").string();
-  std::size_t count = 100'000, dimensions = 384, batch = 100, writers = 32, singles = 100'000;
-  bool fingerprints = true, link = true;
-  CLI::App app("The hot tier: writes with a sync, searches, start, space after writing over");
-  app.add_option("--folder", folder, "emptied first");
-  app.add_option("--count", count);
-  app.add_option("--dimensions", dimensions);
-  app.add_option("--batch", batch);
-  app.add_option("--writers", writers, "batches under way at once");
-  app.add_option("--singles", singles, "upserts one by one, over a tenth of the memories");
-  app.add_flag("!--no-fingerprints", fingerprints);
-  app.add_flag("!--no-link", link, "no graph: what the writing thread takes alone");
-  CLI11_PARSE(app, argc, argv);
-  std::filesystem::remove_all(folder);
-
-  hot::EngineOptions options;
-  options.folder = folder;
-  // As the server has it.
-  options.make_keyword = [] { return rank::make_keyword_index(system_clock()); };
-  if (!link) options.vectors.exact_rows = SIZE_MAX;
-  auto engine = std::move(*hot::Engine::open(options));
-  Source source(dimensions, fingerprints);
-  {
-    std::vector<std::vector<Memory>> batches;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (i % batch == 0) batches.emplace_back();
-      batches.back().push_back(source.next(i, fmt::format("conversation-{:08}", i)));
-    }
-    const auto start = Steady::now();
-    const double cpu = cpu_seconds();
-    write_all(*engine, std::move(batches), writers);
-    const double took = since(start);
-    const auto stats = engine->engine_stats();
-    fmt::print(
-        "write  {} memories in batches of {}: {:.0f} /s, {:.1f} us of CPU each (all threads), "
-        "{} syncs; {} vectors wait for the graph\n",
-        count, batch, static_cast<double>(count) / took,
-        (cpu_seconds() - cpu) * 1e6 / static_cast<double>(count), stats.groups, stats.unlinked);
-    const auto linking = Steady::now();
-    engine->wait_until_linked();
-    const double linked = since(linking);
-    if (stats.unlinked > 0) {
-      fmt::print("link   {:.0f} vectors/s\n", static_cast<double>(stats.unlinked) / linked);
-    }
+std::uint64_t folder_bytes(const std::string& folder) {
+  std::uint64_t sum = 0;
+  std::error_code gone;  // a file that is replaced meanwhile
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file(gone)) sum += entry.file_size(gone);
   }
-  const std::size_t searches = 2000;
-  search_all(*engine, source, "semantic", SearchMode::kSemantic, false, searches);
-  search_all(*engine, source, "keyword", SearchMode::kKeyword, false, searches);
-  search_all(*engine, source, "hybrid", SearchMode::kHybrid, false, searches);
-  search_all(*engine, source, "hybrid, filter of 2 %", SearchMode::kHybrid, true, searches);
-  auto stats = engine->engine_stats();
-  fmt::print("memory {:.0f} bytes a memory; files {:.0f}, {:.3f} x live\n",
-             static_cast<double>(stats.table_bytes) / static_cast<double>(count),
-             static_cast<double>(stats.file_bytes) / static_cast<double>(count),
-             static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes));
-  const auto ending = Steady::now();
-  engine.reset();
-  fmt::print("end    {:.2f} s, checkpoint written\n", since(ending));
-  const auto start = Steady::now();
-  const double cpu = cpu_seconds();
-  engine = std::move(*hot::Engine::open(options));
-  const double started = since(start), worked = cpu_seconds() - cpu;
-  stats = engine->engine_stats();
-  fmt::print(
-      "start  {:.2f} s, {:.2f} s of CPU, for {} records; words of {} and links of {} from the "
-      "checkpoint\n",
-      started, worked, stats.opened.records, stats.restored_rows, stats.restored_links);
+  return sum;
+}
 
-  if (singles > 0) {
+struct Plan {
+  std::string folder;
+  std::size_t count = 100'000, dimensions = 384, batch = 100, writers = 32, singles = 100'000;
+  bool fingerprints = true, link = true, search = true, json = false, keep = false, reopen = false;
+  /// Where text for people goes.
+  FILE* text() const { return json ? stderr : stdout; }
+};
+
+/// Upserts one by one over a tenth of the memories: what files then take, beside what lives.
+void write_over(hot::Engine& engine, Source& source, const Plan& what) {
+  // Made once and varied, so that ten millions fit into memory and making them takes little.
+  constexpr std::size_t kPool = 20'000;
+  const std::size_t over = std::max<std::size_t>(what.count / 10, 1);
+  std::mt19937_64 random(3);
+  std::vector<Memory> pool;
+  for (std::size_t i = 0; i < std::min(kPool, what.singles); ++i) {
+    pool.push_back(source.next(what.count + i, ""));
+  }
+  double took = 0, cpu = 0, most = 0;
+  std::size_t done = 0;
+  while (done < what.singles) {
     std::vector<std::vector<Memory>> batches;
-    std::mt19937_64 random(3);
-    for (std::size_t i = 0; i < singles; ++i) {
-      const std::uint64_t which = random() % std::max<std::size_t>(count / 10, 1);
-      Memory memory = source.next(count + i, fmt::format("conversation-{:08}", which));
+    for (std::size_t i = 0; i < kPool && done < what.singles; ++i, ++done) {
+      const std::uint64_t which = random() % over;
+      Memory memory = pool[i];
       memory.key.system_id = "system-" + std::to_string(which % 100);
+      memory.key.conversation_id = fmt::format("conversation-{:08}", which);
+      memory.content += fmt::format(" {}", done);
+      memory.content_hash = sha256(memory.content);
+      memory.timestamp += std::chrono::seconds(done);
+      memory.uploaded_at = memory.timestamp;
       batches.push_back({std::move(memory)});
     }
     const auto begin = Steady::now();
-    write_all(*engine, std::move(batches), 256);
-    const double took = since(begin);
-    stats = engine->engine_stats();
-    const double before =
-        static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes);
-    engine->wait_until_compact();
-    stats = engine->engine_stats();
-    fmt::print(
-        "single {} upserts over {} memories: {:.0f} /s; files {:.3f} x live at once, {:.3f} "
-        "when compacted ({} compactions)\n",
-        singles, count / 10, static_cast<double>(singles) / took, before,
-        static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes),
-        stats.compactions);
+    const double before = cpu_seconds();
+    write_all(engine, std::move(batches), 256);
+    took += since(begin);
+    cpu += cpu_seconds() - before;
+    const auto stats = engine.engine_stats();
+    most = std::max(most,
+                    static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes));
   }
+  engine.wait_until_compact();
+  const auto stats = engine.engine_stats();
+  const double per_second = static_cast<double>(done) / took;
+  const double compacted =
+      static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes);
+  const double whole =
+      static_cast<double>(folder_bytes(what.folder)) / static_cast<double>(stats.live_bytes);
+  if (what.json) {
+    fmt::print(
+        R"({{"kind":"space","memories":{},"upserts":{},"over":{},"per_second":{:.0f},"cpu_us_each":{:.1f},)"
+        R"("most":{:.3f},"compacted":{:.3f},"with_checkpoint":{:.3f},"compactions":{}}})"
+        "\n",
+        what.count, done, over, per_second, cpu * 1e6 / static_cast<double>(done), most, compacted,
+        whole, stats.compactions);
+    return;
+  }
+  fmt::print(
+      "single {} upserts over {} memories: {:.0f} /s; log at most {:.3f} x live, {:.3f} when "
+      "compacted ({} compactions), {:.3f} with the checkpoint\n",
+      done, over, per_second, most, compacted, stats.compactions, whole);
+}
+
+/// In slices, so that a million need not lie ready at once; making them is not counted.
+void write_in_batches(hot::Engine& engine, Source& source, const Plan& plan) {
+  constexpr std::size_t kSlice = 100'000;
+  double took = 0, cpu = 0;
+  for (std::size_t from = 0; from < plan.count; from += kSlice) {
+    std::vector<std::vector<Memory>> batches;
+    for (std::size_t i = from; i < std::min(plan.count, from + kSlice); ++i) {
+      if (i % plan.batch == 0 || batches.empty()) batches.emplace_back();
+      batches.back().push_back(source.next(i, fmt::format("conversation-{:08}", i)));
+    }
+    const auto start = Steady::now();
+    const double before = cpu_seconds();
+    write_all(engine, std::move(batches), plan.writers);
+    took += since(start);
+    cpu += cpu_seconds() - before;
+  }
+  const auto stats = engine.engine_stats();
+  fmt::print(plan.text(),
+             "write  {} memories in batches of {}: {:.0f} /s, {:.1f} us of CPU each (all threads), "
+             "{} syncs; {} vectors wait for the graph\n",
+             plan.count, plan.batch, static_cast<double>(plan.count) / took,
+             cpu * 1e6 / static_cast<double>(plan.count), stats.groups, stats.unlinked);
+  const auto linking = Steady::now();
+  engine.wait_until_linked();
+  const double linked = since(linking);
+  if (stats.unlinked > 0) {
+    fmt::print(plan.text(), "link   {:.0f} vectors/s\n",
+               static_cast<double>(stats.unlinked) / linked);
+  }
+}
+
+void search_in_all_ways(const hot::Engine& engine, Source& source) {
+  const std::size_t searches = 2000;
+  search_all(engine, source, "semantic", SearchMode::kSemantic, false, searches);
+  search_all(engine, source, "keyword", SearchMode::kKeyword, false, searches);
+  search_all(engine, source, "hybrid", SearchMode::kHybrid, false, searches);
+  search_all(engine, source, "hybrid, filter of 2 %", SearchMode::kHybrid, true, searches);
+}
+
+std::unique_ptr<hot::Engine> timed_start(const hot::EngineOptions& options, const Plan& plan) {
+  const auto start = Steady::now();
+  const double cpu = cpu_seconds();
+  auto engine = std::move(*hot::Engine::open(options));
+  const double took = since(start), worked = cpu_seconds() - cpu;
+  const auto stats = engine->engine_stats();
+  fmt::print(plan.text(),
+             "start  {:.2f} s, {:.2f} s of CPU, for {} records; words of {} and links of {} from "
+             "the checkpoint\n",
+             took, worked, stats.opened.records, stats.restored_rows, stats.restored_links);
+  if (plan.json) {
+    fmt::print(R"({{"kind":"start","records":{},"seconds":{:.2f},"cpu_s":{:.2f}}})"
+               "\n",
+               stats.opened.records, took, worked);
+  }
+  return engine;
+}
+
+void run(const Plan& plan) {
+  hot::EngineOptions options;
+  options.folder = plan.folder;
+  // As the server has it.
+  options.make_keyword = [] { return rank::make_keyword_index(system_clock()); };
+  if (!plan.link) options.vectors.exact_rows = SIZE_MAX;
+  if (plan.reopen) {
+    timed_start(options, plan);
+    return;
+  }
+  std::filesystem::remove_all(plan.folder);
+  auto engine = std::move(*hot::Engine::open(options));
+  Source source(plan.dimensions, plan.fingerprints);
+  write_in_batches(*engine, source, plan);
+  if (plan.search && !plan.json) search_in_all_ways(*engine, source);
+  const auto stats = engine->engine_stats();
+  fmt::print(plan.text(), "memory {:.0f} bytes a memory; files {:.0f}, {:.3f} x live\n",
+             static_cast<double>(stats.table_bytes) / static_cast<double>(plan.count),
+             static_cast<double>(stats.file_bytes) / static_cast<double>(plan.count),
+             static_cast<double>(stats.file_bytes) / static_cast<double>(stats.live_bytes));
+  const auto ending = Steady::now();
   engine.reset();
-  std::filesystem::remove_all(folder);
+  fmt::print(plan.text(), "end    {:.2f} s, checkpoint written\n", since(ending));
+  engine = timed_start(options, plan);
+  if (plan.singles > 0) write_over(*engine, source, plan);
+  engine.reset();
+  if (!plan.keep) std::filesystem::remove_all(plan.folder);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Plan plan;
+  plan.folder = (std::filesystem::temp_directory_path() / "asahi-bench-hot").string();
+  CLI::App app("The hot tier: writes with a sync, searches, start, space after writing over");
+  app.add_option("--folder", plan.folder, "emptied first");
+  app.add_option("--count", plan.count);
+  app.add_option("--dimensions", plan.dimensions);
+  app.add_option("--batch", plan.batch);
+  app.add_option("--writers", plan.writers, "batches under way at once");
+  app.add_option("--singles", plan.singles, "upserts one by one, over a tenth of the memories");
+  app.add_flag("!--no-fingerprints", plan.fingerprints);
+  app.add_flag("!--no-link", plan.link, "no graph: what the writing thread takes alone");
+  app.add_flag("!--no-search", plan.search);
+  app.add_flag("--json", plan.json, "a line for each of start and space; text goes to stderr");
+  app.add_flag("--keep", plan.keep, "leave the folder, for --reopen");
+  app.add_flag("--reopen", plan.reopen, "only start on the folder of an earlier --keep");
+  CLI11_PARSE(app, argc, argv);
+  run(plan);
   return 0;
 }

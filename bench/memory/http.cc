@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -58,21 +59,45 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   /// The reply's body. Throws for any status but 200.
-  std::string ask(std::string_view path, std::string_view body) {
+  std::string ask(std::string_view path, std::string_view body) { return need(post(path, body)); }
+  /// The same of a server that may ask to be left alone for a while (503); so many times it did.
+  std::string ask_patiently(std::string_view path, std::string_view body,
+                            std::atomic<std::size_t>& refusals) {
+    for (auto wait = kWait; wait <= kLongestWait; wait = wait * 3 / 2) {
+      Reply reply = post(path, body);
+      if (reply.status != 503) return need(std::move(reply));
+      ++refusals;
+      std::this_thread::sleep_for(wait);
+    }
+    throw std::runtime_error("the server refuses for too long");
+  }
+  std::string get(std::string_view path) {
+    out_ = fmt::format("GET /memory{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
+    return need(exchange());
+  }
+
+ private:
+  struct Reply {
+    int status = 0;
+    std::string body;
+  };
+  static constexpr std::chrono::milliseconds kWait{50}, kLongestWait{60'000};
+
+  Reply post(std::string_view path, std::string_view body) {
     out_ = fmt::format(
         "POST /memory{} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         "Content-Length: {}\r\n\r\n",
         path, body.size());
     out_ += body;
-    return reply();
-  }
-  std::string get(std::string_view path) {
-    out_ = fmt::format("GET /memory{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
-    return reply();
+    return exchange();
   }
 
- private:
-  std::string reply() {
+  static std::string need(Reply reply) {
+    if (reply.status == 200) return std::move(reply.body);
+    throw std::runtime_error(fmt::format("status {}: {}", reply.status, reply.body.substr(0, 400)));
+  }
+
+  Reply exchange() {
     for (std::string_view rest = out_; !rest.empty();) {
       const ssize_t sent = ::send(file_, rest.data(), rest.size(), MSG_NOSIGNAL);
       if (sent <= 0) throw std::runtime_error("the server closed the connection");
@@ -88,10 +113,7 @@ class Connection {
       in.erase(0, reader.feed(in, body));
       if (reader.broken()) throw std::runtime_error("unreadable answer");
     }
-    if (reader.status() != 200) {
-      throw std::runtime_error(fmt::format("status {}: {}", reader.status(), body.substr(0, 400)));
-    }
-    return body;
+    return {static_cast<int>(reader.status()), std::move(body)};
   }
 
   int file_;
@@ -193,6 +215,13 @@ std::string search_body(std::span<const float> row, std::string_view more = "") 
       more, numbers(row));
 }
 
+/// Three words, of which one is frequent and one rare, and the vector.
+std::string hybrid_body(std::span<const float> row, std::size_t q) {
+  return fmt::format(
+      R"({{"mode":"hybrid","query":"w{} w{} w{}","limit":10,"fresh":true,"embedding":{}}})",
+      20 + q * 7 % 300, 300 + q * 37 % 3000, q * 101 % 29'000, numbers(row));
+}
+
 class Bench {
  public:
   Bench(const Options& options, const Dataset& data) : options_(options), data_(data) {
@@ -206,7 +235,7 @@ class Bench {
     Texts texts;
     double wall = 0, cpu = 0;
     std::vector<double> took;
-    std::atomic<std::size_t> looked{0}, found{0}, stored{0};
+    std::atomic<std::size_t> looked{0}, found{0}, stored{0}, refusals{0};
     for (std::size_t from = 0; from < options_.count; from += kPrepared) {
       const std::size_t until = std::min(options_.count, from + kPrepared);
       std::vector<std::string> bodies;
@@ -221,7 +250,8 @@ class Bench {
       const auto batches = side_by_side(
           options_, options_.connections, bodies.size(),
           [&](Connection& connection, std::size_t b) {
-            const std::string reply = connection.ask("/memories/batch", bodies[b]);
+            const std::string reply =
+                connection.ask_patiently("/memories/batch", bodies[b], refusals);
             stored += number_of(reply, "stored");
             // Its own last memory, right after the acknowledgement.
             if (b % 20 != 0) return;
@@ -238,22 +268,19 @@ class Bench {
     const std::size_t unlinked = waiting();
     fmt::print(
         R"({{"kind":"ingest","count":{},"stored":{},"per_second":{:.0f},"cpu_us_each":{:.1f},)"
-        R"("batch_p50_ms":{:.2f},"batch_p99_ms":{:.2f},"looked":{},"found":{},"unlinked":{},"resident_mb":{:.0f}}})"
+        R"("batch_p50_ms":{:.2f},"batch_p99_ms":{:.2f},"looked":{},"found":{},"unlinked":{},"refusals":{},"resident_mb":{:.0f}}})"
         "\n",
         options_.count, stored.load(), static_cast<double>(options_.count) / wall,
         cpu * 1e6 / static_cast<double>(options_.count), at_share(took, 0.5) / 1e3,
-        at_share(took, 0.99) / 1e3, looked.load(), found.load(), unlinked,
+        at_share(took, 0.99) / 1e3, looked.load(), found.load(), unlinked, refusals.load(),
         resident_mb(options_.pid));
     catch_up(unlinked);
     repeat();
   }
 
-  void search(const char* kind, std::size_t connections, std::string_view more,
+  /// `truth`: empty where there is none to compare with.
+  void search(const char* kind, std::size_t connections, const std::vector<std::string>& bodies,
               const std::vector<Ids>& truth) {
-    std::vector<std::string> bodies;
-    for (std::size_t q = 0; q < options_.queries; ++q) {
-      bodies.push_back(search_body(data_.queries.row(q), more));
-    }
     std::vector<Ids> answers(options_.queries);
     std::vector<double> rates, p50, p99, cpus;
     for (std::size_t round = 0; round <= options_.rounds; ++round) {
@@ -329,9 +356,17 @@ void run(const Options& options) {
   const Dataset data = make_dataset(kWidth, options.count, options.queries);
   Bench bench(options, data);
   bench.ingest();
-  bench.search("search", 1, "", data.truth);
-  bench.search("search", 4, "", data.truth);
-  bench.search("filter", 4, R"("project":"p0",)", data.truth_of(kProjects, options.queries));
+  std::vector<std::string> plain, filtered, hybrid;
+  for (std::size_t q = 0; q < options.queries; ++q) {
+    plain.push_back(search_body(data.queries.row(q)));
+    filtered.push_back(search_body(data.queries.row(q), R"("project":"p0",)"));
+    hybrid.push_back(hybrid_body(data.queries.row(q), q));
+  }
+  bench.search("search", 1, plain, data.truth);
+  bench.search("search", 4, plain, data.truth);
+  bench.search("hybrid", 1, hybrid, {});
+  bench.search("hybrid", 4, hybrid, {});
+  bench.search("filter", 4, filtered, data.truth_of(kProjects, options.queries));
 }
 
 }  // namespace

@@ -8,18 +8,27 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { machine } from "../lib/system.mjs";
+import { measure_contract, report_contract } from "./contract.mjs";
 import { measure_http, report_http } from "./http.mjs";
+import { report_cold, report_dedup, report_space } from "./storage.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const programs = "build/release/bench";
+const programs = `${process.env.ASAHI_BENCH_BUILD ?? "build/release"}/bench`;
 const kUsage = `bench/run.sh memory [part …] [options]     all parts unless some are named
 
   vector    vector search in this process beside hnswlib, usearch, LanceDB and sqlite-vec (10 minutes; alone: 2)
   http      ingest and search over HTTP on the real server, and its next start (3 minutes; --count 1000000: 20)
+  contract  searches while 100 systems tell memories and ageing runs (2 minutes)
+  cold      rows to the cold tier's Parquet, bytes, look-ups, beside DuckDB (1 minute)
+  dedup     near-duplicates found and found wrongly (1 minute)
+  space     files after upserts one by one (1 minute; --upserts 10000000: 12)
 
   --count N     vectors, memories (default 100,000)
+  --seconds N   of the contract's load (default 60)
+  --upserts N   one by one (default 1,000,000), over a tenth of the memories
   --rounds N    rounds of which medians are taken (default 3)
   --alone       without peers
+  --peer-seconds N   longest time of a peer from npm (default 900)
   --json FILE   also write everything measured there
 `;
 
@@ -28,6 +37,9 @@ const { values, positionals } = parseArgs({
   options: {
     count: { type: "string", default: "100000" },
     rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "60" },
+    upserts: { type: "string", default: "1000000" },
+    "peer-seconds": { type: "string", default: "900" },
     alone: { type: "boolean", default: false },
     json: { type: "string" },
     help: { type: "boolean", default: false },
@@ -41,7 +53,18 @@ function lines_of(command, args) {
   return done.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
-/** The same beside other work of this process: the server's output is read meanwhile. */
+/** What a peer prints within its time; one that does not come to its end has a row that says so. */
+function lines_of_peer(engine, args) {
+  const longest = Number(values["peer-seconds"]);
+  const done = spawnSync("node", args, { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"], timeout: longest * 1000, killSignal: "SIGKILL" });
+  const late = done.error?.code === "ETIMEDOUT";
+  if (done.error && !late) throw done.error;
+  const rows = done.stdout.split("\n").filter((line) => line.endsWith("}")).map((line) => JSON.parse(line));
+  if (late || done.status !== 0) rows.push({ engine, kind: "unfinished", reason: late ? `not finished within ${longest} s` : `ended with ${done.status ?? done.signal}` });
+  return rows;
+}
+
+/** lines_of beside other work of this process: a server's output is read meanwhile. */
 function lines_beside(command, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -80,7 +103,7 @@ function vector() {
     if (!values.alone) {
       const efforts = { usearch: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256], lancedb: [32, 64, 128, 256] };
       for (const [engine, sweep] of Object.entries(efforts)) {
-        rows.push(...lines_of("node", [
+        rows.push(...lines_of_peer(engine, [
           "--expose-gc", join(here, "peers.mjs"), engine, folder, `${width}`, values.rounds, ...sweep.map(String),
         ]));
       }
@@ -110,7 +133,9 @@ function report(rows) {
         return row ? `${whole(row.per_second)} (${row.recall.toFixed(3)})` : "";
       };
       const built = of("build", engine);
-      return [engine, rate(0.95), rate(0.99), built.cpu_s.toFixed(1), whole(built.resident_mb), filter(0.01), filter(0.1)];
+      const unfinished = of("unfinished", engine);
+      if (!built) return [engine, unfinished?.reason ?? "no build", "", "", "", "", ""];
+      return [unfinished ? `${engine} (${unfinished.reason})` : engine, rate(0.95), rate(0.99), built.cpu_s.toFixed(1), whole(built.resident_mb), filter(0.01), filter(0.1)];
     }),
   );
   const built = of("build");
@@ -142,7 +167,25 @@ async function http() {
   return rows.map((row) => ({ measure: "http", ...row }));
 }
 
-const parts = { vector, http };
+async function contract() {
+  const rows = await measure_contract(values);
+  report_contract(rows, { whole, verdict, print_table });
+  return rows.map((row) => ({ measure: "contract", ...row }));
+}
+
+/** A part whose program prints JSON lines. */
+function of_program(measure, name, args, report_rows) {
+  const program = `${programs}/${name}`;
+  if (!existsSync(program)) throw new Error(`${program} is missing: run ./dev build first`);
+  const rows = lines_of(program, ["--json", ...args]);
+  report_rows(rows, { whole, verdict, print_table });
+  return rows.map((row) => ({ measure, ...row }));
+}
+const cold = () => of_program("cold", "bench_memory_cold", ["--rows", String(Math.max(Number(values.count), 1_000_000))], report_cold);
+const dedup = () => of_program("dedup", "bench_dedup", ["--memories", values.count], report_dedup);
+const space = () => of_program("space", "bench_hot", ["--count", values.count, "--singles", values.upserts, "--no-link"], report_space);
+
+const parts = { vector, http, contract, cold, dedup, space };
 const wanted = positionals.length > 0 ? positionals : Object.keys(parts);
 const unknown = wanted.find((name) => !(name in parts));
 if (values.help || unknown) {

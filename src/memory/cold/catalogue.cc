@@ -8,7 +8,10 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
+#include <string_view>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -126,16 +129,19 @@ Result<ColdFile> parse_file(std::string_view text) {
 }
 
 void apply_change(const CatalogueChange& change, std::vector<ColdFile>& files) {
-  for (const std::string& key : change.removed)
-    std::erase_if(files, [&](const ColdFile& file) { return file.key == key; });
-  for (const ColdFile& put : change.put) {
-    const auto known = std::ranges::find(files, put.key, &ColdFile::key);
-    if (known == files.end()) {
-      files.push_back(put);
-    } else {
-      *known = put;
-    }
+  if (!change.removed.empty()) {
+    const std::set<std::string_view> removed(change.removed.begin(), change.removed.end());
+    std::erase_if(files, [&](const ColdFile& file) { return removed.contains(file.key); });
   }
+  std::map<std::string_view, const ColdFile*> puts;  // the last of a key
+  for (const ColdFile& put : change.put) puts.insert_or_assign(put.key, &put);
+  for (ColdFile& file : files) {
+    const auto put = puts.find(file.key);
+    if (put == puts.end()) continue;
+    file = *put->second;
+    puts.erase(put);
+  }
+  for (const auto& [key, put] : puts) files.push_back(*put);
 }
 
 Result<void> MemoryCatalogue::commit(const CatalogueChange& change) {
@@ -189,10 +195,10 @@ Result<void> FileCatalogue::commit(const CatalogueChange& change) {
   if (!loaded_) {
     if (auto loaded = load(); !loaded) return std::unexpected(std::move(loaded.error()));
   }
-  std::vector<ColdFile> after = files_;
-  apply_change(change, after);
   constexpr std::size_t kMostLines = 64;
-  if (lines_ == 0 || lines_ > kMostLines + 2 * after.size()) {
+  if (lines_ == 0 || lines_ > kMostLines + 2 * (files_.size() + change.put.size())) {
+    std::vector<ColdFile> after = files_;
+    apply_change(change, after);
     files_.swap(after);
     auto done = rewrite();
     if (!done) files_.swap(after);
@@ -209,7 +215,7 @@ Result<void> FileCatalogue::commit(const CatalogueChange& change) {
     if (::ftruncate(file.get(), before) != 0) loaded_ = false;
     return failure;
   }
-  files_.swap(after);
+  apply_change(change, files_);
   ++lines_;
   return {};
 }

@@ -62,6 +62,12 @@ bool same_content(const Memory& a, const Memory& b) {
   return a.content == b.content;
 }
 
+void note(ColdFile& file, const pq::Written& written) {
+  file.rows = written.rows;
+  file.bytes = written.bytes;
+  file.sha256 = written.sha256;
+}
+
 std::uint64_t rows_alive(const ColdFile& file) {
   return file.rows - std::min<std::uint64_t>(file.rows, file.tombstones.size());
 }
@@ -157,9 +163,10 @@ Result<void> ColdTier::refresh_locked() {
 Result<void> ColdTier::commit(const CatalogueChange& change) {
   if (auto ok = catalogue_.commit(change); !ok) return ok;
   const std::lock_guard lock(mutex_);
-  for (const std::string& key : change.removed) {
+  if (!change.removed.empty()) {
+    const std::set<std::string_view> removed(change.removed.begin(), change.removed.end());
     for (auto& [owner, files] : files_)
-      std::erase_if(files, [&](const File& file) { return file->key == key; });
+      std::erase_if(files, [&](const File& file) { return removed.contains(file->key); });
   }
   for (const ColdFile& put : change.put) {
     auto& files = files_[{put.tenant, put.system_id}];
@@ -343,59 +350,74 @@ bool ColdTier::is_listed(const ColdFile& entry) const {
          });
 }
 
-Result<ColdFile> ColdTier::put(ColdFile entry, const pq::Written& written, const std::string& path,
-                               std::chrono::sys_days day) {
-  entry.rows = written.rows;
-  entry.bytes = written.bytes;
-  entry.sha256 = written.sha256;
-  entry.generation = ++generation_;
-  entry.state = FileState::kWriting;
+void ColdTier::name(Ready& file) {
+  ColdFile& entry = file.entry;
   entry.changed = clock_.now();
+  // The sequence begins anew with each process: a name of this second may stand for another file,
+  // whose entry must not be touched.
+  do {
+    entry.key = object_key({.tenant = entry.tenant,
+                            .system_id = entry.system_id,
+                            .day = file.day,
+                            .written = entry.changed,
+                            .shard = shard_of(entry.system_id, options_.shards),
+                            .sequence = sequence_++ % 1'000'000});
+  } while (is_listed(entry));
+}
+
+Result<void> ColdTier::put(std::vector<Ready>& files) {
+  // Listed before they are there: after a crash the next start knows what to erase.
+  CatalogueChange listed;
+  for (Ready& file : files) {
+    file.entry.generation = ++generation_;
+    file.entry.state = FileState::kWriting;
+    name(file);
+    listed.put.push_back(file.entry);
+  }
+  if (auto ok = commit(listed); !ok) return ok;
+  for (Ready& file : files) {
+    if (auto ok = put(file); !ok) return ok;
+  }
+  return {};
+}
+
+Result<void> ColdTier::put(Ready& file) {
   constexpr int kTries = 1'000;
   for (int i = 0;; ++i) {
-    // The sequence begins anew with each process: a name of this second may stand for another file,
-    // whose entry must not be touched.
-    do {
-      entry.key = object_key({.tenant = entry.tenant,
-                              .system_id = entry.system_id,
-                              .day = day,
-                              .written = entry.changed,
-                              .shard = shard_of(entry.system_id, options_.shards),
-                              .sequence = sequence_++ % 1'000'000});
-    } while (is_listed(entry));
-    // Listed before it is there: after a crash the next start knows what to erase.
-    if (auto ok = commit({.removed = {}, .put = {entry}}); !ok)
-      return std::unexpected(std::move(ok.error()));
     auto put = objects_.put_file(
-        entry.key, path,
+        file.entry.key, file.path,
         {.content_type = "application/vnd.apache.parquet", .only_if_absent = true});
     if (put) break;
-    const bool taken = put.error().code == Errc::kConflict;
+    if (put.error().code != Errc::kConflict) return std::unexpected(std::move(put.error()));
     // What stands there under a taken name is another's: only our entry goes.
-    if (taken) {
-      if (auto ok = commit({.removed = {entry.key}, .put = {}}); !ok)
-        return std::unexpected(std::move(ok.error()));
+    CatalogueChange renamed{.removed = {file.entry.key}, .put = {}};
+    if (i < kTries) {
+      name(file);
+      renamed.put.push_back(file.entry);
     }
-    if (!taken || i == kTries) return std::unexpected(std::move(put.error()));
+    if (auto ok = commit(renamed); !ok) return ok;
+    if (i == kTries) return std::unexpected(std::move(put.error()));
   }
+  std::error_code ignored;
+  fs::remove(file.path, ignored);
   Sha256Stream sum;
-  auto read = objects_.read(entry.key, [&](std::string_view bytes) -> Result<void> {
+  auto read = objects_.read(file.entry.key, [&](std::string_view bytes) -> Result<void> {
     sum.add(bytes);
     return {};
   });
   if (!read) return std::unexpected(std::move(read.error()));
-  if (sum.finish() != entry.sha256)
-    return fail(Errc::kCorrupt,
-                fmt::format("cold file {} reads back otherwise than it was written", entry.key));
-  return entry;
+  if (sum.finish() != file.entry.sha256)
+    return fail(Errc::kCorrupt, fmt::format("cold file {} reads back otherwise than it was written",
+                                            file.entry.key));
+  return {};
 }
 
-Result<ColdFile> ColdTier::write(const std::vector<const Memory*>& rows,
-                                 const std::string& folder) {
-  const std::string path = fmt::format("{}/{}.parquet", folder, generation_ + 1);
+Result<ColdTier::Ready> ColdTier::write(const std::vector<const Memory*>& rows,
+                                        const std::string& path) {
   ASAHI_TRY(RowWriter writer, RowWriter::create(path, options_.file));
   KeyFilter filter(rows.size());
-  ColdFile entry;
+  Ready out{.entry = {}, .path = path, .day = day_of(rows.front()->timestamp)};
+  ColdFile& entry = out.entry;
   entry.tenant = rows.front()->key.tenant;
   entry.system_id = rows.front()->key.system_id;
   entry.oldest = entry.newest = rows.front()->timestamp;
@@ -406,11 +428,9 @@ Result<ColdFile> ColdTier::write(const std::vector<const Memory*>& rows,
     entry.newest = std::max(entry.newest, memory->timestamp);
   }
   ASAHI_TRY(const pq::Written written, writer.finish());
-  entry.filter = filter.take();
-  auto put_entry = put(std::move(entry), written, path, day_of(rows.front()->timestamp));
-  std::error_code ignored;
-  fs::remove(path, ignored);
-  return put_entry;
+  out.entry.filter = filter.take();
+  note(out.entry, written);
+  return out;
 }
 
 bool ColdTier::abandoned(const ColdFile& file) const {
@@ -471,26 +491,26 @@ Result<std::vector<UpsertOutcome>> ColdTier::upsert(std::vector<Memory> memories
   for (const auto& [key, i] : chosen)
     groups[{key.tenant, key.system_id, day_of(memories[i].timestamp)}].push_back(&memories[i]);
   ASAHI_TRY(const auto folder, columnar::PrivateFolder::make(options_.temp_folder));
-  std::vector<ColdFile> written;
-  CatalogueChange change;
-  Result<void> done;
+  std::vector<Ready> ready;
   for (const auto& [group, rows] : groups) {
-    auto entry = write(rows, folder.path());
-    if (!entry) {
-      done = std::unexpected(std::move(entry.error()));
-      break;
-    }
-    entry->state = FileState::kLive;
-    written.push_back(*entry);
-    change.put.push_back(*std::move(entry));
+    const std::string path = fmt::format("{}/{}.parquet", folder.path(), ready.size());
+    ASAHI_TRY(ready.emplace_back(), write(rows, path));
   }
-  for (auto& [key, file] : changed) change.put.push_back(std::move(file));
-  if (done) done = commit(change);
+  CatalogueChange change;
+  auto done = put(ready);
+  if (done) {
+    for (const Ready& file : ready) {
+      change.put.push_back(file.entry);
+      change.put.back().state = FileState::kLive;
+    }
+    for (auto& [key, file] : changed) change.put.push_back(std::move(file));
+    done = commit(change);
+  }
   if (!done) {
     // Nothing counts; what is on its way and could not be erased, the next start erases.
     std::vector<ColdFile> unfinished;
     std::set<std::string> mine;
-    for (const ColdFile& file : written) mine.insert(file.key);
+    for (const Ready& file : ready) mine.insert(file.entry.key);
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [owner, files] : files_) {
@@ -629,9 +649,12 @@ Result<bool> ColdTier::merge(const std::vector<File>& files, std::chrono::sys_da
   if (writer.rows() > 0) {
     ASAHI_TRY(const pq::Written written, writer.finish());
     entry.filter = filter.take();
-    ASAHI_TRY(entry, put(std::move(entry), written, path, day));
-    entry.state = FileState::kLive;
-    change.put.push_back(entry);
+    note(entry, written);
+    std::vector<Ready> merged;
+    merged.push_back({.entry = std::move(entry), .path = path, .day = day});
+    if (auto ok = put(merged); !ok) return std::unexpected(std::move(ok.error()));
+    change.put.push_back(std::move(merged.front().entry));
+    change.put.back().state = FileState::kLive;
     ++done.files_after;
   }
   if (auto ok = commit(change); !ok) return std::unexpected(std::move(ok.error()));

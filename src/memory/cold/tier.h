@@ -139,10 +139,18 @@ class ColdTier {
     std::optional<Memory> memory;  ///< nothing: its file cannot be read
   };
   Result<std::optional<Found>> find(const Key& key);
-  Result<ColdFile> write(const std::vector<const Memory*>& rows, const std::string& folder);
-  /// Puts the file at `path`, whose entry lacks key and sum; gives the entry, in state kWriting.
-  Result<ColdFile> put(ColdFile entry, const columnar::parquet::Written& written,
-                       const std::string& path, std::chrono::sys_days day);
+  /// A file that was written here and is to be put.
+  struct Ready {
+    ColdFile entry;
+    std::string path;
+    std::chrono::sys_days day;
+  };
+  Result<Ready> write(const std::vector<const Memory*>& rows, const std::string& path);
+  /// Gives it a name that no listed file has.
+  void name(Ready& file);
+  /// Lists the files as being written, with one commit, then puts each and reads it back.
+  Result<void> put(std::vector<Ready>& files);
+  Result<void> put(Ready& file);
   Result<bool> merge(const std::vector<File>& files, std::chrono::sys_days day, Compacted& done);
 
   object::ObjectStore& objects_;

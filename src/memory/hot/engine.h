@@ -152,7 +152,7 @@ class Engine {
   explicit Engine(EngineOptions options);
   Result<void> load();
   Result<void> replay(Log& log, const Frame& frame, Position position);
-  Result<void> fill(Shelf& shelf);
+  Result<void> fill();
   Result<void> fill_words(Shelf& shelf);
   Result<void> fill_vectors(Shelf& shelf);
   Shelf* find_shelf(std::string_view tenant) const;

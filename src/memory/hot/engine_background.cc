@@ -30,10 +30,7 @@ Result<void> Engine::load() {
                         return replay(log, frame, position);
                       },
                       opened_));
-  if (restoring_) restoring_->finish();
-  for (Shelf* const shelf : shelves()) {
-    if (auto ok = fill(*shelf); !ok) return ok;
-  }
+  if (auto ok = fill(); !ok) return ok;
   end_restoring();
   recent_from_ = log_->durable_sequence();
   shown_ = recent_from_;

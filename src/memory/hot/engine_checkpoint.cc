@@ -107,16 +107,33 @@ void Engine::end_restoring() {
   }
 }
 
-/// Words, vectors and bands of the rows that the log left.
-Result<void> Engine::fill(Shelf& shelf) {
-  if (shelf.table.rows() < kManyRows) {
-    if (auto ok = fill_words(shelf); !ok) return ok;
-    return fill_vectors(shelf);
+/// Words, vectors and bands of the rows that the log left. Vectors need the log alone, so they do
+/// not wait for the checkpoint, which the thread of the words goes on from.
+Result<void> Engine::fill() {
+  const auto all = shelves();
+  const auto words = [&]() -> Result<void> {
+    if (restoring_) restoring_->finish();
+    for (Shelf* const shelf : all) {
+      if (auto ok = fill_words(*shelf); !ok) return ok;
+    }
+    return {};
+  };
+  const auto vectors = [&]() -> Result<void> {
+    for (Shelf* const shelf : all) {
+      if (auto ok = fill_vectors(*shelf); !ok) return ok;
+    }
+    return {};
+  };
+  std::uint64_t rows = 0;
+  for (const Shelf* const shelf : all) rows += shelf->table.rows();
+  auto beside = std::async(rows < kManyRows ? std::launch::deferred : std::launch::async, words);
+  const auto filled = vectors();
+  if (auto ok = beside.get(); !ok) return ok;
+  if (!filled) return filled;
+  for (Shelf* const shelf : all) {
+    if (restoring_) adopt_graphs(*shelf);
   }
-  auto words = std::async(std::launch::async, [&] { return fill_words(shelf); });
-  const auto vectors = fill_vectors(shelf);
-  if (auto ok = words.get(); !ok) return ok;
-  return vectors;
+  return {};
 }
 
 Result<void> Engine::fill_words(Shelf& shelf) {
@@ -164,7 +181,6 @@ Result<void> Engine::fill_vectors(Shelf& shelf) {
       place.model = 0;
     }
   }
-  if (restoring_) adopt_graphs(shelf);
   return {};
 }
 
