@@ -234,6 +234,12 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   auto ingestion = memory.section("ingestion");
   ingestion.value("bucket", c.ingestion.bucket,
                   {.env = {"AKOSHA_INGEST_BUCKET"}, .help = "where systems leave their uploads"});
+  ingestion.value("queue_url", c.ingestion.queue_url,
+                  {.env = {"AKOSHA_INGESTION_QUEUE"},
+                   .help = "SQS queue of the bucket's events; empty: only scans"});
+  ingestion.value("dead_letter_url", c.ingestion.dead_letter_url,
+                  {.env = {"AKOSHA_INGESTION_DEAD_LETTER_QUEUE"},
+                   .help = "SQS queue for messages that nobody understands"});
   ingestion.value("poll_interval_seconds", c.ingestion.poll_interval_seconds,
                   {.min = 1,
                    .max = 86'400,
@@ -330,6 +336,12 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
 
   if (!c.ingestion.bucket.empty() && c.ingestion.bucket.find("://") == std::string::npos)
     c.ingestion.bucket = "s3://" + c.ingestion.bucket;
+  if (!c.ingestion.queue_url.empty() && c.ingestion.bucket.empty()) {
+    binder.fault({.path = "memory.ingestion.queue_url",
+                  .value = c.ingestion.queue_url,
+                  .rule = "needs memory.ingestion.bucket, whose events it has",
+                  .origin = ""});
+  }
   if (!c.backup.bucket.empty() && c.backup.bucket.find("://") == std::string::npos)
     c.backup.bucket = "s3://" + c.backup.bucket;
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";

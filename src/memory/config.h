@@ -109,7 +109,11 @@ struct MemoryConfig {
   /// Uploads that systems leave in a bucket.
   struct Ingestion {
     /// s3://bucket, or file:///absolute/folder; empty: memories come by HTTP, MCP and import only.
-    std::string bucket;              ///< AKOSHA_INGEST_BUCKET; a bare name is s3://name
+    std::string bucket;  ///< AKOSHA_INGEST_BUCKET; a bare name is s3://name
+    /// URL of the SQS queue to which the bucket sends its events (AKOSHA_INGESTION_QUEUE); empty:
+    /// only scans find uploads.
+    std::string queue_url;
+    std::string dead_letter_url;     ///< of the queue for messages that nobody understands
     int poll_interval_seconds = 30;  ///< AKOSHA_DISCOVERY_INTERVAL, 1 to 86400
     int timeout_seconds = 300;       ///< of one upload (AKOSHA_INGESTION_TIMEOUT), 10 to 86400
     std::size_t max_concurrent_ingests = 10;  ///< AKOSHA_MAX_CONCURRENT_INGESTS, 1 to 1000

@@ -10,6 +10,7 @@
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/embedding/choice.h"
+#include "memory/embedding/measured.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/ingest/bundle.h"
@@ -225,14 +226,19 @@ void MemoryModule::Impl::make_tools() {
 }
 
 Result<void> MemoryModule::Impl::make_outside() {
-  ASAHI_TRY(outside, Outside::make({.config = parts.config,
-                                    .loops = parts.loops,
-                                    .database = parts.database,
-                                    .metrics = parts.metrics,
-                                    .clock = parts.clock,
-                                    .version = parts.version,
-                                    .ingest = worker == nullptr ? std::function<void()>{}
-                                                                : [this] { worker->trigger(); }}));
+  ASAHI_TRY(
+      outside,
+      Outside::make(
+          {.config = parts.config,
+           .loops = parts.loops,
+           .database = parts.database,
+           .metrics = parts.metrics,
+           .clock = parts.clock,
+           .version = parts.version,
+           .ingest = worker == nullptr ? std::function<void()>{} : [this] { worker->trigger(); },
+           .notice = discovery == nullptr
+                         ? std::function<Task<bool>(std::string)>{}
+                         : [this](std::string key) { return discovery->notice(std::move(key)); }}));
   return {};
 }
 
@@ -261,8 +267,10 @@ MemoryModule::~MemoryModule() { stop(); }
 
 Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
-  impl->embedder = std::make_unique<llm::MemoEmbedder>(choose_embedder(impl->parts.config).embedder,
-                                                       kQueryVectorsKept);
+  impl->embedder = std::make_unique<llm::MemoEmbedder>(
+      std::make_unique<MeasuredEmbedder>(choose_embedder(impl->parts.config).embedder,
+                                         impl->parts.metrics),
+      kQueryVectorsKept);
   if (auto ok = impl->open_tiers(); !ok) return std::unexpected(ok.error());
   impl->make_search();
   if (auto ok = impl->make_ingestion(); !ok) return std::unexpected(ok.error());

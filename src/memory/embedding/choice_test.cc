@@ -9,6 +9,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "memory/embedding/measured.h"
+#include "memory/testing/on_loop.h"
+
 namespace asahi::memory {
 namespace {
 
@@ -67,6 +70,20 @@ TEST_F(EmbedderChoice, FindsTheModelsFile) {
   EXPECT_THAT(model_file(config_.embedding), HasSubstr("bge/model.onnx"));
   config_.embedding.model_path += "/bge/model.onnx";
   EXPECT_THAT(model_file(config_.embedding), HasSubstr("bge/model.onnx"));
+}
+
+TEST_F(EmbedderChoice, WhatIsEmbeddedIsCounted) {
+  telemetry::Registry metrics;
+  MeasuredEmbedder measured(choose_embedder(config_).embedder, metrics);
+  EXPECT_TRUE(measured.try_embed("apollo"));
+  memory::testing::OnLoop loop;
+  const auto many = loop.wait<std::vector<llm::Embedded>>(
+      [&] { return measured.embed({"a", "b"}, llm::EmbedPurpose::kDocument, {}); });
+  ASSERT_TRUE(many);
+  const std::string text = metrics.expose();
+  EXPECT_THAT(text, HasSubstr("embedding_generated_total{mode=\"fallback\"} 3"));
+  EXPECT_THAT(text, HasSubstr("embedding_batch_generated_total{mode=\"fallback\"} 1"));
+  EXPECT_THAT(text, HasSubstr("akosha_embedding_batch_size_sum{mode=\"fallback\"} 2"));
 }
 
 TEST_F(EmbedderChoice, AModelThatCannotBeUsedIsToldAndDoesNotStopTheStart) {

@@ -1,2 +1,2 @@
-list(APPEND MEMORY_SRCS embedding/choice.cc)
+list(APPEND MEMORY_SRCS embedding/choice.cc embedding/measured.cc)
 list(APPEND MEMORY_TESTS embedding/choice_test.cc)

@@ -17,8 +17,8 @@ namespace {
 
 using SharedOps = std::shared_ptr<const OpsRouteParts>;
 constexpr const char* kService = "akosha";
-constexpr std::array<std::string_view, 5> kFamilies = {"akosha_", "circuit_", "analytics_", "kg_",
-                                                       "security_"};
+constexpr std::array<std::string_view, 6> kFamilies = {"akosha_", "circuit_",  "analytics_",
+                                                       "kg_",     "security_", "embedding_"};
 
 bool operates(const http::Context& context) {
   return identity::principal_of(context).may(identity::Permission::kManageTenants);

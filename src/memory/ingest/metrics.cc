@@ -1,5 +1,6 @@
 #include "memory/ingest/metrics.h"
 
+#include <tuple>
 #include <utility>
 
 namespace asahi::memory {
@@ -45,6 +46,19 @@ void IngestMetrics::ended(const IngestEnd& end, std::chrono::nanoseconds took) {
         .counter("akosha_ingestion_conversations_processed_total",
                  "Memories by what became of them.",
                  {{"system_id", system_id}, {"status", outcome}})
+        .add(static_cast<double>(number));
+  }
+  // What is stored was looked for in both ways, and found in neither.
+  const std::uint64_t unique = gained.stored + gained.replaced;
+  for (const auto& [type, result, number] :
+       {std::tuple("exact", "duplicate", gained.duplicates),
+        std::tuple("exact", "unique", unique + gained.near_duplicates),
+        std::tuple("fuzzy", "duplicate", gained.near_duplicates),
+        std::tuple("fuzzy", "unique", unique)}) {
+    if (number == 0) continue;
+    registry_
+        .counter("akosha_deduplication_checks_total", "Memories by whether they were there.",
+                 {{"check_type", type}, {"result", result}})
         .add(static_cast<double>(number));
   }
   registry_

@@ -28,6 +28,7 @@ struct IngestEnd {
 /// | akosha_ingestion_queue_size | gauge: this process's share of the queue |
 /// | akosha_ingestion_backlog_count | gauge: the whole queue |
 /// | akosha_ingestion_conversations_processed_total | counter; system_id, status (outcomes) |
+/// | akosha_deduplication_checks_total | counter; check_type (exact, fuzzy), result |
 /// | akosha_ingestion_bytes_total | counter; system_id |
 /// | akosha_ingestion_errors_total | counter; system_id, error_type |
 class IngestMetrics {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "memory/knowledge/answer_metrics.h"
+
 namespace asahi::memory::knowledge {
 
 namespace {
@@ -43,6 +45,7 @@ Task<json::object> Knowledge::ask(std::string_view kind, Question question, std:
                  "Time of questions about graph and series, waiting included", kSeconds,
                  {{"query_type", std::string(kind)}})
       .observe(std::chrono::duration<double>(clock_.steady_now() - begun).count());
+  count_answer(metrics_, kind, answer);
   co_return answer;
 }
 

@@ -1,5 +1,5 @@
 list(APPEND MEMORY_SRCS
-  knowledge/arguments.cc
+  knowledge/answer_metrics.cc knowledge/arguments.cc
   knowledge/deriver.cc
   knowledge/graph_questions.cc
   knowledge/graph_rows.cc
@@ -9,6 +9,6 @@ list(APPEND MEMORY_SRCS
   knowledge/series_questions.cc
   knowledge/series_store.cc)
 list(APPEND MEMORY_TESTS
-  knowledge/deriver_test.cc
+  knowledge/answer_metrics_test.cc knowledge/deriver_test.cc
   knowledge/graph_store_test.cc
   knowledge/series_store_test.cc)

@@ -5,7 +5,12 @@ namespace {
 
 /// Seconds; spec §8.1.
 const std::vector<double> kQuerySeconds = {.01, .05, .1, .5, 1, 2, 5, 10};
+const std::vector<double> kMilliseconds = {1, 5, 10, 25, 50, 100, 250, 500, 1'000, 2'500, 5'000};
 const std::vector<double> kResults = {1, 5, 10, 20, 50, 100, 200, 500};
+
+constexpr const char* kFound = "akosha_search_results_total";
+constexpr const char* kFoundHelp =
+    "Searches that no cache answered, by whether they found anything.";
 
 }  // namespace
 
@@ -13,7 +18,9 @@ SearchMetrics::SearchMetrics(telemetry::Registry& registry)
     : results_(registry.histogram("akosha_query_results_size",
                                   "Results of searches that no cache answered.", kResults)),
       partial_(
-          registry.counter("akosha_query_partial_total", "Searches that went on without a tier.")) {
+          registry.counter("akosha_query_partial_total", "Searches that went on without a tier.")),
+      with_results_(registry.counter(kFound, kFoundHelp, {{"has_results", "true"}})),
+      without_results_(registry.counter(kFound, kFoundHelp, {{"has_results", "false"}})) {
   for (const SearchMode mode : {SearchMode::kSemantic, SearchMode::kKeyword, SearchMode::kHybrid}) {
     const std::string name(mode_name(mode));
     One& one = modes_[static_cast<std::size_t>(mode)];
@@ -23,6 +30,17 @@ SearchMetrics::SearchMetrics(telemetry::Registry& registry)
                                    {{"query_type", name}, {"status", "error"}});
     one.seconds = &registry.histogram("akosha_query_duration_seconds", "Time of searches",
                                       kQuerySeconds, {{"query_type", name}});
+    one.milliseconds = &registry.histogram("akosha_search_latency_milliseconds", "Time of searches",
+                                           kMilliseconds, {{"query_type", name}});
+    const auto cache = [&](const char* operation, const char* tier) {
+      return &registry.counter(
+          "akosha_cache_operations_total", "Looks into the caches of searches",
+          {{"operation", operation}, {"cache_tier", tier}, {"query_type", name}});
+    };
+    one.l1_hit = cache("hit", "L1");
+    one.l1_miss = cache("miss", "L1");
+    one.l2_hit = cache("hit", "L2");
+    one.l2_miss = cache("miss", "L2");
   }
   for (const char* level : {"l1", "l2", "miss"}) {
     levels_.emplace(level, &registry.counter("akosha_query_cache_hits_total",
@@ -36,12 +54,16 @@ void SearchMetrics::searched(std::string_view tenant, SearchMode mode, std::stri
   One& one = modes_[static_cast<std::size_t>(mode)];
   (ok ? one.ok : one.failed)->add();
   one.seconds->observe(std::chrono::duration<double>(took).count());
+  one.milliseconds->observe(std::chrono::duration<double, std::milli>(took).count());
+  (cache == "l1" ? one.l1_hit : one.l1_miss)->add();
+  if (cache != "l1") (cache == "l2" ? one.l2_hit : one.l2_miss)->add();
   if (const auto found = levels_.find(cache); found != levels_.end()) found->second->add();
   if (other_ != nullptr) other_->searched(tenant, mode, cache, ok, took);
 }
 
 void SearchMetrics::found(std::size_t results, std::size_t, std::size_t left_out) {
   results_.observe(static_cast<double>(results));
+  (results > 0 ? with_results_ : without_results_).add();
   if (left_out > 0) partial_.add();
 }
 

@@ -17,6 +17,9 @@ namespace asahi::memory {
 /// | akosha_query_duration_seconds | histogram; query_type |
 /// | akosha_query_cache_hits_total | counter; cache_level (l1, l2, miss) |
 /// | akosha_query_results_size | histogram: results of searches that no cache answered |
+/// | akosha_search_latency_milliseconds | histogram; query_type |
+/// | akosha_search_results_total | counter; has_results: searches that no cache answered |
+/// | akosha_cache_operations_total | counter; operation (hit, miss), cache_tier, query_type |
 /// | akosha_query_partial_total | counter: those where a tier was left out |
 class SearchMetrics final : public SearchObserver {
  public:
@@ -32,11 +35,18 @@ class SearchMetrics final : public SearchObserver {
     telemetry::Counter* ok = nullptr;
     telemetry::Counter* failed = nullptr;
     telemetry::Histogram* seconds = nullptr;
+    telemetry::Histogram* milliseconds = nullptr;
+    telemetry::Counter* l1_hit = nullptr;
+    telemetry::Counter* l1_miss = nullptr;
+    telemetry::Counter* l2_hit = nullptr;
+    telemetry::Counter* l2_miss = nullptr;
   };
   std::array<One, 3> modes_;
   std::map<std::string, telemetry::Counter*, std::less<>> levels_;
   telemetry::Histogram& results_;
   telemetry::Counter& partial_;
+  telemetry::Counter& with_results_;
+  telemetry::Counter& without_results_;
   SearchObserver* other_ = nullptr;
 };
 

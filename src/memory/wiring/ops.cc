@@ -161,8 +161,7 @@ Sampler::Parts Ops::Impl::sampler_parts() {
 std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circuits() const {
   std::vector<std::pair<std::string, CircuitStats>> all;
   if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
-  if (parts.outside.orchestrator().status().configured)
-    all.emplace_back("orchestrator", parts.outside.orchestrator().circuit());
+  for (auto& [name, stats] : parts.outside.circuits()) all.emplace_back(name, stats);
   if (backup_store != nullptr) all.emplace_back("backup", backup_store->stats());
   for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
     all.emplace_back(name, stats);

@@ -34,6 +34,7 @@ Outside::~Outside() { stop(); }
 Result<std::unique_ptr<Outside>> Outside::make(Parts parts) {
   std::unique_ptr<Outside> made(new Outside(std::move(parts)));
   if (auto ok = made->make_orchestrator(); !ok) return std::unexpected(ok.error());
+  if (auto ok = made->make_queue(); !ok) return std::unexpected(ok.error());
   return made;
 }
 
@@ -75,28 +76,72 @@ Result<void> Outside::make_orchestrator() {
   return {};
 }
 
-void Outside::start() {
-  if (!orchestrator_->status().configured) return;
-  {
-    const std::scoped_lock lock(mutex_);
-    ++running_;
-  }
+Result<void> Outside::make_queue() {
+  const auto& settings = parts_.config.ingestion;
+  if (settings.queue_url.empty() || !parts_.notice) return {};
+  auto made = UploadQueue::make(
+      {.url = settings.queue_url,
+       .dead_letter_url = settings.dead_letter_url,
+       .signer = {.access_key_id = settings.access_key_id,
+                  .secret_access_key = settings.secret_access_key,
+                  .session_token = {},
+                  .region = settings.region.empty() ? "us-east-1" : settings.region,
+                  .service = "sqs"}},
+      [this](http::ClientRequest request, http::CallOptions options) {
+        options.cancel = &stopping_;
+        return clients_.local().send(std::move(request), options);
+      },
+      parts_.clock);
+  if (!made) return fail_field("memory.ingestion.queue_url", made.error().message);
+  queue_ = std::make_unique<UploadQueue>(*std::move(made));
+  listener_ = std::make_unique<QueueListener>(
+      QueueListener::Parts{
+          .receive = [queue = queue_.get()] { return queue->receive(); },
+          .remove =
+              [queue = queue_.get()](std::vector<QueueMessage> messages) {
+                return queue->remove(std::move(messages));
+              },
+          .bury = [queue = queue_.get()](
+                      QueueMessage message) { return queue->bury(std::move(message)); },
+          .notice = parts_.notice,
+          .metrics = parts_.metrics,
+          .clock = parts_.clock},
+      QueueListener::Options{});
+  return {};
+}
+
+std::vector<std::pair<std::string, CircuitStats>> Outside::circuits() const {
+  std::vector<std::pair<std::string, CircuitStats>> all;
+  if (orchestrator_->status().configured)
+    all.emplace_back("orchestrator", orchestrator_->circuit());
+  if (listener_ != nullptr) all.emplace_back("queue", listener_->circuit());
+  return all;
+}
+
+void Outside::run(const char* what, std::function<Aw<void>(Sleep)> work) {
   net::Loop& loop = parts_.loops.at(0);
-  loop.spawn("orchestrator", [this, &loop]() -> Aw<void> {
-    co_await orchestrator_->run(
-        [this, &loop](std::chrono::nanoseconds time) { return loop.sleep_for(time, &stopping_); });
-    const std::scoped_lock lock(mutex_);
-    --running_;
-    idle_.notify_all();
-  });
+  loop.spawn(what,
+             [this, &loop, mark = std::make_shared<InFlight::Mark>(running_),
+              work = std::move(work)]() -> Aw<void> {
+               co_await work([this, &loop](std::chrono::nanoseconds time) -> Aw<bool> {
+                 if (stopping_.cancelled()) co_return false;
+                 co_return co_await loop.sleep_for(time, &stopping_);
+               });
+             });
+}
+
+void Outside::start() {
+  if (orchestrator_->status().configured)
+    run("orchestrator", [this](Sleep sleep) { return orchestrator_->run(std::move(sleep)); });
+  if (listener_ != nullptr)
+    run("queue of the bucket", [this](Sleep sleep) { return listener_->run(std::move(sleep)); });
 }
 
 void Outside::stop() {
-  std::unique_lock lock(mutex_);
-  if (running_ == 0) return;
+  if (running_.count() == 0) return;
   parts_.loops.at(0).post([this] { stopping_.cancel(); });
-  if (!idle_.wait_for(lock, kLongestStop, [this] { return running_ == 0; }))
-    Logger("memory").error("the orchestrator's calls did not end in time");
+  if (!running_.wait_until(std::chrono::steady_clock::now() + kLongestStop))
+    Logger("memory").error("calls of services outside did not end in time");
 }
 
 std::vector<sql::Migration> outside_migrations() { return {workflow_runs_migration()}; }

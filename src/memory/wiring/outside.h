@@ -1,15 +1,18 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/cancel.h"
+#include "base/in_flight.h"
 #include "memory/config.h"
 #include "memory/outside/orchestrator.h"
+#include "memory/outside/queue_listener.h"
 #include "memory/outside/services.h"
+#include "memory/outside/upload_queue.h"
 #include "memory/outside/workflow_runs.h"
 #include "net/http/client.h"
 #include "net/loop.h"
@@ -19,8 +22,8 @@
 
 namespace asahi::memory {
 
-/// Services outside that this process asks: those that MCP clients want to hear of, and the
-/// orchestrator.
+/// Services outside that this process asks: those that MCP clients want to hear of, the
+/// orchestrator, and the queue of the bucket's events.
 class Outside {
  public:
   /// All outlive it.
@@ -33,13 +36,17 @@ class Outside {
     std::string version;
     /// Looks into the bucket; empty: this process takes no uploads, and starts no workflows.
     std::function<void()> ingest;
+    /// Discovery::notice; empty: there is no bucket here.
+    std::function<Task<bool>(std::string key)> notice;
   };
-  /// Errors: invalid_argument (the orchestrator's URL).
+  /// Errors: invalid_argument (URLs of the orchestrator and the queue).
   static Result<std::unique_ptr<Outside>> make(Parts parts);
   ~Outside();
 
   const OutsideServices& services() const { return *services_; }
   const Orchestrator& orchestrator() const { return *orchestrator_; }
+  /// Of the services that are configured, by name.
+  std::vector<std::pair<std::string, CircuitStats>> circuits() const;
 
   void start();
   /// Ordinary thread, while the loops run.
@@ -48,16 +55,19 @@ class Outside {
  private:
   explicit Outside(Parts parts);
   Result<void> make_orchestrator();
+  Result<void> make_queue();
+  using Sleep = std::function<Aw<bool>(std::chrono::nanoseconds)>;
+  void run(const char* what, std::function<Aw<void>(Sleep)> work);
 
   const Parts parts_;
   net::PerLoop<http::Client> clients_;
   WorkflowRuns runs_;
   std::unique_ptr<OutsideServices> services_;
   std::unique_ptr<Orchestrator> orchestrator_;
+  std::unique_ptr<UploadQueue> queue_;  ///< null: there is none
+  std::unique_ptr<QueueListener> listener_;
   CancelSource stopping_;  ///< of loop 0
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  int running_ = 0;  // under the mutex
+  InFlight running_;
 };
 
 /// Version 335.
