@@ -350,6 +350,16 @@ TEST_P(ColdStoreContract, AnswersFromTheOthersWhenAFileIsDamagedOrMissing) {
   }
 }
 
+TEST_P(ColdStoreContract, ABatchOfManySystemsAndDaysTakesTwoCommits) {
+  dying_->left = 2;
+  ASSERT_TRUE(upsert({memory("a", "word", 0, "one"), memory("b", "word", 1, "one"),
+                      memory("c", "word", 0, "two"), memory("d", "word", 5, "three")}));
+  EXPECT_EQ(dying_->left, 0);
+  EXPECT_THAT(object_keys(), SizeIs(4));
+  open();
+  EXPECT_EQ(search(words("word"))->page.total, 4U);
+}
+
 TEST_P(ColdStoreContract, IsWholeWhereverItIsKilled) {
   ASSERT_TRUE(upsert({memory("a", "first"), memory("b", "first", 1)}));
   for (int commits = 0; commits < 8; ++commits) {
