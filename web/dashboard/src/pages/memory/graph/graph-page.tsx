@@ -149,10 +149,10 @@ export function GraphPage() {
       <Card>
         <div className="flex flex-wrap gap-x-4">
           <EntitySearch label="Entity" placeholder="A name, or type:key" moments={moments} className="w-full min-w-0 sm:w-auto sm:min-w-64 sm:flex-1" onPick={(id) => go({ ...nobody, id })} />
-          <Field label="As of" className="mb-5 w-36 flex-1 sm:flex-none">
+          <Field label="As of" className="mb-5 w-full min-[400px]:w-36 min-[400px]:flex-1 sm:flex-none">
             {(ids) => <Input {...ids} type="date" title="What held at the end of this day (UTC)" value={choice.at ?? ''} onChange={(event) => day('at')(event.target.value)} />}
           </Field>
-          <Field label="Known at" className="mb-5 w-36 flex-1 sm:flex-none">
+          <Field label="Known at" className="mb-5 w-full min-[400px]:w-36 min-[400px]:flex-1 sm:flex-none">
             {(ids) => <Input {...ids} type="date" title="What was known here at the end of this day (UTC)" value={choice.known ?? ''} onChange={(event) => day('known')(event.target.value)} />}
           </Field>
         </div>

@@ -14,7 +14,7 @@ import { uploadTones } from '../upload-tones';
 import { EraseDialog } from './erase-dialog';
 import { SystemState } from './system-table';
 
-const kLink = 'inline-flex items-center rounded-lg border border-line-strong px-3 py-2 text-sm font-medium text-ink hover:bg-sunken';
+const kLink = 'inline-flex items-center rounded-lg border border-line px-3 py-2 text-sm font-medium text-ink hover:bg-sunken';
 
 function Tiers({ system }: { system: System }) {
   const all = Math.max(system.total_records, 1);
