@@ -69,6 +69,18 @@ export const facts_known = (gateway) =>
     timeout_ms: 30_000,
   });
 
+/** Lets what is old enough go down a tier, so that each holds something; one dry run more. */
+export async function age_memories(gateway) {
+  const run = async (body) => {
+    const asked = await gateway.post('/memory/storage/migrations', body);
+    if (asked.status >= 300) throw new Error(`ageing answered ${asked.status}: ${asked.text}`);
+    await until(async () => (await gateway.get(`/memory/storage/migrations/${asked.body.id}`)).body.state === 'done', { what: 'the ageing run', timeout_ms: 30_000 });
+  };
+  await run({ source_tier: 'hot', target_tier: 'warm', cutoff_days: 30 });
+  await run({ source_tier: 'warm', target_tier: 'cold', cutoff_days: 70 });
+  await run({ source_tier: 'hot', target_tier: 'warm', dry_run: true });
+}
+
 /** Writes uploads into `folder`, which a gateway watches as its bucket: manifest last. */
 export function write_uploads(folder, now = Date.now()) {
   const write = (system, upload, conversations, manifest = {}) => {

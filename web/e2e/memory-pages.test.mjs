@@ -149,27 +149,27 @@ describe('systems, ageing and graph', { skip: kBrowser ? false : "no chromium: i
     });
 
     test('one that is silent for a week is told by a word; erasing wants the name and takes everything', async () => {
-      await gateway.post('/memory/memories', { memory_id: 'last', text: 'The last word of the old bot.', system_id: 'old-bot' });
-      await gateway.sqlite("UPDATE memory_uploads SET discovered_at_ms = discovered_at_ms - 864000000, updated_at_ms = updated_at_ms - 864000000 WHERE system_id = 'old-bot'");
-      await until(async () => (await ask('/systems/old-bot')).silent, { what: 'the system to be silent', timeout_ms: kLimitMs });
+      await gateway.post('/memory/memories', { memory_id: 'last', text: 'The last word of the aged bot.', system_id: 'aged-bot' });
+      await gateway.sqlite("UPDATE memory_uploads SET discovered_at_ms = discovered_at_ms - 864000000, updated_at_ms = updated_at_ms - 864000000 WHERE system_id = 'aged-bot'");
+      await until(async () => (await ask('/systems/aged-bot')).silent, { what: 'the system to be silent', timeout_ms: kLimitMs });
       await open('memory/systems');
-      await table('Systems').getByRole('row').filter({ hasText: 'old-bot' }).getByText('silent').waitFor();
+      await table('Systems').getByRole('row').filter({ hasText: 'aged-bot' }).getByText('silent').waitFor();
       await page.getByText('1 silent for a week').waitFor();
-      await page.getByRole('button', { name: 'old-bot', exact: true }).click();
+      await page.getByRole('button', { name: 'aged-bot', exact: true }).click();
       await panel().getByRole('button', { name: /^Erase the system/ }).click();
-      const dialog = page.getByRole('dialog', { name: 'Erase old-bot?' });
+      const dialog = page.getByRole('dialog', { name: 'Erase aged-bot?' });
       const erase = dialog.getByRole('button', { name: 'Erase it' });
       assert.ok(await erase.isDisabled());
-      await dialog.getByLabel('Type “old-bot” to confirm').fill('old-bo');
+      await dialog.getByLabel('Type “aged-bot” to confirm').fill('old-bo');
       assert.ok(await erase.isDisabled());
-      await dialog.getByLabel('Type “old-bot” to confirm').fill('old-bot');
-      await with_route('/memory/systems/old-bot', (route) => (route.request().method() === 'DELETE' ? failing(route) : route.fallback()), async () => {
+      await dialog.getByLabel('Type “aged-bot” to confirm').fill('aged-bot');
+      await with_route('/memory/systems/aged-bot', (route) => (route.request().method() === 'DELETE' ? failing(route) : route.fallback()), async () => {
         await erase.click();
         await dialog.getByRole('alert').getByText(kFault).waitFor();
       });
       await erase.click();
-      await page.getByText('Erased old-bot: 1 memory.').waitFor();
-      assert.equal((await gateway.get('/memory/memories/old-bot/last')).status, 404);
+      await page.getByText('Erased aged-bot: 1 memory.').waitFor();
+      assert.equal((await gateway.get('/memory/memories/aged-bot/last')).status, 404);
       no_complaints(/status of (404|500)/);
     });
   });

@@ -462,8 +462,8 @@ export interface paths {
          * Cost forecast and budget risk
          * @description From the totals of whole UTC days, today excluded; with fewer than three of them zeros and a warning. Up to seven
          *     days an exponential moving average, further a straight line by least squares; the interval follows from the spread
-         *     of the days. With `monthly_budget` 0 the budget is 30 times the `max_cost_per_day` of the policy, if there is one;
-         *     `budget.source` says so.
+         *     of the days. With `monthly_budget` 0 the budget is the policy's `max_cost_per_month`, or 30 times its
+         *     `max_cost_per_day` where that is less; `budget.source` says so.
          */
         get: operations["getForecast"];
         put?: never;

@@ -3,12 +3,13 @@ import { Minus, Plus } from 'lucide-react';
 import { useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 
 import { colourAt } from '../../../charts/colours';
+import { useWidth } from '../../../charts/use-width';
 import { nodeTowards, placesOf, type Drawing as Graph } from '../../../lib/graph-layout';
 import { relation } from '../../../lib/graph-search';
 
-const kWidth = 760;
-const kHeight = 460;
-const kMargin = 56;
+const kHeight = 400;
+const kMargin = 48;
+const kUsualWidth = 760;
 const kMostLabels = 40;
 const kMostLetters = 22;
 const kZooms = [1, 1.5, 2, 3] as const;
@@ -29,13 +30,19 @@ export function Drawing({ graph, opened, onOpen, onExpand }: DrawingProps) {
   const [zoom, setZoom] = useState(0);
   const help = useId();
   const svg = useRef<SVGSVGElement>(null);
-  const places = useMemo(() => placesOf(graph, kWidth, kHeight, kMargin), [graph]);
+  const [frame, measured] = useWidth();
+  const scale = kZooms[zoom] ?? 1;
+  const [width, height] = [(measured || kUsualWidth) * scale, kHeight * scale];
+  // Laid out once in a square; another width or zoom only stretches it.
+  const square = useMemo(() => placesOf(graph, 1, 1, 0), [graph]);
+  const places = square.map(({ x, y }) => ({ x: kMargin + x * (width - 2 * kMargin), y: kMargin / 2 + y * (height - 1.5 * kMargin) }));
   const types = [...new Set(graph.nodes.map(({ type }) => type))];
   const colourOf = (type: string) => colourAt(types.indexOf(type));
   const index = new Map(graph.nodes.map(({ id }, number) => [id, number]));
-  const heaviest = Math.max(1, ...graph.edges.map(({ weight }) => weight));
+  const weights = graph.edges.map(({ weight }) => weight);
+  const [lightest, heaviest] = [Math.min(...weights), Math.max(...weights)];
+  const thickness = (weight: number) => 1.25 + (heaviest > lightest ? 2.5 * Math.sqrt((weight - lightest) / (heaviest - lightest)) : 0);
   const labelled = (number: number) => graph.nodes.length <= kMostLabels || number === 0 || number === at;
-  const scale = kZooms[zoom] ?? 1;
   const steer = (number: number) => (event: KeyboardEvent) => {
     const next = nodeTowards(places, number, event.key);
     const id = graph.nodes[number]?.id;
@@ -47,8 +54,8 @@ export function Drawing({ graph, opened, onOpen, onExpand }: DrawingProps) {
   };
   return (
     <div>
-      <div className="overflow-auto rounded-lg border border-line bg-sunken/40">
-        <svg ref={svg} role="group" aria-label="Drawing of the neighbours" aria-describedby={help} viewBox={`0 0 ${kWidth} ${kHeight}`} style={{ width: `${scale * 100}%` }} className="block">
+      <div ref={frame} className="overflow-auto rounded-lg border border-line bg-sunken/40">
+        <svg ref={svg} role="group" aria-label="Drawing of the neighbours" aria-describedby={help} width={width} height={height} className="block">
           {graph.edges.map(({ from, to, type, weight, holds }) => {
             const [a, b] = [places[index.get(from) ?? -1], places[index.get(to) ?? -1]];
             if (!a || !b) return null;
@@ -62,7 +69,7 @@ export function Drawing({ graph, opened, onOpen, onExpand }: DrawingProps) {
                   y2={b.y}
                   data-holds={holds}
                   stroke={near ? 'var(--ink-3)' : 'var(--line-strong)'}
-                  strokeWidth={1 + 2.5 * Math.sqrt(weight / heaviest)}
+                  strokeWidth={thickness(weight)}
                   strokeDasharray={holds ? undefined : '4 5'}
                 />
                 {graph.edges.length <= kMostLabels && (
