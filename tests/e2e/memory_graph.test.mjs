@@ -61,6 +61,12 @@ test("from pushed memories to neighbours, facts, a path and the shape of the gra
   assert.deepEqual(acme.facts[0].source, { system_id: "buddy", conversation_id: "m4" });
   assert.equal((await gateway.get("/memory/graph/entities/user:nobody")).status, 404);
 
+  const found = await ask(gateway, "/graph/entities?q=acme");
+  assert.deepEqual(found.entities.map(({ entity_id, properties }) => [entity_id, properties.name]), [["concept:acme-labs", "Acme Labs"]]);
+  const best = await ask(gateway, "/graph/entities?limit=1");
+  assert.equal(best.entities[0].entity_id, "project:apollo");
+  assert.equal(best.total, (await ask(gateway, "/graph/statistics")).total_entities);
+
   const queried = await gateway.post("/memory/graph/query", { entity_id: "user:ben", facts: 5 });
   assert.equal(queried.body.total_neighbors, 1);
   assert.equal(queried.body.facts[0].source.conversation_id, "m2");
@@ -118,6 +124,10 @@ test("facts end each other, are mended and taken back, and the past stays visibl
   await until(() => around(gateway, "user:ana", undefined, there), (list) => list[0] === "located_in concept:porto");
   assert.deepEqual(await around(gateway, "user:ana", undefined, `${there}&as_of=${ago(24)}`), ["located_in concept:lisbon"], "where she lived then");
   assert.deepEqual(await around(gateway, "user:ana", undefined, `${there}&known_at=${known_then}`), ["located_in concept:lisbon"], "what was known then");
+
+  assert.deepEqual((await ask(gateway, "/graph/entities/concept:lisbon")).facts, [], "it does not hold any more");
+  const [past] = (await ask(gateway, "/graph/entities/concept:lisbon?which=ever")).facts;
+  assert.deepEqual([past.holds, past.ended, past.to_name], [false, "superseded", "Lisbon"]);
 
   const [porto] = (await ask(gateway, "/graph/entities/concept:porto")).facts;
   const fact = `/memory/graph/facts/${porto.fact_id}`;
@@ -182,6 +192,8 @@ test("bad input names field, value and rule", async () => {
     ["/analytics/timeseries?metric_name=a&start=2026-01-02&end=2026-01-01", "start"],
     ["/analytics/trends?metric_name=a&colour=red", "colour"],
     ["/graph/entities/no-type/neighbors", "entity_id"],
+    ["/graph/entities?limit=101", "limit"],
+    ["/graph/entities/user:ana?which=sometimes", "which"],
     ["/graph/entities/user:ana/neighbors?limit=0", "limit"],
     ["/graph/path?source_id=user:a&target_id=user:a", "target_id"],
     ["/graph/path?source_id=user:a&target_id=user:b&max_hops=11", "max_hops"],
@@ -251,6 +263,7 @@ test("another organisation sees nothing, and permissions hold", async () => {
   assert.equal((await gateway.get(`/memory/graph/facts/${fact_id}`, globex)).status, 404);
   assert.equal((await gateway.delete(`/memory/graph/facts/${fact_id}`, globex)).status, 404);
   assert.equal((await ask(gateway, "/graph/statistics", globex)).total_entities, 0);
+  assert.equal((await ask(gateway, "/graph/entities", globex)).total, 0);
   assert.equal((await ask(gateway, "/graph/path?source_id=user:ana&target_id=user:ben", globex)).path_found, false);
   assert.equal((await ask(gateway, "/analytics/metrics", globex)).total_metrics, 0);
 

@@ -166,6 +166,16 @@ test("a run needs its permission and is its organisation's; bad input names the 
   assert.equal(run.status, 200, run.text);
   assert.equal((await gateway.get(`/memory/storage/migrations/${run.body.id}`, admin)).status, 200);
   assert.equal((await gateway.get(`/memory/storage/migrations/${run.body.id}`, other)).status, 404);
+  const listed = await gateway.get("/memory/storage/migrations", admin);
+  assert.deepEqual(listed.body.migrations.map((each) => [each.id, each.scheduled]), [[run.body.id, false]]);
+  assert.deepEqual([listed.body.plan.schedule, listed.body.plan.hot_days, listed.body.plan.warm_days], ["0 2 * * *", 7, 90]);
+  assert.deepEqual((await gateway.get("/memory/storage/migrations", other)).body.migrations, [], "another organisation's runs are its own");
+  assert.equal((await gateway.get("/memory/storage/migrations", reader)).status, 403);
+  for (const [query, field] of [["limit=0", "limit"], ["limit=x", "limit"], [`cursor=${"x".repeat(65)}`, "cursor"]]) {
+    const refused = await gateway.get(`/memory/storage/migrations?${query}`, admin);
+    assert.equal(refused.status, 400, query);
+    assert.ok(refused.text.includes(field), refused.text);
+  }
   assert.equal((await gateway.get("/memory/storage/migrations/mig_nothing", admin)).status, 404);
   assert.equal((await gateway.post("/memory/storage/migrations", body)).status, 401);
   assert.equal((await gateway.get("/memory/health/warm")).status, 200, "like other health routes");

@@ -28,7 +28,7 @@ describe('a gateway that is away', { skip: kBrowser ? false : "no chromium: inst
 
   async function open() {
     await page?.context().close();
-    page = await new_page(browser, gateway.url, complaints, { viewport: kDesktop, colorScheme: 'light' });
+    page = await new_page(browser, gateway.url, complaints, { ahead: true, viewport: kDesktop, colorScheme: 'light' });
   }
   const heading = (name) => page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
   const marked = (name) => page.evaluate((mark) => performance.getEntriesByName(mark).length > 0, name);

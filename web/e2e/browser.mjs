@@ -36,11 +36,16 @@ async function show_pages_of_folder(context, base) {
   );
 }
 
-/** A page in a context of its own. Whatever it complains about, or asks of other hosts than `base`, goes to `complaints`. */
-export async function new_page(browser, base, complaints, options) {
+/**
+ * A page in a context of its own. Whatever it complains about, or asks of other hosts than `base`, goes to `complaints`.
+ * ahead: lets it fetch the programs of the other pages once it has nothing to do; where that is not what is tested it only
+ * keeps the processor from the test.
+ */
+export async function new_page(browser, base, complaints, { ahead = false, ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', acceptDownloads: true, ...options });
   context.setDefaultTimeout(kLimitMs);
   if (kPages) await show_pages_of_folder(context, base);
+  if (!ahead) await context.addInitScript(() => (window.requestIdleCallback = () => 0));
   const page = await context.newPage();
   page.on('console', (message) => {
     // An organisation without a policy is told by a 404, which the browser notes.

@@ -229,14 +229,6 @@ describe('dashboard', { skip: kBrowser ? false : "no chromium: install Debian's 
     assert.ok(complaints.every((text) => text.includes('401')), complaints.join('\n'));
   });
 
-  test('no page keeps anyone out', async () => {
-    for (const path of Object.keys(kPages)) {
-      await go(path);
-      assert.deepEqual(await faults_of(page), [], kPages[path]);
-    }
-    no_complaints();
-  });
-
   test('the table of the cache needs no sideways scrolling on a desktop', async () => {
     await gateway.infer(`What is meant by this? ${'A question that goes on. '.repeat(20)}`);
     await go('cache');

@@ -7,7 +7,7 @@ import { until } from '../../tests/e2e/support/wait.mjs';
 const kHour = 3_600_000;
 const kDay = 24 * kHour;
 
-/** system, project, tags, texts: the first is the newest. */
+/** system, project, tags, texts (the first is the newest), user. */
 const kTalks = [
   ['deploy-bot', 'payments', ['release', 'runbook'], [
     'Rolling back payments: deploy rollback payments --to 41; wait for the drain of in-flight captures before the old pods go.',
@@ -30,6 +30,13 @@ const kTalks = [
     'The supplier indemnifies the customer up to the sum of one year; 損害賠償の上限は一年分。',
     'The contract with Contoso ends on the last of May unless somebody renews it.',
   ]],
+  // Read as facts: where Ben lives changes, so that the older fact is superseded.
+  ['team-notes', 'payments', ['people'], [
+    'Ben Okafor moved to Porto.',
+    'Grace Lim is the CEO of Contoso.',
+    'Ada maintains payments. Payments depends on ledger.',
+    'Ben Okafor moved to Lisbon.',
+  ], 'ben'],
   ['ci-agent', 'ledger', ['build'], [
     'The build of ledger takes nine minutes since the cache of the compiler was moved.',
     'Three tests of ledger are flaky on Mondays: they read the day of the week.',
@@ -40,19 +47,38 @@ const kTalks = [
 /** Pushes them; ages go from an hour to a quarter of a year. */
 export async function push_memories(gateway, now = Date.now()) {
   let age = 0;
-  for (const [system_id, project, tags, texts] of kTalks) {
+  for (const [system_id, project, tags, texts, user_id] of kTalks) {
     const memories = texts.map((text, i) => ({
       memory_id: `c-${8812 - 7 * i}`,
       text,
       system_id,
       timestamp: new Date(now - kHour - (age += 5) * kDay).toISOString(),
-      metadata: { source: system_id, project, tags, type: i % 2 ? 'note' : 'conversation', language: 'en' },
+      metadata: { source: system_id, project, tags, type: i % 2 ? 'note' : 'conversation', language: 'en', ...(user_id ? { user_id } : {}) },
     }));
     const reply = await gateway.post('/memory/memories/batch', { memories });
     if (reply.status !== 200) throw new Error(`push answered ${reply.status}: ${reply.text}`);
   }
   // The very same from another system is kept once, and noted.
   await gateway.post('/memory/memories', { memory_id: 'heard', text: kTalks[0][3].at(-1), system_id: 'claude-desk' });
+}
+
+/** Waits until what the memories say has become entities and facts. */
+export const facts_known = (gateway) =>
+  until(async () => (await gateway.get('/memory/graph/entities?q=lisbon')).body.total > 0 && (await gateway.get('/memory/graph/entities?q=contoso')).body.total > 0, {
+    what: 'the facts of the memories',
+    timeout_ms: 30_000,
+  });
+
+/** Lets what is old enough go down a tier, so that each holds something; one dry run more. */
+export async function age_memories(gateway) {
+  const run = async (body) => {
+    const asked = await gateway.post('/memory/storage/migrations', body);
+    if (asked.status >= 300) throw new Error(`ageing answered ${asked.status}: ${asked.text}`);
+    await until(async () => (await gateway.get(`/memory/storage/migrations/${asked.body.id}`)).body.state === 'done', { what: 'the ageing run', timeout_ms: 30_000 });
+  };
+  await run({ source_tier: 'hot', target_tier: 'warm', cutoff_days: 30 });
+  await run({ source_tier: 'warm', target_tier: 'cold', cutoff_days: 70 });
+  await run({ source_tier: 'hot', target_tier: 'warm', dry_run: true });
 }
 
 /** Writes uploads into `folder`, which a gateway watches as its bucket: manifest last. */

@@ -11,7 +11,7 @@ import { run_asahi, start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { kPhone, launch, new_page, settled } from './browser.mjs';
-import { bucket_of, push_memories, uploads_done, write_uploads } from './memories.mjs';
+import { age_memories, bucket_of, facts_known, push_memories, uploads_done, write_uploads } from './memories.mjs';
 
 const kEvery = process.argv.includes('--every');
 const kFolder = process.argv.slice(2).find((word) => !word.startsWith('--')) ?? fileURLToPath(new URL('../../docs/images', import.meta.url));
@@ -57,6 +57,8 @@ const full = await start_gateway({ folder, env: { ...bucket_of(bucket), ASAHI_MO
 await until(async () => (await full.get('/analytics/overview')).body.data.current.requests > 10_000, { what: 'the month in the analytics', timeout_ms: 120_000 });
 await push_memories(full);
 await uploads_done(full);
+await facts_known(full);
+await age_memories(full);
 await full.post('/providers/keys', { provider: 'openai', api_key: 'sk-own-of-acme-7788' });
 for (const prompt of ['How do tides work?', 'What is the capital of France?', 'Name three rivers of Asia', 'Translate "good morning" to German', 'What does HTTP status 409 mean?']) {
   for (let i = 0; i < 3; i += 1) await full.infer(prompt);
@@ -93,6 +95,21 @@ async function newest_trace() {
   await until(async () => (await full.get(`/analytics/events/${request_id}`)).status === 200, { what: 'the event', timeout_ms: 20_000 });
   return `requests?id=${request_id}`;
 }
+/** Draws what is around the best known of its neighbours as well. */
+async function around_them() {
+  const { entities } = (await full.get('/memory/graph/entities?limit=40')).body;
+  let drawn = 0;
+  for (const { entity_id } of entities) {
+    const node = page.locator('[data-node]').filter({ has: page.locator('title', { hasText: `(${entity_id})` }) });
+    if (drawn === 3 || (await node.count()) === 0 || (await node.getAttribute('data-node')) === '0') continue;
+    await node.focus();
+    await page.keyboard.press('+');
+    await page.waitForTimeout(500);
+    drawn += 1;
+  }
+  await page.locator('[data-node="0"]').focus();
+  await page.evaluate(() => (document.activeElement.blur(), window.scrollTo(0, 0)));
+}
 /** name of the picture, path of the page, what is done before it is taken. */
 const kPages = [
   ['overview', ''],
@@ -108,8 +125,11 @@ const kPages = [
   ['models', 'models'],
   ['cache', 'cache'],
   ['memory-search', 'memory/search?q=how%20do%20we%20roll%20back%20payments', () => page.getByRole('button', { name: /^Why this/ }).first().click()],
-  ['memory-tiers', 'memory/tiers'],
-  ['memory-uploads', 'memory/uploads', () => page.getByRole('button', { name: /^Details of up-0039/ }).click()],
+  ['memory-systems', 'memory/systems'],
+  ['memory-system', 'memory/systems?system=ci-agent', () => page.getByRole('list', { name: 'Last uploads' }).waitFor()],
+  ['memory-tiers', 'memory/tiers', () => page.getByRole('region', { name: 'Runs' }).first().waitFor()],
+  ['memory-graph', 'memory/graph?id=project%3Apayments&ever=true', around_them],
+  ['memory-uploads', 'memory/uploads?system=ci-agent', () => page.getByRole('button', { name: /^Details of up-0039/ }).click()],
   ['governance-keys', 'governance/keys'],
   ['governance-audit', 'governance/audit', () => page.getByRole('button', { name: /^Details of/ }).first().click()],
   ['governance-policies', 'governance/policies'],

@@ -392,33 +392,6 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
     no_complaints();
   });
 
-  test('nobody is kept out: axe finds nothing serious, light and dark', async () => {
-    for (const colorScheme of ['light', 'dark']) {
-      await open_page({ viewport: kDesktop, colorScheme });
-      for (const path of Object.keys(kPages)) {
-        await go(path);
-        assert.deepEqual(await faults_of(page), [], `${kPages[path]}, ${colorScheme}`);
-      }
-    }
-    no_complaints();
-  });
-
-  test('every page fits 320 px in the dark without motion', async () => {
-    await open_page({ viewport: { width: 320, height: 720 }, colorScheme: 'dark', reducedMotion: 'reduce' });
-    for (const [path, title] of Object.entries(kPages)) {
-      await go(path);
-      const width = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert.ok(width <= 320, `${title} is ${width} px wide`);
-      for (const chart of await page.locator('figure [data-chart]').all()) assert.ok((await chart.boundingBox()).height >= 160, title);
-      await picture(`phone-${path.replaceAll('/', '-') || 'overview'}`);
-    }
-    await go('requests');
-    await page.getByRole('list', { name: 'Requests' }).getByRole('link').first().click();
-    await page.getByRole('dialog').getByText('How it was answered').waitFor();
-    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320);
-    no_complaints();
-  });
-
   test('a gateway that goes away is said on every card, and its return mends them', async () => {
     await open_page({ viewport: kDesktop, colorScheme: 'light' });
     await go('requests'); // the page's program is loaded when it is first opened

@@ -1,6 +1,7 @@
 /**
  * Every page in every state: while it loads, empty, when what it asks fails, with data, and on a phone. The table below is
- * what there is; a page that is added belongs in it. ASAHI_BIN names the binary.
+ * what there is; a page that is added belongs in it. ASAHI_BIN names the binary; ASAHI_PART=1/2 takes every second page
+ * from the first on, 2/2 the others and the rest, so that two may run side by side.
  */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -10,10 +11,11 @@ import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
 import { kBrowser, kDesktop, kLimitMs, kPhone, launch, new_page, save_picture, settled } from './browser.mjs';
-import { bucket_of, push_memories, uploads_done, write_uploads } from './memories.mjs';
+import { bucket_of, facts_known, push_memories, uploads_done, write_uploads } from './memories.mjs';
 
 const kEvents = 6_000;
 const kFault = 'the database fell over';
+const [kPart, kParts] = (process.env.ASAHI_PART ?? '1/1').split('/').map(Number);
 const kAnalytics = ['**/analytics/**'];
 
 const region = (name) => (page) => page.getByRole('region', { name, exact: true }).first();
@@ -25,6 +27,7 @@ const chart = (page) => page.locator('svg.recharts-surface').first();
  * asks: what is held back or fails, as URL patterns; none: the page asks nothing of its own.
  * grey: how many parts wait at least; empty: words said where there is nothing; full: what must be seen with data.
  * noise: what the browser notes of an answer that belongs to it.
+ * part: tells entries of one title apart.
  * broken: what is seen when the calls fail, where it is not a card with a Retry button.
  */
 const kTable = [
@@ -64,7 +67,26 @@ const kTable = [
   { path: 'live', title: 'Live', asks: kAnalytics, grey: 1, empty: ['Nothing has come in yet', 'Nothing in the last minute.'], full: [text('Live'), rows('Last requests'), region('Last minute')] },
   { path: 'models', title: 'Models', asks: ['**/models'], grey: 1, async use(page) { await page.getByLabel('Search models').fill('gpt'); }, full: [text(/^\d+ of \d+ models$/), rows('Models with prices and limits')] },
   { path: 'memory/search', title: 'Search', asks: ['**/memory/search'], grey: 2, empty: ['Nothing is remembered yet'], full: [(page) => page.getByRole('list', { name: 'Memories' }).getByRole('button', { name: /^Why this/ }).first(), (page) => page.getByRole('group', { name: 'System' })] },
-  { path: 'memory/tiers', title: 'Tiers', asks: ['**/memory/storage/status'], grey: 1, empty: ['No tier has anything yet'], full: [text('healthy'), (page) => page.getByRole('heading', { name: 'Hot' })] },
+  { path: 'memory/systems', title: 'Systems', asks: ['**/memory/systems**', '**/memory/storage/status', '**/memory/ingestion/status'], grey: 2, empty: ['No system remembers here yet'], full: [rows('Systems'), text('active'), text('in all tiers')] },
+  {
+    path: 'memory/tiers',
+    title: 'Tiers',
+    asks: ['**/memory/storage/status', '**/memory/storage/migrations**'],
+    grey: 3,
+    empty: ['No tier has anything yet', 'No run yet'],
+    full: [text('healthy'), (page) => page.getByRole('heading', { name: 'Hot' }), (page) => page.getByRole('button', { name: 'Dry run' }), rows('Runs')],
+  },
+  { path: 'memory/graph', title: 'Graph', asks: ['**/memory/graph/**'], grey: 4, empty: ['Nothing is known yet'], full: [(page) => page.getByRole('list', { name: 'Best known' }).getByRole('button').first(), text(/^each with the memory/)] },
+  {
+    path: 'memory/graph?id=system:team-notes&ever=true',
+    title: 'Graph',
+    part: 'an entity',
+    asks: ['**/memory/graph/**'],
+    grey: 1,
+    empty: ['Nothing is known of system:team-notes'],
+    noise: /status of 404/,
+    full: [rows('Neighbours'), (page) => page.getByRole('list', { name: 'Facts' }).getByRole('listitem').first(), region('Path')],
+  },
   { path: 'memory/uploads', title: 'Uploads', asks: ['**/memory/uploads**', '**/memory/ingestion/status'], grey: 5, empty: ['Nothing was sent yet'], full: [rows('Uploads'), text('rejected')] },
   { path: 'governance/audit', title: 'Audit Log', asks: ['**/governance/audit**'], grey: 1, empty: ['Nothing is recorded yet'], full: [rows('Audit log'), text('chain whole')] },
   { path: 'governance/keys', title: 'API Keys', asks: ['**/governance/api-keys**', '**/providers/keys'], grey: 1, empty: ['No keys yet', 'No keys of your own'], full: [rows('API keys')] },
@@ -100,6 +122,9 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
     full = await start_gateway({ folder, env: { ...bucket_of(bucket), ASAHI_MOCK: 'true', ASAHI_CACHE_TIER2_ENABLED: 'true', ASAHI_PROVIDERS_MAX_ATTEMPTS: '1' } });
     await push_memories(full);
     await uploads_done(full);
+    await facts_known(full);
+    const dry = await full.post('/memory/storage/migrations', { source_tier: 'hot', target_tier: 'warm', dry_run: true });
+    assert.equal(dry.status, 200, dry.text);
     await full.infer('What is the capital of France?');
     await full.infer('What is the capital of France?');
     const event = await full.post('/governance/api-keys', { name: 'shop', scopes: ['infer'] });
@@ -124,8 +149,8 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
   const no_complaints = (allowed = /^$/) => assert.deepEqual(complaints.filter((text) => !allowed.test(text)), []);
   const sane = async () => assert.doesNotMatch(await page.getByRole('main').innerText(), /NaN|Infinity|undefined|\bnull\b|Invalid Date|\[object/);
 
-  for (const { path, title, asks, grey, empty: said, noise, full: seen, use, broken, mended } of kTable) {
-    describe(`${title}${path.includes('=') ? `, tab ${path.split('=')[1]}` : ''}`, () => {
+  for (const { path, title, asks, part, grey, empty: said, noise, full: seen, use, broken, mended } of kTable.filter((_, index) => index % kParts === kPart - 1)) {
+    describe(`${title}${part ? `, ${part}` : path.includes('=') ? `, tab ${path.split('=')[1]}` : ''}`, () => {
       test(grey ? 'shows grey shapes in its layout while it loads, then what there is' : 'shows what there is', async () => {
         let release;
         const held = new Promise((resolve) => (release = resolve));
@@ -140,6 +165,7 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
         await use?.(page);
         for (const find of seen) await find(page).waitFor();
         await sane();
+        assert.deepEqual(await faults_of(page), []);
         no_complaints();
       });
 
@@ -177,9 +203,10 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
           const retry = page.getByRole('main').getByRole('button', { name: /^Retry/ });
           await until(
             async () => {
-              if ((await retry.count()) > 0) await retry.first().click({ timeout: 1_000 }).catch(() => undefined);
-              // Another click would begin anew what this one has asked for.
-              await alerts.first().waitFor({ state: 'detached', timeout: 3_000 }).catch(() => undefined);
+              // One mends others beside it: their buttons are gone then.
+              for (const button of await retry.all()) await button.click({ timeout: 500 }).catch(() => undefined);
+              // Further clicks would begin anew what these have asked for.
+              for (let waited = 0; waited < 3_000 && (await alerts.count()) > 0; waited += 100) await page.waitForTimeout(100);
               return (await alerts.count()) === 0;
             },
             { what: 'every error to be gone', timeout_ms: 3 * kLimitMs },
@@ -204,7 +231,24 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
     });
   }
 
-  describe('a single request', () => {
+  if (kPart === kParts) test('Inference says that it waits for the models, and for the answer, which can be given up', async () => {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await open(full, 'inference', { patterns: ['/models', '/infer', '/infer?**'], answer: async (route) => (await held, route.fallback().catch(() => undefined)) });
+    await page.getByRole('radio', { name: 'Explicit' }).check();
+    assert.equal(await page.getByLabel('Model', { exact: true }).getByRole('option').first().innerText(), 'Loading…');
+    await page.getByRole('radio', { name: 'Autopilot' }).check();
+    await page.getByLabel('Prompt', { exact: true }).fill('Name a lake');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.getByText('Waiting for the first word').first().waitFor();
+    assert.deepEqual(await faults_of(page), []);
+    await page.getByRole('button', { name: /^(Stop|Cancel)/ }).click();
+    await page.getByRole('button', { name: 'Send', exact: true }).waitFor();
+    release();
+    no_complaints();
+  });
+
+  if (kPart === kParts) describe('a single request', () => {
     const panel = () => page.getByRole('dialog');
     const newest = async () => (await full.get('/analytics/recent-inferences?limit=1')).body.data[0].request_id;
 
@@ -245,7 +289,7 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
     });
   });
 
-  describe('the pages of strangers', () => {
+  if (kPart === kParts) describe('the pages of strangers', () => {
     const kWelcome = 'The same answers, for a fraction of the price';
     const refused = /status of 401/;
 

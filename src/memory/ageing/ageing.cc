@@ -15,8 +15,7 @@ using std::chrono::milliseconds;
 constexpr std::string_view kAge = "memory.age";
 constexpr std::string_view kMigrate = "memory.migrate";
 constexpr std::string_view kCompact = "memory.cold.compact";
-constexpr std::string_view kSchedule = "-";  ///< who asks for scheduled runs
-constexpr int kAttempts = 4;                 ///< three retries
+constexpr int kAttempts = 4;  ///< three retries
 constexpr int kMaxDays = 36'500;
 constexpr std::int64_t kMaxBatch = 10'000;
 constexpr int kMostIdle = 100;  ///< batches of which nothing could be moved
@@ -217,6 +216,17 @@ Task<Run> Ageing::find(std::string org_id, std::string id) {
   if (!run || run->org_id != org_id)
     co_return fail(Errc::kNotFound, fmt::format("no migration '{}'", id.substr(0, 40)));
   co_return *std::move(run);
+}
+
+Task<RunPage> Ageing::list(RunQuery query) { return runs_.list(std::move(query)); }
+
+Ageing::Plan Ageing::plan() const {
+  Plan out{.schedule = options_.schedule,
+           .next_run = std::nullopt,
+           .hot_days = options_.hot_days,
+           .warm_days = options_.warm_days};
+  if (auto next = jobs::next_cron(options_.schedule, parts_.clock.now())) out.next_run = *next;
+  return out;
 }
 
 // ---- runs

@@ -77,6 +77,16 @@ class Ageing {
   Task<Run> request(std::string org_id, Request request);
   /// One that this organisation asked for. Errors: not_found.
   Task<Run> find(std::string org_id, std::string id);
+  /// Runs of an organisation, newest first.
+  Task<RunPage> list(RunQuery query);
+
+  /// When and from which age memories go down by themselves.
+  struct Plan {
+    std::string schedule;                 ///< cron, UTC
+    std::optional<Clock::Time> next_run;  ///< nothing: never
+    int hot_days = 0, warm_days = 0;
+  };
+  Plan plan() const;
 
   /// Both steps, with the configured ages; what the schedule calls.
   Task<void> age();

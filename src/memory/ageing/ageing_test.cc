@@ -75,6 +75,11 @@ class AgeingTest : public ::testing::Test {
   Result<OneRun> find(const std::string& id, const std::string& org = "org") {
     return on_.wait<OneRun>([&]() -> Task<OneRun> { return ageing_->find(org, id); });
   }
+  RunPage list(RunQuery query) {
+    auto page = on_.wait<RunPage>([&]() -> Task<RunPage> { return ageing_->list(query); });
+    EXPECT_TRUE(page) << page.error().message;
+    return page.value_or(RunPage{});
+  }
   /// The run, when it has ended.
   OneRun ended(const std::string& id) {
     for (int i = 0; i < 2'000; ++i) {
@@ -153,6 +158,42 @@ TEST_F(AgeingTest, ADryRunCountsTheOrganisationsOwnAndMovesNothing) {
   EXPECT_EQ(run->records_migrated, 2U);
   EXPECT_EQ(ids(hot_).size(), 3U);
   EXPECT_EQ(find(run->id)->records_migrated, 2U);
+}
+
+TEST_F(AgeingTest, RunsAreListedNewestFirstByPageForThoseWhoAskedForThem) {
+  open();
+  std::vector<std::string> asked;
+  for (int i = 0; i < 3; ++i) {
+    asked.push_back(request({.step = kToWarm, .dry_run = true})->id);
+    clock_.advance(1s);
+  }
+  const auto other = request({.step = kToCold, .dry_run = true}, "another");
+  clock_.advance(1s);
+  ASSERT_TRUE(age());
+  const auto ids_of = [](const RunPage& page) {
+    std::vector<std::string> out;
+    for (const OneRun& run : page.runs) out.push_back(run.id);
+    return out;
+  };
+  const RunPage first = list({.org_id = "org", .limit = 2});
+  EXPECT_THAT(ids_of(first), ::testing::ElementsAre(asked[2], asked[1]));
+  ASSERT_FALSE(first.next.empty());
+  const RunPage second = list({.org_id = "org", .limit = 2, .cursor = first.next});
+  EXPECT_THAT(ids_of(second), ::testing::ElementsAre(asked[0]));
+  EXPECT_EQ(second.next, "");
+  const RunPage all = list({.org_id = "another", .scheduled = true});
+  ASSERT_EQ(all.runs.size(), 3U) << "both steps of the schedule, and its own";
+  EXPECT_EQ(all.runs[0].org_id, kSchedule);
+  EXPECT_EQ(all.runs[2].id, other->id);
+  EXPECT_TRUE(run_json(all.runs[0]).at("scheduled").as_bool());
+}
+
+TEST_F(AgeingTest, ThePlanTellsWhenAndFromWhichAge) {
+  open({.hot_days = 3, .warm_days = 30, .schedule = "0 2 * * *"});
+  const Ageing::Plan plan = ageing_->plan();
+  EXPECT_EQ(plan.hot_days, 3);
+  EXPECT_EQ(plan.warm_days, 30);
+  EXPECT_EQ(plan.next_run, parse_rfc3339("2026-11-23T02:00:00Z").value());
 }
 
 TEST_F(AgeingTest, ATierThatFailsIsToldAndHoldsUpNothingElse) {

@@ -49,23 +49,24 @@ RunState parse_state(std::string_view name) {
   return RunState::kFailed;
 }
 
-Result<Run> read_run(const sql::Rows& rows) {
+Result<Run> read_run(const sql::Rows& rows, std::size_t row) {
   Run run;
-  run.id = rows.text(0, "id");
-  run.org_id = rows.text(0, "org_id");
-  ASAHI_TRY(run.step, parse_step(rows.text(0, "source_tier"), rows.text(0, "target_tier")));
-  if (!rows.is_null(0, "cutoff_days"))
-    run.cutoff_days = static_cast<int>(rows.integer(0, "cutoff_days"));
-  run.batch_size = static_cast<std::size_t>(rows.integer(0, "batch_size"));
-  run.dry_run = rows.boolean(0, "dry_run");
-  run.state = parse_state(rows.text(0, "state"));
-  run.records_migrated = static_cast<std::uint64_t>(rows.integer(0, "records_migrated"));
-  run.bytes_freed = static_cast<std::uint64_t>(rows.integer(0, "bytes_freed"));
-  run.errors = static_cast<std::uint64_t>(rows.integer(0, "errors"));
-  run.error = rows.text(0, "error");
-  run.requested_at = from_ms(rows.integer(0, "requested_at_ms"));
-  if (!rows.is_null(0, "start_time_ms")) run.start_time = from_ms(rows.integer(0, "start_time_ms"));
-  if (!rows.is_null(0, "end_time_ms")) run.end_time = from_ms(rows.integer(0, "end_time_ms"));
+  run.id = rows.text(row, "id");
+  run.org_id = rows.text(row, "org_id");
+  ASAHI_TRY(run.step, parse_step(rows.text(row, "source_tier"), rows.text(row, "target_tier")));
+  if (!rows.is_null(row, "cutoff_days"))
+    run.cutoff_days = static_cast<int>(rows.integer(row, "cutoff_days"));
+  run.batch_size = static_cast<std::size_t>(rows.integer(row, "batch_size"));
+  run.dry_run = rows.boolean(row, "dry_run");
+  run.state = parse_state(rows.text(row, "state"));
+  run.records_migrated = static_cast<std::uint64_t>(rows.integer(row, "records_migrated"));
+  run.bytes_freed = static_cast<std::uint64_t>(rows.integer(row, "bytes_freed"));
+  run.errors = static_cast<std::uint64_t>(rows.integer(row, "errors"));
+  run.error = rows.text(row, "error");
+  run.requested_at = from_ms(rows.integer(row, "requested_at_ms"));
+  if (!rows.is_null(row, "start_time_ms"))
+    run.start_time = from_ms(rows.integer(row, "start_time_ms"));
+  if (!rows.is_null(row, "end_time_ms")) run.end_time = from_ms(rows.integer(row, "end_time_ms"));
   return run;
 }
 
@@ -103,6 +104,7 @@ json::object run_json(const Run& run) {
                    {"cutoff_days", nullptr},
                    {"batch_size", run.batch_size},
                    {"dry_run", run.dry_run},
+                   {"scheduled", run.org_id == kSchedule},
                    {"records_migrated", run.records_migrated},
                    {"bytes_freed", run.bytes_freed},
                    {"errors", run.errors},
@@ -142,8 +144,29 @@ Task<std::optional<Run>> Runs::find(std::string id) {
   sql::Statement select{"SELECT * FROM memory_migrations WHERE id = ?", {std::move(id)}};
   ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(select)));
   if (rows.empty()) co_return std::nullopt;
-  ASAHI_CO_TRY(Run run, read_run(rows));
+  ASAHI_CO_TRY(Run run, read_run(rows, 0));
   co_return std::optional(std::move(run));
+}
+
+Task<RunPage> Runs::list(RunQuery query) {
+  // Ids are ULIDs: their order is that of their making.
+  const std::string from = query.cursor.empty() ? "mig_~" : std::move(query.cursor);
+  sql::Statement select{
+      "SELECT * FROM memory_migrations WHERE (org_id = ? OR org_id = ?) AND id < ?"
+      " ORDER BY id DESC LIMIT ?",
+      {query.org_id, query.scheduled ? std::string(kSchedule) : query.org_id, from,
+       number(query.limit + 1)}};
+  ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(select)));
+  RunPage page;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (page.runs.size() == query.limit) {
+      page.next = page.runs.back().id;
+      break;
+    }
+    ASAHI_CO_TRY(Run run, read_run(rows, row));
+    page.runs.push_back(std::move(run));
+  }
+  co_return page;
 }
 
 Task<void> Runs::prune(Clock::Time before) {

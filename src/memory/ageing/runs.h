@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -18,10 +19,13 @@ enum class RunState : std::uint8_t { kQueued, kRunning, kDone, kFailed };
 /// "queued", "running", "done", "failed".
 std::string_view run_state_name(RunState state);
 
+/// Who asks for the runs that the schedule begins: no organisation.
+inline constexpr std::string_view kSchedule = "-";
+
 /// One run of ageing, as POST /storage/migrations asked for it or as the schedule began it.
 struct Run {
   std::string id;      ///< "mig_" + ULID
-  std::string org_id;  ///< who asked; "-": the schedule
+  std::string org_id;  ///< who asked; kSchedule: the schedule
   Step step;
   std::optional<int> cutoff_days;  ///< nothing: the configured age
   std::size_t batch_size = 1000;
@@ -34,6 +38,17 @@ struct Run {
 };
 json::object run_json(const Run& run);
 
+struct RunQuery {
+  std::string org_id;      ///< runs that it asked for
+  bool scheduled = false;  ///< and those of the schedule, which are nobody's own
+  std::size_t limit = 50;  ///< 1 to 1000
+  std::string cursor;      ///< RunPage::next; empty: from the newest
+};
+struct RunPage {
+  std::vector<Run> runs;  ///< newest first
+  std::string next;       ///< empty: that was all
+};
+
 /// The table `memory_migrations`: what runs were asked for and what they did. Any loop.
 class Runs {
  public:
@@ -43,6 +58,7 @@ class Runs {
   /// Everything that changes while it runs.
   Task<void> update(const Run& run);
   Task<std::optional<Run>> find(std::string id);
+  Task<RunPage> list(RunQuery query);
   /// Deletes runs that were asked for before `before`, up to a thousand.
   Task<void> prune(Clock::Time before);
 

@@ -97,6 +97,8 @@ class Graph {
 
   /// A fact as seen by `view`'s record time and systems, whenever it holds. Nothing: not seen.
   std::optional<Fact> fact(FactId id, const View& view) const;
+  /// Its last version of those recorded until then, believed or not. Nothing: none.
+  std::optional<Fact> last_fact(FactId id, Time recorded_at) const;
   /// All its versions, oldest first; empty: unknown.
   std::vector<Version> history(FactId id) const;
 
@@ -180,6 +182,7 @@ class Graph {
     FactId ended_by = 0;
   };
 
+  Fact fact_of(const Row& row, Version version) const;
   Result<void> check(const Statement& statement) const;
   Result<void> check_limits(const Statement& statement) const;
   /// What came of it, and whether anything changed.

@@ -1,8 +1,40 @@
 #include "memory/graph/sight.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "base/json.h"
+
 namespace asahi::memory::graph {
+namespace {
+
+constexpr std::size_t kNowhere = std::string_view::npos;
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return lower(c); });
+  return out;
+}
+/// Where `words`, in small letters, stand in `text`.
+std::size_t find_lower(std::string_view text, std::string_view words) {
+  const auto found = std::ranges::search(text, words, {}, [](char c) { return lower(c); });
+  if (found.empty() && !words.empty()) return kNowhere;
+  return static_cast<std::size_t>(found.begin() - text.begin());
+}
+/// The name that properties give, as JSON writes it; empty: none.
+std::string_view name_in(std::string_view properties) {
+  constexpr std::string_view kName = R"("name":")";
+  const std::size_t at = properties.find(kName);
+  if (at == kNowhere) return {};
+  std::string_view rest = properties.substr(at + kName.size());
+  std::size_t end = 0;
+  while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
+  return rest.substr(0, end);
+}
+
+}  // namespace
 
 Sight::Sight(const Graph& graph, const View& view)
     : graph_(graph), valid_at_(view.valid_at), recorded_at_(view.recorded_at) {
@@ -90,9 +122,63 @@ std::optional<SeenEntity> Sight::entity(std::string_view id) const {
     if (allowed(system)) out.systems.push_back(graph_.systems_.texts[system]);
   }
   std::ranges::sort(out.systems);
-  if (own.properties_source != Graph::kNone &&
-      allowed(graph_.memories_[own.properties_source].system))
-    out.properties = own.properties;
+  out.properties = properties(own);
+  return out;
+}
+
+std::string_view Sight::properties(const Graph::Entity& entity) const {
+  const bool shown = entity.properties_source != Graph::kNone &&
+                     allowed(graph_.memories_[entity.properties_source].system);
+  return shown ? std::string_view(entity.properties) : "{}";
+}
+
+std::optional<std::string> Sight::name(std::string_view id) const {
+  const auto at = graph_.entity_numbers_.find(id);
+  if (at == graph_.entity_numbers_.end()) return std::nullopt;
+  const std::string_view written = name_in(properties(graph_.entities_[at->second]));
+  if (written.empty()) return std::nullopt;
+  const auto read = parse_json(fmt::format("\"{}\"", written), 1);
+  if (!read || !read->is_string()) return std::nullopt;
+  return std::string(read->get_string());
+}
+
+FoundEntities Sight::find_entities(std::string_view words, std::size_t limit) const {
+  std::string key_words = lower(words);
+  std::string name_words = key_words;
+  std::ranges::replace(key_words, ' ', '-');
+  struct Match {
+    Number number;
+    bool begins;
+    std::size_t edges;
+  };
+  std::vector<Match> matches;
+  for (Number number = 0; number < graph_.entities_.size(); ++number) {
+    const Graph::Entity& own = graph_.entities_[number];
+    if (own.id.empty()) continue;
+    const std::string_view id = own.id, key = id.substr(id.find(':') + 1);
+    const std::size_t in_id = find_lower(id, key_words), in_key = find_lower(key, key_words);
+    const std::size_t in_name = find_lower(name_in(properties(own)), name_words);
+    if (in_id == kNowhere && in_name == kNowhere) continue;
+    if (!sees_entity(own)) continue;
+    matches.push_back(
+        {number, in_id == 0 || in_key == 0 || in_name == 0, own.out.size() + own.in.size()});
+  }
+  FoundEntities out;
+  out.total = matches.size();
+  const std::size_t kept = std::min(limit, matches.size());
+  std::partial_sort(matches.begin(), matches.begin() + static_cast<std::ptrdiff_t>(kept),
+                    matches.end(), [&](const Match& a, const Match& b) {
+                      if (a.begins != b.begins) return a.begins;
+                      if (a.edges != b.edges) return a.edges > b.edges;
+                      return graph_.entities_[a.number].id < graph_.entities_[b.number].id;
+                    });
+  const auto seen = [&](Number edge) { return sees_edge(graph_.edges_[edge]); };
+  for (std::size_t i = 0; i < kept; ++i) {
+    const Graph::Entity& own = graph_.entities_[matches[i].number];
+    out.list.push_back({.entity = *entity(own.id),
+                        .edges = static_cast<std::size_t>(std::ranges::count_if(own.out, seen) +
+                                                          std::ranges::count_if(own.in, seen))});
+  }
   return out;
 }
 
@@ -146,7 +232,21 @@ Neighbours Sight::neighbours(std::string_view id, std::string_view edge_type,
   return out;
 }
 
-std::vector<Fact> Sight::facts(std::string_view id, std::size_t limit) const {
+bool Sight::holds(const Version& version) const {
+  return believed(version.recorded_at, version.retracted_at) && version.valid_from <= valid_at_ &&
+         valid_at_ < version.valid_to;
+}
+
+bool Sight::was_recorded(const Graph::Row& row) const {
+  if (!allowed(graph_.memories_[row.source].system)) return false;
+  const auto past = graph_.past_.find(row.id);
+  const Time first = past == graph_.past_.end() || past->second.empty()
+                         ? row.recorded_at
+                         : past->second.front().recorded_at;
+  return first <= recorded_at_;
+}
+
+std::vector<Fact> Sight::facts(std::string_view id, std::size_t limit, Which which) const {
   std::vector<Fact> out;
   const Number number = find(id);
   if (number == Graph::kNone) return out;
@@ -155,7 +255,8 @@ std::vector<Fact> Sight::facts(std::string_view id, std::size_t limit) const {
   for (const auto* edges : {&own.out, &own.in}) {
     for (const Number edge : *edges) {
       for (Number at = graph_.edges_[edge].first; at != Graph::kNone; at = graph_.rows_[at].next) {
-        if (sees_row(graph_.rows_[at], nullptr)) rows.push_back(at);
+        const Graph::Row& row = graph_.rows_[at];
+        if (which == Which::kEver ? was_recorded(row) : sees_row(row, nullptr)) rows.push_back(at);
       }
     }
   }
@@ -168,7 +269,10 @@ std::vector<Fact> Sight::facts(std::string_view id, std::size_t limit) const {
                     });
   for (std::size_t i = 0; i < kept; ++i) {
     const View view{.valid_at = valid_at_, .recorded_at = recorded_at_};
-    if (auto fact = graph_.fact(graph_.rows_[rows[i]].id, view)) out.push_back(std::move(*fact));
+    const FactId fact_id = graph_.rows_[rows[i]].id;
+    auto fact = which == Which::kEver ? graph_.last_fact(fact_id, recorded_at_)
+                                      : graph_.fact(fact_id, view);
+    if (fact) out.push_back(std::move(*fact));
   }
   return out;
 }
@@ -283,28 +387,41 @@ Network Sight::network() const {
   return network_of(std::move(ids), links);
 }
 
+Fact Graph::fact_of(const Row& row, Version version) const {
+  const Edge& edge = edges_[row.edge];
+  const Memory& memory = memories_[row.source];
+  return {.id = row.id,
+          .from = entities_[edge.from].id,
+          .to = entities_[edge.to].id,
+          .type = types_.texts[edge.type],
+          .source = {systems_.texts[memory.system], memory.conversation_id},
+          .version = std::move(version)};
+}
+
 std::optional<Fact> Graph::fact(FactId id, const View& view) const {
   const auto at = fact_rows_.find(id);
   if (at == fact_rows_.end()) return std::nullopt;
   const Row& row = rows_[at->second];
-  const Edge& edge = edges_[row.edge];
-  const Memory& memory = memories_[row.source];
-  const std::string& system = systems_.texts[memory.system];
+  const std::string& system = systems_.texts[memories_[row.source].system];
   if (view.systems && std::ranges::find(*view.systems, system) == view.systems->end())
     return std::nullopt;
   for (Version& version : history(id)) {
     const bool believed =
         version.recorded_at <= view.recorded_at &&
         (version.retracted_at == kForever || view.recorded_at < version.retracted_at);
-    if (!believed) continue;
-    return Fact{.id = id,
-                .from = entities_[edge.from].id,
-                .to = entities_[edge.to].id,
-                .type = types_.texts[edge.type],
-                .source = {system, memory.conversation_id},
-                .version = std::move(version)};
+    if (believed) return fact_of(row, std::move(version));
   }
   return std::nullopt;
+}
+
+std::optional<Fact> Graph::last_fact(FactId id, Time recorded_at) const {
+  const auto at = fact_rows_.find(id);
+  if (at == fact_rows_.end()) return std::nullopt;
+  std::optional<Fact> last;
+  for (Version& version : history(id)) {
+    if (version.recorded_at <= recorded_at) last = fact_of(rows_[at->second], std::move(version));
+  }
+  return last;
 }
 
 }  // namespace asahi::memory::graph

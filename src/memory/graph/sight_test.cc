@@ -65,6 +65,73 @@ TEST(Sight, ShowsOnlyWhatAllowedSystemsSay) {
       Sight(graph, {.valid_at = kNow, .systems = std::vector<std::string>{}}).network().size(), 0U);
 }
 
+TEST(Sight, EntitiesAreFoundByPartOfTheirKeyOrName) {
+  Graph graph;
+  Statement statement =
+      says("a", "m", {link(1, 2), link(1, 3), {.from = "n:1", .to = "person:ana-ruiz"}});
+  statement.facts.back().type = "knows";
+  statement.entities = {{.id = "person:ana-ruiz", .properties = R"({"name":"Ana Ruiz"})"},
+                        {.id = "person:juana"},
+                        {.id = "person:ab12", .properties = R"({"name":"山田太郎"})"}};
+  ASSERT_TRUE(graph.learn(statement, kNow));
+  const Sight sight(graph, {.valid_at = kNow});
+  const auto ids = [](const FoundEntities& found) {
+    std::vector<std::string> out;
+    for (const auto& [entity, edges] : found.list) out.push_back(entity.id);
+    return out;
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(ids(sight.find_entities("ANA", 10)), (Ids{"person:ana-ruiz", "person:juana"}))
+      << "what begins with it stands first";
+  EXPECT_EQ(ids(sight.find_entities("ana ruiz", 10)), Ids{"person:ana-ruiz"});
+  EXPECT_EQ(ids(sight.find_entities("太郎", 10)), Ids{"person:ab12"}) << "by a name in any script";
+  EXPECT_EQ(sight.name("person:ab12"), "山田太郎");
+  EXPECT_EQ(sight.name("person:juana"), std::nullopt);
+  EXPECT_EQ(ids(sight.find_entities("name", 10)), Ids{}) << "what a property is called is no name";
+  const FoundEntities all = sight.find_entities("", 2);
+  EXPECT_EQ(all.total, 6U);
+  EXPECT_EQ(ids(all), (Ids{"n:1", "n:2"})) << "those with the most edges";
+  EXPECT_EQ(all.list[0].edges, 3U);
+  const Sight other(graph, {.valid_at = kNow, .systems = std::vector<std::string>{"b"}});
+  EXPECT_EQ(other.find_entities("", 10).total, 0U);
+}
+
+TEST(Sight, FactsThatHoldNoMoreAreListedWhenAskedFor) {
+  Graph graph;
+  const auto lives = [](const char* town, Time since) {
+    return StatedFact{.from = "user:ana",
+                      .to = town,
+                      .type = "located_in",
+                      .exclusive = Exclusive::kOneTarget,
+                      .valid_from = since};
+  };
+  const auto day = std::chrono::days{1};
+  ASSERT_TRUE(graph.learn(says("a", "m1", {lives("place:lisbon", kNow - 30 * day)}), kNow));
+  ASSERT_TRUE(graph.learn(says("a", "m2", {lives("place:porto", kNow - 2 * day)}), kNow + day));
+  ASSERT_TRUE(graph.learn(says("a", "m3", {lives("place:faro", kNow + 9 * day)}), kNow + day));
+  const Sight sight(graph, {.valid_at = kNow + 2 * day});
+  ASSERT_EQ(sight.facts("user:ana", 10).size(), 1U);
+  const auto ever = sight.facts("user:ana", 10, Which::kEver);
+  ASSERT_EQ(ever.size(), 3U);
+  EXPECT_EQ(ever[0].to, "place:faro");
+  EXPECT_FALSE(sight.holds(ever[0].version)) << "not yet";
+  EXPECT_EQ(ever[1].to, "place:porto");
+  EXPECT_TRUE(sight.holds(ever[1].version));
+  EXPECT_EQ(ever[2].to, "place:lisbon");
+  EXPECT_EQ(ever[2].version.end, End::kSuperseded);
+  EXPECT_EQ(ever[2].version.ended_by, ever[1].id);
+  EXPECT_FALSE(sight.holds(ever[2].version));
+  ASSERT_TRUE(graph.retract(ever[1].id, kNow + 3 * day));
+  const auto after = Sight(graph, {.valid_at = kNow + 2 * day}).facts("user:ana", 10, Which::kEver);
+  EXPECT_EQ(after.at(1).version.end, End::kRetracted) << "taken back, and still told of";
+  const Sight then(graph, {.valid_at = kNow, .recorded_at = kNow});
+  const auto known = then.facts("user:ana", 10, Which::kEver);
+  ASSERT_EQ(known.size(), 1U) << "what was recorded later was not known";
+  EXPECT_EQ(known[0].version.valid_to, kForever);
+  const Sight other(graph, {.valid_at = kNow, .systems = std::vector<std::string>{"b"}});
+  EXPECT_TRUE(other.facts("user:ana", 10, Which::kEver).empty());
+}
+
 TEST(Sight, StatisticsCountByType) {
   Graph graph;
   Statement statement = says("a", "m", {link(0, 1), link(0, 2, "uses"), link(1, 2, "uses")});

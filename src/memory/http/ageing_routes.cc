@@ -1,6 +1,7 @@
 #include "memory/ageing/ageing.h"
 #include "memory/http/routes.h"
 #include "memory/wiring/tiers.h"
+#include "net/http/query_params.h"
 
 namespace asahi::memory {
 namespace {
@@ -15,6 +16,26 @@ Task<http::Response> start_migration(const RouteParts& parts, http::Context& con
         {{"source_tier", tier_name(run.step.source)}, {"target_tier", tier_name(run.step.target)}});
   }
   co_return json_reply(run.dry_run ? 200 : 202, ageing::run_json(run));
+}
+
+Task<http::Response> list_migrations(const RouteParts& parts, http::Context& context) {
+  const http::QueryParams params(context.request);
+  ageing::RunQuery query{.org_id = tenant_of(context), .scheduled = operates(context)};
+  ASAHI_CO_TRY(const std::int64_t limit, params.integer("limit", 50, 1, 1000));
+  query.limit = static_cast<std::size_t>(limit);
+  ASAHI_CO_TRY(query.cursor, params.text("cursor", 64));
+  ASAHI_CO_TRY(const ageing::RunPage page, co_await parts.ageing->list(std::move(query)));
+  json::array runs;
+  for (const ageing::Run& run : page.runs) runs.push_back(ageing::run_json(run));
+  const ageing::Ageing::Plan plan = parts.ageing->plan();
+  co_return json_reply(
+      200, {{"migrations", std::move(runs)},
+            {"next_cursor", page.next.empty() ? json::value(nullptr) : json::value(page.next)},
+            {"plan",
+             {{"schedule", plan.schedule},
+              {"next_run", plan.next_run ? json::value(format_rfc3339(*plan.next_run)) : nullptr},
+              {"hot_days", plan.hot_days},
+              {"warm_days", plan.warm_days}}}});
 }
 
 Task<http::Response> get_migration(const RouteParts& parts, http::Context& context) {
@@ -35,6 +56,7 @@ void add_ageing_routes(const RouteAdder& routes) {
   using enum http::Method;
   if (routes.parts().ageing != nullptr) {
     routes.add(kPost, "/storage/migrations", "system:migrate", start_migration);
+    routes.add(kGet, "/storage/migrations", "system:migrate", list_migrations);
     routes.add(kGet, "/storage/migrations/{id}", "system:migrate", get_migration);
   }
   if (routes.parts().tiers != nullptr) routes.add(kGet, "/health/warm", "public", warm_health);

@@ -106,6 +106,7 @@ void add_knowledge_routes(const RouteAdder& routes) {
   routes.add(kGet, "/analytics/changepoints", kRead, get<knowledge::changepoints>);
   routes.add(kGet, "/analytics/timeseries", kRead, get<knowledge::timeseries>);
   routes.add(kPost, "/graph/query", kRead, post<knowledge::neighbours>);
+  routes.add(kGet, "/graph/entities", kRead, get<knowledge::entities>);
   routes.add(kGet, "/graph/entities/{id}", kRead, get<knowledge::entity>);
   routes.add(kGet, "/graph/entities/{id}/neighbors", kRead, get<knowledge::neighbours>);
   routes.add(kGet, "/graph/path", kRead, get<knowledge::path>);

@@ -20,11 +20,11 @@ constexpr const char* kService = "akosha";
 constexpr std::array<std::string_view, 6> kFamilies = {"akosha_", "circuit_",  "analytics_",
                                                        "kg_",     "security_", "embedding_"};
 
-bool operates(const http::Context& context) {
-  return identity::principal_of(context).may(identity::Permission::kManageTenants);
-}
+/// Whoever sent nothing for so long has stopped, or cannot.
+constexpr std::chrono::days kSilentAfter{7};
 
-json::object system_json(const SystemSummary& system) {
+json::object system_json(const SystemSummary& system, Clock::Time now) {
+  const bool silent = !system.last_upload || now - *system.last_upload > kSilentAfter;
   json::object records;
   std::uint64_t all = 0;
   for (const auto& [tier, count] : system.records) {
@@ -37,6 +37,7 @@ json::object system_json(const SystemSummary& system) {
           {"uploads", system.uploads},
           {"last_upload", system.last_upload ? json::value(format_rfc3339(*system.last_upload))
                                              : json::value(nullptr)},
+          {"silent", silent},
           {"shard", system.shard}};
 }
 
@@ -55,7 +56,7 @@ Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
       next = list.back().at("system_id");
       break;
     }
-    list.push_back(system_json(system));
+    list.push_back(system_json(system, shared.clock.now()));
   }
   co_return json_reply(
       200,
@@ -70,7 +71,7 @@ Task<http::Response> get_system(SharedOps parts, http::Context& context) {
                co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), id));
   if (systems.empty())
     co_return fail(Errc::kNotFound, fmt::format("nothing is known of the system '{}'", id));
-  co_return json_reply(200, system_json(systems.front()));
+  co_return json_reply(200, system_json(systems.front(), shared.clock.now()));
 }
 
 Task<http::Response> health(SharedOps parts, http::Context&) {

@@ -37,6 +37,10 @@ std::string tenant_of(const http::Context& context) {
   return identity::principal_of(context).org_id;
 }
 
+bool operates(const http::Context& context) {
+  return identity::principal_of(context).may(identity::Permission::kManageTenants);
+}
+
 http::Response json_reply(int status, const json::object& body) {
   return http::Response::json(status, json::serialize(body));
 }

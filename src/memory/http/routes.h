@@ -82,12 +82,14 @@ void add_ingest_routes(const RouteAdder& routes);
 /// neighbours, paths, statistics, communities, centralities, components, and facts to read and
 /// change.
 void add_knowledge_routes(const RouteAdder& routes);
-/// POST /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where memories
-/// age elsewhere.
+/// POST and GET /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where
+/// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);
 
 /// The caller's organisation.
 std::string tenant_of(const http::Context& context);
+/// Whether the caller runs the process for all organisations.
+bool operates(const http::Context& context);
 http::Response json_reply(int status, const json::object& body);
 /// The body as a JSON object; an empty one is an empty object. Errors: invalid_argument.
 Result<json::object> body_of(const http::Request& request);

@@ -18,6 +18,7 @@ using graph::Sight;
 using graph::View;
 
 constexpr std::int64_t kMostListed = 1'000;
+constexpr std::int64_t kMostFound = 100;
 
 /// Nobody knows when, or not yet: null.
 json::value time_json(graph::Time time) {
@@ -56,6 +57,11 @@ json::object fact_json(const graph::Fact& fact) {
   return out;
 }
 
+json::value name_json(const Sight& sight, const std::string& id) {
+  auto name = sight.name(id);
+  return name ? json::value(*name) : json::value(nullptr);
+}
+
 /// How one looks, and what identifies that look among answers that are kept.
 struct Look {
   View view;
@@ -84,10 +90,16 @@ json::object seen_json(const graph::SeenEntity& seen) {
           {"systems", std::move(systems)}};
 }
 
-json::array facts_json(const Sight& sight, const std::string& entity, std::int64_t most) {
+json::array facts_json(const Sight& sight, const std::string& entity, std::int64_t most,
+                       graph::Which which = graph::Which::kHeld) {
   json::array out;
-  for (const graph::Fact& fact : sight.facts(entity, static_cast<std::size_t>(most)))
-    out.push_back(fact_json(fact));
+  for (const graph::Fact& fact : sight.facts(entity, static_cast<std::size_t>(most), which)) {
+    json::object one = fact_json(fact);
+    one["holds"] = sight.holds(fact.version);
+    one["from_name"] = name_json(sight, fact.from);
+    one["to_name"] = name_json(sight, fact.to);
+    out.push_back(std::move(one));
+  }
   return out;
 }
 
@@ -169,6 +181,7 @@ Result<json::object> neighbours(Knowledge& knowledge, const std::string& tenant,
     json::array list;
     for (const graph::Neighbour& each : found.list) {
       list.push_back(json::object{{"entity_id", each.id},
+                                  {"name", name_json(sight, each.id)},
                                   {"edge_type", each.edge_type},
                                   {"direction", each.outgoing ? "out" : "in"},
                                   {"weight", each.weight},
@@ -191,6 +204,7 @@ Result<json::object> entity(Knowledge& knowledge, const std::string& tenant,
   Arguments arguments(given);
   const std::string id = arguments.entity("entity_id");
   const std::int64_t facts = arguments.whole("facts", 50, 0, kMostListed);
+  const std::string which = arguments.one_of("which", "held", {"held", "ever"});
   const Look look = read_look(knowledge, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
   return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
@@ -199,8 +213,28 @@ Result<json::object> entity(Knowledge& knowledge, const std::string& tenant,
     if (!seen) return fail(Errc::kNotFound, fmt::format("no entity '{}'", id));
     json::object answer = seen_json(*seen);
     answer["total_neighbors"] = sight.neighbours(id, "", 1).total;
-    answer["facts"] = facts_json(sight, id, facts);
+    answer["facts"] =
+        facts_json(sight, id, facts, which == "ever" ? graph::Which::kEver : graph::Which::kHeld);
     return answer;
+  });
+}
+
+Result<json::object> entities(Knowledge& knowledge, const std::string& tenant,
+                              const json::object& given) {
+  Arguments arguments(given);
+  const std::string words = arguments.text("q", {}, 200);
+  const auto limit = static_cast<std::size_t>(arguments.whole("limit", 20, 1, kMostFound));
+  const Look look = read_look(knowledge, arguments);
+  if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
+  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+    const auto found = Sight(graph, look.view).find_entities(words, limit);
+    json::array list;
+    for (const auto& [seen, edges] : found.list) {
+      json::object one = seen_json(seen);
+      one["total_neighbors"] = edges;
+      list.push_back(std::move(one));
+    }
+    return json::object{{"total", found.total}, {"entities", std::move(list)}};
   });
 }
 
@@ -215,16 +249,21 @@ Result<json::object> path(Knowledge& knowledge, const std::string& tenant,
     arguments.fault("target_id", fmt::format("'{}' is the source as well: expected another", to));
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
   return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
-    const auto found = Sight(graph, look.view).path(from, to, hops);
-    json::object answer{{"source_id", from}, {"target_id", to},
-                        {"max_hops", hops},  {"path_found", found.has_value()},
-                        {"path", nullptr},   {"edge_types", nullptr},
-                        {"hops", nullptr}};
+    const Sight sight(graph, look.view);
+    const auto found = sight.path(from, to, hops);
+    json::object answer{{"source_id", from},     {"target_id", to},
+                        {"max_hops", hops},      {"path_found", found.has_value()},
+                        {"path", nullptr},       {"names", nullptr},
+                        {"edge_types", nullptr}, {"hops", nullptr}};
     if (!found) return answer;
-    json::array entities, types;
-    for (const std::string& id : found->entities) entities.emplace_back(id);
+    json::array entities, names, types;
+    for (const std::string& id : found->entities) {
+      entities.emplace_back(id);
+      names.push_back(name_json(sight, id));
+    }
     for (const std::string& type : found->edge_types) types.emplace_back(type);
     answer["path"] = std::move(entities);
+    answer["names"] = std::move(names);
     answer["edge_types"] = std::move(types);
     answer["hops"] = found->hops();
     return answer;

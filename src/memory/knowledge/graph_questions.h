@@ -11,9 +11,12 @@ namespace asahi::memory::knowledge {
 /// entity_id, edge_type?, limit (50; 1–10 000), facts (0; 0–1000: so many facts with evidence).
 Result<json::object> neighbours(Knowledge& knowledge, const std::string& tenant,
                                 const json::object& arguments);
-/// entity_id, facts (50; 0–1000). Errors: not_found.
+/// entity_id, facts (50; 0–1000), which (held, ever: also what holds no more). Errors: not_found.
 Result<json::object> entity(Knowledge& knowledge, const std::string& tenant,
                             const json::object& arguments);
+/// q?: part of the key or name; limit (20; 1–100). The best known first.
+Result<json::object> entities(Knowledge& knowledge, const std::string& tenant,
+                              const json::object& arguments);
 /// source_id and target_id, different; max_hops (3; 1–10).
 Result<json::object> path(Knowledge& knowledge, const std::string& tenant,
                           const json::object& arguments);

@@ -21,7 +21,7 @@ export function BarList({ label, rows }: BarListProps) {
           <div aria-hidden className="mt-1.5 h-2 overflow-hidden rounded-full bg-sunken">
             <div
               className="h-full rounded-full bg-accent transition-[width] duration-200"
-              style={{ width: whole > 0 ? `${Math.max((row.amount / whole) * 100, 0.5)}%` : 0 }}
+              style={{ width: whole > 0 && row.amount > 0 ? `${Math.max((row.amount / whole) * 100, 0.5)}%` : 0 }}
             />
           </div>
         </li>

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "gateway/analytics/compute/anomalies.h"
 #include "gateway/analytics/compute/budget_risk.h"
@@ -83,14 +84,21 @@ struct MonthlyBudget {
   std::string_view source = "none";
 };
 
-/// The one asked about, else what the policy allows per day times 30.
+/// The one asked about, else what the policy allows: its month, or 30 of its days where that is
+/// less.
 Task<MonthlyBudget> budget_of(const AnalyticsParts& parts, std::string org, double asked) {
   if (asked > 0) co_return MonthlyBudget{asked, "parameter"};
   ASAHI_CO_TRY(const auto rules, co_await parts.policies.get(std::move(org)));
-  if (rules == nullptr || !rules->has_policy || !rules->policy.max_cost_per_day) {
-    co_return MonthlyBudget{};
+  if (rules == nullptr || !rules->has_policy) co_return MonthlyBudget{};
+  const OrgPolicy& policy = rules->policy;
+  std::optional<double> least;
+  if (policy.max_cost_per_month) least = policy.max_cost_per_month->dollars();
+  if (policy.max_cost_per_day) {
+    const double month = policy.max_cost_per_day->dollars() * kBudgetDays;
+    least = std::min(least.value_or(month), month);
   }
-  co_return MonthlyBudget{rules->policy.max_cost_per_day->dollars() * kBudgetDays, "policy"};
+  if (!least) co_return MonthlyBudget{};
+  co_return MonthlyBudget{*least, "policy"};
 }
 
 json::value text_or_null(const std::string& text) {

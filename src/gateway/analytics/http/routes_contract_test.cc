@@ -471,20 +471,27 @@ TEST_P(AnalyticsRoutesContract, ForecastsFromWholeDays) {
   EXPECT_THAT(std::string(risky.at("budget_risk").as_string()), HasSubstr("$10.00 more"));
 }
 
-TEST_P(AnalyticsRoutesContract, WithoutABudgetThePolicysDailyCapIsIt) {
+TEST_P(AnalyticsRoutesContract, WithoutABudgetThePolicysTighterCapIsIt) {
   EXPECT_EQ(call("/analytics/forecast").data().at("budget").as_object().at("source"), "none");
-  const auto saved = loops_.wait_for([&] {
-    return policies_->change("acme", "u1", [](const OrgPolicy*) -> Result<OrgPolicy> {
-      OrgPolicy policy;
-      policy.org_id = "acme";
-      policy.max_cost_per_day = nano_usd_from_dollars(2.5);
-      return policy;
+  const auto budget_with = [&](std::optional<double> day, std::optional<double> month) {
+    const auto saved = loops_.wait_for([&] {
+      return policies_->change("acme", "u1", [&](const OrgPolicy*) -> Result<OrgPolicy> {
+        OrgPolicy policy;
+        policy.org_id = "acme";
+        if (day) policy.max_cost_per_day = nano_usd_from_dollars(*day);
+        if (month) policy.max_cost_per_month = nano_usd_from_dollars(*month);
+        return policy;
+      });
     });
-  });
-  ASSERT_TRUE(saved) << saved.error().message;
-  const json::object budget = call("/analytics/forecast").data().at("budget").as_object();
-  EXPECT_EQ(budget.at("source"), "policy");
-  EXPECT_EQ(number(budget, "monthly_budget"), 75);
+    EXPECT_TRUE(saved) << saved.error().message;
+    const json::object budget = call("/analytics/forecast").data().at("budget").as_object();
+    EXPECT_EQ(budget.at("source"), "policy");
+    return number(budget, "monthly_budget");
+  };
+  EXPECT_EQ(budget_with(2.5, {}), 75) << "30 days";
+  EXPECT_EQ(budget_with(2.5, 40), 40);
+  EXPECT_EQ(budget_with(1, 40), 30);
+  EXPECT_EQ(budget_with({}, 40), 40);
 }
 
 TEST_P(AnalyticsRoutesContract, AnAnomalyLeadsToTheRequestsBehindIt) {

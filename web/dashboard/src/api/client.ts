@@ -161,6 +161,8 @@ export const dismissAlert = (id: string) => change('post', '/alerts/{id}/dismiss
 type MemoryId = { system_id: string; conversation_id: string };
 /** Erases one memory from all tiers. */
 export const forgetMemory = (id: MemoryId) => change('delete', '/memory/memories/{system_id}/{conversation_id}', undefined, { ...id });
+/** Erases everything of an agent system; how many memories went. */
+export const eraseSystem = (system_id: string) => change('delete', '/memory/systems/{system_id}', undefined, { system_id });
 /** Takes an upload out of the bucket in again. */
 export const retryUpload = (id: { system_id: string; upload_id: string }) =>
   change('post', '/memory/uploads/{system_id}/{upload_id}/retry', { priority: 'normal' }, { ...id });

@@ -138,3 +138,50 @@ export const storageQuery = queryOptions({
   queryFn: async ({ signal }) => (await get('/memory/storage/status', { signal })).tiers as unknown as Record<string, TierStatus>,
   refetchInterval: kRefreshMs,
 });
+
+export type System = Schemas['MemorySystem'];
+
+const kSystemPage = 200;
+
+/** The agent systems by id, page after page. */
+export const systemsQuery = infiniteQueryOptions({
+  queryKey: ['memory', 'systems'],
+  queryFn: ({ pageParam, signal }) => get('/memory/systems', { query: { limit: kSystemPage, ...(pageParam ? { cursor: pageParam } : {}) }, signal }),
+  initialPageParam: '',
+  getNextPageParam: (page) => page.next_cursor ?? undefined,
+  refetchInterval: kRefreshMs,
+});
+
+export const systemQuery = (system_id: string) =>
+  queryOptions({
+    queryKey: ['memory', 'system', system_id],
+    queryFn: ({ signal }) => get('/memory/systems/{system_id}', { values: { system_id }, signal }),
+  });
+
+const kFewUploads = 8;
+
+/** What a system sent last. */
+export const lastUploadsQuery = (system_id: string) =>
+  queryOptions({
+    queryKey: ['memory', 'last-uploads', system_id],
+    queryFn: async ({ signal }) => (await get('/memory/uploads', { query: { system_id, limit: kFewUploads }, signal })).uploads as unknown as Upload[],
+  });
+
+export type Migration = Schemas['MemoryMigration'];
+export type MigrationRequest = Schemas['MemoryMigrationRequest'];
+
+const kRunPage = 20;
+const kRunMs = 1_000;
+export const isUnderWay = ({ state }: Migration): boolean => state === 'queued' || state === 'running';
+
+/** Ageing runs, newest first, and when the next one is due; asked every second while one is under way. */
+export const migrationsQuery = infiniteQueryOptions({
+  queryKey: ['memory', 'migrations'],
+  queryFn: ({ pageParam, signal }) => get('/memory/storage/migrations', { query: { limit: kRunPage, ...(pageParam ? { cursor: pageParam } : {}) }, signal }),
+  initialPageParam: '',
+  getNextPageParam: (page) => page.next_cursor ?? undefined,
+  refetchInterval: ({ state }) => (state.data?.pages.some(({ migrations }) => migrations.some(isUnderWay)) ? kRunMs : kRefreshMs),
+});
+
+/** Queues a run; a dry one answers with its count. */
+export const startMigration = (request: Partial<MigrationRequest>) => post('/memory/storage/migrations', request as MigrationRequest);

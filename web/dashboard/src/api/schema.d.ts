@@ -462,8 +462,8 @@ export interface paths {
          * Cost forecast and budget risk
          * @description From the totals of whole UTC days, today excluded; with fewer than three of them zeros and a warning. Up to seven
          *     days an exponential moving average, further a straight line by least squares; the interval follows from the spread
-         *     of the days. With `monthly_budget` 0 the budget is 30 times the `max_cost_per_day` of the policy, if there is one;
-         *     `budget.source` says so.
+         *     of the days. With `monthly_budget` 0 the budget is the policy's `max_cost_per_month`, or 30 times its
+         *     `max_cost_per_day` where that is less; `budget.source` says so.
          */
         get: operations["getForecast"];
         put?: never;
@@ -2462,7 +2462,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Ageing runs, newest first, and when the next one is due
+         * @description Those that the organisation asked for; whoever runs the process (`manage_tenants`) also sees those of the schedule.
+         */
+        get: operations["listMemoryMigrations"];
         put?: never;
         /**
          * Let memories go one tier down now
@@ -2787,6 +2791,24 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/graph/query": paths["/memory/graph/query"];
+    "/memory/graph/entities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entities by part of their key or name */
+        get: operations["findMemoryEntities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/graph/entities": paths["/memory/graph/entities"];
     "/memory/graph/entities/{id}": {
         parameters: {
             query?: never;
@@ -3466,6 +3488,21 @@ export interface components {
                 };
             };
         };
+        MemoryMigrations: {
+            migrations: components["schemas"]["MemoryMigration"][];
+            next_cursor: string | null;
+            /** @description When and from which age memories go down by themselves. */
+            plan: {
+                /** @description Cron, UTC. */
+                schedule: string;
+                /** Format: date-time */
+                next_run: string | null;
+                /** @description Age in days from which memories go from hot to warm. */
+                hot_days: number;
+                /** @description … from warm to cold. */
+                warm_days: number;
+            };
+        };
         MemoryMigrationRequest: {
             /** @enum {string} */
             source_tier: "hot" | "warm";
@@ -3490,6 +3527,8 @@ export interface components {
             cutoff_days: number | null;
             batch_size: number;
             dry_run: boolean;
+            /** @description Begun by the clock. */
+            scheduled: boolean;
             /** @description Of a dry run: that would move. */
             records_migrated: number;
             /** @description Text, metadata and vectors that left the source tier. */
@@ -3563,6 +3602,8 @@ export interface components {
             uploads: number;
             /** Format: date-time */
             last_upload: string | null;
+            /** @description Nothing was sent for seven days. */
+            silent: boolean;
             shard: number;
         };
         MemorySystems: {
@@ -3847,6 +3888,8 @@ export interface components {
             total_neighbors: number;
             neighbors: {
                 entity_id?: string;
+                /** @description As memories write it. */
+                name?: string | null;
                 edge_type?: string;
                 /** @enum {string} */
                 direction?: "out" | "in";
@@ -3859,6 +3902,17 @@ export interface components {
                 until?: string | null;
             }[];
             facts?: components["schemas"]["MemoryFact"][];
+        };
+        MemoryEntities: {
+            /** @description Before the limit. */
+            total: number;
+            entities: {
+                entity_id: string;
+                type: string;
+                properties: Record<string, never>;
+                systems: string[];
+                total_neighbors: number;
+            }[];
         };
         MemoryEntity: {
             entity_id: string;
@@ -3875,6 +3929,8 @@ export interface components {
             path_found: boolean;
             /** @description Entities, both ends included. */
             path: string[] | null;
+            /** @description What they are called. */
+            names?: (string | null)[] | null;
             edge_types?: string[] | null;
             /** @description Edges. */
             hops: number | null;
@@ -3939,6 +3995,11 @@ export interface components {
             from: string;
             to: string;
             type: string;
+            /** @description Of an entity's facts: whether it holds and is believed at the moments asked for. */
+            holds?: boolean;
+            /** @description Of an entity's facts: what `from` is called. */
+            from_name?: string | null;
+            to_name?: string | null;
             /** @description The memory that states it. */
             source: {
                 system_id?: string;
@@ -10637,6 +10698,35 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listMemoryMigrations: {
+        parameters: {
+            query?: {
+                /** @description Runs of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryMigrations"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     startMemoryMigration: {
         parameters: {
             query?: never;
@@ -11202,11 +11292,48 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    findMemoryEntities: {
+        parameters: {
+            query?: {
+                /** @description Part of the key or name; without it those with the most edges come first. */
+                q?: string;
+                /** @description Entities listed. */
+                limit?: number;
+                /** @description What held at this moment of the world, ISO 8601; now by default. */
+                as_of?: string;
+                /** @description What was believed here at this moment; by default what is believed now. */
+                known_at?: string;
+                /** @description What this system states only. */
+                system_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that begin with it first, then those with the most edges. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryEntities"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getMemoryEntity: {
         parameters: {
             query?: {
                 /** @description Facts listed, latest beginning first. */
                 facts?: number;
+                /** @description `held`: facts that hold; `ever`: also those that ended, were contradicted or taken back, or are yet to hold. */
+                which?: "held" | "ever";
                 /** @description What held at this moment of the world, ISO 8601; now by default. */
                 as_of?: string;
                 /** @description What was believed here at this moment; by default what is believed now. */

@@ -1,6 +1,7 @@
 /** The pages in the order of the sidebar, as the sidebar, the palette and the shortcuts know them. */
 import {
   Bell,
+  Bot,
   Boxes,
   BrainCircuit,
   ChartColumn,
@@ -21,6 +22,7 @@ import {
   TerminalSquare,
   TrendingUp,
   Upload,
+  Waypoints,
   type LucideIcon,
 } from 'lucide-react';
 
@@ -64,7 +66,9 @@ export const kPages: readonly (Page | Group)[] = [
     icon: BrainCircuit,
     pages: [
       { to: '/memory/search', label: 'Search', icon: Search, key: 'y', needs: 'query:search', words: 'memories remember find facets' },
+      { to: '/memory/systems', label: 'Systems', icon: Bot, key: 'v', needs: 'system:status', words: 'agents silent erase' },
       { to: '/memory/tiers', label: 'Tiers', icon: Layers, key: 'e', needs: 'system:status', words: 'storage hot warm cold ageing' },
+      { to: '/memory/graph', label: 'Graph', icon: Waypoints, key: 'w', needs: 'query:search', words: 'entities facts path neighbours knowledge' },
       { to: '/memory/uploads', label: 'Uploads', icon: Upload, key: 'b', needs: 'system:status', words: 'ingestion ledger bundles bucket retry' },
     ],
   },

@@ -63,6 +63,8 @@ const seePages = [
 /** Pages of the memory. */
 const memoryPages = [
   createRoute({ getParentRoute: () => shell, path: '/memory/search', component: lazyPage(() => import('../pages/memory/search/search-page'), 'MemorySearchPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/memory/systems', component: lazyPage(() => import('../pages/memory/systems/systems-page'), 'SystemsPage'), validateSearch }),
+  createRoute({ getParentRoute: () => shell, path: '/memory/graph', component: lazyPage(() => import('../pages/memory/graph/graph-page'), 'GraphPage'), validateSearch }),
   createRoute({ getParentRoute: () => shell, path: '/memory/tiers', component: lazyPage(() => import('../pages/memory/tiers/tiers-page'), 'TiersPage') }),
   createRoute({ getParentRoute: () => shell, path: '/memory/uploads', component: lazyPage(() => import('../pages/memory/uploads/uploads-page'), 'UploadsPage'), validateSearch }),
 ] as const;

@@ -37,7 +37,7 @@ export function Picture() {
       ))}
       {['OpenAI', 'Anthropic', 'Google', 'yours'].map((vendor, index) => (
         <g key={vendor}>
-          <path d={`M354 ${282} C 380 282, 376 ${236 + index * 34}, 396 ${236 + index * 34}`} className="fill-none stroke-line-strong" strokeWidth="1.5" strokeDasharray="4 4" />
+          <path d={`M354 ${282} C 380 282, 376 ${236 + index * 34}, 396 ${236 + index * 34}`} className="fill-none stroke-line-strong" strokeWidth="1.5" />
           <rect x="396" y={222 + index * 34} width="80" height="28" rx="8" className={box} />
           <text x="436" y={240 + index * 34} textAnchor="middle" className={note}>
             {vendor}

@@ -3,14 +3,17 @@ import { useQuery } from '@tanstack/react-query';
 import { Database } from 'lucide-react';
 
 import { storageQuery } from '../../../api/memory';
+import { may, useCaller } from '../../../app/access';
 import { Failure } from '../../../app/failure';
 import { PageHeader } from '../../../app/page-header';
 import { Refresh } from '../../../app/refresh';
 import { FirstMemory } from '../first-memory';
+import { Ageing } from './ageing';
 import { kTiers, TierCards } from './tier-cards';
 
-/** Where memories stand. */
+/** Where memories stand, and how they go on. */
 export function TiersPage() {
+  const caller = useCaller();
   const storage = useQuery(storageQuery);
   const { data, isError, error, refetch, isFetching } = storage;
   const empty = data && Object.values(data).every(({ health, records }) => health === 'healthy' && !records);
@@ -40,6 +43,7 @@ export function TiersPage() {
           </FirstMemory>
         </div>
       )}
+      {may(caller, 'system:migrate') && <Ageing />}
     </>
   );
 }

@@ -1,15 +1,15 @@
-import { Badge, Button, CopyButton, cx, Table, Td, Th, useToast, type Tone } from '@asahi/ui';
+import { Badge, Button, CopyButton, cx, Table, Td, Th, useToast } from '@asahi/ui';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { ChevronRight } from 'lucide-react';
 import { Fragment, useState } from 'react';
 
 import { retryUpload } from '../../../api/client';
-import type { Upload, UploadState } from '../../../api/memory';
+import type { Upload } from '../../../api/memory';
 import { Failure } from '../../../app/failure';
 import { bytes, clockTime, count, dateTime, duration } from '../../../lib/format';
+import { uploadTones } from '../upload-tones';
 import { wayOf, worthAnotherTry } from './ledger';
 
-const tones: Record<UploadState, Tone> = { discovered: 'neutral', leased: 'info', processing: 'info', done: 'ok', partial: 'warn', rejected: 'bad', failed: 'bad' };
 const kMoment = 2_000;
 
 const ago = (iso: string, now: number): string => (now - Date.parse(iso) < kMoment ? 'now' : `${duration((now - Date.parse(iso)) / 1000).split(' ').slice(0, 2).join(' ')} ago`);
@@ -138,7 +138,7 @@ export function UploadTable({ uploads, canRetry, now }: UploadTableProps) {
                   {upload.system_id}
                 </Td>
                 <Td>
-                  <Badge tone={tones[upload.state]} dot>
+                  <Badge tone={uploadTones[upload.state]} dot>
                     {upload.state}
                   </Badge>
                 </Td>
