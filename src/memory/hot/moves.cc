@@ -9,6 +9,9 @@
 namespace asahi::memory::hot {
 namespace {
 
+/// Of one row, in one batch.
+constexpr std::size_t kMostDuplicates = 1000;
+
 /// Shards of a table's systems; a tier has few systems and many rows.
 class ShardsOf {
  public:
@@ -52,10 +55,12 @@ Result<std::vector<ShardRow>> Engine::mark_shards(const ShardSet& wanted, std::s
       if (auto ok = take_for_move(*shelf, slot, out); !ok) return std::unexpected(ok.error());
       const auto* const aliases = alias ? nullptr : table.aliases(slot);
       if (aliases == nullptr) continue;
+      std::size_t taken = 0;
       for (const std::uint32_t each : *aliases) {
         // Those beyond are handed a row of their own when the owner has gone.
-        if (out.size() >= limit) break;
+        if (taken >= kMostDuplicates) break;
         if (!goes(each)) continue;
+        ++taken;
         if (auto ok = take_for_move(*shelf, each, out); !ok) return std::unexpected(ok.error());
       }
     }

@@ -40,7 +40,8 @@ class ShardRows {
  public:
   virtual ~ShardRows() = default;
   /// At most `limit` rows of the shards of `wanted` that nobody moves, marked as
-  /// Store::scan_eligible marks them. A row's duplicates come with it, behind it.
+  /// Store::scan_eligible marks them. A row's duplicates come with it, behind it,
+  /// beyond the limit, too.
   virtual Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit,
                                                   Marks marks) = 0;
   /// Removes the rows whose checksum is still the one given, duplicates among them; what else says

@@ -177,7 +177,7 @@ TEST_F(RebalanceTest, OnlyCountsWhenAsked) {
 
 TEST(PlacementRecord, IsKeptAndChangedOnlyByWhoKnowsIt) {
   testing::OnLoop on;
-  const columnar::PrivateFolder folder = columnar::PrivateFolder::make("placement").value();
+  const columnar::PrivateFolder folder = columnar::PrivateFolder::make("").value();
   const PlacementNote note{.node = "a",
                            .now = testing::Nodes::placement({"a", "b"}),
                            .before = testing::Nodes::placement({"a"})};

@@ -199,8 +199,14 @@ Result<HotNodes> connect_hot(const MemoryConfig& config, const StorePlaces& plac
     parts.push_back({.name = address.node.name, .store = std::move(store)});
   }
   HotNodes nodes;
-  if (auto ok = check_notes(addresses, stores, places, loops); !ok)
+  if (auto ok = check_notes(addresses, stores, places, loops); !ok) {
+    // Their connections are those of that loop.
+    net::run_sync<bool>(loops.at(0), [&]() -> Aw<bool> {
+      parts.clear();
+      co_return true;
+    });
     return std::unexpected(ok.error());
+  }
   if (parts.size() == 1) {
     nodes.store = std::move(parts.front().store);
     nodes.dependencies = {answers(*nodes.store)};
