@@ -22,6 +22,7 @@ const kUsage = `bench/run.sh memory [part …] [options]     all parts unless so
   cold      rows to the cold tier's Parquet, bytes, look-ups, beside DuckDB (1 minute)
   dedup     near-duplicates found and found wrongly (1 minute)
   space     files after upserts one by one (1 minute; --upserts 10000000: 12)
+  placement 10,000 systems in 256 shards on 4, 16, 64 nodes: balance, moves, cost of a search (2 minutes)
 
   --count N     vectors, memories (default 100,000)
   --seconds N   of the contract's load (default 60)
@@ -161,6 +162,31 @@ function report(rows) {
   ]);
 }
 
+function placement() {
+  const program = `${process.env.ASAHI_BENCH_BUILD ?? "build/release"}/bench/bench_memory_placement`;
+  if (!existsSync(program)) throw new Error(`${program} is missing: run ./dev build first`);
+  const rows = lines_of(program, ["--count", values.count]);
+  const of = (kind) => rows.filter((row) => row.kind === kind);
+  console.log(`\n${whole(of("balance")[0].systems)} systems; medians of 200 clusters of other names`);
+  print_table(
+    ["shards", "nodes", "shards of a node, max ÷ mean", "by the formula", "load, systems alike", "load, Zipf-sized", "worst cluster", "largest system's share"],
+    of("balance").map((row) => [row.shards, row.nodes, row.shards_max_mean.toFixed(2), row.formula.toFixed(2), row.even_max_mean.toFixed(2), row.zipf_max_mean.toFixed(2),
+      row.zipf_worst.toFixed(2), `${(row.largest_system_share * 100).toFixed(1)} %`]),
+  );
+  print_table(
+    ["nodes", "shards that move, of 256 (mean)", "least possible", "most", "load that moves, p50", "most", "between other nodes", "by modulo"],
+    of("move").map((row) => [`${row.from} → ${row.to}`, row.moved_mean.toFixed(1), row.least.toFixed(1), row.moved_worst, `${(row.load_p50 * 100).toFixed(1)} %`,
+      `${(row.load_worst * 100).toFixed(1)} %`, row.between_others, row.by_modulo]),
+  );
+  console.log(`\nhybrid search, k 10, ${whole(of("cost")[0].rows)} memories; a call of the store API costs ${of("call")[0].cpu_us} µs of CPU on both sides`);
+  print_table(
+    ["nodes", "memories each", "search of a node: CPU, p50, p99 (µs)", "slowest of all: p50, p99 (µs)", "merge (µs)", "all nodes: CPU (µs)", "× one node", "one system: CPU (µs)"],
+    of("cost").map((row) => [row.nodes, whole(row.rows_per_node), [row.node_cpu_us, row.node_p50_us, row.node_p99_us].map(whole).join(", "),
+      [row.slowest_p50_us, row.slowest_p99_us].map(whole).join(", "), whole(row.merge_us), whole(row.all_cpu_us), row.times_one.toFixed(1), whole(row.one_system_cpu_us)]),
+  );
+  return rows.map((row) => ({ measure: "placement", ...row }));
+}
+
 async function http() {
   const rows = await measure_http(values, lines_beside);
   report_http(rows, { whole, verdict, print_table });
@@ -185,7 +211,7 @@ const cold = () => of_program("cold", "bench_memory_cold", ["--rows", String(Mat
 const dedup = () => of_program("dedup", "bench_dedup", ["--memories", values.count], report_dedup);
 const space = () => of_program("space", "bench_hot", ["--count", values.count, "--singles", values.upserts, "--no-link"], report_space);
 
-const parts = { vector, http, contract, cold, dedup, space };
+const parts = { vector, http, contract, cold, dedup, space, placement };
 const wanted = positionals.length > 0 ? positionals : Object.keys(parts);
 const unknown = wanted.find((name) => !(name in parts));
 if (values.help || unknown) {

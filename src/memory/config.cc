@@ -150,7 +150,11 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
 
   auto stores = memory.section("stores");
   stores.value("hot_url", c.stores.hot_url,
-               {.env = {"AKOSHA_HOT_URL"}, .help = "internal API of the hot_store process"});
+               {.env = {"AKOSHA_HOT_URL"},
+                .help = "internal API of the hot_store process, or of several: name=url,…"});
+  stores.value("hot_url_previous", c.stores.hot_url_previous,
+               {.env = {"AKOSHA_HOT_URL_PREVIOUS"},
+                .help = "the list from before, until 'asahi memory rebalance' has ended"});
   stores.value(
       "warm_url", c.stores.warm_url,
       {.env = {"AKOSHA_WARM_URL"}, .help = "internal API of the warm_store process; empty: none"});

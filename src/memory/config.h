@@ -35,8 +35,11 @@ struct MemoryConfig {
 
   /// Stores in other processes, reached through the internal store API.
   struct Stores {
-    std::string hot_url = "http://127.0.0.1:8002";  ///< AKOSHA_HOT_URL
-    std::string warm_url;                           ///< AKOSHA_WARM_URL; empty: no warm tier
+    /// AKOSHA_HOT_URL: one, or several with commas: `[name[*weight]=]url`.
+    std::string hot_url = "http://127.0.0.1:8002";
+    /// AKOSHA_HOT_URL_PREVIOUS: the list from before, while memories move; empty: they lie still.
+    std::string hot_url_previous;
+    std::string warm_url;  ///< AKOSHA_WARM_URL; empty: no warm tier
     /// AKOSHA_STORE_SECRET: the same in all processes of the memory, at least 32 characters; empty:
     /// on loopback addresses only.
     Secret secret;

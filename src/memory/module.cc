@@ -59,6 +59,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;                        ///< of the tiers
+  std::vector<Dependency> hot_dependencies;    ///< in other processes; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;  ///< null: the hot tier is in another process
   std::function<bool()> pressed;               ///< of the hot tier in this process
   std::unique_ptr<cache::MemoryStore> l1;
@@ -105,6 +106,7 @@ Result<void> MemoryModule::Impl::open_tiers() {
                                std::move(stores.hot), std::move(stores.warm)));
   hot = &tiers->hot();
   pressed = std::move(stores.pressed);
+  hot_dependencies = std::move(stores.hot_dependencies);
   return {};
 }
 
@@ -295,10 +297,9 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
 }
 
 std::vector<Dependency> MemoryModule::dependencies() {
-  std::vector<Dependency> all;
-  for (Store* store : {impl_->hot, impl_->tiers->warm()}) {
-    if (store != nullptr) all.push_back(answers(*store));
-  }
+  std::vector<Dependency> all = impl_->hot_dependencies;
+  if (all.empty()) all.push_back(answers(*impl_->hot));
+  if (Store* const warm = impl_->tiers->warm()) all.push_back(answers(*warm));
   all.push_back({"ledger", true, [ledger = impl_->ledger.get()]() -> Task<void> {
                    ASAHI_CO_TRY([[maybe_unused]] const Ledger::Totals totals,
                                 co_await ledger->queue());

@@ -5,7 +5,11 @@
 namespace asahi::memory::ageing {
 
 MoveGate::MoveGate(std::unique_ptr<Store> store, const Clock& clock, GateOptions options)
-    : ForwardingStore(*store), store_(std::move(store)), clock_(clock), options_(options) {}
+    : ForwardingStore(*store),
+      store_(std::move(store)),
+      shards_(store_->shard_rows()),
+      clock_(clock),
+      options_(options) {}
 
 bool MoveGate::is_moving(const Key& key) {
   const auto found = moving_.find(key);
@@ -115,38 +119,71 @@ Task<std::uint64_t> MoveGate::delete_system(std::string tenant, std::string syst
   co_return erased;
 }
 
-Task<std::vector<Eligible>> MoveGate::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<void> MoveGate::enter_scan() {
   {
-    // From here on no erasure begins; those under way end.
     const std::lock_guard lock(mutex_);
     ++scanning_;
   }
-  auto entered = co_await enter([this] { return erasing_ == 0; });
-  Result<std::vector<Eligible>> rows =
-      entered ? co_await store_->scan_eligible(before, limit)
-              : Result<std::vector<Eligible>>(std::unexpected(std::move(entered.error())));
+  co_return co_await enter([this] { return erasing_ == 0; });
+}
+
+void MoveGate::leave_scan(const std::vector<Key>& moving) {
   {
     const std::lock_guard lock(mutex_);
     --scanning_;
-    if (rows) {
-      const auto until = clock_.steady_now() + options_.lease;
-      for (const Eligible& row : *rows) moving_[row.memory.key] = until;
-    }
+    const auto until = clock_.steady_now() + options_.lease;
+    for (const Key& key : moving) moving_[key] = until;
   }
   wake_all();
+}
+
+void MoveGate::end_moves(const std::vector<std::pair<Key, Digest>>& rows) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, checksum] : rows) moving_.erase(key);
+  }
+  wake_all();
+}
+
+Task<std::vector<Eligible>> MoveGate::scan_eligible(Clock::Time before, std::size_t limit) {
+  Result<std::vector<Eligible>> rows;
+  if (auto entered = co_await enter_scan(); !entered) {
+    rows = std::unexpected(std::move(entered.error()));
+  } else {
+    rows = co_await store_->scan_eligible(before, limit);
+  }
+  std::vector<Key> moving;
+  if (rows) {
+    for (const Eligible& row : *rows) moving.push_back(row.memory.key);
+  }
+  leave_scan(moving);
+  co_return rows;
+}
+
+Task<std::vector<ShardRow>> MoveGate::scan_shards(ShardSet wanted, std::size_t limit, Marks marks) {
+  Result<std::vector<ShardRow>> rows;
+  if (auto entered = co_await enter_scan(); !entered) {
+    rows = std::unexpected(std::move(entered.error()));
+  } else {
+    rows = co_await shards_->scan_shards(std::move(wanted), limit, marks);
+  }
+  std::vector<Key> moving;
+  if (rows) {
+    for (const ShardRow& row : *rows) moving.push_back(row.memory.key);
+  }
+  leave_scan(moving);
   co_return rows;
 }
 
 Task<std::uint64_t> MoveGate::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {
-  std::vector<Key> keys;
-  keys.reserve(rows.size());
-  for (const auto& [key, checksum] : rows) keys.push_back(key);
-  auto gone = co_await store_->delete_migrated(std::move(rows));
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Key& key : keys) moving_.erase(key);
-  }
-  wake_all();
+  auto gone = co_await store_->delete_migrated(rows);
+  end_moves(rows);
+  co_return gone;
+}
+
+Task<std::uint64_t> MoveGate::delete_moved(std::vector<std::pair<Key, Digest>> rows) {
+  auto gone = co_await shards_->delete_moved(rows);
+  end_moves(rows);
   co_return gone;
 }
 

@@ -29,7 +29,7 @@ struct GateOptions {
 /// tiers from the hottest down: then it meets a row wherever it is, or waits for it there.
 ///
 /// Any loop. Works for local stores and for the process that serves one to others.
-class MoveGate final : public ForwardingStore {
+class MoveGate final : public ForwardingStore, public ShardRows {
  public:
   /// `clock` outlives it.
   MoveGate(std::unique_ptr<Store> store, const Clock& clock, GateOptions options = {});
@@ -42,6 +42,13 @@ class MoveGate final : public ForwardingStore {
   Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
 
+  /// Null where the store within has none. Rows that move to another node are kept apart from
+  /// erasures just as those that go down a tier; there the erasure asks the old node first.
+  ShardRows* shard_rows() override { return shards_ != nullptr ? this : nullptr; }
+  Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit, Marks marks) override;
+  Task<std::uint64_t> delete_moved(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::vector<std::uint64_t>> shard_counts() override { return shards_->shard_counts(); }
+
  private:
   /// Under the lock: whether the caller may go on, and if so that it does.
   using TryEnter = std::function<bool()>;
@@ -50,10 +57,15 @@ class MoveGate final : public ForwardingStore {
   Aw<void> changed_since(std::uint64_t seen);
   void wake_all();
   void leave_erasure();
+  /// From here on no erasure begins; those under way end. Then leave_scan.
+  Task<void> enter_scan();
+  void leave_scan(const std::vector<Key>& moving);
+  void end_moves(const std::vector<std::pair<Key, Digest>>& rows);
   bool is_moving(const Key& key);
   bool is_moving(const std::string& tenant, const std::string& system_id);
 
   const std::unique_ptr<Store> store_;
+  ShardRows* const shards_;  ///< of the store; null: none
   const Clock& clock_;
   const GateOptions options_;
   std::mutex mutex_;

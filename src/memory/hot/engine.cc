@@ -57,24 +57,6 @@ struct Engine::Op {
   std::move_only_function<void(Result<void>)> done;
 };
 
-/// Keeps readers out of one shelf after the other.
-class Engine::Exclusive {
- public:
-  ~Exclusive() { move_to(nullptr); }
-  Exclusive() = default;
-  Exclusive(const Exclusive&) = delete;
-  Exclusive& operator=(const Exclusive&) = delete;
-  void move_to(Shelf* shelf) {
-    if (shelf == shelf_) return;
-    if (shelf_ != nullptr) shelf_->gate.unlock();
-    shelf_ = shelf;
-    if (shelf_ != nullptr) shelf_->gate.lock();
-  }
-
- private:
-  Shelf* shelf_ = nullptr;
-};
-
 Engine::Engine(EngineOptions options) : options_(std::move(options)), seed_(random_seed()) {}
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
@@ -222,6 +204,22 @@ void Engine::scan_eligible(Clock::Time before, std::size_t limit,
   auto stage = [this, before, limit] { return mark_eligible(before, limit); };
   submit(make_op<std::vector<Eligible>, decltype(stage), Op>(256, false, std::move(stage),
                                                              std::move(done)));
+}
+
+void Engine::scan_shards(ShardSet wanted, std::size_t limit, Marks marks,
+                         Done<std::vector<ShardRow>> done) {
+  auto stage = [this, wanted = std::move(wanted), limit, marks] {
+    return mark_shards(wanted, limit, marks);
+  };
+  submit(make_op<std::vector<ShardRow>, decltype(stage), Op>(256, false, std::move(stage),
+                                                             std::move(done)));
+}
+
+void Engine::erase_moved(std::vector<std::pair<Key, Digest>> rows, Done<std::uint64_t> done) {
+  const std::size_t weight = 256 * rows.size();
+  auto stage = [this, rows = std::move(rows)] { return stage_erase_moved(rows); };
+  submit(
+      make_op<std::uint64_t, decltype(stage), Op>(weight, true, std::move(stage), std::move(done)));
 }
 
 // ---- The writing thread -------------------------------------------------------------------------

@@ -23,6 +23,7 @@
 #include "memory/hot/near_duplicates.h"
 #include "memory/hot/table.h"
 #include "memory/hot/vectors.h"
+#include "memory/model/shards.h"
 #include "memory/model/store.h"
 #include "storage/vector/local/read_gate.h"
 
@@ -103,6 +104,11 @@ class Engine {
   void erase_system(std::string tenant, std::string system_id, Done<std::uint64_t> done);
   void erase_migrated(std::vector<std::pair<Key, Digest>> rows, Done<std::uint64_t> done);
   void scan_eligible(Clock::Time before, std::size_t limit, Done<std::vector<Eligible>> done);
+  /// See ShardRows (moves.cc).
+  void scan_shards(ShardSet wanted, std::size_t limit, Marks marks,
+                   Done<std::vector<ShardRow>> done);
+  void erase_moved(std::vector<std::pair<Key, Digest>> rows, Done<std::uint64_t> done);
+  std::vector<std::uint64_t> shard_counts() const;
 
   Result<std::vector<std::optional<Memory>>> get(const std::vector<Key>& keys) const;
   Result<std::vector<std::optional<Digest>>> checksum(const std::vector<Key>& keys) const;
@@ -172,6 +178,9 @@ class Engine {
   Result<std::uint64_t> stage_erase_system(const std::string& tenant, const std::string& system_id);
   Result<std::uint64_t> stage_erase_migrated(const std::vector<std::pair<Key, Digest>>& rows);
   Result<std::vector<Eligible>> mark_eligible(Clock::Time before, std::size_t limit);
+  Result<std::vector<ShardRow>> mark_shards(const ShardSet& wanted, std::size_t limit, Marks marks);
+  Result<void> take_for_move(Shelf& shelf, std::uint32_t slot, std::vector<ShardRow>& out);
+  Result<std::uint64_t> stage_erase_moved(const std::vector<std::pair<Key, Digest>>& rows);
   std::uint32_t model_of(Shelf& shelf, std::string_view model, std::size_t dimensions);
   Result<std::uint32_t> store(Shelf& shelf, const Memory& memory, const FieldValues& fields);
   Result<void> store_alias(Shelf& shelf, std::uint32_t owner, const Key& owner_key,

@@ -147,6 +147,26 @@ Task<std::uint64_t> HotStore::delete_migrated(std::vector<std::pair<Key, Digest>
   });
 }
 
+Task<std::vector<ShardRow>> HotStore::scan_shards(ShardSet wanted, std::size_t limit, Marks marks) {
+  if (wanted.size() != kShards)
+    co_return fail_field("wanted", fmt::format("{} shards; there are {}", wanted.size(), kShards));
+  co_return co_await from_engine<std::vector<ShardRow>>(
+      [this, wanted = std::move(wanted), limit, marks](auto done) mutable {
+        engine_->scan_shards(std::move(wanted), limit, marks, std::move(done));
+      });
+}
+
+Task<std::uint64_t> HotStore::delete_moved(std::vector<std::pair<Key, Digest>> rows) {
+  co_return co_await from_engine<std::uint64_t>([this, rows = std::move(rows)](auto done) mutable {
+    engine_->erase_moved(std::move(rows), std::move(done));
+  });
+}
+
+Task<std::vector<std::uint64_t>> HotStore::shard_counts() {
+  co_return co_await on_reader(
+      [this]() -> Result<std::vector<std::uint64_t>> { return engine_->shard_counts(); });
+}
+
 Task<std::vector<std::optional<Digest>>> HotStore::checksum(std::vector<Key> keys) {
   co_return co_await on_reader([this, keys = std::move(keys)] { return engine_->checksum(keys); });
 }

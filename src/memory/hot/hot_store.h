@@ -30,7 +30,7 @@ struct HotOptions {
 /// of its own when that memory goes or changes. `metadata.seen_in` of a memory names its
 /// duplicates, the first 100. Marks of scan_eligible are kept in memory and hold three hours, so
 /// that an ageing run that died leaves nothing behind.
-class HotStore final : public Store {
+class HotStore final : public Store, public ShardRows {
  public:
   /// Reads the log; blocking. Errors: corrupt, unavailable, invalid_argument (encryption key).
   static Result<std::unique_ptr<HotStore>> open(HotOptions options);
@@ -48,6 +48,11 @@ class HotStore final : public Store {
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
   Task<void> snapshot(std::string folder) override;
+
+  ShardRows* shard_rows() override { return this; }
+  Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit, Marks marks) override;
+  Task<std::uint64_t> delete_moved(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::vector<std::uint64_t>> shard_counts() override;
 
   /// For Intake: pushes should come again later.
   bool pressed() const { return engine_->pressed(); }

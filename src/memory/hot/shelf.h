@@ -28,4 +28,22 @@ struct Engine::Shelf {
   }
 };
 
+/// Keeps readers out of one shelf after the other.
+class Engine::Exclusive {
+ public:
+  ~Exclusive() { move_to(nullptr); }
+  Exclusive() = default;
+  Exclusive(const Exclusive&) = delete;
+  Exclusive& operator=(const Exclusive&) = delete;
+  void move_to(Shelf* shelf) {
+    if (shelf == shelf_) return;
+    if (shelf_ != nullptr) shelf_->gate.unlock();
+    shelf_ = shelf;
+    if (shelf_ != nullptr) shelf_->gate.lock();
+  }
+
+ private:
+  Shelf* shelf_ = nullptr;
+};
+
 }  // namespace asahi::memory::hot

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ struct StoreQuery {
   bool include_content = true;
   /// system_id, tier, date (date:day, date:week, date:month), source, tags, language, project, type
   std::vector<std::string> facets;
+  /// How long the caller waits. A tier of several nodes answers before that with what it has.
+  std::optional<std::chrono::milliseconds> patience = {};
 };
 
 /// How finely a facet of dates counts.
@@ -82,8 +85,9 @@ struct StorePage {
   std::vector<StoreHit> hits;
   std::uint64_t total = 0;  ///< matches known; at least hits.size()
   FacetCounts facets;
-  bool partial = false;             ///< not all of the tier was looked at
-  std::vector<std::string> unread;  ///< what could not be, and why; with `partial` only
+  bool partial = false;                   ///< not all of the tier was looked at
+  std::vector<std::string> unread;        ///< what could not be, and why; with `partial` only
+  std::vector<std::string> missing = {};  ///< nodes of the tier that did not answer, by name
 };
 
 }  // namespace asahi::memory

@@ -8,6 +8,7 @@
 #include "base/task.h"
 #include "memory/model/query.h"
 #include "memory/model/record.h"
+#include "memory/model/shards.h"
 
 namespace asahi::memory {
 
@@ -68,6 +69,8 @@ class Store {
   virtual Task<TierStats> stats(std::string tenant) = 0;
   /// A copy of the store as it stands, complete in itself, below `folder`.
   virtual Task<void> snapshot(std::string folder) = 0;
+  /// What moves rows of it to other nodes of the tier; null: nothing does.
+  virtual ShardRows* shard_rows() { return nullptr; }
 };
 
 }  // namespace asahi::memory

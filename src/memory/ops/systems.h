@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "memory/ingest/ledger.h"
+#include "memory/model/shards.h"
 #include "memory/model/store.h"
 
 namespace asahi::memory {
@@ -18,10 +19,6 @@ struct SystemSummary {
   std::optional<Clock::Time> last_upload;
   std::uint32_t shard = 0;
 };
-
-/// Shard of a system: the first four bytes of SHA-256 of its id, modulo the number of shards
-/// (spec/memory §4.5).
-std::uint32_t shard_of(std::string_view system_id, std::uint32_t shards = 256);
 
 /// The tenant's systems by id: those with memories in a tier, and those that uploaded. `only`: this
 /// one; empty: all. A tier that does not answer is left out. Errors: those of the ledger.

@@ -94,6 +94,38 @@ struct DeleteMigrated {
   using Request = Marked;
   using Reply = std::uint64_t;
 };
+// Of stores whose rows may move to other nodes of the tier (ShardRows).
+struct ScanShards {
+  static constexpr std::string_view kName = "scan_shards";
+  static constexpr Again kAgain = Again::kNo;  // as scan_eligible
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = std::tuple<ShardSet, std::uint64_t, Marks>;
+  using Reply = std::tuple<std::vector<ShardRow>, bool>;  ///< true: there may be more
+};
+struct DeleteMoved {
+  static constexpr std::string_view kName = "delete_moved";
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = Marked;
+  using Reply = std::uint64_t;
+};
+struct ShardCounts {
+  static constexpr std::string_view kName = "shard_counts";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = std::tuple<>;
+  using Reply = std::vector<std::uint64_t>;
+};
+/// What is written down about the placement of the tier's shards (placement/record.h): asks, or
+/// writes anew where it is what the caller takes it for.
+struct PlacementOf {
+  static constexpr std::string_view kName = "placement";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{10'000};
+  /// Expected and next; nothing: only asked. The reply is what stands there now.
+  using Request = std::optional<std::pair<std::string, std::string>>;
+  using Reply = std::string;
+};
 struct Checksum {
   static constexpr std::string_view kName = "checksum";
   static constexpr Again kAgain = Again::kYes;

@@ -132,7 +132,8 @@ Task<std::string> RemoteStore::send(const std::string& target, const std::string
 }
 
 template <class Verb>
-Task<typename Verb::Reply> RemoteStore::call(typename Verb::Request request) {
+Task<typename Verb::Reply> RemoteStore::call(typename Verb::Request request,
+                                             std::chrono::milliseconds timeout) {
   const std::string target = std::string(kPrefix) + std::string(Verb::kName);
   const std::string body = to_bytes(request);
   request = typename Verb::Request{};
@@ -140,7 +141,7 @@ Task<typename Verb::Reply> RemoteStore::call(typename Verb::Request request) {
     co_return fail(Errc::kTooLarge, fmt::format("{} bytes for {}; at most {}", body.size(), name(),
                                                 kMaxUpsertBytes));
   }
-  const auto deadline = std::chrono::steady_clock::now() + Verb::kTimeout;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (int attempt = 1;; ++attempt) {
     auto reached = Reached::kBreaker;
     auto answer = co_await send(target, body, deadline, reached);
@@ -203,7 +204,9 @@ Task<std::uint64_t> RemoteStore::delete_system(std::string tenant, std::string s
 }
 
 Task<StorePage> RemoteStore::search(StoreQuery query) {
-  co_return co_await call<SearchStore>(std::move(query));
+  const auto timeout =
+      std::min(query.patience.value_or(SearchStore::kTimeout), SearchStore::kTimeout);
+  co_return co_await call<SearchStore>(std::move(query), timeout);
 }
 
 Task<std::vector<Eligible>> RemoteStore::scan_eligible(Clock::Time before, std::size_t limit) {
@@ -234,6 +237,39 @@ Task<std::vector<std::optional<Digest>>> RemoteStore::checksum(std::vector<Key> 
 
 Task<TierStats> RemoteStore::stats(std::string tenant) {
   co_return co_await call<Stats>(std::move(tenant));
+}
+
+Task<std::vector<ShardRow>> RemoteStore::scan_shards(ShardSet wanted, std::size_t limit,
+                                                     Marks marks) {
+  std::vector<ShardRow> rows;
+  for (bool more = true; more && rows.size() < limit;) {
+    auto reply = co_await call<ScanShards>({wanted, limit - rows.size(), marks});
+    marks = Marks::kKeep;
+    // What came before is marked over there: it must not be lost with the rest.
+    if (!reply && !rows.empty()) break;
+    if (!reply) co_return std::unexpected(reply.error());
+    std::ranges::move(std::get<0>(*reply), std::back_inserter(rows));
+    more = std::get<1>(*reply);
+  }
+  co_return rows;
+}
+
+Task<std::uint64_t> RemoteStore::delete_moved(std::vector<std::pair<Key, Digest>> rows) {
+  co_return co_await call<DeleteMoved>(std::move(rows));
+}
+
+Task<std::vector<std::uint64_t>> RemoteStore::shard_counts() {
+  ASAHI_CO_TRY(auto counts, co_await call<ShardCounts>({}));
+  if (counts.size() != kShards)
+    co_return fail(Errc::kUpstream, fmt::format("{} told of {} shards; there are {}", name(),
+                                                counts.size(), kShards));
+  co_return counts;
+}
+
+Task<std::string> RemoteStore::record() { co_return co_await call<PlacementOf>({}); }
+
+Task<std::string> RemoteStore::replace(std::string expected, std::string next) {
+  co_return co_await call<PlacementOf>(std::pair(std::move(expected), std::move(next)));
 }
 
 Task<void> RemoteStore::snapshot(std::string folder) {

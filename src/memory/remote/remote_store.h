@@ -6,6 +6,7 @@
 #include "base/policy/breaker.h"
 #include "base/policy/retry.h"
 #include "memory/model/store.h"
+#include "memory/placement/record.h"
 #include "memory/remote/signature.h"
 #include "net/http/client.h"
 #include "net/loop.h"
@@ -16,7 +17,7 @@ namespace asahi::memory::remote {
 /// process is away or its breaker is open, unauthenticated where the two do not share a secret. A
 /// call that could not be delivered is tried again, as is one that changes nothing when it is
 /// carried out twice. Any loop of the pool.
-class RemoteStore final : public Store {
+class RemoteStore final : public Store, public ShardRows, public PlacementKeeper {
  public:
   struct Options {
     Tier tier = Tier::kHot;
@@ -49,9 +50,17 @@ class RemoteStore final : public Store {
   /// `folder` is a name below the other side's folder for snapshots.
   Task<void> snapshot(std::string folder) override;
 
+  ShardRows* shard_rows() override { return this; }
+  Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit, Marks marks) override;
+  Task<std::uint64_t> delete_moved(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::vector<std::uint64_t>> shard_counts() override;
+  Task<std::string> record() override;
+  Task<std::string> replace(std::string expected, std::string next) override;
+
  private:
   template <class Verb>
-  Task<typename Verb::Reply> call(typename Verb::Request request);
+  Task<typename Verb::Reply> call(typename Verb::Request request,
+                                  std::chrono::milliseconds timeout = Verb::kTimeout);
   /// How far a try came.
   enum class Reached { kBreaker, kNothing, kStore };
   Task<std::string> send(const std::string& target, const std::string& body,

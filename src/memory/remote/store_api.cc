@@ -129,6 +129,47 @@ void StoreApi::add_routes(http::Router& router) {
              [store](Stats::Request tenant) { return store->stats(std::move(tenant)); });
   add<Snapshot>(router, kMaxRequestBytes,
                 [this](Snapshot::Request folder) { return snapshot(std::move(folder)); });
+  if (ShardRows* const rows = store_.shard_rows()) add_shard_routes(router, *rows);
+}
+
+void StoreApi::add_shard_routes(http::Router& router, ShardRows& rows) {
+  ShardRows* const raw = &rows;
+  add<ScanShards>(router, kMaxRequestBytes, [this, raw](ScanShards::Request asked) {
+    auto& [wanted, limit, marks] = asked;
+    return scan_shards(*raw, std::move(wanted), limit, marks);
+  });
+  add<DeleteMoved>(router, kMaxRequestBytes, [raw](DeleteMoved::Request moved) {
+    return raw->delete_moved(std::move(moved));
+  });
+  add<ShardCounts>(router, kMaxRequestBytes,
+                   [raw](ShardCounts::Request) { return raw->shard_counts(); });
+  if (options_.placement == nullptr) return;
+  add<PlacementOf>(router, kMaxRequestBytes,
+                   [record = options_.placement](PlacementOf::Request change) -> Task<std::string> {
+                     if (change) co_return co_await record->replace(change->first, change->second);
+                     co_return co_await record->record();
+                   });
+}
+
+Task<std::tuple<std::vector<ShardRow>, bool>> StoreApi::scan_shards(ShardRows& rows,
+                                                                    ShardSet wanted,
+                                                                    std::uint64_t limit,
+                                                                    Marks marks) {
+  std::vector<ShardRow> found;
+  std::size_t bytes = 0;
+  limit = std::min(limit, kMaxRows);
+  while (found.size() < limit && bytes < options_.reply_bytes) {
+    const std::uint64_t step = std::min(kStep, limit - found.size());
+    ASAHI_CO_TRY(auto some, co_await rows.scan_shards(wanted, step, marks));
+    marks = Marks::kKeep;
+    const bool last = some.size() < step;
+    for (ShardRow& row : some) {
+      bytes += bytes_of(row.memory);
+      found.push_back(std::move(row));
+    }
+    if (last) co_return std::tuple(std::move(found), false);
+  }
+  co_return std::tuple(std::move(found), true);
 }
 
 Task<std::vector<std::optional<Memory>>> StoreApi::get(std::vector<Key> keys) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "memory/model/store.h"
+#include "memory/placement/record.h"
 #include "memory/remote/signature.h"
 #include "net/http/router.h"
 #include "telemetry/metrics.h"
@@ -21,6 +22,8 @@ class StoreApi {
     StoreSecrets secrets;
     /// Snapshots are written below it; empty: none are.
     std::string snapshot_folder;
+    /// What is written down about the tier's nodes; null: nothing is. Outlives the API.
+    PlacementRecord* placement = nullptr;
     std::size_t reply_bytes = std::size_t{64} << 20;  ///< where a reply stops growing
   };
   /// All outlive the API and its routes.
@@ -37,6 +40,9 @@ class StoreApi {
   Task<std::tuple<std::vector<Eligible>, bool>> scan(Clock::Time before, std::uint64_t limit);
   Task<std::vector<std::pair<Key, Digest>>> mark(Clock::Time before, std::uint64_t limit);
   Task<bool> snapshot(std::string folder);
+  void add_shard_routes(http::Router& router, ShardRows& rows);
+  Task<std::tuple<std::vector<ShardRow>, bool>> scan_shards(ShardRows& rows, ShardSet wanted,
+                                                            std::uint64_t limit, Marks marks);
 
   void observe(std::string_view operation, bool ok, std::chrono::nanoseconds took);
 

@@ -57,6 +57,8 @@ inline constexpr SearchMode kLast<SearchMode> = SearchMode::kHybrid;
 template <>
 inline constexpr UpsertOutcome kLast<UpsertOutcome> = UpsertOutcome::kNearDuplicate;
 template <>
+inline constexpr Marks kLast<Marks> = Marks::kDrop;
+template <>
 inline constexpr Errc kLast<Errc> = Errc::kInternal;
 
 template <class Self, class T>
@@ -76,7 +78,9 @@ auto fields(OfType<Filter> auto& v) {
   return std::tie(systems, allowed, start, end, metadata);
 }
 auto fields(OfType<StoreQuery> auto& v) {
-  auto& [tenant, mode, text, embedding, model, filter, limit, threshold, content, facets] = v;
+  // Patience goes along as the call's deadline.
+  auto& [tenant, mode, text, embedding, model, filter, limit, threshold, content, facets,
+         patience] = v;
   return std::tie(tenant, mode, text, embedding, model, filter, limit, threshold, content, facets);
 }
 auto fields(OfType<Explanation> auto& v) {
@@ -88,7 +92,8 @@ auto fields(OfType<StoreHit> auto& v) {
   return std::tie(key, tier, text, similarity, score, timestamp, metadata, explanation);
 }
 auto fields(OfType<StorePage> auto& v) {
-  auto& [hits, total, facets, partial, unread] = v;
+  // A node of a tier has no nodes.
+  auto& [hits, total, facets, partial, unread, missing] = v;
   return std::tie(hits, total, facets, partial, unread);
 }
 auto fields(OfType<TierStats> auto& v) {
@@ -98,6 +103,10 @@ auto fields(OfType<TierStats> auto& v) {
 auto fields(OfType<Eligible> auto& v) {
   auto& [memory, checksum] = v;
   return std::tie(memory, checksum);
+}
+auto fields(OfType<ShardRow> auto& v) {
+  auto& [memory, checksum, duplicate] = v;
+  return std::tie(memory, checksum, duplicate);
 }
 /// Without what an upstream said and the place in the source: they mean nothing elsewhere.
 auto fields(OfType<Error> auto& v) {

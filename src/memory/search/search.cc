@@ -126,7 +126,8 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   const auto bytes = std::make_shared<const std::string>(reply);
   (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
-  if (parts_.observer != nullptr) parts_.observer->searched(tenant, request.mode, level, true, took);
+  if (parts_.observer != nullptr)
+    parts_.observer->searched(tenant, request.mode, level, true, took);
   co_return reply;
 }
 
@@ -341,6 +342,10 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
   auto asked = std::make_shared<Asked>(loop);
   Gathered all;
   std::array<bool, 3> going{};
+  const auto patience = request.cold ? options().cold_timeout : options().tier_timeout;
+  const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
+  query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(
+      until - std::chrono::steady_clock::now());
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i].store == nullptr || !sources[i].wanted) continue;
     going[i] = true;
@@ -356,8 +361,6 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
   }
   if (all.asked.empty())
     co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
-  const auto patience = request.cold ? options().cold_timeout : options().tier_timeout;
-  const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
   if (asked->waiting > 0) {
     const auto timer = loop.at(until, [asked] { asked->done.set(); });
     co_await asked->done.wait();
@@ -370,10 +373,12 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
       add_facets(all.facets, (*page)->facets);
       all.hits.push_back(std::move((*page)->hits));
       if (!(*page)->partial) continue;
-      all.partly.emplace_back(tier_name(sources[i].store->tier()));
+      const std::string tier(tier_name(sources[i].store->tier()));
+      if ((*page)->missing.empty()) all.partly.push_back(tier);
+      for (const std::string& node : (*page)->missing) all.partly.push_back(tier + "/" + node);
       Logger("memory.search")
           .warning("a tier could not look at everything",
-                   {{"tier", all.partly.back()},
+                   {{"tier", tier},
                     {"unread",
                      (*page)->unread.empty() ? "its time was over" : (*page)->unread.front()}});
       continue;

@@ -8,6 +8,7 @@
 #include "memory/ageing/rules.h"
 #include "memory/cold/store.h"
 #include "memory/hot/hot_store.h"
+#include "memory/placement/sharded_store.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
 #include "memory/testing/remote_pair.h"
@@ -23,8 +24,8 @@ using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 using Outcome = UpsertOutcome;
 
-/// kRemote: the hot tier behind the internal store API.
-enum class Kind { kMemory, kHot, kWarm, kCold, kRemote };
+/// kRemote: the hot tier behind the internal store API; kSharded: over two nodes.
+enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded };
 
 class StoreContract : public ::testing::TestWithParam<Kind> {
  protected:
@@ -56,6 +57,9 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
         pair_ = std::make_unique<RemotePair>(on_.loops(), *inner_, clock_);
         store_ = pair_->connect(pair_->options());
         break;
+      case Kind::kSharded:
+        store_ = open_nodes(options);
+        break;
       case Kind::kWarm:
         store_ = WarmStore::open(std::move(options)).value();
         break;
@@ -66,6 +70,17 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
         store_ = std::make_unique<cold::ColdStore>(*tier_, 2, 16);
         break;
     }
+  }
+  static std::unique_ptr<Store> open_nodes(const HotOptions& options) {
+    std::vector<ShardedStore::Part> parts;
+    for (const char* name : {"a", "b"}) {
+      HotOptions own = options;
+      own.engine.folder += name;
+      parts.push_back({.name = name, .store = HotStore::open(std::move(own)).value()});
+    }
+    return ShardedStore::make(Placement::make({{"a"}, {"b"}}).value(), std::nullopt,
+                              std::move(parts), {})
+        .value();
   }
   Result<std::vector<Outcome>> upsert(std::vector<Memory> memories) {
     return on_.wait<std::vector<Outcome>>([&]() -> Task<std::vector<Outcome>> {
@@ -276,13 +291,13 @@ TEST_P(StoreContract, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
 }
 
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
-  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote"};
+  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote", "sharded"};
   return kNames[static_cast<std::size_t>(info.param)];
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
                          ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold,
-                                           Kind::kRemote),
+                                           Kind::kRemote, Kind::kSharded),
                          kind_name);
 
 }  // namespace

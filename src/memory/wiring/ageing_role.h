@@ -38,6 +38,7 @@ class AgeingRole {
 
   boost::asio::thread_pool work_{2};
   Epochs epochs_;
+  std::vector<Dependency> dependencies_;  ///< of the hot tier
   std::unique_ptr<Tiers> tiers_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 namespace asahi::memory {
 
 Fleet::Fleet(Parts parts) : parts_(parts), ledger_(parts.database, parts.clock) {}
@@ -12,7 +14,10 @@ Result<std::unique_ptr<Fleet>> Fleet::make(Parts parts) {
   const auto add = [&](Tier tier, const http::Origin& origin) {
     fleet->stores_.push_back(connect_store(tier, origin, places, parts.loops, parts.clock));
   };
-  add(Tier::kHot, places.hot);
+  for (const HotAddress& address : places.hot.addresses) {
+    add(Tier::kHot, address.origin);
+    fleet->names_.push_back(address.node.name);
+  }
   if (places.warm) add(Tier::kWarm, *places.warm);
   return fleet;
 }
@@ -33,12 +38,23 @@ Aw<void> Fleet::measure() {
     parts_.metrics.gauge("akosha_ingestion_workers", "Processes that hold leases.")
         .set(static_cast<double>(totals->workers));
   }
-  for (const auto& store : stores_) {
-    const bool answers = (co_await store->ping()).has_value();
+  std::map<std::string_view, bool> all_answer;
+  for (std::size_t i = 0; i < stores_.size(); ++i) {
+    const std::string_view tier = tier_name(stores_[i]->tier());
+    const bool answers = (co_await stores_[i]->ping()).has_value();
+    const auto [at, first] = all_answer.try_emplace(tier, answers);
+    at->second = at->second && answers;
+    if (names_.size() > 1 && i < names_.size()) {
+      parts_.metrics
+          .gauge("akosha_hot_node_health_status", "1 while this one of several hot stores answers",
+                 {{"node", names_[i]}})
+          .set(answers ? 1 : 0);
+    }
+  }
+  for (const auto& [tier, answer] : all_answer) {
     parts_.metrics
-        .gauge(fmt::format("akosha_{}_store_health_status", tier_name(store->tier())),
-               "1 while the store answers")
-        .set(answers ? 1 : 0);
+        .gauge(fmt::format("akosha_{}_store_health_status", tier), "1 while the store answers")
+        .set(answer ? 1 : 0);
   }
 }
 

@@ -16,7 +16,9 @@ namespace asahi::memory {
 /// |---|---|
 /// | akosha_ingestion_backlog_count | uploads that wait or are in work, of all processes |
 /// | akosha_ingestion_workers | processes that hold leases |
-/// | akosha_hot_store_health_status, akosha_warm_store_health_status | 1: answers; 0: does not |
+/// | akosha_hot_store_health_status, akosha_warm_store_health_status | 1: answers; 0: does not, or
+/// one of several does not |
+/// | akosha_hot_node_health_status | the same of each of several hot stores; label node |
 class Fleet {
  public:
   /// All outlive it.
@@ -40,7 +42,8 @@ class Fleet {
 
   Parts parts_;
   Ledger ledger_;
-  std::vector<std::unique_ptr<remote::RemoteStore>> stores_;
+  std::vector<std::unique_ptr<remote::RemoteStore>> stores_;  ///< hot ones first
+  std::vector<std::string> names_;                            ///< of the hot ones
 };
 
 }  // namespace asahi::memory

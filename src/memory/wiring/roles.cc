@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "memory/wiring/hot_nodes.h"
+
 namespace asahi::memory {
 namespace {
 
@@ -76,12 +78,18 @@ std::string component_names() {
 
 Result<StorePlaces> store_places(const MemoryConfig& config) {
   const auto& stores = config.stores;
-  StorePlaces places;
-  places.secrets = {.current = stores.secret, .previous = stores.secret_previous};
-  places.ca_file = stores.ca_file;
-  if (auto ok = remote::check_secrets(places.secrets); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(places.hot,
-            remote::store_origin("memory.stores.hot_url", stores.hot_url, places.secrets));
+  remote::StoreSecrets secrets{.current = stores.secret, .previous = stores.secret_previous};
+  if (auto ok = remote::check_secrets(secrets); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(HotList hot, parse_hot_list("memory.stores.hot_url", stores.hot_url, secrets));
+  StorePlaces places{.secrets = std::move(secrets),
+                     .ca_file = stores.ca_file,
+                     .hot_before = {},
+                     .warm = {},
+                     .hot = std::move(hot)};
+  if (!stores.hot_url_previous.empty()) {
+    ASAHI_TRY(places.hot_before, parse_hot_list("memory.stores.hot_url_previous",
+                                                stores.hot_url_previous, places.secrets));
+  }
   if (!stores.warm_url.empty()) {
     ASAHI_TRY(places.warm,
               remote::store_origin("memory.stores.warm_url", stores.warm_url, places.secrets));
@@ -104,7 +112,9 @@ Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loop
                                  const Clock& clock) {
   ASAHI_TRY(const StorePlaces places, store_places(config));
   StorePair stores;
-  stores.hot = connect_store(Tier::kHot, places.hot, places, loops, clock);
+  ASAHI_TRY(HotNodes nodes, connect_hot(config, places, loops, clock));
+  stores.hot = std::move(nodes.store);
+  stores.hot_dependencies = std::move(nodes.dependencies);
   if (places.warm) stores.warm = connect_store(Tier::kWarm, *places.warm, places, loops, clock);
   return stores;
 }

@@ -13,6 +13,7 @@
 #include "memory/config.h"
 #include "memory/model/store.h"
 #include "memory/ops/health.h"
+#include "memory/placement/placement.h"
 #include "memory/remote/remote_store.h"
 #include "net/loop.h"
 
@@ -52,11 +53,21 @@ std::string component_names();
 
 /// Where a role that keeps no store of its own finds those of others: settings as origins and
 /// secrets. Errors: invalid_argument naming the setting.
+struct HotAddress {
+  Node node;
+  http::Origin origin;
+};
+/// The nodes of the hot tier, one at least.
+struct HotList {
+  std::vector<HotAddress> addresses;
+  Placement placement;
+};
 struct StorePlaces {
   remote::StoreSecrets secrets;
   std::string ca_file;
-  http::Origin hot;
-  std::optional<http::Origin> warm;  ///< nothing: there is none
+  std::optional<HotList> hot_before;  ///< where memories may lie still; nothing: as `hot`
+  std::optional<http::Origin> warm;   ///< nothing: there is none
+  HotList hot;
 };
 Result<StorePlaces> store_places(const MemoryConfig& config);
 std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin& origin,
@@ -70,8 +81,11 @@ struct StorePair {
   /// The hot tier's log or index is behind; empty: it is kept elsewhere and says so by itself.
   std::function<bool()> pressed;
   hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
+  /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.
+  std::vector<Dependency> hot_dependencies;
 };
-/// Those of other processes. Errors: as store_places.
+/// Those of other processes. Ordinary thread, while the loops run. Errors: as store_places and
+/// connect_hot.
 Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,
                                  const Clock& clock);
 

@@ -61,12 +61,15 @@ Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock) {
   return stores;
 }
 
-StoreRole::StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store)
+StoreRole::StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store,
+                     std::unique_ptr<PlacementRecord> placement)
     : metrics_(parts.metrics),
+      placement_(std::move(placement)),
       store_(std::move(store)),
       api_(*store_, parts.clock, parts.metrics,
            {.secrets = std::move(secrets),
-            .snapshot_folder = parts.config.data_path + "/snapshots"}) {}
+            .snapshot_folder = parts.config.data_path + "/snapshots",
+            .placement = placement_.get()}) {}
 
 Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
   const auto& stores = parts.config.stores;
@@ -86,7 +89,12 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
   }
   // Here, where all erasures and moves of the tier come by.
   auto gated = std::make_unique<ageing::MoveGate>(std::move(store), parts.clock);
-  return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));
+  if (tier != Tier::kHot)
+    return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));
+  ASAHI_TRY(auto placement, PlacementRecord::open(parts.config.hot.path));
+  auto placed = std::make_unique<PlacedStore>(std::move(gated), *placement);
+  return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(placed),
+                                     std::move(placement));
 }
 
 std::vector<Dependency> StoreRole::dependencies() { return {answers(*store_)}; }

@@ -23,7 +23,8 @@ class StoreRole {
   /// cannot be used, corrupt with what is damaged, invalid_argument (the secret).
   static Result<std::unique_ptr<StoreRole>> open(Tier tier, Parts parts);
   /// Over a store that is open already.
-  StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store);
+  StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store,
+            std::unique_ptr<PlacementRecord> placement = nullptr);
 
   void add_routes(http::Router& router) { api_.add_routes(router); }
   std::vector<Dependency> dependencies();
@@ -32,6 +33,7 @@ class StoreRole {
 
  private:
   telemetry::Registry& metrics_;
+  std::unique_ptr<PlacementRecord> placement_;  ///< of the hot tier's nodes; null: another tier
   std::unique_ptr<Store> store_;
   remote::StoreApi api_;
 };

@@ -9,4 +9,7 @@ namespace asahi::server {
 /// `asahi memory mcp|backup|restore`, added to `memory`'s subcommand.
 void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen);
 
+/// `asahi memory rebalance`, likewise.
+void add_memory_rebalance(CLI::App& memory, CommonOptions& common, Command& chosen);
+
 }  // namespace asahi::server
