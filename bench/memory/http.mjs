@@ -13,7 +13,7 @@ export async function measure_http(values, lines_of) {
   for (const program of [kServer, kLoad]) {
     if (!existsSync(program)) throw new Error(`${program} is missing: run ./dev build first`);
   }
-  const folder = mkdtempSync(join(tmpdir(), "asahi-bench-"));
+  const folder = values.folder ?? mkdtempSync(join(tmpdir(), "asahi-bench-"));
   let running = null;
   try {
     running = await start_server(folder);
@@ -27,7 +27,7 @@ export async function measure_http(values, lines_of) {
     return rows;
   } finally {
     if (running) await end_server(running.server);
-    rmSync(folder, { recursive: true, force: true });
+    if (!values.folder) rmSync(folder, { recursive: true, force: true });
   }
 }
 

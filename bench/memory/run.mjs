@@ -30,6 +30,7 @@ const kUsage = `bench/run.sh memory [part …] [options]     all parts unless so
   --rounds N    rounds of which medians are taken (default 3)
   --alone       without peers
   --peer-seconds N   longest time of a peer from npm (default 900)
+  --folder F    an empty folder for the data of http, which stays (bench_hot --reopen --folder F/memory/hot)
   --json FILE   also write everything measured there
 `;
 
@@ -42,6 +43,7 @@ const { values, positionals } = parseArgs({
     upserts: { type: "string", default: "1000000" },
     "peer-seconds": { type: "string", default: "900" },
     alone: { type: "boolean", default: false },
+    folder: { type: "string" },
     json: { type: "string" },
     help: { type: "boolean", default: false },
   },
