@@ -5,7 +5,6 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
-import { faults_of } from './accessible.mjs';
 import { kBrowser, kDesktop, kLimitMs, launch, new_page, save_picture } from './browser.mjs';
 import { seed } from './seed.mjs';
 

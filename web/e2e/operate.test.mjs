@@ -127,7 +127,7 @@ describe('running the gateway from the dashboard', { skip: kBrowser ? false : "n
     });
 
     test('a gateway that goes away is said at once, and everything comes back with it', async () => {
-      await open('governance/policies');
+      await open('governance/policies', { ahead: true });
       await heading('Policies');
       await loaded();
       await page.getByLabel('Dollars per request').fill('0.5');

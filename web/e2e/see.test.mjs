@@ -8,7 +8,7 @@ import { run_asahi, start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
-import { kBrowser, kDesktop, kLimitMs, launch, new_page, save_picture } from './browser.mjs';
+import { kBrowser, kDesktop, kLimitMs, launch, new_page } from './browser.mjs';
 
 const kPages = {
   '': 'Dashboard',
@@ -81,7 +81,6 @@ describe('see', { skip: kBrowser ? false : "no chromium: install Debian's packag
   const main = () => page.getByRole('main').innerText();
   const card = (name) => page.getByRole('region', { name, exact: true }).first();
   const no_complaints = () => assert.deepEqual(complaints, []);
-  const picture = (name) => save_picture(page, name);
   const api = async (path) => {
     const reply = await gateway.get(path);
     assert.equal(reply.status, 200, `${path}: ${reply.text}`);

@@ -15,6 +15,9 @@ interface StatProps {
   highlight?: boolean;
 }
 
+/** Hyphens of names would stand as wide as digits. */
+const isName = (value: ReactNode): boolean => typeof value === 'string' && /^[a-z].*-/i.test(value);
+
 export function Stat({ label, value, note, icon: Icon, highlight = false }: StatProps) {
   return (
     <Card className={cx('min-w-0 p-3.5 sm:p-5', highlight && 'border-accent/60 bg-accent-soft')}>
@@ -29,7 +32,7 @@ export function Stat({ label, value, note, icon: Icon, highlight = false }: Stat
         </div>
       ) : (
         <>
-          <p className="mt-1.5 truncate text-xl leading-8 sm:text-[28px] sm:leading-9 font-semibold tracking-tight text-ink tabular-nums">
+          <p className={cx('mt-1.5 truncate text-xl leading-8 sm:text-[28px] sm:leading-9 font-semibold tracking-tight text-ink', !isName(value) && 'tabular-nums')}>
             {value}
           </p>
           {note && <p className={cx('mt-1.5 text-xs leading-4', highlight ? 'text-ink-2' : 'text-ink-3')}>{note}</p>}

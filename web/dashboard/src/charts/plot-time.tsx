@@ -102,7 +102,7 @@ export function TimePlot({ width, height, rows, lines, step, format, least, shar
           y={marked.value}
           stroke="var(--bad-text)"
           strokeDasharray="6 4"
-          label={{ value: marked.name, position: 'insideTopLeft', fill: 'var(--bad-text)', fontSize: 12 }}
+          label={{ value: marked.name, position: 'insideBottomRight', fill: 'var(--bad-text)', fontSize: 12 }}
         />
       )}
       {now && <ReferenceLine x={now.t} stroke="var(--line-strong)" strokeDasharray="2 3" label={{ value: now.name, position: 'insideTopRight', fill: 'var(--ink-3)', fontSize: 12 }} />}

@@ -14,7 +14,7 @@ const kTabs = [
 export function AnalyticsTabs({ range }: { range?: Range }) {
   const caller = useCaller();
   return (
-    <nav aria-label="Analytics" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+    <nav aria-label="Analytics" className="mb-5 flex overflow-x-auto border-b sm:gap-1 border-line">
       {kTabs
         .filter((tab) => !('needs' in tab) || may(caller, tab.needs))
         .map(({ to, label }) => (
@@ -23,7 +23,7 @@ export function AnalyticsTabs({ range }: { range?: Range }) {
             to={to}
             search={(range ?? {}) as never}
             activeOptions={{ exact: true, includeSearch: false }}
-            className="-mb-px border-b-2 px-3 py-2 text-sm font-medium whitespace-nowrap transition-colors duration-200 focus-visible:-outline-offset-2"
+            className="-mb-px border-b-2 px-2 py-2 text-sm sm:px-3 font-medium whitespace-nowrap transition-colors duration-200 focus-visible:-outline-offset-2"
             activeProps={{ className: 'border-accent text-ink' }}
             inactiveProps={{ className: 'border-transparent text-ink-2 hover:text-ink' }}
           >
