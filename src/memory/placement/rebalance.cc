@@ -205,7 +205,7 @@ Task<void> Rebalance::move_to(std::size_t to, std::vector<ShardRow> rows,
                               std::vector<std::pair<Key, Digest>>& ending) {
   Store& store = nodes_[to].store;
   // A row first, then what was a duplicate of it, which it is again over there.
-  std::ranges::stable_partition(rows, [](const ShardRow& row) { return !row.duplicate; });
+  std::ranges::sort(rows, {}, &ShardRow::duplicate);
   std::vector<UpsertOutcome> outcomes;
   for (const bool duplicates : {false, true}) {
     std::vector<Memory> part;

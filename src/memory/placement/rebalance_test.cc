@@ -217,7 +217,7 @@ TEST(PlacedStore, TakesNothingOfAShardThatAnotherNodeHas) {
   EXPECT_TRUE(put(mine));
   const auto refused = put(theirs);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Errc::kConflict);
+  EXPECT_EQ(refused.error().code, Errc::kUnavailable);
   EXPECT_THAT(refused.error().message, HasSubstr("belong to the hot store b, this is a"));
 }
 

@@ -111,7 +111,8 @@ Task<std::vector<UpsertOutcome>> PlacedStore::upsert_batch(std::vector<Memory> m
       last = memory.key.system_id;
       const std::string& owner = note->now.owner_name(shard_of(last));
       if (owner == note->node) continue;
-      co_return fail(Errc::kConflict,
+      // Uploads are tried again for this, until their worker has the new list.
+      co_return fail(Errc::kUnavailable,
                      fmt::format("memories of system '{}' belong to the hot store {}, this is {}: "
                                  "restart what sent them with the list {}",
                                  last, owner, note->node, note->now.to_string()));

@@ -59,7 +59,8 @@ class PlacementRecord final : public PlacementKeeper {
 };
 
 /// A node that takes no memory of a shard that another node has: a process that was started with an
-/// older list of nodes would else write where nobody looks. Errors of upsert_batch: also conflict.
+/// older list of nodes would else write where nobody looks. Errors of upsert_batch: unavailable for
+/// that, too.
 class PlacedStore final : public ForwardingStore {
  public:
   /// `record` outlives it.

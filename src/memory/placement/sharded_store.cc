@@ -43,8 +43,10 @@ void rank_anew(std::vector<StoreHit>& hits, std::optional<float> Explanation::* 
   for (StoreHit& hit : hits) {
     if (hit.explanation.*rank && hit.explanation.*value) ranked.push_back(&hit);
   }
-  std::ranges::stable_sort(ranked, [&](const StoreHit* a, const StoreHit* b) {
-    return *(a->explanation.*value) > *(b->explanation.*value);
+  // Of equals the one that stands before the other.
+  std::ranges::sort(ranked, [&](const StoreHit* a, const StoreHit* b) {
+    const float left = *(a->explanation.*value), right = *(b->explanation.*value);
+    return left != right ? left > right : a < b;
   });
   for (std::size_t i = 0; i < ranked.size(); ++i)
     ranked[i]->explanation.*rank = static_cast<int>(i) + 1;
@@ -300,7 +302,10 @@ Task<std::vector<Eligible>> ShardedStore::scan_eligible(Clock::Time before, std:
     }
   }
   if (rows.empty() && away) co_return std::unexpected(*away);
-  std::ranges::stable_sort(rows, {}, [](const Eligible& row) { return row.memory.timestamp; });
+  std::ranges::sort(rows, [](const Eligible& a, const Eligible& b) {
+    const auto left = a.memory.timestamp, right = b.memory.timestamp;
+    return left != right ? left < right : a.memory.key < b.memory.key;
+  });
   co_return rows;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,9 +22,9 @@ class FlakyNode final : public ForwardingStore, public ShardRows {
  public:
   explicit FlakyNode(Store& store) : ForwardingStore(store) {}
   bool away = false;
-  bool late = false;    ///< searches never come back
-  int calls_left = -1;  ///< until it goes away; negative: never
-  std::size_t searches = 0, writes = 0;
+  std::atomic<bool> late = false;  ///< searches wait until it is not
+  int calls_left = -1;             ///< until it goes away; negative: never
+  std::size_t searches = 0, searched = 0, writes = 0;
 
   Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
                                                 UpsertOptions options) override {
@@ -41,7 +42,8 @@ class FlakyNode final : public ForwardingStore, public ShardRows {
   }
   Task<StorePage> search(StoreQuery query) override {
     ++searches;
-    if (late) co_await net::Loop::current()->sleep_for(std::chrono::milliseconds(300));
+    while (late) co_await net::Loop::current()->sleep_for(std::chrono::milliseconds(1));
+    ++searched;
     if (gone()) co_return refusal();
     co_return co_await inner().search(std::move(query));
   }
