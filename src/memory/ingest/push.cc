@@ -163,12 +163,14 @@ Task<PushReply> Push::store(PushCaller caller, std::vector<PushedItem> items,
   reply.counts.bytes = bytes;
   const Clock::Time now = intake_.clock().now();
   reply.upload_id = hourly_upload(now);
+  std::map<UploadId, UploadCounts> pushed;
   for (auto& [system, counts] : by_system) {
     // Shared out evenly: nobody can tell whose bytes the brackets are.
     counts.bytes = bytes / by_system.size();
-    const auto told = co_await ledger_.add_pushed({caller.tenant, system, reply.upload_id}, counts);
-    if (!told) co_return std::unexpected(told.error());
+    pushed[{caller.tenant, system, reply.upload_id}] = counts;
   }
+  const auto told = co_await ledger_.add_pushed(std::move(pushed));
+  if (!told) co_return std::unexpected(told.error());
   reply.status = status_of(reply.counts);
   reply.items = std::move(items);
   reply.stored_at = now;
