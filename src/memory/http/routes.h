@@ -18,6 +18,7 @@ class IngestWorker;
 class Tiers;
 namespace ageing {
 class Ageing;
+class Originals;
 }
 namespace knowledge {
 class Knowledge;
@@ -37,6 +38,7 @@ struct RouteParts {
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
   Tiers* tiers = nullptr;                     ///< null: they are not all in this process
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
+  ageing::Originals* originals = nullptr;     ///< of duplicates whose original has aged
   bool has_bucket = false;                    ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
