@@ -40,7 +40,7 @@ export function report_http(rows, { whole, verdict, print_table }) {
   const large = ingest.count >= 1_000_000;
   print_table(["Measure", "Goal", "Measured", "Met"], [
     ["ingest over HTTP in batches, fsynced, deduplicated", "≥ 25,000 memories/s",
-      `${whole(ingest.per_second)}/s; ${ingest.cpu_us_each} µs of CPU each, linking beside; batch p50 ${ingest.batch_p50_ms} ms, p99 ${ingest.batch_p99_ms} ms${ingest.refusals > 0 ? `; told to wait ${whole(ingest.refusals)} times` : ""}`,
+      `${whole(ingest.per_second)}/s; ${ingest.cpu_us_each} µs of CPU each, ${ingest.unlinked} left to be linked (the load ${ingest.load_cpu_us_each} µs); batch p50 ${ingest.batch_p50_ms} ms, p99 ${ingest.batch_p99_ms} ms${ingest.refusals > 0 ? `; told to wait ${whole(ingest.refusals)} times` : ""}`,
       verdict(ingest.per_second >= 25_000)],
     ["found by the next query", "all", `${ingest.found} of ${ingest.looked}`, verdict(ingest.found === ingest.looked)],
     ["the same texts from another system", "seen, not stored", `${repeated.duplicates} of ${repeated.sent}`, verdict(repeated.duplicates === repeated.sent)],

@@ -5,7 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <ctime>
 
 namespace asahi {
 namespace {
@@ -30,7 +32,29 @@ void take_turns_of(std::uint64_t nanoseconds) {
   ::syscall(SYS_sched_setattr, 0, &turns, 0);
 }
 
+std::chrono::nanoseconds now(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
 }  // namespace
+
+Stretch::Stretch() : wall_(now(CLOCK_MONOTONIC)), worked_(now(CLOCK_THREAD_CPUTIME_ID)) {}
+
+std::chrono::nanoseconds Stretch::pause(double times) const {
+  return pause_after(now(CLOCK_MONOTONIC) - wall_, now(CLOCK_THREAD_CPUTIME_ID) - worked_, times);
+}
+
+std::chrono::nanoseconds Stretch::pause_after(std::chrono::nanoseconds wall,
+                                              std::chrono::nanoseconds worked, double times) {
+  // A page that is fetched or a lock that is held for a moment is no crowd.
+  constexpr double kAlone = 1.25;
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::milliseconds{100};
+  const auto took = static_cast<double>(wall.count());
+  if (times <= 0 || took <= kAlone * static_cast<double>(worked.count())) return {};
+  return std::min(kLongest, std::chrono::nanoseconds{static_cast<std::int64_t>(took * times)});
+}
 
 void take_short_turns() { take_turns_of(kShortTurn); }
 

@@ -38,6 +38,16 @@ TEST(Scheduling, ShortTurnsLeaveTheWeightAsItIs) {
   }).join();
 }
 
+TEST(Scheduling, RestsOnlyWhereOthersWantTheProcessor) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(Stretch::pause_after(milliseconds(10), milliseconds(10), 8).count(), 0);
+  EXPECT_EQ(Stretch::pause_after(milliseconds(12), milliseconds(10), 8).count(), 0);
+  EXPECT_EQ(Stretch::pause_after(milliseconds(10), milliseconds(5), 2), milliseconds(20));
+  EXPECT_EQ(Stretch::pause_after(milliseconds(10), milliseconds(5), 0).count(), 0);
+  EXPECT_EQ(Stretch::pause_after(milliseconds(10), milliseconds(5), -1).count(), 0);
+  EXPECT_EQ(Stretch::pause_after(milliseconds(90), milliseconds(5), 8), milliseconds(100));
+}
+
 TEST(Scheduling, BackgroundWorkConcernsTheCallingThreadOnly) {
   const Attributes before = attributes();
   std::thread([] {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/ageing/originals.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/embedding/choice.h"
@@ -66,6 +67,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
   std::unique_ptr<Search> search;
+  std::unique_ptr<ageing::Originals> originals;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Intake> intake;
   std::unique_ptr<IngestMetrics> ingest_metrics;
@@ -195,6 +197,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 }
 
 void MemoryModule::Impl::make_routes() {
+  originals = std::make_unique<ageing::Originals>(parts.database);
   routes = std::make_shared<RouteParts>(
       RouteParts{.search = *search,
                  .epochs = *epochs,
@@ -209,6 +212,7 @@ void MemoryModule::Impl::make_routes() {
                  .tiers = role.component == Component::kAll ? tiers.get() : nullptr,
                  .ageing = &tiers->make_ageing(*epochs),
                  .orchestrator = outside->orchestrator(),
+                 .originals = originals.get(),
                  .has_bucket = bucket != nullptr,
                  .audit = parts.audit,
                  .clock = parts.clock});
@@ -331,7 +335,8 @@ void MemoryModule::stop() {
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part : {cold::catalogue_migrations(), ageing::run_migrations(),
-                           knowledge::migrations(), ops_migrations(), outside_migrations()})
+                           ageing::originals_migrations(), knowledge::migrations(),
+                           ops_migrations(), outside_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

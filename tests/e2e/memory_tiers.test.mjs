@@ -128,6 +128,28 @@ test("memories age into a folder, are found with their tier, and an erasure reac
   assert.ok(health.body.available_bytes > 0 && health.body.usage_percent > 0, health.text);
 });
 
+test("a duplicate's key leads to its original wherever that lies", async () => {
+  const gateway = await start_gateway();
+  await push(gateway);
+  const reply = await gateway.post("/memory/memories/batch", {
+    memories: kMemories.map(([memory_id]) => ({ memory_id: `copy-${memory_id}`, text: kText(`deploy${memory_id}`), system_id: "other" })),
+  });
+  assert.equal(reply.body.counts.duplicates, kMemories.length, reply.text);
+  await move(gateway, "hot", "warm");
+  await move(gateway, "warm", "cold");
+  for (const [id, , tier] of kMemories) {
+    const { status, body, text } = await gateway.get(`/memory/memories/other/copy-${id}`);
+    assert.equal(status, 200, `${id}: ${text}`);
+    assert.equal(body.tier, tier, text);
+    if (tier !== "hot") assert.equal(body.conversation_id, id, text);
+  }
+  assert.equal((await gateway.delete("/memory/memories/other/copy-decade")).status, 200);
+  assert.equal((await gateway.get("/memory/memories/other/copy-decade")).status, 404);
+  assert.equal((await gateway.get("/memory/memories/buddy/decade")).status, 200);
+  assert.equal((await gateway.delete("/memory/memories/buddy/week")).status, 200);
+  assert.equal((await gateway.get("/memory/memories/other/copy-week")).status, 404, "nobody says it any more");
+});
+
 test("memories age into a bucket; while it is away the other tiers answer, and say so", { skip: s3_missing }, async () => {
   const s3 = await start_s3();
   let gateway = await start_gateway({ env: { ...s3.env, AKOSHA_COLD_BACKEND: "s3", AKOSHA_COLD_BUCKET: "archive" } });

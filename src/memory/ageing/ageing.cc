@@ -93,6 +93,7 @@ Ageing::Ageing(Parts parts, AgeingOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
       runs_(parts_.database),
+      originals_(parts_.database),
       queue_(parts_.database, parts_.clock),
       worker_(queue_, parts_.loop, parts_.clock,
               {.concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)}),
@@ -308,7 +309,7 @@ Task<void> Ageing::step(Run& run, std::chrono::steady_clock::time_point until) {
   if (!possible(run.step))
     co_return fail(Errc::kUnavailable, "one of the tiers is not served here");
   const auto& counters = metrics_->steps[run.step == kToWarm ? 0 : 1];
-  Mover mover(*store(run.step.source), *store(run.step.target), parts_.work);
+  Mover mover(*store(run.step.source), *store(run.step.target), parts_.work, &originals_);
   const Clock::Time before = cutoff(run);
   const std::size_t limit = options_.in_batches ? run.batch_size : 1;
   std::uint64_t told = 0;

@@ -111,6 +111,7 @@ class Ageing {
   const AgeingOptions options_;
   Logger logger_{"memory.ageing"};
   Runs runs_;
+  Originals originals_;
   jobs::Queue queue_;
   jobs::Worker worker_;
   std::unique_ptr<Metrics> metrics_;

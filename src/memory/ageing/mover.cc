@@ -1,6 +1,7 @@
 #include "memory/ageing/mover.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
@@ -72,6 +73,7 @@ Task<Moved> Mover::move(std::vector<Row>& rows) {
   out.scanned = rows.size();
   std::vector<Key> outdated;
   std::vector<std::pair<Key, Digest>> ending;
+  std::vector<Repeat> repeats;
   std::uint64_t going = 0;
   for (Row& row : rows) {
     Digest ends{};  // zeros: only the mark goes
@@ -105,12 +107,19 @@ Task<Moved> Mover::move(std::vector<Row>& rows) {
       ++going;
       out.bytes += row.bytes;
       out.tenants.insert(row.key.tenant);
+      if (originals_ != nullptr)
+        std::ranges::move(repeats_of(row.kept), std::back_inserter(repeats));
     }
     ending.emplace_back(row.key, ends);
   }
   if (!outdated.empty()) {
     auto gone = co_await target_.delete_batch(std::move(outdated));
     if (!gone) co_return std::unexpected(std::move(gone.error()));
+  }
+  // First: until the row goes the source answers for its duplicates, from then on this.
+  if (!repeats.empty()) {
+    if (auto ok = co_await originals_->add(std::move(repeats)); !ok)
+      co_return std::unexpected(std::move(ok.error()));
   }
   ASAHI_CO_TRY(const std::uint64_t gone, co_await source_.delete_migrated(std::move(ending)));
   // Changed in the last moment: their copies are older versions, which a search does not show.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "memory/ageing/originals.h"
 #include "memory/ageing/rules.h"
 #include "memory/model/store.h"
 
@@ -31,9 +32,11 @@ struct Moved {
 /// a time.
 class Mover {
  public:
-  /// `source` is a MoveGate, or the API of a process that has one; all outlive it.
-  Mover(Store& source, Store& target, boost::asio::thread_pool& work)
-      : source_(source), target_(target), work_(work) {}
+  /// `source` is a MoveGate, or the API of a process that has one; all outlive it. `originals`
+  /// learns where the source's duplicates lead to from now on; null: nobody asks.
+  Mover(Store& source, Store& target, boost::asio::thread_pool& work,
+        Originals* originals = nullptr)
+      : source_(source), target_(target), work_(work), originals_(originals) {}
 
   /// At most `limit` rows with timestamps before `before`, oldest first. Errors: those of the
   /// stores; no row was lost, rows that were marked may be taken again.
@@ -51,6 +54,7 @@ class Mover {
   Store& source_;
   Store& target_;
   boost::asio::thread_pool& work_;
+  Originals* const originals_;
 };
 
 }  // namespace asahi::memory::ageing

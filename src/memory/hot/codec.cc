@@ -57,6 +57,14 @@ class Reader {
 };
 
 constexpr std::uint8_t kFloat16 = 1, kFingerprint = 2, kNear = 4, kInt8 = 8;
+constexpr std::size_t kFlagsAt = 1;
+
+void put_key(const Key& key, std::string& out) {
+  for (const std::string* part : {&key.tenant, &key.system_id, &key.conversation_id}) {
+    put(out, static_cast<std::uint16_t>(part->size()));
+    out += *part;
+  }
+}
 
 #if defined(__x86_64__)
 /// False when a number is not a float16; `out` then holds nothing of use.
@@ -124,6 +132,8 @@ void encode_upsert(const Memory& memory, std::string& out) {
   }
   if (has_fingerprint(memory.fingerprint)) flags |= kFingerprint;
   if (memory.near_duplicate_of) flags |= kNear;
+  out.reserve(out.size() + 1024 + vector.size() * 4 + memory.content.size() +
+              memory.metadata.size());
   put(out, kVersion);
   put(out, flags);
   put(out, static_cast<std::uint16_t>(memory.key.tenant.size()));
@@ -154,13 +164,12 @@ void encode_upsert(const Memory& memory, std::string& out) {
   out += memory.embedding_model;
   out += memory.content;
   out += memory.metadata;
-  if (memory.near_duplicate_of) {
-    const Key& near = *memory.near_duplicate_of;
-    for (const std::string* part : {&near.tenant, &near.system_id, &near.conversation_id}) {
-      put(out, static_cast<std::uint16_t>(part->size()));
-      out += *part;
-    }
-  }
+  if (memory.near_duplicate_of) put_key(*memory.near_duplicate_of, out);
+}
+
+void add_near_duplicate_of(const Key& near, std::string& record) {
+  record[kFlagsAt] = static_cast<char>(static_cast<std::uint8_t>(record[kFlagsAt]) | kNear);
+  put_key(near, record);
 }
 
 std::optional<UpsertView> parse_upsert(std::string_view bytes) {

@@ -50,6 +50,8 @@ struct TombstoneView {
 /// one that was quantised a quarter.
 /// Appended to `out`.
 void encode_upsert(const Memory& memory, std::string& out);
+/// Adds what it nearly repeats to a record that says nothing of it.
+void add_near_duplicate_of(const Key& near, std::string& record);
 void encode_seen(const Key& owner, const Memory& duplicate, std::string& out);
 void encode_tombstone(const Key& key, std::string& out);
 

@@ -42,7 +42,9 @@ std::unexpected<Error> unreadable(const std::string& tenant) {
 std::size_t weight_of(const std::vector<Memory>& memories) {
   std::size_t sum = 0;
   for (const Memory& memory : memories) {
-    sum += 1024 + memory.content.size() + memory.metadata.size() + memory.embedding.size() * 4;
+    // The record beside the memory, and the words.
+    sum +=
+        2048 + 4 * memory.content.size() + 2 * memory.metadata.size() + memory.embedding.size() * 9;
   }
   return sum;
 }
@@ -55,6 +57,16 @@ struct Engine::Op {
   bool writes = true;
   std::move_only_function<Result<void>()> stage;
   std::move_only_function<void(Result<void>)> done;
+};
+
+/// A memory with what was worked out of it before its turn.
+struct Engine::Incoming {
+  Memory memory;
+  Shelf* shelf = nullptr;
+  FieldValues fields;
+  std::string record;  ///< as it stands in the log
+  std::unique_ptr<KeywordIndex::Reading> words;
+  VectorSet::Code code;
 };
 
 Engine::Engine(EngineOptions options) : options_(std::move(options)), seed_(random_seed()) {}
@@ -121,19 +133,31 @@ std::vector<Engine::Shelf*> Engine::shelves() const {
 
 // ---- What waits ---------------------------------------------------------------------------------
 
+namespace {
+
+std::unexpected<Error> too_many_wait() {
+  return fail(Errc::kUnavailable,
+              "the hot store has more writes waiting than it keeps; send them again later");
+}
+
+}  // namespace
+
+/// With the queue locked.
+bool Engine::is_full(std::size_t weight) const {
+  return stopping_ || (queued_bytes_ + weight > options_.max_queued_bytes && !queue_.empty());
+}
+
 void Engine::submit(Op op) {
   {
     const std::lock_guard lock(queue_mutex_);
-    const bool full = queued_bytes_ + op.weight > options_.max_queued_bytes && !queue_.empty();
-    if (!stopping_ && !full) {
+    if (!is_full(op.weight)) {
       queued_bytes_ += op.weight;
       queue_.push_back(std::move(op));
       queue_changed_.notify_all();
       return;
     }
   }
-  op.done(fail(Errc::kUnavailable,
-               "the hot store has more writes waiting than it keeps; send them again later"));
+  op.done(too_many_wait());
 }
 
 namespace {
@@ -171,8 +195,20 @@ void Engine::upsert(std::vector<Memory> memories, UpsertOptions options,
                                            weight >> 20, kMostWrite >> 20)));
     return;
   }
-  auto stage = [this, memories = std::move(memories), options] {
-    return stage_upserts(memories, options);
+  bool full = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    full = is_full(weight);
+  }
+  if (full) {
+    done(too_many_wait());
+    return;
+  }
+  std::vector<Incoming> rows;
+  rows.reserve(memories.size());
+  for (Memory& memory : memories) rows.push_back(prepare(std::move(memory)));
+  auto stage = [this, rows = std::move(rows), options]() mutable {
+    return stage_upserts(rows, options);
   };
   submit(make_op<std::vector<UpsertOutcome>, decltype(stage), Op>(weight, true, std::move(stage),
                                                                   std::move(done)));
@@ -258,6 +294,7 @@ void Engine::write_loop() {
 
 void Engine::run_group(std::vector<Op>& ops) {
   touched_.clear();
+  handed_.clear();
   Result<void> writable = log_->begin();
   std::vector<Result<void>> results(ops.size());
   for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -309,18 +346,30 @@ Result<void> Engine::check_width(Shelf& shelf, const Memory& memory, std::size_t
   return {};
 }
 
-Result<std::vector<UpsertOutcome>> Engine::stage_upserts(const std::vector<Memory>& memories,
+Engine::Incoming Engine::prepare(Memory memory) {
+  Incoming out;
+  out.shelf = &shelf_of(memory.key.tenant);
+  KeywordContext context{memory.key.system_id, memory.key.conversation_id, memory.metadata,
+                         memory.timestamp};
+  const auto metadata = JsonDocument::parse(memory.metadata);
+  if (metadata && (*metadata)->root().is_object()) {
+    context.fields = &(*metadata)->root().get_object();
+    out.fields = read_fields(*context.fields);
+  }
+  out.words = out.shelf->keyword->read(memory.content, context);
+  out.code = VectorSet::encode(memory.embedding);
+  encode_upsert(memory, out.record);
+  out.memory = std::move(memory);
+  return out;
+}
+
+Result<std::vector<UpsertOutcome>> Engine::stage_upserts(std::vector<Incoming>& rows,
                                                          const UpsertOptions& options) {
-  std::vector<FieldValues> fields;
-  fields.reserve(memories.size());
   std::map<std::pair<std::string_view, std::string_view>, std::size_t> widths;
-  for (std::size_t i = 0; i < memories.size(); ++i) {
-    const Memory& memory = memories[i];
-    fields.push_back(read_fields(memory.metadata));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Memory& memory = rows[i].memory;
     if (memory.embedding.empty()) continue;
-    if (auto ok = check_width(shelf_of(memory.key.tenant), memory, i); !ok) {
-      return std::unexpected(ok.error());
-    }
+    if (auto ok = check_width(*rows[i].shelf, memory, i); !ok) return std::unexpected(ok.error());
     const auto [at, fresh] = widths.emplace(
         std::pair<std::string_view, std::string_view>(memory.key.tenant, memory.embedding_model),
         memory.embedding.size());
@@ -331,20 +380,19 @@ Result<std::vector<UpsertOutcome>> Engine::stage_upserts(const std::vector<Memor
     }
   }
   std::vector<UpsertOutcome> out;
-  out.reserve(memories.size());
+  out.reserve(rows.size());
   Exclusive lock;
-  for (std::size_t i = 0; i < memories.size(); ++i) {
-    Shelf& shelf = shelf_of(memories[i].key.tenant);
-    lock.move_to(&shelf);
-    ASAHI_TRY(const UpsertOutcome outcome, stage_upsert(shelf, memories[i], fields[i], options));
+  for (Incoming& row : rows) {
+    lock.move_to(row.shelf);
+    ASAHI_TRY(const UpsertOutcome outcome, stage_upsert(*row.shelf, row, options));
     out.push_back(outcome);
   }
   return out;
 }
 
-Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, const Memory& memory,
-                                           const FieldValues& fields,
+Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, Incoming& row,
                                            const UpsertOptions& options) {
+  const Memory& memory = row.memory;
   Table& table = shelf.table;
   const LogReader reader = log_->staging_reader();
   const Key& key = memory.key;
@@ -354,8 +402,8 @@ Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, const Memory& memory,
       find(shelf, reader, key.system_id, key.conversation_id, Table::kCurrent);
   if (known != kNoSlot) {
     const bool alias = table.has(known, Table::kAlias);
-    const std::uint32_t row = alias ? table.owner(known) : known;
-    const auto bytes = reader.payload(table.place(row).position, scratch);
+    const std::uint32_t holder = alias ? table.owner(known) : known;
+    const auto bytes = reader.payload(table.place(holder).position, scratch);
     const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
     if (!view) return unreadable(shelf.tenant);
     if (view->content_hash == memory.content_hash) {
@@ -375,7 +423,7 @@ Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, const Memory& memory,
       if (!view) return unreadable(shelf.tenant);
       const Key owner{shelf.tenant, std::string(view->system_id),
                       std::string(view->conversation_id)};
-      if (auto ok = store_alias(shelf, same, owner, memory, fields); !ok) {
+      if (auto ok = store_alias(shelf, same, owner, memory, row.fields); !ok) {
         return std::unexpected(ok.error());
       }
       return UpsertOutcome::kDuplicate;
@@ -401,20 +449,25 @@ Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, const Memory& memory,
     if (nearest) {
       const bool replaces = outcome == UpsertOutcome::kReplaced;
       if (options.skip_near_duplicates && !replaces) return UpsertOutcome::kNearDuplicate;
-      Memory linked = memory;
-      linked.near_duplicate_of = std::move(nearest);
-      ASAHI_TRY([[maybe_unused]] const auto slot, store(shelf, linked, fields));
+      const bool known_before = memory.near_duplicate_of.has_value();
+      row.memory.near_duplicate_of = std::move(nearest);
+      if (known_before) {
+        row.record.clear();
+        encode_upsert(row.memory, row.record);
+      } else {
+        add_near_duplicate_of(*row.memory.near_duplicate_of, row.record);
+      }
+      store(shelf, row);
       return replaces ? outcome : UpsertOutcome::kNearDuplicate;
     }
   }
-  ASAHI_TRY([[maybe_unused]] const auto slot, store(shelf, memory, fields));
+  store(shelf, row);
   return outcome;
 }
 
-Result<std::uint32_t> Engine::store(Shelf& shelf, const Memory& memory, const FieldValues& fields) {
-  payload_.clear();
-  encode_upsert(memory, payload_);
-  const Log::Staged staged = log_->stage(RecordType::kUpsert, payload_);
+std::uint32_t Engine::store(Shelf& shelf, Incoming& row) {
+  const Memory& memory = row.memory;
+  const Log::Staged staged = log_->stage(RecordType::kUpsert, row.record);
   Table::Place place;
   place.position = staged.position;
   place.size = staged.size;
@@ -423,8 +476,8 @@ Result<std::uint32_t> Engine::store(Shelf& shelf, const Memory& memory, const Fi
   place.content_hash = short_hash(memory.content_hash);
   place.model = model_of(shelf, memory.embedding_model, memory.embedding.size());
   const std::uint32_t slot =
-      shelf.table.add(place, memory.key.system_id, memory.timestamp, fields, false);
-  touched_.push_back({&shelf, slot, kNeverDurable});
+      shelf.table.add(place, memory.key.system_id, memory.timestamp, row.fields, false);
+  touched_.push_back({&shelf, slot, kNeverDurable, &row});
   if (has_fingerprint(memory.fingerprint)) shelf.near->add(slot, memory.fingerprint);
   return slot;
 }
@@ -456,14 +509,14 @@ Result<void> Engine::store_alias(Shelf& shelf, std::uint32_t owner, const Key& o
   const std::uint32_t slot =
       shelf.table.add(place, duplicate.key.system_id, duplicate.timestamp, fields, true);
   shelf.table.set_owner(slot, owner);
-  touched_.push_back({&shelf, slot, kNeverDurable});
+  touched_.push_back({&shelf, slot, kNeverDurable, nullptr});
   return {};
 }
 
 /// The slot's memory is no more, for the writer.
 void Engine::retire(Shelf& shelf, std::uint32_t slot) {
   const std::uint8_t before = shelf.table.flags(slot);
-  touched_.push_back({&shelf, slot, before});
+  touched_.push_back({&shelf, slot, before, nullptr});
   shelf.table.set_flags(slot, before & static_cast<std::uint8_t>(~Table::kCurrent));
 }
 
@@ -480,13 +533,13 @@ Result<void> Engine::hand_over(Shelf& shelf, std::uint32_t owner) {
   Key key;
   for (const std::uint32_t heir : heirs) {
     const LogReader reader = log_->staging_reader();
-    ASAHI_TRY(const Memory memory, read_alias(shelf, reader, heir));
+    ASAHI_TRY(Memory memory, read_alias(shelf, reader, heir));
     retire(shelf, heir);
-    const FieldValues fields = read_fields(memory.metadata);
     if (row == kNoSlot) {
-      ASAHI_TRY(row, store(shelf, memory, fields));
       key = memory.key;
-    } else if (auto ok = store_alias(shelf, row, key, memory, fields); !ok) {
+      handed_.push_back(std::make_unique<Incoming>(prepare(std::move(memory))));
+      row = store(shelf, *handed_.back());
+    } else if (auto ok = store_alias(shelf, row, key, memory, read_fields(memory.metadata)); !ok) {
       return ok;
     }
   }
@@ -653,6 +706,31 @@ void Engine::undo(std::size_t from) {
   }
 }
 
+/// Words, vector and bands of one that comes or goes.
+void Engine::apply_row(const Touched& each) {
+  Shelf& shelf = *each.shelf;
+  const std::uint8_t flags = shelf.table.flags(each.slot);
+  if ((flags & Table::kAlias) != 0) return;
+  if ((flags & Table::kCurrent) != 0) {
+    if (each.row == nullptr) return;
+    shelf.keyword->add(each.slot, std::move(each.row->words));
+    if (VectorSet* const set = shelf.set_of(each.slot)) {
+      if (!set->put(each.slot, each.row->code)) shelf.table.place(each.slot).model = 0;
+    }
+    return;
+  }
+  // Staged and retired in one group: stands there twice, and was never anywhere.
+  if (each.before == kNeverDurable) return;
+  // What is read stays mapped. Nothing waits with the shelf locked: words may be being saved.
+  std::string scratch;
+  std::shared_lock lock(shelf.gate);
+  const LogReader reader = log_->reader();
+  const auto bytes = reader.payload(shelf.table.place(each.slot).position, scratch);
+  lock.unlock();
+  const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
+  if (view && !view->fingerprint.empty()) shelf.near->remove(each.slot, view->read_fingerprint());
+}
+
 /// The group is on the disk: everybody may see it.
 void Engine::apply() {
   struct Gone {
@@ -660,35 +738,8 @@ void Engine::apply() {
     std::uint32_t slot;
   };
   std::vector<Gone> gone;
-  std::vector<float> vector;
-  std::string scratch;
   // Before anybody sees them: the costly part, with no reader kept waiting.
-  for (const Touched& each : touched_) {
-    Shelf& shelf = *each.shelf;
-    const std::uint8_t flags = shelf.table.flags(each.slot);
-    if ((flags & Table::kAlias) != 0) continue;
-    const bool current = (flags & Table::kCurrent) != 0;
-    // Staged and retired in one group: stands there twice, and was never anywhere.
-    if (!current && each.before == kNeverDurable) continue;
-    // What is read stays mapped. Nothing waits with the shelf locked: words may be being saved.
-    std::shared_lock lock(shelf.gate);
-    const LogReader reader = log_->reader();
-    const auto bytes = reader.payload(shelf.table.place(each.slot).position, scratch);
-    lock.unlock();
-    const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
-    if (!view) continue;
-    if (!current) {
-      if (!view->fingerprint.empty()) shelf.near->remove(each.slot, view->read_fingerprint());
-      continue;
-    }
-    shelf.keyword->add(each.slot, view->content,
-                       {view->system_id, view->conversation_id, view->metadata, view->timestamp});
-    if (VectorSet* const set = shelf.set_of(each.slot)) {
-      vector.resize(view->dimensions);
-      view->read_vector(vector.data());
-      if (!set->put(each.slot, vector)) shelf.table.place(each.slot).model = 0;
-    }
-  }
+  for (const Touched& each : touched_) apply_row(each);
   {
     Exclusive lock;
     for (const Touched& each : touched_) {

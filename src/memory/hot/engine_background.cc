@@ -16,6 +16,9 @@ namespace {
 constexpr std::size_t kLinkedAtOnce = 32;
 constexpr std::size_t kMovedAtOnce = 512;
 constexpr int kBackground = 5;
+/// While others want the processors linking rests so many times as long as it worked: searches find
+/// what waits anyway. Less the more waits, not at all from half of what may wait on.
+constexpr double kRest = 8;
 
 }  // namespace
 
@@ -171,12 +174,21 @@ void Engine::link_loop(std::stop_token stop) {
       const std::lock_guard lock(work_mutex_);
       seen = commits_;
     }
+    const Stretch stretch;
     const bool some = link_some();
-    behind_ = backlog();
+    const std::size_t behind = backlog();
+    behind_ = behind;
+    const double room = 1 - static_cast<double>(behind) / static_cast<double>(std::max<std::size_t>(
+                                                              options_.max_unlinked / 2, 1));
+    const auto rest = stretch.pause(kRest * room);
     checkpoint_if_due(some ? Moment::kBusy : Moment::kIdle);
     std::unique_lock lock(work_mutex_);
     if (some) {
       work_changed_.notify_all();
+      // Where nothing is written meanwhile, what is there may as well be linked.
+      if (commits_ != seen && rest.count() > 0) {
+        work_changed_.wait_for(lock, stop, rest, [&] { return stop.stop_requested(); });
+      }
       continue;
     }
     linked_all_ = seen == commits_;

@@ -1,6 +1,7 @@
 #include "memory/hot/hot_store.h"
 
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <cmath>
@@ -78,9 +79,13 @@ Result<void> check_memories(const std::vector<Memory>& memories) {
 HotStore::HotStore(std::unique_ptr<hot::Engine> engine, const HotOptions& options)
     : engine_(std::move(engine)),
       max_waiting_(options.max_waiting),
+      preparers_(std::make_unique<boost::asio::thread_pool>(options.prepare_threads)),
       readers_(std::make_unique<boost::asio::thread_pool>(options.search_threads)) {}
 
-HotStore::~HotStore() { readers_->join(); }
+HotStore::~HotStore() {
+  preparers_->join();
+  readers_->join();
+}
 
 Result<std::unique_ptr<HotStore>> HotStore::open(HotOptions options) {
   ASAHI_TRY(auto engine, hot::Engine::open(options.engine));
@@ -104,14 +109,32 @@ Aw<std::invoke_result_t<Work>> HotStore::on_reader(Work work) {
 
 Task<std::vector<UpsertOutcome>> HotStore::upsert_batch(std::vector<Memory> memories,
                                                         UpsertOptions options) {
-  if (auto ok = check_memories(memories); !ok) co_return std::unexpected(ok.error());
-  for (Memory& memory : memories) {
-    if (memory.content_hash == Digest{}) memory.content_hash = sha256(memory.content);
+  if (preparing_.fetch_add(1, std::memory_order_relaxed) >= max_waiting_) {
+    preparing_.fetch_sub(1, std::memory_order_relaxed);
+    co_return fail(
+        Errc::kUnavailable,
+        fmt::format("{} batches wait for the hot store already; try again later", max_waiting_));
   }
   co_return co_await from_engine<std::vector<UpsertOutcome>>(
       [this, memories = std::move(memories), options](auto done) mutable {
-        engine_->upsert(std::move(memories), options, std::move(done));
+        boost::asio::post(*preparers_, [this, memories = std::move(memories), options,
+                                        done = std::move(done)]() mutable {
+          prepare_and_upsert(std::move(memories), options, std::move(done));
+          preparing_.fetch_sub(1, std::memory_order_relaxed);
+        });
       });
+}
+
+void HotStore::prepare_and_upsert(std::vector<Memory> memories, const UpsertOptions& options,
+                                  hot::Engine::Done<std::vector<UpsertOutcome>> done) {
+  if (auto ok = check_memories(memories); !ok) {
+    done(std::unexpected(ok.error()));
+    return;
+  }
+  for (Memory& memory : memories) {
+    if (memory.content_hash == Digest{}) memory.content_hash = sha256(memory.content);
+  }
+  engine_->upsert(std::move(memories), options, std::move(done));
 }
 
 Task<std::vector<std::optional<Memory>>> HotStore::get(std::vector<Key> keys) {

@@ -18,7 +18,9 @@ namespace asahi::memory {
 struct HotOptions {
   hot::EngineOptions engine;
   std::size_t search_threads = 2;
-  /// Searches and look-ups that may wait for a thread; more: unavailable.
+  /// They work out of memories what can be before the one writing thread has its turn.
+  std::size_t prepare_threads = 2;
+  /// Searches and look-ups that may wait for a thread, and batches; more: unavailable.
   std::size_t max_waiting = 4096;
 };
 
@@ -64,11 +66,13 @@ class HotStore final : public Store, public ShardRows {
   /// `work` returns a Result; on a thread of its own.
   template <class Work>
   Aw<std::invoke_result_t<Work>> on_reader(Work work);
+  void prepare_and_upsert(std::vector<Memory> memories, const UpsertOptions& options,
+                          hot::Engine::Done<std::vector<UpsertOutcome>> done);
 
   std::unique_ptr<hot::Engine> engine_;
   const std::size_t max_waiting_;
-  std::atomic<std::size_t> waiting_{0};
-  std::unique_ptr<boost::asio::thread_pool> readers_;
+  std::atomic<std::size_t> waiting_{0}, preparing_{0};
+  std::unique_ptr<boost::asio::thread_pool> preparers_, readers_;
 };
 
 }  // namespace asahi::memory

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/result.h"
 
 namespace asahi::memory::hot {
@@ -17,6 +18,8 @@ namespace asahi::memory::hot {
 struct KeywordContext {
   std::string_view system_id, conversation_id, metadata;
   Clock::Time timestamp;
+  /// The metadata parsed, where the caller has done so.
+  const json::object* fields = nullptr;
 };
 
 /// What the hot tier needs of an inverted index: one per tenant, documents are the table's slots.
@@ -28,9 +31,19 @@ class KeywordIndex {
     float score;
   };
   virtual ~KeywordIndex() = default;
-  /// The number is not in use.
-  virtual void add(std::uint32_t document, std::string_view text,
-                   const KeywordContext& context) = 0;
+  /// What `add` wants to know of a text.
+  class Reading {
+   public:
+    virtual ~Reading() = default;
+  };
+  /// Works it out. Any thread, beside everything.
+  virtual std::unique_ptr<Reading> read(std::string_view text,
+                                        const KeywordContext& context) const = 0;
+  /// The number is not in use. `reading`: of an index of this kind.
+  virtual void add(std::uint32_t document, std::unique_ptr<Reading> reading) = 0;
+  void add(std::uint32_t document, std::string_view text, const KeywordContext& context) {
+    add(document, read(text, context));
+  }
   /// Nothing happens where it is not there.
   virtual void remove(std::uint32_t document) = 0;
   /// Best first. `allowed`: a byte per document below `documents` (the others do not match); null:

@@ -58,7 +58,12 @@ FieldValues read_fields(std::string_view metadata) {
   if (metadata == "{}") return out;
   const auto parsed = JsonDocument::parse(metadata);
   if (!parsed || !(*parsed)->root().is_object()) return out;
-  for (const auto& [key, value] : (*parsed)->root().get_object()) {
+  return read_fields((*parsed)->root().get_object());
+}
+
+FieldValues read_fields(const json::object& metadata) {
+  FieldValues out;
+  for (const auto& [key, value] : metadata) {
     const std::string_view name(key.data(), key.size());
     if (const auto* list = value.if_array()) {
       for (const auto& each : *list) {

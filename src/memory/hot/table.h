@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/json.h"
 #include "memory/hot/log.h"
 #include "memory/hot/slot_index.h"
 #include "memory/model/query.h"
@@ -45,6 +46,7 @@ struct FieldValues {
 };
 /// Of a JSON object; what is none has no fields.
 FieldValues read_fields(std::string_view metadata);
+FieldValues read_fields(const json::object& metadata);
 std::uint64_t pair_signature(std::string_view name, std::string_view value);
 /// Does a metadata object fulfil one equality?
 bool metadata_matches(std::string_view metadata, std::string_view name, std::string_view value);

@@ -11,6 +11,10 @@ namespace {
 constexpr std::size_t kVacuumedPerWrite = 2000;
 constexpr std::size_t kLongestList = 10'000;
 
+struct Words final : KeywordIndex::Reading {
+  text::Index::Words words;
+};
+
 std::vector<std::uint64_t> as_bits(const std::uint8_t* bytes, std::size_t count) {
   std::vector<std::uint64_t> out((count + 63) / 64);
   for (std::size_t i = 0; i < count; ++i) {
@@ -21,10 +25,18 @@ std::vector<std::uint64_t> as_bits(const std::uint8_t* bytes, std::size_t count)
 
 }  // namespace
 
-void TextKeyword::add(std::uint32_t document, std::string_view text, const KeywordContext&) {
+std::unique_ptr<KeywordIndex::Reading> TextKeyword::read(std::string_view text,
+                                                         const KeywordContext&) const {
+  auto out = std::make_unique<Words>();
+  text::Index::read(text, out->words);
+  return out;
+}
+
+void TextKeyword::add(std::uint32_t document, std::unique_ptr<Reading> reading) {
   const std::unique_lock lock(gate_);
   // A full index leaves the memory to be found by its vector and its fields.
-  if (const auto put = index_.put(document, text); !put) index_.erase(document);
+  const auto put = index_.put(document, static_cast<const Words&>(*reading).words);
+  if (!put) index_.erase(document);
   if (index_.wants_vacuum()) index_.vacuum(kVacuumedPerWrite);
 }
 

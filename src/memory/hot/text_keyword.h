@@ -10,7 +10,9 @@ namespace asahi::memory::hot {
 /// blanks.
 class TextKeyword final : public KeywordIndex {
  public:
-  void add(std::uint32_t document, std::string_view text, const KeywordContext&) override;
+  using KeywordIndex::add;
+  std::unique_ptr<Reading> read(std::string_view text, const KeywordContext&) const override;
+  void add(std::uint32_t document, std::unique_ptr<Reading> reading) override;
   void remove(std::uint32_t document) override;
   /// With a filter or several terms the count is of what was found, up to `limit`.
   std::size_t search(std::string_view query, std::size_t limit, const std::uint8_t* allowed,

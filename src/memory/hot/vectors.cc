@@ -133,21 +133,31 @@ vector::LocalOptions VectorSet::local_options(const std::string& model, std::siz
   return out;
 }
 
-bool VectorSet::put(std::uint32_t slot, std::span<const float> vector) {
+VectorSet::Code VectorSet::encode(std::span<const float> vector) {
+  // Adding 1.5 · 2^23 leaves the nearest whole number in a float's last bits: no call per number.
+  constexpr float kWhole = 12'582'912.0F;
+  Code out;
   float most = 0;
   for (const float number : vector) most = std::max(most, std::abs(number));
-  if (!(most > 0) || !std::isfinite(most)) return false;
-  codes_.reserve(std::size_t{slot} + 1);
-  scales_.reserve(std::size_t{slot} + 1);
-  std::int8_t* const code = codes_.at(slot);
+  if (!(most > 0) || !std::isfinite(most)) return out;
   const float factor = 127 / most;
+  out.numbers.resize(vector.size());
   std::int64_t squares = 0;
   for (std::size_t i = 0; i < vector.size(); ++i) {
-    const auto number = static_cast<int>(std::nearbyint(vector[i] * factor));
-    code[i] = static_cast<std::int8_t>(number);
+    const auto number = static_cast<std::int32_t>(vector[i] * factor + kWhole - kWhole);
+    out.numbers[i] = static_cast<std::int8_t>(number);
     squares += number * number;
   }
-  scales_[slot] = static_cast<float>(1 / std::sqrt(static_cast<double>(squares)));
+  out.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(squares)));
+  return out;
+}
+
+bool VectorSet::put(std::uint32_t slot, const Code& code) {
+  if (code.numbers.empty()) return false;
+  codes_.reserve(std::size_t{slot} + 1);
+  scales_.reserve(std::size_t{slot} + 1);
+  std::ranges::copy(code.numbers, codes_.at(slot));
+  scales_[slot] = code.scale;
   return true;
 }
 

@@ -35,8 +35,16 @@ class VectorSet {
   const std::string& model() const { return model_; }
   std::size_t dimensions() const { return dimensions_; }
 
-  /// False: all zero, or not finite: there is nothing to compare.
-  bool put(std::uint32_t slot, std::span<const float> vector);
+  /// A vector as it is compared; may be worked out beforehand, on any thread.
+  struct Code {
+    std::vector<std::int8_t> numbers;  ///< empty: all zero, or not finite: nothing to compare
+    float scale = 0;
+  };
+  static Code encode(std::span<const float> vector);
+
+  /// False: there is nothing to compare.
+  bool put(std::uint32_t slot, const Code& code);
+  bool put(std::uint32_t slot, std::span<const float> vector) { return put(slot, encode(vector)); }
   /// The slot may be found from now on; `sequence` tells this use of it from others.
   void list(std::uint32_t slot, std::uint64_t sequence);
   void unlink(std::uint32_t slot, std::uint64_t sequence);

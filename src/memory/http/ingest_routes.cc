@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/json_out.h"
 #include "memory/http/routes.h"
 #include "memory/ingest/intake.h"
 #include "memory/ingest/ledger.h"
@@ -53,28 +54,37 @@ json::object upload_json(const Upload& upload) {
           {"finished_at", time_json(upload.finished_at)}};
 }
 
-json::object item_json(const PushedItem& item) {
-  json::object told{{"index", item.index}};
+void write_item(const PushedItem& item, JsonOut& out) {
+  out.open_object().member("index", static_cast<std::int64_t>(item.index));
   if (!item.key.conversation_id.empty()) {
-    told["system_id"] = item.key.system_id;
-    told["conversation_id"] = item.key.conversation_id;
+    out.member("system_id", item.key.system_id);
+    out.member("conversation_id", item.key.conversation_id);
   }
-  if (item.outcome) told["outcome"] = outcome_name(*item.outcome);
-  if (item.bad)
-    told["error"] = json::object{{"field", item.bad->field}, {"message", item.bad->detail}};
-  return told;
+  if (item.outcome) out.member("outcome", outcome_name(*item.outcome));
+  if (item.bad) {
+    out.key("error").open_object();
+    out.member("field", item.bad->field).member("message", item.bad->detail).close_object();
+  }
+  out.close_object();
 }
 
+/// Text rather than a tree: a batch tells of each of its memories.
 http::Response push_reply(const PushReply& reply) {
-  json::array items;
-  for (const PushedItem& item : reply.items) items.push_back(item_json(item));
-  json::object body{{"status", reply.status},
-                    {"upload_id", reply.upload_id},
-                    {"counts", counts_json(reply.counts)},
-                    {"stored_at", format_rfc3339(reply.stored_at)}};
-  if (!items.empty()) body["items"] = std::move(items);
-  if (auto bad = list_json(reply.bad_items); !bad.get_array().empty()) body["bad_items"] = bad;
-  return json_reply(200, body);
+  constexpr std::size_t kAround = 512, kItem = 128;
+  std::string body;
+  body.reserve(kAround + kItem * reply.items.size());
+  JsonOut out(body);
+  out.open_object().member("status", reply.status).member("upload_id", reply.upload_id);
+  out.member("counts", json::value(counts_json(reply.counts)));
+  out.member("stored_at", format_rfc3339(reply.stored_at));
+  if (!reply.items.empty()) {
+    out.key("items").open_array();
+    for (const PushedItem& item : reply.items) write_item(item, out);
+    out.close_array();
+  }
+  if (reply.bad_items != "[]") out.key("bad_items").raw(reply.bad_items);
+  out.close_object();
+  return http::Response::json(200, std::move(body));
 }
 
 PushCaller caller_of(const http::Context& context) {

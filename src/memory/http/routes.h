@@ -19,6 +19,7 @@ class Tiers;
 class Orchestrator;
 namespace ageing {
 class Ageing;
+class Originals;
 }
 namespace knowledge {
 class Knowledge;
@@ -39,7 +40,8 @@ struct RouteParts {
   Tiers* tiers = nullptr;                     ///< null: they are not all in this process
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
-  bool has_bucket = false;  ///< uploads come from one
+  ageing::Originals* originals = nullptr;     ///< of duplicates whose original has aged
+  bool has_bucket = false;                    ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
 };

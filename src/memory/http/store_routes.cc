@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "memory/ageing/erase.h"
+#include "memory/ageing/originals.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -41,6 +42,10 @@ Task<http::Response> get_memory(const RouteParts& parts, http::Context& context)
     ASAHI_CO_TRY(const auto found, co_await store->get(std::move(keys)));
     if (found.front()) co_return json_reply(200, memory_json(*found.front(), store->tier()));
   }
+  if (parts.originals != nullptr) {
+    ASAHI_CO_TRY(const auto original, co_await parts.originals->find(stores_of(parts), key));
+    if (original) co_return json_reply(200, memory_json(original->memory, original->tier));
+  }
   co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
                                               key.conversation_id, key.system_id));
 }
@@ -49,6 +54,10 @@ Task<http::Response> delete_memory(const RouteParts& parts, http::Context& conte
   ASAHI_CO_TRY(const Key key, key_of(context));
   std::vector<Key> keys{key};
   ASAHI_CO_TRY(std::uint64_t erased, co_await ageing::erase(stores_of(parts), std::move(keys)));
+  if (parts.originals != nullptr) {
+    ASAHI_CO_TRY(const std::uint64_t repeats, co_await parts.originals->forget(key));
+    erased += repeats > 0 && erased == 0 ? 1 : 0;
+  }
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget(key));
     erased += facts > 0 && erased == 0 ? 1 : 0;
@@ -69,6 +78,11 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
   if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
   ASAHI_CO_TRY(std::uint64_t erased,
                co_await ageing::erase_system(stores_of(parts), tenant, system));
+  if (parts.originals != nullptr) {
+    ASAHI_CO_TRY(const std::uint64_t repeats,
+                 co_await parts.originals->forget_system(tenant, system));
+    erased += repeats > 0 && erased == 0 ? 1 : 0;
+  }
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));
     erased += facts > 0 && erased == 0 ? 1 : 0;

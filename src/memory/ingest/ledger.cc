@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "net/loop.h"
 
 namespace asahi::memory {
 
@@ -401,31 +404,116 @@ Task<void> Ledger::release(const UploadLease& lease) {
                 {to_ms(clock_.now())});
 }
 
-Task<void> Ledger::add_pushed(UploadId id, UploadCounts counts) {
+/// What shares one statement, and who waits for it.
+struct Ledger::Tally {
+  std::map<UploadId, UploadCounts> pushed;
+  std::vector<std::move_only_function<void()>> waiters;
+  std::optional<Result<void>> written;
+  bool leads = false;  ///< the first who is woken writes it
+};
+
+Aw<void> Ledger::wait_for_tally(std::shared_ptr<Tally> tally) {
+  net::Loop* const home = net::Loop::current();
+  auto begin = [this, home, tally = std::move(tally)](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto resume = [home, shared] { home->post([shared] { std::move (*shared)(); }); };
+    {
+      const std::lock_guard lock(pushed_mutex_);
+      if (!tally->written && !tally->leads) {
+        tally->waiters.emplace_back(std::move(resume));
+        return;
+      }
+    }
+    resume();
+  };
+  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
+                                                 void()>(std::move(begin), use_aw);
+}
+
+Task<void> Ledger::add_pushed(std::map<UploadId, UploadCounts> pushed) {
+  if (pushed.empty()) co_return Result<void>{};
+  std::shared_ptr<Tally> own;
+  for (bool first = true;; first = false) {
+    {
+      const std::lock_guard lock(pushed_mutex_);
+      if (first) {
+        if (gathering_ == nullptr) gathering_ = std::make_shared<Tally>();
+        own = gathering_;
+        for (const auto& [id, counts] : pushed) own->pushed[id] += counts;
+      }
+      if (own->written) co_return *own->written;
+      // The one on its way wakes the next's leader when it is there.
+      if (first ? !writing_pushed_ : std::exchange(own->leads, false)) {
+        writing_pushed_ = true;
+        gathering_ = nullptr;
+        break;
+      }
+    }
+    co_await wait_for_tally(own);
+  }
+  auto written = co_await write_pushed(std::move(own->pushed));
+  std::vector<std::move_only_function<void()>> woken;
+  {
+    const std::lock_guard lock(pushed_mutex_);
+    own->written = written;
+    woken.swap(own->waiters);
+    writing_pushed_ = gathering_ != nullptr;
+    if (gathering_ != nullptr) {
+      gathering_->leads = true;
+      auto& waiting = gathering_->waiters;
+      // Who has not begun to wait yet sees that it leads.
+      if (!waiting.empty()) {
+        woken.push_back(std::move(waiting.back()));
+        waiting.pop_back();
+      }
+    }
+  }
+  for (auto& wake : woken) wake();
+  co_return written;
+}
+
+Task<void> Ledger::write_pushed(std::map<UploadId, UploadCounts> pushed) {
   const Clock::Time time = clock_.now();
   const std::int64_t now = to_ms(time);
-  ASAHI_CO_TRY(
-      const auto rows,
-      co_await db_.query(
-          {"INSERT INTO memory_uploads AS u (row_id, tenant, system_id, upload_id, origin, state,"
-           " priority, attempts, fence, due_at_ms, position, items, stored, replaced, unchanged,"
-           " older, duplicates, near_duplicates, skipped, errors, bytes, discovered_at_ms,"
-           " started_at_ms, finished_at_ms, updated_at_ms)"
-           " VALUES (?, ?, ?, ?, 'push', 'done', 0, 1, 1, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-           " ?, ?) ON CONFLICT (tenant, system_id, upload_id) DO UPDATE SET"
-           " items = u.items + excluded.items, stored = u.stored + excluded.stored,"
-           " replaced = u.replaced + excluded.replaced, unchanged = u.unchanged +"
-           " excluded.unchanged, older = u.older + excluded.older, duplicates = u.duplicates +"
-           " excluded.duplicates, near_duplicates = u.near_duplicates + excluded.near_duplicates,"
-           " skipped = u.skipped + excluded.skipped, errors = u.errors + excluded.errors,"
-           " bytes = u.bytes + excluded.bytes, finished_at_ms = excluded.finished_at_ms,"
-           " updated_at_ms = excluded.updated_at_ms",
-           {entity_id("upl_", time), id.tenant, id.system_id, id.upload_id, number(counts.items),
-            number(counts.stored), number(counts.replaced), number(counts.unchanged),
-            number(counts.older), number(counts.duplicates), number(counts.near_duplicates),
-            number(counts.skipped), number(counts.errors), number(counts.bytes), now, now, now,
-            now}}));
-  std::ignore = rows;
+  std::vector<sql::Statement> statements;
+  for (auto at = pushed.begin(); at != pushed.end();) {
+    std::string values;
+    std::vector<sql::Value> params;
+    for (std::size_t rows = 0; at != pushed.end() && rows < kRowsOfStatement; ++at, ++rows) {
+      const auto& [id, counts] = *at;
+      values += values.empty() ? "" : ", ";
+      values +=
+          "(?, ?, ?, ?, 'push', 'done', 0, 1, 1, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+      params.insert(params.end(),
+                    {entity_id("upl_", time), id.tenant, id.system_id, id.upload_id,
+                     number(counts.items), number(counts.stored), number(counts.replaced),
+                     number(counts.unchanged), number(counts.older), number(counts.duplicates),
+                     number(counts.near_duplicates), number(counts.skipped), number(counts.errors),
+                     number(counts.bytes), now, now, now, now});
+    }
+    statements.push_back(
+        {"INSERT INTO memory_uploads AS u (row_id, tenant, system_id, upload_id, origin, state,"
+         " priority, attempts, fence, due_at_ms, position, items, stored, replaced, unchanged,"
+         " older, duplicates, near_duplicates, skipped, errors, bytes, discovered_at_ms,"
+         " started_at_ms, finished_at_ms, updated_at_ms) VALUES " +
+             values +
+             " ON CONFLICT (tenant, system_id, upload_id) DO UPDATE SET"
+             " items = u.items + excluded.items, stored = u.stored + excluded.stored,"
+             " replaced = u.replaced + excluded.replaced, unchanged = u.unchanged +"
+             " excluded.unchanged, older = u.older + excluded.older, duplicates = u.duplicates +"
+             " excluded.duplicates, near_duplicates = u.near_duplicates + excluded.near_duplicates,"
+             " skipped = u.skipped + excluded.skipped, errors = u.errors + excluded.errors,"
+             " bytes = u.bytes + excluded.bytes, finished_at_ms = excluded.finished_at_ms,"
+             " updated_at_ms = excluded.updated_at_ms",
+         std::move(params)});
+  }
+  if (statements.size() == 1) {
+    const auto done = co_await db_.query(std::move(statements.front()));
+    if (!done) co_return std::unexpected(done.error());
+  } else {
+    const auto done = co_await db_.batch(std::move(statements));
+    if (!done) co_return std::unexpected(done.error());
+  }
   co_return Result<void>{};
 }
 

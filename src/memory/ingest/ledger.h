@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -145,9 +147,10 @@ class Ledger {
   /// Gives it back untried.
   Task<void> release(const UploadLease& lease);
 
-  /// Adds to the row of pushed memories that name no upload ("push-2026-11-22T10"): one per system
-  /// and hour, always `done`.
-  Task<void> add_pushed(UploadId id, UploadCounts counts);
+  /// Adds to the rows of pushed memories that name no upload ("push-2026-11-22T10"): one per system
+  /// and hour, always `done`. What comes while one statement is on its way shares the next, so that
+  /// many small pushes cost few; it returns when its own counts are there.
+  Task<void> add_pushed(std::map<UploadId, UploadCounts> pushed);
 
   Task<UploadPage> list(UploadQuery query);
   Task<std::optional<Upload>> find(UploadId id);
@@ -176,11 +179,17 @@ class Ledger {
   Task<std::uint64_t> sweep(Clock::Time before);
 
  private:
+  struct Tally;
   Task<void> update(const UploadLease& lease, std::string set, std::vector<sql::Value> values);
+  Task<void> write_pushed(std::map<UploadId, UploadCounts> pushed);
+  Aw<void> wait_for_tally(std::shared_ptr<Tally> tally);
 
   sql::Database& db_;
   const Clock& clock_;
   const Options options_;
+  std::mutex pushed_mutex_;
+  std::shared_ptr<Tally> gathering_;  ///< for the next statement; null: nothing came
+  bool writing_pushed_ = false;
 };
 
 /// The ledger's tables: versions 300–309.

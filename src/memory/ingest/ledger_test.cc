@@ -256,9 +256,45 @@ TEST_P(LedgerContract, AnImportGoesOnWhereItStood) {
 
 TEST_P(LedgerContract, SmallPushesShareARow) {
   for (int i = 0; i < 3; ++i)
-    get<void>([&] { return ledger_->add_pushed(id("push-1"), {.items = 2, .stored = 1}); });
+    get<void>([&] { return ledger_->add_pushed({{id("push-1"), {.items = 2, .stored = 1}}}); });
   EXPECT_EQ(row("push-1").counts, (UploadCounts{.items = 6, .stored = 3}));
   EXPECT_EQ(row("push-1").state, UploadState::kDone);
+}
+
+TEST_P(LedgerContract, PushesSideBySideAreAllCounted) {
+  constexpr int kPushes = 200, kSystems = 5;
+  std::atomic<int> told{0};
+  for (int i = 0; i < kPushes; ++i) {
+    loops_.at(static_cast<std::size_t>(i) % loops_.size())
+        .spawn("push", [this, &told, i]() -> Aw<void> {
+          std::map<UploadId, UploadCounts> pushed;
+          pushed[id("push-1", "s" + std::to_string(i % kSystems))] = {.items = 2, .stored = 1};
+          pushed[id("push-1", "all")] = {.items = 1, .errors = 1};
+          const auto done = co_await ledger_->add_pushed(std::move(pushed));
+          EXPECT_TRUE(done);
+          ++told;
+        });
+  }
+  while (told < kPushes) std::this_thread::yield();
+  const auto counts_of = [&](const std::string& system) {
+    auto found = get<std::optional<Upload>>([&] { return ledger_->find(id("push-1", system)); });
+    return found ? found->counts : UploadCounts{};
+  };
+  EXPECT_EQ(counts_of("all"), (UploadCounts{.items = kPushes, .errors = kPushes}));
+  for (int s = 0; s < kSystems; ++s) {
+    EXPECT_EQ(counts_of("s" + std::to_string(s)),
+              (UploadCounts{.items = 2 * kPushes / kSystems, .stored = kPushes / kSystems}));
+  }
+}
+
+TEST_P(LedgerContract, APushWhoseStatementFailsIsToldSo) {
+  auto dropped = attempt<sql::Rows>([&] { return db_->query({"DROP TABLE memory_uploads", {}}); });
+  ASSERT_TRUE(dropped) << dropped.error().message;
+  for (int i = 0; i < 2; ++i) {
+    const auto told =
+        attempt<void>([&] { return ledger_->add_pushed({{id("push-1"), {.items = 2}}}); });
+    EXPECT_FALSE(told);
+  }
 }
 
 TEST_P(LedgerContract, ListsNewestFirstInPagesWithFilters) {

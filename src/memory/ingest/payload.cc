@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "memory/ingest/item_document.h"
 #include "memory/ingest/times.h"
 
 namespace asahi::memory {
@@ -36,9 +37,27 @@ bool is_blank_text(std::string_view text) {
   return text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
 }
 
-/// An error, or the vector; empty: all zero.
-std::expected<std::vector<float>, std::string> read_vector(const json::value& value,
-                                                           std::size_t width) {
+using Numbers = std::expected<std::vector<float>, std::string>;
+
+/// The vector at length 1; empty: all zero. Or what it should be.
+Numbers unit_of(std::vector<float> vector, std::size_t width) {
+  if (vector.size() != width)
+    return std::unexpected(
+        fmt::format("a list of {} finite numbers, not of {}", width, vector.size()));
+  // Four sums side by side: each waits for its own last addition only.
+  double sums[4] = {};
+  for (std::size_t i = 0; i < vector.size(); ++i) {
+    const double x = vector[i];
+    sums[i % 4] += x * x;
+  }
+  const double square = sums[0] + sums[1] + sums[2] + sums[3];
+  if (!(square > 1e-24)) return std::vector<float>{};
+  const double scale = 1 / std::sqrt(square);
+  for (float& x : vector) x = static_cast<float>(x * scale);
+  return vector;
+}
+
+Numbers read_vector(const json::value& value, std::size_t width) {
   const std::string rule = fmt::format("a list of {} finite numbers", width);
   if (!value.is_array()) return std::unexpected(rule);
   const json::array& numbers = value.get_array();
@@ -46,7 +65,6 @@ std::expected<std::vector<float>, std::string> read_vector(const json::value& va
     return std::unexpected(fmt::format("{}, not of {}", rule, numbers.size()));
   std::vector<float> vector;
   vector.reserve(width);
-  double square = 0;
   for (const json::value& number : numbers) {
     double x = 0;
     if (number.is_double()) {
@@ -60,13 +78,9 @@ std::expected<std::vector<float>, std::string> read_vector(const json::value& va
     }
     const auto narrow = static_cast<float>(x);
     if (!std::isfinite(x) || !std::isfinite(narrow)) return std::unexpected(rule);
-    square += static_cast<double>(narrow) * narrow;
     vector.push_back(narrow);
   }
-  if (!(square > 1e-24)) return std::vector<float>{};
-  const double scale = 1 / std::sqrt(square);
-  for (float& x : vector) x = static_cast<float>(x * scale);
-  return vector;
+  return unit_of(std::move(vector), width);
 }
 
 /// What pushes keep of their metadata (spec §3.8), and what searches filter by.
@@ -144,15 +158,15 @@ std::string slug(std::string_view text) {
 
 std::expected<Memory, BadItem> read_item(std::string_view text, const ItemRules& rules,
                                          std::uint64_t index) {
-  const auto document = JsonDocument::parse(text);
+  const auto document = ItemDocument::parse(text);
   if (!document) return bad(index, ItemFault::kNotJson, "", document.error().message);
-  const json::value& root = (*document)->root();
+  const json::value& root = document->root();
   if (!root.is_object()) return bad(index, ItemFault::kNotJson, "", "an item is an object");
-  return read_item(root.get_object(), rules, index);
+  return read_item(root.get_object(), rules, index, document->numbers());
 }
 
 std::expected<Memory, BadItem> read_item(const json::object& object, const ItemRules& rules,
-                                         std::uint64_t index) {
+                                         std::uint64_t index, const std::vector<float>* numbers) {
   Memory memory;
   const json::value* content = first_of(object, {"content", "text"});
   if (content != nullptr && !content->is_string())
@@ -218,8 +232,10 @@ std::expected<Memory, BadItem> read_item(const json::object& object, const ItemR
     memory.timestamp = *time;
   }
 
-  if (const json::value* embedding = first_of(object, {"embedding"})) {
-    auto vector = read_vector(*embedding, rules.width);
+  const json::value* embedding = first_of(object, {"embedding"});
+  if (embedding != nullptr || numbers != nullptr) {
+    auto vector = embedding != nullptr ? read_vector(*embedding, rules.width)
+                                       : unit_of(*numbers, rules.width);
     if (!vector) return bad(index, ItemFault::kBadVector, "embedding", vector.error());
     const json::value* model = first_of(object, {"embedding_model"});
     if (model == nullptr) model = first_of(known, {"embedding_model"});

@@ -135,8 +135,10 @@ struct ItemRules {
 /// The fields of one memory in all accepted spellings: id | memory_id | conversation_id, content |
 /// text. A vector that is all zero or another model's counts as absent. The hash is computed, the
 /// fingerprint is not. Pure; any thread.
+/// `numbers`: of the vector where it was read apart (ItemDocument), null: it stands in the object.
 std::expected<Memory, BadItem> read_item(const json::object& object, const ItemRules& rules,
-                                         std::uint64_t index);
+                                         std::uint64_t index,
+                                         const std::vector<float>* numbers = nullptr);
 std::expected<Memory, BadItem> read_item(std::string_view text, const ItemRules& rules,
                                          std::uint64_t index);
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/ids.h"
+#include "memory/ingest/item_document.h"
 #include "net/blocking.h"
 
 namespace asahi::memory {
@@ -163,12 +164,14 @@ Task<PushReply> Push::store(PushCaller caller, std::vector<PushedItem> items,
   reply.counts.bytes = bytes;
   const Clock::Time now = intake_.clock().now();
   reply.upload_id = hourly_upload(now);
+  std::map<UploadId, UploadCounts> pushed;
   for (auto& [system, counts] : by_system) {
     // Shared out evenly: nobody can tell whose bytes the brackets are.
     counts.bytes = bytes / by_system.size();
-    const auto told = co_await ledger_.add_pushed({caller.tenant, system, reply.upload_id}, counts);
-    if (!told) co_return std::unexpected(told.error());
+    pushed[{caller.tenant, system, reply.upload_id}] = counts;
   }
+  const auto told = co_await ledger_.add_pushed(std::move(pushed));
+  if (!told) co_return std::unexpected(told.error());
   reply.status = status_of(reply.counts);
   reply.items = std::move(items);
   reply.stored_at = now;
@@ -330,16 +333,16 @@ Task<PushReply> Push::take_memories(PushCaller caller, std::string body) {
                            fmt::format("at most {} bytes of JSON", ItemScanner::kMaxItem)};
         continue;
       }
-      const auto document = JsonDocument::parse(scanner.item());
-      if (!document || !(*document)->root().is_object()) {
+      const auto document = ItemDocument::parse(scanner.item());
+      if (!document || !document->root().is_object()) {
         item.bad = BadItem{item.index, ItemFault::kNotJson, "",
                            document ? "an object" : document.error().message};
         continue;
       }
-      const json::object& object = (*document)->root().get_object();
+      const json::object& object = document->root().get_object();
       item.bad = missing(object, item.index, true);
       if (item.bad) continue;
-      auto memory = read_item(object, rules, item.index);
+      auto memory = read_item(object, rules, item.index, document->numbers());
       if (!memory) {
         item.bad = std::move(memory.error());
       } else if (!may_write(caller, memory->key.system_id)) {

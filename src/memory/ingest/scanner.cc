@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
-#include <array>
+#include <cstdint>
+#include <cstring>
 
 #include "memory/ingest/payload.h"
 
@@ -13,18 +14,29 @@ constexpr std::size_t kMaxKey = 256;
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-/// Which bytes are among `wanted`.
-constexpr std::array<bool, 256> table_of(std::string_view wanted) {
-  std::array<bool, 256> out{};
-  for (const char c : wanted) out[static_cast<unsigned char>(c)] = true;
-  return out;
-}
-constexpr auto kEndsText = table_of("\"\\");
-constexpr auto kStructure = table_of("\"{}[]");
+/// Sixteen bytes, compared together.
+using Bytes = unsigned char __attribute__((vector_size(16)));
+using Halves = std::uint64_t __attribute__((vector_size(16)));
 
-/// The first byte of the table from `at` on; the text's size: none.
-std::size_t find_any(std::string_view text, std::size_t at, const std::array<bool, 256>& table) {
-  while (at < text.size() && !table[static_cast<unsigned char>(text[at])]) ++at;
+/// What may end a string or escape its end.
+struct EndsText {
+  static auto among(auto c) { return (c == '"') | (c == '\\'); }
+};
+/// What changes the nesting: quotes and brackets. [ and { are one bit apart, as ] and }.
+struct Structure {
+  static auto among(auto c) { return (c == '"') | ((c | 0x20) == '{') | ((c | 0x20) == '}'); }
+};
+
+/// The first of these bytes from `at` on; the text's size: none.
+template <class Wanted>
+std::size_t find_any(std::string_view text, std::size_t at) {
+  for (; at + sizeof(Bytes) <= text.size(); at += sizeof(Bytes)) {
+    Bytes bytes;
+    std::memcpy(&bytes, text.data() + at, sizeof bytes);
+    const auto halves = (Halves)Wanted::among(bytes);
+    if ((halves[0] | halves[1]) != 0) break;
+  }
+  while (at < text.size() && !Wanted::among(static_cast<unsigned char>(text[at]))) ++at;
   return at;
 }
 
@@ -231,9 +243,9 @@ ItemScanner::Step ItemScanner::next_in_bundle(std::string_view& text) {
         bool ended = false;
         while (length < text.size() && !ended) {
           if (in_string_ && !escaped_) {
-            length = find_any(text, length, kEndsText);
+            length = find_any<EndsText>(text, length);
           } else if (!in_string_ && !nesting_.empty()) {
-            length = find_any(text, length, kStructure);
+            length = find_any<Structure>(text, length);
           }
           if (length == text.size()) break;
           ended = follow(text[length], used);

@@ -4,6 +4,7 @@ list(APPEND MEMORY_SRCS
   ingest/discovery.cc
   ingest/import.cc
   ingest/intake.cc
+  ingest/item_document.cc
   ingest/ledger.cc
   ingest/ledger_systems.cc
   ingest/manifest.cc
@@ -18,6 +19,7 @@ list(APPEND MEMORY_SRCS
 list(APPEND MEMORY_TESTS
   ingest/decoder_test.cc
   ingest/discovery_test.cc
+  ingest/item_document_test.cc
   ingest/ledger_test.cc
   ingest/manifest_test.cc
   ingest/payload_test.cc

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/log.h"
+#include "base/scheduling.h"
 #include "memory/graph/extract.h"
 
 namespace asahi::memory::knowledge {
@@ -17,6 +18,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{500};
 constexpr std::chrono::seconds kSizeEvery{15};
+constexpr int kNice = 5;
+/// Of what reading a page took, where others wanted the processors meanwhile.
+constexpr double kRest = 10;
 
 const Logger& logger() {
   static const Logger instance("memory.knowledge");
@@ -115,6 +119,7 @@ Result<void> Deriver::derive(MemoryFeed::Page page) {
   std::map<std::string, series::HourlyCounts> counts;
   std::map<std::string, std::vector<Key>> keys;
   const bool again = place_->position < place_->counted_upto;
+  const Stretch stretch;
   for (MemoryFeed::Row& row : page.rows) {
     const Memory& memory = row.memory;
     const std::int64_t uploaded = to_ms(memory.uploaded_at);
@@ -133,6 +138,7 @@ Result<void> Deriver::derive(MemoryFeed::Page page) {
     statements.push_back({memory.key.tenant, graph::extract(memory, now)});
     keys[memory.key.tenant].push_back(std::move(row.memory.key));
   }
+  rest_ = stretch.pause(kRest);
   std::vector<sql::Statement> also;
   for (auto& [tenant, hours] : counts) {
     auto rows = SeriesStore::count(tenant, hours.take());
@@ -219,6 +225,7 @@ void Deriver::pause(std::stop_token stop, milliseconds most) {
 }
 
 void Deriver::run(std::stop_token stop) {
+  work_in_background(kNice);
   milliseconds pause_now{0};
   while (!stop.stop_requested()) {
     const auto done = step();
@@ -231,7 +238,11 @@ void Deriver::run(std::stop_token stop) {
       continue;
     }
     pause_now = milliseconds{0};
-    if (*done) continue;
+    if (*done) {
+      // What is written now comes before what follows from it.
+      if (rest_.count() > 0) pause(stop, std::chrono::ceil<milliseconds>(rest_));
+      continue;
+    }
     housekeep();
     parts_.feed.wait(place_->position, options_.idle, stop);
   }

@@ -72,6 +72,7 @@ class Deriver {
   const Parts parts_;
   const Options options_;
   std::optional<Place> place_;
+  std::chrono::nanoseconds rest_{0};  ///< after the page just derived
   // Of the round that runs.
   std::string tenant_;
   graph::Source last_;

@@ -69,8 +69,7 @@ bool ends_as_question(std::string_view text) {
 
 bool has_time(std::string_view text) {
   constexpr std::size_t kMostRead = 4'000;
-  const auto words = text::plain_words(text.substr(0, kMostRead));
-  return std::ranges::any_of(words, [](const std::string& word) { return tells_time(word); });
+  return text::any_plain_word(text.substr(0, kMostRead), tells_time);
 }
 
 std::string text_of(const json::object& object, std::span<const std::string_view> names) {
@@ -100,10 +99,14 @@ std::string_view spoken_by(std::string_view text) {
 }
 
 MetadataPlacement read_placement(std::string_view metadata) {
+  const auto document = JsonDocument::parse(metadata);
+  const json::object* const object = document ? (*document)->root().if_object() : nullptr;
+  return object == nullptr ? MetadataPlacement() : read_placement(*object);
+}
+
+MetadataPlacement read_placement(const json::object& metadata) {
+  const json::object* const object = &metadata;
   MetadataPlacement out;
-  const auto value = parse_json(metadata);
-  const json::object* const object = value ? value->if_object() : nullptr;
-  if (object == nullptr) return out;
   constexpr std::array<std::string_view, 2> kSession = {"session", "session_id"};
   constexpr std::array<std::string_view, 3> kSpeaker = {"speaker", "author", "role"};
   out.session = text_of(*object, kSession);
@@ -116,20 +119,6 @@ MetadataPlacement read_placement(std::string_view metadata) {
     break;
   }
   return out;
-}
-
-std::uint32_t Conversations::group_of(const Placement& placement) {
-  std::string key(placement.scope);
-  key += '\0';
-  if (placement.session.empty()) {
-    const auto day = std::chrono::floor<std::chrono::days>(placement.timestamp);
-    key += 'd';
-    key += std::to_string(day.time_since_epoch().count());
-  } else {
-    key += 's';
-    key += placement.session;
-  }
-  return group_by(std::move(key));
 }
 
 std::uint32_t Conversations::group_by(std::string key) {
@@ -146,8 +135,7 @@ std::uint32_t Conversations::group_by(std::string key) {
   return at->second;
 }
 
-std::uint32_t Conversations::speaker_of(std::string_view name) {
-  auto words = text::plain_words(name.substr(0, kLongestName));
+std::uint32_t Conversations::speaker_of(std::vector<std::string> words) {
   if (words.empty()) return Facts::kNone;
   std::string key;
   for (const std::string& word : words) key += word + ' ';
@@ -160,20 +148,35 @@ std::uint32_t Conversations::speaker_of(std::string_view name) {
   return speaker;
 }
 
-void Conversations::put(std::uint32_t document, const Placement& placement, std::string_view text,
-                        std::uint16_t words) {
+Conversations::Reading Conversations::read(const Placement& placement, std::string_view text) {
+  Reading out;
+  out.group = placement.scope;
+  out.group += '\0';
+  if (placement.session.empty()) {
+    const auto day = std::chrono::floor<std::chrono::days>(placement.timestamp);
+    out.group += 'd';
+    out.group += std::to_string(day.time_since_epoch().count());
+  } else {
+    out.group += 's';
+    out.group += placement.session;
+  }
+  const std::string_view speaker = placement.speaker.empty() ? spoken_by(text) : placement.speaker;
+  out.speaker = text::plain_words(speaker.substr(0, kLongestName));
+  out.facts.by_session = !placement.session.empty();
+  out.facts.time = placement.timestamp.time_since_epoch().count();
+  out.facts.place = placement.turn ? *placement.turn : place_of(placement.id);
+  out.facts.asks = ends_as_question(text);
+  out.facts.tells_time = has_time(text);
+  return out;
+}
+
+void Conversations::put(std::uint32_t document, Reading reading, std::uint16_t words) {
   erase(document);
   if (document >= facts_.size()) facts_.resize(document + 1);
-  const std::string_view said_by = spoken_by(text);
-  Facts facts;
-  facts.group = group_of(placement);
-  facts.speaker = speaker_of(placement.speaker.empty() ? said_by : placement.speaker);
-  facts.by_session = !placement.session.empty();
-  facts.time = placement.timestamp.time_since_epoch().count();
-  facts.place = placement.turn ? *placement.turn : place_of(placement.id);
+  Facts facts = reading.facts;
+  facts.group = group_by(std::move(reading.group));
+  facts.speaker = speaker_of(std::move(reading.speaker));
   facts.words = words;
-  facts.asks = ends_as_question(text);
-  facts.tells_time = has_time(text);
   facts_[document] = facts;
   auto& entries = groups_[facts.group].entries;
   const Entry entry{facts.time, facts.place, document};

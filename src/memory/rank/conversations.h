@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/result.h"
 
 namespace asahi::memory::rank {
@@ -30,6 +31,7 @@ struct MetadataPlacement {
   std::optional<std::uint32_t> turn;
 };
 MetadataPlacement read_placement(std::string_view metadata);
+MetadataPlacement read_placement(const json::object& metadata);
 
 /// Who said what after whom: for each document its group (session), place in it and speaker. Lives
 /// beside a text::Index, with the same document numbers and the same rule: many readers or one
@@ -54,9 +56,20 @@ class Conversations {
     auto operator<=>(const Entry&) const = default;
   };
 
+  /// What `put` wants to know of a text: may be worked out beforehand, on any thread.
+  struct Reading {
+    std::string group;  ///< key of the session or day
+    std::vector<std::string> speaker;
+    Facts facts;  ///< but for group, speaker and words
+  };
+  static Reading read(const Placement& placement, std::string_view text);
+
   /// Adds or replaces. `words`: text::Index::length.
+  void put(std::uint32_t document, Reading reading, std::uint16_t words);
   void put(std::uint32_t document, const Placement& placement, std::string_view text,
-           std::uint16_t words);
+           std::uint16_t words) {
+    put(document, read(placement, text), words);
+  }
   bool erase(std::uint32_t document);
   /// Group kNone for documents that are not here.
   Facts facts(std::uint32_t document) const {
@@ -85,10 +98,9 @@ class Conversations {
     std::string key;
     std::vector<Entry> entries;
   };
-  std::uint32_t group_of(const Placement& placement);
   std::uint32_t group_by(std::string key);
   bool read(std::string_view payload, std::uint32_t max_documents);
-  std::uint32_t speaker_of(std::string_view name);
+  std::uint32_t speaker_of(std::vector<std::string> words);
 
   std::vector<Facts> facts_;
   std::vector<Group> groups_;

@@ -18,9 +18,12 @@ class HotKeyword final : public hot::KeywordIndex {
  public:
   explicit HotKeyword(const Clock& clock) : clock_(clock), keywords_(kOptions) {}
 
-  void add(std::uint32_t document, std::string_view text,
-           const hot::KeywordContext& context) override {
-    const MetadataPlacement said = read_placement(context.metadata);
+  using KeywordIndex::add;
+
+  std::unique_ptr<Reading> read(std::string_view text,
+                                const hot::KeywordContext& context) const override {
+    const MetadataPlacement said = context.fields != nullptr ? read_placement(*context.fields)
+                                                             : read_placement(context.metadata);
     Placement placement;
     placement.scope = context.system_id;
     placement.session = said.session;
@@ -28,9 +31,15 @@ class HotKeyword final : public hot::KeywordIndex {
     placement.turn = said.turn;
     placement.timestamp = context.timestamp;
     placement.id = context.conversation_id;
+    auto out = std::make_unique<Read>();
+    out->reading = Keywords::read(text, placement);
+    return out;
+  }
+
+  void add(std::uint32_t document, std::unique_ptr<Reading> reading) override {
     const std::unique_lock lock(mutex_);
     // Refused only beyond the bounds above; the memory can still be found by its vector.
-    (void)keywords_.put(document, text, placement);
+    (void)keywords_.put(document, std::move(static_cast<Read&>(*reading).reading));
   }
 
   void remove(std::uint32_t document) override {
@@ -102,6 +111,10 @@ class HotKeyword final : public hot::KeywordIndex {
   }
 
  private:
+  struct Read final : Reading {
+    Keywords::Reading reading;
+  };
+
   const Clock& clock_;
   mutable std::shared_mutex mutex_;
   Keywords keywords_;

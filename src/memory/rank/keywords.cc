@@ -4,6 +4,19 @@
 
 namespace asahi::memory::rank {
 
+Keywords::Reading Keywords::read(std::string_view text, const Placement& placement) {
+  Reading out;
+  text::Index::read(text, out.words);
+  out.talk = Conversations::read(placement, text);
+  return out;
+}
+
+Result<void> Keywords::put(std::uint32_t document, Reading reading) {
+  if (auto done = index_.put(document, reading.words); !done) return done;
+  conversations_.put(document, std::move(reading.talk), index_.length(document));
+  return {};
+}
+
 Result<void> Keywords::put(std::uint32_t document, std::string_view text,
                            const Placement& placement) {
   if (auto done = index_.put(document, text); !done) return done;

@@ -18,7 +18,15 @@ class Keywords {
  public:
   explicit Keywords(text::IndexOptions options = {}) : options_(options), index_(options) {}
 
+  /// What `put` wants to know of a text: may be worked out beforehand, on any thread.
+  struct Reading {
+    text::Index::Words words;
+    Conversations::Reading talk;
+  };
+  static Reading read(std::string_view text, const Placement& placement);
+
   /// Adds or replaces. Errors: as text::Index::put; nothing was changed.
+  Result<void> put(std::uint32_t document, Reading reading);
   Result<void> put(std::uint32_t document, std::string_view text, const Placement& placement);
   bool erase(std::uint32_t document);
   /// The best `limit` for the question. `search.allowed` and `search.admits` hold for neighbours,

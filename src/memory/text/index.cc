@@ -48,8 +48,48 @@ std::vector<QueryTerm> query_terms(std::string_view question) {
 
 Index::Index(IndexOptions options) : options_(options), slots_(1024) {}
 
-std::uint32_t Index::find(std::string_view term) const {
-  const std::uint32_t hash = hash_of(term);
+void Index::read(std::string_view text, Words& out) {
+  static_assert(kLongestToken <= 255);
+  tokenise(text, Side::kDocument, out.tokens);
+  out.terms.clear();
+  for (const Token& token : out.tokens.tokens)
+    out.terms.push_back(
+        {hash_of(out.tokens.of(token)), token.begin, static_cast<std::uint8_t>(token.length), 1});
+  std::ranges::sort(out.terms, [&](const Words::Term& a, const Words::Term& b) {
+    return a.hash != b.hash ? a.hash < b.hash : out.of(a) < out.of(b);
+  });
+  std::size_t kept = 0;
+  for (const Words::Term& term : out.terms) {
+    Words::Term* const last = kept == 0 ? nullptr : &out.terms[kept - 1];
+    if (last == nullptr || last->hash != term.hash || out.of(*last) != out.of(term)) {
+      out.terms[kept++] = term;
+    } else if (last->frequency < 255) {
+      ++last->frequency;
+    }
+  }
+  out.terms.resize(kept);
+}
+
+/// A large index lies in memory, not in the caches: what all terms need is asked for at once, step
+/// by step as one leads to the next.
+void Index::fetch(const Words& words) const {
+  const std::size_t mask = slots_.size() - 1;
+  for (const Words::Term& term : words.terms) __builtin_prefetch(&slots_[term.hash & mask]);
+  const auto list_of = [&](const Words::Term& term) -> const List* {
+    const Slot& slot = slots_[term.hash & mask];
+    return slot.hash == term.hash && slot.list != kNoList ? &lists_[slot.list] : nullptr;
+  };
+  for (const Words::Term& term : words.terms) {
+    if (const List* const list = list_of(term)) __builtin_prefetch(list);
+  }
+  for (const Words::Term& term : words.terms) {
+    if (const List* const list = list_of(term)) __builtin_prefetch(names_.data() + list->name);
+  }
+}
+
+std::uint32_t Index::find(std::string_view term) const { return find(term, hash_of(term)); }
+
+std::uint32_t Index::find(std::string_view term, std::uint32_t hash) const {
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
     const Slot& slot = slots_[at];
@@ -58,15 +98,14 @@ std::uint32_t Index::find(std::string_view term) const {
   }
 }
 
-std::uint32_t Index::find_or_add(std::string_view term) {
-  const std::uint32_t known = find(term);
+std::uint32_t Index::find_or_add(std::string_view term, std::uint32_t hash) {
+  const std::uint32_t known = find(term, hash);
   if (known != kNoList) return known;
   if ((lists_.size() + 1) * 10 > slots_.size() * 7) grow();
   List& list = lists_.emplace_back();
   list.name = static_cast<std::uint32_t>(names_.size());
   list.name_length = static_cast<std::uint8_t>(term.size());
   names_ += term;
-  const std::uint32_t hash = hash_of(term);
   std::size_t at = hash & (slots_.size() - 1);
   while (slots_[at].list != kNoList) at = (at + 1) & (slots_.size() - 1);
   slots_[at] = {hash, static_cast<std::uint32_t>(lists_.size() - 1)};
@@ -126,32 +165,24 @@ void Index::bury(std::uint32_t document) {
   --live_;
 }
 
-Result<void> Index::put(std::uint32_t document, std::string_view text) {
+Result<void> Index::put(std::uint32_t document, const Words& words) {
+  const Tokens& tokens = words.tokens;
   if (document >= options_.max_documents)
     return fail(Errc::kInvalidArgument, fmt::format("document number {} is not below {}", document,
                                                     options_.max_documents));
-  tokenise(text, Side::kDocument, tokens_);
   // What it may take at most: new names, and blocks that grow.
-  const std::size_t need =
-      tokens_.letters.size() + tokens_.tokens.size() * (sizeof(List) + 24) + 64;
+  const std::size_t need = tokens.letters.size() + tokens.tokens.size() * (sizeof(List) + 24) + 64;
   if (bytes() + need > options_.max_bytes || lengths_.size() >= kNoOrdinal - 1)
     return fail(Errc::kTooLarge,
                 fmt::format("the keyword index holds {} MB of {} allowed; raise its bound or move "
                             "memories to the next tier",
                             bytes() >> 20, options_.max_bytes >> 20));
   if (contains(document)) bury(document);
-  found_.clear();
-  for (const Token& token : tokens_.tokens) found_.push_back(find_or_add(tokens_.of(token)));
-  std::ranges::sort(found_);
-  const auto length = static_cast<std::uint16_t>(std::min(tokens_.words, kMostWords));
+  const auto length = static_cast<std::uint16_t>(std::min(tokens.words, kMostWords));
   const Ordinal ordinal = add_document(document, length);
-  for (std::size_t i = 0; i < found_.size();) {
-    std::size_t end = i + 1;
-    while (end < found_.size() && found_[end] == found_[i]) ++end;
-    append(found_[i], ordinal, static_cast<std::uint8_t>(std::min<std::size_t>(end - i, 255)),
-           length);
-    i = end;
-  }
+  fetch(words);
+  for (const Words::Term& term : words.terms)
+    append(find_or_add(words.of(term), term.hash), ordinal, term.frequency, length);
   return {};
 }
 
@@ -280,7 +311,7 @@ Result<void> Index::read(std::string_view payload) {
     std::uint32_t count = 0;
     if (!get_varint(payload, at, count) || count == 0 || count > documents) return broken();
     if (find(name) != kNoList) return broken();
-    const std::uint32_t list = find_or_add(name);
+    const std::uint32_t list = find_or_add(name, hash_of(name));
     Ordinal ordinal = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       std::uint32_t step = 0;

@@ -73,9 +73,29 @@ class Index {
  public:
   explicit Index(IndexOptions options = {});
 
+  /// What `put` wants to know of a text: may be worked out beforehand, on any thread.
+  struct Words {
+    struct Term {
+      std::uint32_t hash = 0;
+      std::uint32_t begin = 0;  ///< in tokens.letters
+      std::uint8_t length = 0;
+      std::uint8_t frequency = 0;  ///< up to 255
+    };
+    Tokens tokens;
+    std::vector<Term> terms;  ///< each once
+    std::string_view of(const Term& term) const {
+      return std::string_view(tokens.letters).substr(term.begin, term.length);
+    }
+  };
+  static void read(std::string_view text, Words& out);
+
   /// Adds the document or replaces it. Errors: invalid_argument (number too high), too_large
   /// (memory bound: nothing was changed).
-  Result<void> put(std::uint32_t document, std::string_view text);
+  Result<void> put(std::uint32_t document, const Words& words);
+  Result<void> put(std::uint32_t document, std::string_view text) {
+    read(text, words_);
+    return put(document, words_);
+  }
   /// False: was not there.
   bool erase(std::uint32_t document);
   bool contains(std::uint32_t document) const;
@@ -124,7 +144,9 @@ class Index {
     return std::string_view(names_).substr(list.name, list.name_length);
   }
   std::uint32_t find(std::string_view term) const;
-  std::uint32_t find_or_add(std::string_view term);
+  std::uint32_t find(std::string_view term, std::uint32_t hash) const;
+  std::uint32_t find_or_add(std::string_view term, std::uint32_t hash);
+  void fetch(const Words& words) const;
   void grow();
   void bury(std::uint32_t document);
   void append(std::uint32_t list, Ordinal ordinal, std::uint8_t frequency, std::uint16_t length);
@@ -148,8 +170,7 @@ class Index {
   std::vector<Ordinal> dead_, sweeping_;  // since the pass began; before it
   std::uint32_t sweep_next_ = 0;
   bool in_sweep_ = false;
-  Tokens tokens_;  // of `put`, kept for its memory
-  std::vector<std::uint32_t> found_;
+  Words words_;  // of `put`, kept for its memory
 };
 
 }  // namespace asahi::memory::text

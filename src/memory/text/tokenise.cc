@@ -12,6 +12,15 @@ namespace {
 
 using llm::onnx::append_utf8;
 
+/// Most characters are ASCII: no call for them.
+void append(std::string& out, char32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else {
+    append_utf8(out, c);
+  }
+}
+
 /// A run longer than that (a blob in Base64) is taken in pieces.
 constexpr std::size_t kLongestRun = 256;
 
@@ -268,7 +277,7 @@ class Writer {
   }
 
   void put(std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) append_utf8(out_.letters, run_[i].c);
+    for (std::size_t i = begin; i < end; ++i) append(out_.letters, run_[i].c);
   }
 
   void open() {
@@ -335,14 +344,14 @@ void tokenise(std::string_view text, Side side, Tokens& out) {
   writer.blank();
 }
 
-std::vector<std::string> plain_words(std::string_view text) {
-  std::vector<std::string> words;
+bool any_plain_word(std::string_view text, const std::function<bool(std::string_view)>& is) {
   std::string word;
+  bool found = false;
   const auto flush = [&] {
-    if (!word.empty()) words.push_back(std::move(word));
+    if (!word.empty()) found = found || is(word);
     word.clear();
   };
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = 0; at < text.size() && !found;) {
     const FoldedChar c = fold_at(text, at);
     if (c.sign == Sign::kMark) continue;
     if (c.sign == Sign::kJoint && c.to[0] == U'\'' && !word.empty()) {
@@ -358,10 +367,19 @@ std::vector<std::string> plain_words(std::string_view text) {
       flush();
       continue;
     }
-    for (std::size_t i = 0; i < c.count; ++i) append_utf8(word, c.to[i]);
+    for (std::size_t i = 0; i < c.count; ++i) append(word, c.to[i]);
     if (c.sign == Sign::kDense || word.size() >= kLongestToken) flush();
   }
   flush();
+  return found;
+}
+
+std::vector<std::string> plain_words(std::string_view text) {
+  std::vector<std::string> words;
+  any_plain_word(text, [&](std::string_view word) {
+    words.emplace_back(word);
+    return false;
+  });
   return words;
 }
 

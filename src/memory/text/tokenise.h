@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ inline constexpr std::uint32_t kMostWords = 65'535;
 /// whole and in their parts; "1.2.3" also as "1.2", a path also by its last part. At most
 /// kMostWords words are read. Linear in the text; about 100 MB/s of English.
 void tokenise(std::string_view text, Side side, Tokens& out);
+
+/// Whether any word of `plain_words` is one of these; stops at the first.
+bool any_plain_word(std::string_view text, const std::function<bool(std::string_view)>& is);
 
 /// The folded words of a text without compounds and endings, for comparing names: "Zoë's" is "zoe".
 std::vector<std::string> plain_words(std::string_view text);
