@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "memory/http/routes.h"
 #include "memory/ingest/intake.h"
 #include "memory/ingest/ledger.h"
 #include "memory/ingest/push.h"
+#include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
 #include "net/http/query_params.h"
 
@@ -143,17 +146,26 @@ Task<http::Response> retry_upload(const RouteParts& parts, http::Context& contex
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const UploadPriority priority, priority_of(body));
   ASAHI_CO_TRY(const Upload upload, co_await parts.ledger->retry(std::move(id), priority));
-  if (parts.worker != nullptr) parts.worker->trigger(priority);
+  if (parts.worker != nullptr) {
+    parts.worker->trigger(priority);
+  } else if (parts.scans != nullptr) {
+    // Without it workers find the upload at their next look.
+    std::ignore = co_await parts.scans->ask(priority);
+  }
   co_return json_reply(202, upload_json(upload));
 }
 
 Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const UploadPriority priority, priority_of(body));
-  if (parts.worker == nullptr) {
-    co_return fail(Errc::kUnavailable,
-                   "this process takes no uploads from the bucket; ask an ingestion_worker");
+  if (parts.worker == nullptr && parts.scans != nullptr) {
+    ASAHI_CO_TRY(std::string job, co_await parts.scans->ask(priority));
+    co_return json_reply(
+        202,
+        {{"status", "queued"}, {"job_id", std::move(job)}, {"priority", priority_name(priority)}});
   }
+  if (parts.worker == nullptr)
+    co_return fail(Errc::kUnavailable, "this process takes no uploads from the bucket");
   if (!parts.has_bucket)
     co_return fail(Errc::kUnavailable,
                    "no bucket is configured: set memory.ingestion.bucket, or push");

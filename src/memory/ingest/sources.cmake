@@ -11,6 +11,7 @@ list(APPEND MEMORY_SRCS
   ingest/migrations.cc
   ingest/payload.cc
   ingest/push.cc
+  ingest/scan_requests.cc
   ingest/scanner.cc
   ingest/times.cc
   ingest/worker.cc)

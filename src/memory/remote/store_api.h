@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/asio/thread_pool.hpp>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -7,9 +9,14 @@
 #include <string_view>
 
 #include "memory/model/store.h"
+#include "memory/remote/protocol.h"
 #include "memory/remote/signature.h"
 #include "net/http/router.h"
 #include "telemetry/metrics.h"
+
+namespace asahi::memory::hot {
+class Engine;
+}
 
 namespace asahi::memory::remote {
 
@@ -21,10 +28,17 @@ class StoreApi {
     StoreSecrets secrets;
     /// Snapshots are written below it; empty: none are.
     std::string snapshot_folder;
+    std::string store_folder;  ///< of the store's files; empty or ":memory:": none
+    /// Of the store, where what is written there is followed; null: it is not. Outlives the API.
+    const hot::Engine* followed = nullptr;
+    /// Whether batches had better come later; empty: never.
+    std::function<bool()> pressed;
     std::size_t reply_bytes = std::size_t{64} << 20;  ///< where a reply stops growing
   };
   /// All outlive the API and its routes.
   StoreApi(Store& store, const Clock& clock, telemetry::Registry& metrics, Options options);
+  /// Waits for what it reads.
+  ~StoreApi();
 
   void add_routes(http::Router& router);
 
@@ -36,7 +50,11 @@ class StoreApi {
   Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys);
   Task<std::tuple<std::vector<Eligible>, bool>> scan(Clock::Time before, std::uint64_t limit);
   Task<std::vector<std::pair<Key, Digest>>> mark(Clock::Time before, std::uint64_t limit);
+  void add_file_routes(http::Router& router);
   Task<bool> snapshot(std::string folder);
+  Task<WrittenSince::Reply> written(std::uint64_t since, std::uint64_t limit);
+  Task<std::vector<UpsertOutcome>> upsert(UpsertBatch::Request asked);
+  Result<std::string> snapshot_path(const std::string& name) const;
 
   void observe(std::string_view operation, bool ok, std::chrono::nanoseconds took);
 
@@ -45,6 +63,7 @@ class StoreApi {
   telemetry::Registry& metrics_;
   const Options options_;
   RequestCheck check_;
+  boost::asio::thread_pool files_{1};  ///< reads files and the log
 };
 
 }  // namespace asahi::memory::remote
