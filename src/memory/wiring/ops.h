@@ -46,6 +46,7 @@ class Ops {
     SearchMetrics& search_metrics;
     WatchedStore* bucket = nullptr;  ///< of uploads; null: there is none
     SharedRouteParts routes;
+    bool alone = true;  ///< no other process does what the clock begins
   };
   /// Errors: those of the place for backups (invalid_argument, unavailable).
   static Result<std::unique_ptr<Ops>> make(Parts parts);

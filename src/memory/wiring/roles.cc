@@ -104,8 +104,14 @@ Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loop
                                  const Clock& clock) {
   ASAHI_TRY(const StorePlaces places, store_places(config));
   StorePair stores;
-  stores.hot = connect_store(Tier::kHot, places.hot, places, loops, clock);
-  if (places.warm) stores.warm = connect_store(Tier::kWarm, *places.warm, places, loops, clock);
+  auto hot = connect_store(Tier::kHot, places.hot, places, loops, clock);
+  stores.remote_hot = hot.get();
+  stores.pressed = [store = hot.get()] { return store->pressed(); };
+  stores.hot = std::move(hot);
+  if (!places.warm) return stores;
+  auto warm = connect_store(Tier::kWarm, *places.warm, places, loops, clock);
+  stores.remote_warm = warm.get();
+  stores.warm = std::move(warm);
   return stores;
 }
 

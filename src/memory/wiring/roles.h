@@ -67,9 +67,12 @@ std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin
 struct StorePair {
   std::unique_ptr<Store> hot;
   std::unique_ptr<Store> warm;  ///< null: there is none
-  /// The hot tier's log or index is behind; empty: it is kept elsewhere and says so by itself.
+  /// The hot tier's log or index is behind, or it said so of late.
   std::function<bool()> pressed;
   hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
+  /// Of `hot` and `warm`, where they are in other processes.
+  remote::RemoteStore* remote_hot = nullptr;
+  remote::RemoteStore* remote_warm = nullptr;
 };
 /// Those of other processes. Errors: as store_places.
 Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loops,
