@@ -302,6 +302,18 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                 .max = 3650,
                 .env = {"AKOSHA_BACKUP_RETENTION_DAYS"},
                 .help = "older backups are deleted after a new one"});
+  backup.value("keep", c.backup.keep,
+               {.min = 1,
+                .max = 1000,
+                .env = {"AKOSHA_BACKUP_KEEP"},
+                .help = "at most so many backups are kept"});
+  backup.value("schedule", c.backup.schedule,
+               {.env = {"AKOSHA_BACKUP_SCHEDULE"},
+                .help = "cron, UTC, or off; empty: each midnight where a bucket is said"});
+  if (c.backup.schedule.empty() && !c.backup.bucket.empty()) c.backup.schedule = "0 0 * * *";
+  if (c.backup.schedule == "off") c.backup.schedule.clear();
+  if (!c.backup.schedule.empty())
+    check_schedule(binder, "memory.backup.schedule", c.backup.schedule);
   auto analytics = memory.section("analytics");
   analytics.value("retention_days", c.analytics.retention_days,
                   {.min = 1,

@@ -141,6 +141,10 @@ struct MemoryConfig {
     /// s3://bucket/prefix or file:///absolute/folder; empty: `backups` in `data_path`.
     std::string bucket;       ///< AKOSHA_BACKUP_BUCKET; a bare name is s3://name
     int retention_days = 30;  ///< AKOSHA_BACKUP_RETENTION_DAYS, 1 to 3650
+    std::size_t keep = 30;    ///< AKOSHA_BACKUP_KEEP: at most so many, 1 to 1000
+    /// AKOSHA_BACKUP_SCHEDULE: cron, UTC; "off": when asked only. Empty: "0 0 * * *" where `bucket`
+    /// is said, else off: on the tiers' own disk copies are of little use and take its room.
+    std::string schedule;
   } backup;
   /// Numbers over time.
   struct Analytics {

@@ -20,6 +20,7 @@
 #include "memory/ingest/ledger.h"
 #include "memory/ingest/metrics.h"
 #include "memory/ingest/push.h"
+#include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
 #include "memory/mcp/tools.h"
 #include "memory/ops/search_metrics.h"
@@ -59,10 +60,12 @@ struct MemoryModule::Impl {
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
-  Store* hot = nullptr;                        ///< of the tiers
-  std::vector<Dependency> hot_dependencies;    ///< in other processes; empty: `hot` itself
-  std::unique_ptr<KnowledgeWiring> knowledge;  ///< null: the hot tier is in another process
-  std::function<bool()> pressed;               ///< of the hot tier in this process
+  Store* hot = nullptr;           ///< of the tiers
+  hot::Engine* engine = nullptr;  ///< of the hot tier; null: it is in other processes
+  std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
+  std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
+  std::unique_ptr<KnowledgeWiring> knowledge;
+  std::function<bool()> pressed;  ///< the hot tier's
   std::unique_ptr<cache::MemoryStore> l1;
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
@@ -77,6 +80,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<BundleReader> bundles;
   std::unique_ptr<IngestWorker> worker;
   std::unique_ptr<Outside> outside;
+  std::unique_ptr<ScanRequests> scans;  ///< null: one process has everything
   SharedRouteParts routes;
   std::unique_ptr<Ops> ops;
   std::unique_ptr<mcp::Server> mcp;
@@ -95,16 +99,15 @@ Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
   ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.clock)
                                     : connect_stores(parts.config, parts.loops, parts.clock));
-  if (stores.engine != nullptr) {
-    ASAHI_TRY(knowledge, KnowledgeWiring::make({.config = parts.config,
-                                                .loops = parts.loops,
-                                                .database = parts.database,
-                                                .metrics = parts.metrics,
-                                                .clock = parts.clock,
-                                                .engine = *stores.engine}));
-  }
+  engine = stores.engine;
+  remote_hot = stores.remote_hot;
+  knowledge = std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
+                                                                       .loops = parts.loops,
+                                                                       .database = parts.database,
+                                                                       .metrics = parts.metrics,
+                                                                       .clock = parts.clock});
   ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
-                                parts.clock, work, alone},
+                                parts.clock, work, alone, stores.remote_warm},
                                std::move(stores.hot), std::move(stores.warm)));
   hot = &tiers->hot();
   pressed = std::move(stores.pressed);
@@ -166,6 +169,8 @@ Result<void> MemoryModule::Impl::make_ingestion() {
       intake_options);
   ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);
   push = std::make_unique<Push>(*intake, *ledger, Push::Options(), ingest_metrics.get());
+  if (role.component != Component::kAll)
+    scans = std::make_unique<ScanRequests>(parts.database, parts.loops.at(0), parts.clock);
   if (!role.ingests) return {};
   if (!config.ingestion.bucket.empty()) {
     ASAHI_TRY(auto opened, object::open_store({.url = config.ingestion.bucket,
@@ -198,24 +203,24 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
-  routes = std::make_shared<RouteParts>(
-      RouteParts{.search = *search,
-                 .epochs = *epochs,
-                 .embedder = *embedder,
-                 .hot = hot,
-                 .warm = tiers->warm(),
-                 .cold = tiers->cold(),
-                 .push = push.get(),
-                 .ledger = ledger.get(),
-                 .worker = worker.get(),
-                 .knowledge = knowledge != nullptr ? &knowledge->knowledge() : nullptr,
-                 .tiers = role.component == Component::kAll ? tiers.get() : nullptr,
-                 .ageing = &tiers->make_ageing(*epochs),
-                 .orchestrator = outside->orchestrator(),
-                 .originals = originals.get(),
-                 .has_bucket = bucket != nullptr,
-                 .audit = parts.audit,
-                 .clock = parts.clock});
+  routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
+                                                   .epochs = *epochs,
+                                                   .embedder = *embedder,
+                                                   .hot = hot,
+                                                   .warm = tiers->warm(),
+                                                   .cold = tiers->cold(),
+                                                   .push = push.get(),
+                                                   .ledger = ledger.get(),
+                                                   .worker = worker.get(),
+                                                   .scans = scans.get(),
+                                                   .knowledge = &knowledge->knowledge(),
+                                                   .tiers = tiers.get(),
+                                                   .ageing = &tiers->make_ageing(*epochs),
+                                                   .orchestrator = outside->orchestrator(),
+                                                   .originals = originals.get(),
+                                                   .has_bucket = bucket != nullptr,
+                                                   .audit = parts.audit,
+                                                   .clock = parts.clock});
 }
 
 void MemoryModule::Impl::make_tools() {
@@ -264,7 +269,8 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .search_metrics = search_metrics,
                             .bucket = bucket.get(),
                             .outside = *outside,
-                            .routes = routes}));
+                            .routes = routes,
+                            .alone = role.component == Component::kAll}));
   return {};
 }
 
@@ -295,7 +301,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_store_routes(routes);
   add_ageing_routes(routes);
   impl_->ops->add_routes(router, mount);
-  if (impl_->knowledge != nullptr) add_knowledge_routes(routes);
+  add_knowledge_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
@@ -314,11 +320,23 @@ std::vector<Dependency> MemoryModule::dependencies() {
 
 void MemoryModule::start() {
   if (impl_->worker != nullptr) impl_->worker->start();
+  if (impl_->worker != nullptr && impl_->scans != nullptr && impl_->bucket != nullptr) {
+    impl_->scans->answer(
+        [worker = impl_->worker.get()](UploadPriority priority, const std::string& system) {
+          worker->trigger(priority, system);
+        });
+  }
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
   impl_->outside->start();
   impl_->ops->start();
-  if (impl_->knowledge != nullptr) impl_->knowledge->start(stores_of(*impl_->routes));
+  // Who takes memories in derives from them; whoever else asks finds rows.
+  if (impl_->engine != nullptr) {
+    impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
+  } else if (impl_->role.ingests) {
+    for (remote::RemoteStore* const node : impl_->remote_hot)
+      impl_->knowledge->follow(*node, stores_of(*impl_->routes));
+  }
 }
 
 void MemoryModule::begin_drain() { impl_->intake->close(); }
@@ -326,17 +344,18 @@ void MemoryModule::begin_drain() { impl_->intake->close(); }
 void MemoryModule::stop() {
   if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
   impl_->tiers->stop(kGrace);
+  if (impl_->scans != nullptr) impl_->scans->stop();
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
   impl_->outside->stop();
   impl_->ops->stop();
-  if (impl_->knowledge != nullptr) impl_->knowledge->stop();
+  impl_->knowledge->stop();
 }
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
-  for (const auto& part : {cold::catalogue_migrations(), ageing::run_migrations(),
-                           ageing::originals_migrations(), knowledge::migrations(),
-                           ops_migrations(), outside_migrations()})
+  for (const auto& part :
+       {cold::catalogue_migrations(), ageing::run_migrations(), ageing::originals_migrations(),
+        knowledge::migrations(), ops_migrations(), outside_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

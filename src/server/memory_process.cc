@@ -144,8 +144,9 @@ Result<void> MemoryProcess::Impl::make_role() {
       if (auto ok = open_database(); !ok) return ok;
       ASAHI_TRY(redis, open_configured_redis(config, loops));
       if (redis != nullptr) shared_cache = std::make_unique<cache::RedisStore>(redis);
-      ASAHI_TRY(ageing, memory::AgeingRole::make({settings.memory, loops, *database,
-                                                  shared_cache.get(), metrics, system_clock()}));
+      ASAHI_TRY(ageing,
+                memory::AgeingRole::make({settings.memory, loops, *database, shared_cache.get(),
+                                          metrics, system_clock(), ASAHI_VERSION}));
       health.checks = std::make_unique<memory::Health>(ageing->dependencies(), system_clock());
       return {};
     }
@@ -234,7 +235,18 @@ MemoryProcess::MemoryProcess(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 
 MemoryProcess::~MemoryProcess() { stop(); }
 
-Result<std::unique_ptr<MemoryProcess>> MemoryProcess::start(const ServerConfig& config) {
+Result<void> MemoryProcess::age_once(const ServerConfig& config) {
+  if (component_of(config) != memory::Component::kAgingService)
+    return fail_field("memory.component", "--once is for the aging_service");
+  ASAHI_TRY(const auto process, build(config));
+  Impl& impl = *process->impl_;
+  impl.metrics_server->start();
+  auto done = impl.ageing->age_once();
+  process->stop();
+  return done;
+}
+
+Result<std::unique_ptr<MemoryProcess>> MemoryProcess::build(const ServerConfig& config) {
   auto impl = std::make_unique<Impl>(config);
   impl->clients = std::make_unique<net::PerLoop<http::Client>>(impl->loops, [](net::Loop& loop) {
     return std::make_unique<http::Client>(loop, http::ClientOptions{});
@@ -242,13 +254,19 @@ Result<std::unique_ptr<MemoryProcess>> MemoryProcess::start(const ServerConfig& 
   impl->loops.start();
   if (auto made = impl->make_role(); !made) return std::unexpected(made.error());
   if (auto bound = impl->listen(); !bound) return std::unexpected(bound.error());
+  return std::unique_ptr<MemoryProcess>(new MemoryProcess(std::move(impl)));
+}
+
+Result<std::unique_ptr<MemoryProcess>> MemoryProcess::start(const ServerConfig& config) {
+  ASAHI_TRY(auto process, build(config));
+  Impl* const impl = process->impl_.get();
   if (impl->secrets != nullptr) impl->secrets->start();
   if (impl->identity != nullptr) impl->identity->start();
   if (impl->memory != nullptr) impl->memory->start();
   if (impl->ageing != nullptr) impl->ageing->start();
   if (impl->server != nullptr) impl->server->start();
   if (impl->metrics_server != nullptr) impl->metrics_server->start();
-  return std::unique_ptr<MemoryProcess>(new MemoryProcess(std::move(impl)));
+  return process;
 }
 
 std::uint16_t MemoryProcess::port() const {

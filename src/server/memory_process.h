@@ -15,6 +15,10 @@ class MemoryProcess {
   /// Everything up and listening. Errors: unavailable (port, folder), invalid_argument (settings
   /// that only show at start).
   static Result<std::unique_ptr<MemoryProcess>> start(const ServerConfig& config);
+  /// For a process that something else begins by the clock: up and listening, what is old now is
+  /// moved, and that is the end. Errors: those of `start`; invalid_argument for another role than
+  /// aging_service; those of the run.
+  static Result<void> age_once(const ServerConfig& config);
   ~MemoryProcess();
 
   /// Of the role's API; of its metrics where it has no API.
@@ -26,6 +30,8 @@ class MemoryProcess {
 
  private:
   struct Impl;
+  /// All but what the clock begins.
+  static Result<std::unique_ptr<MemoryProcess>> build(const ServerConfig& config);
   explicit MemoryProcess(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,6 +1,6 @@
 /** The memory from the command line: MCP over standard input with the unmodified SDK, backup, verify, restore. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
@@ -9,7 +9,8 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 
 import { binary_path, restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
 import { make_key, start_governed } from "./support/governed.mjs";
-import { stop_everything } from "./support/processes.mjs";
+import { stop_everything, temp_folder } from "./support/processes.mjs";
+import { until } from "./support/wait.mjs";
 
 // A client that a failed test left open would keep its program, and this one, from ending.
 const clients = [];
@@ -94,4 +95,74 @@ test("a backup is made, verified, and brings everything back", async () => {
   assert.match(refused.stderr, /is not what was backed up/);
   gateway = await restart_gateway(gateway);
   assert.equal((await gateway.get("/memory/storage/status")).body.tiers.hot.records, 300, "what was there is untouched");
+});
+
+const kDay = 86_400_000;
+/** Id, age in days, and what it tells. */
+const kLives = [
+  ["today", 0, "Ana Ruiz is the CEO of Acme Labs."],
+  ["week", 10, "The deploy of apollo failed at noon. The weather was fine. The cause was a migration that timed out."],
+  ["year", 200, "The archive room smelled of cedar and dust. Nobody had been there. The lamp was broken."],
+];
+
+/** What people and programs see of the memory, in the order in which it is compared. */
+async function sight(gateway) {
+  const search = await gateway.post("/memory/search", { query: "why did the deploy fail, and who is CEO", tiers: ["hot", "warm", "cold"] });
+  const status = await gateway.get("/memory/storage/status");
+  const fact = await gateway.get("/memory/graph/entities/concept:acme-labs");
+  const points = await gateway.get("/memory/analytics/trends?metric_name=load&time_window_days=7");
+  return {
+    counts: ["hot", "warm", "cold"].map((tier) => status.body.tiers[tier].records),
+    hits: search.body.results.map(({ conversation_id, tier, text, summary, similarity }) => ({ conversation_id, tier, text, summary, similarity })),
+    facts: fact.body.facts?.map(({ type, evidence, source, recorded_at }) => ({ type, evidence, source, recorded_at })),
+    points: points.body.total_points,
+    uploads: (await gateway.get("/memory/uploads")).body.uploads.map(({ upload_id, state, counts }) => ({ upload_id, state, counts })),
+    webhooks: (await gateway.get("/memory/alerts/webhooks")).body,
+  };
+}
+
+test("three tiers, facts, numbers and the ledger are lost with the machine and come back", async () => {
+  const backups = temp_folder("akosha-backups");
+  const env = { AKOSHA_BACKUP_BUCKET: `file://${backups}`, AKOSHA_BACKUP_SCHEDULE: "off" };
+  let gateway = await start_gateway({ env });
+  const memories = kLives.map(([memory_id, days, text]) => ({ memory_id, text, system_id: "buddy", timestamp: new Date(Date.now() - days * kDay).toISOString() }));
+  assert.equal((await gateway.post("/memory/memories/batch", { memories })).status, 200);
+  const points = Array.from({ length: 20 }, (_, i) => ({ metric_name: "load", value: i, system_id: "buddy", timestamp: new Date(Date.now() - i * 3_600_000).toISOString() }));
+  const counted = await gateway.post("/memory/analytics/metrics", { points });
+  assert.equal(counted.status, 200, counted.text);
+  await until(async () => (await gateway.get("/memory/graph/entities/concept:acme-labs")).body.facts?.length > 0, { what: "the fact to be derived", timeout_ms: 10_000, every_ms: 50 });
+  const aged = await run_asahi(["memory", "age", "--url", gateway.url]);
+  assert.equal(aged.code, 0, aged.stderr);
+  const before = await sight(gateway);
+  assert.deepEqual(before.counts, [1, 1, 1], JSON.stringify(before));
+  assert.equal(before.points, 20);
+  const made = await run_asahi(["memory", "backup", "--url", gateway.url]);
+  assert.equal(made.code, 0, made.stdout + made.stderr);
+  assert.ok(JSON.parse(made.stdout).rows > 0, made.stdout);
+  const verified = await run_asahi(["memory", "verify", "--url", gateway.url]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  const { text } = await gateway.get("/metrics?format=prometheus");
+  assert.match(text, /^akosha_backup_last_success_timestamp_seconds 1\.\d+e\+09$|^akosha_backup_last_success_timestamp_seconds [1-9]\d+/m);
+  await gateway.stop();
+
+  // A torn copy is refused before anything is touched.
+  const data = join(gateway.folder, "data");
+  const torn = temp_folder("akosha-torn");
+  cpSync(backups, torn, { recursive: true });
+  const victim = readdirSync(torn, { recursive: true }).map((name) => join(torn, name)).find((name) => name.endsWith(".parquet"));
+  truncateSync(victim, 10);
+  const refused = await run_asahi(["memory", "restore"], { env: { ...gateway.env, AKOSHA_BACKUP_BUCKET: `file://${torn}` }, folder: gateway.folder });
+  assert.equal(refused.code, 1, refused.stdout);
+  assert.match(refused.stderr, /cold\/.*is not what was backed up; nothing was changed/);
+
+  rmSync(data, { recursive: true });
+  const restored = await run_asahi(["memory", "restore"], { env: gateway.env, folder: gateway.folder });
+  assert.equal(restored.code, 0, restored.stdout + restored.stderr);
+  for (const part of ["hot", "warm", "cold", "sql"]) assert.match(restored.stdout, new RegExp(`^${part}: \\d+ bytes`, "m"));
+  gateway = await restart_gateway(gateway);
+  assert.deepEqual(await sight(gateway), before);
+  // What is stored now goes on from there.
+  const more = { memory_id: "next", text: "Ben Ode is the CTO of Acme Labs.", system_id: "buddy" };
+  assert.equal((await gateway.post("/memory/memories", more)).status, 200);
+  await until(async () => (await gateway.get("/memory/graph/entities/concept:acme-labs")).body.facts?.length === 2, { what: "the next fact", timeout_ms: 10_000, every_ms: 50 });
 });

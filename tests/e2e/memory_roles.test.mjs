@@ -1,15 +1,28 @@
 /** The memory over processes: from the bucket to an answer, a store that dies, a secret that is wrong, the commands. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 
+import { clean_environment } from "./support/gateway.mjs";
 import { kAdminSecret, operator } from "./support/governed.mjs";
-import { run_akosha, start_role } from "./support/memory_roles.mjs";
+import { akosha_path, kStoreSecret, run_akosha, start_role } from "./support/memory_roles.mjs";
 import { postgres_missing, start_postgres } from "./support/postgres.mjs";
-import { stop_everything, temp_folder } from "./support/processes.mjs";
+import { run, stop_everything, temp_folder } from "./support/processes.mjs";
 import { s3_missing, start_s3 } from "./support/s3.mjs";
 import { until } from "./support/wait.mjs";
 
 after(stop_everything);
+
+/** What start_role says for each role, for those that run to their end. */
+const kRoleEnv = {
+  AKOSHA_HOST: "127.0.0.1",
+  AKOSHA_API_PORT: "0",
+  AKOSHA_PROMETHEUS_PORT: "0",
+  AKOSHA_STORE_SECRET: kStoreSecret,
+  ASAHI_KEY_PEPPER: "pepper-of-the-tests-0123456789abcdef",
+};
 
 const kNotes = [
   ["deploy", "The deploy of apollo failed at 14:05 because the database migration timed out."],
@@ -46,12 +59,109 @@ async function found(query, text) {
 
 const ready = async (role) => (await fetch(`${role.url}/ready`)).status;
 
+/** Who stores and who asks are two processes; the facts are the same. */
+async function knows_facts_and_series(query, worker) {
+  const told = { memory_id: "ceo", system_id: "buddy", text: "Ana Ruiz is the CEO of Acme Labs." };
+  assert.equal((await worker.post("/memories", told)).status, 200);
+  const known = await until(
+    async () => {
+      const reply = await query.get("/graph/entities/concept:acme-labs");
+      return reply.body.facts?.length > 0 && reply.body;
+    },
+    { what: "the query server to know the fact", timeout_ms: 20_000, every_ms: 100 },
+  );
+  assert.equal(known.facts[0].type, "ceo_of");
+  assert.deepEqual(known.facts[0].source, { system_id: "buddy", conversation_id: "ceo" });
+  const points = Array.from({ length: 12 }, (_, i) => ({
+    metric_name: "load",
+    value: i,
+    system_id: "buddy",
+    timestamp: new Date(Date.now() - (12 - i) * 3_600_000).toISOString(),
+  }));
+  assert.equal((await query.post("/analytics/metrics", { points })).status, 200);
+  const trend = await query.get("/analytics/trends?metric_name=load");
+  assert.equal(trend.body.trend_direction, "increasing", trend.text);
+  const tool = { name: "query_knowledge_graph", arguments: { entity_id: "concept:acme-labs" } };
+  const asked = await query.post("/mcp", { jsonrpc: "2.0", id: 1, method: "tools/call", params: tool });
+  assert.match(asked.text, /ceo_of|Ana Ruiz|user:|concept:/, asked.text);
+  assert.doesNotMatch(asked.text, /Unknown tool|isError":true/, asked.text);
+  assert.equal((await query.delete("/memories/buddy/ceo")).status, 200);
+  assert.equal((await query.get("/graph/entities/concept:acme-labs")).status, 404, "it is forgotten with its memory");
+}
+
+/** The query server fetches both stores over their API; the exporter tells how old the backup is. */
+async function backs_up(query, shared) {
+  const begun = await query.post("/backups", {});
+  assert.equal(begun.status, 202, begun.text);
+  const last = await until(
+    async () => {
+      const { body } = await query.get("/backups");
+      return body.running === null && body.last;
+    },
+    { what: "the backup", timeout_ms: 30_000, every_ms: 100 },
+  );
+  assert.equal(last.ok, true, JSON.stringify(last));
+  const { backups } = (await query.get("/backups")).body;
+  assert.equal(backups[0].backup_id, begun.body.backup_id);
+  const exporter = await start_role("metrics_exporter", { env: shared });
+  const text = await until(
+    async () => {
+      const metrics = await (await fetch(`${exporter.metrics}/metrics`)).text();
+      return /^akosha_backup_age_seconds /m.test(metrics) && metrics;
+    },
+    { what: "the buckets to be listed", timeout_ms: 10_000, every_ms: 100 },
+  );
+  assert.match(text, /^akosha_bucket_objects\{bucket="backup"\} [1-9]/m);
+  assert.match(text, /^akosha_bucket_size_bytes\{bucket="ingest"\} [1-9]/m);
+  await exporter.stop();
+
+  // A store's host gets its tier back, and only that.
+  const folder = temp_folder("restored-hot");
+  const restored = await run(akosha_path(), ["restore", "--component", "hot_store"], {
+    cwd: folder,
+    env: clean_environment({ ...shared, ...kRoleEnv }),
+    timeout_ms: 30_000,
+  });
+  assert.equal(restored.code, 0, restored.stdout + restored.stderr);
+  assert.match(restored.stdout, /^hot: \d+ bytes/m);
+  assert.doesNotMatch(restored.stdout, /^(warm|cold|sql):/m);
+  const copy = await start_role("hot_store", { env: { AKOSHA_STORE_SECRET: kStoreSecret }, folder });
+  const kept = (await query.get("/storage/status")).body.tiers.hot.records;
+  assert.match(await (await fetch(`${copy.metrics}/metrics`)).text(), new RegExp(`^akosha_hot_store_record_count ${kept}$`, "m"));
+  await copy.stop();
+}
+
+test("stores behind a certificate of one's own: others reach them by its authority, and by no other", async () => {
+  const folder = temp_folder("store-tls");
+  const openssl = (...args) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
+  openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test authority",
+    "-keyout", "ca.key", "-out", "ca.pem");
+  openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=store", "-keyout", "store.key", "-out", "store.csr");
+  writeFileSync(join(folder, "names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+  openssl("x509", "-req", "-in", "store.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "store.pem");
+  const hot = await start_role("hot_store", {
+    env: { AKOSHA_TLS_CERT_PATH: join(folder, "store.pem"), AKOSHA_TLS_KEY_PATH: join(folder, "store.key") },
+  });
+  const url = hot.url.replace("http:", "https:");
+  const query = await start_role("query_server", { env: { AKOSHA_HOT_URL: url, AKOSHA_STORE_CA_FILE: join(folder, "ca.pem") } });
+  assert.equal((await query.post("/memories", { memory_id: "m", system_id: "s", text: kNotes[0][1] })).status, 200);
+  assert.deepEqual(await found(query, "deploy of apollo"), ["m"]);
+
+  const stranger = await start_role("query_server", { env: { AKOSHA_HOT_URL: url } });
+  const refused = await stranger.post("/search", { query: "deploy" });
+  assert.equal(refused.status, 503, refused.text);
+  assert.match(refused.body.message, /certificate|verify/i, "the authority is unknown to it");
+  const plain = await start_role("query_server", { env: { AKOSHA_HOT_URL: hot.url } });
+  assert.equal((await plain.post("/search", { query: "deploy" })).status, 503, "no plain text to a store with a certificate");
+});
+
 test("five processes: a bundle in the bucket becomes an answer; the hot store dies and comes back", {
   skip: s3_missing || postgres_missing(),
 }, async () => {
   const bucket = await start_s3();
   const postgres = await start_postgres();
-  const env = { ...bucket.env, AKOSHA_INGEST_BUCKET: "archive", DATABASE_URL: postgres.url };
+  const backups = `file://${temp_folder("akosha-role-backups")}`;
+  const env = { ...bucket.env, AKOSHA_INGEST_BUCKET: "archive", AKOSHA_BACKUP_BUCKET: backups, DATABASE_URL: postgres.url };
   let { hot, warm, worker, query, aging, shared, all } = await start_fleet(env);
   const exporter = await start_role("metrics_exporter", { env: shared });
   for (const role of [...all, exporter]) {
@@ -92,8 +202,11 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
   assert.equal((await found(query, "redis evicted"))[0], "b");
   assert.equal((await worker.post("/search", { query: "x" })).status, 404, "workers answer no searches");
   const trigger = await query.post("/ingestion/trigger", {});
-  assert.equal(trigger.status, 503);
-  assert.match(trigger.body.message, /ingestion_worker/);
+  assert.equal(trigger.status, 202, trigger.text);
+  assert.match(trigger.body.job_id, /^job_/, "a worker takes it");
+  const disk = await query.get("/health/warm");
+  assert.ok(disk.body.path.startsWith(warm.folder) || disk.body.path.includes("warm"), disk.text);
+  assert.ok(disk.body.available_bytes > 0, "of the host that keeps the tier");
   const metrics = await (await fetch(`${hot.metrics}/metrics`)).text();
   assert.match(metrics, /^akosha_hot_store_record_count 4$/m);
   assert.match(metrics, /^akosha_store_operations_total\{operation="write",status="success",tier="hot"\} [1-9]/m);
@@ -118,6 +231,9 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
     [{ conversation_id: "old", tier: "warm" }],
     moved.text,
   );
+
+  await knows_facts_and_series(query, worker);
+  await backs_up(query, shared);
 
   await hot.kill();
   const outage = await query.post("/search", { query: "archive room cedar" });
@@ -156,6 +272,15 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
   assert.equal((await stranger.get("/ready")).body.dependencies.hot.status, "unavailable");
   const unsigned = await fetch(`${hot.url}/store/v1/stats`, { method: "POST", body: "\0\0\0\0" });
   assert.equal(unsigned.status, 401);
+
+  // What a clock outside begins moves what is old, and ends.
+  assert.equal((await query.post("/memories", { ...before, memory_id: "older", text: "The harbour master kept a green ledger." })).status, 200);
+  const once = await run_akosha(["--component", "aging_service", "--once"], { ...shared, ...kRoleEnv });
+  assert.equal(once.code, 0, once.stdout + once.stderr);
+  const found_older = await query.post("/search", { query: "harbour master ledger" });
+  assert.equal(found_older.body.results[0].tier, "warm", found_older.text);
+  const wrong_role = await run_akosha(["--component", "query_server", "--once"], { ...shared, ...kRoleEnv });
+  assert.equal(wrong_role.code, 2, wrong_role.stderr);
 
   for (const role of [query, worker, aging, exporter, stranger, hot, warm]) {
     assert.deepEqual(await role.stop(), { code: 0, signal: null }, role.component);

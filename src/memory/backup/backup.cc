@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kManifest = "/manifest.json";
 constexpr std::size_t kMaxManifest = 256 << 20;
 constexpr std::size_t kPiece = 1 << 20;
+/// 2: with the rows of the database. What 1 has is read as before.
+constexpr int kFormat = 2;
 
 std::unexpected<Error> bad_manifest(std::string why) {
   return fail(Errc::kCorrupt, "the backup's manifest " + std::move(why));
@@ -100,6 +102,10 @@ std::uint64_t BackupManifest::bytes() const {
   return all;
 }
 
+bool BackupManifest::has(std::string_view tier) const {
+  return std::ranges::find(files, tier, &BackupFile::tier) != files.end();
+}
+
 json::object manifest_json(const BackupManifest& manifest) {
   json::array files;
   for (const BackupFile& file : manifest.files) {
@@ -107,7 +113,7 @@ json::object manifest_json(const BackupManifest& manifest) {
         {"tier", file.tier}, {"path", file.path}, {"size", file.size}, {"sha256", file.sha256}});
   }
   return {{"backup_id", manifest.id},
-          {"format", 1},
+          {"format", kFormat},
           {"created_at", format_rfc3339(manifest.created_at)},
           {"version", manifest.version},
           {"files", std::move(files)}};
@@ -126,7 +132,8 @@ Result<BackupManifest> parse_backup_manifest(std::string_view text) {
       .id = text_of(root, "backup_id"), .version = text_of(root, "version"), .files = {}};
   if (!check_backup_id(manifest.id)) return bad_manifest("has no id");
   const json::value* format = root.if_contains("format");
-  if (format == nullptr || *format != 1) return bad_manifest("has a format that is not known here");
+  if (format == nullptr || (*format != 1 && *format != kFormat))
+    return bad_manifest("has a format that is not known here: restore it with a newer version");
   ASAHI_TRY(manifest.created_at, parse_rfc3339(text_of(root, "created_at")));
   const json::value* files = root.if_contains("files");
   if (files == nullptr || !files->is_array()) return bad_manifest("lists no files");
@@ -140,7 +147,7 @@ Result<BackupManifest> parse_backup_manifest(std::string_view text) {
     boost::system::error_code error;
     if (size != nullptr && size->is_number()) file.size = size->to_number<std::uint64_t>(error);
     if (size == nullptr || error || file.sha256.size() != 64 || !is_safe_path(file.path) ||
-        (file.tier != "hot" && file.tier != "warm" && file.tier != "cold"))
+        (file.tier != "hot" && file.tier != "warm" && file.tier != "cold" && file.tier != kSqlPart))
       return bad_manifest(fmt::format("has a file that cannot be: '{}'", file.path.substr(0, 100)));
     manifest.files.push_back(std::move(file));
   }
@@ -264,9 +271,11 @@ Result<std::uint64_t> fetch_tier(object::ObjectStore& store, const BackupManifes
                               });
     if (!same) return give_up(std::unexpected(same.error()));
     if (!*same) {
-      return give_up(fail(Errc::kCorrupt, fmt::format("{}/{} is not what was backed up; verify "
-                                                      "tells the rest, take another backup",
-                                                      tier, file.path)));
+      return give_up(
+          fail(Errc::kCorrupt, fmt::format("{}/{} is not what was backed up; nothing was "
+                                           "changed; verify tells the rest, take "
+                                           "another backup",
+                                           tier, file.path)));
     }
     if (::fsync(out.get()) != 0) return give_up(file_error("sync", path));
     bytes += file.size;
@@ -274,11 +283,12 @@ Result<std::uint64_t> fetch_tier(object::ObjectStore& store, const BackupManifes
   return bytes;
 }
 
-Result<std::uint64_t> prune_backups(object::ObjectStore& store, Clock::Time before) {
+Result<std::uint64_t> prune_backups(object::ObjectStore& store, Clock::Time before,
+                                    std::size_t most) {
   ASAHI_TRY(const auto all, list_backups(store, SIZE_MAX));
   std::uint64_t pruned = 0;
   for (std::size_t i = 1; i < all.size(); ++i) {
-    if (all[i].created_at >= before) continue;
+    if (all[i].created_at >= before && i < most) continue;
     // The manifest first: what is half erased is no backup.
     if (auto ok = store.erase(all[i].id + std::string(kManifest)); !ok)
       return std::unexpected(ok.error());

@@ -14,11 +14,14 @@
 
 namespace asahi::memory {
 
+/// What a backup has beside the tiers (sql_copy.h).
+inline constexpr std::string_view kSqlPart = "sql";
+
 /// A copy of tiers in an object store: `{id}/{tier}/{path}` for each file and `{id}/manifest.json`,
 /// which is written last and makes the copy one. Whatever has no manifest is no backup. Blocking:
 /// ordinary threads.
 struct BackupFile {
-  std::string tier;  ///< "hot", "warm", "cold"
+  std::string tier;  ///< "hot", "warm", "cold", or "sql": the rows of the database
   std::string path;  ///< below the tier's folder, with '/'
   std::uint64_t size = 0;
   std::string sha256;  ///< hex, of the content
@@ -30,6 +33,8 @@ struct BackupManifest {
   std::string version;  ///< of the product
   std::vector<BackupFile> files;
   std::uint64_t bytes() const;
+  /// Whether it holds such a part: each that was backed up has a file at least.
+  bool has(std::string_view tier) const;
 };
 
 json::object manifest_json(const BackupManifest& manifest);
@@ -61,7 +66,9 @@ Result<std::vector<std::string>> verify_backup(object::ObjectStore& store,
 Result<std::uint64_t> fetch_tier(object::ObjectStore& store, const BackupManifest& manifest,
                                  const std::string& tier, const std::string& folder);
 
-/// Erases backups from before `before`, but never the newest; how many.
-Result<std::uint64_t> prune_backups(object::ObjectStore& store, Clock::Time before);
+/// Erases backups from before `before` and what is beyond the `most` newest, but never the newest;
+/// how many.
+Result<std::uint64_t> prune_backups(object::ObjectStore& store, Clock::Time before,
+                                    std::size_t most = SIZE_MAX);
 
 }  // namespace asahi::memory

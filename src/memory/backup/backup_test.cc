@@ -95,6 +95,29 @@ TEST_F(BackupTest, ForgetsOldOnesButNeverTheNewest) {
   EXPECT_FALSE(store_->head(old.id + "/hot/shard_000/seg-1").value());
 }
 
+TEST_F(BackupTest, KeepsSoManyAndNoMore) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) {
+    ids.push_back(make().id);
+    clock_.advance(std::chrono::hours(1));
+  }
+  EXPECT_EQ(prune_backups(*store_, Clock::Time{}, 2).value(), 2U);
+  const auto left = list_backups(*store_, 10).value();
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(left[0].id, ids[3]);
+  EXPECT_EQ(left[1].id, ids[2]);
+}
+
+TEST_F(BackupTest, ReadsWhatEarlierVersionsWrote) {
+  json::object earlier = manifest_json(make());
+  earlier["format"] = 1;
+  EXPECT_TRUE(parse_backup_manifest(json::serialize(earlier)));
+  earlier["format"] = 3;
+  const auto later = parse_backup_manifest(json::serialize(earlier));
+  ASSERT_FALSE(later);
+  EXPECT_TRUE(later.error().message.contains("newer version")) << later.error().message;
+}
+
 TEST_F(BackupTest, TrustsNoPathThatLeadsOut) {
   const std::string good = json::serialize(manifest_json(make()));
   ASSERT_TRUE(parse_backup_manifest(good));

@@ -5,7 +5,9 @@
 
 #include <filesystem>
 #include <future>
+#include <tuple>
 
+#include "memory/backup/sql_copy.h"
 #include "net/blocking.h"
 
 namespace asahi::memory {
@@ -15,6 +17,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t kListed = 100;
 constexpr std::chrono::hours kLongestSnapshot{1};
 constexpr std::chrono::hours kStale{24};
+constexpr std::string_view kJob = "memory.backup";
+constexpr std::chrono::seconds kGrace{10};
 
 /// Removes a folder with its owner.
 struct Scratch {
@@ -31,7 +35,8 @@ BackupKeeper::BackupKeeper(Parts parts, Options options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
       last_success_(parts_.metrics.gauge("akosha_backup_last_success_timestamp_seconds",
-                                         "End of the last good backup; 0: none since the start.")) {
+                                         "End of the last good backup; 0: none is known.")),
+      queue_(parts_.database, parts_.clock) {
   // Of processes that died on their way; what is young may be another one's that is at work.
   std::error_code error;
   const auto old = fs::file_time_type::clock::now() - kStale;
@@ -40,6 +45,7 @@ BackupKeeper::BackupKeeper(Parts parts, Options options)
     std::error_code ignored;
     if (at->last_write_time(ignored) < old) fs::remove_all(at->path(), ignored);
   }
+  boost::asio::post(reader_, [this] { look_for_newest(); });
 }
 
 BackupKeeper::~BackupKeeper() { stop(); }
@@ -47,38 +53,79 @@ BackupKeeper::~BackupKeeper() { stop(); }
 void BackupKeeper::stop() {
   if (stopping_.exchange(true)) return;
   parts_.target.stop();
+  if (clock_worker_ != nullptr) clock_worker_->stop(kGrace);
   worker_.join();
   reader_.join();
 }
 
-Result<void> BackupKeeper::begin(std::string kind, std::string id,
-                                 std::function<Result<json::object>()> work) {
+void BackupKeeper::look_for_newest() {
+  const auto newest = list_backups(parts_.target, 1);
+  if (!newest) {
+    logger_.warning("nobody knows how old the last backup is", {{"error", newest.error().message}});
+  } else if (!newest->empty()) {
+    last_success_.set(
+        std::chrono::duration<double>(newest->front().created_at.time_since_epoch()).count());
+  }
+}
+
+void BackupKeeper::follow_schedule() {
+  if (options_.schedule.empty() || clock_worker_ != nullptr) return;
+  clock_worker_ = std::make_unique<jobs::Worker>(
+      queue_, parts_.loop, parts_.clock,
+      jobs::Worker::Options{
+          .concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)});
+  clock_worker_->handle(std::string(kJob), [this](const jobs::Job&) { return make_scheduled(); });
+  clock_worker_->cron(options_.schedule, std::string(kJob), {});
+  clock_worker_->start();
+}
+
+Task<void> BackupKeeper::make_scheduled() {
+  const std::string id = make_backup_id(parts_.clock.now());
+  const auto claimed = claim("backup " + id);
+  // What is being made at this moment is as good.
+  if (!claimed && claimed.error().code == Errc::kConflict) co_return Result<void>{};
+  if (!claimed) co_return claimed;
+  co_return co_await net::run_blocking(
+      worker_, [this, id] { return finish("backup", id, [this, id] { return make(id); }); });
+}
+
+Result<void> BackupKeeper::claim(const std::string& what) {
+  const std::scoped_lock lock(mutex_);
+  if (stopping_) return fail(Errc::kUnavailable, "the process is ending");
+  if (!running_.empty())
+    return fail(Errc::kConflict, fmt::format("{} is under way: wait for its end", running_));
+  running_ = what;
+  return {};
+}
+
+Result<void> BackupKeeper::begin(std::string kind, std::string id, Work work) {
+  if (auto ok = claim(kind + " " + id); !ok) return ok;
+  boost::asio::post(worker_, [this, kind = std::move(kind), id = std::move(id),
+                              work = std::move(work)] { std::ignore = finish(kind, id, work); });
+  return {};
+}
+
+Result<void> BackupKeeper::finish(const std::string& kind, const std::string& id,
+                                  const Work& work) {
+  auto done = work();
+  json::object last = done ? std::move(*done) : json::object{};
+  last["kind"] = kind;
+  if (!last.contains("backup_id")) last["backup_id"] = id;
+  if (!last.contains("ok")) last["ok"] = done.has_value();
+  last["error"] = done ? json::value(nullptr) : json::value(done.error().message);
+  last["finished_at"] = format_rfc3339(parts_.clock.now());
+  const std::string told = json::serialize(last);
+  if (last.at("ok").as_bool()) {
+    logger_.info("backup: done", {{"result", told}});
+  } else {
+    logger_.error("backup: failed", {{"result", told}});
+  }
   {
     const std::scoped_lock lock(mutex_);
-    if (stopping_) return fail(Errc::kUnavailable, "the process is ending");
-    if (!running_.empty())
-      return fail(Errc::kConflict, fmt::format("{} is under way: wait for its end", running_));
-    running_ = kind + " " + id;
+    last_ = std::move(last);
+    running_.clear();
   }
-  boost::asio::post(
-      worker_, [this, kind = std::move(kind), id = std::move(id), work = std::move(work)] {
-        auto done = work();
-        json::object last = done ? std::move(*done) : json::object{};
-        last["kind"] = kind;
-        if (!last.contains("backup_id")) last["backup_id"] = id;
-        if (!last.contains("ok")) last["ok"] = done.has_value();
-        last["error"] = done ? json::value(nullptr) : json::value(done.error().message);
-        last["finished_at"] = format_rfc3339(parts_.clock.now());
-        const std::string told = json::serialize(last);
-        if (last.at("ok").as_bool()) {
-          logger_.info("backup: done", {{"result", told}});
-        } else {
-          logger_.error("backup: failed", {{"result", told}});
-        }
-        const std::scoped_lock lock(mutex_);
-        last_ = std::move(last);
-        running_.clear();
-      });
+  if (!done) return std::unexpected(std::move(done.error()));
   return {};
 }
 
@@ -96,40 +143,54 @@ Result<void> BackupKeeper::start_verify(std::string id) {
   return begin("verify", id, [this, id] { return verify(id); });
 }
 
+Result<void> BackupKeeper::take_snapshot(Store& store, const std::string& folder) {
+  // The promise outlives a snapshot that nobody waits for any more.
+  auto promise = std::make_shared<std::promise<Result<void>>>();
+  auto future = promise->get_future();
+  parts_.loop.spawn("snapshot of a tier", [&store, folder, promise]() -> Aw<void> {
+    promise->set_value(co_await store.snapshot(folder));
+  });
+  const auto until = std::chrono::steady_clock::now() + kLongestSnapshot;
+  while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
+    if (stopping_) return fail(Errc::kCancelled, "the process is ending");
+    if (std::chrono::steady_clock::now() > until) {
+      return fail(Errc::kTimeout,
+                  fmt::format("the {} tier's snapshot takes too long", tier_name(store.tier())));
+    }
+  }
+  return future.get();
+}
+
 Result<json::object> BackupKeeper::make(const std::string& id) {
   const Scratch scratch{options_.folder + "/" + id};
   std::vector<std::string> tiers;
-  for (Store* store : parts_.stores) {
-    const std::string tier(tier_name(store->tier()));
-    const std::string folder = scratch.path + "/" + tier;
+  const auto folder_of = [&](const std::string& part) -> Result<std::string> {
+    tiers.push_back(part);
+    std::string folder = scratch.path + "/" + part;
     std::error_code error;
     fs::create_directories(folder, error);
-    if (error)
-      return fail(Errc::kUnavailable, fmt::format("cannot make {}: {}", folder, error.message()));
-    // The promise outlives a snapshot that nobody waits for any more.
-    auto promise = std::make_shared<std::promise<Result<void>>>();
-    auto future = promise->get_future();
-    parts_.loop.spawn("snapshot of a tier", [store, folder, promise]() -> Aw<void> {
-      promise->set_value(co_await store->snapshot(folder));
-    });
-    const auto until = std::chrono::steady_clock::now() + kLongestSnapshot;
-    while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
-      if (stopping_) return fail(Errc::kCancelled, "the process is ending");
-      if (std::chrono::steady_clock::now() > until)
-        return fail(Errc::kTimeout, fmt::format("the {} tier's snapshot takes too long", tier));
-    }
-    if (auto done = future.get(); !done) return std::unexpected(done.error());
-    tiers.push_back(tier);
+    if (!error) return folder;
+    return fail(Errc::kUnavailable, fmt::format("cannot make {}: {}", folder, error.message()));
+  };
+  // Rows before tiers: what is stored in between is taken in and derived again, which changes
+  // nothing; the other way round the ledger would tell of memories that the copy lacks.
+  ASAHI_TRY(const std::string sql, folder_of(std::string(kSqlPart)));
+  ASAHI_TRY(const std::uint64_t rows,
+            write_sql(parts_.database, sql, [this] { return stopping_.load(); }));
+  for (Store* store : parts_.stores) {
+    ASAHI_TRY(const std::string folder, folder_of(std::string(tier_name(store->tier()))));
+    if (auto done = take_snapshot(*store, folder); !done) return std::unexpected(done.error());
   }
   ASAHI_TRY(const BackupManifest manifest, write_backup(parts_.target, scratch.path, tiers, id,
                                                         parts_.clock.now(), options_.version));
   const Clock::Time now = parts_.clock.now();
   last_success_.set(std::chrono::duration<double>(now.time_since_epoch()).count());
-  const auto pruned = prune_backups(parts_.target, now - options_.keep);
+  const auto pruned = prune_backups(parts_.target, now - options_.keep, options_.most);
   if (!pruned) logger_.warning("old backups stay", {{"error", pruned.error().message}});
   return json::object{{"backup_id", manifest.id},
                       {"files", manifest.files.size()},
                       {"bytes", manifest.bytes()},
+                      {"rows", rows},
                       {"pruned", pruned.value_or(0)}};
 }
 

@@ -13,25 +13,32 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/task.h"
+#include "jobs/queue.h"
 #include "memory/backup/backup.h"
 #include "memory/model/store.h"
 #include "net/loop.h"
 #include "storage/object/store.h"
+#include "storage/sql/database.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
 
-/// Makes and checks backups of the tiers that this process serves, one at a time, on a thread of
-/// its own. Any loop. Sets akosha_backup_last_success_timestamp_seconds.
+/// Makes and checks backups of the tiers that this process reaches and of the memory's rows in the
+/// database, one at a time, on a thread of its own; when asked, and by the clock. Any loop. Sets
+/// akosha_backup_last_success_timestamp_seconds, at first to what the newest backup says.
 class BackupKeeper {
  public:
   struct Options {
     std::chrono::hours keep{24 * 30};
-    std::string folder;   ///< for snapshots on their way; on the disk of the tiers
-    std::string version;  ///< of the product
+    std::size_t most = 30;  ///< backups that are kept, at least 1
+    std::string schedule;   ///< cron, UTC; empty: when asked only
+    std::string folder;     ///< for snapshots on their way; on the disk of the tiers
+    std::string version;    ///< of the product
+    std::chrono::milliseconds poll{5'000};  ///< between two looks whether the clock has begun one
   };
   struct Parts {
-    std::vector<Store*> stores;
+    std::vector<Store*> stores;  ///< hottest first: what moves meanwhile is in the next one, too
+    sql::Database& database;
     object::ObjectStore& target;
     net::Loop& loop;  ///< where stores are asked
     telemetry::Registry& metrics;
@@ -40,6 +47,8 @@ class BackupKeeper {
   BackupKeeper(Parts parts, Options options);
   ~BackupKeeper();
 
+  /// Lets the clock begin backups, of several processes in one of them. Before stop().
+  void follow_schedule();
   /// Begins; the new backup's id. Errors: conflict while one is made or checked.
   Result<std::string> start();
   /// Begins to check one (empty: the newest). Errors: conflict, invalid_argument.
@@ -51,8 +60,14 @@ class BackupKeeper {
   void stop();
 
  private:
-  Result<void> begin(std::string kind, std::string id, std::function<Result<json::object>()> work);
+  using Work = std::function<Result<json::object>()>;
+  Result<void> claim(const std::string& what);
+  Result<void> begin(std::string kind, std::string id, Work work);
+  Result<void> finish(const std::string& kind, const std::string& id, const Work& work);
+  Task<void> make_scheduled();
   Result<json::object> make(const std::string& id);
+  Result<void> take_snapshot(Store& store, const std::string& folder);
+  void look_for_newest();
   Result<json::object> verify(const std::string& id);
 
   const Parts parts_;
@@ -63,6 +78,8 @@ class BackupKeeper {
   std::string running_;               ///< "backup bak_…", empty: nothing; under the mutex
   std::optional<json::object> last_;  ///< under the mutex
   std::atomic<bool> stopping_{false};
+  jobs::Queue queue_;
+  std::unique_ptr<jobs::Worker> clock_worker_;  ///< null: no schedule
   boost::asio::thread_pool worker_{1};
   boost::asio::thread_pool reader_{1};  ///< lists while the worker works
 };

@@ -722,25 +722,30 @@ Result<Compacted> ColdTier::compact(Clock::Steady deadline) {
   return done;
 }
 
-Result<void> ColdTier::snapshot(const std::string& folder) const {
-  CatalogueChange all;
-  std::vector<File> files;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [owner, list] : files_) {
-      for (const File& file : list) {
-        if (file->state == FileState::kLive) files.push_back(file);
-      }
-    }
+Result<void> ColdTier::snapshot(const std::string& folder) {
+  // An object may go while the others are copied: merged into another, and its time was over. What
+  // the catalogue says then names that other one.
+  constexpr int kTries = 3;
+  for (int i = 1;; ++i) {
+    if (auto known = refresh(); !known) return known;
+    auto done = copy_live(folder);
+    if (done || done.error().code != Errc::kNotFound || i == kTries) return done;
   }
-  for (const File& file : files) {
+}
+
+Result<void> ColdTier::copy_live(const std::string& folder) {
+  CatalogueChange all;
+  std::error_code failed;
+  // Of an earlier try: the list is of one moment.
+  fs::remove(fs::path(folder) / "catalogue", failed);
+  for (const File& file : live_files()) {
     const fs::path to = fs::path(folder) / "objects" / file->key;
-    std::error_code failed;
     fs::create_directories(to.parent_path(), failed);
     if (failed) return fail(Errc::kUnavailable, "cannot make " + to.parent_path().string());
+    all.put.push_back(*file);
+    if (fs::exists(to, failed)) continue;
     if (auto got = objects_.get_file(file->key, to.string()); !got)
       return std::unexpected(std::move(got.error()));
-    all.put.push_back(*file);
   }
   std::error_code ignored;
   fs::create_directories(folder, ignored);

@@ -99,7 +99,7 @@ class ColdTier {
   Result<Compacted> compact(Clock::Steady deadline);
   /// The objects below `folder`/objects and their list as `folder`/catalogue: a FolderStore and a
   /// FileCatalogue open them.
-  Result<void> snapshot(const std::string& folder) const;
+  Result<void> snapshot(const std::string& folder);
 
   const ColdOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }
@@ -124,6 +124,7 @@ class ColdTier {
   void take(std::vector<ColdFile> files);
   /// `changing_` is held.
   Result<void> refresh_locked();
+  Result<void> copy_live(const std::string& folder);
   bool abandoned(const ColdFile& file) const;
   /// Whether the catalogue has a file of that name, in whatever state.
   bool is_listed(const ColdFile& entry) const;

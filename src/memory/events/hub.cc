@@ -136,4 +136,13 @@ std::vector<HubEvent> Hub::recent(std::string_view tenant, std::string_view chan
   return found;
 }
 
+std::vector<std::string> Hub::tenants(std::size_t most) const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> all;
+  for (auto at = by_tenant_.begin(); at != by_tenant_.end() && all.size() < most;
+       at = by_tenant_.upper_bound(at->first))
+    all.push_back(at->first);
+  return all;
+}
+
 }  // namespace asahi::memory

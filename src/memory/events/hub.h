@@ -81,6 +81,8 @@ class Hub {
   /// ':'.
   std::vector<HubEvent> recent(std::string_view tenant, std::string_view channel,
                                std::size_t most) const;
+  /// Those of whom somebody is connected, at most so many.
+  std::vector<std::string> tenants(std::size_t most) const;
   std::size_t subscribers() const { return subscribers_.load(std::memory_order_relaxed); }
   std::uint64_t published() const { return published_.load(std::memory_order_relaxed); }
 

@@ -32,6 +32,13 @@ TEST_F(HubTest, TellsThoseOfTheTenantWhoListen) {
   EXPECT_FALSE(hub.is_heard("other", "insights"));
 }
 
+TEST_F(HubTest, KnowsWhoseAreConnected) {
+  const auto one = join("acme", "metrics"), other = join("acme", "insights");
+  const auto stranger = join("beta", "metrics");
+  EXPECT_EQ(hub.tenants(10), (std::vector<std::string>{"acme", "beta"}));
+  EXPECT_EQ(hub.tenants(1), (std::vector<std::string>{"acme"}));
+}
+
 TEST_F(HubTest, LosesTheOldestOfWhoDoesNotTakeThemAndSaysHowMany) {
   const auto slow = join("acme", "metrics");
   for (int i = 0; i < 5; ++i) hub.publish("acme", "metrics", "x", {{"n", i}});

@@ -1,8 +1,11 @@
 // What was written since a number: how graph and series follow the hot tier.
 #include <algorithm>
+#include <fstream>
 #include <limits>
 #include <shared_mutex>
 
+#include "base/file.h"
+#include "base/ids.h"
 #include "memory/hot/engine.h"
 #include "memory/hot/shelf.h"
 
@@ -84,6 +87,17 @@ bool Engine::wait_written(std::uint64_t since, std::chrono::milliseconds most,
                           std::stop_token stop) const {
   std::unique_lock lock(work_mutex_);
   return work_changed_.wait_for(lock, stop, most, [&] { return last_written() > since; });
+}
+
+Result<std::string> Engine::feed_name() const {
+  if (options_.folder == ":memory:") return std::string("hot in memory");
+  const std::string path = options_.folder + "/" + std::string(kFeedName);
+  const std::lock_guard lock(name_mutex_);
+  std::string name;
+  if (std::ifstream in(path); in >> name && name.starts_with("hot_")) return name;
+  name = random_id("hot_", 16);
+  if (auto ok = replace_file(path, name + "\n"); !ok) return std::unexpected(ok.error());
+  return name;
 }
 
 std::vector<bool> Engine::has(const std::vector<Key>& keys) const {

@@ -11,6 +11,7 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -59,6 +60,9 @@ struct EngineOptions {
   /// Told of what was committed, in order, on the writing thread. For copies that can be rebuilt.
   std::function<void(std::span<const CommittedChange>)> observer;
 };
+
+/// The file with the name of a store's writings, in its folder.
+inline constexpr std::string_view kFeedName = "derived.id";
 
 /// A row as it is now, with the place of its last writing in the order of all writings.
 struct Written {
@@ -119,6 +123,8 @@ class Engine {
   EngineStats engine_stats() const;
   /// It is behind with what it got: more should not be sent for a while.
   bool pressed() const;
+  /// With the name of its writings: a copy that is opened in its place is followed from where the
+  /// copy ends.
   Result<void> copy_to(const std::string& folder);
 
   // For what is derived from rows (changes.cc). Numbers grow with each writing, hold over restarts
@@ -131,6 +137,10 @@ class Engine {
   /// Until something was written after `since`, at most so long. False: nothing was.
   bool wait_written(std::uint64_t since, std::chrono::milliseconds most,
                     std::stop_token stop) const;
+  /// Who derives keeps its place in the writings under this name. It lies beside the log, so that
+  /// another store in its place is known as another one. Errors: unavailable (the folder cannot be
+  /// written).
+  Result<std::string> feed_name() const;
   /// Whether there is a row, or a duplicate, of each key.
   std::vector<bool> has(const std::vector<Key>& keys) const;
 
@@ -260,6 +270,7 @@ class Engine {
   mutable std::mutex recent_mutex_;
   std::deque<Recent> recent_;
   std::uint64_t recent_from_ = 0;
+  mutable std::mutex name_mutex_;
   std::atomic<std::uint64_t> shown_{0};  ///< all up to it is seen by readers
 
   mutable std::mutex queue_mutex_;

@@ -299,7 +299,16 @@ void Engine::wait_until_compact() {
 }
 
 Result<void> Engine::copy_to(const std::string& folder) {
-  return log_->copy_to(folder + "/shard_000");
+  if (auto ok = log_->copy_to(folder + "/shard_000"); !ok) return ok;
+  if (options_.folder == ":memory:") return {};
+  namespace fs = std::filesystem;
+  const fs::path name = fs::path(options_.folder) / kFeedName;
+  std::error_code error;
+  if (fs::exists(name, error)) fs::copy_file(name, fs::path(folder) / kFeedName, error);
+  if (error)
+    return fail(Errc::kUnavailable,
+                fmt::format("cannot copy {}: {}", name.string(), error.message()));
+  return {};
 }
 
 }  // namespace asahi::memory::hot

@@ -1,10 +1,13 @@
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "base/json_out.h"
 #include "memory/http/routes.h"
 #include "memory/ingest/intake.h"
 #include "memory/ingest/ledger.h"
 #include "memory/ingest/push.h"
+#include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
 #include "memory/outside/orchestrator.h"
 #include "net/http/query_params.h"
@@ -155,18 +158,21 @@ Task<http::Response> retry_upload(const RouteParts& parts, http::Context& contex
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const UploadPriority priority, priority_of(body));
   ASAHI_CO_TRY(const Upload upload, co_await parts.ledger->retry(std::move(id), priority));
-  if (parts.worker != nullptr) parts.worker->trigger(priority);
+  if (parts.worker != nullptr) {
+    parts.worker->trigger(priority);
+  } else if (parts.scans != nullptr) {
+    // Without it workers find the upload at their next look.
+    std::ignore = co_await parts.scans->ask(priority);
+  }
   co_return json_reply(202, upload_json(upload));
 }
 
 Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const UploadPriority priority, priority_of(body));
-  if (parts.worker == nullptr) {
-    co_return fail(Errc::kUnavailable,
-                   "this process takes no uploads from the bucket; ask an ingestion_worker");
-  }
-  if (!parts.has_bucket)
+  if (parts.worker == nullptr && parts.scans == nullptr)
+    co_return fail(Errc::kUnavailable, "this process takes no uploads from the bucket");
+  if (parts.worker != nullptr && !parts.has_bucket)
     co_return fail(Errc::kUnavailable,
                    "no bucket is configured: set memory.ingestion.bucket, or push");
   std::string system;
@@ -177,10 +183,15 @@ Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
     if (auto ok = check_system_id(system); !ok)
       co_return fail_field("source_system", ok.error().message);
   }
-  const std::string id = parts.worker->trigger(priority, system);
+  std::string id;
+  if (parts.worker != nullptr) {
+    id = parts.worker->trigger(priority, system);
+  } else {
+    ASAHI_CO_TRY(id, co_await parts.scans->ask(priority, system));
+  }
   co_return json_reply(
-      202, {{"status", "triggered"},
-            {"job_id", id},
+      202, {{"status", parts.worker != nullptr ? "triggered" : "queued"},
+            {"job_id", std::move(id)},
             {"source_system", system.empty() ? json::value(nullptr) : json::value(system)},
             {"priority", priority_name(priority)}});
 }

@@ -15,6 +15,7 @@ namespace asahi::memory {
 class Push;
 class Ledger;
 class IngestWorker;
+class ScanRequests;
 class Tiers;
 class Orchestrator;
 namespace ageing {
@@ -35,9 +36,10 @@ struct RouteParts {
   Store* cold = nullptr;
   Push* push = nullptr;
   Ledger* ledger = nullptr;
-  IngestWorker* worker = nullptr;
+  IngestWorker* worker = nullptr;             ///< null: uploads are taken in elsewhere
+  ScanRequests* scans = nullptr;              ///< to tell those who do; null: nobody
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
-  Tiers* tiers = nullptr;                     ///< null: they are not all in this process
+  Tiers* tiers = nullptr;                     ///< null: tests without them
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
   ageing::Originals* originals = nullptr;     ///< of duplicates whose original has aged

@@ -13,6 +13,7 @@ list(APPEND MEMORY_SRCS
   ingest/payload.cc
   ingest/push.cc
   ingest/scan_jobs.cc
+  ingest/scan_requests.cc
   ingest/scanner.cc
   ingest/times.cc
   ingest/worker.cc)

@@ -71,25 +71,25 @@ void Deriver::stop() {
 }
 
 Result<void> Deriver::find_place() {
+  ASAHI_TRY(const MemoryFeed::Place feed, parts_.feed.place());
   ASAHI_TRY(
       const sql::Rows rows,
       parts_.db.query_blocking({"SELECT feed, position, counted_ms FROM memory_derived", {}}));
-  Place place;
+  Place place{.feed = feed.name};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::int64_t counted = rows.integer(i, "counted_ms");
-    if (rows.text(i, "feed") == options_.feed_name) {
-      place.position = static_cast<std::uint64_t>(rows.integer(i, "position"));
+    if (rows.text(i, "feed") == feed.name) {
+      place.position = place.stored = static_cast<std::uint64_t>(rows.integer(i, "position"));
       place.counted_ms = counted;
       break;
     }
     // A store under a new name may be an old one, restored: what was counted stays counted.
     place.counted_ms = std::max(place.counted_ms, counted);
   }
-  const std::uint64_t end = parts_.feed.end();
-  if (place.position == 0 || place.position > end) {
+  if (place.position == 0 || place.position > feed.end) {
     // New, or another store than the one that was followed: from its beginning.
     place.position = 0;
-    place.counted_upto = end;
+    place.counted_upto = feed.end;
     place.counted_before = place.counted_ms;
   }
   place_ = place;
@@ -100,13 +100,20 @@ Result<bool> Deriver::step() {
   if (!place_) {
     if (auto ok = find_place(); !ok) return std::unexpected(ok.error());
   }
-  MemoryFeed::Page page = parts_.feed.after(place_->position, options_.page);
+  auto done = next_page();
+  // Another store may stand there now, or another process may have come further.
+  if (!done) place_.reset();
+  return done;
+}
+
+Result<bool> Deriver::next_page() {
+  ASAHI_TRY(MemoryFeed::Page page, parts_.feed.after(place_->position, options_.page));
+  const std::uint64_t end = page.end;
   if (page.upto == place_->position) {
     behind_.set(0);
     return false;
   }
   if (auto ok = derive(std::move(page)); !ok) return std::unexpected(ok.error());
-  const std::uint64_t end = parts_.feed.end();
   behind_.set(static_cast<double>(end - std::min(end, place_->position)));
   return true;
 }
@@ -139,16 +146,18 @@ Result<void> Deriver::derive(MemoryFeed::Page page) {
     keys[memory.key.tenant].push_back(std::move(row.memory.key));
   }
   rest_ = stretch.pause(kRest);
-  std::vector<sql::Statement> also;
+  GraphStore::Beside also;
   for (auto& [tenant, hours] : counts) {
     auto rows = SeriesStore::count(tenant, hours.take());
-    std::ranges::move(rows, std::back_inserter(also));
+    std::ranges::move(rows, std::back_inserter(also.statements));
   }
-  also.push_back(
-      {"INSERT INTO memory_derived (feed, position, counted_ms) VALUES (?, ?, ?)"
-       " ON CONFLICT (feed) DO UPDATE SET position = excluded.position,"
-       " counted_ms = excluded.counted_ms",
-       {options_.feed_name, static_cast<std::int64_t>(next.position), next.counted_ms}});
+  also.condition = sql::Statement{
+      "INSERT INTO memory_derived (feed, position, counted_ms) VALUES (?, ?, ?)"
+      " ON CONFLICT (feed) DO UPDATE SET position = excluded.position,"
+      " counted_ms = excluded.counted_ms WHERE memory_derived.position = ?",
+      {next.feed, static_cast<std::int64_t>(next.position), next.counted_ms,
+       static_cast<std::int64_t>(next.stored)}};
+  next.stored = next.position;
   ASAHI_TRY(const LearnedCounts learned, parts_.graph.learn(statements, also));
   place_ = next;
   learned_.add(static_cast<double>(learned.statements - learned.refused));
@@ -229,6 +238,11 @@ void Deriver::run(std::stop_token stop) {
   milliseconds pause_now{0};
   while (!stop.stop_requested()) {
     const auto done = step();
+    // Another process derives: this one stands by.
+    if (!done && done.error().code == Errc::kConflict) {
+      pause(stop, options_.standby);
+      continue;
+    }
     if (!done) {
       failures_.add();
       pause_now = std::min(std::max(kFirstPause, pause_now * 2), options_.longest_pause);

@@ -19,6 +19,7 @@ namespace asahi::memory::knowledge {
 /// Keeps graph and hourly counts behind a store: follows its writings a page at a time, off the
 /// path of those who write. How far it came stands in the same transaction as what it derived, so
 /// that a crash loses nothing and counts nothing twice; there is no queue that could overflow.
+/// Where two processes follow one store, of two that derive the same page one writes nothing.
 ///
 /// What is gone from the stores is forgotten: at once by whoever erases (GraphStore::forget), and
 /// by a slow round over all sources for what ended otherwise (retention, a crash between the two).
@@ -35,12 +36,12 @@ class Deriver {
     telemetry::Registry& metrics;
   };
   struct Options {
-    std::string feed_name = "hot";  ///< under which its place is kept
     std::size_t page = 1'000;
     std::size_t swept_at_once = 500;
-    std::chrono::milliseconds idle{1'000};  ///< between two looks where nothing is written
-    std::chrono::hours round{24};           ///< from one round over all sources to the next
-    std::chrono::minutes retention{10};     ///< between two looks for what is too old
+    std::chrono::milliseconds idle{1'000};      ///< between two looks where nothing is written
+    std::chrono::milliseconds standby{30'000};  ///< after another process was faster
+    std::chrono::hours round{24};               ///< from one round over all sources to the next
+    std::chrono::minutes retention{10};         ///< between two looks for what is too old
     std::chrono::milliseconds longest_pause{30'000};  ///< after failures; from 500 ms, doubling
   };
   Deriver(Parts parts, Options options);
@@ -57,13 +58,16 @@ class Deriver {
 
  private:
   struct Place {
+    std::string feed;
     std::uint64_t position = 0;
+    std::uint64_t stored = 0;        ///< position that the database has; 0: none
     std::int64_t counted_ms = 0;     ///< of the latest upload that is counted
     std::uint64_t counted_upto = 0;  ///< until here only uploads after `counted_before` count
     std::int64_t counted_before = 0;
   };
   void run(std::stop_token stop);
   Result<void> find_place();
+  Result<bool> next_page();
   Result<void> derive(MemoryFeed::Page page);
   Result<void> forget_vanished(const std::string& tenant, std::vector<Key> keys);
   void housekeep();

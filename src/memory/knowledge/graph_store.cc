@@ -109,8 +109,7 @@ Result<std::uint64_t> GraphStore::epoch(const std::string& tenant) {
   return loaded->epoch.load();
 }
 
-Result<void> GraphStore::write_once(const Changes& changes, const std::vector<sql::Statement>& also,
-                                    bool& stale) {
+Result<void> GraphStore::write_once(const Changes& changes, const Beside& also, bool& stale) {
   struct Prepared {
     std::string tenant;
     Handle loaded;
@@ -170,9 +169,13 @@ Result<void> GraphStore::write_once(const Changes& changes, const std::vector<sq
         if (auto ok = session.query(statement); !ok) return std::unexpected(ok.error());
       }
     }
-    for (const sql::Statement& statement : also) {
+    for (const sql::Statement& statement : also.statements) {
       if (auto ok = session.query(statement); !ok) return std::unexpected(ok.error());
     }
+    if (!also.condition) return {};
+    ASAHI_TRY(const sql::Rows held, session.query(*also.condition));
+    if (held.affected() == 0)
+      return fail(Errc::kConflict, "another process was faster: look where it is now");
     return {};
   });
   if (!written) {
@@ -186,7 +189,7 @@ Result<void> GraphStore::write_once(const Changes& changes, const std::vector<sq
   return {};
 }
 
-Result<void> GraphStore::write(const Changes& changes, const std::vector<sql::Statement>& also) {
+Result<void> GraphStore::write(const Changes& changes, const Beside& also) {
   const std::lock_guard one(write_mutex_);
   for (int attempt = 1;; ++attempt) {
     bool stale = false;
@@ -196,7 +199,7 @@ Result<void> GraphStore::write(const Changes& changes, const std::vector<sql::St
 }
 
 Result<LearnedCounts> GraphStore::learn(std::span<const TenantStatement> statements,
-                                        const std::vector<sql::Statement>& also) {
+                                        const Beside& also) {
   std::map<std::string, std::vector<const graph::Statement*>> by_tenant;
   for (const TenantStatement& each : statements) by_tenant[each.tenant].push_back(&each.statement);
   // By tenant: a change that is made again counts again from nothing.

@@ -53,10 +53,15 @@ class GraphStore {
   };
   GraphStore(sql::Database& db, const Clock& clock, Options options);
 
+  /// What goes with a change, in the same transaction.
+  struct Beside {
+    std::vector<sql::Statement> statements;
+    /// Where it changes no row, nothing at all is written: conflict.
+    std::optional<sql::Statement> condition;
+    bool empty() const { return statements.empty() && !condition; }
+  };
   /// Learns them all or nothing; a statement that is refused is counted, the others are learned.
-  /// `also` runs in the same transaction.
-  Result<LearnedCounts> learn(std::span<const TenantStatement> statements,
-                              const std::vector<sql::Statement>& also = {});
+  Result<LearnedCounts> learn(std::span<const TenantStatement> statements, const Beside& also = {});
   /// How many facts went.
   Result<std::size_t> forget(const std::string& tenant, const std::vector<graph::Source>& sources);
   Result<std::size_t> forget_system(const std::string& tenant, const std::string& system_id);
@@ -105,9 +110,8 @@ class GraphStore {
   void drop(const std::string& tenant);
   std::int64_t steady_ns() const;
   /// Makes the changes and their rows durable together.
-  Result<void> write(const Changes& changes, const std::vector<sql::Statement>& also);
-  Result<void> write_once(const Changes& changes, const std::vector<sql::Statement>& also,
-                          bool& stale);
+  Result<void> write(const Changes& changes, const Beside& also);
+  Result<void> write_once(const Changes& changes, const Beside& also, bool& stale);
   Result<graph::Fact> change_fact(const std::string& tenant, graph::FactId fact, Change change);
 
   sql::Database& db_;

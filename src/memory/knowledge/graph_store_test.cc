@@ -168,8 +168,11 @@ TEST_P(GraphStoreContract, AFullGraphRefusesAMemoryAndTakesTheOthers) {
 TEST_P(GraphStoreContract, WhatGoesWithItIsAllOrNothing) {
   const std::vector<TenantStatement> list{
       {"acme", {.source = {"agent", "m1"}, .facts = {knows("ben")}}}};
-  const std::vector<sql::Statement> bad{{"INSERT INTO no_such_table VALUES (1)", {}}};
-  EXPECT_FALSE(graph_->learn(list, bad));
+  EXPECT_FALSE(graph_->learn(
+      list, {.statements = {{"INSERT INTO no_such_table VALUES (1)", {}}}, .condition = {}}));
+  const sql::Statement nobody{"DELETE FROM memory_derived WHERE feed = 'nobody'", {}};
+  EXPECT_EQ(graph_->learn(list, {.statements = {}, .condition = nobody}).error().code,
+            Errc::kConflict);
   EXPECT_THAT(around(*graph_, "acme", "user:ana"), IsEmpty()) << "not in memory alone either";
   ASSERT_TRUE(graph_->learn(list));
   EXPECT_THAT(around(*graph_, "acme", "user:ana"), ElementsAre("knows user:ben"));

@@ -7,8 +7,10 @@ list(APPEND MEMORY_SRCS
   knowledge/knowledge.cc
   knowledge/migrations.cc
   knowledge/series_questions.cc
-  knowledge/series_store.cc)
+  knowledge/series_store.cc
+  knowledge/series_watch.cc)
 list(APPEND MEMORY_TESTS
   knowledge/answer_metrics_test.cc knowledge/deriver_test.cc
   knowledge/graph_store_test.cc
-  knowledge/series_store_test.cc)
+  knowledge/series_store_test.cc
+  knowledge/series_watch_test.cc)

@@ -10,6 +10,7 @@
 #include "memory/embedding/choice.h"
 #include "memory/http/stats_json.h"
 #include "memory/ingest/push.h"
+#include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
 
 namespace asahi::memory {
@@ -227,31 +228,34 @@ void add_status_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
                     .run = [parts](mcp::Call call, json::object) -> Task<json::object> {
                       co_return co_await storage_json(*parts, tenant_of(call));
                     }}});
-  tools.push_back({Level::kFull,
-                   {.name = "akosha_start_ingestion",
-                    .title = "Look for uploads",
-                    .description = "Looks into the bucket for new uploads now",
-                    .input_schema = schema(
-                        R"({"source_system":{"type":"string"},
+  tools.push_back(
+      {Level::kFull,
+       {.name = "akosha_start_ingestion",
+        .title = "Look for uploads",
+        .description = "Looks into the bucket for new uploads now",
+        .input_schema = schema(
+            R"({"source_system":{"type":"string"},
                 "priority":{"type":"string","enum":["normal","high"],"default":"normal"}})",
-                        {}),
-                    .read_only = false,
-                    .access = "ingest:upload",
-                    .run = [parts](mcp::Call, json::object arguments) -> Task<json::object> {
-                      if (parts->worker == nullptr || !parts->has_bucket)
-                        co_return fail(Errc::kUnavailable, "no bucket is configured");
-                      std::string system;
-                      if (const json::value* named = arguments.if_contains("source_system")) {
-                        system = std::string(named->as_string());
-                        if (auto ok = check_system_id(system); !ok)
-                          co_return std::unexpected(ok.error());
-                      }
-                      const bool high = arguments.at("priority") == "high";
-                      std::string id = parts->worker->trigger(
-                          high ? UploadPriority::kHigh : UploadPriority::kNormal,
-                          std::move(system));
-                      co_return json::object{{"status", "triggered"}, {"job_id", std::move(id)}};
-                    }}});
+            {}),
+        .read_only = false,
+        .access = "ingest:upload",
+        .run = [parts](mcp::Call, json::object arguments) -> Task<json::object> {
+          if (parts->worker == nullptr ? parts->scans == nullptr : !parts->has_bucket)
+            co_return fail(Errc::kUnavailable, "no bucket is configured");
+          std::string system;
+          if (const json::value* named = arguments.if_contains("source_system")) {
+            system = std::string(named->as_string());
+            if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
+          }
+          const auto priority =
+              arguments.at("priority") == "high" ? UploadPriority::kHigh : UploadPriority::kNormal;
+          if (parts->worker == nullptr) {
+            ASAHI_CO_TRY(std::string job, co_await parts->scans->ask(priority, std::move(system)));
+            co_return json::object{{"status", "queued"}, {"job_id", std::move(job)}};
+          }
+          std::string id = parts->worker->trigger(priority, std::move(system));
+          co_return json::object{{"status", "triggered"}, {"job_id", std::move(id)}};
+        }}});
 }
 
 void add_health_tools(std::vector<Leveled>& tools, const HealthTools& health) {

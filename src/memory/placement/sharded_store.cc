@@ -338,8 +338,9 @@ Task<TierStats> ShardedStore::stats(std::string tenant) {
 }
 
 Task<void> ShardedStore::snapshot(std::string folder) {
-  const auto answers = co_await ask_nodes<void>(
-      everywhere(), [&](std::size_t node) { return parts_[node].store->snapshot(folder); });
+  const auto answers = co_await ask_nodes<void>(everywhere(), [&](std::size_t node) {
+    return parts_[node].store->snapshot(folder + "/" + parts_[node].name);
+  });
   if (const auto error = first_error(answers)) co_return std::unexpected(*error);
   co_return Result<void>{};
 }

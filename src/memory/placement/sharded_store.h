@@ -57,7 +57,7 @@ class ShardedStore final : public Store {
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
-  /// Each node's own copy, in its own process, under the same name.
+  /// Each node's own copy, in a folder by its name below `folder`.
   Task<void> snapshot(std::string folder) override;
 
  private:

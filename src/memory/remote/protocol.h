@@ -19,6 +19,9 @@ inline constexpr std::size_t kMaxRequestBytes = std::size_t{32} << 20;
 /// `get` and `scan_eligible` stop far below it (StoreApi::Options) and say that there is more.
 inline constexpr std::size_t kMaxReplyBytes = std::size_t{256} << 20;
 
+/// Reason of a refusal: nothing was done, the same is welcome later.
+inline constexpr std::string_view kBackPressure = "backpressure";
+
 /// Whether a call that may have been carried out can be sent again: yes where that changes nothing,
 /// neither in the store nor in the answer that counts.
 enum class Again { kYes, kNo };
@@ -140,12 +143,56 @@ struct Stats {
   using Request = std::string;  ///< tenant; empty: all
   using Reply = TierStats;
 };
+/// A copy below the store's folder for snapshots; its files are read with the verbs behind it.
 struct Snapshot {
   static constexpr std::string_view kName = "snapshot";
   static constexpr Again kAgain = Again::kNo;
   static constexpr std::chrono::milliseconds kTimeout{600'000};
   using Request = std::string;  ///< folder below the store's own for snapshots
   using Reply = bool;           ///< true
+};
+struct SnapshotFiles {
+  static constexpr std::string_view kName = "snapshot_files";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = std::string;
+  using Reply = std::vector<std::pair<std::string, std::uint64_t>>;  ///< paths below it, and sizes
+};
+struct SnapshotRead {
+  static constexpr std::string_view kName = "snapshot_read";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  /// Snapshot, path, offset, bytes: at most kMostRead.
+  using Request = std::tuple<std::string, std::string, std::uint64_t, std::uint64_t>;
+  using Reply = std::string;
+  static constexpr std::uint64_t kMostRead = 8ULL << 20;
+};
+struct SnapshotDrop {
+  static constexpr std::string_view kName = "snapshot_drop";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = std::string;
+  using Reply = bool;  ///< true
+};
+/// What was written since, for what is derived of it (knowledge/feed.h).
+struct WrittenSince {
+  static constexpr std::string_view kName = "written_since";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = std::tuple<std::uint64_t, std::uint64_t>;  ///< since, limit; 0: only where it is
+  /// Name of the writings, the last one, up to where these rows go; rows, and whether each is
+  /// another row's duplicate.
+  using Reply =
+      std::tuple<std::string, std::uint64_t, std::uint64_t, std::vector<std::pair<Memory, bool>>>;
+};
+/// The disk below the store's files.
+struct Disk {
+  static constexpr std::string_view kName = "disk";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{5'000};
+  using Request = std::tuple<>;
+  /// Folder, bytes of the disk, bytes that are free; no bytes: it is kept in memory.
+  using Reply = std::tuple<std::string, std::uint64_t, std::uint64_t>;
 };
 
 }  // namespace asahi::memory::remote

@@ -1,12 +1,17 @@
 #include "memory/remote/remote_store.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "base/file.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "memory/remote/protocol.h"
+#include "net/blocking.h"
 
 namespace asahi::memory::remote {
 namespace {
@@ -40,6 +45,22 @@ Result<void> check_sizes(const std::vector<Memory>& memories) {
   return {};
 }
 
+bool stays_below(const std::string& path) {
+  return !path.empty() && std::ranges::none_of(std::filesystem::path(path), [](const auto& part) {
+    return part == ".." || part == "." || part == "/" || part.empty();
+  });
+}
+
+/// A piece to the end of a file that begins with the first one.
+Result<void> append(const std::string& path, std::string_view piece, bool first, bool last) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  const File file = File::open(path, O_WRONLY | O_CREAT | (first ? O_TRUNC : O_APPEND));
+  if (!file || !write_all(file.get(), piece)) return file_error("write", path);
+  if (last && ::fsync(file.get()) != 0) return file_error("sync", path);
+  return {};
+}
+
 }  // namespace
 
 bool is_loopback(std::string_view host) {
@@ -64,7 +85,7 @@ RemoteStore::RemoteStore(net::LoopPool& loops, const Clock& clock, Options optio
       clients_(make_clients(loops, options_.ca_file)),
       breaker_(options_.breaker) {}
 
-RemoteStore::~RemoteStore() = default;
+RemoteStore::~RemoteStore() { files_.join(); }
 
 std::string RemoteStore::name() const {
   return fmt::format("the {} store at {}", tier_name(options_.tier), options_.origin.to_string());
@@ -150,6 +171,12 @@ Task<typename Verb::Reply> RemoteStore::call(typename Verb::Request request,
       if (reply) co_return std::move(*reply);
       co_return fail(Errc::kUpstream, fmt::format("{} answered {} with bytes that are no reply",
                                                   name(), Verb::kName));
+    }
+    if (answer.error().reason == kBackPressure) {
+      // Asking again is for whoever has the memories: they wait where they are.
+      const auto pause = answer.error().retry_after.value_or(std::chrono::milliseconds(1'000));
+      pressed_until_ = (clock_.steady_now() + pause).time_since_epoch().count();
+      co_return std::unexpected(answer.error());
     }
     if (reached == Reached::kBreaker ||
         (reached == Reached::kStore && Verb::kAgain == Again::kNo)) {
@@ -272,8 +299,54 @@ Task<std::string> RemoteStore::replace(std::string expected, std::string next) {
   co_return co_await call<PlacementOf>(std::pair(std::move(expected), std::move(next)));
 }
 
+Task<RemoteStore::Written> RemoteStore::written_since(std::uint64_t since, std::size_t limit) {
+  ASAHI_CO_TRY(auto reply, co_await call<WrittenSince>({since, limit}));
+  auto& [name, end, upto, rows] = reply;
+  co_return Written{std::move(name), end, upto, std::move(rows)};
+}
+
+Task<RemoteStore::DiskSpace> RemoteStore::disk() {
+  ASAHI_CO_TRY(auto reply, co_await call<Disk>({}));
+  auto& [folder, capacity, available] = reply;
+  co_return DiskSpace{std::move(folder), capacity, available};
+}
+
+bool RemoteStore::pressed() const {
+  return clock_.steady_now().time_since_epoch().count() < pressed_until_.load();
+}
+
 Task<void> RemoteStore::snapshot(std::string folder) {
-  ASAHI_CO_TRY([[maybe_unused]] const bool done, co_await call<Snapshot>(std::move(folder)));
+  const std::string copy = random_id("snap_", 16);
+  auto fetched = co_await fetch_snapshot(copy, std::move(folder));
+  if (auto gone = co_await call<SnapshotDrop>(copy); !gone) {
+    static const Logger logger("memory.remote");
+    logger.warning("a copy stays with the store until its next start",
+                   {{"store", name()}, {"error", gone.error().message}});
+  }
+  co_return fetched;
+}
+
+Task<void> RemoteStore::fetch_snapshot(std::string copy, std::string folder) {
+  ASAHI_CO_TRY([[maybe_unused]] const bool made, co_await call<Snapshot>(copy));
+  ASAHI_CO_TRY(const auto files, co_await call<SnapshotFiles>(copy));
+  for (const auto& [path, size] : files) {
+    if (!stays_below(path))
+      co_return fail(Errc::kUpstream, fmt::format("{} names a file '{}'", name(), path));
+    std::uint64_t at = 0;
+    do {
+      const std::uint64_t most = std::min(SnapshotRead::kMostRead, size - at);
+      ASAHI_CO_TRY(std::string piece, co_await call<SnapshotRead>({copy, path, at, most}));
+      if (piece.size() != most)
+        co_return fail(Errc::kUpstream, fmt::format("{} gives '{}' in part", name(), path));
+      const bool first = at == 0;
+      at += piece.size();
+      auto done = co_await net::run_blocking(
+          files_, [file = folder + "/" + path, piece = std::move(piece), first, last = at == size] {
+            return append(file, piece, first, last);
+          });
+      if (!done) co_return done;
+    } while (at < size);
+  }
   co_return Result<void>{};
 }
 

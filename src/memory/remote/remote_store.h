@@ -1,7 +1,12 @@
 #pragma once
 
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/policy/breaker.h"
 #include "base/policy/retry.h"
@@ -47,7 +52,7 @@ class RemoteStore final : public Store, public ShardRows, public PlacementKeeper
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
-  /// `folder` is a name below the other side's folder for snapshots.
+  /// The other side copies; its files are fetched into `folder` here, and the copy goes.
   Task<void> snapshot(std::string folder) override;
 
   ShardRows* shard_rows() override { return this; }
@@ -56,6 +61,20 @@ class RemoteStore final : public Store, public ShardRows, public PlacementKeeper
   Task<std::vector<std::uint64_t>> shard_counts() override;
   Task<std::string> record() override;
   Task<std::string> replace(std::string expected, std::string next) override;
+  /// What was written over there since (engine.h). `limit` 0: only where it is.
+  struct Written {
+    std::string name;  ///< of the store's writings
+    std::uint64_t end = 0, upto = 0;
+    std::vector<std::pair<Memory, bool>> rows;  ///< and whether each is another's duplicate
+  };
+  Task<Written> written_since(std::uint64_t since, std::size_t limit);
+  struct DiskSpace {
+    std::string folder;
+    std::uint64_t capacity = 0, available = 0;  ///< bytes; 0: it is kept in memory
+  };
+  Task<DiskSpace> disk();
+  /// It refused a batch of late since it is behind with what it got: more should wait.
+  bool pressed() const;
 
  private:
   template <class Verb>
@@ -68,11 +87,14 @@ class RemoteStore final : public Store, public ShardRows, public PlacementKeeper
   /// The reply's body, or what it refuses with.
   Result<std::string> judge(http::ClientResponse reply, std::string_view nonce) const;
   std::string name() const;
+  Task<void> fetch_snapshot(std::string name, std::string folder);
 
   const Options options_;
   const Clock& clock_;
   const std::unique_ptr<net::PerLoop<http::Client>> clients_;
   Breaker breaker_;
+  std::atomic<std::int64_t> pressed_until_{0};  ///< steady nanoseconds
+  boost::asio::thread_pool files_{1};           ///< writes what snapshots bring
 };
 
 /// Errors: invalid_argument: not a URL, or one beyond this machine without a secret.

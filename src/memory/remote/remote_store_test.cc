@@ -5,9 +5,12 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "base/ids.h"
 #include "memory/hot/hot_store.h"
+#include "memory/hot/testing/samples.h"
 #include "memory/remote/protocol.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/remote_pair.h"
@@ -290,20 +293,92 @@ TEST_F(RawCall, BytesThatAreNoRequestAreRefused) {
   EXPECT_TRUE(rows_.all().empty());
 }
 
-TEST_F(RemoteStoreTest, SnapshotsStayBelowTheStoresFolder) {
+TEST_F(RemoteStoreTest, SnapshotsAreFetchedAndGoOverThere) {
+  const auto folder = std::filesystem::temp_directory_path() / random_id("asahi-remote-", 12);
+  RemotePair pair(loops_, rows_, clock_,
+                  {.secrets = RemotePair::secrets(), .snapshot_folder = folder / "there"});
+  const auto store = pair.connect(pair.options());
+  get<Outcomes>([&] { return store->upsert_batch(memories(3), {}); });
+  const auto fetched = attempt<void>([&] { return store->snapshot(folder / "here"); });
+  ASSERT_TRUE(fetched) << fetched.error().message;
+  ASSERT_TRUE(attempt<void>([&] { return rows_.snapshot(folder / "same"); }));
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "same")) {
+    const auto text = [](const std::filesystem::path& path) {
+      std::ostringstream out;
+      out << std::ifstream(path).rdbuf();
+      return out.str();
+    };
+    EXPECT_EQ(text(folder / "here" / entry.path().filename()), text(entry.path()));
+    EXPECT_FALSE(text(entry.path()).empty());
+    ++files;
+  }
+  EXPECT_GT(files, 0U);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "there")) << "it holds no copies for nobody";
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(RawCall, SnapshotsStayBelowTheStoresFolder) {
   const auto folder = std::filesystem::temp_directory_path() / random_id("asahi-remote-", 12);
   RemotePair pair(loops_, rows_, clock_,
                   {.secrets = RemotePair::secrets(), .snapshot_folder = folder.string()});
-  const auto store = pair.connect(pair.options());
-  get<Outcomes>([&] { return store->upsert_batch(memories(1), {}); });
-  EXPECT_TRUE(attempt<void>([&] { return store->snapshot("one"); }));
-  EXPECT_TRUE(std::filesystem::exists(folder / "one"));
-  for (const char* elsewhere : {"../one", "/tmp/one", "", ".", "a/../.."}) {
-    const auto refused = attempt<void>([&] { return store->snapshot(elsewhere); });
-    ASSERT_FALSE(refused) << elsewhere;
-    EXPECT_EQ(refused.error().field, "folder") << elsewhere;
+  for (const std::string elsewhere : {"../one", "/tmp/one", "", ".", "a/../.."}) {
+    for (const std::string_view verb :
+         {Snapshot::kName, SnapshotFiles::kName, SnapshotDrop::kName}) {
+      const auto refused = error_of(pair, verb, to_bytes(elsewhere));
+      ASSERT_TRUE(refused) << elsewhere;
+      EXPECT_EQ(refused->field, "folder") << verb << " " << elsewhere;
+    }
+    const auto refused = error_of(pair, SnapshotRead::kName,
+                                  to_bytes(SnapshotRead::Request{"one", elsewhere, 0, 10}));
+    ASSERT_TRUE(refused) << elsewhere;
+    EXPECT_EQ(refused->field, "path") << elsewhere;
   }
-  std::filesystem::remove_all(folder);
+}
+
+TEST_F(RemoteStoreTest, PassesOnThatTheStoreIsBehind) {
+  bool behind = true;
+  RemotePair pair(loops_, rows_, clock_,
+                  {.secrets = RemotePair::secrets(), .pressed = [&behind] { return behind; }});
+  const auto store = pair.connect(pair.options());
+  EXPECT_FALSE(store->pressed());
+  const auto refused = attempt<Outcomes>([&] { return store->upsert_batch(memories(1), {}); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kUnavailable);
+  EXPECT_EQ(refused.error().retry_after, std::chrono::milliseconds(1'000)) << "Retry-After: 1";
+  EXPECT_TRUE(rows_.all().empty()) << "nothing was done";
+  EXPECT_TRUE(store->pressed()) << "what comes next need not be sent to hear the same";
+  behind = false;
+  clock_.advance(std::chrono::milliseconds(1'001));
+  EXPECT_FALSE(store->pressed());
+  EXPECT_TRUE(attempt<Outcomes>([&] { return store->upsert_batch(memories(1), {}); }));
+}
+
+TEST_F(RemoteStoreTest, GivesWhatWasWrittenSince) {
+  const auto engine = hot::Engine::open({}).value();
+  std::vector<Memory> given;
+  for (int i = 0; i < 200; ++i)
+    given.push_back(hot_testing::sample("m" + std::to_string(i), "text " + std::to_string(i)));
+  ASSERT_TRUE(hot_testing::upsert(*engine, given));
+  RemotePair pair(loops_, rows_, clock_,
+                  {.secrets = RemotePair::secrets(), .followed = engine.get()});
+  const auto store = pair.connect(pair.options());
+  using Written = RemoteStore::Written;
+  const Written where = get<Written>([&] { return store->written_since(0, 0); });
+  EXPECT_EQ(where.name, engine->feed_name().value());
+  EXPECT_EQ(where.end, engine->last_written());
+  EXPECT_TRUE(where.rows.empty());
+  std::vector<std::string> seen;
+  for (std::uint64_t at = 0; at < where.end;) {
+    const Written page = get<Written>([&] { return store->written_since(at, 70); });
+    ASSERT_GT(page.upto, at);
+    EXPECT_LE(page.rows.size(), 70U);
+    for (const auto& [memory, duplicate] : page.rows) seen.push_back(memory.key.conversation_id);
+    at = page.upto;
+  }
+  std::vector<std::string> all;
+  for (const Memory& memory : given) all.push_back(memory.key.conversation_id);
+  EXPECT_EQ(seen, all);
 }
 
 TEST(StoreOrigin, BeyondThisMachineNeedsASecret) {

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
+#include "memory/hot/engine.h"
 #include "memory/remote/protocol.h"
+#include "net/blocking.h"
 #include "net/http/server.h"
 
 namespace asahi::memory::remote {
@@ -16,6 +19,7 @@ namespace fs = std::filesystem;
 /// Rows that are asked of the store at a time, so that a reply can stop between them.
 constexpr std::uint64_t kStep = 64;
 constexpr std::uint64_t kMaxRows = 100'000;
+constexpr std::chrono::milliseconds kRetryAfter{1'000};
 
 /// Seconds; spec §8.2.
 const std::vector<double> kSeconds = {.0001, .001, .005, .01, .05, .1, .5, 1, 5};
@@ -46,6 +50,46 @@ std::size_t bytes_of(const Memory& memory) {
          sizeof(Memory);
 }
 
+/// Below its folder, and no other place, whatever is sent.
+bool is_path_below(const std::string& path) {
+  if (path.empty() || path.find('\0') != std::string::npos) return false;
+  return std::ranges::none_of(fs::path(path), [](const fs::path& part) {
+    return part == ".." || part == "." || part == "/" || part.empty();
+  });
+}
+
+Result<SnapshotFiles::Reply> files_below(const std::string& folder) {
+  SnapshotFiles::Reply files;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (!at->is_regular_file(error)) continue;
+    files.emplace_back(fs::relative(at->path(), folder, error).generic_string(),
+                       at->file_size(error));
+  }
+  if (!error) return files;
+  return fail(Errc::kUnavailable, fmt::format("{} cannot be listed: {}", folder, error.message()));
+}
+
+Result<std::string> read_piece(const std::string& path, std::uint64_t offset, std::uint64_t most) {
+  std::ifstream in(path, std::ios::binary);
+  std::string bytes(most, '\0');
+  if (in && in.seekg(static_cast<std::streamoff>(offset)))
+    in.read(bytes.data(), static_cast<std::streamsize>(most));
+  if (!in && !in.eof()) return fail(Errc::kUnavailable, fmt::format("{} cannot be read", path));
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  return bytes;
+}
+
+Result<Disk::Reply> disk_of(const std::string& folder) {
+  if (folder.empty() || folder == ":memory:") return Disk::Reply{folder, 0, 0};
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  if (!error) return Disk::Reply{folder, space.capacity, space.available};
+  return fail(Errc::kUnavailable,
+              fmt::format("the disk of {} does not tell its size: {}", folder, error.message()));
+}
+
 }  // namespace
 
 StoreApi::StoreApi(Store& store, const Clock& clock, telemetry::Registry& metrics, Options options)
@@ -54,6 +98,8 @@ StoreApi::StoreApi(Store& store, const Clock& clock, telemetry::Registry& metric
       metrics_(metrics),
       options_(std::move(options)),
       check_(options_.secrets, clock) {}
+
+StoreApi::~StoreApi() { files_.join(); }
 
 void StoreApi::observe(std::string_view operation, bool ok, std::chrono::nanoseconds took) {
   const std::string tier(tier_name(store_.tier()));
@@ -102,9 +148,8 @@ void StoreApi::add_routes(http::Router& router) {
   Store* const store = &store_;
   add<Hello>(router, kMaxRequestBytes,
              [store](Hello::Request) -> Task<Tier> { co_return store->tier(); });
-  add<UpsertBatch>(router, kMaxUpsertBytes, [store](UpsertBatch::Request asked) {
-    return store->upsert_batch(std::move(std::get<0>(asked)), std::get<1>(asked));
-  });
+  add<UpsertBatch>(router, kMaxUpsertBytes,
+                   [this](UpsertBatch::Request asked) { return upsert(std::move(asked)); });
   add<Get>(router, kMaxRequestBytes, [this](Get::Request keys) { return get(std::move(keys)); });
   add<DeleteBatch>(router, kMaxRequestBytes, [store](DeleteBatch::Request keys) {
     return store->delete_batch(std::move(keys));
@@ -129,6 +174,7 @@ void StoreApi::add_routes(http::Router& router) {
              [store](Stats::Request tenant) { return store->stats(std::move(tenant)); });
   add<Snapshot>(router, kMaxRequestBytes,
                 [this](Snapshot::Request folder) { return snapshot(std::move(folder)); });
+  add_file_routes(router);
   if (ShardRows* const rows = store_.shard_rows()) add_shard_routes(router, *rows);
 }
 
@@ -170,6 +216,77 @@ Task<std::tuple<std::vector<ShardRow>, bool>> StoreApi::scan_shards(ShardRows& r
     if (last) co_return std::tuple(std::move(found), false);
   }
   co_return std::tuple(std::move(found), true);
+}
+
+void StoreApi::add_file_routes(http::Router& router) {
+  add<SnapshotFiles>(router, kMaxRequestBytes,
+                     [this](std::string name) -> Task<SnapshotFiles::Reply> {
+                       ASAHI_CO_TRY(std::string folder, snapshot_path(name));
+                       co_return co_await net::run_blocking(
+                           files_, [folder = std::move(folder)] { return files_below(folder); });
+                     });
+  add<SnapshotRead>(router, kMaxRequestBytes,
+                    [this](SnapshotRead::Request asked) -> Task<std::string> {
+                      auto [name, path, offset, bytes] = std::move(asked);
+                      ASAHI_CO_TRY(const std::string folder, snapshot_path(name));
+                      if (!is_path_below(path) || bytes > SnapshotRead::kMostRead)
+                        co_return fail_field("path", "no piece of a snapshot's file");
+                      co_return co_await net::run_blocking(
+                          files_, [file = folder + "/" + path, at = offset, most = bytes] {
+                            return read_piece(file, at, most);
+                          });
+                    });
+  add<SnapshotDrop>(router, kMaxRequestBytes, [this](std::string name) -> Task<bool> {
+    ASAHI_CO_TRY(std::string folder, snapshot_path(name));
+    co_return co_await net::run_blocking(files_, [folder = std::move(folder)]() -> Result<bool> {
+      std::error_code error;
+      fs::remove_all(folder, error);
+      if (!error) return true;
+      return fail(Errc::kUnavailable, fmt::format("cannot remove {}: {}", folder, error.message()));
+    });
+  });
+  add<Disk>(router, kMaxRequestBytes, [this](Disk::Request) -> Task<Disk::Reply> {
+    co_return co_await net::run_blocking(
+        files_, [folder = options_.store_folder] { return disk_of(folder); });
+  });
+  if (options_.followed == nullptr) return;
+  add<WrittenSince>(router, kMaxRequestBytes, [this](WrittenSince::Request asked) {
+    return written(std::get<0>(asked), std::get<1>(asked));
+  });
+}
+
+Task<std::vector<UpsertOutcome>> StoreApi::upsert(UpsertBatch::Request asked) {
+  if (options_.pressed && options_.pressed()) {
+    auto later =
+        fail(Errc::kUnavailable, "the store is behind with what it got; send it again in a second");
+    later.error().reason = kBackPressure;
+    later.error().retry_after = kRetryAfter;
+    co_return later;
+  }
+  co_return co_await store_.upsert_batch(std::move(std::get<0>(asked)), std::get<1>(asked));
+}
+
+Task<WrittenSince::Reply> StoreApi::written(std::uint64_t since, std::uint64_t limit) {
+  co_return co_await net::run_blocking(
+      files_, [this, since, limit]() -> Result<WrittenSince::Reply> {
+        const hot::Engine& engine = *options_.followed;
+        ASAHI_TRY(std::string name, engine.feed_name());
+        std::vector<std::pair<Memory, bool>> rows;
+        std::uint64_t upto = since;
+        std::size_t bytes = 0;
+        const std::uint64_t end = engine.last_written();
+        // Some at a time, so that the reply can stop between them.
+        while (rows.size() < limit && bytes < options_.reply_bytes && upto < end) {
+          auto page = engine.written_since(upto, std::min(kStep, limit - rows.size()));
+          if (page.upto == upto) break;
+          upto = page.upto;
+          for (hot::Written& row : page.rows) {
+            bytes += bytes_of(row.memory);
+            rows.emplace_back(std::move(row.memory), row.duplicate);
+          }
+        }
+        return WrittenSince::Reply{std::move(name), std::max(end, upto), upto, std::move(rows)};
+      });
 }
 
 Task<std::vector<std::optional<Memory>>> StoreApi::get(std::vector<Key> keys) {
@@ -218,18 +335,19 @@ Task<std::vector<std::pair<Key, Digest>>> StoreApi::mark(Clock::Time before, std
   co_return marked;
 }
 
-Task<bool> StoreApi::snapshot(std::string folder) {
+Result<std::string> StoreApi::snapshot_path(const std::string& name) const {
   if (options_.snapshot_folder.empty())
-    co_return fail(Errc::kUnavailable, "this store has no folder for snapshots");
-  const fs::path root = fs::path(options_.snapshot_folder).lexically_normal();
-  const fs::path wanted = (root / folder).lexically_normal();
-  const fs::path inside = wanted.lexically_relative(root);
-  if (inside.empty() || inside == "." || *inside.begin() == "..") {
-    co_return fail_field("folder", fmt::format("'{}' is not below the store's folder for snapshots",
-                                               folder.substr(0, 200)));
+    return fail(Errc::kUnavailable, "this store has no folder for snapshots");
+  if (!is_path_below(name)) {
+    return fail_field("folder", fmt::format("'{}' is not below the store's folder for snapshots",
+                                            name.substr(0, 200)));
   }
-  if (auto ok = co_await store_.snapshot(wanted.string()); !ok)
-    co_return std::unexpected(ok.error());
+  return options_.snapshot_folder + "/" + name;
+}
+
+Task<bool> StoreApi::snapshot(std::string folder) {
+  ASAHI_CO_TRY(const std::string path, snapshot_path(folder));
+  if (auto ok = co_await store_.snapshot(path); !ok) co_return std::unexpected(ok.error());
   co_return true;
 }
 

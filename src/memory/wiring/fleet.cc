@@ -1,12 +1,97 @@
 #include "memory/wiring/fleet.h"
 
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
+
+#include "base/log.h"
+#include "memory/backup/backup.h"
+#include "memory/wiring/backups.h"
+#include "memory/wiring/tiers.h"
+#include "storage/object/open_store.h"
 
 #include <map>
 
 namespace asahi::memory {
+namespace {
+
+constexpr std::chrono::minutes kListEvery{5};
+constexpr double kMostObjects = 1'000'000;
+
+}  // namespace
 
 Fleet::Fleet(Parts parts) : parts_(parts), ledger_(parts.database, parts.clock) {}
+
+Fleet::~Fleet() {
+  for (const Bucket& bucket : buckets_) bucket.objects->stop();
+  lister_->join();
+}
+
+Result<void> Fleet::open_buckets() {
+  const MemoryConfig& config = parts_.config;
+  if (!config.ingestion.bucket.empty()) {
+    ASAHI_TRY(auto opened, object::open_store({.url = config.ingestion.bucket,
+                                               .region = config.ingestion.region,
+                                               .endpoint = config.ingestion.endpoint,
+                                               .credentials = {config.ingestion.access_key_id,
+                                                               config.ingestion.secret_access_key,
+                                                               {}}}));
+    buckets_.push_back({"ingest", std::move(opened)});
+  }
+  // A folder of another machine is not seen from here.
+  if (config.cold.enabled && config.cold.backend == "s3") {
+    ASAHI_TRY(auto place, open_cold_place(config, parts_.database, false));
+    if (place) buckets_.push_back({"cold", std::move(place->objects)});
+  }
+  ASAHI_TRY(auto backups, open_backup_place(config));
+  buckets_.push_back({"backup", std::move(backups)});
+  return {};
+}
+
+void Fleet::list(const Bucket& bucket) {
+  double bytes = 0, objects = 0;
+  const auto listed = bucket.objects->each("", [&](const object::ObjectInfo& object) {
+    bytes += static_cast<double>(object.size);
+    return ++objects < kMostObjects;
+  });
+  if (!listed) {
+    Logger("memory.fleet")
+        .warning("a bucket was not listed",
+                 {{"bucket", bucket.name}, {"error", listed.error().message}});
+    return;
+  }
+  const telemetry::Labels labels = {{"bucket", bucket.name}};
+  parts_.metrics.gauge("akosha_bucket_size_bytes", "Bytes of the objects of a bucket", labels)
+      .set(bytes);
+  parts_.metrics.gauge("akosha_bucket_objects", "Objects of a bucket", labels).set(objects);
+}
+
+void Fleet::find_newest_backup(object::ObjectStore& place) {
+  const auto newest = list_backups(place, 1);
+  if (!newest) return;  // the list of the bucket has said so
+  newest_backup_ns_ = newest->empty() ? 0 : newest->front().created_at.time_since_epoch().count();
+}
+
+void Fleet::list_buckets() {
+  for (const Bucket& bucket : buckets_) {
+    list(bucket);
+    if (bucket.name == "backup") find_newest_backup(*bucket.objects);
+  }
+  listing_ = false;
+}
+
+void Fleet::tell_age() {
+  const Clock::Time newest{std::chrono::nanoseconds(newest_backup_ns_.load())};
+  const auto seconds = [](Clock::Time::duration time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  parts_.metrics
+      .gauge("akosha_backup_last_success_timestamp_seconds",
+             "End of the last good backup; 0: none is known.")
+      .set(seconds(newest.time_since_epoch()));
+  if (newest == Clock::Time{}) return;
+  parts_.metrics.gauge("akosha_backup_age_seconds", "Since the newest backup was made")
+      .set(seconds(parts_.clock.now() - newest));
+}
 
 Result<std::unique_ptr<Fleet>> Fleet::make(Parts parts) {
   ASAHI_TRY(const StorePlaces places, store_places(parts.config));
@@ -19,6 +104,7 @@ Result<std::unique_ptr<Fleet>> Fleet::make(Parts parts) {
     fleet->names_.push_back(address.node.name);
   }
   if (places.warm) add(Tier::kWarm, *places.warm);
+  if (auto ok = fleet->open_buckets(); !ok) return std::unexpected(ok.error());
   return fleet;
 }
 
@@ -30,6 +116,12 @@ std::vector<Dependency> Fleet::dependencies() {
 }
 
 Aw<void> Fleet::measure() {
+  const Clock::Steady now = parts_.clock.steady_now();
+  if (now >= next_list_.load() && !listing_.exchange(true)) {
+    next_list_ = now + kListEvery;
+    boost::asio::post(*lister_, [this] { list_buckets(); });
+  }
+  tell_age();
   if (const auto totals = co_await ledger_.queue()) {
     parts_.metrics
         .gauge("akosha_ingestion_backlog_count",

@@ -199,6 +199,7 @@ Result<HotNodes> connect_hot(const MemoryConfig& config, const StorePlaces& plac
     parts.push_back({.name = address.node.name, .store = std::move(store)});
   }
   HotNodes nodes;
+  nodes.stores = stores;
   if (auto ok = check_notes(addresses, stores, places, loops); !ok) {
     // Their connections are those of that loop.
     net::run_sync<bool>(loops.at(0), [&]() -> Aw<bool> {

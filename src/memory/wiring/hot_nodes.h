@@ -20,7 +20,8 @@ Result<HotList> parse_hot_list(const std::string& field, const std::string& text
 
 struct HotNodes {
   std::unique_ptr<Store> store;
-  std::vector<Dependency> dependencies;  ///< of readiness; the store outlives them
+  std::vector<remote::RemoteStore*> stores;  ///< of the nodes, for what one alone can tell
+  std::vector<Dependency> dependencies;      ///< of readiness; the store outlives them
 };
 /// The hot tier as roles use it. Asks the nodes that answer whether their memories lie where the
 /// list expects them, and writes the list down where there is none; ordinary thread, while the

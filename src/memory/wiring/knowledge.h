@@ -9,11 +9,13 @@
 #include "memory/knowledge/graph_rows.h"
 #include "memory/knowledge/knowledge.h"
 #include "memory/model/store.h"
+#include "memory/remote/remote_store.h"
 #include "net/loop.h"
 
 namespace asahi::memory {
 
-/// Graph and series of this process: they follow the hot tier, and answer.
+/// Graph and series of this process. They are rows of the database, which all processes ask alike;
+/// those that take memories in follow the hot tier and keep them up to date, one at a time.
 class KnowledgeWiring {
  public:
   /// All outlive it.
@@ -23,27 +25,25 @@ class KnowledgeWiring {
     sql::Database& database;
     telemetry::Registry& metrics;
     const Clock& clock;
-    hot::Engine& engine;
   };
-  /// Errors: unavailable (the folder of the hot tier cannot be written).
-  static Result<std::unique_ptr<KnowledgeWiring>> make(Parts parts);
+  explicit KnowledgeWiring(Parts parts);
   ~KnowledgeWiring();
 
   knowledge::Knowledge& knowledge() { return knowledge_; }
-  /// Follows from now on. `tiers`: all that a memory may have moved to; what is in none of them is
-  /// forgotten.
-  void start(std::vector<Store*> tiers);
+  /// From now on, what is written into the hot tier of this process. `tiers`: all that a memory may
+  /// have moved to, the hot one first; what is in none of them is forgotten.
+  void follow(hot::Engine& engine, std::vector<Store*> tiers);
+  /// The same for a hot tier in another process.
+  void follow(remote::RemoteStore& hot, std::vector<Store*> tiers);
   void stop();
 
  private:
-  class HotFeed;
-  KnowledgeWiring(Parts parts, std::string feed_name);
+  void begin(std::unique_ptr<knowledge::MemoryFeed> feed);
 
   const Parts parts_;
   knowledge::Knowledge knowledge_;
-  std::unique_ptr<HotFeed> feed_;
-  knowledge::Deriver::Options options_;
-  std::unique_ptr<knowledge::Deriver> deriver_;
+  std::vector<std::unique_ptr<knowledge::MemoryFeed>> feeds_;
+  std::vector<std::unique_ptr<knowledge::Deriver>> derivers_;
 };
 
 }  // namespace asahi::memory

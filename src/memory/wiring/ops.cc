@@ -7,16 +7,17 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "memory/alerts/watch.h"
-#include "memory/backup/keeper.h"
 #include "memory/http/alert_routes.h"
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
 #include "memory/http/ops_routes.h"
 #include "memory/http/stats_json.h"
+#include "memory/knowledge/knowledge.h"
+#include "memory/knowledge/series_watch.h"
 #include "memory/ops/health.h"
 #include "memory/ops/live_settings.h"
 #include "memory/ops/sampler.h"
-#include "storage/object/open_store.h"
+#include "memory/wiring/backups.h"
 
 namespace asahi::memory {
 namespace {
@@ -67,7 +68,6 @@ Alerts::Options alert_options(const MemoryConfig& config) {
 /// Members stand in the order they are built; they go in reverse.
 struct Ops::Impl {
   explicit Impl(Ops::Parts given);
-  Result<void> open_backups();
 
   const Ops::Parts parts;
   const Clock::Steady started;
@@ -80,8 +80,8 @@ struct Ops::Impl {
   SearchWatch watch;
   Sampler sampler;
   Live live;
-  std::unique_ptr<WatchedStore> backup_store;
-  std::unique_ptr<BackupKeeper> backups;
+  std::unique_ptr<Backups> backups;
+  std::unique_ptr<knowledge::SeriesWatch> series;  ///< null: there are none here
   std::mutex mutex;
   std::condition_variable idle;
   int running = 0;        ///< under the mutex
@@ -93,6 +93,8 @@ struct Ops::Impl {
   void apply(const MemoryConfig& changed);
   void tell(const IngestEnd& end);
   Aw<void> measure();
+  /// Tells those who listen what their numbers show.
+  Aw<void> look_at_series();
   Aw<void> measure_forever();
 };
 
@@ -113,30 +115,6 @@ Ops::Impl::Impl(Ops::Parts given)
            {.auth_required = parts.auth_required}) {
   parts.search_metrics.also_tell(&watch);
   parts.ingest_metrics.watch([this](const IngestEnd& end) { tell(end); });
-}
-
-Result<void> Ops::Impl::open_backups() {
-  const MemoryConfig& config = parts.config;
-  auto opened = object::open_store(
-      {.url = config.backup.bucket,
-       .region = config.ingestion.region,
-       .endpoint = config.ingestion.endpoint,
-       .credentials = {config.ingestion.access_key_id, config.ingestion.secret_access_key, {}}});
-  if (!opened) {
-    return fail(opened.error().code, "memory.backup.bucket: " + opened.error().message);
-  }
-  backup_store =
-      std::make_unique<WatchedStore>(std::move(*opened), "backup", parts.metrics, parts.clock);
-  backups = std::make_unique<BackupKeeper>(
-      BackupKeeper::Parts{.stores = stores_of(*parts.routes),
-                          .target = *backup_store,
-                          .loop = parts.loops.at(0),
-                          .metrics = parts.metrics,
-                          .clock = parts.clock},
-      BackupKeeper::Options{.keep = std::chrono::hours(24 * config.backup.retention_days),
-                            .folder = config.data_path + "/backup.tmp",
-                            .version = parts.version});
-  return {};
 }
 
 Sampler::Parts Ops::Impl::sampler_parts() {
@@ -162,7 +140,7 @@ std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circui
   std::vector<std::pair<std::string, CircuitStats>> all;
   if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
   for (auto& [name, stats] : parts.outside.circuits()) all.emplace_back(name, stats);
-  if (backup_store != nullptr) all.emplace_back("backup", backup_store->stats());
+  if (backups != nullptr) all.emplace_back("backup", backups->circuit());
   for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
     all.emplace_back(name, stats);
   return all;
@@ -209,6 +187,12 @@ Aw<void> Ops::Impl::measure() {
   }
 }
 
+Aw<void> Ops::Impl::look_at_series() {
+  if (series == nullptr || hub.subscribers() == 0) co_return;
+  const auto told = co_await parts.routes->knowledge->run([this] { return series->look(); });
+  if (!told) logger.warning("nobody looked at the series", {{"error", told.error().message}});
+}
+
 Aw<void> Ops::Impl::measure_forever() {
   net::Loop& loop = parts.loops.at(0);
   Clock::Steady window = parts.clock.steady_now();
@@ -219,6 +203,7 @@ Aw<void> Ops::Impl::measure_forever() {
     if (now - window >= kWindow) {
       window = now;
       watch.close_window(alerts);
+      co_await look_at_series();
     }
     if (upkeep == Clock::Steady{} || now - upkeep >= kUpkeep) {
       upkeep = now;
@@ -234,7 +219,18 @@ Ops::~Ops() { stop(); }
 
 Result<std::unique_ptr<Ops>> Ops::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
-  if (auto ok = impl->open_backups(); !ok) return std::unexpected(ok.error());
+  const Parts& given = impl->parts;
+  ASAHI_TRY(impl->backups, Backups::open({.config = given.config,
+                                          .stores = stores_of(*given.routes),
+                                          .database = given.database,
+                                          .loop = given.loops.at(0),
+                                          .metrics = given.metrics,
+                                          .clock = given.clock,
+                                          .version = given.version}));
+  if (knowledge::Knowledge* const known = given.routes->knowledge; known != nullptr) {
+    impl->series = std::make_unique<knowledge::SeriesWatch>(known->series(), impl->hub, given.clock,
+                                                            knowledge::SeriesWatch::Options());
+  }
   return std::unique_ptr<Ops>(new Ops(std::move(impl)));
 }
 
@@ -259,7 +255,7 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .version = impl.parts.version,
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
-  add_backup_routes(routes, impl.parts.routes, *impl.backups);
+  add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
   impl.live.add_routes(router, mount);
 }
 
@@ -267,6 +263,7 @@ void Ops::start() {
   Impl& impl = *impl_;
   if (std::exchange(impl.on, true)) return;
   impl.alerts.start();
+  if (impl.parts.alone) impl.backups->keeper().follow_schedule();
   {
     const std::scoped_lock lock(impl.mutex);
     ++impl.running;
@@ -289,7 +286,7 @@ void Ops::stop() {
       impl.logger.error("the gauges did not stop in time");
   }
   impl.alerts.stop();
-  impl.backups->stop();
+  impl.backups->keeper().stop();
 }
 
 HealthTools Ops::health_tools() {

@@ -48,6 +48,7 @@ class Ops {
     WatchedStore* bucket = nullptr;  ///< of uploads; null: there is none
     const Outside& outside;
     SharedRouteParts routes;
+    bool alone = true;  ///< no other process does what the clock begins
   };
   /// Errors: those of the place for backups (invalid_argument, unavailable).
   static Result<std::unique_ptr<Ops>> make(Parts parts);

@@ -115,7 +115,15 @@ Result<StorePair> connect_stores(const MemoryConfig& config, net::LoopPool& loop
   ASAHI_TRY(HotNodes nodes, connect_hot(config, places, loops, clock));
   stores.hot = std::move(nodes.store);
   stores.hot_dependencies = std::move(nodes.dependencies);
-  if (places.warm) stores.warm = connect_store(Tier::kWarm, *places.warm, places, loops, clock);
+  stores.remote_hot = std::move(nodes.stores);
+  // A batch goes to all nodes that have a part of it: the slowest sets the pace.
+  stores.pressed = [all = stores.remote_hot] {
+    return std::ranges::any_of(all, &remote::RemoteStore::pressed);
+  };
+  if (!places.warm) return stores;
+  auto warm = connect_store(Tier::kWarm, *places.warm, places, loops, clock);
+  stores.remote_warm = warm.get();
+  stores.warm = std::move(warm);
   return stores;
 }
 

@@ -78,11 +78,14 @@ std::unique_ptr<remote::RemoteStore> connect_store(Tier tier, const http::Origin
 struct StorePair {
   std::unique_ptr<Store> hot;
   std::unique_ptr<Store> warm;  ///< null: there is none
-  /// The hot tier's log or index is behind; empty: it is kept elsewhere and says so by itself.
+  /// The hot tier's log or index is behind, or it said so of late.
   std::function<bool()> pressed;
   hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
   /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.
   std::vector<Dependency> hot_dependencies;
+  /// The nodes of `hot`, and `warm`, where they are in other processes.
+  std::vector<remote::RemoteStore*> remote_hot;
+  remote::RemoteStore* remote_warm = nullptr;
 };
 /// Those of other processes. Ordinary thread, while the loops run. Errors: as store_places and
 /// connect_hot.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/log.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/hot/hot_store.h"
@@ -61,15 +63,12 @@ Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock) {
   return stores;
 }
 
-StoreRole::StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store,
+StoreRole::StoreRole(Parts parts, remote::StoreApi::Options api, std::unique_ptr<Store> store,
                      std::unique_ptr<PlacementRecord> placement)
     : metrics_(parts.metrics),
       placement_(std::move(placement)),
       store_(std::move(store)),
-      api_(*store_, parts.clock, parts.metrics,
-           {.secrets = std::move(secrets),
-            .snapshot_folder = parts.config.data_path + "/snapshots",
-            .placement = placement_.get()}) {}
+      api_(*store_, parts.clock, parts.metrics, std::move(api)) {}
 
 Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
   const auto& stores = parts.config.stores;
@@ -81,19 +80,30 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
                                   "secrets generate' prints one",
                                   parts.config.api.host));
   }
+  const std::string& folder = tier == Tier::kHot ? parts.config.hot.path : parts.config.warm.path;
+  remote::StoreApi::Options api{.secrets = std::move(secrets),
+                                .snapshot_folder = parts.config.data_path + "/snapshots",
+                                .store_folder = folder};
   std::unique_ptr<Store> store;
   if (tier == Tier::kHot) {
-    ASAHI_TRY(store, open_hot(parts.config, parts.clock));
+    ASAHI_TRY(auto hot, open_hot(parts.config, parts.clock));
+    api.followed = &hot->engine();
+    api.pressed = [raw = hot.get()] { return raw->pressed(); };
+    store = std::move(hot);
   } else {
     ASAHI_TRY(store, open_warm(parts.config, parts.clock));
   }
+  // Copies whose caller died before it had them.
+  std::error_code ignored;
+  std::filesystem::remove_all(api.snapshot_folder, ignored);
   // Here, where all erasures and moves of the tier come by.
   auto gated = std::make_unique<ageing::MoveGate>(std::move(store), parts.clock);
   if (tier != Tier::kHot)
-    return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(gated));
+    return std::make_unique<StoreRole>(parts, std::move(api), std::move(gated));
   ASAHI_TRY(auto placement, PlacementRecord::open(parts.config.hot.path));
+  api.placement = placement.get();
   auto placed = std::make_unique<PlacedStore>(std::move(gated), *placement);
-  return std::make_unique<StoreRole>(parts, std::move(secrets), std::move(placed),
+  return std::make_unique<StoreRole>(parts, std::move(api), std::move(placed),
                                      std::move(placement));
 }
 

@@ -22,8 +22,8 @@ class StoreRole {
   /// Opens the tier; blocking, reads what was written last. Errors: unavailable for folders that
   /// cannot be used, corrupt with what is damaged, invalid_argument (the secret).
   static Result<std::unique_ptr<StoreRole>> open(Tier tier, Parts parts);
-  /// Over a store that is open already.
-  StoreRole(Parts parts, remote::StoreSecrets secrets, std::unique_ptr<Store> store,
+  /// Over a store that is open already. `api`: what else is told of it.
+  StoreRole(Parts parts, remote::StoreApi::Options api, std::unique_ptr<Store> store,
             std::unique_ptr<PlacementRecord> placement = nullptr);
 
   void add_routes(http::Router& router) { api_.add_routes(router); }

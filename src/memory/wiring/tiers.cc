@@ -36,10 +36,11 @@ Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> h
 
 Tiers::~Tiers() { stop(std::chrono::milliseconds(0)); }
 
-Result<void> Tiers::open_cold() {
-  const MemoryConfig::Cold& config = parts_.config.cold;
-  if (!config.enabled) return {};
-  if (!parts_.alone && parts_.database.dialect() == sql::Dialect::kSqlite) return {};
+Result<std::optional<ColdPlace>> open_cold_place(const MemoryConfig& settings,
+                                                 sql::Database& database, bool alone) {
+  const MemoryConfig::Cold& config = settings.cold;
+  const bool embedded = database.dialect() == sql::Dialect::kSqlite;
+  if (!config.enabled || (!alone && embedded)) return std::nullopt;
   std::error_code failed;
   const fs::path folder = fs::absolute(config.path, failed);
   if (!failed) fs::create_directories(folder, failed);
@@ -51,22 +52,35 @@ Result<void> Tiers::open_cold() {
   if (config.backend == "s3") {
     url = config.bucket.contains("://") ? config.bucket : "s3://" + config.bucket;
   }
-  ASAHI_TRY(objects_, object::open_store(
-                          {.url = url,
-                           .region = config.region,
-                           .endpoint = config.endpoint,
-                           .credentials = {config.access_key_id, config.secret_access_key, {}}}));
-  cold::ColdOptions options;
-  options.temp_folder = (folder / "temp").string();
-  if (parts_.database.dialect() == sql::Dialect::kSqlite) {
+  ColdPlace place{.objects = {},
+                  .catalogue = {},
+                  .catalogue_file = {},
+                  .temp_folder = (folder / "temp").string(),
+                  .shared = !embedded};
+  ASAHI_TRY(
+      place.objects,
+      object::open_store({.url = url,
+                          .region = config.region,
+                          .endpoint = config.endpoint,
+                          .credentials = {config.access_key_id, config.secret_access_key, {}}}));
+  if (embedded) {
     // One process has the folder; its file is synced, which SQLite's commits here are not.
-    catalogue_ = std::make_unique<cold::FileCatalogue>((folder / "catalogue").string());
+    place.catalogue_file = (folder / "catalogue").string();
+    place.catalogue = std::make_unique<cold::FileCatalogue>(place.catalogue_file);
   } else {
-    catalogue_ = std::make_unique<cold::SqlCatalogue>(parts_.database);
-    options.abandoned_after = kAbandonedAfter;
+    place.catalogue = std::make_unique<cold::SqlCatalogue>(database);
   }
-  ASAHI_TRY(cold_tier_,
-            cold::ColdTier::open(*objects_, *catalogue_, parts_.clock, std::move(options)));
+  return place;
+}
+
+Result<void> Tiers::open_cold() {
+  ASAHI_TRY(cold_place_, open_cold_place(parts_.config, parts_.database, parts_.alone));
+  if (!cold_place_) return {};
+  cold::ColdOptions options;
+  options.temp_folder = cold_place_->temp_folder;
+  if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
+  ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
+                                             parts_.clock, std::move(options)));
   cold_ = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
   return {};
 }
@@ -110,25 +124,31 @@ void Tiers::stop(std::chrono::milliseconds grace) {
   if (ageing_ != nullptr) ageing_->stop(grace);
 }
 
-Task<json::object> Tiers::warm_health() {
-  if (warm_ == nullptr) co_return fail(Errc::kUnavailable, "there is no warm tier");
-  ASAHI_CO_TRY(const TierStats stats, co_await warm_->stats(""));
-  const std::string& path = parts_.config.warm.path;
-  json::object out{{"healthy", true},           {"path", path},
-                   {"size_bytes", stats.bytes}, {"available_bytes", nullptr},
-                   {"usage_percent", nullptr},  {"status", "healthy"}};
-  if (path == ":memory:") co_return out;
-  auto space = co_await net::run_blocking(parts_.work, [path]() -> Result<fs::space_info> {
+Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {
+  if (parts_.remote_warm != nullptr) co_return co_await parts_.remote_warm->disk();
+  const std::string path = parts_.config.warm.path;
+  using Space = remote::RemoteStore::DiskSpace;
+  if (path == ":memory:") co_return Space{.folder = path};
+  co_return co_await net::run_blocking(parts_.work, [path]() -> Result<Space> {
     std::error_code failed;
     const fs::space_info found = fs::space(path, failed);
     if (failed || found.capacity == 0)
       return fail(Errc::kUnavailable, "the warm tier's disk does not tell its size");
-    return found;
+    return Space{.folder = path, .capacity = found.capacity, .available = found.available};
   });
-  if (!space) co_return std::unexpected(std::move(space.error()));
+}
+
+Task<json::object> Tiers::warm_health() {
+  if (warm_ == nullptr) co_return fail(Errc::kUnavailable, "there is no warm tier");
+  ASAHI_CO_TRY(const TierStats stats, co_await warm_->stats(""));
+  ASAHI_CO_TRY(const auto disk, co_await warm_disk());
+  json::object out{{"healthy", true},           {"path", disk.folder},
+                   {"size_bytes", stats.bytes}, {"available_bytes", nullptr},
+                   {"usage_percent", nullptr},  {"status", "healthy"}};
+  if (disk.capacity == 0) co_return out;
   const double used =
-      100.0 * (1.0 - static_cast<double>(space->available) / static_cast<double>(space->capacity));
-  out["available_bytes"] = space->available;
+      100.0 * (1.0 - static_cast<double>(disk.available) / static_cast<double>(disk.capacity));
+  out["available_bytes"] = disk.available;
   out["usage_percent"] = used;
   out["healthy"] = used <= kCriticalPercent;
   out["status"] = used > kCriticalPercent  ? "critical"

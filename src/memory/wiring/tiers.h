@@ -3,6 +3,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "memory/cold/catalogue.h"
 #include "memory/cold/store.h"
 #include "memory/config.h"
+#include "memory/remote/remote_store.h"
 #include "memory/search/epochs.h"
 #include "net/loop.h"
 #include "storage/object/store.h"
@@ -21,6 +23,20 @@
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
+
+/// Where the cold tier's files are, and their list.
+struct ColdPlace {
+  std::unique_ptr<object::ObjectStore> objects;
+  std::unique_ptr<cold::Catalogue> catalogue;
+  std::string catalogue_file;  ///< empty: rows of the database
+  std::string temp_folder;
+  bool shared = false;  ///< several processes have the catalogue
+};
+/// As configured. Nothing: switched off, or SQLite where the process is not `alone`: the catalogue
+/// must be one for all. Errors: unavailable for a folder that cannot be used, invalid_argument for
+/// a bucket that cannot be meant.
+Result<std::optional<ColdPlace>> open_cold_place(const MemoryConfig& config,
+                                                 sql::Database& database, bool alone);
 
 /// The tiers as a process sees them: hot, warm and cold, each behind a gate that keeps
 /// erasures and moves apart, and what moves memories from one to the next. Destroy it when no call
@@ -35,9 +51,8 @@ class Tiers {
     telemetry::Registry& metrics;
     const Clock& clock;
     boost::asio::thread_pool& work;
-    /// No other process has these tiers. Else the cold one is there with PostgreSQL only: its
-    /// catalogue must be one for all.
-    bool alone = true;
+    bool alone = true;                           ///< no other process has these tiers
+    remote::RemoteStore* remote_warm = nullptr;  ///< the warm one, where another process keeps it
   };
   /// `hot` and `warm`: opened here or kept elsewhere; no warm one: null. Opens the cold tier,
   /// reading what was written last; blocking. Errors: unavailable for folders that cannot be used,
@@ -54,6 +69,7 @@ class Tiers {
 
   /// Before the first routes. `epochs` outlives it.
   ageing::Ageing& make_ageing(Epochs& epochs);
+  ageing::Ageing& ageing() { return *ageing_; }  ///< after make_ageing
   void start();
   /// Ordinary thread, while the loops run.
   void stop(std::chrono::milliseconds grace);
@@ -65,12 +81,13 @@ class Tiers {
  private:
   explicit Tiers(Parts parts) : parts_(parts) {}
   Result<void> open_cold();
+  /// The disk below the warm tier, wherever it is.
+  Task<remote::RemoteStore::DiskSpace> warm_disk();
 
   const Parts parts_;
   std::unique_ptr<ageing::MoveGate> hot_, warm_;
   std::unique_ptr<ageing::Front> front_;
-  std::unique_ptr<object::ObjectStore> objects_;
-  std::unique_ptr<cold::Catalogue> catalogue_;
+  std::optional<ColdPlace> cold_place_;  ///< nothing: there is no cold tier
   std::unique_ptr<cold::ColdTier> cold_tier_;
   std::unique_ptr<cold::ColdStore> cold_;
   std::unique_ptr<ageing::Ageing> ageing_;

@@ -4,17 +4,16 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <mutex>
 #include <semaphore>
 #include <thread>
 
-#include "memory/backup/backup.h"
+#include "memory/wiring/backups.h"
+#include "server/app.h"
 #include "server/commands/memory_server.h"
 #include "server/folder_lock.h"
-#include "storage/object/open_store.h"
+#include "storage/sql/migrations.h"
 
 namespace asahi::server {
 namespace {
@@ -23,6 +22,8 @@ struct OpsOptions {
   std::string url, api_key;
   std::string mount = "/memory";
   std::string backup_id;
+  std::string node;       ///< of several hot stores, for restore
+  std::string component;  ///< empty: as configured
   bool verify = false;
 };
 
@@ -127,55 +128,43 @@ int backup(const CommonOptions& common, const OpsOptions& options) {
   return last->at("ok").as_bool() ? kExitOk : kExitFailure;
 }
 
-Result<void> restore_hot(const ServerConfig& config, const std::string& backup_id) {
-  namespace fs = std::filesystem;
-  const memory::MemoryConfig& settings = config.memory;
-  if (settings.hot.path == ":memory:") {
-    return fail(Errc::kInvalidArgument,
-                "memory.hot.path is :memory:, which keeps nothing: name a folder");
-  }
+int verify(const CommonOptions& common, const OpsOptions& options) {
+  OpsOptions checking = options;
+  checking.verify = true;
+  return backup(common, checking);
+}
+
+Result<memory::RestoredBackup> restore_here(const ServerConfig& config, const OpsOptions& options) {
+  const auto component = memory::parse_component(config.memory.component);
+  const memory::Role& role = memory::role_of(component.value_or(memory::Component::kAll));
   // Nobody writes there while it is replaced.
   ASAHI_TRY(const FolderLock lock, FolderLock::take(config.gateway.app.data_dir));
-  ASAHI_TRY(const auto store,
-            object::open_store(
-                {.url = settings.backup.bucket,
-                 .region = settings.ingestion.region,
-                 .endpoint = settings.ingestion.endpoint,
-                 .credentials = {
-                     settings.ingestion.access_key_id, settings.ingestion.secret_access_key, {}}}));
-  ASAHI_TRY(const memory::BackupManifest manifest, memory::find_backup(*store, backup_id));
-  fs::path place = settings.hot.path;
-  if (!place.has_filename()) place = place.parent_path();
-  const std::string fresh = place.string() + ".restored-" + manifest.id;
-  std::error_code error;
-  fs::remove_all(fresh, error);  // of a restore that did not come to its end
-  ASAHI_TRY(const std::uint64_t bytes, memory::fetch_tier(*store, manifest, "hot", fresh));
-  const std::string aside = place.string() + ".before-" + manifest.id + "-" +
-                            memory::make_backup_id(system_clock().now()).substr(4);
-  if (fs::exists(place, error)) {
-    fs::rename(place, aside, error);
-    if (error)
-      return fail(Errc::kUnavailable,
-                  fmt::format("cannot set {} aside: {}", place.string(), error.message()));
-    fmt::print("what was there stands in {}\n", aside);
-  }
-  fs::rename(fresh, place, error);
-  if (error)
-    return fail(Errc::kUnavailable,
-                fmt::format("cannot put {} in place: {}", fresh, error.message()));
-  fmt::print("restored {}: {} bytes of {} into {}; start the server\n", manifest.id, bytes,
-             format_rfc3339(manifest.created_at), place.string());
-  const bool others =
-      std::ranges::any_of(manifest.files, [](const auto& file) { return file.tier != "hot"; });
-  if (others) fmt::print("the backup has other tiers too; they are not restored by this command\n");
-  return {};
+  if (role.keeps_store)
+    return memory::restore_role(config.memory, role, nullptr, options.backup_id, options.node,
+                                system_clock());
+  ASAHI_TRY(const auto database, open_configured_database(config.gateway));
+  if (auto ready = sql::Migrator(*database, all_migrations()).upgrade(); !ready)
+    return std::unexpected(ready.error());
+  return memory::restore_role(config.memory, role, database.get(), options.backup_id, options.node,
+                              system_clock());
 }
 
 int restore(const CommonOptions& common, const OpsOptions& options) {
-  const LoadedConfig config = load_config(common);
+  CommonOptions all = common;
+  if (!options.component.empty()) all.variables["AKOSHA_COMPONENT"] = options.component;
+  const LoadedConfig config = load_config(all);
   if (!config.faults.empty()) return print_faults(config.faults);
-  const auto done = restore_hot(config, options.backup_id);
-  return done ? kExitOk : refuse_memory(done.error());
+  const auto done = restore_here(config, options);
+  if (!done) return refuse_memory(done.error());
+  for (const memory::RestoredPart& part : done->parts) {
+    fmt::print("{}: {} bytes", part.part, part.bytes);
+    if (part.rows > 0) fmt::print(", {} {}", part.rows, part.part == "cold" ? "files" : "rows");
+    if (!part.aside.empty()) fmt::print("; what was there stands in {}", part.aside);
+    fmt::print("\n");
+  }
+  fmt::print("restored {} of {}; start the server\n", done->manifest.id,
+             format_rfc3339(done->manifest.created_at));
+  return kExitOk;
 }
 
 }  // namespace
@@ -202,13 +191,20 @@ void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen) {
         ->capture_default_str();
   };
   add_server(add("mcp", "MCP server on standard input and output, for the server that runs", mcp));
-  CLI::App* save = add("backup", "Back every tier up and wait for the end", backup);
+  CLI::App* save = add("backup", "Back everything up and wait for the end", backup);
   add_server(save);
   save->add_flag("--verify", options->verify, "Read a backup again and compare instead");
-  save->add_option("--backup", options->backup_id, "Which one to verify (default: the newest)");
-  CLI::App* back =
-      add("restore", "Put a backup's hot tier in place, while the server is stopped", restore);
+  CLI::App* check =
+      add("verify", "Read a backup again, compare every file, wait for the end", verify);
+  add_server(check);
+  for (CLI::App* sub : {save, check})
+    sub->add_option("--backup", options->backup_id, "Which one to verify (default: the newest)");
+  CLI::App* back = add("restore", "Put a backup in place, while the server is stopped", restore);
   back->add_option("--backup", options->backup_id, "Which one (default: the newest)");
+  back->add_option("--component", options->component,
+                   "Role whose part is restored here: hot_store, warm_store; any other without a "
+                   "store: the cold tier and the database (default: as configured)");
+  back->add_option("--node", options->node, "Whose of several hot stores is restored here");
 }
 
 }  // namespace asahi::server

@@ -6,7 +6,7 @@
 
 namespace asahi::server {
 
-/// `asahi memory mcp|backup|restore`, added to `memory`'s subcommand.
+/// `asahi memory mcp|backup|verify|restore`, added to `memory`'s subcommand.
 void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen);
 
 /// `asahi memory rebalance`, likewise.

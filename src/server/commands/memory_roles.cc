@@ -36,6 +36,7 @@ struct RoleOptions {
   std::string component, mode, host, instance_id, url;
   std::optional<int> port;
   bool verbose = false;
+  bool once = false;
 };
 
 /// What the command line says, as the variables that say the same.
@@ -83,12 +84,23 @@ int unknown_mode(const std::string& mode) {
   return kExitFailure;
 }
 
+/// A signal ends it at once: a run may end anywhere, the next one goes on.
+int age_once(const LoadedConfig& loaded) {
+  begin_logging(loaded.gateway);
+  const auto aged = MemoryProcess::age_once(loaded);
+  flush_logging();
+  if (aged) return kExitOk;
+  fmt::print(stderr, "akosha: {}\n", aged.error().message);
+  return aged.error().code == Errc::kInvalidArgument ? kExitUsage : kExitFailure;
+}
+
 int start(const CommonOptions& common, const RoleOptions& options) {
   if (!options.mode.empty() && std::ranges::find(kModes, options.mode, &Mode::name) == kModes.end())
     return unknown_mode(options.mode);
   begin_thrift();
   const LoadedConfig loaded = load_role(common, options);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
+  if (options.once) return age_once(loaded);
   const ServiceSignals signals;
   begin_logging(loaded.gateway);
   const Logger logger("server");
@@ -217,6 +229,9 @@ void add_role_options(CLI::App& command, CommonOptions& common, RoleOptions& opt
       ->check(CLI::Range(0, 1024));
   command.add_option("--instance-id", options.instance_id, "Name of this process in the ledger");
   command.add_flag("--verbose", options.verbose, "Log at DEBUG");
+  command.add_flag("--once", options.once,
+                   "As aging_service: move what is old now, then end (for a job that runs by a "
+                   "clock of its own)");
 }
 
 }  // namespace

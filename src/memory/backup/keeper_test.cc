@@ -1,0 +1,135 @@
+#include "memory/backup/keeper.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "base/ids.h"
+#include "jobs/queue.h"
+#include "memory/module.h"
+#include "memory/testing/memory_store.h"
+#include "net/blocking.h"
+#include "storage/object/folder_store.h"
+#include "storage/sql/testing/test_database.h"
+
+namespace asahi::memory {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+/// A store in memory, a database and a folder for backups, shortly before midnight.
+class KeeperTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    loops_.start();
+    place_ = sql::testing::TestDatabase::make(sql::testing::Engine::kSqliteFile).value();
+    db_ = sql::open_database(place_->options()).value();
+    std::vector<sql::Migration> all = migrations();
+    for (const sql::Migration& one : jobs::migrations()) all.push_back(one);
+    ASSERT_TRUE(sql::Migrator(*db_, all).upgrade());
+    root_ = (fs::temp_directory_path() / random_id("asahi-keeper-", 12)).string();
+    using Outcomes = Result<std::vector<UpsertOutcome>>;
+    Memory memory{.key = {"acme", "desk", "m1"}, .content = "The lamp is blue."};
+    ASSERT_TRUE(net::run_sync<Outcomes>(
+        loops_.at(0), [&]() -> Aw<Outcomes> { return store_.upsert_batch({memory}, {}); }));
+  }
+  void TearDown() override {
+    std::error_code ignored;
+    fs::remove_all(root_, ignored);
+  }
+  /// What a process has.
+  struct Process {
+    std::unique_ptr<object::ObjectStore> target;
+    telemetry::Registry metrics;
+    std::unique_ptr<BackupKeeper> keeper;
+  };
+  std::unique_ptr<Process> process(std::size_t most = 30) {
+    auto made = std::make_unique<Process>();
+    made->target = object::FolderStore::open(root_ + "/backups").value();
+    made->keeper = std::make_unique<BackupKeeper>(
+        BackupKeeper::Parts{{&store_}, *db_, *made->target, loops_.at(0), made->metrics, clock_},
+        BackupKeeper::Options{.most = most,
+                              .schedule = "0 0 * * *",
+                              .folder = root_ + "/tmp",
+                              .version = "1.0",
+                              .poll = 10ms});
+    return made;
+  }
+  std::size_t backups() {
+    return list_backups(*object::FolderStore::open(root_ + "/backups").value(), 100)->size();
+  }
+  bool idle(BackupKeeper& keeper) {
+    using Status = Result<json::object>;
+    const Status status =
+        net::run_sync<Status>(loops_.at(0), [&]() -> Aw<Status> { return keeper.status(); });
+    return status && status->at("running").is_null();
+  }
+  static bool comes(const std::function<bool()>& right) {
+    for (int i = 0; i < 1'000 && !right(); ++i) std::this_thread::sleep_for(5ms);
+    return right();
+  }
+
+  ManualClock clock_{parse_rfc3339("2026-11-22T23:59:50Z").value()};
+  net::LoopPool loops_{1};
+  MemoryStore store_;
+  std::unique_ptr<sql::testing::TestDatabase> place_;
+  std::unique_ptr<sql::Database> db_;
+  std::string root_;
+};
+
+TEST_F(KeeperTest, TheClockBeginsBackupsInOneOfSeveralProcesses) {
+  const auto one = process(), other = process();
+  one->keeper->follow_schedule();
+  other->keeper->follow_schedule();
+  clock_.advance(20s);
+  ASSERT_TRUE(comes([&] { return backups() == 1; }));
+  clock_.advance(24h);
+  ASSERT_TRUE(comes([&] { return backups() == 2; }));
+  one->keeper->stop();
+  other->keeper->stop();
+  EXPECT_EQ(backups(), 2U) << "one a night, not one a process";
+}
+
+TEST_F(KeeperTest, KeepsSoManyAsItMay) {
+  const auto one = process(2);
+  std::string last;
+  for (int i = 0; i < 3; ++i) {
+    last = one->keeper->start().value();
+    ASSERT_TRUE(comes([&] { return idle(*one->keeper); })) << i;
+    clock_.advance(1h);
+  }
+  EXPECT_EQ(backups(), 2U);
+  EXPECT_EQ(find_backup(*one->target, "")->id, last);
+  one->keeper->stop();
+}
+
+TEST_F(KeeperTest, KnowsAfterAStartHowOldTheNewestIs) {
+  {
+    const auto first = process();
+    ASSERT_TRUE(first->keeper->start());
+    ASSERT_TRUE(comes([&] { return backups() == 1; }));
+    first->keeper->stop();
+  }
+  const auto second = process();
+  EXPECT_TRUE(comes([&] {
+    return second->metrics
+               .gauge("akosha_backup_last_success_timestamp_seconds",
+                      "End of the last good backup; 0: none is known.")
+               .value() > 1e9;
+  })) << "no alert because of a restart";
+}
+
+TEST_F(KeeperTest, OneAtATime) {
+  const auto one = process();
+  ASSERT_TRUE(one->keeper->start());
+  const auto second = one->keeper->start();
+  if (!second) EXPECT_EQ(second.error().code, Errc::kConflict);
+  one->keeper->stop();
+  EXPECT_EQ(one->keeper->start().error().code, Errc::kUnavailable);
+}
+
+}  // namespace
+}  // namespace asahi::memory

@@ -1,0 +1,78 @@
+#include "memory/wiring/backups.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "memory/wiring/tiers.h"
+#include "storage/object/open_store.h"
+
+namespace asahi::memory {
+namespace {
+
+/// Errors: invalid_argument for a tier that keeps nothing.
+Result<std::string> folder_of(std::string_view tier, const std::string& path) {
+  if (path != ":memory:") return path;
+  return fail_field(fmt::format("memory.{}.path", tier),
+                    "':memory:' keeps nothing: name a folder to restore into");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<object::ObjectStore>> open_backup_place(const MemoryConfig& config) {
+  auto opened = object::open_store(
+      {.url = config.backup.bucket,
+       .region = config.ingestion.region,
+       .endpoint = config.ingestion.endpoint,
+       .credentials = {config.ingestion.access_key_id, config.ingestion.secret_access_key, {}}});
+  if (!opened) return fail(opened.error().code, "memory.backup.bucket: " + opened.error().message);
+  return opened;
+}
+
+Result<std::unique_ptr<Backups>> Backups::open(Parts parts) {
+  const MemoryConfig& config = parts.config;
+  ASAHI_TRY(auto place, open_backup_place(config));
+  std::unique_ptr<Backups> backups(new Backups);
+  backups->place_ =
+      std::make_unique<WatchedStore>(std::move(place), "backup", parts.metrics, parts.clock);
+  backups->keeper_ = std::make_unique<BackupKeeper>(
+      BackupKeeper::Parts{.stores = std::move(parts.stores),
+                          .database = parts.database,
+                          .target = *backups->place_,
+                          .loop = parts.loop,
+                          .metrics = parts.metrics,
+                          .clock = parts.clock},
+      BackupKeeper::Options{.keep = std::chrono::hours(24 * config.backup.retention_days),
+                            .most = config.backup.keep,
+                            .schedule = config.backup.schedule,
+                            .folder = config.data_path + "/backup.tmp",
+                            .version = std::move(parts.version)});
+  return backups;
+}
+
+Result<RestoredBackup> restore_role(const MemoryConfig& config, const Role& role,
+                                    sql::Database* database, const std::string& backup_id,
+                                    const std::string& node, const Clock& clock) {
+  const bool all = role.component == Component::kAll;
+  RestorePlaces places;
+  places.folder = config.data_path;
+  places.hot_node = node;
+  if (all || role.component == Component::kHotStore) {
+    ASAHI_TRY(places.hot, folder_of("hot", config.hot.path));
+  }
+  if (all || role.component == Component::kWarmStore) {
+    ASAHI_TRY(places.warm, folder_of("warm", config.warm.path));
+  }
+  std::optional<ColdPlace> cold;
+  if (database != nullptr) {
+    ASAHI_TRY(cold, open_cold_place(config, *database, all));
+    if (cold) places.cold.emplace(*cold->objects, *cold->catalogue, cold->catalogue_file);
+    places.database = database;
+  }
+  ASAHI_TRY(const auto source, open_backup_place(config));
+  ASAHI_TRY(BackupManifest manifest, find_backup(*source, backup_id));
+  ASAHI_TRY(auto parts, restore_backup(*source, manifest, places, clock));
+  return RestoredBackup{std::move(manifest), std::move(parts)};
+}
+
+}  // namespace asahi::memory
