@@ -5,6 +5,7 @@
 
 #include "memory/ageing/move_gate.h"
 #include "memory/ageing/mover.h"
+#include "memory/hot/hot_store.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
 #include "storage/sql/testing/test_database.h"
@@ -77,7 +78,7 @@ class OriginalsTest : public ::testing::TestWithParam<sql::testing::Engine> {
   testing::OnLoop on_;
   boost::asio::thread_pool work_{1};
   ManualClock clock_;
-  MoveGate hot_{std::make_unique<testing::MemoryStore>(Tier::kHot), clock_};
+  MoveGate hot_{std::move(*HotStore::open({})), clock_};  // in memory
   MoveGate warm_{std::make_unique<testing::MemoryStore>(Tier::kWarm), clock_};
   testing::MemoryStore cold_{Tier::kCold};
   std::unique_ptr<sql::testing::TestDatabase> place_;
