@@ -109,11 +109,11 @@ TEST_F(RebalanceTest, BrokenOffAnywhereItLosesNothingAndIsEndedByTheNext) {
   fill({"a", "b"}, all);
   nodes_.add("c");
   int stops = 0;
-  for (int calls = 0;; ++calls) {
+  for (std::size_t calls = 0;; ++calls) {
     for (const char* victim : {"a", "b", "c"}) nodes_[victim].away = false;
     // Every third is another node's.
     testing::FlakyNode& victim = nodes_[std::vector<std::string>{"a", "b", "c"}[calls % 3]];
-    victim.calls_left = 1 + calls / 3;
+    victim.calls_left = static_cast<int>(1 + calls / 3);
     const auto done = rebalance({"a", "b", "c"}, 4);
     victim.calls_left = -1;
     victim.away = false;
@@ -125,7 +125,7 @@ TEST_F(RebalanceTest, BrokenOffAnywhereItLosesNothingAndIsEndedByTheNext) {
     ASSERT_EQ(page.hits.size(), all.size()) << calls;
     if (done) break;
     ++stops;
-    ASSERT_LT(calls, 200);
+    ASSERT_LT(calls, 200U);
   }
   EXPECT_GT(stops, 6);
   expect_whole({"a", "b", "c"}, all);
@@ -154,8 +154,10 @@ TEST_F(RebalanceTest, WhatWasWrittenAnewMeanwhileStands) {
 TEST_F(RebalanceTest, RefusesWhereANodeWithMemoriesHasNoAddress) {
   fill({"a", "b", "c"}, placed_memories(10, 1));
   ASSERT_TRUE(rebalance({"a", "b", "c"}));
-  auto some = nodes_.all();
-  std::erase_if(some, [](const RebalanceNode& node) { return node.name == "c"; });
+  std::vector<RebalanceNode> some;
+  for (const RebalanceNode& node : nodes_.all()) {
+    if (node.name != "c") some.push_back(node);
+  }
   Rebalance run(testing::Nodes::placement({"a", "b"}), std::move(some), {});
   const auto refused = on_.wait<Rebalanced>([&] { return run.run(); });
   ASSERT_FALSE(refused);

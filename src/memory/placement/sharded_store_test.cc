@@ -12,12 +12,14 @@
 namespace asahi::memory {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::keys_of;
+using ::testing::Not;
 using testing::placed;
 using testing::placed_memories;
 using ::testing::SizeIs;
@@ -117,15 +119,21 @@ TEST_F(ShardedStoreTest, AnswersAsOneStoreWould) {
 
 TEST_F(ShardedStoreTest, WeavesWordsAndVectorsOfAllNodesTogether) {
   store(placed_memories(kSystems, kEach));
+  Memory wanted = placed("system-7", 99);
+  wanted.content = "a zebra crosses the road";
+  wanted.content_hash = sha256(wanted.content);
+  wanted.embedding = {-0.6F, 0.8F, 0.0F};
+  store({wanted});
   StoreQuery query;
-  query.text = "note 3 of system-7";
-  query.embedding = placed("system-7", 3).embedding;
+  query.text = "zebra topic";
+  query.embedding = wanted.embedding;
   query.embedding_model = "m";
   query.limit = 5;
   const auto page = search(query).value();
   ASSERT_THAT(page.hits, SizeIs(5));
-  EXPECT_EQ(page.hits[0].key.conversation_id, "system-7-3");
+  EXPECT_EQ(page.hits[0].key, wanted.key);
   EXPECT_EQ(page.hits[0].explanation.keyword_rank, 1);
+  EXPECT_EQ(page.hits[0].explanation.vector_rank, 1);
 }
 
 TEST_F(ShardedStoreTest, ASearchOfOneSystemAsksItsNodeOnly) {

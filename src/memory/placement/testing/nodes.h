@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -133,7 +134,8 @@ inline Memory placed(const std::string& system, int i, std::int64_t time = 0) {
   out.timestamp = Clock::Time{std::chrono::seconds{1'700'000'000 + i + time}};
   out.uploaded_at = out.timestamp + std::chrono::hours(1);
   out.metadata = fmt::format(R"({{"project":"p{}"}})", i % 3);
-  out.embedding = {static_cast<float>(i % 5) + 0.5F, 1.0F, static_cast<float>(i)};
+  const float x = static_cast<float>(i % 5) + 0.5F, length = std::sqrt(x * x + 1);
+  out.embedding = {x / length, 1 / length, 0};
   out.embedding_model = "m";
   out.content_hash = sha256(out.content);
   return out;
