@@ -285,6 +285,7 @@ struct Gateway::Impl {
   GovernanceParts governance_parts() {
     return {*policies,
             parts.database,
+            *analytics,
             parts.audit,
             parts.budgets,
             *registry,
