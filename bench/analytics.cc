@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "base/ids.h"
+#include "gateway/analytics/export/event_export.h"
 #include "gateway/analytics/store.h"
 #include "gateway/events/loader.h"
 #include "gateway/events/recorder.h"
@@ -43,6 +44,8 @@ struct Settings {
   std::int64_t per_batch = 50'000;
   std::int64_t rush = 1'000'000;
   int repeats = 100;
+  bool export_all = false, keep = false;
+  std::string only;
   std::string work = fs::temp_directory_path() / "asahi_bench_analytics";
   std::vector<std::string> engines{"sqlite", "postgres"};
 };
@@ -230,6 +233,53 @@ void load(const Settings& settings, const std::string& engine, std::string_view 
   fs::remove_all(dir);
 }
 
+/// Bytes of this process that are in memory now.
+std::int64_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  std::int64_t all = 0, resident = 0;
+  in >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+/// A client that takes all it is given at once.
+struct Client final : http::BodyWriter {
+  Task<void> write(std::string piece) override {
+    bytes += piece.size();
+    lines += std::ranges::count(piece, '\n');
+    most_resident = std::max(most_resident, resident_bytes());
+    co_return Result<void>{};
+  }
+  std::size_t bytes = 0;
+  std::int64_t lines = 0, most_resident = 0;
+};
+
+/// All events of the table, as GET /analytics/export streams them.
+void measure_export(const std::string& engine, sql::Database& database) {
+  net::LoopPool loops(1);
+  loops.start();
+  boost::asio::thread_pool text(1);
+  for (const auto& [name, format] : {std::pair{"CSV", analytics::ExportFormat::kCsv},
+                                     {"NDJSON", analytics::ExportFormat::kNdjson}}) {
+    Client client;
+    const std::int64_t before = resident_bytes();
+    const double own_before = own_cpu(), server_before = children_cpu();
+    const auto start = Steady::now();
+    must(net::run_sync<Result<void>>(loops.at(0), [&]() -> Aw<Result<void>> {
+      co_return co_await analytics::export_events(
+          database, text, {.org_id = "default", .format = format}, client, nullptr);
+    }));
+    const double took = std::chrono::duration<double>(Steady::now() - start).count();
+    const double cpu = own_cpu() - own_before + children_cpu() - server_before;
+    const auto rows = static_cast<double>(client.lines);
+    fmt::print(
+        "{} export, {}: {} lines, {:.0f} MB, {:.0f} per processor second ({:.0f}/s here); memory "
+        "grew by at most {:.1f} MiB\n",
+        engine, name, client.lines, static_cast<double>(client.bytes) / 1e6, rows / cpu,
+        rows / took, static_cast<double>(client.most_resident - before) / 1024 / 1024);
+  }
+  text.join();
+}
+
 void remove_files(const Settings& settings, const std::string& database) {
   for (const auto& entry : fs::directory_iterator(settings.work)) {
     if (entry.path().filename().string().starts_with(database + ".db")) fs::remove(entry);
@@ -237,7 +287,7 @@ void remove_files(const Settings& settings, const std::string& database) {
 }
 
 struct Times {
-  double p50 = 0, p99 = 0;
+  double p50 = 0, p99 = 0, cpu = 0;  ///< milliseconds; cpu: mean of this process's
   std::size_t answers = 0;
 };
 using Table = std::vector<std::pair<std::string, Times>>;
@@ -249,13 +299,16 @@ Table measure_queries(const Settings& settings, sql::Database& database, const C
   std::mt19937_64 random(7);
   Table table;
   const auto measure = [&](std::string name, auto query) {
+    if (name.find(settings.only) == std::string::npos) return;
     std::vector<double> times;
     Times found;
+    const double cpu = own_cpu();
     for (int i = 0; i < settings.repeats; ++i) {
       const auto start = Steady::now();
       found.answers = query();
       times.push_back(std::chrono::duration<double, std::milli>(Steady::now() - start).count());
     }
+    found.cpu = (own_cpu() - cpu) * 1'000 / settings.repeats;
     std::ranges::sort(times);
     found.p50 = times[times.size() / 2];
     found.p99 = times[std::min(times.size() - 1, times.size() * 99 / 100)];
@@ -356,10 +409,15 @@ int main(int argc, char** argv) {
   app.add_option("--repeats", settings.repeats, "Runs of each query")->capture_default_str();
   app.add_option("--work", settings.work, "Folder for databases and logs")->capture_default_str();
   app.add_option("--engine", settings.engines, "sqlite, postgres or both")->capture_default_str();
+  app.add_flag("--export", settings.export_all, "Measure an export of all events as well");
+  app.add_option("--only", settings.only, "Only queries whose name has this");
+  app.add_flag("--keep", settings.keep,
+               "Leave the month on SQLite for the next run, which then takes it as it is");
   CLI11_PARSE(app, argc, argv);
-  fs::remove_all(settings.work);
+  if (!settings.keep) fs::remove_all(settings.work);
   fs::create_directories(settings.work);
-  measure_recorder(settings);
+  const bool kept = fs::exists(settings.work + "/analytics.db");
+  if (!kept) measure_recorder(settings);
   std::map<std::string, Table> tables;
   for (const std::string& engine : settings.engines) {
     std::unique_ptr<sql::testing::PostgresServer> server;
@@ -383,30 +441,37 @@ int main(int argc, char** argv) {
     auto database = make("analytics");
     const std::chrono::days days(settings.days);
     ManualClock clock(kEnd - days);
-    load(settings, engine, fmt::format("{} in {} days", settings.rows, settings.days), *database,
-         clock, settings.rows, std::chrono::nanoseconds(days) / settings.rows);
+    if (kept && engine == "sqlite") {
+      clock.advance(kEnd - clock.now());
+    } else {
+      load(settings, engine, fmt::format("{} in {} days", settings.rows, settings.days), *database,
+           clock, settings.rows, std::chrono::nanoseconds(days) / settings.rows);
+    }
     if (engine == "postgres") must(database->query_blocking({"ANALYZE", {}}));
     tables[engine] = measure_queries(settings, *database, clock);
+    if (settings.export_all) measure_export(engine, *database);
     database.reset();
     server.reset();
     if (engine == "sqlite") {
       fmt::print("sqlite: {:.0f} bytes an event on disk\n",
                  static_cast<double>(fs::file_size(settings.work + "/analytics.db")) /
                      static_cast<double>(settings.rows));
-      remove_files(settings, "analytics");
+      if (!settings.keep) remove_files(settings, "analytics");
     }
   }
-  fs::remove_all(settings.work);
+  if (!settings.keep) fs::remove_all(settings.work);
   fmt::print("\n| Query, {} events | answers |", settings.rows);
   for (const std::string& engine : settings.engines)
-    fmt::print(" {0} p50 ms | {0} p99 ms |", engine);
+    fmt::print(" {0} p50 ms | {0} p99 ms | {0} CPU ms |", engine);
   fmt::print("\n|---|---:|");
-  for (std::size_t i = 0; i < settings.engines.size(); ++i) fmt::print("---:|---:|");
+  for (std::size_t i = 0; i < settings.engines.size(); ++i) fmt::print("---:|---:|---:|");
   const Table& first = tables[settings.engines.front()];
   for (std::size_t i = 0; i < first.size(); ++i) {
     fmt::print("\n| {} | {} |", first[i].first, first[i].second.answers);
-    for (const std::string& engine : settings.engines)
-      fmt::print(" {:.1f} | {:.1f} |", tables[engine][i].second.p50, tables[engine][i].second.p99);
+    for (const std::string& engine : settings.engines) {
+      const Times& times = tables[engine][i].second;
+      fmt::print(" {:.1f} | {:.1f} | {:.1f} |", times.p50, times.p99, times.cpu);
+    }
   }
   fmt::print("\n");
 }

@@ -40,6 +40,7 @@ analytics::AnalyticsParts Gateway::Impl::analytics_parts() {
 GovernanceParts Gateway::Impl::governance_parts() {
   return {*policies,
           parts.database,
+          *analytics,
           parts.audit,
           parts.budgets,
           *registry,

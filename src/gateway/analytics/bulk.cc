@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "storage/sql/run_each.h"
-
 namespace asahi::gateway::analytics {
 namespace {
 
@@ -116,6 +114,12 @@ Result<std::int64_t> insert_rows(sql::Session& session, std::string_view table,
   });
   if (!done) return std::unexpected(std::move(done.error()));
   return written;
+}
+
+Result<std::int64_t> insert_each(sql::Session& session, std::string_view table,
+                                 std::span<const Column> columns, std::string_view tail,
+                                 std::size_t count, const sql::ParamsOf& row) {
+  return sql::run_each(session, insert_one(table, columns, tail), count, row);
 }
 
 Result<void> insert_rows(sql::Session& session, std::string_view table,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/sql/database.h"
+#include "storage/sql/run_each.h"
 
 namespace asahi::gateway::analytics {
 
@@ -25,6 +26,10 @@ using Rows = std::vector<std::vector<sql::Value>>;
 Result<std::int64_t> insert_rows(sql::Session& session, std::string_view table,
                                  std::span<const Column> columns, std::string_view tail,
                                  const Rows& rows);
+/// The same row by row, for SQLite: rows need not stand in memory together.
+Result<std::int64_t> insert_each(sql::Session& session, std::string_view table,
+                                 std::span<const Column> columns, std::string_view tail,
+                                 std::size_t count, const sql::ParamsOf& row);
 /// The same with a `tail` that ends in RETURNING; `visit` sees what that gives, in several parts.
 Result<void> insert_rows(sql::Session& session, std::string_view table,
                          std::span<const Column> columns, std::string_view tail, const Rows& rows,

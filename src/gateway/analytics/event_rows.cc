@@ -40,4 +40,9 @@ Result<InferenceEvent> event_of(const sql::Rows& rows, std::size_t row) {
   return event;
 }
 
+std::string_view bytes_of(const sql::Rows& rows, std::size_t row, std::string_view column) {
+  const auto* blob = std::get_if<sql::Blob>(&rows.at(row, column));
+  return blob == nullptr ? std::string_view() : std::string_view(blob->bytes);
+}
+
 }  // namespace asahi::gateway::analytics

@@ -18,4 +18,7 @@ inline constexpr std::string_view kEventColumns =
 /// Errors: corrupt.
 Result<InferenceEvent> event_of(const sql::Rows& rows, std::size_t row);
 
+/// A column of bytes where it stands, as long as the rows live.
+std::string_view bytes_of(const sql::Rows& rows, std::size_t row, std::string_view column);
+
 }  // namespace asahi::gateway::analytics

@@ -47,6 +47,14 @@ std::int64_t kept_from(Dimension dimension, Grain grain, Clock::Time now) {
   return std::numeric_limits<std::int64_t>::min();
 }
 
+std::int64_t first_start(Dimension dimension, Clock::Time time, Clock::Time now) {
+  Grain grain = layout(dimension).finest;
+  while (grain < Grain::kDay && start_of(time, grain) < kept_from(dimension, grain, now))
+    grain = static_cast<Grain>(static_cast<int>(grain) + 1);
+  const std::int64_t start = start_of(time, grain);
+  return Clock::Time{std::chrono::minutes(start)} < time ? start + width(grain) : start;
+}
+
 namespace {
 
 /// Writes a page key by key, ascending.
@@ -66,6 +74,14 @@ class PageWriter {
     append_sums(sums_, sums, latencies_);
     add(number, sums_);
   }
+  /// An entry of a page as it stands there, behind the number `before`.
+  void keep(std::int64_t before, std::int64_t number, std::string_view entry,
+            std::string_view encoded) {
+    if (before != before_) return add(number, encoded);  // another came between them
+    out_ += entry;
+    before_ = number;
+  }
+  void reserve(std::size_t bytes) { out_.reserve(bytes); }
   std::string take() { return std::move(out_); }
 
  private:
@@ -88,18 +104,23 @@ std::string encode_page(const Page& page, std::int64_t first_number, Latencies l
 
 Result<std::string> merge_page(std::string_view stored, const Page& added,
                                std::int64_t first_number, Latencies latencies) {
+  constexpr std::size_t kMostlyAtMost = 64;  // bytes of an entry without latencies
   PageWriter writer(first_number, latencies);
+  writer.reserve(stored.size() + added.size() * kMostlyAtMost);
   auto next = added.begin();
   VarintReader reader(stored);
   std::int64_t number = first_number;
   while (!reader.done()) {
+    const std::string_view rest = reader.rest();
+    const std::int64_t before = number;
     number += static_cast<std::int64_t>(reader.next());
     const std::string_view encoded = reader.take(reader.next());
     if (!reader.ok()) return corrupt_page();
+    const std::string_view entry = rest.substr(0, rest.size() - reader.rest().size());
     for (; next != added.end() && next->first < number; ++next)
       writer.add(next->first, next->second);
     if (next == added.end() || next->first != number) {
-      writer.add(number, encoded);
+      writer.keep(before, number, entry, encoded);
       continue;
     }
     ASAHI_TRY(Sums sums, parse_sums(encoded));

@@ -78,6 +78,8 @@ constexpr std::int64_t rounded(std::int64_t minutes, Grain grain) {
 std::int64_t start_of(Clock::Time time, Grain grain);
 /// The first start of a grain that is kept at `now`; whole hours for minutes, whole days for hours.
 std::int64_t kept_from(Dimension dimension, Grain grain, Clock::Time now);
+/// The first start at or after `time` of the finest grain that is kept there at `now`.
+std::int64_t first_start(Dimension dimension, Clock::Time time, Clock::Time now);
 
 /// The sums of one page by key number, ascending.
 using Page = std::vector<std::pair<std::int64_t, Sums>>;

@@ -137,6 +137,10 @@ Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceE
   }
   // Days and weeks are made of hours when they are over; who comes late goes there at once.
   for (auto& [key, group] : people.groups) {
+    const bool all_new = std::ranges::all_of(group.cells, [&](const Cells::Cell& hour) {
+      return hour.start >= std::max(folded_day_, folded_week_);
+    });
+    if (all_new) continue;
     for (Cells::Cell& hour : group.take()) {
       if (hour.start < folded_day_)
         group.at(Grain::kDay, rounded(hour.start, Grain::kDay)) += hour.sums;
@@ -147,13 +151,12 @@ Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceE
     }
   }
   for (const auto& [fact, sums] : facts) {
-    Sums bare = sums;
-    bare.latency = {};
     for (const Dimension dimension : kDimensions) {
       if (layout(dimension).folded) continue;
       Sums& minute = cells.group({dimension, fact.event->org_id, key_of(dimension, *fact.event)})
                          .at(Grain::kMinute, fact.minute);
-      minute += layout(dimension).latencies == Latencies::kKept ? sums : bare;
+      minute.add_counts(sums);
+      if (layout(dimension).latencies == Latencies::kKept) minute.latency += sums.latency;
     }
   }
   // Hours are their minutes, days their hours.

@@ -5,23 +5,16 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <unordered_map>
 
 #include "gateway/analytics/bulk.h"
+#include "gateway/analytics/event_rows.h"
+#include "gateway/analytics/search_terms.h"
 #include "gateway/analytics/search_words.h"
 #include "gateway/analytics/turn.h"
 
 namespace asahi::gateway::analytics {
 namespace {
 
-/// A term begins with what it is a value of: exact values keep their case, words ('w') are folded.
-constexpr std::size_t kMostOfATerm = 80;
-
-std::string term(char field, std::string_view value) {
-  std::string out(1, field);
-  out += value.substr(0, kMostOfATerm);
-  return out;
-}
 TermRange exactly(char field, std::string_view value) {
   std::string from = term(field, value);
   std::string to = from + '\0';
@@ -39,107 +32,6 @@ std::string among(sql::Dialect dialect, std::string_view column) {
              ? fmt::format("{} = ANY(CAST(? AS bigint[]))", column)
              : fmt::format("{} IN (SELECT value FROM json_each(?))", column);
 }
-
-std::string blob_of(const sql::Rows& rows, std::size_t row, std::string_view column) {
-  return rows.text(row, column);
-}
-
-/// What search looks at of one event.
-struct Indexed {
-  std::int64_t ms = 0;
-  std::string_view org, request_id, user, model, task, provider, reason, error, key;
-  bool failed = false, hit = false;
-  std::string_view tier;
-};
-
-/// The terms of a block's events of one organisation.
-class OrgTerms {
- public:
-  void add(const Indexed& event, std::uint16_t position) {
-    times_.emplace_back(position, event.ms);
-    add_words('\0', event.request_id, position);
-    add_value('u', event.user, position);
-    add_value('m', event.model, position);
-    add_value('t', event.task, position);
-    add_value('p', event.provider, position);
-    add_value(kReason, event.reason, position);
-    add_value('e', event.error, position);
-    add_value('k', event.key, position);
-    add_value('f', event.failed ? "1" : "0", position);
-    add_value('h', event.hit ? "1" : "0", position);
-    add_value('c', event.tier, position);
-  }
-  const Times& times() const { return times_; }
-  /// In order.
-  std::vector<std::pair<std::string_view, const Positions*>> terms() const {
-    std::vector<std::pair<std::string_view, const Positions*>> all;
-    all.reserve(terms_.size());
-    for (const auto& [name, positions] : terms_) all.emplace_back(name, &positions);
-    std::ranges::sort(all, {}, [](const auto& entry) { return entry.first; });
-    return all;
-  }
-
- private:
-  static constexpr char kReason = 'r';  ///< only its words are looked for
-
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
-    }
-  };
-
-  static void put(Positions& positions, std::uint16_t position) {
-    if (positions.empty() || positions.back() != position) positions.push_back(position);
-  }
-  void append_terms_of(char field, std::string_view value, std::vector<Positions*>& out) {
-    const bool exact = field != '\0' && field != kReason;
-    if (exact) out.push_back(&terms_[term(field, value)]);
-    if (!exact || std::string_view("umtpe").find(field) != std::string_view::npos) {
-      words_.clear();
-      append_words(words_, value);
-      for (const std::string& word : words_) out.push_back(&terms_[term('w', word)]);
-    }
-  }
-  /// Values that differ from event to event.
-  void add_words(char field, std::string_view value, std::uint16_t position) {
-    found_.clear();
-    append_terms_of(field, value, found_);
-    for (Positions* positions : found_) put(*positions, position);
-  }
-  /// Most fields have few values: each is taken apart once.
-  void add_value(char field, std::string_view value, std::uint16_t position) {
-    if (value.empty()) return;
-    named_.assign(1, field);
-    named_ += value;
-    auto known = terms_of_.find(std::string_view(named_));
-    if (known == terms_of_.end()) {
-      known = terms_of_.emplace(named_, std::vector<Positions*>{}).first;
-      append_terms_of(field, value, known->second);
-    }
-    for (Positions* positions : known->second) put(*positions, position);
-  }
-
-  Times times_;
-  /// Nodes stay where they are: `terms_of_` points at them.
-  std::unordered_map<std::string, Positions> terms_;
-  std::unordered_map<std::string, std::vector<Positions*>, TextHash, std::equal_to<>> terms_of_;
-  std::vector<std::string> words_;
-  std::vector<Positions*> found_;
-  std::string named_;
-};
-
-struct BlockTerms {
-  std::int64_t block = -1, events = 0;
-  std::map<std::string, OrgTerms, std::less<>> orgs;
-
-  void add(std::int64_t id, const Indexed& event) {
-    auto org = orgs.find(event.org);
-    if (org == orgs.end()) org = orgs.emplace(std::string(event.org), OrgTerms{}).first;
-    org->second.add(event, static_cast<std::uint16_t>(id % kBlockEvents));
-    ++events;
-  }
-};
 
 Result<BlockTerms> read_block(sql::Session& session, std::int64_t block) {
   ASAHI_TRY(const sql::Rows rows,
@@ -197,7 +89,7 @@ Result<void> store_block(sql::Session& session, const BlockTerms& terms) {
         content.times(), {}, [](const auto& entry) { return entry.second; });
     blocks.push_back(
         {org, terms.block, first->second, last->second, sql::Blob{encode_times(content.times())}});
-    append_pages(pages, org, terms.block, encode_terms(content.terms()));
+    append_pages(pages, org, terms.block, content.pages());
   }
   ASAHI_TRY([[maybe_unused]] const auto stored,
             insert_rows(session, "event_blocks", kBlockColumns, "", blocks));
@@ -362,9 +254,11 @@ Result<void> take_pages(const sql::Rows& rows, const TermRange& range, EventsByB
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (rows.is_null(row, "page")) continue;
     Events events;
-    if (auto ok = find_terms(blob_of(rows, row, "page"), range.from, range.to, events); !ok)
+    if (auto ok = find_terms(bytes_of(rows, row, "page"), range.from, range.to, events); !ok)
       return ok;
-    if (events.any()) found[rows.integer(row, "block")] |= events;
+    if (events.none()) continue;
+    const auto [block, first] = found.try_emplace(rows.integer(row, "block"), events);
+    if (!first) block->second |= events;
   }
   return {};
 }
@@ -435,10 +329,11 @@ Result<std::vector<FoundEvent>> find_in(sql::Database& database, const std::stri
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const std::int64_t block = rows.integer(row, "block");
     const Events& events = all[block];
-    ASAHI_TRY(const Times times, parse_times(blob_of(rows, row, "times")));
-    for (const auto& [position, ms] : times) {
-      if (events.test(position)) found.push_back({ms, block * kBlockEvents + position});
-    }
+    auto read =
+        each_time(bytes_of(rows, row, "times"), [&](std::uint16_t position, std::int64_t ms) {
+          if (events.test(position)) found.push_back({ms, block * kBlockEvents + position});
+        });
+    if (!read) return std::unexpected(std::move(read.error()));
   }
   return found;
 }
@@ -503,9 +398,9 @@ Task<std::vector<std::int64_t>> rows_with(sql::Database& database, std::string o
       narrow(all, std::move(some), i == 0, left);
     }
     for (const auto& [block, events] : all) {
-      for (std::size_t position = 0; position < events.size(); ++position) {
-        if (events.test(position))
-          ids.push_back(block * kBlockEvents + static_cast<std::int64_t>(position));
+      for (std::int64_t position = 0; position < kBlockEvents; ++position) {
+        if (events.test(static_cast<std::size_t>(position)))
+          ids.push_back(block * kBlockEvents + position);
       }
     }
   }
@@ -564,12 +459,12 @@ Result<void> erase_in(sql::Session& session, const std::string& org, std::int64_
                            {org, block, sql::Blob{range.from}}}));
   Events gone;
   if (begin.empty()) return {};
-  if (auto ok = find_terms(blob_of(begin, 0, "page"), range.from, range.to, gone); !ok) return ok;
+  if (auto ok = find_terms(bytes_of(begin, 0, "page"), range.from, range.to, gone); !ok) return ok;
   if (gone.none()) return {};
   ASAHI_TRY(const sql::Rows head,
             session.query(
                 {"SELECT times FROM event_blocks WHERE org_id = ? AND block = ?", {org, block}}));
-  ASAHI_TRY(Times times, parse_times(blob_of(head, 0, "times")));
+  ASAHI_TRY(Times times, parse_times(bytes_of(head, 0, "times")));
   for (const auto& [position, ms] : times) {
     if (ms > until_ms) gone.reset(position);
   }
@@ -579,7 +474,7 @@ Result<void> erase_in(sql::Session& session, const std::string& org, std::int64_
       session.query({"SELECT page FROM event_terms WHERE org_id = ? AND block = ?", {org, block}}));
   Terms terms;
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    if (auto ok = parse_terms(blob_of(rows, row, "page"), terms); !ok) return ok;
+    if (auto ok = parse_terms(bytes_of(rows, row, "page"), terms); !ok) return ok;
   }
   for (auto& [name, positions] : terms)
     std::erase_if(positions, [&](std::uint16_t position) { return gone.test(position); });

@@ -16,7 +16,7 @@ std::unexpected<Error> corrupt() {
 }
 
 /// Gaps between positions, or a bit for each event where that is shorter.
-void append_positions(std::string& out, const Positions& positions) {
+void append_positions(std::string& out, std::span<const std::uint16_t> positions) {
   std::string gaps;
   int before = 0;
   for (const std::uint16_t position : positions) {
@@ -35,65 +35,112 @@ void append_positions(std::string& out, const Positions& positions) {
   out += bits;
 }
 
-/// Calls `visit` with each position; false when the bytes are not positions.
-template <class Visit>
-bool read_positions(VarintReader& reader, Visit visit) {
-  const std::uint64_t head = reader.next();
-  if ((head & 1) != 0) {
-    const std::string_view bits = reader.take(kBitmapBytes);
-    for (std::size_t byte = 0; byte < bits.size(); ++byte) {
-      for (auto left = static_cast<unsigned char>(bits[byte]); left != 0;
+/// The positions of one term, as they are stored.
+struct StoredPositions {
+  std::string_view bitmap;  ///< empty: gaps
+  VarintReader gaps{{}};
+  std::uint64_t count = 0;
+
+  /// Calls `visit` with each; false when the bytes are not positions.
+  template <class Visit>
+  bool each(Visit visit) const {
+    for (std::size_t byte = 0; byte < bitmap.size(); ++byte) {
+      for (auto left = static_cast<unsigned char>(bitmap[byte]); left != 0;
            left = static_cast<unsigned char>(left & (left - 1)))
         visit(byte * 8 + static_cast<std::size_t>(std::countr_zero(left)));
     }
+    VarintReader reader = gaps;
+    std::uint64_t position = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      position += reader.next();
+      if (!reader.ok() || position >= kBlockEvents) return false;
+      visit(static_cast<std::size_t>(position));
+    }
+    return true;
+  }
+};
+
+/// Goes behind a term's positions without decoding them; false when the bytes are not positions.
+bool take_positions(VarintReader& reader, StoredPositions& out) {
+  const std::uint64_t head = reader.next();
+  out = {};
+  if ((head & 1) != 0) {
+    out.bitmap = reader.take(kBitmapBytes);
     return reader.ok();
   }
-  std::uint64_t position = 0;
-  for (std::uint64_t i = 0; i < head >> 1; ++i) {
-    position += reader.next();
-    if (!reader.ok() || position >= kBlockEvents) return false;
-    visit(static_cast<std::size_t>(position));
-  }
-  return true;
+  out.count = head >> 1;
+  out.gaps = reader;
+  return reader.ok() && reader.skip(out.count);
 }
 
-/// Calls `take(term, position)` for each event of the terms that are `wanted`.
+/// Whether a term is wanted; none behind the last one are.
+enum class Want { kNo, kYes, kNoMore };
+
+/// Calls `take(term, positions)` for the terms that `wanted` wants; its false means corrupt bytes.
 template <class Wanted, class Take>
 Result<void> each_term(std::string_view page, Wanted wanted, Take take) {
   VarintReader reader(page);
   std::string term;
+  StoredPositions positions;
   while (!reader.done()) {
     const std::uint64_t shared = reader.next();
     const std::string_view rest = reader.take(reader.next());
     if (!reader.ok() || shared > term.size()) return corrupt();
     term.resize(shared);
     term += rest;
-    const bool use = wanted(term);
-    const bool read = read_positions(reader, [&](std::size_t position) {
-      if (use) take(term, position);
-    });
-    if (!read) return corrupt();
+    const Want want = wanted(term);
+    if (want == Want::kNoMore) return {};
+    if (!take_positions(reader, positions)) return corrupt();
+    if (want == Want::kYes && !take(term, positions)) return corrupt();
   }
   return {};
 }
 
 }  // namespace
 
+bool Events::none() const {
+  // All of them, without a branch at each.
+  std::uint8_t any = 0;
+  for (const std::uint8_t byte : bytes_) any |= byte;
+  return any == 0;
+}
+
+std::size_t Events::count() const {
+  std::size_t all = 0;
+  for (const std::uint8_t byte : bytes_) all += static_cast<std::size_t>(std::popcount(byte));
+  return all;
+}
+
+Events& Events::operator|=(const Events& other) {
+  for (std::size_t i = 0; i < bytes_.size(); ++i) bytes_[i] |= other.bytes_[i];
+  return *this;
+}
+
+Events& Events::operator&=(const Events& other) {
+  for (std::size_t i = 0; i < bytes_.size(); ++i) bytes_[i] &= other.bytes_[i];
+  return *this;
+}
+
+void Events::add_bitmap(std::string_view bits) {
+  for (std::size_t i = 0; i < bits.size() && i < bytes_.size(); ++i)
+    bytes_[i] = static_cast<std::uint8_t>(bytes_[i] | static_cast<unsigned char>(bits[i]));
+}
+
 std::vector<TermPage> encode_terms(const Terms& terms) {
-  std::vector<std::pair<std::string_view, const Positions*>> views;
+  std::vector<TermPositions> views;
   views.reserve(terms.size());
-  for (const auto& [term, positions] : terms) views.emplace_back(term, &positions);
+  for (const auto& [term, positions] : terms) views.emplace_back(term, positions);
   return encode_terms(views);
 }
 
-std::vector<TermPage> encode_terms(
-    std::span<const std::pair<std::string_view, const Positions*>> terms) {
+std::vector<TermPage> encode_terms(std::span<const TermPositions> terms) {
   std::vector<TermPage> pages;
   std::string_view before;
   for (const auto& [term, positions] : terms) {
-    if (positions->empty()) continue;
+    if (positions.empty()) continue;
     if (pages.empty() || pages.back().bytes.size() >= kPageBytes) {
       pages.push_back({std::string(term), {}});
+      pages.back().bytes.reserve(kPageBytes + kPageBytes / 4);
       before = {};
     }
     std::string& out = pages.back().bytes;
@@ -102,7 +149,7 @@ std::vector<TermPage> encode_terms(
     append_varint(out, shared);
     append_varint(out, term.size() - shared);
     out += term.substr(shared);
-    append_positions(out, *positions);
+    append_positions(out, positions);
     before = term;
   }
   return pages;
@@ -110,16 +157,25 @@ std::vector<TermPage> encode_terms(
 
 Result<void> find_terms(std::string_view page, std::string_view from, std::string_view to,
                         Events& out) {
-  return each_term(
-      page, [&](std::string_view term) { return term >= from && term < to; },
-      [&](std::string_view, std::size_t position) { out.set(position); });
+  const auto wanted = [&](std::string_view term) {
+    return term < from ? Want::kNo : term < to ? Want::kYes : Want::kNoMore;
+  };
+  return each_term(page, wanted, [&](std::string_view, const StoredPositions& positions) {
+    if (!positions.bitmap.empty()) {
+      out.add_bitmap(positions.bitmap);
+      return true;
+    }
+    return positions.each([&](std::size_t position) { out.set(position); });
+  });
 }
 
 Result<void> parse_terms(std::string_view page, Terms& out) {
   return each_term(
-      page, [](std::string_view) { return true; },
-      [&](const std::string& term, std::size_t position) {
-        out[term].push_back(static_cast<std::uint16_t>(position));
+      page, [](std::string_view) { return Want::kYes; },
+      [&](const std::string& term, const StoredPositions& positions) {
+        Positions& to = out[term];
+        return positions.each(
+            [&](std::size_t position) { to.push_back(static_cast<std::uint16_t>(position)); });
       });
 }
 
@@ -138,15 +194,9 @@ std::string encode_times(const Times& times) {
 
 Result<Times> parse_times(std::string_view bytes) {
   Times times;
-  VarintReader reader(bytes);
-  std::uint64_t position = 0;
-  std::int64_t ms = 0;
-  while (!reader.done()) {
-    position += reader.next();
-    ms += reader.next_signed();
-    if (!reader.ok() || position >= kBlockEvents) return corrupt();
-    times.emplace_back(static_cast<std::uint16_t>(position), ms);
-  }
+  auto read = each_time(
+      bytes, [&](std::uint16_t position, std::int64_t ms) { times.emplace_back(position, ms); });
+  if (!read) return std::unexpected(std::move(read.error()));
   return times;
 }
 

@@ -188,7 +188,7 @@ Result<Dearest> find_dearest(sql::Database& database, const SumsQuery& query,
     for (std::size_t row = 0; row < rows.size(); ++row) {
       const std::int64_t first =
           rows.integer(row, "page") * keys_per_page(dimension, stretch.grain);
-      if (auto ok = add_costs(rows.text(row, "sums"), first, costs, seen); !ok)
+      if (auto ok = add_costs(bytes_of(rows, row, "sums"), first, costs, seen); !ok)
         return std::unexpected(std::move(ok.error()));
     }
   }
@@ -229,7 +229,7 @@ Result<std::map<std::int64_t, Sums>> sum_all(sql::Database& database, const std:
     ASAHI_TRY(const sql::Rows rows, read_stretch(database, org_id, dimension,
                                                  {grain, stretch.from, stretch.to}, nullptr));
     for (std::size_t row = 0; row < rows.size(); ++row) {
-      ASAHI_TRY(Page page, parse_page(rows.text(row, "sums"), rows.integer(row, "page")));
+      ASAHI_TRY(Page page, parse_page(bytes_of(rows, row, "sums"), rows.integer(row, "page")));
       for (auto& [number, one] : page) {
         one.latency = {};
         sums[rounded(rows.integer(row, "start"), stretch.grain)] += one;
@@ -242,12 +242,11 @@ Result<std::map<std::int64_t, Sums>> sum_all(sql::Database& database, const std:
 }  // namespace
 
 Task<std::vector<Bucket>> Store::sums(SumsQuery query) const {
-  auto work = [this, query = std::move(query)] { return read_sums(query); };
+  auto work = [this, query = std::move(query)] { return read_sums(query, clock_.now()); };
   co_return co_await net::run_blocking(threads_, std::move(work));
 }
 
-Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query) const {
-  const Clock::Time now = clock_.now();
+Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query, Clock::Time now) const {
   const auto minute_of = [](Clock::Time time) { return start_of(time, Grain::kMinute); };
   const std::int64_t from = round_down(query.by, minute_of(query.from), now);
   std::int64_t to = round_down(query.by, minute_of(query.to), now);
@@ -294,13 +293,13 @@ Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query) const {
     ASAHI_TRY(const sql::Rows rows,
               read_stretch(database_, query.org_id, which, stretch, only ? &*only : nullptr));
     for (std::size_t row = 0; row < rows.size(); ++row) {
-      ASAHI_TRY(const Page page,
-                parse_page(rows.text(row, "sums"),
+      ASAHI_TRY(Page page,
+                parse_page(bytes_of(rows, row, "sums"),
                            rows.integer(row, "page") * keys_per_page(which, stretch.grain),
                            only ? &wanted : nullptr));
       if (page.empty()) continue;
       auto& bucket = buckets[bucket_of(rows.integer(row, "start"))];
-      for (const auto& [number, sums] : page) bucket[number] += sums;
+      for (auto& [number, sums] : page) bucket[number] += std::move(sums);
     }
   }
 
@@ -325,7 +324,7 @@ Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query) const {
   for (auto& [start, keys] : buckets) {
     for (auto& [number, sums] : keys) {
       if (const auto name = names.find(number); name != names.end())
-        named[start][name->second] += sums;
+        named[start][name->second] += std::move(sums);
     }
   }
   if (others) {

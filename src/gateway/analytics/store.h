@@ -2,6 +2,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,14 @@ struct Bucket {
   Sums sums;
 };
 
+/// How many requests there were, and what they cost.
+struct Use {
+  std::int64_t requests = 0;
+  NanoUsd cost;
+  bool operator==(const Use&) const = default;
+};
+using UseByError = std::map<std::string, Use>;  ///< by error code; empty: answered
+
 /// One row of `inference_events`, newest first.
 struct EventsQuery {
   std::string org_id;
@@ -85,12 +94,17 @@ class Store {
 
   /// Buckets by start, then key; those without events are left out.
   Task<std::vector<Bucket>> sums(SumsQuery query) const;
+  /// What an organisation used from `from` on, to the event. Rows are read only of the hour (of the
+  /// last two days: minute) that `from` cuts, and while rollups still lack old rows. Sums stay when
+  /// their rows go (erasure of a user).
+  Task<UseByError> use_since(std::string org_id, Clock::Time from) const;
   Task<EventsPage> events(EventsQuery query) const;
   /// One event. Errors: not_found.
   Task<InferenceEvent> event(std::string org_id, std::string request_id) const;
 
  private:
-  Result<std::vector<Bucket>> read_sums(const SumsQuery& query) const;
+  Result<std::vector<Bucket>> read_sums(const SumsQuery& query, Clock::Time now) const;
+  Result<UseByError> read_use(const std::string& org_id, Clock::Time from) const;
   Result<EventsPage> read_events(const EventsQuery& query) const;
 
   sql::Database& database_;

@@ -281,6 +281,48 @@ TEST_P(AnalyticsStoreContract, CountsTheCurrentMinuteUpToNow) {
   EXPECT_EQ(found[0].sums.requests, 2);
 }
 
+TEST_P(AnalyticsStoreContract, CountsUseToTheEvent) {
+  std::vector<InferenceEvent> history;
+  for (int i = 0; i < 600; ++i) history.push_back(any(std::chrono::days(130)));
+  for (int i = 0; i < 600; ++i) history.push_back(any(3h));
+  history.push_back(made(kNow + 5min));  // a clock that runs ahead
+  // At the border itself, and just before it.
+  for (const auto back : {std::chrono::milliseconds(30h), std::chrono::milliseconds(720h)}) {
+    history.push_back(made(kNow - back));
+    history.push_back(made(kNow - back - 1ms));
+  }
+  load(history);
+  const auto counted_since = [&](Clock::Time from) {
+    UseByError use;
+    for (const InferenceEvent& event : history) {
+      if (event.org_id != "acme" || event.timestamp < from) continue;
+      ++use[event.error_code].requests;
+      use[event.error_code].cost += event.cost;
+    }
+    return use;
+  };
+  const auto expect_counted = [&] {
+    for (const Clock::Time from :
+         {kNow - 24h, kNow - 30h, kNow - 720h, kNow - 1min, kNow, kNow + 1h, down(kNow, 1h) - 5h,
+          down(kNow, 1min) - 17min, kNow - std::chrono::days(2),
+          kNow - std::chrono::days(2) - 37min, kNow - std::chrono::days(110),
+          down(kNow, std::chrono::days(1)) - std::chrono::days(120),
+          kNow - std::chrono::days(400)}) {
+      SCOPED_TRACE(format_rfc3339(from));
+      const auto found = loops_.wait_for([&] { return store_->use_since("acme", from); });
+      ASSERT_TRUE(found) << found.error().message;
+      EXPECT_EQ(*found, counted_since(from));
+    }
+  };
+  expect_counted();
+  // While old rows are still being added up, rows alone say it.
+  rows("DELETE FROM analytics_rollups");
+  rows(
+      "UPDATE analytics_state SET value = (SELECT MAX(id) FROM inference_events) WHERE name = "
+      "'backfill_end'");
+  expect_counted();
+}
+
 TEST_P(AnalyticsStoreContract, AnswersNothingForNothing) {
   SumsQuery query{.org_id = "acme", .from = kNow - 24h, .to = kNow, .by = Dimension::kModel};
   EXPECT_TRUE(sums(query).empty());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "gateway/analytics/varint.h"
 
@@ -85,24 +86,34 @@ void add_to(std::vector<std::pair<std::int32_t, std::int64_t>>& counts, std::int
 }  // namespace
 
 void LatencyHistogram::add(double ms, std::int64_t count) {
+  unpack();
   add_to(counts_, bucket_of(ms), count);
   count_ += count;
 }
 
+LatencyHistogram& LatencyHistogram::operator+=(LatencyHistogram&& other) {
+  if (count_ == 0) return *this = std::move(other);
+  return *this += std::as_const(other);
+}
+
 LatencyHistogram& LatencyHistogram::operator+=(const LatencyHistogram& other) {
-  if (counts_.empty()) return *this = other;
+  if (other.count_ == 0) return *this;
+  if (count_ == 0) return *this = other;
+  unpack();
+  const Counts unpacked = other.encoded_.empty() ? Counts() : other.unpacked();
+  const Counts& added = other.encoded_.empty() ? other.counts_ : unpacked;
   // A few buckets mostly meet their like: no need to write all others anew.
   constexpr std::size_t kFew = 8;
   count_ += other.count_;
-  if (other.counts_.size() * kFew <= counts_.size()) {
-    for (const auto& [bucket, count] : other.counts_) add_to(counts_, bucket, count);
+  if (added.size() * kFew <= counts_.size()) {
+    for (const auto& [bucket, count] : added) add_to(counts_, bucket, count);
     return *this;
   }
-  std::vector<std::pair<std::int32_t, std::int64_t>> merged;
-  merged.reserve(counts_.size() + other.counts_.size());
+  Counts merged;
+  merged.reserve(counts_.size() + added.size());
   auto mine = counts_.begin();
-  auto theirs = other.counts_.begin();
-  while (mine != counts_.end() && theirs != other.counts_.end()) {
+  auto theirs = added.begin();
+  while (mine != counts_.end() && theirs != added.end()) {
     if (mine->first < theirs->first) {
       merged.push_back(*mine++);
     } else if (theirs->first < mine->first) {
@@ -114,9 +125,43 @@ LatencyHistogram& LatencyHistogram::operator+=(const LatencyHistogram& other) {
     }
   }
   merged.insert(merged.end(), mine, counts_.end());
-  merged.insert(merged.end(), theirs, other.counts_.end());
+  merged.insert(merged.end(), theirs, added.end());
   counts_ = std::move(merged);
   return *this;
+}
+
+namespace {
+
+/// Calls `visit(bucket, count)` for what `encode` wrote; false when the bytes are something else.
+template <class Visit>
+bool each_bucket(std::string_view bytes, Visit visit) {
+  VarintReader reader(bytes);
+  std::uint64_t bucket = 0;
+  for (bool first = true; !reader.done(); first = false) {
+    const std::uint64_t gap = reader.next();
+    bucket += gap;
+    const std::int64_t count = reader.next_signed();
+    const bool ascending = first || gap > 0;
+    if (!reader.ok() || !ascending || gap > kBuckets || bucket > kBuckets) return false;
+    visit(static_cast<std::int32_t>(bucket), count);
+  }
+  return true;
+}
+
+}  // namespace
+
+LatencyHistogram::Counts LatencyHistogram::unpacked() const {
+  Counts counts;
+  counts.reserve(encoded_.size() / 2);  // two numbers each
+  each_bucket(encoded_,
+              [&](std::int32_t bucket, std::int64_t count) { counts.emplace_back(bucket, count); });
+  return counts;
+}
+
+void LatencyHistogram::unpack() {
+  if (encoded_.empty()) return;
+  counts_ = unpacked();
+  encoded_ = {};
 }
 
 double LatencyHistogram::percentile(double p) const {
@@ -125,15 +170,20 @@ double LatencyHistogram::percentile(double p) const {
       1, static_cast<std::int64_t>(
              std::ceil(std::clamp(p, 0.0, 100.0) / 100 * static_cast<double>(count_) - 1e-9)));
   std::int64_t seen = 0;
-  for (const auto& [bucket, count] : counts_) {
+  std::int32_t last = 0;
+  const auto visit = [&](std::int32_t bucket, std::int64_t count) {
+    if (seen < rank) last = bucket;
     seen += count;
-    if (seen >= rank) return value_of(bucket);
-  }
-  return value_of(counts_.back().first);
+  };
+  each_bucket(encoded_, visit);
+  for (const auto& [bucket, count] : counts_) visit(bucket, count);
+  return value_of(last);
 }
 
 std::string LatencyHistogram::encode() const {
+  if (!encoded_.empty()) return encoded_;
   std::string out;
+  out.reserve(counts_.size() * 3);
   std::int32_t before = 0;
   for (const auto& [bucket, count] : counts_) {
     append_varint(out, static_cast<std::uint64_t>(bucket - before));
@@ -145,20 +195,15 @@ std::string LatencyHistogram::encode() const {
 
 Result<LatencyHistogram> LatencyHistogram::decode(std::string_view bytes) {
   LatencyHistogram histogram;
-  VarintReader reader(bytes);
-  std::uint64_t bucket = 0;
-  while (!reader.done()) {
-    const std::uint64_t gap = reader.next();
-    bucket += gap;
-    const std::int64_t count = reader.next_signed();
-    const bool ascending = histogram.counts_.empty() || gap > 0;
-    if (!reader.ok() || !ascending || gap > kBuckets || bucket > kBuckets) {
-      return corrupt("latency histogram");
-    }
-    histogram.counts_.emplace_back(static_cast<std::int32_t>(bucket), count);
-    histogram.count_ += count;
-  }
+  const bool read =
+      each_bucket(bytes, [&](std::int32_t, std::int64_t count) { histogram.count_ += count; });
+  if (!read) return corrupt("latency histogram");
+  histogram.encoded_ = bytes;
   return histogram;
+}
+
+bool LatencyHistogram::operator==(const LatencyHistogram& other) const {
+  return count_ == other.count_ && encode() == other.encode();
 }
 
 std::string_view to_string(Saving saving) {
@@ -231,6 +276,18 @@ void Sums::count(const InferenceEvent& event) {
 }
 
 Sums& Sums::operator+=(const Sums& other) {
+  add_counts(other);
+  latency += other.latency;
+  return *this;
+}
+
+Sums& Sums::operator+=(Sums&& other) {
+  add_counts(other);
+  latency += std::move(other.latency);
+  return *this;
+}
+
+void Sums::add_counts(const Sums& other) {
   requests += other.requests;
   errors += other.errors;
   lookups += other.lookups;
@@ -251,8 +308,6 @@ Sums& Sums::operator+=(const Sums& other) {
     hits_by_tier[tier] += other.hits_by_tier[tier];
     lookup_ms_sum[tier] += other.lookup_ms_sum[tier];
   }
-  latency += other.latency;
-  return *this;
 }
 
 Sums& Sums::operator-=(const Sums& other) {

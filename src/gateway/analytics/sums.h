@@ -21,6 +21,7 @@ class LatencyHistogram {
  public:
   void add(double ms, std::int64_t count = 1);
   LatencyHistogram& operator+=(const LatencyHistogram& other);
+  LatencyHistogram& operator+=(LatencyHistogram&& other);
   std::int64_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
   /// Nearest rank: the value of the smallest bucket that at least `p` percent (0 to 100) of the
@@ -30,10 +31,18 @@ class LatencyHistogram {
   /// Its form in a column; what `encode` wrote. Errors: corrupt.
   std::string encode() const;
   static Result<LatencyHistogram> decode(std::string_view bytes);
-  bool operator==(const LatencyHistogram&) const = default;
+  bool operator==(const LatencyHistogram& other) const;
 
  private:
-  std::vector<std::pair<std::int32_t, std::int64_t>> counts_;  ///< (bucket, count), ascending
+  using Counts =
+      std::vector<std::pair<std::int32_t, std::int64_t>>;  ///< (bucket, count), ascending
+  void unpack();
+  Counts unpacked() const;
+
+  Counts counts_;
+  /// What a column holds, for as long as nothing is added: a sixth of the memory of `counts_`,
+  /// which is empty meanwhile. Most of a trend's histograms are read once or never.
+  std::string encoded_;
   std::int64_t count_ = 0;
 };
 
@@ -71,6 +80,9 @@ struct Sums {
   /// The same without its latency in the histogram.
   void count(const InferenceEvent& event);
   Sums& operator+=(const Sums& other);
+  Sums& operator+=(Sums&& other);
+  /// The same but for the histogram.
+  void add_counts(const Sums& other);
   /// Takes away what is part of it; the histogram stays as it is.
   Sums& operator-=(const Sums& other);
 

@@ -43,6 +43,15 @@ class VarintReader {
     const std::uint64_t value = next();
     return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
   }
+  /// Goes behind `count` numbers; false where so many are not there.
+  bool skip(std::uint64_t count) {
+    std::size_t at = 0;
+    for (; count > 0 && at < bytes_.size(); ++at)
+      count -= static_cast<unsigned char>(bytes_[at]) < 0x80 ? 1 : 0;
+    ok_ = ok_ && count == 0;
+    bytes_.remove_prefix(at);
+    return ok_;
+  }
   std::string_view take(std::size_t size) {
     if (size > bytes_.size()) {
       ok_ = false;

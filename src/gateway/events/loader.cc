@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -38,7 +40,7 @@ constexpr std::string_view kRepeats = "repeats";
 /// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
 /// would hold up all that come after it.
 std::string storable(std::string text, std::size_t limit) {
-  std::erase(text, '\0');
+  if (text.find('\0') != std::string::npos) std::erase(text, '\0');
   if (text.size() <= limit) return text;
   while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
   text.resize(limit);
@@ -52,13 +54,6 @@ std::int64_t fitted_count(std::int64_t number) {
 NanoUsd fitted_money(NanoUsd amount) {
   constexpr std::int64_t kMost = 999'999'999'999'999'999;
   return {std::clamp(amount.nanos, -kMost, kMost)};
-}
-
-sql::Value text_or_null(const std::string& text) {
-  return text.empty() ? sql::Value{} : sql::Value(text);
-}
-sql::Value money_or_null(NanoUsd amount) {
-  return amount.nanos == 0 ? sql::Value{} : sql::Value(to_decimal(amount));
 }
 
 /// Makes an event fit the table's columns, so that rows and rollups say the same.
@@ -87,47 +82,83 @@ void fit(InferenceEvent& event) {
   event.cache_tier = std::clamp(event.cache_tier, 0, 9);
 }
 
-std::vector<sql::Value> row_of(const InferenceEvent& event, const std::string& created_at) {
-  std::vector<sql::Value> params;
-  params.reserve(std::size(kColumns));
-  params.emplace_back(event.event_id);
-  params.emplace_back(event.request_id);
-  params.emplace_back(format_rfc3339(event.timestamp));
-  params.push_back(text_or_null(event.user_id));
-  params.push_back(text_or_null(event.org_id));
-  params.push_back(text_or_null(event.task_type));
-  params.emplace_back(event.model_selected);
-  params.emplace_back(std::int64_t{event.cache_hit});
-  params.emplace_back(std::int64_t{event.cache_tier});
-  params.emplace_back(event.input_tokens);
-  params.emplace_back(event.output_tokens);
-  params.emplace_back(fitted_count(event.input_tokens + event.output_tokens));
-  params.emplace_back(static_cast<std::int64_t>(event.latency_ms + 0.5));
-  params.emplace_back(to_decimal(event.cost));
-  params.push_back(text_or_null(event.routing_reason));
-  params.push_back(event.quality_score > 0 ? sql::Value(fmt::format("{:.2f}", event.quality_score))
-                                           : sql::Value{});
-  params.push_back(text_or_null(event.event_type));
-  params.push_back(text_or_null(event.routing_mode));
-  params.push_back(text_or_null(event.provider));
-  params.emplace_back(to_decimal(event.baseline_cost));
-  params.emplace_back(to_decimal(fitted_money(event.savings())));
-  params.push_back(event.cache_similarity > 0
-                       ? sql::Value(fmt::format("{:.4f}", event.cache_similarity))
-                       : sql::Value{});
-  params.emplace_back(event.tokens_saved);
-  params.emplace_back(std::int64_t{event.fallback_used});
-  params.push_back(text_or_null(event.error_code));
-  params.push_back(text_or_null(event.api_key_prefix));
-  params.emplace_back(std::int64_t{event.streamed});
-  params.emplace_back(std::int64_t{event.retries});
-  params.push_back(money_or_null(event.trim_savings));
-  params.push_back(money_or_null(event.batching_savings));
-  params.push_back(event.hallucination ? sql::Value(std::int64_t{*event.hallucination})
-                                       : sql::Value{});
-  params.emplace_back(created_at);
-  return params;
-}
+/// The values of one row. Used for row after row, texts take the place of those before them.
+class RowValues {
+ public:
+  explicit RowValues(std::string created_at) : created_at_(std::move(created_at)) {}
+
+  /// With an id where SQLite stores it. Holds until the next call.
+  const std::vector<sql::Value>& of(const InferenceEvent& event, std::optional<std::int64_t> id) {
+    next_ = 0;
+    values_.resize(std::size(kColumns) - (id ? 0 : 1));
+    text(event.event_id);
+    text(event.request_id);
+    text(format_rfc3339(event.timestamp));
+    text_or_null(event.user_id);
+    text_or_null(event.org_id);
+    text_or_null(event.task_type);
+    text(event.model_selected);
+    number(event.cache_hit);
+    number(event.cache_tier);
+    number(event.input_tokens);
+    number(event.output_tokens);
+    number(fitted_count(event.input_tokens + event.output_tokens));
+    number(static_cast<std::int64_t>(event.latency_ms + 0.5));
+    money(event.cost);
+    text_or_null(event.routing_reason);
+    decimal_or_null(event.quality_score, 2);
+    text_or_null(event.event_type);
+    text_or_null(event.routing_mode);
+    text_or_null(event.provider);
+    money(event.baseline_cost);
+    money(fitted_money(event.savings()));
+    decimal_or_null(event.cache_similarity, 4);
+    number(event.tokens_saved);
+    number(event.fallback_used);
+    text_or_null(event.error_code);
+    text_or_null(event.api_key_prefix);
+    number(event.streamed);
+    number(event.retries);
+    money_or_null(event.trim_savings);
+    money_or_null(event.batching_savings);
+    if (event.hallucination) {
+      number(*event.hallucination);
+    } else {
+      null();
+    }
+    text(created_at_);
+    if (id) number(*id);
+    return values_;
+  }
+
+ private:
+  sql::Value& next() { return values_[next_++]; }
+  /// The text that stood here before, emptied.
+  std::string& fresh_text() {
+    sql::Value& value = next();
+    auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr) text = &value.emplace<std::string>();
+    text->clear();
+    return *text;
+  }
+  void null() { next() = std::monostate(); }
+  void number(std::int64_t value) { next() = value; }
+  void text(std::string_view value) { fresh_text() += value; }
+  void text_or_null(std::string_view value) { value.empty() ? null() : text(value); }
+  void money(NanoUsd amount) { append_decimal(fresh_text(), amount); }
+  void money_or_null(NanoUsd amount) { amount.nanos == 0 ? null() : money(amount); }
+  void decimal_or_null(double value, int decimals) {
+    if (value > 0) {
+      fmt::format_to(std::back_inserter(fresh_text()), "{:.{}f}", value, decimals);
+    } else {
+      null();
+    }
+  }
+
+  std::string created_at_;
+  std::vector<sql::Value> values_;
+  std::size_t next_ = 0;
+};
 
 /// What SQLite shall number the next row. Left to itself it would take numbers of deleted rows
 /// again, also within blocks that the search index has made and never looks at again.
@@ -139,12 +170,16 @@ Result<std::int64_t> next_id(sql::Session& session) {
   return std::max(rows.integer(0, "last") + 1, rows.integer(0, "block") * analytics::kBlockEvents);
 }
 
-/// Inserts events of which SQLite holds none yet.
-Result<void> insert_new(sql::Session& session, const analytics::Rows& rows) {
+/// Inserts events of which SQLite holds none yet, numbered from `first_id` on.
+Result<void> insert_new(sql::Session& session, const std::vector<InferenceEvent>& events,
+                        std::int64_t first_id, RowValues& values) {
+  const auto row = [&](std::size_t which) -> std::span<const sql::Value> {
+    return values.of(events[which], first_id + static_cast<std::int64_t>(which));
+  };
   ASAHI_TRY(const std::int64_t written,
-            analytics::insert_rows(session, "inference_events", columns_of(session.dialect()),
-                                   "ON CONFLICT (event_id) DO NOTHING", rows));
-  if (written == static_cast<std::int64_t>(rows.size())) return {};
+            analytics::insert_each(session, "inference_events", kColumns,
+                                   "ON CONFLICT (event_id) DO NOTHING", events.size(), row));
+  if (written == static_cast<std::int64_t>(events.size())) return {};
   auto refused = fail(Errc::kConflict, "some events are in the table already");
   refused.error().reason = kRepeats;
   return refused;
@@ -284,6 +319,7 @@ Result<bool> EventLoader::load_batch() {
   if (!moved) return false;
 
   std::vector<InferenceEvent> events;
+  events.reserve(batch.lines.size());
   for (const std::string& line : batch.lines) {
     auto event = event_from_json(line);
     if (event) {
@@ -321,16 +357,18 @@ Result<EventLoader::Stored> EventLoader::store(const std::vector<InferenceEvent>
     if (numbered) {
       ASAHI_TRY(id, next_id(session));
     }
+    RowValues values(created_at);
+    if (all_new) {
+      if (auto inserted = insert_new(session, events, id, values); !inserted) return inserted;
+      stored.ids.resize(events.size());
+      std::iota(stored.ids.begin(), stored.ids.end(), id);
+    }
     analytics::Rows rows;
     std::unordered_map<std::string, std::int64_t> ids;
-    for (std::size_t at = 0; at < events.size(); ++at) {
-      rows.push_back(row_of(events[at], created_at));
-      if (numbered) rows.back().emplace_back(id);
-      if (all_new) stored.ids.push_back(id);
-      ++id;
+    for (std::size_t at = 0; !all_new && at < events.size(); ++at) {
+      rows.push_back(values.of(events[at], numbered ? std::optional(id++) : std::nullopt));
       if (rows.size() < kRowsAtOnce && at + 1 < events.size()) continue;
-      auto inserted = all_new ? insert_new(session, rows) : insert_some(session, rows, ids);
-      if (!inserted) return inserted;
+      if (auto inserted = insert_some(session, rows, ids); !inserted) return inserted;
       rows.clear();
     }
     stored.all = all_new || ids.size() == events.size();

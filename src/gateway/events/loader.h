@@ -31,7 +31,7 @@ class EventLoader {
     std::string
         node_id;  ///< several nodes may share one database; each has its own log and position
     /// Of the log, in one transaction at most: the more are behind, the less each event costs.
-    std::size_t batch_bytes = 2 * 1024 * 1024;
+    std::size_t batch_bytes = 4 * 1024 * 1024;
     std::chrono::milliseconds gather{50};  ///< new lines, before one transaction
     std::chrono::milliseconds retry{1'000};
     /// What decides which rollups are still kept.

@@ -2,9 +2,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "gateway/governance/policy.h"
 
 namespace asahi::gateway {
+namespace {
+
+/// Failures of the service; what callers did wrong is no outage.
+bool is_failure(std::string_view error) {
+  constexpr std::string_view kFailures[] = {"service_unavailable",
+                                            "no_models_available",
+                                            "circuit_open",
+                                            "deadline_exceeded",
+                                            "internal_server_error",
+                                            "unavailable",
+                                            "timeout",
+                                            "upstream",
+                                            "internal",
+                                            "corrupt",
+                                            "stream_cut"};
+  return std::ranges::find(kFailures, error) != std::end(kFailures);
+}
+
+}  // namespace
 
 Task<ComplianceFacts> collect_facts(FactParts parts, std::string org_id) {
   ComplianceFacts facts;
@@ -38,6 +60,12 @@ Task<ComplianceFacts> collect_facts(FactParts parts, std::string org_id) {
 
   const auto ago = [&](std::chrono::hours time) { return format_rfc3339(facts.now - time); };
   const std::chrono::hours kept = std::chrono::days(facts.profile.retention_days);
+  ASAHI_CO_TRY(const analytics::UseByError used,
+               co_await parts.analytics.use_since(org_id, facts.now - std::chrono::days(30)));
+  for (const auto& [error, some] : used) {
+    facts.requests_30d += some.requests;
+    if (is_failure(error)) facts.failures_30d += some.requests;
+  }
   std::vector<sql::Statement> statements;
   statements.push_back(
       {"SELECT COUNT(*) AS n FROM audit_entries WHERE org_id = ? AND timestamp >= ? AND (result = "
@@ -46,16 +74,6 @@ Task<ComplianceFacts> collect_facts(FactParts parts, std::string org_id) {
        "'user%' OR "
        "action LIKE 'role%')",
        {org_id, ago(std::chrono::days(90))}});
-  // Failures of the service; what callers did wrong is no outage.
-  statements.push_back(
-      {"SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN error_code IN ('service_unavailable', "
-       "'no_models_available', "
-       "'circuit_open', 'deadline_exceeded', 'internal_server_error', 'unavailable', 'timeout', "
-       "'upstream', 'internal', "
-       "'corrupt', 'stream_cut') THEN 1 ELSE 0 END), 0) AS failed FROM inference_events WHERE "
-       "org_id = ? AND "
-       "timestamp >= ?",
-       {org_id, ago(std::chrono::days(30))}});
   statements.push_back({"SELECT ran_at FROM retention_runs WHERE org_id = ?", {org_id}});
   // The job runs daily: what became too old since its last run is no fault yet.
   statements.push_back(
@@ -64,13 +82,11 @@ Task<ComplianceFacts> collect_facts(FactParts parts, std::string org_id) {
   statements.push_back({"SELECT COUNT(*) AS n FROM gdpr_consents WHERE org_id = ?", {org_id}});
   ASAHI_CO_TRY(const auto rows, co_await parts.database.batch(std::move(statements)));
   facts.access_entries = rows[0].integer(0, "n");
-  facts.requests_30d = rows[1].integer(0, "n");
-  facts.failures_30d = rows[1].integer(0, "failed");
-  if (!rows[2].empty()) {
-    ASAHI_CO_TRY(facts.retention_ran_at, parse_rfc3339(rows[2].text(0, "ran_at")));
+  if (!rows[1].empty()) {
+    ASAHI_CO_TRY(facts.retention_ran_at, parse_rfc3339(rows[1].text(0, "ran_at")));
   }
-  facts.events_past_retention = rows[3].integer(0, "n");
-  facts.consents = rows[4].integer(0, "n");
+  facts.events_past_retention = rows[2].integer(0, "n");
+  facts.consents = rows[3].integer(0, "n");
 
   const auto registry = parts.registry.get();
   for (const ModelProfile& model : registry->all()) {

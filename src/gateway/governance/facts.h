@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/task.h"
+#include "gateway/analytics/store.h"
 #include "gateway/governance/compliance.h"
 #include "gateway/governance/policy_store.h"
 #include "gateway/routing/model_registry.h"
@@ -23,6 +24,7 @@ struct InstallationFacts {
 struct FactParts {
   PolicyStore& policies;
   sql::Database& database;
+  const analytics::Store& analytics;
   identity::AuditLog& audit;
   RegistryHolder& registry;
   std::function<InstallationFacts()> installation;

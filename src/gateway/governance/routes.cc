@@ -215,6 +215,7 @@ Task<http::Response> compliance_report(const GovernanceParts& parts, http::Conte
   }
   ASAHI_CO_TRY(ComplianceFacts facts, co_await collect_facts({.policies = parts.policies,
                                                               .database = parts.database,
+                                                              .analytics = parts.analytics,
                                                               .audit = parts.audit,
                                                               .registry = parts.registry,
                                                               .installation = parts.installation,
@@ -274,16 +275,15 @@ Task<http::Response> get_usage(const GovernanceParts& parts, http::Context& cont
         "period", fmt::format("period is '{}'; it must be day or month", period.substr(0, 40)));
   }
   const int hours = period == "day" ? 24 : 720;
-  // SQLite keeps nine decimals as text, and would add them up as binary floating point.
-  const std::string_view cost = parts.database.dialect() == sql::Dialect::kPostgres
-                                    ? "CAST(COALESCE(SUM(cost), 0) * 1000000000 AS BIGINT)"
-                                    : "COALESCE(SUM(CAST(REPLACE(cost, '.', '') AS INTEGER)), 0)";
-  sql::Statement statement{fmt::format("SELECT COUNT(*) AS n, {} AS cost FROM inference_events "
-                                       "WHERE org_id = ? AND timestamp >= ?",
-                                       cost),
-                           {org, format_rfc3339(parts.clock.now() - std::chrono::hours(hours))}};
-  ASAHI_CO_TRY(const sql::Rows rows, co_await parts.database.query(std::move(statement)));
-  const NanoUsd spent{rows.integer(0, "cost")};
+  ASAHI_CO_TRY(
+      const analytics::UseByError used,
+      co_await parts.analytics.use_since(org, parts.clock.now() - std::chrono::hours(hours)));
+  std::int64_t requests = 0;
+  NanoUsd spent;
+  for (const auto& [error, some] : used) {
+    requests += some.requests;
+    spent += some.cost;
+  }
   ASAHI_CO_TRY(const auto policy, co_await parts.policies.policy(org));
   const Principal& caller = identity::principal_of(context);
   const PolicyBounds bounds{.policy = policy ? &*policy : nullptr,
@@ -311,7 +311,7 @@ Task<http::Response> get_usage(const GovernanceParts& parts, http::Context& cont
       200, {{"org_id", org},
             {"period", period},
             {"period_hours", hours},
-            {"request_count", rows.integer(0, "n")},
+            {"request_count", requests},
             {"total_cost_usd", shown_dollars(spent)},
             {"budget",
              {{"requests", use.requests},

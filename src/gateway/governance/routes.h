@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "gateway/analytics/store.h"
 #include "gateway/governance/facts.h"
 #include "gateway/governance/gdpr.h"
 #include "gateway/governance/policy_store.h"
@@ -15,6 +16,7 @@ namespace asahi::gateway {
 struct GovernanceParts {
   PolicyStore& policies;
   sql::Database& database;
+  const analytics::Store& analytics;
   identity::AuditLog& audit;
   identity::BudgetLedger& budgets;
   RegistryHolder& registry;

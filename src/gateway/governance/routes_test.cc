@@ -45,6 +45,7 @@ class GovernanceRoutesTest : public testing::GovernanceScene {
     caller_->permissions = identity::PermissionSet::organisation();
     add_governance_routes(router_, {.policies = policies_,
                                     .database = *database_,
+                                    .analytics = analytics_,
                                     .audit = audit_,
                                     .budgets = ledger_,
                                     .registry = registry_,
@@ -240,6 +241,18 @@ TEST_F(GovernanceRoutesTest, ReportsNeedAProfileAndShowTheRealState) {
   EXPECT_EQ(own.object().at("frameworks").as_array().size(), 2U);
 }
 
+TEST_F(GovernanceRoutesTest, ReportsCountAMonthAndItsFailures) {
+  installation_.installation.audit_on = true;
+  for (const auto& [days, error] :
+       {std::pair{1, ""}, {2, "timeout"}, {3, "model_not_found"}, {29, ""}, {31, "timeout"}})
+    add_event("acme", "u", std::chrono::days(days), "0.000000000", "gpt-4o", error);
+  ASSERT_EQ(call(Method::kPut, "/governance/compliance/profile/acme", R"({"frameworks":["soc2"]})")
+                .status,
+            201);
+  EXPECT_THAT(call(Method::kGet, "/governance/compliance/report?framework=soc2").body,
+              HasSubstr("75.00 % of 4 requests answered within 30 days"));
+}
+
 TEST_F(GovernanceRoutesTest, AuditReportsFollowTheChain) {
   installation_.installation.audit_on = true;
   audit_.verification = {
@@ -254,6 +267,10 @@ TEST_F(GovernanceRoutesTest, AuditReportsFollowTheChain) {
 TEST_F(GovernanceRoutesTest, UsageAddsUpExactly) {
   for (int i = 0; i < 3; ++i) add_event("acme", "u", std::chrono::hours(1), "0.100000001");
   add_event("acme", "u", std::chrono::hours(48), "1.000000000");
+  // To the second, whatever the width of the sums.
+  add_event("acme", "u", std::chrono::hours(24) + std::chrono::seconds(1), "2.000000000");
+  add_event("acme", "u", std::chrono::hours(720), "1.000000000");
+  add_event("acme", "u", std::chrono::hours(720) + std::chrono::seconds(1), "7.000000000");
   add_event("other", "u", std::chrono::hours(1), "5.000000000");
   const json::object day = call(Method::kGet, "/governance/usage").object();
   EXPECT_EQ(day.at("request_count"), 3);
@@ -265,7 +282,8 @@ TEST_F(GovernanceRoutesTest, UsageAddsUpExactly) {
             201);
   const json::object month =
       call(Method::kGet, "/governance/usage?org_id=acme&period=month").object();
-  EXPECT_EQ(month.at("request_count"), 4);
+  EXPECT_EQ(month.at("request_count"), 6);
+  EXPECT_DOUBLE_EQ(month.at("total_cost_usd").to_number<double>(), 4.3);
   EXPECT_EQ(month.at("period_hours"), 720);
   EXPECT_EQ(month.at("policy_limits").at("max_requests_per_day"), 9);
   EXPECT_EQ(call(Method::kGet, "/governance/usage?period=year").field(), "period");

@@ -254,15 +254,23 @@ TEST_P(DatabaseContract, ATransactionRunsAStatementForEachOfManyRows) {
         {std::int64_t{1}, "one"}, {std::int64_t{2}, Value{}}, {std::int64_t{1}, "again"}};
     ASAHI_TRY(const std::int64_t written, run_each(session, insert, rows));
     EXPECT_EQ(written, 2) << "the third was there";
+    std::vector<Value> made(2);
+    const auto make = [&](std::size_t which) -> std::span<const Value> {
+      made = {static_cast<std::int64_t>(5 + which), "made " + std::to_string(which)};
+      return made;
+    };
+    ASAHI_TRY(const std::int64_t one_by_one, run_each(session, insert, 2, make));
+    EXPECT_EQ(one_by_one, 2);
     ASAHI_TRY(const std::int64_t none, run_each(session, insert, {}));
     EXPECT_EQ(none, 0);
     return {};
   });
   ASSERT_TRUE(outcome) << outcome.error().message;
   const Rows kept = run("SELECT id, name FROM t ORDER BY id");
-  ASSERT_EQ(kept.size(), 2U);
+  ASSERT_EQ(kept.size(), 4U);
   EXPECT_EQ(kept.text(0, "name"), "one");
   EXPECT_TRUE(kept.is_null(1, "name"));
+  EXPECT_EQ(kept.text(3, "name"), "made 1");
   auto refused = db_->transaction_blocking([&](Session& session) -> Result<void> {
     const std::vector<std::vector<Value>> rows{{std::int64_t{3}, "three"},
                                                {std::int64_t{4}, std::string("nul\0", 4)}};

@@ -156,9 +156,11 @@ Result<void> SqliteConnection::open() {
       "PRAGMA page_size=4096; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
       "PRAGMA mmap_size=0; PRAGMA cache_size=-{};",
       settings_.page_cache_kib);
-  pragmas += writer ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                      "PRAGMA journal_size_limit=16777216;"
-                    : "PRAGMA query_only=ON;";
+  pragmas += writer ? fmt::format(
+                          "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                          "PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint={};",
+                          settings_.checkpoint_pages)
+                    : std::string("PRAGMA query_only=ON;");
   if (auto ok = run_plain(pragmas.c_str()); !ok) {
     Error error = std::move(ok).error();
     db_.reset();
@@ -230,7 +232,7 @@ Result<bool> SqliteConnection::is_read(const std::string& sql) {
   return sqlite3_stmt_readonly(statement) != 0;
 }
 
-Result<void> SqliteConnection::bind(sqlite3_stmt* statement, const std::vector<Value>& params) {
+Result<void> SqliteConnection::bind(sqlite3_stmt* statement, std::span<const Value> params) {
   const int expected = sqlite3_bind_parameter_count(statement);
   if (static_cast<std::size_t>(expected) != params.size()) {
     return fail(Errc::kInvalidArgument,
@@ -301,16 +303,16 @@ Result<Rows> SqliteConnection::query(const Statement& statement) {
   return rows;
 }
 
-Result<std::int64_t> SqliteConnection::run_each(const std::string& sql,
-                                                std::span<const std::vector<Value>> params) {
+Result<std::int64_t> SqliteConnection::run_each(const std::string& sql, std::size_t count,
+                                                const ParamsOf& params_of) {
   if (transaction_error_) return std::unexpected(*transaction_error_);
   auto written = [&]() -> Result<std::int64_t> {
     ASAHI_TRY(auto* prepared, prepare(sql));
     const ResetOnExit reset(prepared);
     std::int64_t changed = 0;
-    for (const std::vector<Value>& some : params) {
+    for (std::size_t which = 0; which < count; ++which) {
       set_deadline(settings_.statement_timeout);
-      if (auto ok = bind(prepared, some); !ok) return std::unexpected(ok.error());
+      if (auto ok = bind(prepared, params_of(which)); !ok) return std::unexpected(ok.error());
       int step = sqlite3_step(prepared);
       while (step == SQLITE_ROW) step = sqlite3_step(prepared);
       if (step != SQLITE_DONE) return failure("running a statement");
@@ -389,18 +391,25 @@ Result<std::vector<Rows>> SqliteConnection::batch(const std::vector<Statement>& 
   return all;
 }
 
-Result<std::int64_t> run_each(Session& session, const std::string& sql,
-                              std::span<const std::vector<Value>> params) {
+Result<std::int64_t> run_each(Session& session, const std::string& sql, std::size_t count,
+                              const ParamsOf& params_of) {
   if (auto* sqlite = dynamic_cast<SqliteConnection*>(&session))
-    return sqlite->run_each(sql, params);
+    return sqlite->run_each(sql, count, params_of);
   std::int64_t written = 0;
   Statement statement{sql, {}};
-  for (const std::vector<Value>& some : params) {
-    statement.params = some;
+  for (std::size_t which = 0; which < count; ++which) {
+    const std::span<const Value> params = params_of(which);
+    statement.params.assign(params.begin(), params.end());
     ASAHI_TRY(const Rows rows, session.query(statement));
     written += rows.affected();
   }
   return written;
+}
+
+Result<std::int64_t> run_each(Session& session, const std::string& sql,
+                              std::span<const std::vector<Value>> params) {
+  return run_each(session, sql, params.size(),
+                  [&](std::size_t which) -> std::span<const Value> { return params[which]; });
 }
 
 }  // namespace asahi::sql

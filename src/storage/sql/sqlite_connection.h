@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "storage/sql/database.h"
+#include "storage/sql/run_each.h"
 
 namespace asahi::sql {
 
@@ -22,6 +23,9 @@ class SqliteConnection final : public Session {
     Access access = Access::kReadWrite;
     std::chrono::milliseconds statement_timeout{5'000};
     int page_cache_kib = 2'000;
+    /// Pages of the write-ahead log behind which a commit carries them into the file. What is
+    /// written again until then is carried over once.
+    int checkpoint_pages = 1'000;
     std::size_t cached_statements = 32;
   };
 
@@ -36,7 +40,8 @@ class SqliteConnection final : public Session {
   /// Runs one statement within statement_timeout.
   Result<Rows> query(const Statement& statement) override;
   /// As the function of this name (run_each.h).
-  Result<std::int64_t> run_each(const std::string& sql, std::span<const std::vector<Value>> params);
+  Result<std::int64_t> run_each(const std::string& sql, std::size_t count,
+                                const ParamsOf& params_of);
   Result<void> script(std::string_view sql) override;
 
   /// True when the statement can run on a read-only connection. Errors: as query().
@@ -65,7 +70,7 @@ class SqliteConnection final : public Session {
   };
 
   Result<sqlite3_stmt*> prepare(const std::string& sql);
-  Result<void> bind(sqlite3_stmt* statement, const std::vector<Value>& params);
+  Result<void> bind(sqlite3_stmt* statement, std::span<const Value> params);
   Result<Rows> step_all(sqlite3_stmt* statement);
   Result<void> run_plain(const char* sql);
   /// The error of the connection's last call, as this interface names it.

@@ -132,7 +132,12 @@ class SqliteDatabase final : public Database {
 
 Result<std::unique_ptr<Database>> open_sqlite(const std::string& path,
                                               const DatabaseOptions& options) {
-  SqliteConnection::Settings writer{.path = path, .statement_timeout = options.statement_timeout};
+  // A transaction of many rows keeps all it changes in the cache, rather than writing pages to the
+  // log in its middle and reading them back; an idle writer gives the memory back.
+  SqliteConnection::Settings writer{.path = path,
+                                    .statement_timeout = options.statement_timeout,
+                                    .page_cache_kib = 16'000,
+                                    .checkpoint_pages = 4'000};
   SqliteConnection::Settings reader = writer;
   reader.access = SqliteConnection::Access::kReadOnly;
   reader.page_cache_kib = 1'000;

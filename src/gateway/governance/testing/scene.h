@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <span>
 #include <string>
 
+#include "gateway/analytics/rollups.h"
+#include "gateway/analytics/store.h"
 #include "gateway/cache/exact_cache.h"
 #include "gateway/governance/migrations.h"
 #include "gateway/governance/policy_store.h"
@@ -27,16 +30,30 @@ class GovernanceScene : public ::testing::Test {
     EXPECT_TRUE(done) << done.error().message;
   }
 
-  /// One row of `inference_events`, `age` ago.
+  /// One row of `inference_events`, `age` ago, and what it adds to the rollups.
   void add_event(const std::string& org, const std::string& user, std::chrono::seconds age,
-                 const std::string& cost = "0.000000000", const std::string& model = "gpt-4o") {
-    const std::string id = "evt_" + std::to_string(++events_);
-    const auto done = database_->query_blocking(
-        {"INSERT INTO inference_events (event_id, request_id, timestamp, user_id, org_id, "
-         "model_selected, cost) "
-         "VALUES (?, ?, ?, ?, ?, ?, ?)",
-         {id, id, format_rfc3339(clock_.now() - age), user, org, model, cost}});
+                 const std::string& cost = "0.000000000", const std::string& model = "gpt-4o",
+                 const std::string& error = {}) {
+    InferenceEvent event;
+    event.event_id = event.request_id = "evt_" + std::to_string(++events_);
+    event.timestamp = clock_.now() - age;
+    event.org_id = org;
+    event.user_id = user;
+    event.model_selected = model;
+    event.cost = parse_nano_usd(cost).value();
+    event.error_code = error;
+    const auto done = database_->transaction_blocking([&](sql::Session& session) -> Result<void> {
+      if (auto begun = rollups_.begin(session); !begun) return begun;
+      auto stored = session.query(
+          {"INSERT INTO inference_events (event_id, request_id, timestamp, user_id, org_id, "
+           "model_selected, cost, error_code) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+           {event.event_id, event.request_id, format_rfc3339(event.timestamp), user, org, model,
+            cost, error.empty() ? sql::Value{} : sql::Value{error}}});
+      if (!stored) return std::unexpected(std::move(stored.error()));
+      return rollups_.add(session, std::span(&event, 1));
+    });
     EXPECT_TRUE(done) << done.error().message;
+    rollups_.committed();
   }
   std::int64_t count(const std::string& table, const std::string& where = "1 = 1") {
     const auto rows =
@@ -78,6 +95,8 @@ class GovernanceScene : public ::testing::Test {
 
   ManualClock clock_;
   std::unique_ptr<sql::Database> database_ = *sql::open_database({.url = "sqlite://:memory:"});
+  analytics::RollupWriter rollups_{clock_};
+  analytics::Store analytics_{*database_, clock_};
   PolicyStore policies_{{}, *database_, clock_};
   cache::MemoryStore store_{{}, clock_};
   ExactCache cache_{{}, store_, store_, clock_};
