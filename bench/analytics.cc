@@ -14,7 +14,9 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <random>
+#include <stop_token>
 #include <thread>
 
 #include "base/ids.h"
@@ -46,6 +48,7 @@ struct Settings {
   int repeats = 100;
   bool export_all = false, keep = false;
   std::string only;
+  std::int64_t live = 0;
   std::string work = fs::temp_directory_path() / "asahi_bench_analytics";
   std::vector<std::string> engines{"sqlite", "postgres"};
 };
@@ -286,6 +289,52 @@ void remove_files(const Settings& settings, const std::string& database) {
   }
 }
 
+/// Events that come in all the time, `rate` a second, as long as it lives.
+class Arrivals {
+ public:
+  Arrivals(const Settings& settings, const std::string& engine, sql::Database& database,
+           ManualClock& clock, std::int64_t rate)
+      : dir_(settings.work + "/live_" + engine),
+        clock_(clock),
+        rate_(rate),
+        traffic_(settings.users),
+        loader_({.dir = dir_, .node_id = "live", .clock = &clock}, database),
+        thread_([this](const std::stop_token& stop) { run(stop); }) {}
+  ~Arrivals() {
+    thread_.request_stop();
+    thread_.join();
+    const bool done = loader_.catch_up(10min);
+    fmt::print("{} events came in meanwhile, {} a second{}\n", came_, rate_,
+               done ? "" : "; the loader stands still");
+  }
+
+ private:
+  void run(const std::stop_token& stop) {
+    constexpr auto kTick = 20ms;
+    const std::int64_t each = rate_ * kTick.count() / 1'000;
+    EventLog log = must(EventLog::open(dir_, clock_));
+    loader_.start();
+    for (auto next = Steady::now(); !stop.stop_requested(); next += kTick) {
+      std::string lines;
+      for (std::int64_t i = 0; i < each; ++i, ++came_) {
+        clock_.advance(std::chrono::nanoseconds(1s) / rate_);
+        append_json(lines, traffic_.at(clock_.now()));
+        lines += '\n';
+      }
+      must(log.append(lines));
+      loader_.wake();
+      std::this_thread::sleep_until(next + kTick);
+    }
+  }
+
+  std::string dir_;
+  ManualClock& clock_;
+  std::int64_t rate_, came_ = 0;
+  Traffic traffic_;
+  EventLoader loader_;
+  std::jthread thread_;
+};
+
 struct Times {
   double p50 = 0, p99 = 0, cpu = 0;  ///< milliseconds; cpu: mean of this process's
   std::size_t answers = 0;
@@ -407,6 +456,8 @@ int main(int argc, char** argv) {
   app.add_option("--rush", settings.rush, "Events at 50,000 a second, into a database of their own")
       ->capture_default_str();
   app.add_option("--repeats", settings.repeats, "Runs of each query")->capture_default_str();
+  app.add_option("--live", settings.live, "Events a second that come in during the queries")
+      ->capture_default_str();
   app.add_option("--work", settings.work, "Folder for databases and logs")->capture_default_str();
   app.add_option("--engine", settings.engines, "sqlite, postgres or both")->capture_default_str();
   app.add_flag("--export", settings.export_all, "Measure an export of all events as well");
@@ -421,7 +472,11 @@ int main(int argc, char** argv) {
   std::map<std::string, Table> tables;
   for (const std::string& engine : settings.engines) {
     std::unique_ptr<sql::testing::PostgresServer> server;
-    if (engine == "postgres") server = must(sql::testing::PostgresServer::launch());
+    if (engine == "postgres") {
+      // As a server of its own is set up; the tests' shares a small machine with many.
+      server = must(sql::testing::PostgresServer::launch(
+          {"shared_buffers=512MB", "max_wal_size=4GB", "wal_buffers=16MB"}));
+    }
     const auto make = [&](const std::string& name) {
       sql::DatabaseOptions options{.url = "sqlite:///" + name + ".db", .data_dir = settings.work};
       if (server) options.url = server->url(must(server->create_database()));
@@ -448,7 +503,11 @@ int main(int argc, char** argv) {
            clock, settings.rows, std::chrono::nanoseconds(days) / settings.rows);
     }
     if (engine == "postgres") must(database->query_blocking({"ANALYZE", {}}));
-    tables[engine] = measure_queries(settings, *database, clock);
+    {
+      std::optional<Arrivals> arrivals;
+      if (settings.live > 0) arrivals.emplace(settings, engine, *database, clock, settings.live);
+      tables[engine] = measure_queries(settings, *database, clock);
+    }
     if (settings.export_all) measure_export(engine, *database);
     database.reset();
     server.reset();

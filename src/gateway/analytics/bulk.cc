@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+
+#include "storage/sql/copy_rows.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -53,22 +56,38 @@ std::string array_of(std::span<const std::vector<sql::Value>> rows, std::size_t 
   return out;
 }
 
-std::string names(std::span<const Column> columns, std::string_view before = "") {
+std::string names(std::span<const Column> columns) {
   std::string out;
   for (const Column& column : columns)
-    out += fmt::format("{}{}{}", out.empty() ? "" : ", ", before, column.name);
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", column.name);
   return out;
 }
 
-/// "unnest(CAST(? AS bigint[]), …) AS given (names)" and its parameters.
+/// "unnest(CAST(? AS bigint[]), …) AS given (v0, …)" and its parameters.
 std::string given(std::span<const Column> columns, std::span<const std::vector<sql::Value>> rows,
                   std::vector<sql::Value>& params) {
-  std::string out = "unnest(";
+  std::string arrays, values;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    out += fmt::format("{}CAST(? AS {}[])", i == 0 ? "" : ", ", columns[i].type);
+    arrays += fmt::format("{}CAST(? AS {}[])", i == 0 ? "" : ", ", columns[i].type);
+    values += fmt::format("{}v{}", i == 0 ? "" : ", ", i);
     params.emplace_back(array_of(rows, i));
   }
-  return out + fmt::format(") AS given ({})", names(columns));
+  return fmt::format("unnest({}) AS given ({})", arrays, values);
+}
+
+/// "SELECT found.* FROM" the given keys and `what` each finds in the table. Key by key, which
+/// OFFSET keeps the planner from undoing: without fresh statistics it would go through all keys for
+/// each row of the table.
+std::string find_each(std::string_view what, std::string_view table,
+                      std::span<const Column> columns,
+                      std::span<const std::vector<sql::Value>> keys,
+                      std::vector<sql::Value>& params) {
+  std::string equal;
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    equal += fmt::format("{}{} = given.v{}", i == 0 ? "" : " AND ", columns[i].name, i);
+  return fmt::format(
+      "SELECT found.* FROM {} CROSS JOIN LATERAL (SELECT {} FROM {} WHERE {} OFFSET 0) AS found",
+      given(columns, keys, params), what, table, equal);
 }
 
 /// Cuts rows in pieces that PostgreSQL takes at once.
@@ -99,6 +118,32 @@ sql::Statement insert_all(std::string_view table, std::span<const Column> column
   return statement;
 }
 
+constexpr std::array<std::string_view, 4> kCopied = {"varchar", "smallint", "bigint", "bytea"};
+
+void append_value(sql::CopyRows& out, std::string_view type, const sql::Value& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    if (type == "smallint") return out.smallint(static_cast<std::int16_t>(*integer));
+    return out.bigint(*integer);
+  }
+  if (const auto* text = std::get_if<std::string>(&value)) return out.text(*text);
+  if (const auto* blob = std::get_if<sql::Blob>(&value)) return out.bytea(blob->bytes);
+  out.null();
+}
+
+/// Rows that nothing can be in the way of. Returns how many.
+Result<std::int64_t> copy_all(sql::Session& session, std::string_view table,
+                              std::span<const Column> columns,
+                              std::span<const std::vector<sql::Value>> rows) {
+  std::vector<std::string_view> names;
+  for (const Column& column : columns) names.push_back(column.name);
+  sql::CopyRows copied(table, names);
+  for (const auto& row : rows) {
+    copied.begin_row();
+    for (std::size_t i = 0; i < columns.size(); ++i) append_value(copied, columns[i].type, row[i]);
+  }
+  return sql::copy(session, copied);
+}
+
 }  // namespace
 
 Result<std::int64_t> insert_rows(sql::Session& session, std::string_view table,
@@ -106,8 +151,16 @@ Result<std::int64_t> insert_rows(sql::Session& session, std::string_view table,
                                  const Rows& rows) {
   if (session.dialect() == sql::Dialect::kSqlite)
     return sql::run_each(session, insert_one(table, columns, tail), rows);
+  const bool copied = tail.empty() && std::ranges::all_of(columns, [](const Column& column) {
+                        return std::ranges::find(kCopied, column.type) != kCopied.end();
+                      });
   std::int64_t written = 0;
   auto done = in_pieces(rows, [&](auto piece) -> Result<void> {
+    if (copied) {
+      ASAHI_TRY(const std::int64_t count, copy_all(session, table, columns, piece));
+      written += count;
+      return {};
+    }
     ASAHI_TRY(const sql::Rows stored, session.query(insert_all(table, columns, tail, piece)));
     written += stored.affected();
     return {};
@@ -140,30 +193,26 @@ Result<void> insert_rows(sql::Session& session, std::string_view table,
   return {};
 }
 
-Result<void> select_rows(sql::Session& session, std::string_view what, std::string_view table,
-                         std::span<const Column> columns, const Rows& keys,
+Result<void> delete_rows(sql::Session& session, std::string_view table,
+                         std::span<const Column> columns, std::string_view tail, const Rows& keys,
                          const std::function<Result<void>(const sql::Rows&)>& visit) {
-  if (session.dialect() == sql::Dialect::kPostgres) {
-    return in_pieces(keys, [&](auto piece) -> Result<void> {
-      sql::Statement statement;
-      const std::string from = given(columns, piece, statement.params);
-      statement.sql =
-          fmt::format("SELECT {} FROM {} JOIN {} USING ({})", what, from, table, names(columns));
-      ASAHI_TRY(const sql::Rows found, session.query(statement));
-      return visit(found);
-    });
+  return in_pieces(keys, [&](auto piece) -> Result<void> {
+    sql::Statement statement;
+    const std::string each = find_each("ctid AS place", table, columns, piece, statement.params);
+    statement.sql = fmt::format("DELETE FROM {} WHERE ctid = ANY(ARRAY({})) {}", table, each, tail);
+    ASAHI_TRY(const sql::Rows deleted, session.query(statement));
+    return visit(deleted);
+  });
+}
+
+std::string array_of(std::span<const std::string_view> texts) {
+  std::string out = "{";
+  for (const std::string_view text : texts) {
+    if (out.size() > 1) out.push_back(',');
+    append_quoted(out, text);
   }
-  // A look-up in SQLite is a function call: one statement a key costs nothing worth saving.
-  std::string where;
-  for (const Column& column : columns)
-    where += fmt::format("{}{} = ?", where.empty() ? "" : " AND ", column.name);
-  sql::Statement statement{fmt::format("SELECT {} FROM {} WHERE {}", what, table, where), {}};
-  for (const auto& key : keys) {
-    statement.params = key;
-    ASAHI_TRY(const sql::Rows found, session.query(statement));
-    if (auto visited = visit(found); !visited) return visited;
-  }
-  return {};
+  out.push_back('}');
+  return out;
 }
 
 }  // namespace asahi::gateway::analytics

@@ -35,9 +35,13 @@ Result<void> insert_rows(sql::Session& session, std::string_view table,
                          std::span<const Column> columns, std::string_view tail, const Rows& rows,
                          const std::function<Result<void>(const sql::Rows&)>& visit);
 
-/// "SELECT `what` FROM `table` WHERE" the columns equal one of `keys`, which differ.
-Result<void> select_rows(sql::Session& session, std::string_view what, std::string_view table,
-                         std::span<const Column> columns, const Rows& keys,
+/// "DELETE FROM `table` WHERE" the columns equal one of `keys`, which differ, with a `tail` that
+/// begins with RETURNING; PostgreSQL only.
+Result<void> delete_rows(sql::Session& session, std::string_view table,
+                         std::span<const Column> columns, std::string_view tail, const Rows& keys,
                          const std::function<Result<void>(const sql::Rows&)>& visit);
+
+/// Texts as one parameter of PostgreSQL, for CAST(? AS varchar[]).
+std::string array_of(std::span<const std::string_view> texts);
 
 }  // namespace asahi::gateway::analytics

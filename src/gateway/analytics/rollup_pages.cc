@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <ranges>
+#include <set>
 #include <span>
 #include <tuple>
 
 #include "gateway/analytics/bulk.h"
+#include "storage/sql/copy_rows.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -77,23 +79,6 @@ Result<void> read_near(sql::Session& session, std::span<const Where* const> aske
 
 Result<Stored> read_pages(sql::Session& session, const Pages& pages) {
   Stored stored;
-  if (session.dialect() == sql::Dialect::kPostgres) {
-    Rows places;
-    for (const auto& [where, page] : pages) places.push_back(place_of(where));
-    auto read = select_rows(
-        session, "org_id, dimension, grain, start, page, sums", "analytics_rollups", kPlace, places,
-        [&](const sql::Rows& found) -> Result<void> {
-          for (std::size_t row = 0; row < found.size(); ++row) {
-            stored.emplace(Where{found.text(row, "org_id"), found.integer(row, "dimension"),
-                                 found.integer(row, "grain"), found.integer(row, "start"),
-                                 found.integer(row, "page")},
-                           found.text(row, "sums"));
-          }
-          return {};
-        });
-    if (!read) return std::unexpected(std::move(read.error()));
-    return stored;
-  }
   std::vector<const Where*> near;
   const auto kind = [](const Where& where) {
     return std::tie(std::get<0>(where), std::get<1>(where), std::get<2>(where));
@@ -140,9 +125,92 @@ void put(Pages& pages, const std::string& org, Dimension dimension, Grain grain,
   page(number_of(dimension)).emplace_back(number, std::move(sums));
 }
 
-Result<void> write_pages(sql::Session& session, Pages& pages) {
+namespace {
+
+/// A time of an organisation, at which there may be sums.
+using Moment = std::tuple<std::string_view, std::int64_t, std::int64_t>;
+Moment moment_of(const Where& where) {
+  return {std::get<0>(where), std::get<2>(where), std::get<3>(where)};
+}
+bool of_all(const Where& where) { return std::get<1>(where) == number_of(Dimension::kNone); }
+
+Result<void> take_out(sql::Session& session, const Rows& places, Stored& out) {
+  return delete_rows(session, "analytics_rollups", kPlace, "RETURNING *", places,
+                     [&](const sql::Rows& found) -> Result<void> {
+                       for (std::size_t row = 0; row < found.size(); ++row) {
+                         out.emplace(
+                             Where{found.text(row, "org_id"), found.integer(row, "dimension"),
+                                   found.integer(row, "grain"), found.integer(row, "start"),
+                                   found.integer(row, "page")},
+                             found.text(row, "sums"));
+                       }
+                       return {};
+                     });
+}
+
+/// Takes the pages that are in PostgreSQL's table out of it. A new version of a row is a row of its
+/// own there in any case, and this way all of them come by COPY.
+Result<Stored> take_out(sql::Session& session, const Pages& pages, LookUp look_up) {
+  Stored stored;
+  Rows of_all_keys, others;
+  std::set<Moment> written, found;
+  for (const auto& [where, page] : pages) {
+    if (!of_all(where)) continue;
+    of_all_keys.push_back(place_of(where));
+    written.insert(moment_of(where));
+  }
+  if (auto taken = take_out(session, of_all_keys, stored); !taken)
+    return std::unexpected(std::move(taken.error()));
+  for (const auto& [where, sums] : stored) found.insert(moment_of(where));
+  for (const auto& [where, page] : pages) {
+    if (of_all(where)) continue;
+    const bool likely = found.contains(moment_of(where)) || !written.contains(moment_of(where));
+    if (likely || look_up == LookUp::kEvery) others.push_back(place_of(where));
+  }
+  if (auto taken = take_out(session, others, stored); !taken)
+    return std::unexpected(std::move(taken.error()));
+  return stored;
+}
+
+Result<void> copy_pages(sql::Session& session, const Pages& pages, const Stored& stored) {
+  constexpr std::string_view kNames[] = {"org_id", "dimension", "grain", "start", "page", "sums"};
+  constexpr std::size_t kMostBytes = 4 * 1024 * 1024;
+  const auto fresh = [&] { return sql::CopyRows("analytics_rollups", kNames); };
+  const auto store = [&](sql::CopyRows& rows) -> Result<void> {
+    if (auto copied = sql::copy(session, rows); !copied)
+      return std::unexpected(std::move(copied.error()));
+    rows = fresh();
+    return {};
+  };
+  sql::CopyRows rows = fresh();
+  for (const auto& [where, page] : pages) {
+    const auto before = stored.find(where);
+    ASAHI_TRY(const std::string sums,
+              merge_page(before == stored.end() ? std::string_view() : before->second, page,
+                         first_number(where), latencies_of(where)));
+    const auto& [org, dimension, grain, start, number] = where;
+    rows.begin_row();
+    rows.text(org);
+    rows.smallint(static_cast<std::int16_t>(dimension));
+    rows.smallint(static_cast<std::int16_t>(grain));
+    rows.bigint(start);
+    rows.bigint(number);
+    rows.bytea(sums);
+    if (rows.size() < kMostBytes) continue;
+    if (auto copied = store(rows); !copied) return copied;
+  }
+  return rows.rows() > 0 ? store(rows) : Result<void>{};
+}
+
+}  // namespace
+
+Result<void> write_pages(sql::Session& session, Pages& pages, LookUp look_up) {
   for (auto& [where, page] : pages)
     std::ranges::sort(page, {}, [](auto& entry) { return entry.first; });
+  if (session.dialect() == sql::Dialect::kPostgres) {
+    ASAHI_TRY(const Stored stored, take_out(session, pages, look_up));
+    return copy_pages(session, pages, stored);
+  }
   ASAHI_TRY(const Stored stored, read_pages(session, pages));
   Rows rows;
   rows.reserve(pages.size());

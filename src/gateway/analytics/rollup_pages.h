@@ -21,7 +21,13 @@ Latencies latencies_of(const Where& where);
 void put(Pages& pages, const std::string& org, Dimension dimension, Grain grain, std::int64_t start,
          std::int64_t number, Sums sums);
 
+/// Which pages are looked for on PostgreSQL before they are written. Of a time without a sum of
+/// all (Dimension::kNone) there can be no others, if the sum of all is among those written:
+/// `kLikely` looks for no more than that and finds out (conflict, with the reason
+/// "unique_violation") if it was wrong, as while old rollups are being deleted.
+enum class LookUp { kLikely, kEvery };
+
 /// Adds pages to those in the table. Errors: those of the database; corrupt.
-Result<void> write_pages(sql::Session& session, Pages& pages);
+Result<void> write_pages(sql::Session& session, Pages& pages, LookUp look_up = LookUp::kEvery);
 
 }  // namespace asahi::gateway::analytics

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -117,7 +118,8 @@ void RollupWriter::committed() {
   learned_.clear();
 }
 
-Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceEvent> events) {
+Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceEvent> events,
+                               LookUp look_up) {
   std::unordered_map<Fact, std::size_t, FactHash> places;
   std::vector<std::pair<Fact, Sums>> facts;  // in the events' order, which is nearly that of time
   Cells people, cells;
@@ -183,8 +185,36 @@ Result<void> RollupWriter::add(sql::Session& session, std::span<const InferenceE
           std::move(cell.sums));
     }
   }
-  return write_pages(session, pages);
+  return write_pages(session, pages, look_up);
 }
+
+namespace {
+
+/// Tells the numbers of those names that have one.
+Result<void> find_keys(sql::Session& session, Dimension dimension, std::string_view org,
+                       std::span<const std::string_view> names,
+                       const std::function<void(std::string, std::int64_t)>& learn) {
+  constexpr std::string_view kNumbers =
+      "SELECT key, number FROM analytics_keys WHERE dimension = ? AND org_id = ? AND key";
+  const auto find = [&](std::string_view condition, std::string keys) -> Result<void> {
+    ASAHI_TRY(const sql::Rows rows,
+              session.query({fmt::format("{} {}", kNumbers, condition),
+                             {number_of(dimension), std::string(org), std::move(keys)}}));
+    for (std::size_t row = 0; row < rows.size(); ++row)
+      learn(rows.text(row, "key"), rows.integer(row, "number"));
+    return {};
+  };
+  // All in one pass, whichever index the planner takes while it has no statistics: name by name it
+  // would go through all numbers for each.
+  if (session.dialect() == sql::Dialect::kPostgres)
+    return find("= ANY(CAST(? AS varchar[]))", array_of(names));
+  for (const std::string_view name : names) {
+    if (auto found = find("= ?", std::string(name)); !found) return found;
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<void> RollupWriter::number_keys(sql::Session& session, Cells& cells) {
   // In the order of names, so that numbers do not hang on a hash.
@@ -200,25 +230,21 @@ Result<void> RollupWriter::number_keys(sql::Session& session, Cells& cells) {
           std::tuple(key.dimension, std::string_view(key.org), std::string_view(key.key)), &group);
     }
   }
-  constexpr Column kKeyColumns[] = {
-      {"dimension", "smallint"}, {"org_id", "varchar"}, {"key", "varchar"}, {"number", "bigint"}};
-  const std::span<const Column> looked_up(kKeyColumns, 3);
-  Rows asked, added;
+  std::map<std::pair<Dimension, std::string_view>, std::vector<std::string_view>> asked;
   for (const auto& [key, group] : unknown) {
     const auto& [dimension, org, name] = key;
-    asked.push_back({number_of(dimension), std::string(org), std::string(name)});
+    asked[{dimension, org}].push_back(name);
   }
-  auto read = select_rows(session, "dimension, org_id, key, number", "analytics_keys", looked_up,
-                          asked, [&](const sql::Rows& rows) -> Result<void> {
-                            for (std::size_t row = 0; row < rows.size(); ++row) {
-                              learned_.insert_or_assign(
-                                  Key{static_cast<Dimension>(rows.integer(row, "dimension")),
-                                      rows.text(row, "org_id"), rows.text(row, "key")},
-                                  rows.integer(row, "number"));
-                            }
-                            return {};
-                          });
-  if (!read) return read;
+  for (const auto& [where, names] : asked) {
+    const auto& [dimension, org] = where;
+    const auto learn = [&](std::string key, std::int64_t number) {
+      learned_.insert_or_assign(Key{dimension, std::string(org), std::move(key)}, number);
+    };
+    if (auto found = find_keys(session, dimension, org, names, learn); !found) return found;
+  }
+  constexpr Column kKeyColumns[] = {
+      {"dimension", "smallint"}, {"org_id", "varchar"}, {"key", "varchar"}, {"number", "bigint"}};
+  Rows added;
   std::map<std::pair<Dimension, std::string_view>, std::int64_t> next_numbers;
   for (const auto& [key, group] : unknown) {
     const auto& [dimension, org, name] = key;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/task.h"
 #include "gateway/analytics/rollup_cells.h"
+#include "gateway/analytics/rollup_pages.h"
 #include "gateway/events/event.h"
 #include "storage/sql/database.h"
 
@@ -25,7 +26,8 @@ class RollupWriter {
   /// one at a time. Errors: those of the database.
   Result<void> begin(sql::Session& session);
   /// Adds events whose rows this transaction inserted.
-  Result<void> add(sql::Session& session, std::span<const InferenceEvent> events);
+  Result<void> add(sql::Session& session, std::span<const InferenceEvent> events,
+                   LookUp look_up = LookUp::kEvery);
   /// The transaction is through: what was learned in it may be relied on. Without this call `begin`
   /// forgets it.
   void committed();

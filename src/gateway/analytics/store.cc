@@ -158,10 +158,21 @@ Result<sql::Rows> read_stretch(sql::Database& database, const std::string& org_i
     if (pages.size() * count < kMostLookups) {
       for (std::int64_t start = stretch.from; start < stretch.to; start += width(stretch.grain))
         starts.push_back(start);
-      statement.sql +=
-          fmt::format(" AND {} AND {}", among(dialect, "start"), among(dialect, "page"));
-      statement.params.push_back(list_of(dialect, starts));
-      statement.params.push_back(list_of(dialect, pages));
+      const sql::Value of_starts = list_of(dialect, starts), of_pages = list_of(dialect, pages);
+      if (dialect == sql::Dialect::kPostgres) {
+        // Start by start, which OFFSET keeps the planner from undoing: it would rather read the
+        // whole table.
+        statement.sql = fmt::format(
+            "SELECT found.start, found.page, found.sums FROM unnest(CAST(? AS bigint[])) AS asked "
+            "(at) CROSS JOIN LATERAL ({} AND start = asked.at AND {} OFFSET 0) AS found",
+            statement.sql, among(dialect, "page"));
+        statement.params.insert(statement.params.begin(), of_starts);
+      } else {
+        statement.sql +=
+            fmt::format(" AND {} AND {}", among(dialect, "start"), among(dialect, "page"));
+        statement.params.push_back(of_starts);
+      }
+      statement.params.push_back(of_pages);
       return database.query_blocking(std::move(statement));
     }
   }

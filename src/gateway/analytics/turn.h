@@ -11,8 +11,11 @@ namespace asahi::gateway::analytics {
 inline Result<void> take_turn(sql::Session& session) {
   if (session.dialect() == sql::Dialect::kSqlite) return {};
   constexpr std::int64_t kLock = 0x6173'6168'6901;
-  // Nothing else writes these tables: the lock alone keeps readings true.
-  auto level = session.script("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+  // Nothing else writes these tables: the lock alone keeps readings true. What is looked up is a
+  // few thousand rows among millions; without fresh statistics the planner would read them all.
+  auto level = session.script(
+      "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; SET LOCAL "
+      "jit = off");
   if (!level) return level;
   auto locked = session.query({"SELECT pg_advisory_xact_lock(CAST(? AS BIGINT))", {kLock}});
   if (!locked) return std::unexpected(std::move(locked.error()));

@@ -13,6 +13,7 @@
 #include "gateway/analytics/bulk.h"
 #include "gateway/analytics/search_index.h"
 #include "gateway/events/event.h"
+#include "gateway/events/event_copy.h"
 
 namespace asahi::gateway {
 namespace {
@@ -36,6 +37,12 @@ std::span<const Column> columns_of(sql::Dialect dialect) {
   return dialect == sql::Dialect::kSqlite ? all : all.first(all.size() - 1);
 }
 constexpr std::string_view kRepeats = "repeats";
+/// Of the log, in one transaction. Each rewrites the page of every user that it names: PostgreSQL
+/// keeps the old version beside the new one, and two for each of them in its own log.
+std::size_t batch_bytes(sql::Dialect dialect) {
+  constexpr std::size_t kMiB = 1024 * 1024;
+  return dialect == sql::Dialect::kSqlite ? 4 * kMiB : 8 * kMiB;
+}
 
 /// At most `limit` bytes, whole characters, no NUL: text that any engine takes. One refused row
 /// would hold up all that come after it.
@@ -80,6 +87,10 @@ void fit(InferenceEvent& event) {
     *amount = fitted_money(*amount);
   event.latency_ms = std::clamp(event.latency_ms, 0.0, 1e9);
   event.cache_tier = std::clamp(event.cache_tier, 0, 9);
+  // NUMERIC(4,2) and (5,4), SMALLINT.
+  event.quality_score = std::clamp(event.quality_score, 0.0, 99.99);
+  event.cache_similarity = std::clamp(event.cache_similarity, 0.0, 9.9999);
+  event.retries = std::clamp<int>(event.retries, 0, std::numeric_limits<std::int16_t>::max());
 }
 
 /// The values of one row. Used for row after row, texts take the place of those before them.
@@ -183,6 +194,29 @@ Result<void> insert_new(sql::Session& session, const std::vector<InferenceEvent>
   auto refused = fail(Errc::kConflict, "some events are in the table already");
   refused.error().reason = kRepeats;
   return refused;
+}
+
+/// Copies events into PostgreSQL, which holds none of them yet. Returns the first one's id; the
+/// others follow without a gap, as the sequence has no other user while it is this loader's turn.
+Result<std::int64_t> copy_new(sql::Session& session, std::span<const InferenceEvent> events,
+                              Clock::Time created_at) {
+  if (events.empty()) return 0;
+  const auto count = static_cast<std::int64_t>(events.size());
+  ASAHI_TRY(const sql::Rows last,
+            session.query({"SELECT setval('inference_events_id_seq', "
+                           "nextval('inference_events_id_seq') + CAST(? AS BIGINT) - 1) AS id",
+                           {count}}));
+  const std::int64_t first = last.integer(0, "id") - count + 1;
+  constexpr std::size_t kRowsAtOnce = 4'096;  // bounds the memory
+  std::int64_t id = first;
+  for (; !events.empty(); events = events.subspan(std::min(events.size(), kRowsAtOnce))) {
+    sql::CopyRows rows = event_rows();
+    for (const InferenceEvent& event : events.first(std::min(events.size(), kRowsAtOnce)))
+      append_row(rows, id++, event, created_at);
+    if (auto copied = sql::copy(session, rows); !copied)
+      return std::unexpected(std::move(copied.error()));
+  }
+  return first;
 }
 
 /// Inserts those that are not there yet, and tells their ids by event.
@@ -314,7 +348,9 @@ Result<bool> EventLoader::load_batch() {
                              : LogPosition{rows.text(0, "file"), rows.integer(0, "byte_offset")};
     position_known_ = true;
   }
-  ASAHI_TRY(const LogBatch batch, read_log(options_.dir, position_, options_.batch_bytes));
+  const std::size_t most =
+      options_.batch_bytes > 0 ? options_.batch_bytes : batch_bytes(database_.dialect());
+  ASAHI_TRY(const LogBatch batch, read_log(options_.dir, position_, most));
   const bool moved = batch.next.file != position_.file || batch.next.offset != position_.offset;
   if (!moved) return false;
 
@@ -343,43 +379,65 @@ Result<bool> EventLoader::load_batch() {
   return true;
 }
 
+Result<EventLoader::Stored> EventLoader::insert(sql::Session& session,
+                                                const std::vector<InferenceEvent>& events,
+                                                Repeats repeats) const {
+  constexpr std::size_t kRowsAtOnce = 1'024;
+  const Clock::Time now = options_.clock->now();
+  const std::string created_at = format_rfc3339(now);
+  const bool numbered = session.dialect() == sql::Dialect::kSqlite;
+  const bool all_new = repeats == Repeats::kNone;
+  Stored stored;
+  if (all_new && !numbered) {
+    ASAHI_TRY(const std::int64_t first, copy_new(session, events, now));
+    stored.all = true;
+    stored.ids.resize(events.size());
+    std::iota(stored.ids.begin(), stored.ids.end(), first);
+    return stored;
+  }
+  std::int64_t id = 0;
+  if (numbered) {
+    ASAHI_TRY(id, next_id(session));
+  }
+  RowValues values(created_at);
+  if (all_new) {
+    if (auto inserted = insert_new(session, events, id, values); !inserted)
+      return std::unexpected(std::move(inserted.error()));
+    stored.all = true;
+    stored.ids.resize(events.size());
+    std::iota(stored.ids.begin(), stored.ids.end(), id);
+    return stored;
+  }
+  analytics::Rows rows;
+  std::unordered_map<std::string, std::int64_t> ids;
+  for (std::size_t at = 0; at < events.size(); ++at) {
+    rows.push_back(values.of(events[at], numbered ? std::optional(id++) : std::nullopt));
+    if (rows.size() < kRowsAtOnce && at + 1 < events.size()) continue;
+    if (auto inserted = insert_some(session, rows, ids); !inserted)
+      return std::unexpected(std::move(inserted.error()));
+    rows.clear();
+  }
+  stored.all = ids.size() == events.size();
+  for (std::size_t at = 0; at < events.size(); ++at) {
+    const auto found = ids.find(events[at].event_id);
+    if (found == ids.end()) continue;
+    stored.ids.push_back(found->second);
+    if (!stored.all) stored.some.push_back(events[at]);
+    ids.erase(found);  // its second line counts no more
+  }
+  return stored;
+}
+
 Result<EventLoader::Stored> EventLoader::store(const std::vector<InferenceEvent>& events,
                                                const LogPosition& behind, Repeats repeats) {
-  constexpr std::size_t kRowsAtOnce = 1'024;
-  const std::string created_at = format_rfc3339(options_.clock->now());
   Stored stored;
   auto done = database_.transaction_blocking([&](sql::Session& session) -> Result<void> {
-    stored = {};
     if (auto begun = rollups_.begin(session); !begun) return begun;
-    const bool numbered = session.dialect() == sql::Dialect::kSqlite;
-    const bool all_new = numbered && repeats == Repeats::kNone;
-    std::int64_t id = 0;
-    if (numbered) {
-      ASAHI_TRY(id, next_id(session));
-    }
-    RowValues values(created_at);
-    if (all_new) {
-      if (auto inserted = insert_new(session, events, id, values); !inserted) return inserted;
-      stored.ids.resize(events.size());
-      std::iota(stored.ids.begin(), stored.ids.end(), id);
-    }
-    analytics::Rows rows;
-    std::unordered_map<std::string, std::int64_t> ids;
-    for (std::size_t at = 0; !all_new && at < events.size(); ++at) {
-      rows.push_back(values.of(events[at], numbered ? std::optional(id++) : std::nullopt));
-      if (rows.size() < kRowsAtOnce && at + 1 < events.size()) continue;
-      if (auto inserted = insert_some(session, rows, ids); !inserted) return inserted;
-      rows.clear();
-    }
-    stored.all = all_new || ids.size() == events.size();
-    for (std::size_t at = 0; !all_new && at < events.size(); ++at) {
-      const auto found = ids.find(events[at].event_id);
-      if (found == ids.end()) continue;
-      stored.ids.push_back(found->second);
-      if (!stored.all) stored.some.push_back(events[at]);
-      ids.erase(found);  // its second line counts no more
-    }
-    if (auto added = rollups_.add(session, stored.all ? events : stored.some); !added) return added;
+    ASAHI_TRY(stored, insert(session, events, repeats));
+    const auto look_up =
+        repeats == Repeats::kNone ? analytics::LookUp::kLikely : analytics::LookUp::kEvery;
+    if (auto added = rollups_.add(session, stored.all ? events : stored.some, look_up); !added)
+      return added;
     auto moved_on = session.query(
         {"INSERT INTO event_log_positions (node_id, file, byte_offset) VALUES (?, ?, ?) "
          "ON CONFLICT (node_id) DO UPDATE SET file = excluded.file, byte_offset = "
@@ -388,7 +446,10 @@ Result<EventLoader::Stored> EventLoader::store(const std::vector<InferenceEvent>
     if (!moved_on) return std::unexpected(moved_on.error());
     return {};
   });
-  if (!done) return std::unexpected(std::move(done.error()));
+  if (!done) {
+    if (done.error().reason == "unique_violation") done.error().reason = kRepeats;
+    return std::unexpected(std::move(done.error()));
+  }
   return stored;
 }
 

@@ -30,8 +30,9 @@ class EventLoader {
     std::string dir = "data/logs";
     std::string
         node_id;  ///< several nodes may share one database; each has its own log and position
-    /// Of the log, in one transaction at most: the more are behind, the less each event costs.
-    std::size_t batch_bytes = 4 * 1024 * 1024;
+    /// Of the log, in one transaction at most: the more are behind, the less each event costs. 0:
+    /// what suits the engine, 4 MiB for SQLite and 8 MiB for PostgreSQL.
+    std::size_t batch_bytes = 0;
     std::chrono::milliseconds gather{50};  ///< new lines, before one transaction
     std::chrono::milliseconds retry{1'000};
     /// What decides which rollups are still kept.
@@ -69,8 +70,11 @@ class EventLoader {
     std::vector<InferenceEvent> some;
     std::vector<std::int64_t> ids;
   };
+  Result<Stored> insert(sql::Session& session, const std::vector<InferenceEvent>& events,
+                        Repeats repeats) const;
   /// One transaction: rows, rollups and the position behind them. Errors: conflict with the reason
-  /// "repeats" when some were there although none was expected to be; nothing is stored then.
+  /// "repeats" when some were there although none was expected to be (events, or pages of rollups);
+  /// nothing is stored then.
   Result<Stored> store(const std::vector<InferenceEvent>& events, const LogPosition& behind,
                        Repeats repeats);
   /// Brings search up to date with rows just stored.

@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <thread>
 
 #include "base/ids.h"
+#include "gateway/analytics/rollup_cells.h"
 #include "gateway/events/past_totals.h"
 #include "gateway/events/recorder.h"
 #include "gateway/migrations/migrations.h"
@@ -109,6 +111,63 @@ TEST_P(EventLoaderContract, GathersLinesUnlessSomebodyWaitsForThem) {
   log(made("acme"));
   process.wake();
   EXPECT_EQ(rows().size(), 2U);
+}
+
+// As while old rollups are being deleted, the sums of all before the others.
+TEST_P(EventLoaderContract, AddsToPagesThatNoSumOfAllTellsOf) {
+  migrate();
+  log(made("acme"));
+  load();
+  rows("DELETE FROM analytics_rollups WHERE dimension = 0");
+  log(made("acme"));
+  load();
+  EXPECT_EQ(rows().size(), 2U);
+  const sql::Rows models = rows("SELECT sums FROM analytics_rollups WHERE dimension = 1");
+  ASSERT_FALSE(models.empty());
+  for (std::size_t row = 0; row < models.size(); ++row) {
+    const auto page = analytics::parse_page(models.text(row, "sums"), 0);
+    ASSERT_TRUE(page);
+    ASSERT_EQ(page->size(), 1U);
+    EXPECT_EQ(page->front().second.requests, 2);
+  }
+}
+
+TEST_P(EventLoaderContract, NumbersRowsInTheOrderOfTheLogWithoutAGap) {
+  migrate();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 50; ++i) {  // some batches
+    const InferenceEvent event = made();
+    ids.push_back(event.event_id);
+    log(event);
+  }
+  load();
+  const sql::Rows found = rows();
+  ASSERT_EQ(found.size(), ids.size());
+  for (std::size_t row = 0; row < found.size(); ++row) {
+    EXPECT_EQ(found.text(row, "event_id"), ids[row]);
+    EXPECT_EQ(found.integer(row, "id"), found.integer(0, "id") + static_cast<std::int64_t>(row));
+  }
+}
+
+TEST_P(EventLoaderContract, CutsNumbersToWhatTheirColumnsHold) {
+  migrate();
+  InferenceEvent event = made();
+  event.quality_score = 1e9;
+  event.cache_similarity = 77;
+  event.retries = 1'000'000;
+  event.input_tokens = event.output_tokens = 2'000'000'000;
+  event.cost = {-999'999'999'999'999'999};
+  event.baseline_cost = {999'999'999'999'999'999};
+  event.cache_hit = true;
+  log(event);
+  EXPECT_EQ(load(), 0U);
+  const sql::Rows found = rows();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.text(0, "quality_score"), "99.99");
+  EXPECT_EQ(found.text(0, "cache_similarity"), "9.9999");
+  EXPECT_EQ(found.integer(0, "retries"), 32'767);
+  EXPECT_EQ(found.integer(0, "total_tokens"), std::numeric_limits<std::int32_t>::max());
+  EXPECT_EQ(found.text(0, "savings"), "999999999.999999999");
 }
 
 TEST_P(EventLoaderContract, StoresEveryFieldOfAnEvent) {

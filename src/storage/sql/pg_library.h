@@ -37,6 +37,8 @@ ASAHI_DYNAMIC_FUNCTION(libpq, PQnfields);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQntuples);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQparameterStatus);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQpipelineSync);
+ASAHI_DYNAMIC_FUNCTION(libpq, PQputCopyData);
+ASAHI_DYNAMIC_FUNCTION(libpq, PQputCopyEnd);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQresultErrorField);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQresultErrorMessage);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQresultStatus);

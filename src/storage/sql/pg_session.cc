@@ -60,7 +60,7 @@ Result<PgResult> PgSession::collect() {
       kept = std::move(result);
     } else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
       connection_.reset();  // the protocol is in another mode now
-      return fail(Errc::kInvalidArgument, "COPY is not supported; use INSERT with several rows");
+      return fail(Errc::kInvalidArgument, "COPY as a statement is not supported; use sql::copy");
     } else if (!error) {
       error = pg_error(result.get());
     }
@@ -73,20 +73,18 @@ Result<PgResult> PgSession::collect() {
   return kept;
 }
 
-Result<PgResult> PgSession::run(const Send& send, std::chrono::milliseconds timeout) {
-  if (!connection_) return fail(Errc::kUnavailable, "the connection to PostgreSQL is gone");
-  if (!send(connection_.get())) return broken();
-  auto deadline = SteadyClock::now() + timeout;
+Result<void> PgSession::wait(Until until, SteadyClock::time_point deadline) {
   bool cancelled = false;
   while (true) {
     const int unsent = PQflush(connection_.get());
     if (unsent < 0) return broken();
-    if (unsent == 0 && PQisBusy(connection_.get()) == 0) break;
+    if (unsent == 0 && (until == Until::kSent || PQisBusy(connection_.get()) == 0)) return {};
     if (pg_wait(connection_.get(), unsent == 1, deadline, closing_)) {
       if (PQconsumeInput(connection_.get()) != 1) return broken();
       continue;
     }
-    if (cancelled || closing_.load(std::memory_order_relaxed)) {
+    // Nobody reads an answer while rows are being sent.
+    if (cancelled || until == Until::kSent || closing_.load(std::memory_order_relaxed)) {
       connection_.reset();
       auto error = fail(Errc::kTimeout, "PostgreSQL did not answer within statement_timeout");
       error.error().reason = "outcome_unknown";
@@ -96,6 +94,13 @@ Result<PgResult> PgSession::run(const Send& send, std::chrono::milliseconds time
     deadline = SteadyClock::now() + kCancelGrace;
     if (const PgCancel cancel{PQgetCancel(connection_.get())}) pg_cancel(cancel.get());
   }
+}
+
+Result<PgResult> PgSession::run(const Send& send, std::chrono::milliseconds timeout) {
+  if (!connection_) return fail(Errc::kUnavailable, "the connection to PostgreSQL is gone");
+  if (!send(connection_.get())) return broken();
+  if (auto answered = wait(Until::kAnswered, SteadyClock::now() + timeout); !answered)
+    return std::unexpected(std::move(answered.error()));
   last_used_ = SteadyClock::now();
   return collect();
 }
@@ -130,6 +135,45 @@ Result<void> PgSession::script(std::string_view sql) {
   }
   if (!outcome) transaction_error_ = outcome.error();
   return outcome;
+}
+
+Result<void> PgSession::send_rows(CopyRows& rows, SteadyClock::time_point deadline) {
+  constexpr std::size_t kPiece = 64 * 1024;
+  if (PQsendQuery(connection_.get(), rows.statement().c_str()) != 1) return broken();
+  if (auto answered = wait(Until::kAnswered, deadline); !answered) return answered;
+  const PgResult ready{PQgetResult(connection_.get())};
+  if (!ready) return broken();
+  if (PQresultStatus(ready.get()) != PGRES_COPY_IN) {
+    // The statement was refused; what follows the refusal says nothing new.
+    while (const PgResult rest{PQgetResult(connection_.get())}) {
+    }
+    return std::unexpected(pg_error(ready.get()));
+  }
+  std::string_view left = rows.finish();
+  while (!left.empty()) {
+    const std::string_view piece = left.substr(0, kPiece);
+    left.remove_prefix(piece.size());
+    if (PQputCopyData(connection_.get(), piece.data(), static_cast<int>(piece.size())) != 1)
+      return broken();
+    // One piece at a time, so that libpq keeps no second copy of them all.
+    if (auto sent = wait(Until::kSent, deadline); !sent) return sent;
+  }
+  if (PQputCopyEnd(connection_.get(), nullptr) != 1) return broken();
+  return wait(Until::kAnswered, deadline);
+}
+
+Result<std::int64_t> PgSession::copy(CopyRows& rows) {
+  if (transaction_error_) return std::unexpected(*transaction_error_);
+  auto stored = [&]() -> Result<std::int64_t> {
+    if (!connection_) return fail(Errc::kUnavailable, "the connection to PostgreSQL is gone");
+    if (auto sent = send_rows(rows, SteadyClock::now() + statement_timeout_); !sent)
+      return std::unexpected(std::move(sent.error()));
+    last_used_ = SteadyClock::now();
+    ASAHI_TRY(const PgResult result, collect());
+    return to_rows(result.get()).affected();
+  }();
+  if (!stored) transaction_error_ = stored.error();
+  return stored;
 }
 
 Result<void> PgSession::transaction(const std::function<Result<void>(Session&)>& body) {

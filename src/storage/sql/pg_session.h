@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "storage/sql/copy_rows.h"
 #include "storage/sql/pg_connect.h"
 
 namespace asahi::sql {
@@ -21,6 +22,8 @@ class PgSession final : public Session {
   Dialect dialect() const override { return Dialect::kPostgres; }
   Result<Rows> query(const Statement& statement) override;
   Result<void> script(std::string_view sql) override;
+  /// For `copy` (copy_rows.h).
+  Result<std::int64_t> copy(CopyRows& rows);
 
   /// BEGIN SERIALIZABLE … COMMIT around `body`. Errors: as Session's; unavailable with the reason
   /// "outcome_unknown" when the connection broke during COMMIT.
@@ -32,8 +35,13 @@ class PgSession final : public Session {
  private:
   using Send = std::function<bool(PGconn*)>;
   Result<void> ensure_connected();
-  /// Sends, waits, and gives the last result that matters; the first failure wins. After the
-  /// deadline the server is asked to cancel, and the connection is given up when it does not.
+  enum class Until { kAnswered, kSent };
+  /// Waits until the server has answered, or has taken all there is to send. After the deadline the
+  /// server is asked to cancel, and the connection is given up when it does not.
+  Result<void> wait(Until until, std::chrono::steady_clock::time_point deadline);
+  /// Starts a COPY and sends its rows.
+  Result<void> send_rows(CopyRows& rows, std::chrono::steady_clock::time_point deadline);
+  /// Sends, waits, and gives the last result that matters; the first failure wins.
   Result<PgResult> run(const Send& send, std::chrono::milliseconds timeout);
   Result<PgResult> run_text(const std::string& sql, std::chrono::milliseconds timeout);
   Result<PgResult> collect();

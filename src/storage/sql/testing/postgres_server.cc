@@ -60,8 +60,9 @@ bool run_once(const std::string& url, const char* sql) {
 
 }  // namespace
 
-Result<std::unique_ptr<PostgresServer>> PostgresServer::launch() {
+Result<std::unique_ptr<PostgresServer>> PostgresServer::launch(std::vector<std::string> settings) {
   std::unique_ptr<PostgresServer> server(new PostgresServer);  // NOLINT: private constructor
+  server->settings_ = std::move(settings);
   server->programs_ = find_programs();
   if (server->programs_.empty()) {
     return fail(Errc::kNotFound,
@@ -128,28 +129,14 @@ Result<void> PostgresServer::initialise() {
 Result<void> PostgresServer::start() {
   if (process_ != 0) return {};
   const std::string log = folder_ + "/server.log";
-  process_ = spawn({programs_ + "/postgres",
-                    "-D",
-                    folder_ + "/data",
-                    "-p",
-                    std::to_string(port_),
-                    "-k",
-                    folder_,
-                    "-c",
-                    "listen_addresses=127.0.0.1",
-                    "-c",
-                    "fsync=off",
-                    "-c",
-                    "full_page_writes=off",
-                    "-c",
-                    "max_connections=200",
-                    "-c",
-                    "shared_buffers=16MB",
-                    "-c",
-                    "timezone=Asia/Tokyo",
-                    "-c",
-                    "max_prepared_transactions=0"},
-                   log);
+  std::vector<std::string> command{
+      programs_ + "/postgres", "-D", folder_ + "/data", "-p", std::to_string(port_), "-k", folder_};
+  for (const char* setting :
+       {"listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=200",
+        "shared_buffers=16MB", "timezone=Asia/Tokyo", "max_prepared_transactions=0"})
+    command.insert(command.end(), {"-c", setting});
+  for (const std::string& setting : settings_) command.insert(command.end(), {"-c", setting});
+  process_ = spawn(command, log);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (process_ != 0 && std::chrono::steady_clock::now() < deadline) {
     if (run_once(url(), "SELECT 1")) return {};

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -21,7 +22,8 @@ class PostgresServer {
  public:
   /// Errors: not_found when the programs are missing (skip the test with that text), internal when
   /// the server does not come up.
-  static Result<std::unique_ptr<PostgresServer>> launch();
+  /// `settings`: "name=value" each, on top of those for tests.
+  static Result<std::unique_ptr<PostgresServer>> launch(std::vector<std::string> settings = {});
   /// The server of the whole CTest run (postgres_fixture.cc), whose port stands in the file that
   /// ASAHI_TEST_POSTGRES names; where there is none the test program's own, launched at the first
   /// call.
@@ -52,6 +54,7 @@ class PostgresServer {
 
   std::string programs_;  ///< folder of initdb and postgres
   std::string folder_;
+  std::vector<std::string> settings_;
   int port_ = 0;
   pid_t process_ = 0;
   int databases_ = 0;
