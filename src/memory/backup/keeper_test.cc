@@ -37,6 +37,7 @@ class KeeperTest : public ::testing::Test {
         loops_.at(0), [&]() -> Aw<Outcomes> { return store_.upsert_batch({memory}, {}); }));
   }
   void TearDown() override {
+    loops_.stop();
     std::error_code ignored;
     fs::remove_all(root_, ignored);
   }
