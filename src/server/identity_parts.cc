@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "gateway/governance/masking_audit.h"
 #include "identity/audit/routes.h"
+#include "identity/http/authenticators.h"
 #include "identity/limits/counted_limiter.h"
 #include "identity/limits/migrations.h"
 #include "identity/secrets/migrations.h"
