@@ -178,9 +178,10 @@ TEST_F(PrivacyTest, ErasesAUserEverywhereAndReportsTheCounts) {
   ASSERT_TRUE(loops_.wait_for([&] { return record_consent(gdpr(), consent); }));
   const auto report = loops_.wait_for([&] { return erase_user(gdpr(), "acme", "bob"); });
   ASSERT_TRUE(report) << report.error().message;
+  // Sums under bob's name: of two hours, and of the two days that are over.
   EXPECT_EQ(
       write_json(report_json(*report)),
-      R"({"events":2,"rollups":0,"cache_entries":1,"pii":{"users":1,"api_keys":1,"consents":1},"audit_entries_kept":0})");
+      R"({"events":2,"rollups":4,"cache_entries":1,"pii":{"users":1,"api_keys":1,"consents":1},"audit_entries_kept":0})");
   EXPECT_EQ(count("inference_events", "user_id = 'bob'"), 1);
   EXPECT_THAT(answers("acme"), ElementsAre("eve's"));
   EXPECT_EQ(count("gdpr_consents"), 0);
