@@ -343,7 +343,7 @@ TEST_F(JwtAuthenticatorTest, AnIssuerWithoutANameIsWhereItsKeysAre) {
 
 TEST_F(JwtAuthenticatorTest, AServiceIsAskedAboutTokensOfNobodyWeKnow) {
   has_service = true;
-  for (const std::string token :
+  for (const std::string& token :
        {std::string("opaque-token"),
         sign_jwt(published.front(), {{"iss", "https://other.example"}})}) {
     const auto caller = bearer(token);
