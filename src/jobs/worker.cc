@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 
-#include <condition_variable>
 #include <list>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 
 #include "base/cancel.h"
 #include "base/ids.h"
+#include "base/in_flight.h"
 #include "base/log.h"
 #include "jobs/queue.h"
 #include "net/loop.h"
@@ -59,25 +58,6 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
     if (options.name.empty()) options.name = random_id("worker_", 12);
   }
 
-  /// Counts a coroutine that uses the queue: stop() returns when none is left.
-  class Busy {
-   public:
-    explicit Busy(Impl& worker) : worker_(worker) {
-      const std::lock_guard lock(worker_.mutex);
-      ++worker_.busy;
-    }
-    ~Busy() {
-      const std::lock_guard lock(worker_.mutex);
-      --worker_.busy;
-      worker_.changed.notify_all();
-    }
-    Busy(const Busy&) = delete;
-    Busy& operator=(const Busy&) = delete;
-
-   private:
-    Impl& worker_;
-  };
-
   void wake() {
     if (nap != nullptr) nap->cancel();
   }
@@ -124,27 +104,20 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
    public:
     Slot(std::shared_ptr<Impl> worker, std::shared_ptr<Running> item)
         : worker_(std::move(worker)),
-          at_(worker_->running.insert(worker_->running.end(), std::move(item))) {
-      publish();
-    }
+          at_(worker_->running.insert(worker_->running.end(), std::move(item))),
+          mark_(worker_->handlers_running) {}
     ~Slot() {
       (*at_)->ended.cancel();
       worker_->running.erase(at_);
-      publish();
-      worker_->changed.notify_all();
       worker_->wake();
     }
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
 
    private:
-    void publish() {
-      const std::lock_guard lock(worker_->mutex);
-      worker_->handlers_running = worker_->running.size();
-    }
-
     std::shared_ptr<Impl> worker_;
     std::list<std::shared_ptr<Running>>::iterator at_;
+    InFlight::Mark mark_;
   };
 
   void run(Job job) {
@@ -175,7 +148,7 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
 
   /// Tells the queue how the job ended, a few times if need be: otherwise it runs again.
   Aw<void> report(const Job& job, Result<void> outcome) {
-    const Busy busy_mark(*this);
+    const InFlight::Mark mark(busy);
     if (!outcome) {
       const bool last = job.attempt >= job.max_attempts;
       logger().write(last ? LogLevel::kError : LogLevel::kWarning,
@@ -204,7 +177,7 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   }
 
   Aw<void> renew(std::shared_ptr<Running> item) {
-    const Busy busy_mark(*this);
+    const InFlight::Mark mark(busy);
     while (co_await loop.sleep_for(std::max(options.lease / 3, kShortestRenewal), &item->ended)) {
       auto extended = co_await queue.extend(item->job, options.lease);
       if (extended || extended.error().code != Errc::kConflict || item->ended.cancelled()) continue;
@@ -317,10 +290,8 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   std::optional<sys_time<minutes>> pruned_in;
   RateLimited outage{kOutageLogPause};
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  int busy = 0;                      ///< under mutex
-  std::size_t handlers_running = 0;  ///< under mutex
+  InFlight busy;  ///< coroutines that use the queue: stop() returns when none is left
+  InFlight handlers_running;
 };
 
 Worker::Worker(Queue& queue, net::Loop& loop, const Clock& clock, Options options)
@@ -351,14 +322,14 @@ void Worker::start() {
   impl_->started_in = std::chrono::floor<minutes>(impl_->clock.now());
   // Counted before they run, so that a stop() right behind waits for them. Each mark goes before
   // its `self`.
-  impl_->loop.spawn("jobs",
-                    [self = impl_, mark = std::make_shared<Impl::Busy>(*impl_)]() -> Aw<void> {
-                      co_await self->poll_forever();
-                    });
-  impl_->loop.spawn("cron",
-                    [self = impl_, mark = std::make_shared<Impl::Busy>(*impl_)]() -> Aw<void> {
-                      co_await self->tick_forever();
-                    });
+  impl_->loop.spawn(
+      "jobs", [self = impl_, mark = std::make_shared<InFlight::Mark>(impl_->busy)]() -> Aw<void> {
+        co_await self->poll_forever();
+      });
+  impl_->loop.spawn(
+      "cron", [self = impl_, mark = std::make_shared<InFlight::Mark>(impl_->busy)]() -> Aw<void> {
+        co_await self->tick_forever();
+      });
 }
 
 void Worker::stop(milliseconds grace) {
@@ -368,16 +339,12 @@ void Worker::stop(milliseconds grace) {
     if (self->nap != nullptr) self->nap->cancel();
     if (self->cron_nap != nullptr) self->cron_nap->cancel();
   });
-  std::unique_lock lock(impl_->mutex);
-  impl_->changed.wait_for(lock, grace,
-                          [this] { return impl_->busy == 0 && impl_->handlers_running == 0; });
-  lock.unlock();
+  const auto until = std::chrono::steady_clock::now() + grace;
+  if (impl_->handlers_running.wait_until(until)) impl_->busy.wait_until(until);
   impl_->loop.spawn("jobs given back",
-                    [self = impl_, mark = std::make_shared<Impl::Busy>(*impl_)]() -> Aw<void> {
-                      co_await self->give_back();
-                    });
-  lock.lock();
-  if (!impl_->changed.wait_for(lock, kLongestStop, [this] { return impl_->busy == 0; })) {
+                    [self = impl_, mark = std::make_shared<InFlight::Mark>(
+                                       impl_->busy)]() -> Aw<void> { co_await self->give_back(); });
+  if (!impl_->busy.wait_until(std::chrono::steady_clock::now() + kLongestStop)) {
     logger().error("the worker did not stop in time: the database or the loop does not answer");
   }
 }

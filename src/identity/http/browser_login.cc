@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "base/markup.h"
 #include "base/utf8.h"
-#include "identity/http/markup.h"
 #include "net/http/ascii.h"
 #include "net/http/client.h"
 #include "net/http/server.h"

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/hash.h"
-#include "identity/http/markup.h"
+#include "base/markup.h"
 #include "identity/saml/response.h"
 #include "identity/saml/xml.h"
 #include "identity/tokens/form.h"

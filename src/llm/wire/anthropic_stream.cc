@@ -10,6 +10,7 @@
 #include "llm/wire/anthropic.h"
 #include "llm/wire/openai_chat.h"
 #include "llm/wire/stream_frame.h"
+#include "net/http/server.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm::wire {
@@ -47,7 +48,8 @@ class AnthropicStreamEncoder final : public StreamEncoder {
   }
 
   void fail(const Error& error, std::string_view request_id, std::string& out) override {
-    sse::append_event(out, "error", anthropic_error_body(error, status_of(error), request_id));
+    sse::append_event(out, "error",
+                      anthropic_error_body(error, http::http_status(error.code), request_id));
   }
 
  private:

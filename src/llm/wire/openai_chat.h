@@ -23,8 +23,6 @@ std::unique_ptr<StreamDecoder> make_openai_chat_stream_decoder();
 
 /// {"error":{"message","type","param","code"}}
 std::string openai_error_body(const Error& error, int status);
-/// The HTTP status an error stands for where none was sent yet: inside a stream.
-int status_of(const Error& error);
 
 /// `called_tools`: a call that was forced by name, and every call of some vendors, ends in "stop".
 FinishReason openai_finish(std::string_view word, bool called_tools);

@@ -209,36 +209,6 @@ std::string openai_error_body(const Error& error, int status) {
   return text;
 }
 
-int status_of(const Error& error) {
-  switch (error.code) {
-    case Errc::kInvalidArgument:
-      return 400;
-    case Errc::kUnauthenticated:
-      return 401;
-    case Errc::kForbidden:
-      return 403;
-    case Errc::kNotFound:
-      return 404;
-    case Errc::kConflict:
-      return 409;
-    case Errc::kTooLarge:
-      return 413;
-    case Errc::kRateLimited:
-      return 429;
-    case Errc::kTimeout:
-      return 504;
-    case Errc::kUnavailable:
-      return 503;
-    case Errc::kUpstream:
-      return 502;
-    case Errc::kCancelled:
-    case Errc::kCorrupt:
-    case Errc::kInternal:
-      return 500;
-  }
-  return 500;
-}
-
 FinishReason openai_finish(std::string_view word, bool called_tools) {
   if (word == "stop" || word == "eos" || word == "end_turn") {
     return called_tools ? FinishReason::kToolCalls : FinishReason::kStop;

@@ -6,6 +6,7 @@
 // instead, so that `id` and `model` stay the same over the whole stream.
 #include "llm/wire/openai_chat.h"
 #include "llm/wire/stream_frame.h"
+#include "net/http/server.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm::wire {
@@ -34,7 +35,7 @@ class OpenAiChatStreamEncoder final : public StreamEncoder {
   }
 
   void fail(const Error& error, std::string_view, std::string& out) override {
-    sse::append_event(out, {}, openai_error_body(error, status_of(error)));
+    sse::append_event(out, {}, openai_error_body(error, http::http_status(error.code)));
   }
 
  private:

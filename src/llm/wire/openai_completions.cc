@@ -6,6 +6,7 @@
 
 #include "llm/wire/openai_chat.h"
 #include "llm/wire/wire.h"
+#include "net/http/server.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm {
@@ -175,7 +176,7 @@ class CompletionStreamEncoder final : public StreamEncoder {
   }
 
   void fail(const Error& error, std::string_view, std::string& out) override {
-    sse::append_event(out, {}, openai_error_body(error, status_of(error)));
+    sse::append_event(out, {}, openai_error_body(error, http::http_status(error.code)));
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "llm/wire/openai_chat.h"
 #include "llm/wire/openai_responses.h"
 #include "llm/wire/stream_frame.h"
+#include "net/http/server.h"
 #include "net/sse/parser.h"
 
 namespace asahi::llm::wire::responses {
@@ -61,7 +62,7 @@ class ResponsesStreamEncoder final : public StreamEncoder {
   }
 
   void fail(const Error& error, std::string_view, std::string& out) override {
-    const int status = wire::status_of(error);
+    const int status = http::http_status(error.code);
     const std::string body = openai_error_body(error, status);
     const auto parsed = parse_json(body);
     const auto* object = parsed ? object_at(parsed->get_object(), "error") : nullptr;

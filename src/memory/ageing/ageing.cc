@@ -132,8 +132,7 @@ void Ageing::stop(milliseconds grace) {
   watched_.get_future().wait();
   // What the worker gave up goes on until it sees the stop: after the batch or the statement it is
   // at.
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return busy_ == 0; });
+  runs_under_way_.wait();
 }
 
 Store* Ageing::store(Tier tier) const {
@@ -223,14 +222,14 @@ Task<Run> Ageing::find(std::string org_id, std::string id) {
 // ---- runs
 
 Task<void> Ageing::run_asked(std::string id) {
-  const Busy busy(*this);
+  const InFlight::Mark mark(runs_under_way_);
   ASAHI_CO_TRY(std::optional<Run> found, co_await runs_.find(id));
   if (!found) co_return Result<void>{};  // pruned: nobody asks any more
   co_return co_await run(*found);
 }
 
 Task<void> Ageing::age() {
-  const Busy busy(*this);
+  const InFlight::Mark mark(runs_under_way_);
   Result<void> result;
   for (const Step step : {kToWarm, kToCold}) {
     if (!possible(step)) continue;
@@ -249,7 +248,7 @@ Task<void> Ageing::age() {
 }
 
 Task<void> Ageing::compact() {
-  const Busy busy(*this);
+  const InFlight::Mark mark(runs_under_way_);
   const auto until = std::chrono::steady_clock::now() + options_.longest;
   cold::Compacted all;
   while (!stop_ && std::chrono::steady_clock::now() < until) {

@@ -4,16 +4,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/in_flight.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "jobs/queue.h"
@@ -86,24 +85,6 @@ class Ageing {
 
  private:
   struct Metrics;
-  /// Counts a run: `stop` returns when none is left, so that none finds this gone.
-  class Busy {
-   public:
-    explicit Busy(Ageing& ageing) : ageing_(ageing) {
-      const std::scoped_lock lock(ageing_.mutex_);
-      ++ageing_.busy_;
-    }
-    ~Busy() {
-      const std::scoped_lock lock(ageing_.mutex_);
-      --ageing_.busy_;
-      ageing_.idle_.notify_all();
-    }
-    Busy(const Busy&) = delete;
-    Busy& operator=(const Busy&) = delete;
-
-   private:
-    Ageing& ageing_;
-  };
   Store* store(Tier tier) const;
   bool possible(const Step& step) const { return store(step.source) && store(step.target); }
   Task<void> run(Run& run);
@@ -128,9 +109,7 @@ class Ageing {
   bool pressed_ = false;  ///< an extra run was asked for and the hot tier has not shrunk since
   std::promise<void> watched_;
   bool started_ = false;
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  int busy_ = 0;
+  InFlight runs_under_way_;  ///< `stop` returns when none is left, so that none finds this gone
 };
 
 }  // namespace asahi::memory::ageing

@@ -1,12 +1,7 @@
 // The three tiers in a process that is killed at any moment: what was acknowledged is there, once,
 // as it was said last; what was erased stays away.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -21,6 +16,7 @@
 #include "memory/cold/store.h"
 #include "memory/hot/hot_store.h"
 #include "memory/hot/testing/samples.h"
+#include "memory/testing/killed_child.h"
 #include "memory/testing/on_loop.h"
 #include "memory/warm/warm_store.h"
 #include "storage/columnar/private_folder.h"
@@ -221,29 +217,17 @@ std::string settle(Possible& possible, const Seen& seen) {
   return "";
 }
 
-struct Told {
-  char what;  ///< 'r' ready, 'i' a step is asked for, 'a' it is acknowledged, 'm' rows moved
-  std::uint64_t number;
-};
-
 /// Runs steps, and lets memories age beside them, until it is killed. Started by the test below.
 TEST(TiersCrash, DISABLED_Child) {
-  const char* const folder = std::getenv("ASAHI_TIERS_CRASH_FOLDER");
-  const char* const from = std::getenv("ASAHI_TIERS_CRASH_FROM");
-  const char* const pipe = std::getenv("ASAHI_TIERS_CRASH_PIPE");
-  if (folder == nullptr || from == nullptr || pipe == nullptr) GTEST_SKIP() << "only as a child";
-  const int out = std::atoi(pipe);
-  const auto tell = [out](char what, std::uint64_t number) {
-    const Told told{what, number};
-    if (::write(out, &told, sizeof(told)) != sizeof(told)) ::_exit(1);
-  };
+  const auto child = testing::DoomedChild::here();
+  if (!child) GTEST_SKIP() << "only as a child";
   testing::OnLoop on;
-  Stores stores(folder);
-  tell('r', 0);
+  Stores stores(child->folder());
+  child->ready();
   on.loop().spawn("ageing", [&]() -> Aw<void> {
     for (std::uint64_t round = 1;; ++round) {
       const auto moved = co_await stores.age(10, [&](const Moved& batch) {
-        if (batch.moved > 0) tell('m', batch.moved);
+        if (batch.moved > 0) child->moved(batch.moved);
       });
       if (!moved) ::_exit(4);
       if (round % 8 == 0) {
@@ -252,42 +236,17 @@ TEST(TiersCrash, DISABLED_Child) {
       if (*moved == 0) co_await on.loop().sleep_for(1ms);
     }
   });
-  for (std::uint64_t number = std::strtoull(from, nullptr, 10);; ++number) {
-    tell('i', number);
+  for (std::uint64_t number = child->from();; ++number) {
+    child->asks(number);
     const auto done =
         on.wait<void>([&]() -> Task<void> { co_return co_await stores.run(step_at(number)); });
     if (!done) ::_exit(3);
-    tell('a', number);
+    child->acknowledges(number);
   }
 }
 
-pid_t start_child(const std::string& folder, std::uint64_t from, int out) {
-  std::vector<std::string> environment;
-  for (char** each = environ; *each != nullptr; ++each) environment.emplace_back(*each);
-  environment.push_back("ASAHI_TIERS_CRASH_FOLDER=" + folder);
-  environment.push_back("ASAHI_TIERS_CRASH_FROM=" + std::to_string(from));
-  environment.push_back("ASAHI_TIERS_CRASH_PIPE=" + std::to_string(out));
-  std::vector<char*> variables;
-  for (std::string& each : environment) variables.push_back(each.data());
-  variables.push_back(nullptr);
-  std::string name = "memory_test", filter = "--gtest_filter=TiersCrash.DISABLED_Child",
-              disabled = "--gtest_also_run_disabled_tests", quiet = "--gtest_brief=1";
-  char* const arguments[] = {name.data(), filter.data(), disabled.data(), quiet.data(), nullptr};
-  const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(null, 1);
-    ::execve("/proc/self/exe", arguments, variables.data());
-    ::_exit(127);
-  }
-  ::close(null);
-  return child;
-}
-
-/// 200 kills; ASAHI_LONG_TESTS=1: 1,000.
 TEST(TiersCrash, NothingIsLostNothingIsThereTwiceNothingComesBack) {
-  const char* const long_form = std::getenv("ASAHI_LONG_TESTS");
-  const int kills = long_form != nullptr && *long_form == '1' ? 1000 : 200;
+  const int kills = testing::kills();
   // A killed process leaves what it wrote in the system's cache: memory will do, and is faster.
   std::error_code none;
   const bool shared_memory = std::filesystem::is_directory("/dev/shm", none);
@@ -297,30 +256,14 @@ TEST(TiersCrash, NothingIsLostNothingIsThereTwiceNothingComesBack) {
   Possible possible;
   std::uint64_t next = 0, moved = 0, in_two_tiers = 0;
   for (int kill = 0; kill < kills; ++kill) {
-    int ends[2];
-    ASSERT_EQ(::pipe2(ends, 0), 0);
-    ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    const pid_t child = start_child(folder.path(), next, ends[1]);
-    ASSERT_GT(child, 0);
-    ::close(ends[1]);
-    Told told{};
     // From its start on, sometimes before it is ready.
-    if (random() % 16 != 0) {
-      ASSERT_EQ(::read(ends[0], &told, sizeof(told)), static_cast<ssize_t>(sizeof(told)));
-      ASSERT_EQ(told.what, 'r');
-    }
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
-    ::kill(child, SIGKILL);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself: " << WEXITSTATUS(status);
-    std::uint64_t asked = next, acknowledged = next;
-    while (::read(ends[0], &told, sizeof(told)) == static_cast<ssize_t>(sizeof(told))) {
-      if (told.what == 'i') asked = told.number + 1;
-      if (told.what == 'a') acknowledged = told.number + 1;
-      if (told.what == 'm') moved += told.number;
-    }
-    ::close(ends[0]);
+    const bool wait_ready = random() % 16 != 0;
+    const auto child =
+        testing::kill_child("TiersCrash.DISABLED_Child", folder.path(), next, wait_ready,
+                            std::chrono::microseconds(random() % 60'000));
+    ASSERT_TRUE(child) << "kill " << kill;
+    const std::uint64_t asked = child->asked, acknowledged = child->acknowledged;
+    moved += child->moved;
     for (; next < acknowledged; ++next) apply(possible, step_at(next), true);
     for (; next < asked; ++next) apply(possible, step_at(next), false);
     Stores stores(folder.path());

@@ -1,17 +1,13 @@
 // The hot tier beside plain maps: random changes, starts in between, and the process killed.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
 #include <deque>
 #include <thread>
 
 #include "memory/hot/engine.h"
 #include "memory/hot/testing/oracle.h"
+#include "memory/testing/killed_child.h"
 
 namespace asahi::memory::hot {
 namespace {
@@ -145,25 +141,14 @@ TEST(HotTierModel, AgreesAfterAnyWriteThatTheDiskRefused) {
 // ---- The process killed -------------------------------------------------------------------------
 
 /// What the child tells: 'i' when it asks for a step, 'a' when the store acknowledged it.
-struct Told {
-  char what;
-  std::uint64_t number;
-};
 
 /// Runs steps, up to four at once, until it is killed. Started by the test below.
 TEST(HotTierCrash, DISABLED_Child) {
-  const char* const folder = std::getenv("ASAHI_HOT_CRASH_FOLDER");
-  const char* const from = std::getenv("ASAHI_HOT_CRASH_FROM");
-  const char* const pipe = std::getenv("ASAHI_HOT_CRASH_PIPE");
-  if (folder == nullptr || from == nullptr || pipe == nullptr) GTEST_SKIP() << "only as a child";
-  const int out = std::atoi(pipe);
-  const auto tell = [out](char what, std::uint64_t number) {
-    const Told told{what, number};
-    if (::write(out, &told, sizeof(told)) != sizeof(told)) ::_exit(1);
-  };
-  const auto engine = open_small(folder);
+  const auto child = testing::DoomedChild::here();
+  if (!child) GTEST_SKIP() << "only as a child";
+  const auto engine = open_small(child->folder());
   if (engine == nullptr) ::_exit(2);
-  tell('r', 0);
+  child->ready();
   std::mutex mutex;
   std::condition_variable changed;
   std::size_t under_way = 0;
@@ -173,18 +158,18 @@ TEST(HotTierCrash, DISABLED_Child) {
   };
   const auto ended = [&](std::uint64_t number, bool well) {
     if (!well) ::_exit(3);
-    tell('a', number);
+    child->acknowledges(number);
     const std::lock_guard lock(mutex);
     --under_way;
     changed.notify_all();
   };
-  for (std::uint64_t number = std::strtoull(from, nullptr, 10);; ++number) {
+  for (std::uint64_t number = child->from();; ++number) {
     Step step = any_step(5, number);
     wait_below(step.kind == Step::Kind::kAge ? 1 : 4);
-    tell('i', number);
+    child->asks(number);
     if (step.kind == Step::Kind::kAge) {
       if (!run_step(*engine, step)) ::_exit(4);
-      tell('a', number);
+      child->acknowledges(number);
       continue;
     }
     {
@@ -198,61 +183,20 @@ TEST(HotTierCrash, DISABLED_Child) {
   }
 }
 
-pid_t start_child(const std::string& folder, std::uint64_t from, int out) {
-  std::vector<std::string> environment;
-  for (char** each = environ; *each != nullptr; ++each) environment.emplace_back(*each);
-  environment.push_back("ASAHI_HOT_CRASH_FOLDER=" + folder);
-  environment.push_back("ASAHI_HOT_CRASH_FROM=" + std::to_string(from));
-  environment.push_back("ASAHI_HOT_CRASH_PIPE=" + std::to_string(out));
-  std::vector<char*> variables;
-  for (std::string& each : environment) variables.push_back(each.data());
-  variables.push_back(nullptr);
-  std::string name = "memory_test", filter = "--gtest_filter=HotTierCrash.DISABLED_Child",
-              disabled = "--gtest_also_run_disabled_tests", quiet = "--gtest_brief=1";
-  char* const arguments[] = {name.data(), filter.data(), disabled.data(), quiet.data(), nullptr};
-  const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(null, 1);
-    ::execve("/proc/self/exe", arguments, variables.data());
-    ::_exit(127);
-  }
-  ::close(null);
-  return child;
-}
-
-/// 200 kills; ASAHI_LONG_TESTS=1: 1,000.
 TEST(HotTierCrash, LosesNothingAcknowledgedAndBringsNothingBack) {
-  const char* const long_form = std::getenv("ASAHI_LONG_TESTS");
-  const int kills = long_form != nullptr && *long_form == '1' ? 1000 : 200;
+  const int kills = testing::kills();
   const TemporaryFolder folder;
   std::mt19937_64 random(99);
   Oracle oracle;
   std::uint64_t next = 0, torn = 0;
   for (int kill = 0; kill < kills; ++kill) {
-    int ends[2];
-    ASSERT_EQ(::pipe2(ends, 0), 0);
-    ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    const pid_t child = start_child(folder.path(), next, ends[1]);
-    ASSERT_GT(child, 0);
-    ::close(ends[1]);
-    Told told{};
     // From its start on, sometimes before it is ready.
-    if (random() % 8 != 0) {
-      ASSERT_EQ(::read(ends[0], &told, sizeof(told)), static_cast<ssize_t>(sizeof(told)));
-      ASSERT_EQ(told.what, 'r');
-    }
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
-    ::kill(child, SIGKILL);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself: " << WEXITSTATUS(status);
-    std::uint64_t asked = next, acknowledged = next;
-    while (::read(ends[0], &told, sizeof(told)) == static_cast<ssize_t>(sizeof(told))) {
-      if (told.what == 'i') asked = told.number + 1;
-      if (told.what == 'a') acknowledged = told.number + 1;
-    }
-    ::close(ends[0]);
+    const bool wait_ready = random() % 8 != 0;
+    const auto child =
+        testing::kill_child("HotTierCrash.DISABLED_Child", folder.path(), next, wait_ready,
+                            std::chrono::microseconds(random() % 60'000));
+    ASSERT_TRUE(child) << "kill " << kill;
+    const std::uint64_t asked = child->asked, acknowledged = child->acknowledged;
     for (; next < acknowledged; ++next) oracle.apply(any_step(5, next));
     // What was asked for and not acknowledged may be there, in the order in which it was asked.
     const auto engine = open_small(folder.path());

@@ -1,13 +1,14 @@
 #include "memory/ingest/worker.h"
 
-#include <condition_variable>
 #include <list>
 #include <mutex>
+#include <thread>
 #include <tuple>
 #include <utility>
 
 #include "base/cancel.h"
 #include "base/ids.h"
+#include "base/in_flight.h"
 #include "base/log.h"
 
 namespace asahi::memory {
@@ -44,25 +45,6 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
       : parts(given), options(std::move(settings)), breaker(options.breaker) {
     if (options.name.empty()) options.name = random_id("ingest_", 12);
   }
-
-  /// Counts a coroutine: stop() returns when none is left.
-  class Busy {
-   public:
-    explicit Busy(Impl& worker) : worker_(worker) {
-      const std::scoped_lock lock(worker_.mutex);
-      ++worker_.busy;
-    }
-    ~Busy() {
-      const std::scoped_lock lock(worker_.mutex);
-      --worker_.busy;
-      worker_.changed.notify_all();
-    }
-    Busy(const Busy&) = delete;
-    Busy& operator=(const Busy&) = delete;
-
-   private:
-    Impl& worker_;
-  };
 
   /// Sleeps until `time` has passed, or somebody wakes it.
   Aw<void> rest(milliseconds time, CancelSource*& place) {
@@ -130,26 +112,20 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
    public:
     Slot(std::shared_ptr<Impl> worker, std::shared_ptr<Running> item)
         : worker_(std::move(worker)),
-          at_(worker_->running.insert(worker_->running.end(), std::move(item))) {
-      publish();
-    }
+          at_(worker_->running.insert(worker_->running.end(), std::move(item))),
+          mark_(worker_->uploads) {}
     ~Slot() {
       (*at_)->ended.cancel();
       worker_->running.erase(at_);
-      publish();
-      worker_->changed.notify_all();
       wake(worker_->lease_nap);
     }
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
 
    private:
-    void publish() {
-      const std::scoped_lock lock(worker_->mutex);
-      worker_->status.uploads_in_work = worker_->running.size();
-    }
     std::shared_ptr<Impl> worker_;
     std::list<std::shared_ptr<Running>>::iterator at_;
+    InFlight::Mark mark_;
   };
 
   void run(UploadLease lease) {
@@ -236,7 +212,7 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
 
   /// Until the upload ends or its time is up: then the lease runs out, and another may have it.
   Aw<void> renew(std::shared_ptr<Running> item) {
-    const Busy mark(*this);
+    const InFlight::Mark mark(busy);
     while (co_await parts.loop.sleep_for(options.renew, &item->ended)) {
       if (parts.clock.steady_now() >= item->stop.deadline) co_return;
       const auto renewed = co_await parts.ledger.renew(item->lease);
@@ -327,9 +303,9 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
   RateLimited outage{kOutageLogPause};
 
   mutable std::mutex mutex;
-  std::condition_variable changed;
-  int busy = 0;   ///< under mutex
-  Status status;  ///< under mutex
+  Status status;  ///< under mutex; what can be asked for is filled in by status()
+  InFlight busy;  ///< coroutines: stop() returns when none is left
+  InFlight uploads;
 };
 
 IngestWorker::IngestWorker(Parts parts, Options options)
@@ -340,10 +316,9 @@ IngestWorker::~IngestWorker() { stop(milliseconds(0)); }
 void IngestWorker::start() {
   if (std::exchange(impl_->started, true)) return;
   const auto spawn = [this](const char* what, Aw<void> (Impl::*body)()) {
-    impl_->parts.loop.spawn(
-        what, [self = impl_, mark = std::make_shared<Impl::Busy>(*impl_), body]() -> Aw<void> {
-          co_await ((*self).*body)();
-        });
+    impl_->parts.loop.spawn(what,
+                            [self = impl_, mark = std::make_shared<InFlight::Mark>(impl_->busy),
+                             body]() -> Aw<void> { co_await ((*self).*body)(); });
   };
   if (impl_->parts.bundles != nullptr) spawn("uploads", &Impl::lease_forever);
   if (impl_->parts.discovery != nullptr) spawn("discovery", &Impl::scan_forever);
@@ -367,21 +342,17 @@ void IngestWorker::stop(milliseconds grace) {
     for (const auto& item : self->running) item->stop.stopping = true;
     for (CancelSource* nap : {self->lease_nap, self->scan_nap, self->upkeep_nap}) Impl::wake(nap);
   });
-  std::unique_lock lock(impl_->mutex);
-  const auto quiet = [this] { return impl_->busy == 0 && impl_->status.uploads_in_work == 0; };
   const auto until = std::chrono::steady_clock::now() + grace;
-  impl_->changed.wait_until(lock, until, quiet);
+  if (impl_->uploads.wait_until(until)) impl_->busy.wait_until(until);
   // Pushes have no signal; they are short.
   while (impl_->parts.intake.in_flight() > 0 && std::chrono::steady_clock::now() < until)
-    impl_->changed.wait_for(lock, milliseconds(10));
-  lock.unlock();
+    std::this_thread::sleep_for(milliseconds(10));
   impl_->parts.loop.spawn(
       "uploads given back",
-      [self = impl_, mark = std::make_shared<Impl::Busy>(*impl_)]() -> Aw<void> {
+      [self = impl_, mark = std::make_shared<InFlight::Mark>(impl_->busy)]() -> Aw<void> {
         co_await self->give_back();
       });
-  lock.lock();
-  if (!impl_->changed.wait_for(lock, kLongestStop, [this] { return impl_->busy == 0; }))
+  if (!impl_->busy.wait_until(std::chrono::steady_clock::now() + kLongestStop))
     logger().error("ingestion did not stop in time: the database or the loop does not answer");
 }
 
@@ -389,6 +360,7 @@ IngestWorker::Status IngestWorker::status() const {
   const std::scoped_lock lock(impl_->mutex);
   Status status = impl_->status;
   status.running = impl_->started;
+  status.uploads_in_work = impl_->uploads.count();
   status.pushes_in_flight = impl_->parts.intake.in_flight();
   status.bucket = impl_->breaker.state(impl_->parts.clock.steady_now());
   return status;

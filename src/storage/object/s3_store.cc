@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/ids.h"
+#include "base/markup.h"
 #include "storage/object/keys.h"
 #include "storage/object/xml.h"
 
@@ -169,7 +170,7 @@ class S3Store::Parts final : public Upload {
     std::string body = "<CompleteMultipartUpload>";
     for (std::size_t i = 0; i < etags_.size(); ++i) {
       body += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", i + 1,
-                          xml_escape(etags_[i]));
+                          escape_markup(etags_[i]));
     }
     body += "</CompleteMultipartUpload>";
     S3Request request{

@@ -187,27 +187,4 @@ std::string_view XmlElement::text_of(std::string_view wanted) const {
 
 Result<XmlElement> parse_xml(std::string_view text) { return Reader(text).document(); }
 
-std::string xml_escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 }  // namespace asahi::object

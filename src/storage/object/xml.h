@@ -25,7 +25,4 @@ struct XmlElement {
 /// at most 16 levels and 50,000 elements. Errors: corrupt, also for one that is cut.
 Result<XmlElement> parse_xml(std::string_view text);
 
-/// `text` for the inside of an element.
-std::string xml_escape(std::string_view text);
-
 }  // namespace asahi::object

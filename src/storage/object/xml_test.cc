@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/markup.h"
+
 namespace asahi::object {
 namespace {
 
@@ -15,7 +17,7 @@ TEST(S3Xml, ReadsElementsAndEntities) {
   ASSERT_EQ(read->children.size(), 3U);
   EXPECT_EQ(read->children[2].text, "2");
   EXPECT_EQ(read->child("Nothing"), nullptr);
-  EXPECT_EQ(parse_xml("<a>" + xml_escape("<\"&>") + "</a>")->text, "<\"&>");
+  EXPECT_EQ(parse_xml("<a>" + escape_markup("<\"&>") + "</a>")->text, "<\"&>");
 }
 
 TEST(S3Xml, RefusesWhatIsNoneOrCut) {

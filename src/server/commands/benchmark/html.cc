@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "identity/http/markup.h"
+#include "base/markup.h"
 #include "server/commands/benchmark/report.h"
 
 // The report as one HTML page: charts are SVG in the page, nothing is loaded from anywhere.
 namespace asahi::server::benchmark {
 namespace {
-
-using identity::escape_markup;
 
 constexpr std::string_view kStyle = R"(
 :root{color-scheme:light dark;--bg:#f5f5f5;--panel:#fff;--line:#e0e0e0;--text:#1a1a1a;--soft:#4a4a4a;--main:#ff6b35;--light:#ffb84d;--good:#2e7d32;--bad:#c62828;--grey:#9e9e9e}

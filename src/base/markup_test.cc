@@ -1,8 +1,8 @@
-#include "identity/http/markup.h"
+#include "base/markup.h"
 
 #include <gtest/gtest.h>
 
-namespace asahi::identity {
+namespace asahi {
 namespace {
 
 TEST(Markup, NothingOfATextIsReadAsMarkup) {
@@ -12,4 +12,4 @@ TEST(Markup, NothingOfATextIsReadAsMarkup) {
 }
 
 }  // namespace
-}  // namespace asahi::identity
+}  // namespace asahi

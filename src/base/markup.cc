@@ -1,6 +1,6 @@
-#include "identity/http/markup.h"
+#include "base/markup.h"
 
-namespace asahi::identity {
+namespace asahi {
 
 std::string escape_markup(std::string_view text) {
   std::string out;
@@ -29,4 +29,4 @@ std::string escape_markup(std::string_view text) {
   return out;
 }
 
-}  // namespace asahi::identity
+}  // namespace asahi
