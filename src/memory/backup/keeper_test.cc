@@ -37,6 +37,7 @@ class KeeperTest : public ::testing::Test {
         loops_.at(0), [&]() -> Aw<Outcomes> { return store_.upsert_batch({memory}, {}); }));
   }
   void TearDown() override {
+    loops_.stop();
     std::error_code ignored;
     fs::remove_all(root_, ignored);
   }
@@ -74,7 +75,7 @@ class KeeperTest : public ::testing::Test {
 
   ManualClock clock_{parse_rfc3339("2026-11-22T23:59:50Z").value()};
   net::LoopPool loops_{1};
-  MemoryStore store_;
+  testing::MemoryStore store_;
   std::unique_ptr<sql::testing::TestDatabase> place_;
   std::unique_ptr<sql::Database> db_;
   std::string root_;

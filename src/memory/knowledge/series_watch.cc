@@ -188,7 +188,9 @@ std::size_t SeriesWatch::tell(const std::string& tenant, const std::string& metr
 Result<std::size_t> SeriesWatch::look_at(const std::string& tenant) {
   const series::Time now = clock_.now();
   ASAHI_TRY(auto metrics, series_.metrics(tenant, now - options_.window));
-  std::ranges::stable_sort(metrics, std::greater{}, &MetricName::points);
+  std::ranges::sort(metrics, [](const MetricName& a, const MetricName& b) {
+    return a.points != b.points ? a.points > b.points : a.name < b.name;
+  });
   if (metrics.size() > options_.most_metrics) metrics.resize(options_.most_metrics);
   std::size_t told = 0;
   for (const MetricName& metric : metrics) {
