@@ -195,6 +195,10 @@ class Restore {
     });
     if (before->empty() || *before == cold_files_) return {};
     part("cold")->aside = aside;
+    undo_.emplace_back([aside] {
+      std::error_code ignored;
+      fs::remove(aside, ignored);
+    });
     return cold::FileCatalogue(aside).commit({.removed = {}, .put = *before});
   }
 
