@@ -13,6 +13,9 @@ class ForwardingStore : public Store {
  public:
   /// `store` outlives it.
   explicit ForwardingStore(Store& store) : inner_(store) {}
+  // A copy of one that changes calls would pass it over.
+  ForwardingStore(const ForwardingStore&) = delete;
+  ForwardingStore& operator=(const ForwardingStore&) = delete;
 
   Tier tier() const override { return inner_.tier(); }
   Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,

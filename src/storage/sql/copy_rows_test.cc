@@ -154,7 +154,7 @@ TEST_F(CopyRowsTest, RefusalsComeAsErrorsOfTheTransaction) {
   constexpr std::string_view kColumns[] = {"id"};
   CopyRows mistyped("once", kColumns);
   mistyped.begin_row();
-  mistyped.smallint(1);
+  mistyped.text("no eight bytes");
   auto go_on = database_->transaction_blocking([&](Session& session) -> Result<void> {
     const auto refused = copy(session, mistyped);
     EXPECT_FALSE(refused);

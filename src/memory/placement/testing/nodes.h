@@ -108,7 +108,8 @@ class Nodes {
                                      const std::vector<std::string>& before = {}) {
     std::vector<ShardedStore::Part> parts;
     for (auto& [name, one] : nodes_)
-      parts.push_back({.name = name, .store = std::make_unique<ForwardingStore>(*one.node)});
+      parts.push_back({.name = name,
+                       .store = std::make_unique<ForwardingStore>(static_cast<Store&>(*one.node))});
     std::optional<Placement> old;
     if (!before.empty()) old = placement(before);
     return ShardedStore::make(placement(now), std::move(old), std::move(parts),
