@@ -180,7 +180,6 @@ ALTER TABLE event_terms SET (toast_tuple_target = 8160);
 
 constexpr std::string_view kCopyPostgresDown = R"sql(
 DROP INDEX idx_events_timestamp;
-DROP INDEX idx_events_model;
 CREATE INDEX idx_events_timestamp ON inference_events (timestamp);
 CREATE INDEX idx_events_model ON inference_events (model_selected);
 ALTER TABLE analytics_rollups SET (fillfactor = 70);
