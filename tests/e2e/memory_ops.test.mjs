@@ -113,7 +113,9 @@ async function sight(gateway) {
   const points = await gateway.get("/memory/analytics/trends?metric_name=load&time_window_days=7");
   return {
     counts: ["hot", "warm", "cold"].map((tier) => status.body.tiers[tier].records),
-    hits: search.body.results.map(({ conversation_id, tier, text, summary, similarity }) => ({ conversation_id, tier, text, summary, similarity })),
+    // Their order may differ: words of rows that have left a tier count in it until its index is made anew.
+    hits: search.body.results.map(({ conversation_id, tier, text, summary, similarity }) => ({ conversation_id, tier, text, summary, similarity }))
+      .sort((a, b) => (a.conversation_id < b.conversation_id ? -1 : 1)),
     facts: fact.body.facts?.map(({ type, evidence, source, recorded_at }) => ({ type, evidence, source, recorded_at })),
     points: points.body.total_points,
     uploads: (await gateway.get("/memory/uploads")).body.uploads.map(({ upload_id, state, counts }) => ({ upload_id, state, counts })),

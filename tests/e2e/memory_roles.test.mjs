@@ -150,7 +150,8 @@ test("stores behind a certificate of one's own: others reach them by its authori
   const stranger = await start_role("query_server", { env: { AKOSHA_HOT_URL: url } });
   const refused = await stranger.post("/search", { query: "deploy" });
   assert.equal(refused.status, 503, refused.text);
-  assert.match(refused.body.message, /certificate|verify/i, "the authority is unknown to it");
+  // Or, where it asked often enough by itself, that the store is left alone for now.
+  assert.match(refused.body.message, /certificate|verify|is away/i, "the authority is unknown to it");
   const plain = await start_role("query_server", { env: { AKOSHA_HOT_URL: hot.url } });
   assert.equal((await plain.post("/search", { query: "deploy" })).status, 503, "no plain text to a store with a certificate");
 });

@@ -39,7 +39,7 @@ test("two hot stores, one dies and comes back; a third joins and gets its memori
   for (const system of systems) {
     const reply = await query.post("/memories/batch", { memories: memories_of(system) });
     assert.equal(reply.status, 200, reply.text);
-    assert.equal(reply.body.stored, kEach, reply.text);
+    assert.equal(reply.body.counts.stored, kEach, reply.text);
   }
   const all = kSystems * kEach;
   assert.equal(await counted(query), all);
