@@ -3414,6 +3414,8 @@ export interface components {
         };
         MemoryVectors: {
             embedding_dim: number;
+            /** @description Whose vectors these are; those of different models are never compared. */
+            model?: string;
             /** @description The embedder. */
             mode: string;
             count?: number;
@@ -4050,17 +4052,40 @@ export interface components {
              * @enum {string}
              */
             priority: "normal" | "high";
+            /** @description Only this system; all by default. */
+            source_system?: string | null;
         };
         IngestTriggered: {
+            /** @description `triggered`, or `queued` for a worker in another process. */
             status: string;
+            /** @description GET /ingestion/status tells what became of it, where one process has everything. */
+            job_id: string;
+            source_system?: string | null;
             priority?: string;
         };
         IngestionStatus: {
             queue_size: number;
             in_work?: number;
             status: string;
+            /** @description An orchestrator is configured and away; its workflows are done here. */
             fallback_mode: boolean;
+            /** Format: date-time */
+            last_mahavishnu_contact?: string | null;
             bucket?: boolean;
+            /** @description The latest looks that were asked for, of this process. */
+            jobs?: {
+                job_id: string;
+                /** @enum {string} */
+                state: "queued" | "running" | "done" | "failed";
+                source_system?: string | null;
+                priority?: string;
+                /** Format: date-time */
+                asked_at?: string;
+                /** Format: date-time */
+                ended_at?: string | null;
+                discovered?: number;
+                error?: string | null;
+            }[];
         } & {
             [key: string]: unknown;
         };
@@ -10572,7 +10597,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The memory and its tier. */
+            /** @description The memory and its tier. Of a duplicate whose original has left the hot tier: the original, under its own id. */
             200: {
                 headers: {
                     [name: string]: unknown;
