@@ -227,7 +227,7 @@ class Bench {
   Bench(const Options& options, const Dataset& data) : options_(options), data_(data) {
     Connection connection(options_.port);
     const std::string made = connection.ask("/embeddings", R"({"text":"which model is this"})");
-    const std::size_t at = made.find(R"("mode":")") + 8;
+    const std::size_t at = made.find(R"("model":")") + 9;
     model_ = made.substr(at, made.find('"', at) - at);
   }
 
