@@ -22,8 +22,8 @@ class DynamicLibrary {
 
   /// Errors: unavailable, naming library and package.
   Result<void> load();
-  /// The same with the file at `path` in place of a search for the name. Whoever loads first decides
-  /// which file it is.
+  /// The same with the file at `path` in place of a search for the name. Whoever loads first
+  /// decides which file it is.
   Result<void> load_from(const std::string& path);
   /// Where `name` is. Before `load` has succeeded: ends the program, saying so.
   void* symbol(const char* name);

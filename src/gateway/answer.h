@@ -16,11 +16,11 @@ struct Answer {
   std::string model;  ///< registry name
   std::string provider;
   std::string task_type;
-  std::string query;   ///< the last user text, cut: for people who look at the cache
-  NanoUsd cost;        ///< what the vendor call cost
-  NanoUsd baseline;    ///< what the baseline model would have cost for the same tokens
+  std::string query;     ///< the last user text, cut: for people who look at the cache
+  NanoUsd cost;          ///< what the vendor call cost
+  NanoUsd baseline;      ///< what the baseline model would have cost for the same tokens
   std::string entry_id;  ///< entry of tier 2 that it was copied from; empty: none
-  double quality = 0;  ///< the model's profile quality, 0–5
+  double quality = 0;    ///< the model's profile quality, 0–5
   Clock::Time created{};
   Clock::Time expires{};
 };

@@ -1,5 +1,6 @@
-// What strangers say about traces, and what an operator pastes as a DSN or a list of headers. Whatever is taken is
-// written back as it was meant; whatever is refused is refused without being repeated.
+// What strangers say about traces, and what an operator pastes as a DSN or a list of headers.
+// Whatever is taken is written back as it was meant; whatever is refused is refused without being
+// repeated.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

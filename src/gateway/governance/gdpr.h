@@ -54,8 +54,9 @@ struct ErasureReport {
   Accounts::Erased accounts;
   std::int64_t audit_entries_kept = 0;  ///< the law's record of what was done: they stay
 };
-/// Erases a user's events, the sums kept under the user's name, the answers cached for them, consents and account. Event files that are
-/// still open are cleaned by the next retention run, which finds the erasure in `gdpr_erasures`.
+/// Erases a user's events, the sums kept under the user's name, the answers cached for them,
+/// consents and account. Event files that are still open are cleaned by the next retention run,
+/// which finds the erasure in `gdpr_erasures`.
 Task<ErasureReport> erase_user(GdprParts parts, std::string org_id, std::string user_id);
 json::object report_json(const ErasureReport& report);
 

@@ -21,7 +21,7 @@ class Orchestrator;
 namespace ageing {
 class Ageing;
 class Originals;
-}
+}  // namespace ageing
 namespace knowledge {
 class Knowledge;
 }
@@ -42,8 +42,8 @@ struct RouteParts {
   Tiers* tiers = nullptr;                     ///< null: tests without them
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
-  ageing::Originals* originals = nullptr;     ///< of duplicates whose original has aged
-  bool has_bucket = false;                    ///< uploads come from one
+  ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
+  bool has_bucket = false;                 ///< uploads come from one
   identity::AuditLog& audit;
   const Clock& clock;
 };

@@ -35,21 +35,21 @@ std::optional<std::string> QueryParams::get(std::string_view name) const {
 }
 
 Result<std::int64_t> QueryParams::integer(std::string_view name, std::int64_t fallback,
-                                     std::int64_t least, std::int64_t most) const {
+                                          std::int64_t least, std::int64_t most) const {
   const auto text = get(name);
   if (!text) return fallback;
   return read_number<std::int64_t>(name, *text, least, most, "a whole number");
 }
 
 Result<double> QueryParams::number(std::string_view name, double fallback, double least,
-                              double most) const {
+                                   double most) const {
   const auto text = get(name);
   if (!text) return fallback;
   return read_number<double>(name, *text, least, most, "a number");
 }
 
 Result<std::string> QueryParams::word(std::string_view name, std::string_view fallback,
-                                 std::initializer_list<std::string_view> allowed) const {
+                                      std::initializer_list<std::string_view> allowed) const {
   auto value = get(name);
   if (!value) return std::string(fallback);
   if (std::ranges::find(allowed, *value) != allowed.end()) return *std::move(value);
@@ -99,7 +99,8 @@ Result<std::optional<Clock::Time>> QueryParams::time(std::string_view name) cons
   return *time;
 }
 
-Result<std::optional<Clock::Time>> QueryParams::time_or_date(std::string_view name, bool end) const {
+Result<std::optional<Clock::Time>> QueryParams::time_or_date(std::string_view name,
+                                                             bool end) const {
   constexpr std::size_t kDate = 10;
   const auto value = get(name);
   if (value && value->size() == kDate) {
