@@ -19,21 +19,12 @@ constexpr int kLocalVersion = 1;
 // Chosen so that paraphrases of our own making have the similarities that §3.3 expects of them.
 constexpr double kLocalExponent = 0.5;
 
-class LocalEmbedder final : public TextEmbedder {
+/// Those that always answer at once.
+class InstantEmbedder : public TextEmbedder {
  public:
-  explicit LocalEmbedder(std::size_t width)
-      : traits_{fmt::format("local-{}/{}", kLocalVersion, width), width, kLocalExponent} {}
+  explicit InstantEmbedder(EmbedderTraits traits) : traits_(std::move(traits)) {}
 
   const EmbedderTraits& traits() const override { return traits_; }
-
-  std::optional<Embedded> try_embed(std::string_view text) override {
-    return try_embed(text, text::analyse(text));
-  }
-  std::optional<Embedded> try_embed(std::string_view, const text::Words& words) override {
-    auto vector = std::make_shared<std::vector<float>>(traits_.width);
-    text::hash_features(words, *vector);
-    return Embedded{std::move(vector), &traits_};
-  }
 
   Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose,
                                     CallContext) override {
@@ -43,16 +34,30 @@ class LocalEmbedder final : public TextEmbedder {
     co_return out;
   }
 
- private:
+ protected:
   const EmbedderTraits traits_;
 };
 
-class RandomEmbedder final : public TextEmbedder {
+class LocalEmbedder final : public InstantEmbedder {
+ public:
+  explicit LocalEmbedder(std::size_t width)
+      : InstantEmbedder({fmt::format("local-{}/{}", kLocalVersion, width), width, kLocalExponent}) {
+  }
+
+  std::optional<Embedded> try_embed(std::string_view text) override {
+    return try_embed(text, text::analyse(text));
+  }
+  std::optional<Embedded> try_embed(std::string_view, const text::Words& words) override {
+    auto vector = std::make_shared<std::vector<float>>(traits_.width);
+    text::hash_features(words, *vector);
+    return Embedded{std::move(vector), &traits_};
+  }
+};
+
+class RandomEmbedder final : public InstantEmbedder {
  public:
   explicit RandomEmbedder(std::size_t width)
-      : traits_{fmt::format("hash_random-1/{}", width), width, 1} {}
-
-  const EmbedderTraits& traits() const override { return traits_; }
+      : InstantEmbedder({fmt::format("hash_random-1/{}", width), width, 1}) {}
 
   std::optional<Embedded> try_embed(std::string_view text) override {
     const Digest256 digest = sha256(text);
@@ -74,25 +79,12 @@ class RandomEmbedder final : public TextEmbedder {
     if (!make_unit(*vector)) vector->front() = 1;
     return Embedded{std::move(vector), &traits_};
   }
-
-  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose,
-                                    CallContext) override {
-    std::vector<Embedded> out;
-    out.reserve(texts.size());
-    for (const std::string& text : texts) out.push_back(*try_embed(text));
-    co_return out;
-  }
-
- private:
-  const EmbedderTraits traits_;
 };
 
-class MockTextEmbedder final : public TextEmbedder {
+class MockTextEmbedder final : public InstantEmbedder {
  public:
   MockTextEmbedder(std::uint64_t seed, std::size_t width)
-      : seed_(seed), traits_{fmt::format("mock-{}/{}", seed, width), width, 1} {}
-
-  const EmbedderTraits& traits() const override { return traits_; }
+      : InstantEmbedder({fmt::format("mock-{}/{}", seed, width), width, 1}), seed_(seed) {}
 
   std::optional<Embedded> try_embed(std::string_view text) override {
     mock::Random random = mock::Random::of(seed_, text);
@@ -102,17 +94,8 @@ class MockTextEmbedder final : public TextEmbedder {
     return Embedded{std::move(vector), &traits_};
   }
 
-  Task<std::vector<Embedded>> embed(std::vector<std::string> texts, EmbedPurpose,
-                                    CallContext) override {
-    std::vector<Embedded> out;
-    out.reserve(texts.size());
-    for (const std::string& text : texts) out.push_back(*try_embed(text));
-    co_return out;
-  }
-
  private:
   const std::uint64_t seed_;
-  const EmbedderTraits traits_;
 };
 
 }  // namespace
