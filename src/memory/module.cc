@@ -25,6 +25,7 @@
 #include "memory/mcp/tools.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
+#include "memory/wiring/buckets.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
 #include "memory/wiring/outside.h"
@@ -32,7 +33,6 @@
 #include "memory/wiring/tiers.h"
 #include "net/mcp/server.h"
 #include "storage/cache/memory_store.h"
-#include "storage/object/open_store.h"
 #include "storage/object/task_store.h"
 
 namespace asahi::memory {
@@ -173,12 +173,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
     scans = std::make_unique<ScanRequests>(parts.database, parts.loops.at(0), parts.clock);
   if (!role.ingests) return {};
   if (!config.ingestion.bucket.empty()) {
-    ASAHI_TRY(auto opened, object::open_store({.url = config.ingestion.bucket,
-                                               .region = config.ingestion.region,
-                                               .endpoint = config.ingestion.endpoint,
-                                               .credentials = {config.ingestion.access_key_id,
-                                                               config.ingestion.secret_access_key,
-                                                               {}}}));
+    ASAHI_TRY(auto opened, open_bucket(config, config.ingestion.bucket));
     bucket =
         std::make_unique<WatchedStore>(std::move(opened), "bucket", parts.metrics, parts.clock);
     bucket_work = std::make_unique<boost::asio::thread_pool>(kBucketThreads);

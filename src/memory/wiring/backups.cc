@@ -4,8 +4,8 @@
 
 #include <utility>
 
+#include "memory/wiring/buckets.h"
 #include "memory/wiring/tiers.h"
-#include "storage/object/open_store.h"
 
 namespace asahi::memory {
 namespace {
@@ -20,11 +20,7 @@ Result<std::string> folder_of(std::string_view tier, const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<object::ObjectStore>> open_backup_place(const MemoryConfig& config) {
-  auto opened = object::open_store(
-      {.url = config.backup.bucket,
-       .region = config.ingestion.region,
-       .endpoint = config.ingestion.endpoint,
-       .credentials = {config.ingestion.access_key_id, config.ingestion.secret_access_key, {}}});
+  auto opened = open_bucket(config, config.backup.bucket);
   if (!opened) return fail(opened.error().code, "memory.backup.bucket: " + opened.error().message);
   return opened;
 }

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
 
+#include <map>
+
 #include "base/log.h"
 #include "memory/backup/backup.h"
 #include "memory/wiring/backups.h"
+#include "memory/wiring/buckets.h"
 #include "memory/wiring/tiers.h"
-#include "storage/object/open_store.h"
-
-#include <map>
 
 namespace asahi::memory {
 namespace {
@@ -29,12 +29,7 @@ Fleet::~Fleet() {
 Result<void> Fleet::open_buckets() {
   const MemoryConfig& config = parts_.config;
   if (!config.ingestion.bucket.empty()) {
-    ASAHI_TRY(auto opened, object::open_store({.url = config.ingestion.bucket,
-                                               .region = config.ingestion.region,
-                                               .endpoint = config.ingestion.endpoint,
-                                               .credentials = {config.ingestion.access_key_id,
-                                                               config.ingestion.secret_access_key,
-                                                               {}}}));
+    ASAHI_TRY(auto opened, open_bucket(config, config.ingestion.bucket));
     buckets_.push_back({"ingest", std::move(opened)});
   }
   // A folder of another machine is not seen from here.
