@@ -1,4 +1,5 @@
 #include "memory/ageing/ageing.h"
+#include "memory/measure/errors.h"
 
 #include <fmt/format.h>
 
@@ -286,7 +287,10 @@ Task<void> Ageing::run(Run& run) {
   if (auto ok = co_await runs_.update(run); !ok) co_return ok;
   auto done = co_await step(run, started + options_.longest);
   run.state = done ? RunState::kDone : RunState::kFailed;
-  if (!done) run.error = done.error().message;
+  if (!done) {
+    run.error = done.error().message;
+    count_error(parts_.metrics, parts_.clock, Part::kAgingService, done.error());
+  }
   run.end_time = parts_.clock.now();
   metrics_->steps[run.step == kToWarm ? 0 : 1].seconds->observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());

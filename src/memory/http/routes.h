@@ -9,6 +9,7 @@
 #include "memory/model/store.h"
 #include "memory/search/search.h"
 #include "net/http/router.h"
+#include "telemetry/metrics.h"
 
 namespace asahi::memory {
 
@@ -17,6 +18,7 @@ class Ledger;
 class IngestWorker;
 class ScanRequests;
 class Tiers;
+class CacheWarmer;
 class Orchestrator;
 namespace ageing {
 class Ageing;
@@ -29,6 +31,7 @@ class Knowledge;
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
   Search& search;
+  CacheWarmer& warmer;
   Epochs& epochs;
   llm::TextEmbedder& embedder;
   Store* hot = nullptr;
@@ -45,13 +48,15 @@ struct RouteParts {
   ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
   bool has_bucket = false;                 ///< uploads come from one
   identity::AuditLog& audit;
+  telemetry::Registry& metrics;
   const Clock& clock;
 };
 using SharedRouteParts = std::shared_ptr<const RouteParts>;
 
 using RouteBody = Task<http::Response> (*)(const RouteParts& parts, http::Context& context);
 
-/// Adds a route below each prefix of `where`, as it is and under /api/v1.
+/// Adds a route below each prefix of `where`, as it is and under /api/v1. What routes do is counted
+/// here, and so are their errors (measure/operation.h, measure/errors.h).
 class RouteAdder {
  public:
   /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "memory/hot/engine.h"
 #include "memory/remote/store_api.h"
 #include "memory/wiring/roles.h"
 #include "net/http/router.h"
@@ -33,12 +36,15 @@ class StoreRole {
 
  private:
   telemetry::Registry& metrics_;
+  std::string environment_, folder_;            ///< of the warm tier; else empty
+  std::function<hot::EngineStats()> engine_;    ///< of the tier; empty: tests
   std::unique_ptr<PlacementRecord> placement_;  ///< of the hot tier's nodes; null: another tier
   std::unique_ptr<Store> store_;
   remote::StoreApi api_;
 };
 
 /// The tiers of this process, reading what was written last; blocking. Errors: as StoreRole::open.
-Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock);
+Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock,
+                              telemetry::Registry& metrics);
 
 }  // namespace asahi::memory

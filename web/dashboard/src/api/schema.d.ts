@@ -2526,7 +2526,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask the most frequent searches again */
+        /** Ask the most frequent searches of the last day again */
         post: operations["warmMemoryCache"];
         delete?: never;
         options?: never;
@@ -3558,7 +3558,13 @@ export interface components {
             status: "healthy" | "warning" | "critical";
         };
         MemoryWarmed: {
+            /** @description Searches whose answers the caches have now */
             warmed: number;
+            /** @description Those that had to be looked for */
+            refilled: number;
+            /** @description Those that were there */
+            cached: number;
+            failed: number;
         };
         MemoryCacheStats: {
             enabled: boolean;
@@ -3607,6 +3613,39 @@ export interface components {
             /** @description Nothing was sent for seven days. */
             silent: boolean;
             shard: number;
+            profile?: components["schemas"]["MemorySystemProfile"];
+        };
+        /** @description What its memories in the hot and warm tiers are like; of each the 20 values with most memories. Of one system only. */
+        MemorySystemProfile: {
+            /** @description That the rest is counted over. */
+            memories: number;
+            languages: {
+                [key: string]: number;
+            };
+            sources: {
+                [key: string]: number;
+            };
+            projects: {
+                [key: string]: number;
+            };
+            users: {
+                [key: string]: number;
+            };
+            kinds: {
+                [key: string]: number;
+            };
+            /** @description Memories by day, the last 30 that have some. */
+            days: {
+                [key: string]: number;
+            };
+            /** @description Memories of the last day by hour; hours without one are left out. */
+            hours: {
+                /** Format: date-time */
+                at: string;
+                memories: number;
+            }[];
+            /** @description A tier did not answer. */
+            partial: boolean;
         };
         MemorySystems: {
             systems: components["schemas"]["MemorySystem"][];
@@ -10855,7 +10894,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How many were asked. */
+            /** @description What became of them. */
             200: {
                 headers: {
                     [name: string]: unknown;
