@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kColdThreads = 4;
+constexpr unsigned kColdThreads = 2;  ///< for searches, look-ups and changes each
 constexpr std::size_t kColdWaiting = 256;
 /// Of several processes one may be dead for so long before its files are erased.
 constexpr std::chrono::hours kAbandonedAfter{1};
@@ -106,10 +106,14 @@ ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
       .clock = parts_.clock,
       .metrics = parts_.metrics,
       .moved = [&epochs](std::string tenant) -> Aw<void> { return epochs.bump(std::move(tenant)); },
-      .compact = {}};
+      .compact = {},
+      .tidy = {}};
   if (cold_ != nullptr) {
     parts.compact = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
       return cold_->compact(budget);
+    };
+    parts.tidy = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
+      return cold_->tidy(budget);
     };
   }
   ageing_ = std::make_unique<ageing::Ageing>(std::move(parts), std::move(options));
