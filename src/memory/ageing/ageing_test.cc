@@ -86,9 +86,9 @@ class AgeingTest : public ::testing::Test {
     return page.value_or(RunPage{});
   }
   /// The run, when it has ended.
-  OneRun ended(const std::string& id) {
+  OneRun ended(const std::string& id, const std::string& org = "org") {
     for (int i = 0; i < 2'000; ++i) {
-      const auto run = find(id);
+      const auto run = find(id, org);
       EXPECT_TRUE(run) << run.error().message;
       if (!run || run->state == RunState::kDone || run->state == RunState::kFailed)
         return run.value();
@@ -277,7 +277,7 @@ TEST_F(AgeingTest, RunsThatWereAskedForTakeTurns) {
   const auto first = request({.step = kToWarm, .batch_size = 1});
   EXPECT_EQ(ended(first->id).records_migrated, 9U);
   EXPECT_GT(left, 0U) << "the second did not wait for the first to end";
-  EXPECT_EQ(ended(second).state, RunState::kDone);
+  EXPECT_EQ(ended(second, "another").state, RunState::kDone);
 }
 
 TEST(AgeingRequest, BadInputNamesFieldAndRule) {

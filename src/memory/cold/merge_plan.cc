@@ -65,6 +65,15 @@ std::vector<File> worth_it(const std::vector<File>& by_rows) {
 
 }  // namespace
 
+File next_to_archive(const std::vector<File>& partition, const ArchiveRules& rules,
+                     Clock::Time now) {
+  for (const File& file : partition) {
+    const std::string wanted = rules.class_of(file->newest, now);
+    if (!wanted.empty() && file->storage_class != wanted) return file;
+  }
+  return nullptr;
+}
+
 std::chrono::year_month partition_of(Clock::Time oldest) {
   const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(oldest));
   return day.year() / day.month();

@@ -80,6 +80,21 @@ TEST(MergePlan, ARowIsWrittenAnewAFewTimesHoweverManyBatchesCome) {
   EXPECT_LE(rewritten, 7 * rows);
 }
 
+TEST(MergePlan, AFileGoesToTheArchiveAYearAfterItsNewestMemory) {
+  const Clock::Time now = parse_rfc3339("2026-11-22T10:00:00Z").value();
+  const auto aged = [now](int days, const std::string& storage_class) {
+    ColdFile out = *file(1);
+    out.newest = now - std::chrono::days(days);
+    out.storage_class = storage_class;
+    return std::make_shared<const ColdFile>(std::move(out));
+  };
+  const ArchiveRules rules{.storage_class = "GLACIER_IR"};
+  const auto old = aged(365, "");
+  EXPECT_EQ(next_to_archive({aged(364, ""), aged(400, "GLACIER_IR"), old}, rules, now), old);
+  EXPECT_EQ(next_to_archive({aged(364, ""), aged(400, "GLACIER_IR")}, rules, now), nullptr);
+  EXPECT_EQ(next_to_archive({old}, {}, now), nullptr) << "there is no such class";
+}
+
 TEST(MergePlan, APartitionIsAMonth) {
   using namespace std::chrono;
   EXPECT_EQ(partition_of(parse_rfc3339("2026-02-28T23:59:59Z").value()), 2026y / February);

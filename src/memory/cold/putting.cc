@@ -72,6 +72,7 @@ Result<void> Putting::list(std::vector<Ready>& files, const Commit& commit) {
   for (Ready& file : files) {
     file.entry.generation = listing_.next_generation();
     file.entry.state = FileState::kWriting;
+    file.entry.storage_class = archive_.class_of(file.entry.newest, clock_.now());
     name(file);
     listed.put.push_back(file.entry);
   }
@@ -100,9 +101,10 @@ Result<void> Putting::put(std::vector<Ready>& files, const Commit& commit) {
 
 Result<void> Putting::put(Ready& file, const Commit& commit) {
   for (int i = 0;; ++i) {
-    auto put = objects_.put_file(
-        file.entry.key, file.path,
-        {.content_type = "application/vnd.apache.parquet", .only_if_absent = true});
+    auto put = objects_.put_file(file.entry.key, file.path,
+                                 {.content_type = "application/vnd.apache.parquet",
+                                  .only_if_absent = true,
+                                  .storage_class = file.entry.storage_class});
     if (put) break;
     if (put.error().code != Errc::kConflict) return std::unexpected(std::move(put.error()));
     // What stands there under a taken name is another's: only our entry goes.

@@ -8,12 +8,14 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "memory/cold/key_filter.h"
 #include "memory/cold/listing.h"
+#include "memory/cold/merge_plan.h"
 #include "memory/cold/reader.h"
 #include "memory/cold/rows.h"
 #include "storage/object/store.h"
@@ -57,12 +59,13 @@ class Putting {
 
   /// All outlive it. `shards`: of the keys' names; `work`: where files are put, several at a time.
   Putting(object::ObjectStore& objects, Listing& listing, Reader& reader, const Clock& clock,
-          std::uint32_t shards, boost::asio::thread_pool& work)
+          std::uint32_t shards, ArchiveRules archive, boost::asio::thread_pool& work)
       : objects_(objects),
         listing_(listing),
         reader_(reader),
         clock_(clock),
         shards_(shards),
+        archive_(std::move(archive)),
         work_(work) {}
 
   /// Names the files and lists them with one commit. Until `done` nobody takes them for abandoned.
@@ -82,6 +85,7 @@ class Putting {
   Reader& reader_;
   const Clock& clock_;
   const std::uint32_t shards_;
+  const ArchiveRules archive_;  ///< files that are old enough go there at once
   boost::asio::thread_pool& work_;
   mutable std::mutex mutex_;
   std::uint32_t sequence_ = 0;

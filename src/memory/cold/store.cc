@@ -155,4 +155,11 @@ Task<Compacted> ColdStore::tidy(std::chrono::milliseconds budget) {
   co_return co_await run(changes_, std::move(work));
 }
 
+Task<Expired> ColdStore::expire(std::string tenant, Clock::Time before, bool only_count) {
+  auto work = [this, tenant = std::move(tenant), before, only_count] {
+    return with_retries([&] { return tier_.expire(tenant, before, only_count); });
+  };
+  co_return co_await run(changes_, std::move(work));
+}
+
 }  // namespace asahi::memory::cold

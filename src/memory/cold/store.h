@@ -43,6 +43,8 @@ class ColdStore final : public Store {
   Task<TierStats> stats(std::string tenant) override;
   Task<void> snapshot(std::string folder) override;
   Task<Compacted> compact(std::chrono::milliseconds budget);
+  /// See ColdTier::expire.
+  Task<Expired> expire(std::string tenant, Clock::Time before, bool only_count);
   Task<Compacted> tidy(std::chrono::milliseconds budget);
 
  private:

@@ -103,6 +103,7 @@ class ColdStoreContract : public ::testing::TestWithParam<Backend> {
     options.temp_folder = folder_.path() + "/temp";
     options.file = {.group_rows = 100, .page_rows = 32};
     options.whole_bytes = whole_bytes_;
+    options.archive.storage_class = archive_class_;
     catalogue_ = std::make_unique<FileCatalogue>(folder_.path() + "/catalogue");
     dying_ = std::make_unique<DyingCatalogue>(*catalogue_);
     auto opened = ColdTier::open(*objects_, *dying_, clock_, options);
@@ -177,6 +178,7 @@ class ColdStoreContract : public ::testing::TestWithParam<Backend> {
   object_testing::S3Server* server_ = nullptr;
   ManualClock clock_{parse_rfc3339("2026-11-22T10:00:00Z").value()};
   std::uint64_t whole_bytes_ = 2 << 20;
+  std::string archive_class_;
   net::LoopPool loops_{1};
   std::unique_ptr<HookedObjects> objects_;
   std::unique_ptr<FileCatalogue> catalogue_;
@@ -522,6 +524,56 @@ TEST_P(ColdStoreContract, SnapshotIsAWholeTier) {
   FileCatalogue catalogue(copy + "/catalogue");
   const auto tier = ColdTier::open(*objects, catalogue, clock_, {}).value();
   EXPECT_EQ(tier->search(words("word"), Clock::Steady::max())->page.total, 1U);
+}
+
+TEST_P(ColdStoreContract, WhatIsOlderThanItIsKeptIsErasedOnRequestOnly) {
+  ASSERT_TRUE(upsert({memory("a", "word", 0), memory("b", "word", 1), memory("c", "word", 2),
+                      memory("d", "word", 31), memory("e", "word", 62),
+                      memory("x", "word", 0, "agent", "another")}));
+  EXPECT_EQ(erase({memory("a", "").key}).value(), 1U);
+  const auto expire = [this](int day, bool only_count) {
+    return wait<Expired>([&, day, only_count]() -> Task<Expired> {
+             co_return co_await store_->expire("org", memory("", "", day).timestamp, only_count);
+           })
+        .value();
+  };
+  EXPECT_EQ(expire(0, false).records, 0U) << "what is exactly as old stays";
+  EXPECT_EQ(expire(2, true).records, 1U);
+  EXPECT_EQ(tier_->stats("org").records, 4U) << "counted only";
+  EXPECT_EQ(expire(2, false).records, 1U) << "in a file with younger ones: a tombstone";
+  EXPECT_EQ(get(memory("b", "").key), std::nullopt);
+  EXPECT_EQ(get(memory("c", "").key)->content, "word");
+  const Expired rest = expire(62, false);
+  EXPECT_EQ(rest.records, 2U);
+  EXPECT_EQ(rest.files, 2U);
+  open();
+  EXPECT_THAT(ids(search(words("word")).value()), ElementsAre("e"));
+  EXPECT_EQ(tier_->stats("another").records, 1U) << "other organisations'";
+  clock_.advance(1h);
+  ASSERT_TRUE(compact());
+  EXPECT_THAT(object_keys(), SizeIs(2));
+}
+
+TEST_P(ColdStoreContract, FilesOfAYearAgoGoToTheArchivesClass) {
+  ASSERT_TRUE(upsert({memory("old", "word", -400), memory("young", "word")}));
+  EXPECT_EQ(compact()->files_before, 0U);
+  archive_class_ = "GLACIER_IR";
+  open();
+  if (server_ != nullptr) (void)server_->requests();
+  EXPECT_EQ(compact()->files_before, 1U);
+  std::map<std::string, std::string> classes;
+  for (const ColdFile& file : catalogue_->load().value()) {
+    if (file.state == FileState::kLive)
+      classes[file.newest < clock_.now() - std::chrono::days(365) ? "old" : "young"] =
+          file.storage_class;
+  }
+  EXPECT_EQ(classes["old"], "GLACIER_IR");
+  EXPECT_EQ(classes["young"], "");
+  EXPECT_EQ(compact()->files_before, 0U) << "once";
+  open();
+  EXPECT_EQ(search(words("word"))->page.total, 2U) << "and it is still found";
+  ASSERT_TRUE(upsert({memory("older", "word", -500)}));
+  EXPECT_EQ(compact()->files_before, 0U) << "what comes so old goes there at once";
 }
 
 TEST_P(ColdStoreContract, PutsLargeFilesInParts) {

@@ -46,7 +46,7 @@ ColdTier::ColdTier(object::ObjectStore& objects, Catalogue& catalogue, const Clo
       listing_(catalogue),
       reader_(objects, options_.whole_bytes, options_.cache_bytes),
       work_(options_.files_at_once),
-      putting_(objects, listing_, reader_, clock, options_.shards, work_),
+      putting_(objects, listing_, reader_, clock, options_.shards, options_.archive, work_),
       rows_(options_.rows_bytes, clock, work_) {}
 
 ColdTier::~ColdTier() { work_.join(); }
@@ -250,14 +250,52 @@ Result<std::uint64_t> ColdTier::erase_system(const std::string& tenant,
   CatalogueChange change;
   std::uint64_t erased = 0;
   for (const File& file : listing_.live({tenant, system_id})) {
-    ColdFile& retired = change.put.emplace_back(*file);
-    retired.state = FileState::kRetired;
-    retired.changed = clock_.now();
+    retire(change.put.emplace_back(*file), clock_.now());
     erased += rows_alive(*file);
   }
   if (change.put.empty()) return 0;
   if (auto ok = listing_.commit(change); !ok) return std::unexpected(std::move(ok.error()));
   return erased;
+}
+
+Result<std::vector<std::string>> ColdTier::older_rows(const ColdFile& file, Clock::Time before) {
+  std::vector<std::string> ids;
+  ASAHI_TRY(RowFile rows, reader_.open(file));
+  for (std::size_t group = 0; group < rows.groups(); ++group) {
+    if (!rows.overlaps(group, std::nullopt, before)) continue;
+    ASAHI_TRY(const auto names, rows.read(group, ColumnId::kConversationId));
+    ASAHI_TRY(const auto times, rows.read(group, ColumnId::kTimestamp));
+    for (std::size_t row = 0; row < names.rows(); ++row) {
+      const bool old = Clock::Time(std::chrono::nanoseconds(times.number(row))) < before;
+      if (old && !is_buried(file, names.bytes(row))) ids.emplace_back(names.bytes(row));
+    }
+  }
+  return ids;
+}
+
+Result<Expired> ColdTier::expire(const std::string& tenant, Clock::Time before, bool only_count) {
+  const std::lock_guard changing(changing_);
+  if (auto ok = listing_.refresh(); !ok) return std::unexpected(std::move(ok.error()));
+  Expired out;
+  CatalogueChange change;
+  for (const File& file : listing_.live(tenant)) {
+    if (file->oldest >= before) continue;
+    if (file->newest < before) {
+      retire(change.put.emplace_back(*file), clock_.now());
+      out.records += rows_alive(*file);
+      ++out.files;
+      continue;
+    }
+    ASAHI_TRY(const std::vector<std::string> ids, older_rows(*file, before));
+    if (ids.empty()) continue;
+    ColdFile& entombed = change.put.emplace_back(*file);
+    entombed.tombstones.insert(entombed.tombstones.end(), ids.begin(), ids.end());
+    std::ranges::sort(entombed.tombstones);
+    out.records += ids.size();
+  }
+  if (only_count || change.put.empty()) return out;
+  if (auto ok = listing_.commit(change); !ok) return std::unexpected(std::move(ok.error()));
+  return out;
 }
 
 }  // namespace asahi::memory::cold

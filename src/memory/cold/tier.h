@@ -44,6 +44,7 @@ struct ColdOptions {
   /// How long a retired object stays for those who still read it.
   std::chrono::seconds grace{600};
   MergeRules merge;
+  ArchiveRules archive;
   /// A file that has been on its way this long is nobody's any more. 0 where no other process
   /// writes to this catalogue.
   std::chrono::seconds abandoned_after{0};
@@ -60,6 +61,12 @@ struct ColdPage {
   std::vector<Unread> unread;  ///< the others have answered
   bool complete = true;        ///< false: `unread`, or the time was over
   std::uint64_t files = 0;     ///< that were read
+};
+
+/// What is older than it is to be kept.
+struct Expired {
+  std::uint64_t records = 0;  ///< memories that are gone
+  std::uint64_t files = 0;    ///< of which nothing is left
 };
 
 struct Compacted {
@@ -95,6 +102,10 @@ class ColdTier {
   /// How many were there.
   Result<std::uint64_t> erase(const std::vector<Key>& keys);
   Result<std::uint64_t> erase_system(const std::string& tenant, const std::string& system_id);
+  /// Erases a tenant's memories with timestamps before `before`; `only_count`: tells of them.
+  /// Errors: those of a file that holds some of them beside others and cannot be read: nothing has
+  /// changed.
+  Result<Expired> expire(const std::string& tenant, Clock::Time before, bool only_count);
   /// Errors: that of the first file when none could be read.
   Result<ColdPage> search(StoreQuery query, Clock::Steady deadline);
   /// Of all tenants when `tenant` is empty.
@@ -134,6 +145,8 @@ class ColdTier {
   bool abandoned(const ColdFile& file) const;
   Result<void> erase_objects(const std::vector<ColdFile>& files);
   void give_up(const std::vector<Ready>& files);
+  /// The ids of a file's living rows before `before`.
+  Result<std::vector<std::string>> older_rows(const ColdFile& file, Clock::Time before);
   Result<std::vector<Ready>> write(const std::vector<const Memory*>& rows,
                                    const std::string& folder);
 

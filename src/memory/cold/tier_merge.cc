@@ -129,9 +129,7 @@ Result<bool> ColdTier::replace(const std::vector<File>& files, std::optional<Rea
     const File now = listing_.still_live(*file);
     same = same && now != nullptr;
     if (!same) break;
-    ColdFile& retired = change.put.emplace_back(*now);
-    retired.state = FileState::kRetired;
-    retired.changed = clock_.now();
+    retire(change.put.emplace_back(*now), clock_.now());
     if (ready.empty()) continue;
     // Erased since the rows were read.
     for (const std::string& id : now->tombstones) {
@@ -201,7 +199,11 @@ Result<Compacted> ColdTier::merge_all(MergeNeed need, Clock::Steady deadline) {
   ASAHI_TRY(done.objects_erased, erase_retired());
   for (std::vector<File>& files : partitions()) {
     while (clock_.steady_now() < deadline) {
-      const std::vector<File> chosen = next_merge(files, need, options_.merge);
+      std::vector<File> chosen = next_merge(files, need, options_.merge);
+      if (chosen.empty() && need == MergeNeed::kAny) {
+        if (File old = next_to_archive(files, options_.archive, clock_.now()))
+          chosen.push_back(std::move(old));
+      }
       if (chosen.empty()) break;
       File unreadable;
       ASAHI_TRY(const bool merged, merge(chosen, done, unreadable));

@@ -24,4 +24,13 @@ inline std::uint64_t rows_alive(const ColdFile& file) {
   return file.rows - std::min<std::uint64_t>(file.rows, file.tombstones.size());
 }
 
+/// The file's object is nobody's any more, and goes when nobody can still be reading it. What its
+/// row says of single memories goes at once: while memories age, many rows wait so.
+inline void retire(ColdFile& file, Clock::Time now) {
+  file.state = FileState::kRetired;
+  file.changed = now;
+  file.filter.clear();
+  file.tombstones.clear();
+}
+
 }  // namespace asahi::memory::cold

@@ -20,6 +20,13 @@ constexpr std::chrono::hours kAbandonedAfter{1};
 constexpr double kWarningPercent = 75, kCriticalPercent = 90;
 constexpr std::uint64_t kGiB = 1ULL << 30;
 
+/// Other services than Amazon's refuse its classes unless they are told of them.
+std::string archive_class_of(const MemoryConfig::Cold& config) {
+  if (config.backend != "s3" || config.archive_class == "none") return {};
+  if (!config.archive_class.empty()) return config.archive_class;
+  return config.endpoint.empty() ? "GLACIER_IR" : "";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> hot,
@@ -79,6 +86,9 @@ Result<void> Tiers::open_cold() {
   cold::ColdOptions options;
   options.temp_folder = cold_place_->temp_folder;
   if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
+  const MemoryConfig::Cold& settings = parts_.config.cold;
+  options.archive = {.storage_class = archive_class_of(settings),
+                     .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
   cold_ = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
@@ -140,6 +150,14 @@ Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {
       return fail(Errc::kUnavailable, "the warm tier's disk does not tell its size");
     return Space{.folder = path, .capacity = found.capacity, .available = found.available};
   });
+}
+
+Task<Tiers::Expiry> Tiers::expire_cold(std::string tenant, bool only_count) {
+  if (cold_ == nullptr) co_return fail(Errc::kUnavailable, "there is no cold tier here");
+  Expiry out{.before = parts_.clock.now() - std::chrono::days(parts_.config.cold.retention_days),
+             .expired = {}};
+  ASAHI_CO_TRY(out.expired, co_await cold_->expire(std::move(tenant), out.before, only_count));
+  co_return out;
 }
 
 Task<json::object> Tiers::warm_health() {
