@@ -13,12 +13,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kColdThreads = 4;
+constexpr unsigned kColdThreads = 2;  ///< for searches, look-ups and changes each
 constexpr std::size_t kColdWaiting = 256;
 /// Of several processes one may be dead for so long before its files are erased.
 constexpr std::chrono::hours kAbandonedAfter{1};
 constexpr double kWarningPercent = 75, kCriticalPercent = 90;
 constexpr std::uint64_t kGiB = 1ULL << 30;
+
+/// Other services than Amazon's refuse its classes unless they are told of them.
+std::string archive_class_of(const MemoryConfig::Cold& config) {
+  if (config.backend != "s3" || config.archive_class == "none") return {};
+  if (!config.archive_class.empty()) return config.archive_class;
+  return config.endpoint.empty() ? "GLACIER_IR" : "";
+}
 
 }  // namespace
 
@@ -79,6 +86,9 @@ Result<void> Tiers::open_cold() {
   cold::ColdOptions options;
   options.temp_folder = cold_place_->temp_folder;
   if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
+  const MemoryConfig::Cold& settings = parts_.config.cold;
+  options.archive = {.storage_class = archive_class_of(settings),
+                     .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
   cold_ = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
@@ -106,10 +116,14 @@ ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
       .clock = parts_.clock,
       .metrics = parts_.metrics,
       .moved = [&epochs](std::string tenant) -> Aw<void> { return epochs.bump(std::move(tenant)); },
-      .compact = {}};
+      .compact = {},
+      .tidy = {}};
   if (cold_ != nullptr) {
     parts.compact = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
       return cold_->compact(budget);
+    };
+    parts.tidy = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
+      return cold_->tidy(budget);
     };
   }
   ageing_ = std::make_unique<ageing::Ageing>(std::move(parts), std::move(options));
@@ -136,6 +150,14 @@ Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {
       return fail(Errc::kUnavailable, "the warm tier's disk does not tell its size");
     return Space{.folder = path, .capacity = found.capacity, .available = found.available};
   });
+}
+
+Task<Tiers::Expiry> Tiers::expire_cold(std::string tenant, bool only_count) {
+  if (cold_ == nullptr) co_return fail(Errc::kUnavailable, "there is no cold tier here");
+  Expiry out{.before = parts_.clock.now() - std::chrono::days(parts_.config.cold.retention_days),
+             .expired = {}};
+  ASAHI_CO_TRY(out.expired, co_await cold_->expire(std::move(tenant), out.before, only_count));
+  co_return out;
 }
 
 Task<json::object> Tiers::warm_health() {
