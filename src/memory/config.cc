@@ -44,6 +44,12 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
       {.env = {"AKOSHA_COLD_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"}, .help = "its secret"});
   cold.value("compaction_schedule", c.cold.compaction_schedule,
              {.help = "when small cold files are merged: cron, UTC"});
+  cold.value("retention_days", c.cold.retention_days,
+             {.min = 365, .max = 36'500, .help = "age from which they may be erased, on request"});
+  cold.value("archive_after_days", c.cold.archive_after_days,
+             {.min = 30, .max = 36'500, .help = "age from which files go into archive_class"});
+  cold.value("archive_class", c.cold.archive_class,
+             {.help = "S3's class of storage; empty: GLACIER_IR at Amazon; none: never"});
 
   auto aging = memory.section("aging");
   aging.value("hot_days", c.aging.hot_days,
@@ -272,6 +278,9 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                   {.help = "memories that name no language get the one their text is in"});
   ingestion.value("delete_after", c.ingestion.delete_after,
                   {.env = {"AKOSHA_DELETE_AFTER_INGEST"}, .help = "erase uploads that are done"});
+  ingestion.value(
+      "bundle_retention_days", c.ingestion.bundle_retention_days,
+      {.min = 0, .max = 3650, .help = "days that uploads that are done stay; 0: for good"});
   ingestion.value(
       "endpoint", c.ingestion.endpoint,
       {.env = {"AKOSHA_COLD_ENDPOINT", "AWS_ENDPOINT_URL"}, .help = "of the S3 service"});

@@ -73,6 +73,12 @@ struct MemoryConfig {
     std::string access_key_id;  ///< AKOSHA_COLD_ACCESS_KEY_ID, AWS_ACCESS_KEY_ID
     Secret secret_access_key;   ///< AKOSHA_COLD_SECRET_ACCESS_KEY, AWS_SECRET_ACCESS_KEY
     std::string compaction_schedule = "23 */6 * * *";  ///< cron, UTC: small files are merged
+    /// Age in days from which POST /storage/retention erases memories, 365 to 36500; by itself
+    /// nothing is erased.
+    int retention_days = 2555;
+    int archive_after_days = 365;  ///< age from which files go into `archive_class`, 30 to 36500
+    /// S3's name of a class of storage; empty: GLACIER_IR at Amazon, none elsewhere; none: never.
+    std::string archive_class;
   } cold;
 
   struct Aging {
@@ -126,11 +132,12 @@ struct MemoryConfig {
     int timeout_seconds = 300;       ///< of one upload (AKOSHA_INGESTION_TIMEOUT), 10 to 86400
     std::size_t max_concurrent_ingests = 10;  ///< AKOSHA_MAX_CONCURRENT_INGESTS, 1 to 1000
     bool concurrent_discovery = true;         ///< USE_CONCURRENT_DISCOVERY
-    bool delete_after = false;  ///< erase what is taken in (AKOSHA_DELETE_AFTER_INGEST)
-    std::string endpoint;       ///< AWS_ENDPOINT_URL; empty: Amazon's
-    std::string region;         ///< AWS_REGION; empty: us-east-1
-    std::string access_key_id;  ///< AWS_ACCESS_KEY_ID
-    Secret secret_access_key;   ///< AWS_SECRET_ACCESS_KEY
+    bool delete_after = false;      ///< erase what is taken in (AKOSHA_DELETE_AFTER_INGEST)
+    int bundle_retention_days = 7;  ///< else what was taken in is erased then, 0 (never) to 3650
+    std::string endpoint;           ///< AWS_ENDPOINT_URL; empty: Amazon's
+    std::string region;             ///< AWS_REGION; empty: us-east-1
+    std::string access_key_id;      ///< AWS_ACCESS_KEY_ID
+    Secret secret_access_key;       ///< AWS_SECRET_ACCESS_KEY
   } ingestion;
 
   /// What is told to people while it happens (§8.5).

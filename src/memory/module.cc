@@ -208,6 +208,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
           .uploads_at_once = config.ingestion.max_concurrent_ingests,
           .discovery = std::chrono::seconds(config.ingestion.poll_interval_seconds),
           .deadline = timeout,
+          .keep_bundles = std::chrono::hours(24 * config.ingestion.bundle_retention_days),
           .name = config.instance_id});
   return {};
 }

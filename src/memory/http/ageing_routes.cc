@@ -45,6 +45,28 @@ Task<http::Response> get_migration(const RouteParts& parts, http::Context& conte
   co_return json_reply(200, ageing::run_json(run));
 }
 
+Task<http::Response> remove_expired(const RouteParts& parts, http::Context& context) {
+  ASAHI_CO_TRY(const json::object body, body_of(context.request));
+  bool dry_run = false;
+  for (const auto& member : body) {
+    if (member.key() != "dry_run") co_return fail_field(std::string(member.key()), "no such field");
+    if (!member.value().is_bool()) co_return fail_field("dry_run", "it is not true or false");
+    dry_run = member.value().get_bool();
+  }
+  const std::string tenant = tenant_of(context);
+  ASAHI_CO_TRY(const Tiers::Expiry done, co_await parts.tiers->expire_cold(tenant, dry_run));
+  const std::string before = format_rfc3339(done.before);
+  if (!dry_run) {
+    co_await parts.epochs.bump(tenant);
+    co_await note(parts, context, "memory.retention.remove", "memory/cold",
+                  {{"before", before}, {"records_removed", done.expired.records}});
+  }
+  co_return json_reply(200, {{"dry_run", dry_run},
+                             {"before", before},
+                             {"records_removed", done.expired.records},
+                             {"files_removed", done.expired.files}});
+}
+
 Task<http::Response> warm_health(const RouteParts& parts, http::Context&) {
   ASAHI_CO_TRY(const json::object health, co_await parts.tiers->warm_health());
   co_return json_reply(health.at("healthy").as_bool() ? 200 : 503, health);
@@ -59,7 +81,9 @@ void add_ageing_routes(const RouteAdder& routes) {
     routes.add(kGet, "/storage/migrations", "system:migrate", list_migrations);
     routes.add(kGet, "/storage/migrations/{id}", "system:migrate", get_migration);
   }
-  if (routes.parts().tiers != nullptr) routes.add(kGet, "/health/warm", "public", warm_health);
+  if (routes.parts().tiers == nullptr) return;
+  routes.add(kPost, "/storage/retention", "system:migrate", remove_expired);
+  routes.add(kGet, "/health/warm", "public", warm_health);
 }
 
 }  // namespace asahi::memory

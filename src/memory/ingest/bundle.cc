@@ -284,6 +284,19 @@ Task<UploadState> BundleReader::process(const UploadLease& lease, const Interrup
   co_return verdict;
 }
 
+Task<std::uint64_t> BundleReader::erase_older(Clock::Time before, std::size_t limit) {
+  ASAHI_CO_TRY(std::vector<UploadId> old, co_await ledger_.bundles_to_erase(before, limit));
+  std::uint64_t erased = 0;
+  for (UploadId& id : old) {
+    if (auto gone = co_await erase(bundle_prefix({id.system_id, id.upload_id})); !gone)
+      co_return std::unexpected(std::move(gone.error()));
+    if (auto noted = co_await ledger_.bundle_erased(std::move(id)); !noted)
+      co_return std::unexpected(std::move(noted.error()));
+    ++erased;
+  }
+  co_return erased;
+}
+
 Task<void> BundleReader::erase(std::string prefix) {
   // The manifest goes last: without it nobody knows of the rest.
   std::vector<std::string> keys;

@@ -62,6 +62,11 @@ class BundleReader {
   Task<UploadState> process(const UploadLease& lease, const Interruption& stop, double jitter,
                             std::optional<Error>& trouble);
 
+  /// Erases bundles that were taken in before `before`, at most `limit`; how many. Several
+  /// processes may do so at a time. Errors: those of ledger and bucket; what is left comes the next
+  /// time.
+  Task<std::uint64_t> erase_older(Clock::Time before, std::size_t limit);
+
  private:
   class Source;
   Task<void> attempt(const UploadLease& lease, const Interruption& stop, UploadRun& run);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/ids.h"
@@ -308,43 +309,51 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
     explicit Asked(net::Loop& loop) : done(loop) {}
     net::Event done;
     std::array<std::optional<Result<StorePage>>, 3> pages;
+    std::array<bool, 3> given_up{};
     std::size_t waiting = 0;
-    bool over = false;
+
+    /// Nobody waits for this tier any more.
+    void give_up(std::size_t tier) {
+      if (pages[tier] || std::exchange(given_up[tier], true)) return;
+      if (--waiting == 0) done.set();
+    }
   };
   struct Source {
     Store* store;
     bool wanted;
+    std::chrono::milliseconds patience;
   };
-  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot},
-                                         Source{parts_.warm, request.warm},
-                                         Source{parts_.cold, request.cold}};
+  const SearchOptions limits = options();
+  // Who asks for the cold tier waits longer for that one only.
+  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot, limits.tier_timeout},
+                                         Source{parts_.warm, request.warm, limits.tier_timeout},
+                                         Source{parts_.cold, request.cold, limits.cold_timeout}};
   net::Loop& loop = *net::Loop::current();
   auto asked = std::make_shared<Asked>(loop);
   Gathered all;
   std::array<bool, 3> going{};
-  const auto patience = request.cold ? options().cold_timeout : options().tier_timeout;
-  const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
-  query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(
-      until - std::chrono::steady_clock::now());
+  std::vector<net::Loop::Deadline> timers;
+  const auto now = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i].store == nullptr || !sources[i].wanted) continue;
     going[i] = true;
     ++asked->waiting;
     all.asked.emplace_back(tier_name(sources[i].store->tier()));
+    const auto until = std::min(deadline, now + sources[i].patience);
+    query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(until - now);
+    timers.push_back(loop.at(until, [asked, i] { asked->give_up(i); }));
     loop.spawn("search of a tier",
                [](std::shared_ptr<Asked> state, Store* store, StoreQuery asks,
                   std::size_t at) -> Aw<void> {
                  auto page = co_await store->search(std::move(asks));
+                 if (state->given_up[at]) co_return;
                  state->pages[at] = std::move(page);
                  if (--state->waiting == 0) state->done.set();
                }(asked, sources[i].store, query, i));
   }
   if (all.asked.empty())
     co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
-  if (asked->waiting > 0) {
-    const auto timer = loop.at(until, [asked] { asked->done.set(); });
-    co_await asked->done.wait();
-  }
+  if (asked->waiting > 0) co_await asked->done.wait();
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (!going[i]) continue;
     auto& page = asked->pages[i];

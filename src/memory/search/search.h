@@ -19,8 +19,8 @@ namespace asahi::memory {
 struct SearchOptions {
   SearchLimits limits;
   std::chrono::milliseconds tier_timeout{5'000};  ///< AKOSHA_QUERY_SHARD_TIMEOUT
-  std::chrono::milliseconds cold_timeout{
-      60'000};                      ///< a scan of files; the request's own may be less
+  /// Of the cold tier, whose files are read; the request's own may be less.
+  std::chrono::milliseconds cold_timeout{60'000};
   float semantic_threshold = 0.7F;  ///< where a semantic search names none
   bool cache = true;
   std::chrono::seconds l1_ttl{300};

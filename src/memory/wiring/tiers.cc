@@ -14,12 +14,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kColdThreads = 4;
+constexpr unsigned kColdThreads = 2;  ///< for searches, look-ups and changes each
 constexpr std::size_t kColdWaiting = 256;
 /// Of several processes one may be dead for so long before its files are erased.
 constexpr std::chrono::hours kAbandonedAfter{1};
 constexpr double kWarningPercent = 75, kCriticalPercent = 90;
 constexpr std::uint64_t kGiB = 1ULL << 30;
+
+/// Other services than Amazon's refuse its classes unless they are told of them.
+std::string archive_class_of(const MemoryConfig::Cold& config) {
+  if (config.backend != "s3" || config.archive_class == "none") return {};
+  if (!config.archive_class.empty()) return config.archive_class;
+  return config.endpoint.empty() ? "GLACIER_IR" : "";
+}
 
 }  // namespace
 
@@ -88,10 +95,13 @@ Result<void> Tiers::open_cold() {
   cold::ColdOptions options;
   options.temp_folder = cold_place_->temp_folder;
   if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
+  const MemoryConfig::Cold& settings = parts_.config.cold;
+  options.archive = {.storage_class = archive_class_of(settings),
+                     .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
   auto cold = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
-  cold_compactor_ = cold.get();
+  cold_files_ = cold.get();
   // Its files are no process's own: whoever reads them counts.
   cold_ = std::make_unique<MeasuredStore>(std::move(cold), parts_.metrics, parts_.clock,
                                           MeasuredStore::Counts::kCallsAndErrors);
@@ -119,10 +129,14 @@ ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
       .clock = parts_.clock,
       .metrics = parts_.metrics,
       .moved = [&epochs](std::string tenant) -> Aw<void> { return epochs.bump(std::move(tenant)); },
-      .compact = {}};
+      .compact = {},
+      .tidy = {}};
   if (cold_ != nullptr) {
     parts.compact = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
-      return cold_compactor_->compact(budget);
+      return cold_files_->compact(budget);
+    };
+    parts.tidy = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
+      return cold_files_->tidy(budget);
     };
   }
   ageing_ = std::make_unique<ageing::Ageing>(std::move(parts), std::move(options));
@@ -149,6 +163,15 @@ Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {
       return fail(Errc::kUnavailable, "the warm tier's disk does not tell its size");
     return Space{.folder = path, .capacity = found.capacity, .available = found.available};
   });
+}
+
+Task<Tiers::Expiry> Tiers::expire_cold(std::string tenant, bool only_count) {
+  if (cold_files_ == nullptr) co_return fail(Errc::kUnavailable, "there is no cold tier here");
+  Expiry out{.before = parts_.clock.now() - std::chrono::days(parts_.config.cold.retention_days),
+             .expired = {}};
+  ASAHI_CO_TRY(out.expired,
+               co_await cold_files_->expire(std::move(tenant), out.before, only_count));
+  co_return out;
 }
 
 Task<WarmStorage> Tiers::warm_storage() {

@@ -63,6 +63,8 @@ Result<ObjectInfo> S3Store::put(const std::string& key, std::string_view bytes,
   const Digest256 digest = sha256(bytes);
   S3Request request{.method = "PUT", .key = full(key), .body = bytes};
   request.headers.emplace_back("Content-Type", options.content_type);
+  if (!options.storage_class.empty())
+    request.headers.emplace_back("x-amz-storage-class", options.storage_class);
   request.headers.emplace_back(
       "x-amz-checksum-sha256",
       base64_encode({reinterpret_cast<const char*>(digest.data()), digest.size()}));
@@ -135,6 +137,8 @@ class S3Store::Parts final : public Upload {
   Result<void> begin() {
     S3Request request{.method = "POST", .key = store_.full(key_), .query = {{"uploads", ""}}};
     request.headers.emplace_back("Content-Type", options_.content_type);
+    if (!options_.storage_class.empty())
+      request.headers.emplace_back("x-amz-storage-class", options_.storage_class);
     request.headers.emplace_back(kPutName, name_);
     ASAHI_TRY(const S3Answer answer, client_.send(request));
     ASAHI_TRY(const XmlElement begun, parse_xml(answer.body));

@@ -2499,6 +2499,28 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/storage/migrations/{id}": paths["/memory/storage/migrations/{id}"];
+    "/memory/storage/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase cold memories that are older than they are to be kept
+         * @description Erases the organisation's memories of the cold tier that are older than `memory.cold.retention_days` (2555). It happens
+         *     on request only. A dry run counts them.
+         */
+        post: operations["removeExpiredMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/retention": paths["/memory/storage/retention"];
     "/memory/health/warm": {
         parameters: {
             query?: never;
@@ -10853,6 +10875,52 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    removeExpiredMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Count only.
+                     * @default false
+                     */
+                    dry_run?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description What was erased, or would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Whether it was only counted. */
+                        dry_run: boolean;
+                        /**
+                         * Format: date-time
+                         * @description Older memories go.
+                         */
+                        before: string;
+                        /** @description Memories. */
+                        records_removed: number;
+                        /** @description Cold files of which nothing is left. */
+                        files_removed: number;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             503: components["responses"]["Unavailable"];
         };
     };
