@@ -61,7 +61,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;           ///< of the tiers
-  hot::Engine* engine = nullptr;  ///< of the hot tier; null: it is in other processes
+  hot::Engine* engine = nullptr;  ///< of the hot tier; null: others keep it
+  PgVectorStore* postgres = nullptr;  ///< the hot tier, where PostgreSQL keeps it
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
@@ -97,9 +98,10 @@ struct MemoryModule::Impl {
 
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.clock)
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock)
                                     : connect_stores(parts.config, parts.loops, parts.clock));
   engine = stores.engine;
+  postgres = stores.postgres;
   remote_hot = stores.remote_hot;
   knowledge = std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
                                                                        .loops = parts.loops,
@@ -329,6 +331,8 @@ void MemoryModule::start() {
   // Who takes memories in derives from them; whoever else asks finds rows.
   if (impl_->engine != nullptr) {
     impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
+  } else if (impl_->postgres != nullptr) {
+    impl_->knowledge->follow(*impl_->postgres, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/hot/hot_store.h"
+#include "memory/pgvector/store.h"
 #include "memory/rank/hot_keyword.h"
 #include "memory/warm/warm_store.h"
 
@@ -47,14 +48,39 @@ Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clo
   return told(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
 }
 
+/// The hot tier in PostgreSQL: in `memory.hot.pg_url`, or in `database`.
+Result<std::unique_ptr<PgVectorStore>> open_postgres(const MemoryConfig& config,
+                                                     sql::Database& database, const Clock& clock) {
+  std::shared_ptr<sql::Database> used(&database, [](sql::Database*) {});
+  if (!config.hot.pg_url.empty()) {
+    ASAHI_TRY(used,
+              sql::open_database({.url = config.hot.pg_url.reveal(),
+                                  .data_dir = config.data_path,
+                                  .pool_size = static_cast<std::size_t>(config.hot.pg_pool_size)}));
+  }
+  auto store = PgVectorStore::open(std::move(used),
+                                   {.dimensions = config.embedding_dimension, .clock = &clock});
+  if (!store) store.error().message = "the hot tier: " + store.error().message;
+  return store;
+}
+
 Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock) {
   return told(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
 }
 
 }  // namespace
 
-Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock) {
+Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
+                              const Clock& clock) {
   StorePair stores;
+  if (config.hot.backend == "pgvector") {
+    ASAHI_TRY(auto hot, open_postgres(config, database, clock));
+    stores.postgres = hot.get();
+    stores.pressed = [] { return false; };
+    stores.hot = std::move(hot);
+    ASAHI_TRY(stores.warm, open_warm(config, clock));
+    return stores;
+  }
   ASAHI_TRY(auto hot, open_hot(config, clock));
   stores.pressed = [store = hot.get()] { return store->pressed(); };
   stores.engine = &hot->engine();
@@ -79,6 +105,11 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
                       fmt::format("a store that listens on {} needs AKOSHA_STORE_SECRET; 'akosha "
                                   "secrets generate' prints one",
                                   parts.config.api.host));
+  }
+  if (tier == Tier::kHot && parts.config.hot.backend == "pgvector") {
+    return fail_field("memory.hot.backend",
+                      "'pgvector' keeps the hot tier of the whole memory in one process "
+                      "(AKOSHA_COMPONENT=all); a hot_store keeps its own files: duckdb-ssd");
   }
   const std::string& folder = tier == Tier::kHot ? parts.config.hot.path : parts.config.warm.path;
   remote::StoreApi::Options api{.secrets = std::move(secrets),
