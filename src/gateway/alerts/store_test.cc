@@ -6,7 +6,7 @@
 #include "gateway/analytics/rollups.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway::alerts {
 namespace {
@@ -14,16 +14,11 @@ namespace {
 using sql::testing::Engine;
 using ::testing::SizeIs;
 
-class AlertStoreTest : public ::testing::TestWithParam<Engine> {
+class AlertStoreTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto engine = sql::testing::TestDatabase::make(GetParam());
-    if (!engine) GTEST_SKIP() << engine.error().message;
-    engine_ = std::move(*engine);
-    database_ = *sql::open_database(engine_->options());
-    const auto done = sql::Migrator(*database_, migrations()).upgrade();
-    ASSERT_TRUE(done) << done.error().message;
-    store_ = std::make_unique<Store>(*database_);
+    if (!open_database(migrations())) return;
+    store_ = std::make_unique<Store>(*db_);
   }
   /// The value of a task that must succeed.
   template <class Make>
@@ -77,7 +72,7 @@ class AlertStoreTest : public ::testing::TestWithParam<Engine> {
     added.error_code = std::move(error);
     const ManualClock clock(now_);
     analytics::RollupWriter writer(clock);
-    const auto done = database_->transaction_blocking([&](sql::Session& session) -> Result<void> {
+    const auto done = db_->transaction_blocking([&](sql::Session& session) -> Result<void> {
       if (auto begun = writer.begin(session); !begun) return begun;
       return writer.add(session, std::span(&added, 1));
     });
@@ -86,8 +81,6 @@ class AlertStoreTest : public ::testing::TestWithParam<Engine> {
 
   const Clock::Time now_{std::chrono::sys_days{std::chrono::year{2026} / 11 / 21} +
                          std::chrono::hours(12)};
-  std::unique_ptr<sql::testing::TestDatabase> engine_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<Store> store_;
   testing::Loops loops_;
 };

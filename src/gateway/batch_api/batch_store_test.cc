@@ -5,7 +5,7 @@
 #include "gateway/batch_api/caller.h"
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway {
 namespace {
@@ -13,19 +13,15 @@ namespace {
 using sql::testing::Engine;
 namespace status = batch_status;
 
-class BatchStoreTest : public ::testing::TestWithParam<Engine> {
+class BatchStoreTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto engine = sql::testing::TestDatabase::make(GetParam());
-    if (!engine) GTEST_SKIP() << engine.error().message;
-    engine_ = std::move(*engine);
-    database_ = *sql::open_database(engine_->options());
-    std::vector<sql::Migration> steps = migrations();
-    migrator_ = std::make_unique<sql::Migrator>(*database_, std::move(steps));
+    if (!open_database({})) return;
+    migrator_ = std::make_unique<sql::Migrator>(*db_, migrations());
     const auto done = migrator_->upgrade();
     ASSERT_TRUE(done) << done.error().message;
     ring_.set(KeyRing::make({Secret(std::string(64, 'a'))}, {.pbkdf2_iterations = 1'000}).value());
-    store_ = std::make_unique<BatchStore>(*database_, &ring_, clock_);
+    store_ = std::make_unique<BatchStore>(*db_, &ring_, clock_);
   }
   template <class Make>
   auto run(Make make) {
@@ -84,9 +80,7 @@ class BatchStoreTest : public ::testing::TestWithParam<Engine> {
   }
 
   ManualClock clock_;
-  std::unique_ptr<sql::testing::TestDatabase> engine_;
   identity::Live<KeyRing> ring_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<sql::Migrator> migrator_;
   std::unique_ptr<BatchStore> store_;
   testing::Loops loops_;
@@ -121,7 +115,7 @@ TEST_P(BatchStoreTest, EncryptsWhatMustBe) {
   const StoredFile file =
       must([&] { return store_->add_file(file_of("file-1", "acme", true), "secret", 10'000); });
   EXPECT_EQ(must([&] { return store_->part(file, 0); }), "secret");
-  const auto raw = database_->query_blocking({"SELECT content FROM batch_file_parts", {}});
+  const auto raw = db_->query_blocking({"SELECT content FROM batch_file_parts", {}});
   ASSERT_TRUE(raw);
   EXPECT_EQ(std::get<sql::Blob>(raw->at(0, "content")).bytes.find("secret"), std::string::npos);
   add(batch_of("batch_1", "acme", true));
@@ -148,7 +142,7 @@ TEST_P(BatchStoreTest, ListsInPagesWithoutWhatHasExpired) {
   clock_.advance(std::chrono::seconds(2));
   EXPECT_TRUE(must([&] { return store_->files("acme", {}); }).items.empty());
   ok([&] { return store_->purge(1'000); });
-  const auto left = database_->query_blocking({"SELECT COUNT(*) AS n FROM batch_file_parts", {}});
+  const auto left = db_->query_blocking({"SELECT COUNT(*) AS n FROM batch_file_parts", {}});
   EXPECT_EQ(left->integer(0, "n"), 0);
 }
 
@@ -245,17 +239,16 @@ TEST_P(BatchStoreTest, AUsersFilesAndBatchesCanBeErased) {
   const Batch batch = claim();
   ok([&] { return store_->add_rows(batch, rows(3)); });
   for (const sql::Statement& statement : erase_batches_of("acme", "u1"))
-    ASSERT_TRUE(database_->query_blocking(statement));
+    ASSERT_TRUE(db_->query_blocking(statement));
   for (const char* table : {"batch_files", "batch_file_parts", "batches", "batch_rows"}) {
-    const auto left =
-        database_->query_blocking({"SELECT COUNT(*) AS n FROM " + std::string(table), {}});
+    const auto left = db_->query_blocking({"SELECT COUNT(*) AS n FROM " + std::string(table), {}});
     EXPECT_EQ(left->integer(0, "n"), 0) << table;
   }
 }
 
 TEST_P(BatchStoreTest, AKeyStandsUntilItIsRevokedWithoutASuccessor) {
   const auto key = [&](std::string prefix, int revoked, sql::Value rotated_from) {
-    const auto done = database_->query_blocking(
+    const auto done = db_->query_blocking(
         {"INSERT INTO api_keys (key_prefix, key_hash, user_id, org_id, expires_at, revoked, "
          "rotated_from) VALUES (?, 'h', 'u', 'acme', '2099-01-01T00:00:00Z', " +
              std::string(revoked == 1 ? "TRUE" : "FALSE") + ", ?)",

@@ -4,7 +4,7 @@
 
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway {
 namespace {
@@ -14,16 +14,13 @@ using sql::testing::Engine;
 /// The newest migration that is about policies: tests take it back.
 constexpr int kLast = 111;
 
-class PolicyStoreTest : public ::testing::TestWithParam<Engine> {
+class PolicyStoreTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto engine = sql::testing::TestDatabase::make(GetParam());
-    if (!engine) GTEST_SKIP() << engine.error().message;
-    engine_ = std::move(*engine);
-    database_ = *sql::open_database(engine_->options());
+    if (!open_database({})) return;
     std::vector<sql::Migration> steps = migrations();
     std::erase_if(steps, [](const sql::Migration& step) { return step.version > kLast; });
-    migrator_ = std::make_unique<sql::Migrator>(*database_, std::move(steps));
+    migrator_ = std::make_unique<sql::Migrator>(*db_, std::move(steps));
     const auto done = migrator_->upgrade();
     ASSERT_TRUE(done) << done.error().message;
     store_ = make();
@@ -32,7 +29,7 @@ class PolicyStoreTest : public ::testing::TestWithParam<Engine> {
     return std::make_unique<PolicyStore>(
         PolicyStore::Options{
             .publish = [this](const std::string& org) { published_.push_back(org); }},
-        *database_, clock_);
+        *db_, clock_);
   }
   Result<PolicyStore::Saved> save(std::string_view text) {
     return loops_.wait_for([&] {
@@ -48,8 +45,6 @@ class PolicyStoreTest : public ::testing::TestWithParam<Engine> {
   }
 
   ManualClock clock_;
-  std::unique_ptr<sql::testing::TestDatabase> engine_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<sql::Migrator> migrator_;
   std::vector<std::string> published_;
   std::unique_ptr<PolicyStore> store_;

@@ -4,22 +4,18 @@
 
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway {
 namespace {
 
 using sql::testing::Engine;
 
-class RoutingStoreTest : public ::testing::TestWithParam<Engine> {
+class RoutingStoreTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto engine = sql::testing::TestDatabase::make(GetParam());
-    if (!engine) GTEST_SKIP() << engine.error().message;
-    engine_ = std::move(*engine);
-    database_ = *sql::open_database(engine_->options());
-    std::vector<sql::Migration> steps = migrations();
-    migrator_ = std::make_unique<sql::Migrator>(*database_, std::move(steps));
+    if (!open_database({})) return;
+    migrator_ = std::make_unique<sql::Migrator>(*db_, migrations());
     const auto done = migrator_->upgrade();
     ASSERT_TRUE(done) << done.error().message;
     store_ = make();
@@ -28,7 +24,7 @@ class RoutingStoreTest : public ::testing::TestWithParam<Engine> {
     return std::make_unique<RoutingStore>(
         RoutingStore::Options{
             .publish = [this](const std::string& org) { published_.push_back(org); }},
-        *database_, clock_);
+        *db_, clock_);
   }
   Result<RoutingStore::Saved> set_rules(std::string_view list) {
     RulesReading reading = read_rules(json::object{{"rules", json::parse(list)}}, nullptr);
@@ -44,7 +40,7 @@ class RoutingStoreTest : public ::testing::TestWithParam<Engine> {
     return routing ? *routing : nullptr;
   }
   void add_event(const std::string& org, const std::string& request_id, const std::string& type) {
-    const auto done = database_->query_blocking(
+    const auto done = db_->query_blocking(
         {"INSERT INTO inference_events (event_id, request_id, timestamp, org_id, model_selected, "
          "task_type, event_type) VALUES (?, ?, ?, ?, ?, ?, ?)",
          {"evt_" + org + request_id, request_id, format_rfc3339(clock_.now()), org,
@@ -53,8 +49,6 @@ class RoutingStoreTest : public ::testing::TestWithParam<Engine> {
   }
 
   ManualClock clock_;
-  std::unique_ptr<sql::testing::TestDatabase> engine_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<sql::Migrator> migrator_;
   std::vector<std::string> published_;
   std::unique_ptr<RoutingStore> store_;
@@ -141,7 +135,7 @@ TEST_P(RoutingStoreTest, KeepsTheLatestFeedbackOfARequest) {
   feedback.rating = 4;
   ASSERT_TRUE(keep(feedback));
   const auto rows =
-      database_->query_blocking({"SELECT org_id, correct, rating FROM routing_feedback", {}});
+      db_->query_blocking({"SELECT org_id, correct, rating FROM routing_feedback", {}});
   ASSERT_TRUE(rows) << rows.error().message;
   ASSERT_EQ(rows->size(), 1U);
   EXPECT_TRUE(rows->is_null(0, "correct"));
@@ -151,9 +145,9 @@ TEST_P(RoutingStoreTest, KeepsTheLatestFeedbackOfARequest) {
 TEST_P(RoutingStoreTest, MigratesDownAndUpAgain) {
   const auto down = migrator_->downgrade(static_cast<int>(migrations().size()));
   ASSERT_TRUE(down) << down.error().message;
-  EXPECT_FALSE(database_->query_blocking({"SELECT org_id FROM routing_rules", {}}));
+  EXPECT_FALSE(db_->query_blocking({"SELECT org_id FROM routing_rules", {}}));
   ASSERT_TRUE(migrator_->upgrade());
-  EXPECT_TRUE(database_->query_blocking({"SELECT org_id FROM routing_rules", {}}));
+  EXPECT_TRUE(db_->query_blocking({"SELECT org_id FROM routing_rules", {}}));
 }
 
 }  // namespace

@@ -222,7 +222,7 @@ TEST_P(AuditContract, SeveralWritersMakeOneChainWithoutGaps) {
   for (int i = 0; i < kWriters; ++i) {
     // Memory databases cannot be shared by two connections.
     const bool shared = GetParam() == sql::testing::Engine::kSqliteMemory;
-    databases.push_back(shared ? nullptr : open_database());
+    databases.push_back(shared ? nullptr : open_again());
     logs.push_back(open_log(shared ? *db_ : *databases.back()));
   }
   std::vector<std::thread> threads;

@@ -6,8 +6,8 @@
 
 #include "identity/limits/budget_ledger.h"
 #include "identity/limits/testing/budget_place.h"
+#include "storage/sql/testing/database_test.h"
 #include "storage/sql/testing/postgres_server.h"
-#include "storage/sql/testing/test_database.h"
 
 namespace asahi::identity {
 namespace {
@@ -35,29 +35,21 @@ bool spend(BudgetLedger& ledger, const std::vector<Budget>& budgets, std::int64_
   return true;
 }
 
-class BudgetTableTest : public ::testing::TestWithParam<Engine> {
+class BudgetTableTest : public sql::testing::DatabaseTest {
  protected:
-  void SetUp() override {
-    auto engine = TestDatabase::make(GetParam());
-    if (!engine) GTEST_SKIP() << engine.error().message;
-    engine_ = std::move(*engine);
-    database_ = testing::open_migrated(engine_->options());
-  }
+  void SetUp() override { open_database(limits_migrations()); }
   std::int64_t rows(const std::string& where = "1 = 1") {
-    auto counted =
-        database_->query_blocking({"SELECT count(*) AS n FROM budget_use WHERE " + where, {}});
+    auto counted = db_->query_blocking({"SELECT count(*) AS n FROM budget_use WHERE " + where, {}});
     return counted ? counted->integer(0, "n") : -1;
   }
 
   ManualClock clock_;
-  std::unique_ptr<TestDatabase> engine_;
-  std::unique_ptr<sql::Database> database_;
 };
 
 TEST_P(BudgetTableTest, GivesTheSumsToAMachineWithAnEmptyFolder) {
   DataFolder old_folder;
   {
-    const auto ledger = open(old_folder, *database_, clock_);
+    const auto ledger = open(old_folder, *db_, clock_);
     EXPECT_TRUE(spend(*ledger, {day_spend("org/acme", 1'000), month_spend("user/acme/u", 900)}, 3));
     clock_.advance(10min);
     EXPECT_TRUE(spend(*ledger, {day_spend("org/acme", 1'000)}, 123));
@@ -69,7 +61,7 @@ TEST_P(BudgetTableTest, GivesTheSumsToAMachineWithAnEmptyFolder) {
   }
   DataFolder new_folder;
   {
-    const auto ledger = open(new_folder, *database_, clock_);
+    const auto ledger = open(new_folder, *db_, clock_);
     EXPECT_EQ(ledger->use("org/acme", Period::kDay).spent, NanoUsd{130});
     EXPECT_EQ(ledger->use("org/acme", Period::kMonth).requests, 3);
     EXPECT_EQ(ledger->use("user/acme/u", Period::kMonth).spent, NanoUsd{3});
@@ -78,7 +70,7 @@ TEST_P(BudgetTableTest, GivesTheSumsToAMachineWithAnEmptyFolder) {
     EXPECT_TRUE(ledger->flush(10s));
   }
   // The old machine knows its own from its journal, and adds what the new one spent.
-  const auto ledger = open(old_folder, *database_, clock_);
+  const auto ledger = open(old_folder, *db_, clock_);
   EXPECT_EQ(ledger->use("org/acme", Period::kDay).spent, NanoUsd{1'000});
   clock_.advance(24h - 5min);
   EXPECT_EQ(ledger->use("org/acme", Period::kDay).spent, NanoUsd{997}) << "slice by slice";
@@ -87,7 +79,7 @@ TEST_P(BudgetTableTest, GivesTheSumsToAMachineWithAnEmptyFolder) {
 TEST_P(BudgetTableTest, WritesManyAccountsInBatches) {
   DataFolder folder;
   {
-    const auto ledger = open(folder, *database_, clock_);
+    const auto ledger = open(folder, *db_, clock_);
     for (int i = 0; i < 1'200; ++i) {
       EXPECT_TRUE(spend(*ledger, {day_spend("key/" + std::to_string(i), 1'000)}, i % 900));
     }
@@ -95,16 +87,16 @@ TEST_P(BudgetTableTest, WritesManyAccountsInBatches) {
   }
   EXPECT_EQ(rows(), 2'400);
   DataFolder other;
-  const auto ledger = open(other, *database_, clock_);
+  const auto ledger = open(other, *db_, clock_);
   EXPECT_EQ(ledger->use("key/1199", Period::kDay).spent, NanoUsd{299});
 }
 
 TEST_P(BudgetTableTest, DeletesWhatNoBudgetCountsAnyMore) {
   DataFolder folder;
-  const auto ledger = open(folder, *database_, clock_);
+  const auto ledger = open(folder, *db_, clock_);
   EXPECT_TRUE(spend(*ledger, {day_spend("org/acme", 1'000)}, 1));
   EXPECT_TRUE(ledger->flush(10s));
-  BudgetTable table(*database_);
+  BudgetTable table(*db_);
   EXPECT_TRUE(table.purge(clock_.now() + 47h));
   EXPECT_EQ(rows(), 2);
   EXPECT_TRUE(table.purge(clock_.now() + 49h));
@@ -114,7 +106,7 @@ TEST_P(BudgetTableTest, DeletesWhatNoBudgetCountsAnyMore) {
 }
 
 TEST_P(BudgetTableTest, ItsMigrationGoesBothWays) {
-  sql::Migrator migrator(*database_, limits_migrations());
+  sql::Migrator migrator(*db_, limits_migrations());
   EXPECT_TRUE(migrator.downgrade(1));
   EXPECT_EQ(rows(), -1);
   EXPECT_TRUE(migrator.upgrade());

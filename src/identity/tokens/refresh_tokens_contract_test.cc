@@ -10,7 +10,7 @@
 #include "identity/tokens/testing/fake_users.h"
 #include "net/blocking.h"
 #include "storage/sql/migrations.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::identity {
 namespace {
@@ -18,28 +18,16 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::StartsWith;
 
-class RefreshTokensContract : public ::testing::TestWithParam<sql::testing::Engine> {
+class RefreshTokensContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = sql::open_database(place_->options()).value();
-    auto migrated = sql::Migrator(*db_, token_migrations()).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database(token_migrations())) return;
     refresh_ = std::make_unique<RefreshTokens>(RefreshTokens::Options{}, *db_, clock_);
     loops_.start();
   }
   void TearDown() override {
     refresh_.reset();
-    if (db_ && GetParam() == sql::testing::Engine::kPgBouncer) {
-      std::ignore =
-          db_->query_blocking({"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-                               "datname = current_database()",
-                               {}});
-    }
-    db_.reset();
+    close_database();  // before the loops that its answers go to
   }
 
   template <class T>
@@ -64,10 +52,8 @@ class RefreshTokensContract : public ::testing::TestWithParam<sql::testing::Engi
     return db_->query_blocking({"SELECT count(*) AS n FROM refresh_tokens", {}})->integer(0, "n");
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
   ManualClock clock_;
   net::LoopPool loops_{2};
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<RefreshTokens> refresh_;
 };
 

@@ -11,39 +11,22 @@
 #include "jobs/queue.h"
 #include "net/blocking.h"
 #include "net/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::jobs::testing {
 
 /// A queue with its schema on a real engine, a loop to call it from, and a clock that stands still.
-class QueueFixture : public ::testing::TestWithParam<sql::testing::Engine> {
+class QueueFixture : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = open();
-    ASSERT_TRUE(db_);
-    auto migrated = sql::Migrator(*db_, migrations()).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database(migrations())) return;
     queue_ = std::make_unique<Queue>(*db_, clock_);
     loops_.start();
   }
 
   void TearDown() override {
     queue_.reset();
-    if (db_ && GetParam() == sql::testing::Engine::kPgBouncer) end_connections();
-    db_.reset();  // before the loops that its answers go to
-  }
-
-  /// PgBouncer keeps the connections to a database that nobody will use again; after some fifty
-  /// tests in one program the server has none left. The one that runs this breaks too: no rows.
-  void end_connections() {
-    std::ignore =
-        db_->query_blocking({"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                             " WHERE datname = current_database()",
-                             {}});
+    close_database();  // before the loops that its answers go to
   }
 
   std::unique_ptr<sql::Database> open() {
@@ -77,10 +60,8 @@ class QueueFixture : public ::testing::TestWithParam<sql::testing::Engine> {
     return get<Queue::Counts>([&] { return queue_->counts(); });
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
   ManualClock clock_;
   net::LoopPool loops_{1};
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<Queue> queue_;
 };
 

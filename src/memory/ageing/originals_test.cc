@@ -8,7 +8,7 @@
 #include "memory/hot/hot_store.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory::ageing {
 namespace {
@@ -38,15 +38,10 @@ TEST(Repeats, AreTheKeysThatMetadataNames) {
   EXPECT_THAT(repeats_of(row), IsEmpty());
 }
 
-class OriginalsTest : public ::testing::TestWithParam<sql::testing::Engine> {
+class OriginalsTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = sql::open_database(place_->options()).value();
-    ASSERT_TRUE(sql::Migrator(*db_, originals_migrations()).upgrade());
+    if (!open_database(originals_migrations())) return;
     originals_ = std::make_unique<Originals>(*db_);
   }
   ~OriginalsTest() override { work_.join(); }
@@ -81,8 +76,6 @@ class OriginalsTest : public ::testing::TestWithParam<sql::testing::Engine> {
   MoveGate hot_{std::move(*HotStore::open({})), clock_};  // in memory
   MoveGate warm_{std::make_unique<testing::MemoryStore>(Tier::kWarm), clock_};
   testing::MemoryStore cold_{Tier::kCold};
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<Originals> originals_;
 };
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "net/blocking.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory {
 namespace {
@@ -11,16 +11,10 @@ namespace {
 using series::AlertType;
 using series::Severity;
 
-class AlertStoreContract : public ::testing::TestWithParam<sql::testing::Engine> {
+class AlertStoreContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = sql::open_database(place_->options()).value();
-    auto migrated = sql::Migrator(*db_, {alert_migration()}).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database({alert_migration()})) return;
     store_ = std::make_unique<AlertStore>(*db_);
     loops_.start();
   }
@@ -53,8 +47,6 @@ class AlertStoreContract : public ::testing::TestWithParam<sql::testing::Engine>
     return {tenant, alert, Told::kUnderWay};
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<AlertStore> store_;
   net::LoopPool loops_{1};
   ManualClock clock_;

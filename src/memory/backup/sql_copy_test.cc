@@ -12,7 +12,7 @@
 
 #include "base/ids.h"
 #include "memory/module.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory {
 namespace {
@@ -21,15 +21,10 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 /// The memory's whole schema, on each engine, with some rows in it.
-class SqlCopyContract : public ::testing::TestWithParam<sql::testing::Engine> {
+class SqlCopyContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = sql::open_database(place_->options()).value();
-    ASSERT_TRUE(sql::Migrator(*db_, migrations()).upgrade());
+    if (!open_database(migrations())) return;
     root_ = (fs::temp_directory_path() / random_id("asahi-sql-copy-", 12)).string();
     fs::create_directories(root_);
   }
@@ -88,8 +83,6 @@ class SqlCopyContract : public ::testing::TestWithParam<sql::testing::Engine> {
     return out.str();
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> db_;
   std::string root_;
 };
 

@@ -6,7 +6,7 @@
 #include "memory/cold/tier.h"
 #include "storage/columnar/private_folder.h"
 #include "storage/object/folder_store.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory::cold {
 namespace {
@@ -14,15 +14,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class SqlCatalogueTest : public ::testing::TestWithParam<sql::testing::Engine> {
+class SqlCatalogueTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto place = sql::testing::TestDatabase::make(GetParam());
-    if (!place && place.error().code == Errc::kNotFound) GTEST_SKIP() << place.error().message;
-    ASSERT_TRUE(place) << place.error().message;
-    place_ = std::move(*place);
-    db_ = sql::open_database(place_->options()).value();
-    ASSERT_TRUE(sql::Migrator(*db_, catalogue_migrations()).upgrade());
+    if (!open_database(catalogue_migrations())) return;
   }
 
   static ColdFile file(const std::string& key, FileState state = FileState::kLive) {
@@ -50,9 +45,6 @@ class SqlCatalogueTest : public ::testing::TestWithParam<sql::testing::Engine> {
     out.timestamp = parse_rfc3339("2026-03-01T12:00:00Z").value();
     return out;
   }
-
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> db_;
 };
 
 TEST_P(SqlCatalogueTest, GivesBackWhatItTook) {

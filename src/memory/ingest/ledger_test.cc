@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "net/blocking.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory {
 namespace {
@@ -25,18 +25,10 @@ TEST(RetryPause, DoublesToAMinuteWithinATenth) {
   EXPECT_LT(retry_pause(20, 0.999'999), milliseconds(66'001));
 }
 
-class LedgerContract : public ::testing::TestWithParam<sql::testing::Engine> {
+class LedgerContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    auto opened = sql::open_database(place_->options());
-    ASSERT_TRUE(opened) << opened.error().message;
-    db_ = std::move(*opened);
-    auto migrated = sql::Migrator(*db_, ledger_migrations()).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database(ledger_migrations())) return;
     ledger_ = std::make_unique<Ledger>(*db_, clock_);
     loops_.start();
   }
@@ -78,10 +70,8 @@ class LedgerContract : public ::testing::TestWithParam<sql::testing::Engine> {
     return out;
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
   ManualClock clock_;
   net::LoopPool loops_{2};
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<Ledger> ledger_;
 };
 

@@ -12,23 +12,15 @@
 #include "memory/knowledge/graph_rows.h"
 #include "memory/knowledge/graph_store.h"
 #include "memory/knowledge/series_store.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory::testing {
 
 /// An empty database with the tables of graph and series, on each engine.
-class KnowledgeContract : public ::testing::TestWithParam<sql::testing::Engine> {
+class KnowledgeContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    auto opened = sql::open_database(place_->options());
-    ASSERT_TRUE(opened) << opened.error().message;
-    db_ = std::move(*opened);
-    auto migrated = sql::Migrator(*db_, knowledge::migrations()).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database(knowledge::migrations())) return;
     graph_ = store();
     series_ =
         std::make_unique<knowledge::SeriesStore>(*db_, clock_, knowledge::SeriesStore::Options{});
@@ -72,9 +64,7 @@ class KnowledgeContract : public ::testing::TestWithParam<sql::testing::Engine> 
     return text.value_or("");
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
   ManualClock clock_;
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<knowledge::GraphStore> graph_;
   std::unique_ptr<knowledge::SeriesStore> series_;
 };

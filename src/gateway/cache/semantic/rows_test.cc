@@ -6,7 +6,7 @@
 
 #include "gateway/cache/semantic/threshold.h"
 #include "gateway/testing/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway::semantic {
 namespace {
@@ -17,17 +17,11 @@ using ::testing::ElementsAre;
 
 constexpr std::string_view kEmbedder = "local-1/256";
 
-class EntryRowsTest : public ::testing::TestWithParam<Engine> {
+class EntryRowsTest : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto engine = sql::testing::TestDatabase::make(GetParam());
-    if (!engine) GTEST_SKIP() << engine.error().message;
-    engine_ = std::move(*engine);
-    database_ = *sql::open_database(engine_->options());
-    sql::Migrator migrator(*database_, entries_migrations());
-    const auto done = migrator.upgrade();
-    ASSERT_TRUE(done) << done.error().message;
-    rows_.emplace(*database_);
+    if (!open_database(entries_migrations())) return;
+    rows_.emplace(*db_);
   }
   EntryRow row(std::string id, std::string org = "acme") const {
     return {.org = std::move(org),
@@ -71,8 +65,6 @@ class EntryRowsTest : public ::testing::TestWithParam<Engine> {
   }
 
   ManualClock clock_;
-  std::unique_ptr<sql::testing::TestDatabase> engine_;
-  std::unique_ptr<sql::Database> database_;
   std::optional<EntryRows> rows_;
   testing::Loops loops_;
 };
@@ -194,7 +186,7 @@ TEST_P(EntryRowsTest, ExchangesKnowledgeOnlyForWhatItKnew) {
 
 TEST_P(EntryRowsTest, LeavesOutARowThatCannotBeRead) {
   put(row("a"), row("b"));
-  ASSERT_TRUE(database_->query_blocking(
+  ASSERT_TRUE(db_->query_blocking(
       {"UPDATE semantic_entries SET vector = ? WHERE entry_id = ?", {sql::Blob{"xyz"}, "a"}}));
   EXPECT_THAT(ids(after(0).entries), ElementsAre("b"));
 }

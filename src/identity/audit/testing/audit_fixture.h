@@ -14,7 +14,7 @@
 #include "net/blocking.h"
 #include "net/loop.h"
 #include "storage/sql/testing/child_process.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::identity::testing {
 
@@ -98,34 +98,21 @@ inline AuditEntry make_entry(std::string org, std::string action, json::object d
 }
 
 /// The log with its schema on a real engine, a loop to call it from, a clock that stands still.
-class AuditFixture : public ::testing::TestWithParam<sql::testing::Engine> {
+class AuditFixture : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = open_database();
-    ASSERT_TRUE(db_);
-    auto migrated = sql::Migrator(*db_, audit_schema()).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database(audit_schema())) return;
     loops_.start();
     log_ = open_log(*db_);
   }
 
   void TearDown() override {
     log_.reset();
-    if (db_ && GetParam() == sql::testing::Engine::kPgBouncer) {
-      // PgBouncer keeps connections to databases that nobody uses again until none are left.
-      std::ignore =
-          db_->query_blocking({"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                               " WHERE datname = current_database()",
-                               {}});
-    }
-    db_.reset();
+    close_database();
   }
 
-  std::unique_ptr<sql::Database> open_database() {
+  /// Another's connection to the same rows.
+  std::unique_ptr<sql::Database> open_again() {
     auto opened = sql::open_database(place_->options());
     EXPECT_TRUE(opened) << opened.error().message;
     return opened ? std::move(*opened) : nullptr;
@@ -174,10 +161,8 @@ class AuditFixture : public ::testing::TestWithParam<sql::testing::Engine> {
   bool is_postgres() const { return db_->dialect() == sql::Dialect::kPostgres; }
 
   Folder spool_{"asahi-audit-"};
-  std::unique_ptr<sql::testing::TestDatabase> place_;
   ManualClock clock_;
   net::LoopPool loops_{1};
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<AuditLog> log_;
 };
 

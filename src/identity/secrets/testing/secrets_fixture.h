@@ -15,37 +15,21 @@
 #include "identity/secrets/migrations.h"
 #include "net/blocking.h"
 #include "net/loop.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::identity::testing {
 
 /// The schema of the stored secrets on a real engine, a loop to call from, and a clock that stands
 /// still. Keys are named by a digit and derived in few rounds.
-class SecretsFixture : public ::testing::TestWithParam<sql::testing::Engine> {
+class SecretsFixture : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    auto opened = sql::open_database(place_->options());
-    ASSERT_TRUE(opened) << opened.error().message;
-    db_ = std::move(*opened);
-    auto migrated = sql::Migrator(*db_, secrets_migrations()).upgrade();
-    ASSERT_TRUE(migrated) << migrated.error().message;
+    if (!open_database(secrets_migrations())) return;
     loops_.start();
     set_ring("1");
   }
   void TearDown() override {
-    // PgBouncer keeps the connections to a database that nobody will use again. The one that runs
-    // this breaks too.
-    if (db_ && GetParam() == sql::testing::Engine::kPgBouncer) {
-      std::ignore =
-          db_->query_blocking({"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                               " WHERE datname = current_database()",
-                               {}});
-    }
-    db_.reset();  // before the loops that its answers go to
+    close_database();  // before the loops that its answers go to
   }
 
   /// "32": key 3 encrypts, key 2 is previous.
@@ -73,10 +57,8 @@ class SecretsFixture : public ::testing::TestWithParam<sql::testing::Engine> {
     return outcome ? std::move(*outcome) : sql::Rows();
   }
 
-  std::unique_ptr<sql::testing::TestDatabase> place_;
   ManualClock clock_;
   net::LoopPool loops_{2};
-  std::unique_ptr<sql::Database> db_;
   Live<KeyRing> ring_;
 };
 
