@@ -24,6 +24,12 @@ struct Wanted {
   std::chrono::seconds life{kUsual};
 };
 
+/// What is written into logs as who acted, and is nobody's name.
+bool is_reserved(std::string_view id) {
+  return id == "operator" || id == "anonymous" || id == "api-token" || id.starts_with("key:") ||
+         id.starts_with("jwt:");
+}
+
 bool is_user_id(std::string_view id) {
   return !id.empty() && std::ranges::all_of(id, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -48,11 +54,11 @@ Task<Wanted> read_wanted(const MadeTokens& parts, const Principal& caller,
   ASAHI_CO_TRY(const Fields fields, Fields::read(request));
   Wanted wanted;
   ASAHI_CO_TRY(wanted.user_id, fields.required_text("user_id", kMostId));
-  // "key:…" would be taken for an API key where it acts.
-  if (!is_user_id(wanted.user_id) || wanted.user_id.starts_with("key:")) {
-    co_return fail_field("user_id", fmt::format("user_id '{}': expected 1 to {} of A-Z a-z 0-9 . _ "
-                                                ": @ -, and not key:",
-                                                mended_utf8(wanted.user_id, kShown), kMostId));
+  if (!is_user_id(wanted.user_id) || is_reserved(wanted.user_id)) {
+    co_return fail_field("user_id",
+                         fmt::format("user_id '{}': expected 1 to {} of A-Z a-z 0-9 . _ "
+                                     ": @ -, and not operator, anonymous, api-token, key: or jwt:",
+                                     mended_utf8(wanted.user_id, kShown), kMostId));
   }
   ASAHI_CO_TRY(wanted.roles, fields.texts("roles", kMostRoles));
   if (wanted.roles.empty())

@@ -165,6 +165,7 @@ TEST_F(MadeTokensTest, ItEndsWithTheUserThatMadeIt) {
 TEST_F(MadeTokensTest, WhatCannotBeReadIsRefusedByItsField) {
   expect_refused({{"roles", {"viewer"}}}, 400, "user_id");
   expect_refused({{"user_id", "key:ask_acme_012"}, {"roles", {"viewer"}}}, 400, "user_id");
+  expect_refused({{"user_id", "operator"}, {"roles", {"viewer"}}}, 400, "user_id");
   expect_refused({{"user_id", "a b"}, {"roles", {"viewer"}}}, 400, "user_id");
   expect_refused({{"user_id", "m"}}, 400, "roles");
   expect_refused({{"user_id", "m"}, {"roles", {"emperor"}}}, 400, "roles");
