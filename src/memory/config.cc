@@ -42,6 +42,13 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   auto warm = memory.section("warm");
   warm.value("path", c.warm.path, {.env = {"AKOSHA_WARM_PATH"}, .help = "folder, or :memory:"});
 
+  memory.value("encryption_key", c.encryption_key,
+               {.env = {"AKOSHA_ENCRYPTION_KEY", "ENCRYPTION_KEY"},
+                .help = "key of the files of hot and warm; empty: in the clear"});
+  memory.value("encryption_key_previous", c.encryption_key_previous,
+               {.env = {"AKOSHA_ENCRYPTION_KEY_PREVIOUS", "ENCRYPTION_KEY_PREVIOUS"},
+                .help = "former keys, with commas: read, and written anew with the one of now"});
+
   auto cold = memory.section("cold");
   cold.value("enabled", c.cold.enabled, {.help = "memories go to cold files when they are old"});
   cold.value("backend", c.cold.backend,

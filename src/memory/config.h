@@ -48,6 +48,13 @@ struct MemoryConfig {
     std::string ca_file;  ///< PEM added to the system's roots, for https:// (AKOSHA_STORE_CA_FILE)
   } stores;
 
+  /// Key of what hot and warm keep on disk (ENCRYPTION_KEY): 64 hex digits, or 32 bytes in base64
+  /// as `akosha secrets generate` prints them; empty: in the clear. What is there is written anew
+  /// with it in the background.
+  Secret encryption_key;
+  /// ENCRYPTION_KEY_PREVIOUS: former keys, with commas, that files may still be written with.
+  Secret encryption_key_previous;
+
   struct Hot {
     /// duckdb-memory, duckdb-ssd: this process's own log and indexes in `path` (their names are the
     /// specification's; `path` says what is kept); pgvector: `pg_url`

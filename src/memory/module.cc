@@ -46,6 +46,53 @@ constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kRepliesKept = 1000;
 constexpr std::size_t kRepliesBytes = 16 << 20;
 
+/// Tells the security log who called which tool, and what came of it.
+mcp::Server::Watch watch_tools(identity::SecurityLog& log) {
+  return [&log](const mcp::Call& call, const mcp::Tool& tool, const Result<json::object>* outcome) {
+    using enum identity::SecuritySeverity;
+    log.tool_called();
+    const bool denied =
+        outcome == nullptr || (!*outcome && outcome->error().code == Errc::kForbidden);
+    identity::SecurityEntry entry{.event = identity::SecurityEvent::kMcpToolAccess,
+                                  .severity = denied ? kMedium : kInfo,
+                                  .resource = "tool/" + tool.name,
+                                  .result = denied     ? "denied"
+                                            : *outcome ? "allowed"
+                                                       : "failed"};
+    if (outcome != nullptr && !*outcome) {
+      const Error& error = outcome->error();
+      entry.details = {{"field", error.field}, {"reason", error.message}};
+      if (call.http != nullptr && error.code == Errc::kInvalidArgument) {
+        identity::SecurityEntry broken = entry;
+        broken.event = identity::SecurityEvent::kSchemaValidationFailure;
+        broken.severity = kLow;
+        log.note(*call.http, std::move(broken));
+        if (identity::looks_like_traversal(error.message)) {
+          identity::SecurityEntry upwards = entry;
+          upwards.event = identity::SecurityEvent::kPathTraversalAttempt;
+          upwards.severity = kHigh;
+          log.note(*call.http, std::move(upwards));
+        }
+      }
+    }
+    if (call.http != nullptr) {
+      log.note(*call.http, std::move(entry));
+    } else {
+      log.note(std::move(entry));
+    }
+  };
+}
+
+/// A bundle of the bucket whose manifest breaks rules; `error` names the first of them.
+void note_bad_bundle(identity::SecurityLog& log, const UploadId& id, const Error& error) {
+  log.note({.event = identity::SecurityEvent::kSchemaValidationFailure,
+            .severity = identity::SecuritySeverity::kLow,
+            .org_id = id.tenant,
+            .resource = "upload/" + id.system_id + "/" + id.upload_id,
+            .result = "denied",
+            .details = {{"field", error.field}, {"reason", error.message}}});
+}
+
 }  // namespace
 
 /// Members stand in the order they are built; they go in reverse.
@@ -185,7 +232,11 @@ Result<void> MemoryModule::Impl::make_ingestion() {
         Discovery::Options{.at_once = config.ingestion.concurrent_discovery ? kBucketThreads : 1});
     bundles = std::make_unique<BundleReader>(
         *intake, *ledger, tasks,
-        BundleReader::Options{.delete_after = config.ingestion.delete_after});
+        BundleReader::Options{
+            .delete_after = config.ingestion.delete_after,
+            .refused = [log = parts.security](const UploadId& id, const Error& error) {
+              if (log != nullptr) note_bad_bundle(*log, id, error);
+            }});
   }
   worker = std::make_unique<IngestWorker>(
       IngestWorker::Parts{*intake, *ledger, bundles.get(), discovery.get(), parts.loops.at(0),
@@ -218,7 +269,8 @@ void MemoryModule::Impl::make_routes() {
                                                    .originals = originals.get(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
-                                                   .clock = parts.clock});
+                                                   .clock = parts.clock,
+                                                   .security = parts.security});
 }
 
 void MemoryModule::Impl::make_tools() {
@@ -231,7 +283,8 @@ void MemoryModule::Impl::make_tools() {
       [](const http::Context& context, std::string_view access) {
         const auto permission = identity::parse_permission(access);
         return permission && identity::principal_of(context).may(*permission);
-      });
+      },
+      parts.security == nullptr ? mcp::Server::Watch() : watch_tools(*parts.security));
 }
 
 Result<void> MemoryModule::Impl::make_outside() {
@@ -268,6 +321,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .bucket = bucket.get(),
                             .outside = *outside,
                             .routes = routes,
+                            .shut_down = parts.shut_down,
                             .alone = role.component == Component::kAll}));
   return {};
 }

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstring>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/hot/hot_store.h"
@@ -14,12 +17,64 @@
 namespace asahi::memory {
 namespace {
 
-HotOptions options_of(const std::string& folder, const MemoryConfig& config, const Clock& clock) {
+/// 32 bytes as 64 hex digits or base64. Errors: invalid_argument; the key is not shown.
+Result<Digest256> read_key(const std::string& field, std::string_view text) {
+  constexpr std::size_t kHex = 64;
+  Digest256 key{};
+  std::optional<std::string> bytes;
+  if (text.size() == kHex) {
+    bytes.emplace();
+    for (std::size_t i = 0; bytes && i < kHex; i += 2) {
+      std::uint8_t byte = 0;
+      const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
+      if (error != std::errc() || end != text.data() + i + 2) {
+        bytes.reset();
+      } else {
+        bytes->push_back(static_cast<char>(byte));
+      }
+    }
+  } else {
+    while (text.ends_with('=')) text.remove_suffix(1);
+    bytes = base64url_decode(text);
+  }
+  if (!bytes || bytes->size() != key.size()) {
+    return fail_field(field, fmt::format("{} must be 32 random bytes: 64 hex digits, or base64 as "
+                                         "'akosha secrets generate' prints them",
+                                         field));
+  }
+  std::memcpy(key.data(), bytes->data(), key.size());
+  return key;
+}
+
+/// Sets the keys of a tier's files. One in memory has none.
+Result<void> set_keys(const MemoryConfig& config, const std::string& folder,
+                      hot::LogOptions& options) {
+  if (folder == ":memory:") return {};
+  if (!config.encryption_key.empty()) {
+    ASAHI_TRY(options.key, read_key("memory.encryption_key", config.encryption_key.reveal()));
+  }
+  std::string_view rest = config.encryption_key_previous.reveal();
+  while (!rest.empty()) {
+    std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one.empty()) continue;
+    ASAHI_TRY(const Digest256 key, read_key("memory.encryption_key_previous", one));
+    options.previous_keys.push_back(key);
+  }
+  return {};
+}
+
+Result<HotOptions> options_of(const std::string& folder, const MemoryConfig& config,
+                              const Clock& clock) {
   HotOptions options;
   options.engine.folder = folder;
   options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
   options.engine.clock = &clock;
   options.engine.make_keyword = [&clock] { return rank::make_keyword_index(clock); };
+  if (auto ok = set_keys(config, folder, options.engine.log); !ok)
+    return std::unexpected(ok.error());
   return options;
 }
 
@@ -36,6 +91,10 @@ Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
                               {"records", stats.opened.records},
                               {"words_from_checkpoint", stats.restored_rows},
                               {"links_from_checkpoint", stats.restored_links}});
+  if (stats.stale_segments != 0) {
+    logger.info("files of the log are in the clear or under a former key, and are written anew",
+                {{"tier", tier_name(tier)}, {"files", stats.stale_segments}});
+  }
   if (stats.opened.torn_bytes != 0 || stats.opened.damaged_records != 0) {
     logger.warning("a tier was not closed in order", {{"tier", tier_name(tier)},
                                                       {"cut_bytes", stats.opened.torn_bytes},
@@ -45,7 +104,8 @@ Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
 }
 
 Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clock& clock) {
-  return told(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
+  ASAHI_TRY(HotOptions options, options_of(config.hot.path, config, clock));
+  return told(HotStore::open(std::move(options)), Tier::kHot);
 }
 
 /// The hot tier in PostgreSQL: in `memory.hot.pg_url`, or in `database`.
@@ -65,7 +125,8 @@ Result<std::unique_ptr<PgVectorStore>> open_postgres(const MemoryConfig& config,
 }
 
 Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock) {
-  return told(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
+  ASAHI_TRY(HotOptions options, options_of(config.warm.path, config, clock));
+  return told(WarmStore::open(std::move(options)), Tier::kWarm);
 }
 
 }  // namespace
