@@ -63,7 +63,7 @@ Task<http::Response> remove_expired(const RouteParts& parts, http::Context& cont
     if (!member.value().is_bool()) co_return fail_field("dry_run", "it is not true or false");
     dry_run = member.value().get_bool();
   }
-  const std::string tenant = tenant_of(context);
+  ASAHI_CO_TRY(const std::string tenant, tenant_of_runs(context));
   ASAHI_CO_TRY(const Tiers::Expiry done, co_await parts.tiers->expire_cold(tenant, dry_run));
   const std::string before = format_rfc3339(done.before);
   if (!dry_run) {
