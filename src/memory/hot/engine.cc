@@ -15,6 +15,9 @@
 namespace asahi::memory::hot {
 namespace {
 
+/// Rows that ageing reads and sums with a shelf locked, before readers get in between: a thousand
+/// take some 20 ms.
+constexpr std::size_t kRowsOfTurn = 32;
 /// A group of writes is closed at about this size; one write may be larger.
 constexpr std::size_t kGroupBytes = 8 << 20;
 constexpr std::size_t kMostWrite = 256 << 20;
@@ -616,10 +619,12 @@ Result<std::uint64_t> Engine::stage_erase_system(const std::string& tenant,
 Result<std::uint64_t> Engine::stage_erase_migrated(
     const std::vector<std::pair<Key, Digest>>& rows) {
   std::uint64_t count = 0;
+  std::size_t seen = 0;
   Exclusive lock;
   for (const auto& [key, checksum] : rows) {
     Shelf* const shelf = find_shelf(key.tenant);
     if (shelf == nullptr) continue;
+    if (seen++ % kRowsOfTurn == 0) lock.move_to(nullptr);
     lock.move_to(shelf);
     const LogReader reader = log_->staging_reader();
     const std::uint32_t slot =
@@ -674,6 +679,7 @@ Result<std::vector<Eligible>> Engine::mark_eligible(Clock::Time before, std::siz
   out.reserve(oldest.size());
   Exclusive lock;
   for (const Old& row : oldest) {
+    if (out.size() % kRowsOfTurn == 0) lock.move_to(nullptr);
     lock.move_to(row.shelf);
     Eligible& made = out.emplace_back();
     ASAHI_TRY(made.memory, read_memory(*row.shelf, log_->staging_reader(), row.slot));

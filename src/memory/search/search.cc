@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/ids.h"
@@ -90,7 +91,9 @@ Search::CacheCounts Search::cache_counts() const {
   return {l1_hits_.load(), l2_hits_.load(), misses_.load()};
 }
 
-Task<std::string> Search::search(std::string tenant, SearchRequest request) {
+Task<std::string> Search::search(Reach reach, SearchRequest request) {
+  if (auto ok = reach.bound(request.filter); !ok) co_return std::unexpected(ok.error());
+  const std::string tenant = reach.tenant();
   const auto started = parts_.clock.steady_now();
   std::string_view level = "miss";
   std::string key;
@@ -103,11 +106,11 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
                                               request.limit, request.canonical());
     key = "memory:search:" + tenant + ":" + to_hex(sha256(canonical));
     if (!request.fresh) body = co_await cached(key, level);
-    note(tenant, key, request);
+    note(reach, key, request);
   }
   if (!body) {
     misses_.fetch_add(1, std::memory_order_relaxed);
-    auto found = co_await answer(tenant, request);
+    auto found = co_await answer(reach, request);
     const auto took = parts_.clock.steady_now() - started;
     if (!found) {
       if (parts_.observer != nullptr)
@@ -122,7 +125,7 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   const auto took = parts_.clock.steady_now() - started;
   const std::string id = random_id("qry_", kQueryIdDigits);
   std::string reply = wrap(id, level, took, *body);
-  const std::string page = "memory:page:" + tenant + ":" + id;
+  const std::string page = "memory:page:" + reach.name() + ":" + id;
   const auto bytes = std::make_shared<const std::string>(reply);
   (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
@@ -131,8 +134,8 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   co_return reply;
 }
 
-Task<std::string> Search::reply(std::string tenant, std::string query_id) {
-  const std::string page = "memory:page:" + tenant + ":" + query_id;
+Task<std::string> Search::reply(Reach reach, std::string query_id) {
+  const std::string page = "memory:page:" + reach.name() + ":" + query_id;
   ASAHI_CO_TRY(auto found, co_await parts_.replies.get(page));
   if (!found && parts_.l2 != nullptr) {
     ASAHI_CO_TRY(found, co_await parts_.l2->get(page));
@@ -149,15 +152,16 @@ Task<std::size_t> Search::warm_caches(std::optional<std::string> tenant, std::si
   {
     const std::scoped_lock lock(mutex_);
     for (const auto& [key, frequent] : frequent_) {
-      if (!tenant || frequent.tenant == *tenant) chosen.push_back(frequent);
+      if (!tenant || frequent.reach.tenant() == *tenant) chosen.push_back(frequent);
     }
   }
   std::ranges::sort(chosen, std::greater{}, &Frequent::count);
-  if (chosen.size() > most) chosen.resize(most);
+  if (chosen.size() > most)
+    chosen.erase(chosen.begin() + static_cast<std::ptrdiff_t>(most), chosen.end());
   std::size_t warmed = 0;
   for (Frequent& one : chosen) {
     one.request.fresh = true;
-    if (co_await search(std::move(one.tenant), std::move(one.request))) ++warmed;
+    if (co_await search(std::move(one.reach), std::move(one.request))) ++warmed;
   }
   co_return warmed;
 }
@@ -209,7 +213,7 @@ void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
       }(sharing_, parts_.l2, std::move(key), std::move(bytes), options().l2_ttl));
 }
 
-void Search::note(const std::string& tenant, const std::string& key, const SearchRequest& request) {
+void Search::note(const Reach& reach, const std::string& key, const SearchRequest& request) {
   const std::scoped_lock lock(mutex_);
   if (const auto found = frequent_.find(key); found != frequent_.end()) {
     ++found->second.count;
@@ -230,13 +234,13 @@ void Search::note(const std::string& tenant, const std::string& key, const Searc
     });
     for (auto& [name, one] : frequent_) one.count /= 2;
   }
-  frequent_.emplace(key, Frequent{tenant, request, 1});
+  frequent_.emplace(key, Frequent{reach, request, 1});
 }
 
-Task<std::string> Search::answer(std::string tenant, const SearchRequest& request) {
+Task<std::string> Search::answer(Reach reach, const SearchRequest& request) {
   const auto deadline = std::chrono::steady_clock::now() + request.timeout;
   StoreQuery query;
-  query.tenant = std::move(tenant);
+  query.tenant = reach.tenant();
   query.mode = request.mode;
   query.text = request.mode == SearchMode::kSemantic ? std::string{} : request.text;
   query.filter = request.filter;
@@ -285,6 +289,7 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   all.total -= std::min<std::uint64_t>(all.total, co_await drop_superseded(merged));
   for (StoreHit& hit : merged) {
     if (hit.similarity) hit.similarity = static_cast<float>(traits.similarity(*hit.similarity));
+    hit.metadata = reach.visible_metadata(std::move(hit.metadata));
   }
   const std::size_t found = merged.size();
   const std::size_t from = std::min(request.offset, found);
@@ -328,43 +333,51 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
     explicit Asked(net::Loop& loop) : done(loop) {}
     net::Event done;
     std::array<std::optional<Result<StorePage>>, 3> pages;
+    std::array<bool, 3> given_up{};
     std::size_t waiting = 0;
-    bool over = false;
+
+    /// Nobody waits for this tier any more.
+    void give_up(std::size_t tier) {
+      if (pages[tier] || std::exchange(given_up[tier], true)) return;
+      if (--waiting == 0) done.set();
+    }
   };
   struct Source {
     Store* store;
     bool wanted;
+    std::chrono::milliseconds patience;
   };
-  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot},
-                                         Source{parts_.warm, request.warm},
-                                         Source{parts_.cold, request.cold}};
+  const SearchOptions limits = options();
+  // Who asks for the cold tier waits longer for that one only.
+  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot, limits.tier_timeout},
+                                         Source{parts_.warm, request.warm, limits.tier_timeout},
+                                         Source{parts_.cold, request.cold, limits.cold_timeout}};
   net::Loop& loop = *net::Loop::current();
   auto asked = std::make_shared<Asked>(loop);
   Gathered all;
   std::array<bool, 3> going{};
-  const auto patience = request.cold ? options().cold_timeout : options().tier_timeout;
-  const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
-  query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(
-      until - std::chrono::steady_clock::now());
+  std::vector<net::Loop::Deadline> timers;
+  const auto now = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i].store == nullptr || !sources[i].wanted) continue;
     going[i] = true;
     ++asked->waiting;
     all.asked.emplace_back(tier_name(sources[i].store->tier()));
+    const auto until = std::min(deadline, now + sources[i].patience);
+    query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(until - now);
+    timers.push_back(loop.at(until, [asked, i] { asked->give_up(i); }));
     loop.spawn("search of a tier",
                [](std::shared_ptr<Asked> state, Store* store, StoreQuery asks,
                   std::size_t at) -> Aw<void> {
                  auto page = co_await store->search(std::move(asks));
+                 if (state->given_up[at]) co_return;
                  state->pages[at] = std::move(page);
                  if (--state->waiting == 0) state->done.set();
                }(asked, sources[i].store, query, i));
   }
   if (all.asked.empty())
     co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
-  if (asked->waiting > 0) {
-    const auto timer = loop.at(until, [asked] { asked->done.set(); });
-    co_await asked->done.wait();
-  }
+  if (asked->waiting > 0) co_await asked->done.wait();
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (!going[i]) continue;
     auto& page = asked->pages[i];

@@ -20,8 +20,8 @@ namespace asahi::memory {
 struct SearchOptions {
   SearchLimits limits;
   std::chrono::milliseconds tier_timeout{5'000};  ///< AKOSHA_QUERY_SHARD_TIMEOUT
-  std::chrono::milliseconds cold_timeout{
-      60'000};                      ///< a scan of files; the request's own may be less
+  /// Of the cold tier, whose files are read; the request's own may be less.
+  std::chrono::milliseconds cold_timeout{60'000};
   float semantic_threshold = 0.7F;  ///< where a semantic search names none
   bool cache = true;
   std::chrono::seconds l1_ttl{300};
@@ -62,9 +62,10 @@ class Search {
 
   /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
   /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
-  Task<std::string> search(std::string tenant, SearchRequest request);
-  /// The reply that had this id; not_found when it is forgotten or another tenant's.
-  Task<std::string> reply(std::string tenant, std::string query_id);
+  Task<std::string> search(Reach reach, SearchRequest request);
+  /// The reply that had this id; not_found when it is forgotten, another tenant's, or one made for
+  /// another reach.
+  Task<std::string> reply(Reach reach, std::string query_id);
   /// Asks the most frequent searches of late again, so that they are in the caches; how many.
   Task<std::size_t> warm_caches(std::optional<std::string> tenant, std::size_t most = 100);
   /// Drops everything that the caches hold of a tenant.
@@ -87,12 +88,12 @@ class Search {
  private:
   struct Gathered;
   struct Frequent {
-    std::string tenant;
+    Reach reach;
     SearchRequest request;
     std::uint64_t count = 0;
   };
 
-  Task<std::string> answer(std::string tenant, const SearchRequest& request);
+  Task<std::string> answer(Reach reach, const SearchRequest& request);
   Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
                            std::chrono::steady_clock::time_point deadline);
   /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer
@@ -102,7 +103,7 @@ class Search {
   Aw<void> keep(const std::string& key, std::string body);
   /// Into the shared cache, once the answer is on its way.
   void share(std::string key, std::shared_ptr<const std::string> bytes);
-  void note(const std::string& tenant, const std::string& key, const SearchRequest& request);
+  void note(const Reach& reach, const std::string& key, const SearchRequest& request);
   std::string wrap(const std::string& query_id, std::string_view level,
                    std::chrono::nanoseconds took, std::string_view body) const;
 

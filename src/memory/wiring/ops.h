@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,7 +49,8 @@ class Ops {
     WatchedStore* bucket = nullptr;  ///< of uploads; null: there is none
     const Outside& outside;
     SharedRouteParts routes;
-    bool alone = true;  ///< no other process does what the clock begins
+    std::function<void()> shut_down = {};  ///< nothing: there is no POST /shutdown
+    bool alone = true;                     ///< no other process does what the clock begins
   };
   /// Errors: those of the place for backups (invalid_argument, unavailable).
   static Result<std::unique_ptr<Ops>> make(Parts parts);

@@ -19,6 +19,8 @@
 
 /// Which part of the memory a process is, and what of the module that part needs.
 namespace asahi::memory {
+
+class PgVectorStore;
 namespace hot {
 class Engine;
 }
@@ -81,6 +83,7 @@ struct StorePair {
   /// The hot tier's log or index is behind, or it said so of late.
   std::function<bool()> pressed;
   hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
+  PgVectorStore* postgres = nullptr;  ///< the hot tier, where PostgreSQL keeps it
   /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.
   std::vector<Dependency> hot_dependencies;
   /// The nodes of `hot`, and `warm`, where they are in other processes.

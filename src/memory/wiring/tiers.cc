@@ -5,20 +5,30 @@
 #include <utility>
 
 #include "memory/cold/sql_catalogue.h"
+#include "memory/wiring/buckets.h"
 #include "net/blocking.h"
-#include "storage/object/open_store.h"
 
 namespace asahi::memory {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kColdThreads = 4;
+constexpr unsigned kColdThreads = 2;  ///< for searches, look-ups and changes each
 constexpr std::size_t kColdWaiting = 256;
 /// Of several processes one may be dead for so long before its files are erased.
 constexpr std::chrono::hours kAbandonedAfter{1};
 constexpr double kWarningPercent = 75, kCriticalPercent = 90;
 constexpr std::uint64_t kGiB = 1ULL << 30;
+
+/// Other services than Amazon's refuse its classes unless they are told of them.
+std::string archive_class_of(const MemoryConfig::Cold& config) {
+  if (config.backend == "local" || config.archive_class == "none") return {};
+  if (!config.archive_class.empty()) return config.archive_class;
+  // What only speaks the provider's protocol need not have its classes.
+  if (!config.endpoint.empty()) return {};
+  if (config.backend == "azure") return "Cool";
+  return config.backend == "gcs" ? "COLDLINE" : "GLACIER_IR";
+}
 
 }  // namespace
 
@@ -48,21 +58,12 @@ Result<std::optional<ColdPlace>> open_cold_place(const MemoryConfig& settings,
     return fail(Errc::kUnavailable,
                 "the cold tier's folder " + config.path + ": " + failed.message());
   }
-  std::string url = "file://" + (folder / "objects").string();
-  if (config.backend == "s3") {
-    url = config.bucket.contains("://") ? config.bucket : "s3://" + config.bucket;
-  }
   ColdPlace place{.objects = {},
                   .catalogue = {},
                   .catalogue_file = {},
                   .temp_folder = (folder / "temp").string(),
                   .shared = !embedded};
-  ASAHI_TRY(
-      place.objects,
-      object::open_store({.url = url,
-                          .region = config.region,
-                          .endpoint = config.endpoint,
-                          .credentials = {config.access_key_id, config.secret_access_key, {}}}));
+  ASAHI_TRY(place.objects, open_cold_bucket(settings, (folder / "objects").string()));
   if (embedded) {
     // One process has the folder; its file is synced, which SQLite's commits here are not.
     place.catalogue_file = (folder / "catalogue").string();
@@ -79,6 +80,9 @@ Result<void> Tiers::open_cold() {
   cold::ColdOptions options;
   options.temp_folder = cold_place_->temp_folder;
   if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
+  const MemoryConfig::Cold& settings = parts_.config.cold;
+  options.archive = {.storage_class = archive_class_of(settings),
+                     .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
   cold_ = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
@@ -106,10 +110,14 @@ ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
       .clock = parts_.clock,
       .metrics = parts_.metrics,
       .moved = [&epochs](std::string tenant) -> Aw<void> { return epochs.bump(std::move(tenant)); },
-      .compact = {}};
+      .compact = {},
+      .tidy = {}};
   if (cold_ != nullptr) {
     parts.compact = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
       return cold_->compact(budget);
+    };
+    parts.tidy = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
+      return cold_->tidy(budget);
     };
   }
   ageing_ = std::make_unique<ageing::Ageing>(std::move(parts), std::move(options));
@@ -136,6 +144,14 @@ Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {
       return fail(Errc::kUnavailable, "the warm tier's disk does not tell its size");
     return Space{.folder = path, .capacity = found.capacity, .available = found.available};
   });
+}
+
+Task<Tiers::Expiry> Tiers::expire_cold(std::string tenant, bool only_count) {
+  if (cold_ == nullptr) co_return fail(Errc::kUnavailable, "there is no cold tier here");
+  Expiry out{.before = parts_.clock.now() - std::chrono::days(parts_.config.cold.retention_days),
+             .expired = {}};
+  ASAHI_CO_TRY(out.expired, co_await cold_->expire(std::move(tenant), out.before, only_count));
+  co_return out;
 }
 
 Task<json::object> Tiers::warm_health() {

@@ -74,6 +74,14 @@ class Tiers {
   /// Ordinary thread, while the loops run.
   void stop(std::chrono::milliseconds grace);
 
+  /// Erases what the organisation has had for longer than memory.cold.retention_days, or counts it.
+  /// Errors: unavailable (no cold tier is served here).
+  struct Expiry {
+    Clock::Time before;
+    cold::Expired expired;
+  };
+  Task<Expiry> expire_cold(std::string tenant, bool only_count);
+
   /// GET /health/warm: {healthy, path, size_bytes, available_bytes, usage_percent, status}. Over
   /// 75 % of the disk: warning; over 90 %: critical, not healthy.
   Task<json::object> warm_health();
