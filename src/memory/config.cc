@@ -279,6 +279,12 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
               {.env = {"AKOSHA_L2_CACHE_ENABLED"}, .help = "keep answers in Redis as well"});
   cache.value("redis_ttl_seconds", c.cache.redis_ttl_seconds,
               {.min = 1, .max = 604'800, .env = {"AKOSHA_L2_CACHE_TTL"}, .help = "life of those"});
+  cache.value("warm_searches", c.cache.warm_searches,
+              {.min = 0, .max = 200, .help = "frequent searches that warm the caches; 0: none"});
+  cache.value("warm_above_ms", c.cache.warm_above_ms,
+              {.min = 0,
+               .max = 300'000,
+               .help = "99th percentile of searches from which caches are warmed; 0: never"});
 
   auto dedup = memory.section("deduplication");
   dedup.value("enabled", c.deduplication.enabled, {.help = "look for what is there already"});
@@ -314,6 +320,8 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   ingestion.value(
       "concurrent_discovery", c.ingestion.concurrent_discovery,
       {.env = {"USE_CONCURRENT_DISCOVERY"}, .help = "look into several systems at once"});
+  ingestion.value("guess_language", c.ingestion.guess_language,
+                  {.help = "memories that name no language get the one their text is in"});
   ingestion.value("delete_after", c.ingestion.delete_after,
                   {.env = {"AKOSHA_DELETE_AFTER_INGEST"}, .help = "erase uploads that are done"});
   // The cold bucket's variables count here, too, where it is one of S3.

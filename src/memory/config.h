@@ -22,6 +22,7 @@ struct MemoryConfig {
   std::string
       data_path;  ///< folder of its files (AKOSHA_DATA_PATH); empty: `memory` in the data folder
 
+  std::string environment = "development";  ///< of the process: development, staging, production
   std::string instance_id;  ///< of this process in the ledger (AKOSHA_INSTANCE_ID); empty: random
 
   /// Listeners of a process that is the memory alone.
@@ -97,8 +98,8 @@ struct MemoryConfig {
     /// nothing is erased.
     int retention_days = 2555;
     int archive_after_days = 365;  ///< age from which files go into `archive_class`, 30 to 36500
-    /// The bucket's name of a class of storage; empty: GLACIER_IR at Amazon, Cool at Azure, COLDLINE
-    /// at Google, none elsewhere; none: never.
+    /// The bucket's name of a class of storage; empty: GLACIER_IR at Amazon, Cool at Azure,
+    /// COLDLINE at Google, none elsewhere; none: never.
     std::string archive_class;
   } cold;
 
@@ -131,6 +132,9 @@ struct MemoryConfig {
     int local_ttl_seconds = 300;  ///< AKOSHA_L1_CACHE_TTL
     bool l2_enabled = true;  ///< answers in Redis, where there is one (AKOSHA_L2_CACHE_ENABLED)
     int redis_ttl_seconds = 3600;  ///< AKOSHA_L2_CACHE_TTL
+    /// Of each organisation: asked again at start, on demand and while searches are slow; 0: none
+    std::size_t warm_searches = 100;
+    int warm_above_ms = 1'000;  ///< 99th percentile of a minute that counts as slow; 0: never
   } cache;
 
   struct Deduplication {
@@ -142,6 +146,7 @@ struct MemoryConfig {
 
   /// Uploads that systems leave in a bucket.
   struct Ingestion {
+    bool guess_language = true;  ///< of memories that do not say theirs
     /// s3://bucket, azure://container, gs://bucket or file:///absolute/folder; empty: memories come
     /// by HTTP, MCP and import only.
     std::string bucket;  ///< AKOSHA_INGEST_BUCKET; a bare name is s3://name

@@ -12,6 +12,7 @@
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
 #include "jobs/queue.h"
+#include "memory/measure/operation.h"
 #include "memory/module.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
@@ -342,8 +343,11 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
     return redirects ? https_redirect(context) : std::nullopt;
   };
   options.gate = &identity.gate();
-  options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
+  options.on_complete = [&gateway,
+                         of_memory = memory::HttpMetrics(impl->metrics, system_clock(), "/memory")](
+                            const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);
+    of_memory.completed(context, status);
   };
   const Logger logger("server");
   options.on_exception = [logger](const http::Context& context, std::string_view what) {

@@ -158,7 +158,9 @@ bool Engine::link_some() {
         set->begin_graph();
         continue;
       }
+      const Clock::Steady begun = options_.clock->steady_now();
       set->link(work);
+      indexing_ns_ += (options_.clock->steady_now() - begun).count();
       links_ += work.link.size();
       const std::unique_lock lock(shelf->gate);
       set->done(work);

@@ -8,6 +8,7 @@
 
 #include "identity/principal.h"
 #include "memory/http/stats_json.h"
+#include "memory/knowledge/knowledge.h"
 #include "memory/ops/systems.h"
 #include "memory/outside/orchestrator.h"
 #include "net/http/query_params.h"
@@ -39,6 +40,41 @@ json::object system_json(const SystemSummary& system, Clock::Time now) {
                                              : json::value(nullptr)},
           {"silent", silent},
           {"shard", system.shard}};
+}
+
+json::object counts_json(const SystemProfile::Counts& counts) {
+  json::object out;
+  for (const auto& [value, count] : counts) out[value] = count;
+  return out;
+}
+
+json::object profile_json(const SystemProfile& profile) {
+  return {{"memories", profile.memories},
+          {"languages", counts_json(profile.languages)},
+          {"sources", counts_json(profile.sources)},
+          {"projects", counts_json(profile.projects)},
+          {"users", counts_json(profile.users)},
+          {"kinds", counts_json(profile.kinds)},
+          {"days", counts_json(profile.days)},
+          {"partial", profile.partial}};
+}
+
+/// Memories of the last day by the hour they are of, out of the hourly series; hours without one
+/// are left out. Empty where series are not served or away.
+Aw<json::array> hours_of(const RouteParts& parts, std::string tenant, std::string system_id) {
+  json::array hours;
+  if (parts.knowledge == nullptr) co_return hours;
+  const Clock::Time now = parts.clock.now();
+  const auto found = co_await parts.knowledge->run([&] {
+    return parts.knowledge->series().read(tenant, {.metric = "conversation_count",
+                                                   .system_id = system_id,
+                                                   .from = now - std::chrono::hours(24),
+                                                   .to = now});
+  });
+  if (!found) co_return hours;
+  for (const series::Point& point : found->points)
+    hours.push_back(json::object{{"at", format_rfc3339(point.at)}, {"memories", point.value}});
+  co_return hours;
 }
 
 Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
@@ -73,7 +109,11 @@ Task<http::Response> get_system(SharedOps parts, http::Context& context) {
                co_await systems_of(stores_of(shared), *shared.ledger, reach, id));
   if (systems.empty())
     co_return fail(Errc::kNotFound, fmt::format("nothing is known of the system '{}'", id));
-  co_return json_reply(200, system_json(systems.front(), shared.clock.now()));
+  json::object system = system_json(systems.front(), shared.clock.now());
+  json::object profile = profile_json(co_await profile_of(stores_of(shared), reach.tenant(), id));
+  profile["hours"] = co_await hours_of(shared, reach.tenant(), id);
+  system["profile"] = std::move(profile);
+  co_return json_reply(200, system);
 }
 
 Task<http::Response> health(SharedOps parts, http::Context&) {

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "identity/principal.h"
+#include "memory/measure/operation.h"
 #include "net/http/query_params.h"
 #include "net/http/server.h"
 
@@ -67,13 +68,23 @@ void RouteAdder::add(http::Method method, std::string_view pattern, std::string_
 
 void RouteAdder::add_body(http::Method method, std::string_view pattern, std::string_view access,
                           Body body, std::size_t max_body_bytes) const {
+  const RouteKind kind = kind_of(method, pattern);
+  const Operation operation(parts_->metrics, std::string(kind.operation));
+  telemetry::Gauge& active = ActiveRequest::gauge(parts_->metrics);
   SecurityLog* const log = access == "public" ? nullptr : parts_->security;
-  const http::Handler handler = [body, log](http::Context& context) -> Aw<http::Response> {
+  const http::Handler handler = [body, log, parts = parts_, operation, part = kind.part,
+                                 &active](http::Context& context) -> Aw<http::Response> {
+    const ActiveRequest in_work(active);
+    const Clock::Steady begun = parts->clock.steady_now();
     if (log != nullptr) inspect_address(*log, context);
     auto response = co_await body(context);
     if (log != nullptr) note_outcome(*log, context, response);
-    if (!response) co_return http::native_error(response.error(), context);
-    co_return std::move(*response);
+    operation.ended(response.has_value(), parts->clock.steady_now() - begun);
+    if (response) co_return std::move(*response);
+    // That something is not there is an answer.
+    if (part && response.error().code != Errc::kNotFound)
+      count_error(parts->metrics, parts->clock, *part, response.error());
+    co_return http::native_error(response.error(), context);
   };
   for (const char* version : {"", "/api/v1"}) {
     router_.add({.method = method,

@@ -11,6 +11,7 @@
 #include "memory/model/store.h"
 #include "memory/search/search.h"
 #include "net/http/router.h"
+#include "telemetry/metrics.h"
 
 namespace asahi::memory {
 
@@ -19,6 +20,7 @@ class Ledger;
 class IngestWorker;
 class ScanRequests;
 class Tiers;
+class CacheWarmer;
 class Orchestrator;
 namespace ageing {
 class Ageing;
@@ -31,6 +33,7 @@ class Knowledge;
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
   Search& search;
+  CacheWarmer& warmer;
   Epochs& epochs;
   llm::TextEmbedder& embedder;
   Store* hot = nullptr;
@@ -47,6 +50,7 @@ struct RouteParts {
   ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
   bool has_bucket = false;                 ///< uploads come from one
   identity::AuditLog& audit;
+  telemetry::Registry& metrics;
   const Clock& clock;
   identity::SecurityLog* security = nullptr;  ///< null: nobody is told
 };
@@ -54,7 +58,8 @@ using SharedRouteParts = std::shared_ptr<const RouteParts>;
 
 using RouteBody = Task<http::Response> (*)(const RouteParts& parts, http::Context& context);
 
-/// Adds a route below each prefix of `where`, as it is and under /api/v1. The security log hears of
+/// Adds a route below each prefix of `where`, as it is and under /api/v1. What routes do is counted
+/// here, and so are their errors (measure/operation.h, measure/errors.h). The security log hears of
 /// every access to what is not public, and of what in addresses looks like an attack.
 class RouteAdder {
  public:

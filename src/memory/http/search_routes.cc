@@ -3,6 +3,7 @@
 #include "base/json_out.h"
 #include "memory/embedding/choice.h"
 #include "memory/http/routes.h"
+#include "memory/ops/cache_warmer.h"
 
 namespace asahi::memory {
 namespace {
@@ -83,9 +84,13 @@ Task<http::Response> post_embeddings(const RouteParts& parts, http::Context& con
 }
 
 Task<http::Response> warm_cache(const RouteParts& parts, http::Context& context) {
-  ASAHI_CO_TRY(const std::size_t warmed,
-               co_await parts.search.warm_caches(reach_of(context).tenant()));
-  co_return json_reply(200, {{"warmed", warmed}});
+  ASAHI_CO_TRY(
+      const CacheWarmer::Warmed done,
+      co_await parts.warmer.warm(reach_of(context).tenant(), CacheWarmer::Trigger::kDemand));
+  co_return json_reply(200, {{"warmed", done.refilled + done.cached},
+                             {"refilled", done.refilled},
+                             {"cached", done.cached},
+                             {"failed", done.failed}});
 }
 
 Task<http::Response> cache_stats(const RouteParts& parts, http::Context&) {

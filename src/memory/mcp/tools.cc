@@ -11,6 +11,7 @@
 #include "memory/ingest/push.h"
 #include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
+#include "memory/measure/operation.h"
 
 namespace asahi::memory {
 
@@ -302,6 +303,22 @@ bool mentions(const mcp::Tool& tool, std::string_view query) {
 
 }  // namespace
 
+namespace {
+
+/// Calls of a tool and their errors are counted: operation_type is its name.
+void count_calls(mcp::Tool& tool, const SharedRouteParts& parts) {
+  tool.run = [run = std::move(tool.run), operation = Operation(parts->metrics, tool.name), parts](
+                 mcp::Call call, json::object arguments) -> Task<json::object> {
+    const Clock::Steady begun = parts->clock.steady_now();
+    auto result = co_await run(std::move(call), std::move(arguments));
+    operation.ended(result.has_value(), parts->clock.steady_now() - begun);
+    if (!result) count_error(parts->metrics, parts->clock, Part::kMcpServer, result.error());
+    co_return result;
+  };
+}
+
+}  // namespace
+
 std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profile,
                                   const HealthTools& health) {
   std::vector<Leveled> all;
@@ -314,6 +331,7 @@ std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profi
     all.push_back({Level::kMinimal, std::move(tool)});
   for (mcp::Tool& tool : make_knowledge_tools(parts))
     all.push_back({Level::kFull, std::move(tool)});
+  for (Leveled& one : all) count_calls(one.tool, parts);
   const Level level = level_of(profile);
   std::vector<mcp::Tool> offered, others;
   for (Leveled& one : all) (one.level <= level ? offered : others).push_back(std::move(one.tool));
