@@ -1,4 +1,5 @@
 #include "memory/ageing/ageing.h"
+#include "memory/measure/errors.h"
 
 #include <fmt/format.h>
 
@@ -360,7 +361,10 @@ Task<bool> Ageing::turn(Run& run, Progress& progress) {
 
 Task<void> Ageing::end(Run& run, const Progress& progress, const Result<void>& result) {
   run.state = result ? RunState::kDone : RunState::kFailed;
-  if (!result) run.error = result.error().message;
+  if (!result) {
+    run.error = result.error().message;
+    count_error(parts_.metrics, parts_.clock, Part::kAgingService, result.error());
+  }
   run.end_time = parts_.clock.now();
   metrics_->steps[run.step == kToWarm ? 0 : 1].seconds->observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - progress.started).count());

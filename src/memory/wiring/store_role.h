@@ -1,11 +1,15 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "memory/hot/engine.h"
 #include "memory/remote/store_api.h"
 #include "memory/wiring/roles.h"
 #include "net/http/router.h"
+#include "storage/sql/database.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
@@ -33,12 +37,17 @@ class StoreRole {
 
  private:
   telemetry::Registry& metrics_;
+  std::string environment_, folder_;            ///< of the warm tier; else empty
+  std::function<hot::EngineStats()> engine_;    ///< of the tier; empty: tests
   std::unique_ptr<PlacementRecord> placement_;  ///< of the hot tier's nodes; null: another tier
   std::unique_ptr<Store> store_;
   remote::StoreApi api_;
 };
 
-/// The tiers of this process, reading what was written last; blocking. Errors: as StoreRole::open.
-Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock);
+/// The tiers of this process, reading what was written last; blocking. `database`: keeps the hot
+/// tier where the settings name PostgreSQL and no other address of one; outlives them. Errors: as
+/// StoreRole::open, and those of PgVectorStore::open.
+Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
+                              const Clock& clock, telemetry::Registry& metrics);
 
 }  // namespace asahi::memory
