@@ -47,7 +47,7 @@ struct Settings {
   std::int64_t rush = 1'000'000;
   int repeats = 100;
   bool export_all = false, keep = false;
-  std::string only;
+  std::string only, postgres;
   std::int64_t live = 0;
   std::string work = fs::temp_directory_path() / "asahi_bench_analytics";
   std::vector<std::string> engines{"sqlite", "postgres"};
@@ -298,14 +298,18 @@ class Arrivals {
         clock_(clock),
         rate_(rate),
         traffic_(settings.users),
-        loader_({.dir = dir_, .node_id = "live", .clock = &clock}, database),
+        // Its log begins anew with each run, so its position in a kept database must, too.
+        loader_({.dir = dir_, .node_id = random_id("live_", 8), .clock = &clock}, database),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
   ~Arrivals() {
     thread_.request_stop();
     thread_.join();
+    const auto stopped = Steady::now();
     const bool done = loader_.catch_up(10min);
-    fmt::print("{} events came in meanwhile, {} a second{}\n", came_, rate_,
-               done ? "" : "; the loader stands still");
+    const std::chrono::duration<double> rest = Steady::now() - stopped;
+    fmt::print(
+        "{} events came in meanwhile, {} a second; the loader {}\n", came_, rate_,
+        done ? fmt::format("had the last of them {:.2f} s later", rest.count()) : "stands still");
   }
 
  private:
@@ -334,6 +338,14 @@ class Arrivals {
   EventLoader loader_;
   std::jthread thread_;
 };
+
+/// When the last event that the database was given happened; nothing where it has none.
+std::optional<Clock::Time> last_event(sql::Database& database) {
+  const sql::Rows rows = must(database.query_blocking(
+      {"SELECT timestamp FROM inference_events ORDER BY id DESC LIMIT 1", {}}));
+  if (rows.empty()) return std::nullopt;
+  return must(parse_rfc3339(rows.text(0, "timestamp")));
+}
 
 struct Times {
   double p50 = 0, p99 = 0, cpu = 0;  ///< milliseconds; cpu: mean of this process's
@@ -464,6 +476,9 @@ int main(int argc, char** argv) {
   app.add_option("--only", settings.only, "Only queries whose name has this");
   app.add_flag("--keep", settings.keep,
                "Leave the month on SQLite for the next run, which then takes it as it is");
+  app.add_option("--postgres", settings.postgres,
+                 "URL of an empty database to use instead of a server of its own; it keeps the "
+                 "month, which the next run takes as it is");
   CLI11_PARSE(app, argc, argv);
   if (!settings.keep) fs::remove_all(settings.work);
   fs::create_directories(settings.work);
@@ -472,7 +487,8 @@ int main(int argc, char** argv) {
   std::map<std::string, Table> tables;
   for (const std::string& engine : settings.engines) {
     std::unique_ptr<sql::testing::PostgresServer> server;
-    if (engine == "postgres") {
+    const bool given = engine == "postgres" && !settings.postgres.empty();
+    if (engine == "postgres" && !given) {
       // As a server of its own is set up; the tests' shares a small machine with many.
       server = must(sql::testing::PostgresServer::launch(
           {"shared_buffers=512MB", "max_wal_size=4GB", "wal_buffers=16MB"}));
@@ -480,13 +496,14 @@ int main(int argc, char** argv) {
     const auto make = [&](const std::string& name) {
       sql::DatabaseOptions options{.url = "sqlite:///" + name + ".db", .data_dir = settings.work};
       if (server) options.url = server->url(must(server->create_database()));
+      if (given) options.url = settings.postgres;
       auto made = must(sql::open_database(options));
       must(sql::Migrator(*made, migrations()).upgrade());
       return made;
     };
     // Ends in the middle of a day, as days do.
     constexpr Clock::Time kEnd{std::chrono::seconds{1'795'003'200}};
-    if (settings.rush > 0) {
+    if (settings.rush > 0 && !given) {
       auto database = make("rush");
       ManualClock clock(kEnd);
       load(settings, engine, "50,000 a second", *database, clock, settings.rush, 20us);
@@ -496,8 +513,8 @@ int main(int argc, char** argv) {
     auto database = make("analytics");
     const std::chrono::days days(settings.days);
     ManualClock clock(kEnd - days);
-    if (kept && engine == "sqlite") {
-      clock.advance(kEnd - clock.now());
+    if (const auto last = last_event(*database)) {
+      clock.advance(*last - clock.now());
     } else {
       load(settings, engine, fmt::format("{} in {} days", settings.rows, settings.days), *database,
            clock, settings.rows, std::chrono::nanoseconds(days) / settings.rows);

@@ -123,6 +123,10 @@ UP_DOWN = [{"type": "value", "options": {"0": {"text": "away", "color": "red"}, 
 CIRCUITS = [{"type": "value", "options": {"0": {"text": "open", "color": "red"}, "1": {"text": "closed", "color": "green"},
                                           "2": {"text": "half open", "color": "orange"}}}]
 TIERS = ("hot", "warm", "cold")
+# Of three shares, each 1 when all is well; what there is none of is well.
+HEALTH = (f'((avg({{__name__=~"akosha_(hot|warm|cold)_store_health_status", {J}}}) or vector(1))'
+          f' + (sum(rate(akosha_operations_total{{{J}, status="success"}}[5m])) / (sum(rate(akosha_operations_total{{{J}}}[5m])) > 0) or vector(1))'
+          f' + (avg(circuit_state{{{J}}} == bool 1) or vector(1))) / 3')
 # What a GiB of each tier costs, in dollars: change them for your disks and bucket.
 PRICES = {"hot": "0.0002", "warm": "0.00005", "cold": "0.00001"}
 STORE_COST = "(" + " + ".join(f"sum(akosha_{tier}_store_size_bytes{{{J}}}) * {PRICES[tier]}" for tier in TIERS) + ") / 1073741824"
@@ -180,6 +184,41 @@ DASHBOARDS = [
         panel("Webhooks", "timeseries", [(increase("akosha_alert_deliveries_total", "1h", "outcome"), "{{outcome}}")], "short"),
         panel("CPU, share of a core", "timeseries", [(f"akosha_system_cpu_usage_percent{{{J}}}", "{{instance}}")], "percent"),
         panel("Resident memory", "timeseries", [(f"akosha_system_memory_usage_bytes{{{J}}}", "{{instance}}")], "bytes"),
+    ], **MEMORY),
+    dashboard("embedding", "Embedding performance", "Vectors of memories and questions: who makes them, how fast, from what.", [
+        panel("Real and stand-in, per second", "timeseries", [(rate("embedding_generated_total", "mode"), "{{mode}}")], "short", stacked=True),
+        panel("Share of the one that stands in", "timeseries", ["akosha:embedding_fallback_ratio:rate5m"], "percentunit", lowest=0, highest=1,
+              description="Where a model made vectors within the last day."),
+        panel("Time of a batch", "timeseries", [(quantile(q, "akosha_embedding_generation_duration_seconds"), f"p{int(q * 100)}") for q in (0.5, 0.95, 0.99)], "s"),
+        panel("Bytes of a text", "timeseries", [(quantile(q, "embedding_text_length"), f"p{int(q * 100)}") for q in (0.5, 0.95)], "bytes"),
+        panel("Batches per second", "timeseries", [(rate("embedding_batch_generated_total", "mode"), "{{mode}}")], "short", stacked=True),
+        panel("Texts of a batch", "timeseries", [(quantile(q, "akosha_embedding_batch_size"), f"p{int(q * 100)}") for q in (0.5, 0.95)], "short"),
+        panel("Vectors that searches compare", "timeseries", [(f"sum by (index_name) (akosha_vector_index_size_vectors{{{J}}})", "{{index_name}}")], "short"),
+        panel("Time spent on the index", "timeseries", [(f"sum by (index_name) (rate(akosha_vector_index_build_duration_seconds{{{J}}}[$__rate_interval]))", "{{index_name}}")], "percentunit"),
+        panel("Errors per hour", "timeseries", [(f'sum by (error_type) (increase(akosha_errors_total{{{J}, component="vector_indexer"}}[1h]))', "{{error_type}}")], "short", 24),
+    ], **MEMORY),
+    dashboard("system", "System health", "The memory at one look: what fails, how far behind things are, how series and graph grow.", [
+        panel("Health", "stat", [HEALTH], "percentunit", 6, 5, lowest=0, highest=1,
+              steps=[{"color": "red", "value": None}, {"color": "orange", "value": 0.8}, {"color": "green", "value": 0.99}],
+              description="The mean of: tiers that answer, work that succeeds, breakers that are closed."),
+        panel("Requests in work", "stat", [f"sum(akosha_http_active_requests{{{J}}})"], "short", 6, 5),
+        panel("Oldest write not on the disk", "stat", [f"max(akosha_wal_lag_seconds{{{J}}})"], "s", 6, 5),
+        panel("Warm disk used", "stat", [f"max(akosha_warm_storage_usage_percent{{{J}}})"], "percent", 6, 5,
+              steps=[{"color": "green", "value": None}, {"color": "orange", "value": 75}, {"color": "red", "value": 90}]),
+        panel("Errors per hour, by part", "timeseries", [(increase("akosha_errors_total", "1h", "component"), "{{component}}")], "short", stacked=True),
+        panel("Errors per hour, by type", "timeseries", [(increase("akosha_errors_total", "1h", "error_type"), "{{error_type}}")], "short", stacked=True),
+        panel("Work per second", "timeseries", [(rate("akosha_operations_total", "operation_type"), "{{operation_type}}")], "short", stacked=True),
+        panel("p95 of work", "timeseries", [(quantile(0.95, "akosha_operation_duration_seconds", "operation_type"), "{{operation_type}}")], "s"),
+        panel("Store calls per second", "timeseries", [(rate("akosha_store_operations_total", "tier, operation"), "{{tier}} {{operation}}")], "short"),
+        panel("p95 of store calls", "timeseries", [(quantile(0.95, "akosha_store_operation_duration_seconds", "tier, operation"), "{{tier}} {{operation}}")], "s"),
+        panel("Analytics: questions answered per minute", "timeseries", [
+            (f"60 * ({rate('analytics_trend_completed_total')})", "trends"), (f"60 * ({rate('analytics_correlation_completed_total')})", "correlations"),
+            (f"60 * ({rate('analytics_anomaly_detected_total')})", "anomalies found")], "short"),
+        panel("Analytics: points taken in per second", "timeseries", [rate("analytics_metrics_added_total")], "short"),
+        panel("Graph: size", "timeseries", [(f"max(kg_entities_total{{{J}}})", "entities"), (f"max(kg_edges_total{{{J}}})", "edges")], "short"),
+        panel("Graph: growth per hour", "timeseries", [(increase("kg_entities_added_total", "1h"), "entities"), (increase("kg_edges_added_total", "1h"), "edges")], "short"),
+        panel("Graph: writings not read yet", "timeseries", [f"max(akosha_knowledge_graph_behind_writings{{{J}}})"], "short"),
+        panel("Memories taken in per second", "timeseries", [(f"sum(akosha_ingestion_throughput{{{J}}})", "all systems")], "short"),
     ], **MEMORY),
     dashboard("overview", "Overview", "One look: traffic, errors, time, money, caches.", [
         panel("Requests per second", "stat", [rate("asahi_requests_total")], "reqps", 4, 5),

@@ -42,6 +42,13 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   auto warm = memory.section("warm");
   warm.value("path", c.warm.path, {.env = {"AKOSHA_WARM_PATH"}, .help = "folder, or :memory:"});
 
+  memory.value("encryption_key", c.encryption_key,
+               {.env = {"AKOSHA_ENCRYPTION_KEY", "ENCRYPTION_KEY"},
+                .help = "key of the files of hot and warm; empty: in the clear"});
+  memory.value("encryption_key_previous", c.encryption_key_previous,
+               {.env = {"AKOSHA_ENCRYPTION_KEY_PREVIOUS", "ENCRYPTION_KEY_PREVIOUS"},
+                .help = "former keys, with commas: read, and written anew with the one of now"});
+
   auto cold = memory.section("cold");
   cold.value("enabled", c.cold.enabled, {.help = "memories go to cold files when they are old"});
   cold.value("backend", c.cold.backend,
@@ -72,6 +79,12 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
               .help = "its secret; azure: the account's key or a SAS token"});
   cold.value("compaction_schedule", c.cold.compaction_schedule,
              {.help = "when small cold files are merged: cron, UTC"});
+  cold.value("retention_days", c.cold.retention_days,
+             {.min = 365, .max = 36'500, .help = "age from which they may be erased, on request"});
+  cold.value("archive_after_days", c.cold.archive_after_days,
+             {.min = 30, .max = 36'500, .help = "age from which files go into archive_class"});
+  cold.value("archive_class", c.cold.archive_class,
+             {.help = "class of storage; empty: GLACIER_IR, Cool, COLDLINE; none: never"});
 
   bind_clouds(memory, c.clouds);
 
@@ -266,6 +279,12 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
               {.env = {"AKOSHA_L2_CACHE_ENABLED"}, .help = "keep answers in Redis as well"});
   cache.value("redis_ttl_seconds", c.cache.redis_ttl_seconds,
               {.min = 1, .max = 604'800, .env = {"AKOSHA_L2_CACHE_TTL"}, .help = "life of those"});
+  cache.value("warm_searches", c.cache.warm_searches,
+              {.min = 0, .max = 200, .help = "frequent searches that warm the caches; 0: none"});
+  cache.value("warm_above_ms", c.cache.warm_above_ms,
+              {.min = 0,
+               .max = 300'000,
+               .help = "99th percentile of searches from which caches are warmed; 0: never"});
 
   auto dedup = memory.section("deduplication");
   dedup.value("enabled", c.deduplication.enabled, {.help = "look for what is there already"});
@@ -301,6 +320,8 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   ingestion.value(
       "concurrent_discovery", c.ingestion.concurrent_discovery,
       {.env = {"USE_CONCURRENT_DISCOVERY"}, .help = "look into several systems at once"});
+  ingestion.value("guess_language", c.ingestion.guess_language,
+                  {.help = "memories that name no language get the one their text is in"});
   ingestion.value("delete_after", c.ingestion.delete_after,
                   {.env = {"AKOSHA_DELETE_AFTER_INGEST"}, .help = "erase uploads that are done"});
   // The cold bucket's variables count here, too, where it is one of S3.
@@ -308,6 +329,9 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
     if (c.cold.backend != "azure" && c.cold.backend != "gcs") amazon.insert(amazon.begin(), cold);
     return amazon;
   };
+  ingestion.value(
+      "bundle_retention_days", c.ingestion.bundle_retention_days,
+      {.min = 0, .max = 3650, .help = "days that uploads that are done stay; 0: for good"});
   ingestion.value(
       "endpoint", c.ingestion.endpoint,
       {.env = names("AKOSHA_COLD_ENDPOINT", {"AWS_ENDPOINT_URL"}), .help = "of the S3 service"});

@@ -22,6 +22,7 @@ struct MemoryConfig {
   std::string
       data_path;  ///< folder of its files (AKOSHA_DATA_PATH); empty: `memory` in the data folder
 
+  std::string environment = "development";  ///< of the process: development, staging, production
   std::string instance_id;  ///< of this process in the ledger (AKOSHA_INSTANCE_ID); empty: random
 
   /// Listeners of a process that is the memory alone.
@@ -47,6 +48,13 @@ struct MemoryConfig {
     Secret secret_previous;  ///< AKOSHA_STORE_SECRET_PREVIOUS: accepted while it is exchanged
     std::string ca_file;  ///< PEM added to the system's roots, for https:// (AKOSHA_STORE_CA_FILE)
   } stores;
+
+  /// Key of what hot and warm keep on disk (ENCRYPTION_KEY): 64 hex digits, or 32 bytes in base64
+  /// as `akosha secrets generate` prints them; empty: in the clear. What is there is written anew
+  /// with it in the background.
+  Secret encryption_key;
+  /// ENCRYPTION_KEY_PREVIOUS: former keys, with commas, that files may still be written with.
+  Secret encryption_key_previous;
 
   struct Hot {
     /// duckdb-memory, duckdb-ssd: this process's own log and indexes in `path` (their names are the
@@ -86,6 +94,13 @@ struct MemoryConfig {
     /// SAS token.
     Secret secret_access_key;
     std::string compaction_schedule = "23 */6 * * *";  ///< cron, UTC: small files are merged
+    /// Age in days from which POST /storage/retention erases memories, 365 to 36500; by itself
+    /// nothing is erased.
+    int retention_days = 2555;
+    int archive_after_days = 365;  ///< age from which files go into `archive_class`, 30 to 36500
+    /// The bucket's name of a class of storage; empty: GLACIER_IR at Amazon, Cool at Azure,
+    /// COLDLINE at Google, none elsewhere; none: never.
+    std::string archive_class;
   } cold;
 
   /// For buckets azure://container/prefix and gs://bucket/prefix (AZURE_STORAGE_*, GCS_*).
@@ -117,6 +132,9 @@ struct MemoryConfig {
     int local_ttl_seconds = 300;  ///< AKOSHA_L1_CACHE_TTL
     bool l2_enabled = true;  ///< answers in Redis, where there is one (AKOSHA_L2_CACHE_ENABLED)
     int redis_ttl_seconds = 3600;  ///< AKOSHA_L2_CACHE_TTL
+    /// Of each organisation: asked again at start, on demand and while searches are slow; 0: none
+    std::size_t warm_searches = 100;
+    int warm_above_ms = 1'000;  ///< 99th percentile of a minute that counts as slow; 0: never
   } cache;
 
   struct Deduplication {
@@ -128,6 +146,7 @@ struct MemoryConfig {
 
   /// Uploads that systems leave in a bucket.
   struct Ingestion {
+    bool guess_language = true;  ///< of memories that do not say theirs
     /// s3://bucket, azure://container, gs://bucket or file:///absolute/folder; empty: memories come
     /// by HTTP, MCP and import only.
     std::string bucket;  ///< AKOSHA_INGEST_BUCKET; a bare name is s3://name
@@ -139,11 +158,12 @@ struct MemoryConfig {
     int timeout_seconds = 300;       ///< of one upload (AKOSHA_INGESTION_TIMEOUT), 10 to 86400
     std::size_t max_concurrent_ingests = 10;  ///< AKOSHA_MAX_CONCURRENT_INGESTS, 1 to 1000
     bool concurrent_discovery = true;         ///< USE_CONCURRENT_DISCOVERY
-    bool delete_after = false;  ///< erase what is taken in (AKOSHA_DELETE_AFTER_INGEST)
-    std::string endpoint;       ///< AWS_ENDPOINT_URL; empty: Amazon's
-    std::string region;         ///< AWS_REGION; empty: us-east-1
-    std::string access_key_id;  ///< AWS_ACCESS_KEY_ID
-    Secret secret_access_key;   ///< AWS_SECRET_ACCESS_KEY
+    bool delete_after = false;      ///< erase what is taken in (AKOSHA_DELETE_AFTER_INGEST)
+    int bundle_retention_days = 7;  ///< else what was taken in is erased then, 0 (never) to 3650
+    std::string endpoint;           ///< AWS_ENDPOINT_URL; empty: Amazon's
+    std::string region;             ///< AWS_REGION; empty: us-east-1
+    std::string access_key_id;      ///< AWS_ACCESS_KEY_ID
+    Secret secret_access_key;       ///< AWS_SECRET_ACCESS_KEY
   } ingestion;
 
   /// What is told to people while it happens (§8.5).

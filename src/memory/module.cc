@@ -2,6 +2,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -23,6 +24,8 @@
 #include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
 #include "memory/mcp/tools.h"
+#include "memory/measure/measured_cache.h"
+#include "memory/ops/cache_warmer.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
 #include "memory/wiring/buckets.h"
@@ -46,6 +49,53 @@ constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kRepliesKept = 1000;
 constexpr std::size_t kRepliesBytes = 16 << 20;
 
+/// Tells the security log who called which tool, and what came of it.
+mcp::Server::Watch watch_tools(identity::SecurityLog& log) {
+  return [&log](const mcp::Call& call, const mcp::Tool& tool, const Result<json::object>* outcome) {
+    using enum identity::SecuritySeverity;
+    log.tool_called();
+    const bool denied =
+        outcome == nullptr || (!*outcome && outcome->error().code == Errc::kForbidden);
+    identity::SecurityEntry entry{.event = identity::SecurityEvent::kMcpToolAccess,
+                                  .severity = denied ? kMedium : kInfo,
+                                  .resource = "tool/" + tool.name,
+                                  .result = denied     ? "denied"
+                                            : *outcome ? "allowed"
+                                                       : "failed"};
+    if (outcome != nullptr && !*outcome) {
+      const Error& error = outcome->error();
+      entry.details = {{"field", error.field}, {"reason", error.message}};
+      if (call.http != nullptr && error.code == Errc::kInvalidArgument) {
+        identity::SecurityEntry broken = entry;
+        broken.event = identity::SecurityEvent::kSchemaValidationFailure;
+        broken.severity = kLow;
+        log.note(*call.http, std::move(broken));
+        if (identity::looks_like_traversal(error.message)) {
+          identity::SecurityEntry upwards = entry;
+          upwards.event = identity::SecurityEvent::kPathTraversalAttempt;
+          upwards.severity = kHigh;
+          log.note(*call.http, std::move(upwards));
+        }
+      }
+    }
+    if (call.http != nullptr) {
+      log.note(*call.http, std::move(entry));
+    } else {
+      log.note(std::move(entry));
+    }
+  };
+}
+
+/// A bundle of the bucket whose manifest breaks rules; `error` names the first of them.
+void note_bad_bundle(identity::SecurityLog& log, const UploadId& id, const Error& error) {
+  log.note({.event = identity::SecurityEvent::kSchemaValidationFailure,
+            .severity = identity::SecuritySeverity::kLow,
+            .org_id = id.tenant,
+            .resource = "upload/" + id.system_id + "/" + id.upload_id,
+            .result = "denied",
+            .details = {{"field", error.field}, {"reason", error.message}}});
+}
+
 }  // namespace
 
 /// Members stand in the order they are built; they go in reverse.
@@ -60,17 +110,20 @@ struct MemoryModule::Impl {
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
-  Store* hot = nullptr;           ///< of the tiers
-  hot::Engine* engine = nullptr;  ///< of the hot tier; null: others keep it
-  PgVectorStore* postgres = nullptr;  ///< the hot tier, where PostgreSQL keeps it
+  Store* hot = nullptr;                          ///< of the tiers
+  hot::Engine* engine = nullptr;                 ///< of the hot tier; null: others keep it
+  PgVectorStore* postgres = nullptr;             ///< the hot tier, where PostgreSQL keeps it
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
   std::function<bool()> pressed;  ///< the hot tier's
+  std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines;
   std::unique_ptr<cache::MemoryStore> l1;
+  std::unique_ptr<MeasuredCache> l2;  ///< null: there is none
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
   std::unique_ptr<Search> search;
+  std::unique_ptr<CacheWarmer> warmer;
   std::unique_ptr<ageing::Originals> originals;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Intake> intake;
@@ -98,8 +151,9 @@ struct MemoryModule::Impl {
 
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock)
-                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  ASAHI_TRY(StorePair stores,
+            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics)
+                  : connect_stores(parts.config, parts.loops, parts.clock));
   engine = stores.engine;
   postgres = stores.postgres;
   remote_hot = stores.remote_hot;
@@ -113,6 +167,7 @@ Result<void> MemoryModule::Impl::open_tiers() {
                                std::move(stores.hot), std::move(stores.warm)));
   hot = &tiers->hot();
   pressed = std::move(stores.pressed);
+  engines = std::move(stores.engines);
   hot_dependencies = std::move(stores.hot_dependencies);
   return {};
 }
@@ -122,7 +177,9 @@ void MemoryModule::Impl::make_search() {
   l1 = std::make_unique<cache::MemoryStore>(
       cache::MemoryOptions{.max_entries = config.cache.l1_size, .max_bytes = kCachedBytes},
       parts.clock);
-  cache::Store* const shared = config.cache.l2_enabled ? parts.shared_cache : nullptr;
+  if (config.cache.l2_enabled && parts.shared_cache != nullptr)
+    l2 = std::make_unique<MeasuredCache>(*parts.shared_cache, parts.metrics, parts.clock);
+  cache::Store* const shared = l2.get();
   replies = std::make_unique<cache::MemoryStore>(
       cache::MemoryOptions{.max_entries = kRepliesKept, .max_bytes = kRepliesBytes}, parts.clock);
   epochs = std::make_unique<Epochs>(shared);
@@ -149,6 +206,12 @@ void MemoryModule::Impl::make_search() {
                                                   .clock = parts.clock,
                                                   .observer = &search_metrics},
                                     options);
+  CacheWarmer::Options warming;
+  warming.most = config.cache.warm_searches;
+  // Half of the cache stays for what is asked meanwhile.
+  warming.in_all = std::max<std::size_t>(config.cache.l1_size / 2, 1);
+  warmer = std::make_unique<CacheWarmer>(
+      CacheWarmer::Parts{*search, parts.database, parts.clock, parts.metrics}, warming);
 }
 
 Result<void> MemoryModule::Impl::make_ingestion() {
@@ -156,6 +219,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
   const auto timeout = std::chrono::seconds(config.ingestion.timeout_seconds);
   ledger = std::make_unique<Ledger>(parts.database, parts.clock, Ledger::Options{.lease = timeout});
   Intake::Options intake_options;
+  intake_options.guess_language = config.ingestion.guess_language;
   intake_options.upsert = {.deduplicate = config.deduplication.enabled,
                            .skip_near_duplicates = config.deduplication.action == "skip",
                            .near_duplicate_threshold = config.deduplication.fuzzy_threshold};
@@ -169,7 +233,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
           .pressed = pressed,
           .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
       intake_options);
-  ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics);
+  ingest_metrics = std::make_unique<IngestMetrics>(parts.metrics, parts.clock);
   push = std::make_unique<Push>(*intake, *ledger, Push::Options(), ingest_metrics.get());
   if (role.component != Component::kAll)
     scans = std::make_unique<ScanRequests>(parts.database, parts.loops.at(0), parts.clock);
@@ -185,7 +249,11 @@ Result<void> MemoryModule::Impl::make_ingestion() {
         Discovery::Options{.at_once = config.ingestion.concurrent_discovery ? kBucketThreads : 1});
     bundles = std::make_unique<BundleReader>(
         *intake, *ledger, tasks,
-        BundleReader::Options{.delete_after = config.ingestion.delete_after});
+        BundleReader::Options{
+            .delete_after = config.ingestion.delete_after,
+            .refused = [log = parts.security](const UploadId& id, const Error& error) {
+              if (log != nullptr) note_bad_bundle(*log, id, error);
+            }});
   }
   worker = std::make_unique<IngestWorker>(
       IngestWorker::Parts{*intake, *ledger, bundles.get(), discovery.get(), parts.loops.at(0),
@@ -194,6 +262,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
           .uploads_at_once = config.ingestion.max_concurrent_ingests,
           .discovery = std::chrono::seconds(config.ingestion.poll_interval_seconds),
           .deadline = timeout,
+          .keep_bundles = std::chrono::hours(24 * config.ingestion.bundle_retention_days),
           .name = config.instance_id});
   return {};
 }
@@ -201,6 +270,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
+                                                   .warmer = *warmer,
                                                    .epochs = *epochs,
                                                    .embedder = *embedder,
                                                    .hot = hot,
@@ -217,7 +287,9 @@ void MemoryModule::Impl::make_routes() {
                                                    .originals = originals.get(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
-                                                   .clock = parts.clock});
+                                                   .metrics = parts.metrics,
+                                                   .clock = parts.clock,
+                                                   .security = parts.security});
 }
 
 void MemoryModule::Impl::make_tools() {
@@ -230,7 +302,8 @@ void MemoryModule::Impl::make_tools() {
       [](const http::Context& context, std::string_view access) {
         const auto permission = identity::parse_permission(access);
         return permission && identity::principal_of(context).may(*permission);
-      });
+      },
+      parts.security == nullptr ? mcp::Server::Watch() : watch_tools(*parts.security));
 }
 
 Result<void> MemoryModule::Impl::make_outside() {
@@ -265,8 +338,11 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .ingest_metrics = *ingest_metrics,
                             .search_metrics = search_metrics,
                             .bucket = bucket.get(),
+                            .engines = engines,
                             .outside = *outside,
                             .routes = routes,
+                            .shut_down = parts.shut_down,
+                            .searches = role.queries,
                             .alone = role.component == Component::kAll}));
   return {};
 }
@@ -278,7 +354,7 @@ Result<std::unique_ptr<MemoryModule>> MemoryModule::make(Parts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
   impl->embedder = std::make_unique<llm::MemoEmbedder>(
       std::make_unique<MeasuredEmbedder>(choose_embedder(impl->parts.config).embedder,
-                                         impl->parts.metrics),
+                                         impl->parts.metrics, impl->parts.clock),
       kQueryVectorsKept);
   if (auto ok = impl->open_tiers(); !ok) return std::unexpected(ok.error());
   impl->make_search();
@@ -352,9 +428,9 @@ void MemoryModule::stop() {
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
-  for (const auto& part :
-       {cold::catalogue_migrations(), ageing::run_migrations(), ageing::originals_migrations(),
-        knowledge::migrations(), ops_migrations(), outside_migrations()})
+  for (const auto& part : {std::vector{frequent_migration()}, cold::catalogue_migrations(),
+                           ageing::run_migrations(), ageing::originals_migrations(),
+                           knowledge::migrations(), ops_migrations(), outside_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -12,10 +12,12 @@
 #include "gateway/gateway.h"
 #include "gateway/migrations/migrations.h"
 #include "jobs/queue.h"
+#include "memory/measure/operation.h"
 #include "memory/module.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "server/accounts.h"
+#include "server/commands/daemon.h"
 #include "server/exporters.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
@@ -310,10 +312,11 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
        }});
   if (settings.memory.enabled) {
     ASAHI_TRY(impl->memory,
-              memory::MemoryModule::make({impl->settings.memory, impl->loops, *impl->database,
-                                          impl->shared_cache.get(), impl->metrics, system_clock(),
-                                          impl->identity->audit(), ASAHI_VERSION, &identity.gate(),
-                                          settings.identity.auth_required, settings.effective}));
+              memory::MemoryModule::make(
+                  {impl->settings.memory, impl->loops, *impl->database, impl->shared_cache.get(),
+                   impl->metrics, system_clock(), impl->identity->audit(), ASAHI_VERSION,
+                   &identity.gate(), settings.identity.auth_required, settings.effective,
+                   memory::Component::kAll, &impl->identity->security(), shut_down_as_asked}));
   }
 
   http::Router router;
@@ -340,8 +343,11 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
     return redirects ? https_redirect(context) : std::nullopt;
   };
   options.gate = &identity.gate();
-  options.on_complete = [&gateway](const http::Context& context, int status, std::size_t bytes) {
+  options.on_complete = [&gateway,
+                         of_memory = memory::HttpMetrics(impl->metrics, system_clock(), "/memory")](
+                            const http::Context& context, int status, std::size_t bytes) {
     gateway.on_complete(context, status, bytes);
+    of_memory.completed(context, status);
   };
   const Logger logger("server");
   options.on_exception = [logger](const http::Context& context, std::string_view what) {

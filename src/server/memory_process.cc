@@ -7,12 +7,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "memory/http/health_routes.h"
+#include "memory/measure/operation.h"
 #include "memory/module.h"
 #include "memory/wiring/ageing_role.h"
 #include "memory/wiring/fleet.h"
 #include "memory/wiring/store_role.h"
 #include "net/http/server.h"
 #include "server/app.h"
+#include "server/commands/daemon.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
 #include "server/schema_keeper.h"
@@ -26,7 +28,6 @@ namespace {
 /// A snapshot is the longest call of a store.
 constexpr std::chrono::seconds kStoreCall{600};
 constexpr std::size_t kStoreCalls = 512;
-const std::vector<double> kHttpSeconds = {.005, .01, .05, .1, .5, 1, 5, 10};
 
 memory::Component component_of(const ServerConfig& settings) {
   return *memory::parse_component(settings.memory.component);
@@ -108,7 +109,9 @@ Result<void> MemoryProcess::Impl::make_users() {
                                                 .gate = &identity->identity().gate(),
                                                 .auth_required = settings.identity.auth_required,
                                                 .settings = settings.effective,
-                                                .component = role.component}));
+                                                .component = role.component,
+                                                .security = &identity->security(),
+                                                .shut_down = shut_down_as_asked}));
   health.checks = std::make_unique<memory::Health>(memory->dependencies(), system_clock());
   return {};
 }
@@ -192,17 +195,9 @@ Result<void> MemoryProcess::Impl::add_api(http::Router& router, http::ServerOpti
   options.cors_origins = api.cors_origins;
   options.default_headers.add("X-Content-Type-Options", "nosniff");
   options.gate = &identity->identity().gate();
-  options.on_complete = [this](const http::Context& context, int status, std::size_t) {
-    const telemetry::Labels labels = {
-        {"method", std::string(http::to_string(context.request.method))},
-        {"endpoint", std::string(context.route)},
-        {"status", std::to_string(status)}};
-    metrics.counter("akosha_http_requests_total", "Requests by their route", labels).add();
-    const auto took = system_clock().steady_now() - context.received;
-    metrics
-        .histogram("akosha_http_request_duration_seconds", "Time of requests", kHttpSeconds,
-                   {labels[0], labels[1]})
-        .observe(std::chrono::duration<double>(took).count());
+  options.on_complete = [counted = memory::HttpMetrics(metrics, system_clock(), "")](
+                            const http::Context& context, int status, std::size_t) {
+    counted.completed(context, status);
   };
   return {};
 }

@@ -73,6 +73,7 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   gateway::bind(binder, loaded.gateway);
   identity::bind(binder, loaded.identity, loaded.gateway.app.environment);
   memory::bind(binder, loaded.memory, loaded.gateway.app.data_dir);
+  loaded.memory.environment = loaded.gateway.app.environment;
   for (const std::string& name : live_secrets(loaded))
     loaded.own_secrets[name] = Secret(own_variable(*sources, name).value_or(""));
   if (Secret& secret = loaded.own_secrets[std::string(kJwtSecret)]; secret.empty())

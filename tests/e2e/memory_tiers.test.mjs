@@ -22,7 +22,7 @@ const kMemories = [
   ["week", 10, "warm"],
   ["quarter", 80, "warm"],
   ["year", 200, "cold"],
-  ["decade", 201, "cold"],
+  ["decade", 240, "cold"],
 ];
 
 async function push(gateway, system_id = "buddy") {
@@ -111,7 +111,7 @@ test("memories age into a folder, are found with their tier, and an erasure reac
   let gateway = await start_gateway();
   const everywhere = await live_through(gateway);
   const files = readdirSync(join(gateway.folder, "data"), { recursive: true }).filter((name) => name.endsWith(".parquet"));
-  assert.equal(files.length, 2, "a file per system and day");
+  assert.equal(files.length, 2, "a file per system and month");
   const left = { today: "hot", decade: "cold" };
   assert.deepEqual(tiers_of(await find(gateway, everywhere)), left);
   await gateway.kill();
@@ -126,6 +126,25 @@ test("memories age into a folder, are found with their tier, and an erasure reac
   const health = await gateway.get("/memory/health/warm");
   assert.equal(health.body.healthy, health.status === 200, health.text);
   assert.ok(health.body.available_bytes > 0 && health.body.usage_percent > 0, health.text);
+});
+
+test("what is older than it is to be kept goes on request only", async () => {
+  const gateway = await start_gateway();
+  await push(gateway);
+  const ancient = { memory_id: "ancient", text: kText("deployancient"), system_id: "buddy", timestamp: new Date(Date.now() - 2600 * kDay).toISOString() };
+  assert.equal((await gateway.post("/memory/memories", ancient)).status, 200);
+  await move(gateway, "hot", "warm");
+  await move(gateway, "warm", "cold");
+  const refused = await gateway.post("/memory/storage/retention", { days: 1 });
+  assert.equal(refused.status, 400, refused.text);
+  const dry = await gateway.post("/memory/storage/retention", { dry_run: true });
+  assert.equal(dry.status, 200, dry.text);
+  assert.equal(dry.body.records_removed, 1, dry.text);
+  assert.equal((await gateway.get("/memory/memories/buddy/ancient")).status, 200, "it was counted only");
+  const done = await gateway.post("/memory/storage/retention", {});
+  assert.deepEqual([done.body.records_removed, done.body.files_removed], [1, 1], done.text);
+  assert.equal((await gateway.get("/memory/memories/buddy/ancient")).status, 404);
+  assert.equal((await gateway.get("/memory/memories/buddy/decade")).status, 200);
 });
 
 test("a duplicate's key leads to its original wherever that lies", async () => {

@@ -4,6 +4,8 @@
  * from the first on, 2/2 the others and the rest, so that two may run side by side.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
 import { run_asahi, start_gateway } from '../../tests/e2e/support/gateway.mjs';
@@ -107,6 +109,9 @@ const kTable = [
   },
 ];
 
+/** Pages of those who are not logged in; they have tests of their own at the end. */
+const kPublic = ['login', 'welcome', 'signup'];
+
 describe('every page in every state', { skip: kBrowser ? false : "no chromium: install Debian's package chromium or set ASAHI_CHROMIUM" }, () => {
   let browser, page, empty, full, closed;
   const complaints = [];
@@ -148,6 +153,14 @@ describe('every page in every state', { skip: kBrowser ? false : "no chromium: i
   const waiting = () => page.getByRole('main').getByRole('status', { name: /^Loading/ });
   const no_complaints = (allowed = /^$/) => assert.deepEqual(complaints.filter((text) => !allowed.test(text)), []);
   const sane = async () => assert.doesNotMatch(await page.getByRole('main').innerText(), /NaN|Infinity|undefined|\bnull\b|Invalid Date|\[object/);
+
+  if (kPart === 1) test('the table has every page that the router knows', () => {
+    const router = readFileSync(join(import.meta.dirname, '../dashboard/src/app/router.tsx'), 'utf8');
+    const known = [...router.matchAll(/\bpath: '\/([^']*)'/g)].map(([, path]) => path);
+    assert.ok(known.length > 20, 'the router is read');
+    const held = new Set([...kTable.map(({ path }) => path.split('?')[0]), ...kPublic]);
+    assert.deepEqual(known.filter((path) => !held.has(path)), []);
+  });
 
   for (const { path, title, asks, part, grey, empty: said, noise, full: seen, use, broken, mended } of kTable.filter((_, index) => index % kParts === kPart - 1)) {
     describe(`${title}${part ? `, ${part}` : path.includes('=') ? `, tab ${path.split('=')[1]}` : ''}`, () => {

@@ -198,6 +198,7 @@ Result<void> delete_rows(sql::Session& session, std::string_view table,
                          const std::function<Result<void>(const sql::Rows&)>& visit) {
   return in_pieces(keys, [&](auto piece) -> Result<void> {
     sql::Statement statement;
+    statement.wire = sql::Wire::kBinary;
     const std::string each = find_each("ctid AS place", table, columns, piece, statement.params);
     statement.sql = fmt::format("DELETE FROM {} WHERE ctid = ANY(ARRAY({})) {}", table, each, tail);
     ASAHI_TRY(const sql::Rows deleted, session.query(statement));

@@ -36,7 +36,7 @@ Result<void> insert_rows(sql::Session& session, std::string_view table,
                          const std::function<Result<void>(const sql::Rows&)>& visit);
 
 /// "DELETE FROM `table` WHERE" the columns equal one of `keys`, which differ, with a `tail` that
-/// begins with RETURNING; PostgreSQL only.
+/// begins with RETURNING (columns that `sql::Wire::kBinary` has); PostgreSQL only.
 Result<void> delete_rows(sql::Session& session, std::string_view table,
                          std::span<const Column> columns, std::string_view tail, const Rows& keys,
                          const std::function<Result<void>(const sql::Rows&)>& visit);

@@ -271,7 +271,8 @@ sql::Statement first_pages(sql::Dialect dialect, const std::string& org_id,
                       "t.first_term DESC LIMIT 1) AS page FROM event_blocks b WHERE "
                       "b.org_id = ? AND {}",
                       among(dialect, "b.block")),
-          {sql::Blob{range.from}, org_id, list_of(dialect, blocks)}};
+          {sql::Blob{range.from}, org_id, list_of(dialect, blocks)},
+          sql::Wire::kBinary};
 }
 
 /// The events of `blocks` that have a term of `range`.
@@ -291,7 +292,8 @@ Result<EventsByBlock> find_range(sql::Database& database, const std::string& org
                              "t.org_id = b.org_id AND t.block = b.block WHERE b.org_id = ? AND "
                              "{} AND t.first_term > ? AND t.first_term < ?",
                              among(dialect, "b.block")),
-                 {org_id, list_of(dialect, blocks), sql::Blob{range.from}, sql::Blob{range.to}}}));
+                 {org_id, list_of(dialect, blocks), sql::Blob{range.from}, sql::Blob{range.to}},
+                 sql::Wire::kBinary}));
   if (auto taken = take_pages(more, range, found); !taken)
     return std::unexpected(std::move(taken.error()));
   return found;
@@ -325,7 +327,8 @@ Result<std::vector<FoundEvent>> find_in(sql::Database& database, const std::stri
             database.query_blocking(
                 {fmt::format("SELECT block, times FROM event_blocks WHERE org_id = ? AND {}",
                              among(database.dialect(), "block")),
-                 {org_id, list_of(database.dialect(), left)}}));
+                 {org_id, list_of(database.dialect(), left)},
+                 sql::Wire::kBinary}));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const std::int64_t block = rows.integer(row, "block");
     const Events& events = all[block];

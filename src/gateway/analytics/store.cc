@@ -137,17 +137,59 @@ Result<Names> names_of(sql::Database& database, const SumsQuery& query,
   return names;
 }
 
+/// Neighbouring pages that are read in one go, both ends among them.
+struct PageRuns {
+  std::vector<std::int64_t> first, last;
+};
+PageRuns runs_of(const std::vector<std::int64_t>& pages) {
+  // To pass over a row takes PostgreSQL half a microsecond, to look for the next one some three.
+  constexpr std::int64_t kMostGap = 8;
+  PageRuns runs;
+  for (const std::int64_t page : pages) {
+    if (runs.last.empty() || page - runs.last.back() > kMostGap) {
+      runs.first.push_back(page);
+      runs.last.push_back(page);
+    }
+    runs.last.back() = page;
+  }
+  return runs;
+}
+
+/// Narrows a statement, which ends in conditions, to some pages (ascending) of some starts.
+void narrow(sql::Dialect dialect, sql::Statement& statement,
+            const std::vector<std::int64_t>& starts, const std::vector<std::int64_t>& pages) {
+  const sql::Value of_starts = list_of(dialect, starts), of_pages = list_of(dialect, pages);
+  if (dialect != sql::Dialect::kPostgres) {
+    statement.sql += fmt::format(" AND {} AND {}", among(dialect, "start"), among(dialect, "page"));
+    statement.params.insert(statement.params.end(), {of_starts, of_pages});
+    return;
+  }
+  // Start by start and run by run, which OFFSET keeps the planner from undoing: it would rather
+  // read the whole table. The bounds are for the index: of a list of pages alone the planner makes
+  // a filter over all pages of the start.
+  const PageRuns runs = runs_of(pages);
+  statement.sql = fmt::format(
+      "SELECT found.start, found.page, found.sums FROM unnest(CAST(? AS bigint[])) AS asked (at) "
+      "CROSS JOIN unnest(CAST(? AS bigint[]), CAST(? AS bigint[])) AS run (first, last) CROSS JOIN "
+      "LATERAL ({} AND start = asked.at AND page BETWEEN run.first AND run.last AND {} OFFSET 0) "
+      "AS found",
+      statement.sql, among(dialect, "page"));
+  statement.params.insert(statement.params.begin(),
+                          {of_starts, list_of(dialect, runs.first), list_of(dialect, runs.last)});
+  statement.params.push_back(of_pages);
+}
+
 /// The rollups of a stretch: all, or at least those of some keys.
 Result<sql::Rows> read_stretch(sql::Database& database, const std::string& org_id,
                                std::int64_t dimension, const Stretch& stretch,
                                const std::vector<std::int64_t>* numbers) {
   // The index leads to each page of each start; beyond this many it is faster to read all.
   constexpr std::size_t kMostLookups = 20'000;
-  const sql::Dialect dialect = database.dialect();
   sql::Statement statement{
       "SELECT start, page, sums FROM analytics_rollups WHERE org_id = ? AND dimension = ? AND "
       "grain = ?",
-      {org_id, dimension, static_cast<std::int64_t>(stretch.grain)}};
+      {org_id, dimension, static_cast<std::int64_t>(stretch.grain)},
+      sql::Wire::kBinary};
   if (numbers != nullptr) {
     std::vector<std::int64_t> pages, starts;
     for (const std::int64_t number : *numbers)
@@ -158,21 +200,7 @@ Result<sql::Rows> read_stretch(sql::Database& database, const std::string& org_i
     if (pages.size() * count < kMostLookups) {
       for (std::int64_t start = stretch.from; start < stretch.to; start += width(stretch.grain))
         starts.push_back(start);
-      const sql::Value of_starts = list_of(dialect, starts), of_pages = list_of(dialect, pages);
-      if (dialect == sql::Dialect::kPostgres) {
-        // Start by start, which OFFSET keeps the planner from undoing: it would rather read the
-        // whole table.
-        statement.sql = fmt::format(
-            "SELECT found.start, found.page, found.sums FROM unnest(CAST(? AS bigint[])) AS asked "
-            "(at) CROSS JOIN LATERAL ({} AND start = asked.at AND {} OFFSET 0) AS found",
-            statement.sql, among(dialect, "page"));
-        statement.params.insert(statement.params.begin(), of_starts);
-      } else {
-        statement.sql +=
-            fmt::format(" AND {} AND {}", among(dialect, "start"), among(dialect, "page"));
-        statement.params.push_back(of_starts);
-      }
-      statement.params.push_back(of_pages);
+      narrow(database.dialect(), statement, starts, pages);
       return database.query_blocking(std::move(statement));
     }
   }
@@ -182,28 +210,54 @@ Result<sql::Rows> read_stretch(sql::Database& database, const std::string& org_i
   return database.query_blocking(std::move(statement));
 }
 
+/// Whole stretches that were read for their costs, by their place in the list: the sums of the
+/// dearest are taken out of the same bytes.
+class Kept {
+ public:
+  /// Keeps no more than so much of one query.
+  static constexpr std::size_t kMostBytes = 64 * 1024 * 1024;
+
+  void keep(std::size_t place, sql::Rows rows) {
+    std::size_t size = 0;
+    for (std::size_t row = 0; row < rows.size(); ++row) size += bytes_of(rows, row, "sums").size();
+    if (bytes_ + size > kMostBytes) return;
+    bytes_ += size;
+    stretches_.emplace(place, std::move(rows));
+  }
+  const sql::Rows* find(std::size_t place) const {
+    const auto found = stretches_.find(place);
+    return found == stretches_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  std::map<std::size_t, sql::Rows> stretches_;
+  std::size_t bytes_ = 0;
+};
+
 /// The dearest keys of a dimension with many, by number, and whether there are others.
 struct Dearest {
   std::vector<std::int64_t> numbers;
   bool others = false;
+  Kept kept;
 };
 Result<Dearest> find_dearest(sql::Database& database, const SumsQuery& query,
                              const std::vector<Stretch>& all) {
   std::vector<NanoUsd> costs;
   std::vector<bool> seen;
-  for (const Stretch& stretch : all) {
-    const std::int64_t dimension =
-        stretch.grain >= Grain::kDay ? costs_of(query.by) : number_of(query.by);
-    ASAHI_TRY(const sql::Rows rows,
-              read_stretch(database, query.org_id, dimension, stretch, nullptr));
+  Dearest dearest;
+  for (std::size_t place = 0; place < all.size(); ++place) {
+    const Stretch& stretch = all[place];
+    const bool bare = stretch.grain >= Grain::kDay;
+    const std::int64_t dimension = bare ? costs_of(query.by) : number_of(query.by);
+    ASAHI_TRY(sql::Rows rows, read_stretch(database, query.org_id, dimension, stretch, nullptr));
     for (std::size_t row = 0; row < rows.size(); ++row) {
       const std::int64_t first =
           rows.integer(row, "page") * keys_per_page(dimension, stretch.grain);
       if (auto ok = add_costs(bytes_of(rows, row, "sums"), first, costs, seen); !ok)
         return std::unexpected(std::move(ok.error()));
     }
+    if (!bare) dearest.kept.keep(place, std::move(rows));
   }
-  Dearest dearest;
   for (std::size_t number = 0; number < seen.size(); ++number) {
     if (seen[number]) dearest.numbers.push_back(static_cast<std::int64_t>(number));
   }
@@ -275,6 +329,7 @@ Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query, Clock::Time
   // Keys to look at; none: all.
   std::optional<std::vector<std::int64_t>> only;
   bool others = false;
+  Kept kept;
   if (query.key && query.by != Dimension::kNone) {
     ASAHI_TRY(const sql::Rows rows,
               database_.query_blocking({"SELECT number FROM analytics_keys WHERE dimension = ? AND "
@@ -286,6 +341,7 @@ Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query, Clock::Time
     ASAHI_TRY(Dearest dearest, find_dearest(database_, query, all));
     only = std::move(dearest.numbers);
     others = dearest.others;
+    kept = std::move(dearest.kept);
   }
   const std::int64_t step = query.step.count() / 60;
   const auto bucket_of = [&](std::int64_t start) {
@@ -300,9 +356,14 @@ Result<std::vector<Bucket>> Store::read_sums(const SumsQuery& query, Clock::Time
     }
   }
   std::map<std::int64_t, std::map<std::int64_t, Sums>> buckets;  // by start, by key number
-  for (const Stretch& stretch : all) {
-    ASAHI_TRY(const sql::Rows rows,
-              read_stretch(database_, query.org_id, which, stretch, only ? &*only : nullptr));
+  for (std::size_t place = 0; place < all.size(); ++place) {
+    const Stretch& stretch = all[place];
+    sql::Rows read;
+    if (kept.find(place) == nullptr) {
+      ASAHI_TRY(read,
+                read_stretch(database_, query.org_id, which, stretch, only ? &*only : nullptr));
+    }
+    const sql::Rows& rows = kept.find(place) != nullptr ? *kept.find(place) : read;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       ASAHI_TRY(Page page,
                 parse_page(bytes_of(rows, row, "sums"),

@@ -1,4 +1,5 @@
 #include "memory/ageing/ageing.h"
+#include "memory/measure/errors.h"
 
 #include <fmt/format.h>
 
@@ -236,23 +237,65 @@ Task<void> Ageing::run_asked(std::string id) {
   const InFlight::Mark mark(runs_under_way_);
   ASAHI_CO_TRY(std::optional<Run> found, co_await runs_.find(id));
   if (!found) co_return Result<void>{};  // pruned: nobody asks any more
-  co_return co_await run(*found);
+  if (!asked_.contains(id)) {
+    ASAHI_CO_TRY(const Progress begun, co_await begin(*found));
+    asked_[id] = begun;
+  }
+  Progress progress = asked_[id];
+  auto ended = co_await turn(*found, progress);
+  if (!ended || *ended) {
+    asked_.erase(id);
+    co_return ended ? Result<void>{} : std::unexpected(std::move(ended.error()));
+  }
+  asked_[id] = progress;
+  // Behind those who wait.
+  json::object payload{{"id", id}};
+  ASAHI_CO_TRY([[maybe_unused]] const std::string job,
+               co_await queue_.enqueue(std::string(kMigrate), std::move(payload),
+                                       {.org_id = found->org_id, .max_attempts = kAttempts}));
+  co_return Result<void>{};
 }
 
 Task<void> Ageing::age() {
   const InFlight::Mark mark(runs_under_way_);
+  struct Going {
+    Run run;
+    Progress progress;
+    bool ended = false;
+  };
+  std::vector<Going> all;
   Result<void> result;
   for (const Step step : {kToWarm, kToCold}) {
     if (!possible(step)) continue;
-    Run scheduled;
-    scheduled.id = "mig_" + make_ulid(parts_.clock.now());
-    scheduled.org_id = kSchedule;
-    scheduled.step = step;
-    scheduled.batch_size = options_.batch_size;
-    scheduled.requested_at = parts_.clock.now();
-    if (auto ok = co_await runs_.add(scheduled); !ok) co_return ok;
-    // What cannot move from warm to cold keeps nothing from leaving the hot tier.
-    if (auto done = co_await run(scheduled); !done && result) result = std::move(done);
+    Going& one = all.emplace_back();
+    one.run.id = "mig_" + make_ulid(parts_.clock.now());
+    one.run.org_id = kSchedule;
+    one.run.step = step;
+    one.run.batch_size = options_.batch_size;
+    one.run.requested_at = parts_.clock.now();
+    if (auto ok = co_await runs_.add(one.run); !ok) co_return ok;
+  }
+  // In turns: what leaves the hot tier for hours keeps nothing from going on to the cold one.
+  for (std::size_t going = all.size(), i = 0; going > 0; i = (i + 1) % all.size()) {
+    Going& one = all[i];
+    if (one.ended) continue;
+    Result<void> failed;
+    if (!one.run.start_time) {
+      // Not before its first turn: then what the step above has just moved counts.
+      if (auto begun = co_await begin(one.run); begun) {
+        one.progress = *begun;
+      } else {
+        failed = std::unexpected(std::move(begun.error()));
+      }
+    }
+    if (failed) {
+      auto ended = co_await turn(one.run, one.progress);
+      if (ended && !*ended) continue;
+      if (!ended) failed = std::unexpected(std::move(ended.error()));
+    }
+    one.ended = true;
+    --going;
+    if (!failed && result) result = std::move(failed);
   }
   if (auto ok = co_await runs_.prune(parts_.clock.now() - kKeepRuns); !ok && result) result = ok;
   co_return result;
@@ -277,20 +320,55 @@ Task<void> Ageing::compact() {
   co_return Result<void>{};
 }
 
-Task<void> Ageing::run(Run& run) {
-  const auto started = std::chrono::steady_clock::now();
+Task<Ageing::Progress> Ageing::begin(Run& run) {
+  Progress progress{.started = std::chrono::steady_clock::now()};
   run.state = RunState::kRunning;
-  run.start_time = parts_.clock.now();
+  if (!run.start_time) run.start_time = parts_.clock.now();
   run.end_time.reset();
   run.error.clear();
-  if (auto ok = co_await runs_.update(run); !ok) co_return ok;
-  auto done = co_await step(run, started + options_.longest);
-  run.state = done ? RunState::kDone : RunState::kFailed;
-  if (!done) run.error = done.error().message;
+  if (auto ok = co_await runs_.update(run); !ok) co_return std::unexpected(std::move(ok.error()));
+  Result<void> failed;
+  if (!possible(run.step)) {
+    failed = fail(Errc::kUnavailable, "one of the tiers is not served here");
+  }
+  // With what is above: that may come down while this runs.
+  for (const Tier tier : {Tier::kHot, Tier::kWarm}) {
+    if (!failed || tier > run.step.source || store(tier) == nullptr) continue;
+    auto stats = co_await store(tier)->stats("");
+    if (stats) {
+      progress.left += stats->records;
+    } else if (tier == run.step.source) {
+      failed = std::unexpected(std::move(stats.error()));
+    }
+  }
+  if (failed) co_return progress;
+  (void)co_await end(run, progress, failed);
+  co_return std::unexpected(std::move(failed.error()));
+}
+
+Task<bool> Ageing::turn(Run& run, Progress& progress) {
+  auto ended = co_await batches(run, progress);
+  if (ended && !*ended) {
+    if (auto ok = co_await runs_.update(run); !ok) co_return std::unexpected(std::move(ok.error()));
+    co_return false;
+  }
+  const Result<void> result = ended ? Result<void>{} : std::unexpected(ended.error());
+  auto kept = co_await end(run, progress, result);
+  if (!result) co_return std::unexpected(result.error());
+  if (!kept) co_return std::unexpected(std::move(kept.error()));
+  co_return true;
+}
+
+Task<void> Ageing::end(Run& run, const Progress& progress, const Result<void>& result) {
+  run.state = result ? RunState::kDone : RunState::kFailed;
+  if (!result) {
+    run.error = result.error().message;
+    count_error(parts_.metrics, parts_.clock, Part::kAgingService, result.error());
+  }
   run.end_time = parts_.clock.now();
   metrics_->steps[run.step == kToWarm ? 0 : 1].seconds->observe(
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
-  if (done) {
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - progress.started).count());
+  if (result) {
     metrics_->last_success->set(
         std::chrono::duration<double>(run.end_time->time_since_epoch()).count());
   }
@@ -301,30 +379,33 @@ Task<void> Ageing::run(Run& run) {
                                            {"records_migrated", run.records_migrated},
                                            {"errors", run.errors},
                                            {"error", run.error}});
-  if (auto ok = co_await runs_.update(run); !ok && done) co_return ok;
-  co_return done;
+  co_return co_await runs_.update(run);
 }
 
-Task<void> Ageing::step(Run& run, std::chrono::steady_clock::time_point until) {
-  if (!possible(run.step))
-    co_return fail(Errc::kUnavailable, "one of the tiers is not served here");
+Task<bool> Ageing::batches(Run& run, Progress& progress) {
   const auto& counters = metrics_->steps[run.step == kToWarm ? 0 : 1];
   Mover mover(*store(run.step.source), *store(run.step.target), parts_.work, &originals_);
   const Clock::Time before = cutoff(run);
-  const std::size_t limit = options_.in_batches ? run.batch_size : 1;
-  std::uint64_t told = 0;
-  int idle = 0;
-  while (true) {
+  const std::size_t size = options_.in_batches ? run.batch_size : 1;
+  const auto until = progress.started + options_.longest;
+  const auto turn_ends = std::chrono::steady_clock::now() + options_.turn;
+  for (std::size_t batch = 0;; ++batch) {
     if (stop_) co_return fail(Errc::kCancelled, "the process stops; the run goes on later");
-    if (std::chrono::steady_clock::now() >= until) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= until) {
       logger_.warning("an ageing run stops at its time limit; the next one goes on",
                       {{"id", run.id}, {"records_migrated", run.records_migrated}});
-      co_return Result<void>{};
+      co_return true;
     }
+    // What has come since is the next run's.
+    if (progress.left == 0) co_return true;
+    if (batch == options_.turn_batches || now >= turn_ends) co_return false;
+    const std::size_t limit = std::min<std::uint64_t>(size, progress.left);
     ASAHI_CO_TRY(const Moved moved, co_await mover.batch(before, limit));
-    if (moved.scanned == 0) co_return Result<void>{};
-    idle = moved.changed == moved.scanned ? idle + 1 : 0;
-    if (idle == kMostIdle) {
+    if (moved.scanned == 0) co_return true;
+    progress.left -= std::min(progress.left, moved.scanned);
+    progress.idle = moved.changed == moved.scanned ? progress.idle + 1 : 0;
+    if (progress.idle == kMostIdle) {
       co_return fail(Errc::kUnavailable,
                      fmt::format("of {} batches in a row every memory was changed or its copy went",
                                  kMostIdle));
@@ -336,11 +417,20 @@ Task<void> Ageing::step(Run& run, std::chrono::steady_clock::time_point until) {
     counters.moved->add(gone);
     counters.failed->add(moved.errors);
     for (const std::string& tenant : moved.tenants) co_await parts_.moved(tenant);
-    if (run.records_migrated - told < kTellEvery) continue;
-    told = run.records_migrated;
-    logger_.info("ageing goes on", {{"id", run.id}, {"records_migrated", told}});
-    if (auto ok = co_await runs_.update(run); !ok) co_return ok;
+    if (run.step == kToCold) co_await tidy(std::chrono::steady_clock::now() - now);
+    if (run.records_migrated - progress.told < kTellEvery) continue;
+    progress.told = run.records_migrated;
+    logger_.info("ageing goes on", {{"id", run.id}, {"records_migrated", progress.told}});
+    if (auto ok = co_await runs_.update(run); !ok) co_return std::unexpected(std::move(ok.error()));
   }
+}
+
+Aw<void> Ageing::tidy(std::chrono::steady_clock::duration took) {
+  if (!parts_.tidy) co_return;
+  const auto budget = std::chrono::duration_cast<milliseconds>(took);
+  // What it could not do waits for the clock; the move itself is none the worse.
+  if (auto done = co_await parts_.tidy(std::max(budget, milliseconds(10))); !done)
+    logger_.warning("small cold files were not merged", {{"error", done.error().message}});
 }
 
 // ---- sizes

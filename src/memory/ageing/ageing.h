@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,12 +35,16 @@ struct AgeingOptions {
   bool in_batches = true;                       ///< false: row by row
   std::uint64_t pressure_bytes = 100ULL << 30;  ///< hot beyond this: an extra run
   std::chrono::milliseconds longest{std::chrono::hours(2)};
+  /// A run goes on for so long, or so many batches, then others have their turn.
+  std::chrono::milliseconds turn{10'000};
+  std::size_t turn_batches = 50;
   std::chrono::milliseconds poll{2'000};  ///< how soon an asked-for run begins
 };
 
 /// Lets the memory age: by the clock, on demand, and when the hot tier gets too large. Its runs are
 /// jobs of the one queue (jobs/queue.h), so that a run that was asked for outlives the process; in
-/// a process one runs at a time. What it did stands in `memory_migrations`.
+/// a process one batch moves at a time, and runs take turns. A run moves no more rows than its tier
+/// had when it began: it ends however many arrive. What it did stands in `memory_migrations`.
 class Ageing {
  public:
   /// All outlive it. A tier that is not here is null: what would go there stays.
@@ -56,6 +61,8 @@ class Ageing {
     std::function<Aw<void>(std::string tenant)> moved;
     /// Merges cold files for about that long; empty: there are none.
     std::function<Task<cold::Compacted>(std::chrono::milliseconds)> compact;
+    /// Merges cold files where many small ones have gathered; empty: there are none.
+    std::function<Task<cold::Compacted>(std::chrono::milliseconds)> tidy;
   };
   Ageing(Parts parts, AgeingOptions options);
   ~Ageing();
@@ -97,8 +104,21 @@ class Ageing {
   struct Metrics;
   Store* store(Tier tier) const;
   bool possible(const Step& step) const { return store(step.source) && store(step.target); }
-  Task<void> run(Run& run);
-  Task<void> step(Run& run, std::chrono::steady_clock::time_point until);
+  /// How far a run is, beyond what its record says.
+  struct Progress {
+    std::chrono::steady_clock::time_point started;
+    std::uint64_t left = 0;  ///< rows: what its tier and those above had when it began
+    std::uint64_t told = 0;
+    int idle = 0;  ///< batches in a row of which nothing could be moved
+  };
+  /// Errors: the run has failed, and its record says so.
+  Task<Progress> begin(Run& run);
+  /// One turn of a run. True: it has ended, and its record says how.
+  Task<bool> turn(Run& run, Progress& progress);
+  Task<bool> batches(Run& run, Progress& progress);
+  Task<void> end(Run& run, const Progress& progress, const Result<void>& result);
+  /// Merges small cold files for about as long as a batch took: so merging costs what moving costs.
+  Aw<void> tidy(std::chrono::steady_clock::duration took);
   Task<void> run_asked(std::string id);
   Clock::Time cutoff(const Run& run) const;
   void add_jobs();
@@ -120,6 +140,7 @@ class Ageing {
   bool pressed_ = false;  ///< an extra run was asked for and the hot tier has not shrunk since
   std::promise<void> watched_;
   bool started_ = false;
+  std::map<std::string, Progress> asked_;  ///< runs between two turns, by id; on the loop
   InFlight runs_under_way_;  ///< `stop` returns when none is left, so that none finds this gone
 };
 

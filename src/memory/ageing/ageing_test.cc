@@ -44,18 +44,23 @@ class AgeingTest : public ::testing::Test {
                                                .metrics = metrics_,
                                                .moved = [this](std::string tenant) -> Aw<void> {
                                                  moved_.insert(std::move(tenant));
-                                                 co_return;
+                                                 if (on_moved_) co_await on_moved_();
                                                },
-                                               .compact = {}},
+                                               .compact = {},
+                                               .tidy = {}},
                                  std::move(options));
     ageing_->start();
   }
-  void put(const std::string& id, int days_old, const std::string& tenant = "org") {
+  Memory told(const std::string& id, int days_old, const std::string& tenant = "org") const {
     Memory one;
     one.key = {tenant, "agent", id};
     one.content = "What was said is " + tenant + "'s " + id + ".";
     one.content_hash = sha256(one.content);
     one.timestamp = clock_.now() - std::chrono::days(days_old);
+    return one;
+  }
+  void put(const std::string& id, int days_old, const std::string& tenant = "org") {
+    const Memory one = told(id, days_old, tenant);
     auto stored = on_.wait<std::vector<UpsertOutcome>>([&]() -> Task<std::vector<UpsertOutcome>> {
       std::vector<Memory> batch{one};
       co_return co_await hot_.upsert_batch(std::move(batch), {});
@@ -81,9 +86,9 @@ class AgeingTest : public ::testing::Test {
     return page.value_or(RunPage{});
   }
   /// The run, when it has ended.
-  OneRun ended(const std::string& id) {
+  OneRun ended(const std::string& id, const std::string& org = "org") {
     for (int i = 0; i < 2'000; ++i) {
-      const auto run = find(id);
+      const auto run = find(id, org);
       EXPECT_TRUE(run) << run.error().message;
       if (!run || run->state == RunState::kDone || run->state == RunState::kFailed)
         return run.value();
@@ -103,6 +108,7 @@ class AgeingTest : public ::testing::Test {
   ManualClock clock_{parse_rfc3339("2026-11-22T10:00:00Z").value()};
   telemetry::Registry metrics_;
   std::set<std::string> moved_;
+  std::function<Aw<void>()> on_moved_;  ///< after a batch
   MoveGate hot_{std::make_unique<testing::MemoryStore>(Tier::kHot), clock_};
   MoveGate warm_{std::make_unique<testing::MemoryStore>(Tier::kWarm), clock_};
   MoveGate cold_{std::make_unique<testing::MemoryStore>(Tier::kCold), clock_};
@@ -220,6 +226,58 @@ TEST_F(AgeingTest, ARunEndsAtItsTimeLimitAndTheNextGoesOn) {
   put("a", 10);
   ASSERT_TRUE(age());
   EXPECT_EQ(ids(hot_).size(), 1U);
+}
+
+TEST_F(AgeingTest, ARunEndsThoughOldMemoriesKeepArriving) {
+  open({.batch_size = 2});
+  for (int i = 0; i < 5; ++i) put("there" + std::to_string(i), 10);
+  int arrived = 0;
+  on_moved_ = [&]() -> Aw<void> {
+    std::vector<Memory> more;
+    for (int i = 0; i < 3; ++i) more.push_back(told("late" + std::to_string(++arrived), 20));
+    if (arrived < 1'000) (void)co_await hot_.upsert_batch(std::move(more), {});
+  };
+  ASSERT_TRUE(age());
+  EXPECT_EQ(ids(warm_).size(), 5U) << "as many as were there when it began";
+  EXPECT_LT(arrived, 20);
+  on_moved_ = {};
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(hot_), ::testing::IsEmpty());
+}
+
+TEST_F(AgeingTest, BothStepsTakeTurns) {
+  open({.batch_size = 1, .turn_batches = 2});
+  for (int i = 0; i < 6; ++i) put("old" + std::to_string(i), 100);
+  std::vector<std::size_t> left_when_cold_grew;
+  on_moved_ = [&]() -> Aw<void> {
+    if (!ids(cold_).empty() && left_when_cold_grew.size() < ids(cold_).size())
+      left_when_cold_grew.push_back(ids(hot_).size());
+    co_return;
+  };
+  ASSERT_TRUE(age());
+  ASSERT_FALSE(left_when_cold_grew.empty());
+  EXPECT_EQ(left_when_cold_grew.front(), 4U) << "the hot tier was not empty yet";
+}
+
+TEST_F(AgeingTest, RunsThatWereAskedForTakeTurns) {
+  for (int i = 0; i < 9; ++i) put("old" + std::to_string(i), 10);
+  open({.turn_batches = 1});
+  std::string second;
+  std::size_t left = 0;
+  on_moved_ = [&]() -> Aw<void> {
+    if (!second.empty()) {
+      if (left == 0 && !ids(cold_).empty()) left = ids(hot_).size();
+      co_return;
+    }
+    // The first is under way: another asks for the other step.
+    auto asked =
+        co_await ageing_->request("another", {.step = kToCold, .cutoff_days = 0, .batch_size = 1});
+    second = asked.value().id;
+  };
+  const auto first = request({.step = kToWarm, .batch_size = 1});
+  EXPECT_EQ(ended(first->id).records_migrated, 9U);
+  EXPECT_GT(left, 0U) << "the second did not wait for the first to end";
+  EXPECT_EQ(ended(second, "another").state, RunState::kDone);
 }
 
 TEST(AgeingRequest, BadInputNamesFieldAndRule) {

@@ -48,7 +48,7 @@ double SearchWatch::percentile(const Window& window, double share) {
   return 0;
 }
 
-void SearchWatch::close_window(AlertSink& sink) {
+std::map<std::string, double> SearchWatch::close_window(AlertSink& sink) {
   using enum series::AlertType;
   std::map<std::string, Window, std::less<>> closed;
   {
@@ -63,10 +63,12 @@ void SearchWatch::close_window(AlertSink& sink) {
       window.usual_failures = usual;
     }
   }
+  std::map<std::string, double> slowest;
   for (const auto& [tenant, window] : closed) {
     if (window.searches >= kLeastForLatency) {
+      const double p99 = slowest[tenant] = percentile(window, 0.99);
       sink.observe(tenant, {.type = kHighLatency,
-                            .value = percentile(window, 0.99),
+                            .value = p99,
                             .message = {},
                             .about = {{"operation", "search"}, {"measure", "p99_ms"}}});
     }
@@ -85,6 +87,7 @@ void SearchWatch::close_window(AlertSink& sink) {
                             .about = {{"operation", "search"}}});
     }
   }
+  return slowest;
 }
 
 }  // namespace asahi::memory

@@ -25,7 +25,7 @@ constexpr std::size_t kMostParams = 8'000;
 constexpr std::size_t kMostRows = 500;
 constexpr std::size_t kMaxLine = 64 << 20;
 
-const std::array<CopiedTable, 15> kTables = {{
+const std::array<CopiedTable, 16> kTables = {{
     // Where deriving stands and what it counted come first: what is derived meanwhile is derived
     // again, never left out.
     {"memory_derived", {"feed"}},
@@ -43,6 +43,7 @@ const std::array<CopiedTable, 15> kTables = {{
     {"memory_webhooks", {"tenant", "webhook_id"}},
     {"memory_alerts", {"tenant", "place"}},
     {"memory_repeats", {"tenant", "system_id", "conversation_id"}},
+    {"memory_frequent_searches", {"tenant", "search_id", "period"}},
 }};
 
 std::string path_of(const std::string& folder, const CopiedTable& table) {

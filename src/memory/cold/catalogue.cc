@@ -51,6 +51,7 @@ json::object write_file(const ColdFile& file) {
   json::array tombstones;
   for (const std::string& id : file.tombstones) tombstones.emplace_back(id);
   out["tombstones"] = std::move(tombstones);
+  if (!file.storage_class.empty()) out["storage_class"] = file.storage_class;
   out["state"] = static_cast<int>(file.state);
   out["changed"] = file.changed.time_since_epoch().count();
   return out;
@@ -75,6 +76,9 @@ ColdFile read_file(const json::value& value) {
     throw std::invalid_argument("a cold file's state");
   file.state = static_cast<FileState>(state);
   file.changed = time_of(value.at("changed"));
+  // Rows of before there were such classes have none.
+  if (const json::value* const kept = value.as_object().if_contains("storage_class"))
+    file.storage_class = kept->as_string();
   const auto filter = base64_decode(value.at("filter").as_string());
   if (!read_hex(value.at("sha256").as_string(), file.sha256) || !filter)
     throw std::invalid_argument("a cold file's row");

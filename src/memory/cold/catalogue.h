@@ -31,6 +31,8 @@ struct ColdFile {
   std::string filter;                   ///< of its conversation ids, see key_filter.h
   std::vector<std::string> tombstones;  ///< conversation ids erased since, ascending
 
+  std::string storage_class;  ///< it was put with; empty: the usual one
+
   FileState state = FileState::kLive;
   Clock::Time changed;  ///< when it came to this state
 

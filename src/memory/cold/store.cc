@@ -1,8 +1,12 @@
 #include "memory/cold/store.h"
 
+#include <algorithm>
+
 namespace asahi::memory::cold {
 
 namespace {
+
+constexpr std::uint64_t kKeptAnswers = 8ULL << 20;  ///< bytes
 
 /// All of them, or the first error.
 Result<std::vector<std::optional<Memory>>> together(
@@ -27,16 +31,23 @@ auto with_retries(Change change) {
 }  // namespace
 
 ColdStore::ColdStore(ColdTier& tier, unsigned threads, std::size_t max_waiting)
-    : tier_(tier), most_(threads + max_waiting), pool_(threads) {}
+    : tier_(tier),
+      most_(threads + max_waiting),
+      shared_(kKeptAnswers),
+      searches_(threads),
+      lookups_(threads),
+      changes_(threads) {}
 
-ColdStore::~ColdStore() { pool_.join(); }
+ColdStore::~ColdStore() {
+  for (Turns* const turns : {&searches_, &lookups_, &changes_}) turns->pool.join();
+}
 
 Task<std::vector<UpsertOutcome>> ColdStore::upsert_batch(std::vector<Memory> memories,
                                                          UpsertOptions /*options*/) {
   auto work = [this, memories = std::move(memories)]() mutable {
     return tier_.upsert(std::move(memories));
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(changes_, std::move(work));
 }
 
 Task<std::vector<std::optional<Memory>>> ColdStore::get(std::vector<Key> keys) {
@@ -44,30 +55,38 @@ Task<std::vector<std::optional<Memory>>> ColdStore::get(std::vector<Key> keys) {
     if (auto known = tier_.refresh(); !known) return std::unexpected(std::move(known.error()));
     return together(tier_.get(keys));
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(lookups_, std::move(work));
 }
 
 Task<std::uint64_t> ColdStore::delete_batch(std::vector<Key> keys) {
   auto work = [this, keys = std::move(keys)] {
     return with_retries([&] { return tier_.erase(keys); });
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(changes_, std::move(work));
 }
 
 Task<std::uint64_t> ColdStore::delete_system(std::string tenant, std::string system_id) {
   auto work = [this, tenant = std::move(tenant), system_id = std::move(system_id)] {
     return with_retries([&] { return tier_.erase_system(tenant, system_id); });
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(changes_, std::move(work));
 }
 
 Task<ColdPage> ColdStore::search_all(StoreQuery query) {
-  auto work = [this, query = std::move(query)]() mutable -> Result<ColdPage> {
-    if (auto known = tier_.refresh(); !known) return std::unexpected(std::move(known.error()));
-    const auto deadline = tier_.clock().steady_now() + tier_.options().search_budget;
-    return tier_.search(std::move(query), deadline);
-  };
-  co_return co_await run(std::move(work));
+  auto patience = tier_.options().search_budget;
+  if (query.patience) patience = std::min(patience, *query.patience);
+  const auto deadline = tier_.clock().steady_now() + patience;
+  auto known = co_await run(lookups_, [this] { return tier_.refresh(); });
+  if (!known) co_return std::unexpected(std::move(known.error()));
+  std::string key = search_key(query, tier_.version(query.tenant));
+  const auto answer =
+      co_await shared_.ask(std::move(key), [this, &query, deadline]() -> Task<ColdPage> {
+        auto work = [this, asks = query, deadline]() mutable {
+          return tier_.search(std::move(asks), deadline);
+        };
+        co_return co_await run(searches_, std::move(work));
+      });
+  co_return *answer;
 }
 
 Task<StorePage> ColdStore::search(StoreQuery query) {
@@ -94,7 +113,7 @@ Task<std::uint64_t> ColdStore::delete_migrated(std::vector<std::pair<Key, Digest
     }
     return with_retries([&] { return tier_.erase(same); });
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(changes_, std::move(work));
 }
 
 Task<std::vector<std::optional<Digest>>> ColdStore::checksum(std::vector<Key> keys) {
@@ -106,7 +125,7 @@ Task<std::vector<std::optional<Digest>>> ColdStore::checksum(std::vector<Key> ke
     }
     return out;
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(lookups_, std::move(work));
 }
 
 Task<TierStats> ColdStore::stats(std::string tenant) {
@@ -114,17 +133,33 @@ Task<TierStats> ColdStore::stats(std::string tenant) {
     if (auto known = tier_.refresh(); !known) return std::unexpected(std::move(known.error()));
     return tier_.stats(tenant);
   };
-  co_return co_await run(std::move(work));
+  co_return co_await run(lookups_, std::move(work));
 }
 
 Task<void> ColdStore::snapshot(std::string folder) {
   auto work = [this, folder = std::move(folder)] { return tier_.snapshot(folder); };
-  co_return co_await run(std::move(work));
+  co_return co_await run(changes_, std::move(work));
 }
 
 Task<Compacted> ColdStore::compact(std::chrono::milliseconds budget) {
-  auto work = [this, budget] { return tier_.compact(tier_.clock().steady_now() + budget); };
-  co_return co_await run(std::move(work));
+  auto work = [this, budget] {
+    return with_retries([&] { return tier_.compact(tier_.clock().steady_now() + budget); });
+  };
+  co_return co_await run(changes_, std::move(work));
+}
+
+Task<Compacted> ColdStore::tidy(std::chrono::milliseconds budget) {
+  auto work = [this, budget] {
+    return with_retries([&] { return tier_.tidy(tier_.clock().steady_now() + budget); });
+  };
+  co_return co_await run(changes_, std::move(work));
+}
+
+Task<Expired> ColdStore::expire(std::string tenant, Clock::Time before, bool only_count) {
+  auto work = [this, tenant = std::move(tenant), before, only_count] {
+    return with_retries([&] { return tier_.expire(tenant, before, only_count); });
+  };
+  co_return co_await run(changes_, std::move(work));
 }
 
 }  // namespace asahi::memory::cold

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "base/file.h"
 #include "memory/cold/keys.h"
@@ -41,18 +42,55 @@ class DyingCatalogue final : public Catalogue {
   Catalogue& real_;
 };
 
+/// An object store with something of the test's before a file is put.
+class HookedObjects final : public object::ObjectStore {
+ public:
+  explicit HookedObjects(std::unique_ptr<object::ObjectStore> real) : real_(std::move(real)) {}
+  std::function<void()> before_put_file;
+
+  Result<object::ObjectInfo> put(const std::string& key, std::string_view bytes,
+                                 const object::PutOptions& options = {}) override {
+    return real_->put(key, bytes, options);
+  }
+  Result<object::ObjectInfo> put_file(const std::string& key, const std::string& path,
+                                      const object::PutOptions& options = {}) override {
+    if (before_put_file) std::exchange(before_put_file, {})();
+    return real_->put_file(key, path, options);
+  }
+  Result<std::unique_ptr<object::Upload>> begin_upload(
+      const std::string& key, const object::PutOptions& options = {}) override {
+    return real_->begin_upload(key, options);
+  }
+  Result<object::ObjectInfo> read(const std::string& key, const object::Sink& sink,
+                                  const object::ReadOptions& options = {}) override {
+    return real_->read(key, sink, options);
+  }
+  Result<std::optional<object::ObjectInfo>> head(const std::string& key) override {
+    return real_->head(key);
+  }
+  Result<object::Page> list(const object::ListQuery& query) override { return real_->list(query); }
+  Result<void> erase(const std::string& key) override { return real_->erase(key); }
+  void stop() override { real_->stop(); }
+  std::string where() const override { return real_->where(); }
+
+ private:
+  std::unique_ptr<object::ObjectStore> real_;
+};
+
 class ColdStoreContract : public ::testing::TestWithParam<Backend> {
  protected:
   void SetUp() override {
     if (GetParam() == Backend::kFolder) {
-      objects_ = object::FolderStore::open(folder_.path() + "/objects").value();
+      objects_ = std::make_unique<HookedObjects>(
+          object::FolderStore::open(folder_.path() + "/objects").value());
     } else {
       const auto& server = object_testing::S3Server::shared();
       if (!server) GTEST_SKIP() << server.error().message;
       server_ = server->get();
       server_->reset();
       static int tests = 0;
-      objects_ = object::S3Store::open(server_->options("cold" + std::to_string(++tests))).value();
+      objects_ = std::make_unique<HookedObjects>(
+          object::S3Store::open(server_->options("cold" + std::to_string(++tests))).value());
     }
     open();
   }
@@ -65,6 +103,7 @@ class ColdStoreContract : public ::testing::TestWithParam<Backend> {
     options.temp_folder = folder_.path() + "/temp";
     options.file = {.group_rows = 100, .page_rows = 32};
     options.whole_bytes = whole_bytes_;
+    options.archive.storage_class = archive_class_;
     catalogue_ = std::make_unique<FileCatalogue>(folder_.path() + "/catalogue");
     dying_ = std::make_unique<DyingCatalogue>(*catalogue_);
     auto opened = ColdTier::open(*objects_, *dying_, clock_, options);
@@ -139,8 +178,9 @@ class ColdStoreContract : public ::testing::TestWithParam<Backend> {
   object_testing::S3Server* server_ = nullptr;
   ManualClock clock_{parse_rfc3339("2026-11-22T10:00:00Z").value()};
   std::uint64_t whole_bytes_ = 2 << 20;
+  std::string archive_class_;
   net::LoopPool loops_{1};
-  std::unique_ptr<object::ObjectStore> objects_;
+  std::unique_ptr<HookedObjects> objects_;
   std::unique_ptr<FileCatalogue> catalogue_;
   std::unique_ptr<DyingCatalogue> dying_;
   std::unique_ptr<ColdTier> tier_;
@@ -153,14 +193,14 @@ TEST_P(ColdStoreContract, GivesBackWhatItTookEvenAfterARestart) {
   Memory with_vector = memory("v", "has a vector");
   with_vector.embedding = {0.6F, -0.8F, 0, 0};
   with_vector.embedding_model = "m";
-  ASSERT_THAT(upsert({memory("a", "one"), with_vector, memory("b", "two", 1)}).value(),
+  ASSERT_THAT(upsert({memory("a", "one"), with_vector, memory("b", "two", 31)}).value(),
               ElementsAre(UpsertOutcome::kStored, UpsertOutcome::kStored, UpsertOutcome::kStored));
   for (const std::uint64_t whole : {2ULL << 20, 0ULL}) {
     whole_bytes_ = whole;
     open();
     EXPECT_EQ(get(memory("a", "").key), memory("a", "one"));
     EXPECT_EQ(get(with_vector.key), as_kept(with_vector));
-    EXPECT_EQ(get(memory("b", "").key), memory("b", "two", 1));
+    EXPECT_EQ(get(memory("b", "").key), memory("b", "two", 31));
     EXPECT_EQ(get(memory("c", "").key), std::nullopt);
     EXPECT_EQ(get(memory("a", "", 0, "other").key), std::nullopt);
     EXPECT_EQ(get(memory("a", "", 0, "agent", "other").key), std::nullopt);
@@ -173,9 +213,9 @@ TEST_P(ColdStoreContract, GivesBackWhatItTookEvenAfterARestart) {
   EXPECT_EQ(sums->at(0), row_checksum(as_kept(with_vector)));
   EXPECT_EQ(sums->at(1), std::nullopt);
   const auto keys = object_keys();
-  ASSERT_THAT(keys, SizeIs(2));  // one per day
+  ASSERT_THAT(keys, SizeIs(2));  // one per month
   EXPECT_TRUE(keys[0].starts_with("org/conversations/agent/2026/03/01/batch_20261122_100000_"));
-  EXPECT_TRUE(keys[1].starts_with("org/conversations/agent/2026/03/02/"));
+  EXPECT_TRUE(keys[1].starts_with("org/conversations/agent/2026/04/01/"));
   EXPECT_TRUE(fs::is_empty(folder_.path() + "/temp"));
 }
 
@@ -206,8 +246,8 @@ TEST_P(ColdStoreContract, RefusesWhatIsNoMemory) {
 
 TEST_P(ColdStoreContract, FindsWordsAndPrunesByTimeAndSystem) {
   ASSERT_TRUE(upsert({memory("a", "The deployment failed with a timeout", 0),
-                      memory("b", "Deployments succeeded; deployments are fine", 1),
-                      memory("c", "Nothing of interest", 2),
+                      memory("b", "Deployments succeeded; deployments are fine", 31),
+                      memory("c", "Nothing of interest", 32),
                       memory("d", "timeout of a deployment", 0, "second"),
                       memory("e", "timeout of a deployment", 0, "agent", "another-org")}));
   auto found = search(words("deployment timeouts")).value();
@@ -220,10 +260,10 @@ TEST_P(ColdStoreContract, FindsWordsAndPrunesByTimeAndSystem) {
   EXPECT_GT(found.page.hits[0].explanation.bm25.value(), 0);
 
   StoreQuery query = words("deployment");
-  query.filter.start = memory("", "", 1).timestamp;
+  query.filter.start = memory("", "", 31).timestamp;
   found = search(query).value();
   EXPECT_THAT(ids(found), ElementsAre("b"));
-  EXPECT_EQ(found.files, 2U) << "only files of that time are read";
+  EXPECT_EQ(found.files, 1U) << "only files of that time are read";
   query = words("deployment");
   query.filter.system_ids = {"second", "agent"};
   query.filter.systems_allowed = {{"second"}};
@@ -314,8 +354,8 @@ TEST_P(ColdStoreContract, AnswersFromTheOthersWhenAFileIsDamagedOrMissing) {
     whole_bytes_ = whole;
     open();
     const std::string system = whole == 0 ? "second" : "agent";
-    ASSERT_TRUE(upsert({memory("a", "word", 0, system), memory("b", "word", 1, system),
-                        memory("c", "word", 2, system)}));
+    ASSERT_TRUE(upsert({memory("a", "word", 0, system), memory("b", "word", 31, system),
+                        memory("c", "word", 62, system)}));
     open();
     std::vector<std::string> keys;
     for (const std::string& key : object_keys()) {
@@ -340,19 +380,19 @@ TEST_P(ColdStoreContract, AnswersFromTheOthersWhenAFileIsDamagedOrMissing) {
     EXPECT_EQ(got[0].error().code, Errc::kCorrupt);
     EXPECT_EQ(got[1].error().code, Errc::kNotFound);
     EXPECT_EQ(got[2].value()->content, "word");
-    query.filter.end = memory("", "", 2).timestamp;
+    query.filter.end = memory("", "", 62).timestamp;
     EXPECT_FALSE(search(query)) << "when nothing can be read, that is an error";
     // Storing them again heals it.
-    ASSERT_TRUE(upsert({memory("a", "word", 0, system), memory("b", "word", 1, system)}));
+    ASSERT_TRUE(upsert({memory("a", "word", 0, system), memory("b", "word", 31, system)}));
     EXPECT_EQ(get(memory("a", "", 0, system).key)->content, "word");
     EXPECT_TRUE(compact());
     EXPECT_EQ(get(memory("b", "", 0, system).key)->content, "word");
   }
 }
 
-TEST_P(ColdStoreContract, ABatchOfManySystemsAndDaysTakesTwoCommits) {
+TEST_P(ColdStoreContract, ABatchOfManySystemsAndMonthsTakesTwoCommits) {
   dying_->left = 2;
-  ASSERT_TRUE(upsert({memory("a", "word", 0, "one"), memory("b", "word", 1, "one"),
+  ASSERT_TRUE(upsert({memory("a", "word", 0, "one"), memory("b", "word", 31, "one"),
                       memory("c", "word", 0, "two"), memory("d", "word", 5, "three")}));
   EXPECT_EQ(dying_->left, 0);
   EXPECT_THAT(object_keys(), SizeIs(4));
@@ -385,6 +425,79 @@ TEST_P(ColdStoreContract, IsWholeWhereverItIsKilled) {
   }
 }
 
+TEST_P(ColdStoreContract, SmallFilesAreMergedAsTheyGather) {
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(tier_->tidy(Clock::Steady::max())->files_before, 0U) << "not ripe: " << i;
+    ASSERT_TRUE(upsert({memory("id" + std::to_string(i), "word", i % 3)}));
+  }
+  ASSERT_TRUE(upsert({memory("april", "word", 31), memory("other", "word", 0, "second")}));
+  EXPECT_EQ(erase({memory("id3", "").key}).value(), 1U);
+  const auto done = tier_->tidy(Clock::Steady::max()).value();
+  EXPECT_EQ(done.files_before, 8U);
+  EXPECT_EQ(done.files_after, 1U);
+  EXPECT_EQ(done.rows_dropped, 1U);
+  open();
+  EXPECT_EQ(search(words("word"))->files, 3U) << "of other months and systems they stay";
+  EXPECT_EQ(search(words("word"))->page.total, 9U);
+  EXPECT_EQ(get(memory("id5", "").key)->timestamp, memory("", "", 2).timestamp);
+  EXPECT_EQ(get(memory("id3", "").key), std::nullopt);
+  clock_.advance(1h);
+  EXPECT_EQ(tier_->tidy(Clock::Steady::max())->objects_erased, 8U);
+  EXPECT_THAT(object_keys(), SizeIs(3));
+}
+
+TEST_P(ColdStoreContract, WhatChangesWhileFilesAreMergedStaysChanged) {
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(upsert({memory("id" + std::to_string(i), "old")}));
+  objects_->before_put_file = [this] {
+    EXPECT_EQ(tier_->erase({memory("id1", "").key}).value(), 1U);
+    EXPECT_THAT(tier_->upsert({memory("id2", "new", 1)}).value(),
+                ElementsAre(UpsertOutcome::kReplaced));
+  };
+  EXPECT_EQ(tier_->tidy(Clock::Steady::max())->files_before, 8U);
+  for (int start = 0; start < 2; ++start) {
+    EXPECT_EQ(get(memory("id1", "").key), std::nullopt);
+    EXPECT_EQ(get(memory("id2", "").key)->content, "new");
+    EXPECT_EQ(get(memory("id3", "").key)->content, "old");
+    EXPECT_EQ(search(words("old new"))->page.total, 7U);
+    EXPECT_EQ(tier_->stats("org").records, 7U);
+    open();
+  }
+}
+
+TEST_P(ColdStoreContract, ASystemThatIsErasedWhileItsFilesAreMergedIsGone) {
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(upsert({memory("id" + std::to_string(i), "old")}));
+  objects_->before_put_file = [this] {
+    EXPECT_EQ(tier_->erase_system("org", "agent").value(), 8U);
+  };
+  EXPECT_EQ(tier_->tidy(Clock::Steady::max())->files_after, 0U);
+  EXPECT_EQ(tier_->stats("org").records, 0U);
+  clock_.advance(1h);
+  ASSERT_TRUE(compact());
+  EXPECT_THAT(object_keys(), IsEmpty());
+}
+
+TEST_P(ColdStoreContract, AMergeIsWholeWhereverItIsKilled) {
+  for (int commits = 0; commits < 4; ++commits) {
+    const std::string system = "agent" + std::to_string(commits);
+    for (int i = 0; i < 8; ++i)
+      ASSERT_TRUE(upsert({memory("id" + std::to_string(i), "word", 0, system)}));
+    dying_->left = commits;
+    const auto done = tier_->tidy(Clock::Steady::max());
+    const bool merged = commits >= 2;  // listed, then there instead of the others
+    EXPECT_EQ(done.has_value(), merged);
+    open();
+    StoreQuery query = words("word");
+    query.filter.system_ids = {system};
+    const auto found = search(query).value();
+    EXPECT_EQ(found.page.total, 8U);
+    EXPECT_EQ(found.files, merged ? 1U : 8U);
+    // What was not merged now would be the next time.
+    ASSERT_TRUE(tier_->tidy(Clock::Steady::max()));
+    EXPECT_THAT(object_keys(), SizeIs(catalogue_->load()->size()))
+        << "nothing is left that nobody knows";
+  }
+}
+
 TEST_P(ColdStoreContract, AProcessThatStartsInTheSameSecondTakesNoNameTwice) {
   for (int process = 0; process < 4; ++process) {
     open();
@@ -411,6 +524,56 @@ TEST_P(ColdStoreContract, SnapshotIsAWholeTier) {
   FileCatalogue catalogue(copy + "/catalogue");
   const auto tier = ColdTier::open(*objects, catalogue, clock_, {}).value();
   EXPECT_EQ(tier->search(words("word"), Clock::Steady::max())->page.total, 1U);
+}
+
+TEST_P(ColdStoreContract, WhatIsOlderThanItIsKeptIsErasedOnRequestOnly) {
+  ASSERT_TRUE(upsert({memory("a", "word", 0), memory("b", "word", 1), memory("c", "word", 2),
+                      memory("d", "word", 31), memory("e", "word", 62),
+                      memory("x", "word", 0, "agent", "another")}));
+  EXPECT_EQ(erase({memory("a", "").key}).value(), 1U);
+  const auto expire = [this](int day, bool only_count) {
+    return wait<Expired>([&, day, only_count]() -> Task<Expired> {
+             co_return co_await store_->expire("org", memory("", "", day).timestamp, only_count);
+           })
+        .value();
+  };
+  EXPECT_EQ(expire(0, false).records, 0U) << "what is exactly as old stays";
+  EXPECT_EQ(expire(2, true).records, 1U);
+  EXPECT_EQ(tier_->stats("org").records, 4U) << "counted only";
+  EXPECT_EQ(expire(2, false).records, 1U) << "in a file with younger ones: a tombstone";
+  EXPECT_EQ(get(memory("b", "").key), std::nullopt);
+  EXPECT_EQ(get(memory("c", "").key)->content, "word");
+  const Expired rest = expire(62, false);
+  EXPECT_EQ(rest.records, 2U);
+  EXPECT_EQ(rest.files, 2U);
+  open();
+  EXPECT_THAT(ids(search(words("word")).value()), ElementsAre("e"));
+  EXPECT_EQ(tier_->stats("another").records, 1U) << "other organisations'";
+  clock_.advance(1h);
+  ASSERT_TRUE(compact());
+  EXPECT_THAT(object_keys(), SizeIs(2));
+}
+
+TEST_P(ColdStoreContract, FilesOfAYearAgoGoToTheArchivesClass) {
+  ASSERT_TRUE(upsert({memory("old", "word", -400), memory("young", "word")}));
+  EXPECT_EQ(compact()->files_before, 0U);
+  archive_class_ = "GLACIER_IR";
+  open();
+  if (server_ != nullptr) (void)server_->requests();
+  EXPECT_EQ(compact()->files_before, 1U);
+  std::map<std::string, std::string> classes;
+  for (const ColdFile& file : catalogue_->load().value()) {
+    if (file.state == FileState::kLive)
+      classes[file.newest < clock_.now() - std::chrono::days(365) ? "old" : "young"] =
+          file.storage_class;
+  }
+  EXPECT_EQ(classes["old"], "GLACIER_IR");
+  EXPECT_EQ(classes["young"], "");
+  EXPECT_EQ(compact()->files_before, 0U) << "once";
+  open();
+  EXPECT_EQ(search(words("word"))->page.total, 2U) << "and it is still found";
+  ASSERT_TRUE(upsert({memory("older", "word", -500)}));
+  EXPECT_EQ(compact()->files_before, 0U) << "what comes so old goes there at once";
 }
 
 TEST_P(ColdStoreContract, PutsLargeFilesInParts) {

@@ -1,21 +1,26 @@
 #pragma once
 
-#include <atomic>
+#include <boost/asio/thread_pool.hpp>
+
 #include <chrono>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "memory/cold/catalogue.h"
+#include "memory/cold/listing.h"
+#include "memory/cold/merge_plan.h"
+#include "memory/cold/putting.h"
+#include "memory/cold/reader.h"
+#include "memory/cold/row_cache.h"
 #include "memory/cold/rows.h"
 #include "memory/model/query.h"
 #include "memory/model/store.h"
@@ -30,14 +35,16 @@ struct ColdOptions {
   /// Objects up to this size are fetched at once and checked by their sum; larger ones page by
   /// page.
   std::uint64_t whole_bytes = 2ULL << 20;
-  std::uint64_t cache_bytes = 64ULL << 20;  ///< of such objects and of footers
+  std::uint64_t cache_bytes = 16ULL << 20;  ///< of such objects and of footers
+  /// Of rows that are ready for searches (search_rows.h), some 900 bytes each.
+  std::uint64_t rows_bytes = 96ULL << 20;
+  /// Files that are read for searches, or put, at a time.
+  unsigned files_at_once = 8;
   std::chrono::milliseconds search_budget{60'000};
   /// How long a retired object stays for those who still read it.
   std::chrono::seconds grace{600};
-  /// Files of one system and day are merged while they hold fewer rows than that.
-  std::uint64_t merge_rows = 1'000'000;
-  /// A file is rewritten when this share of its rows is tombstones.
-  double dead_share = 0.1;
+  MergeRules merge;
+  ArchiveRules archive;
   /// A file that has been on its way this long is nobody's any more. 0 where no other process
   /// writes to this catalogue.
   std::chrono::seconds abandoned_after{0};
@@ -56,6 +63,12 @@ struct ColdPage {
   std::uint64_t files = 0;     ///< that were read
 };
 
+/// What is older than it is to be kept.
+struct Expired {
+  std::uint64_t records = 0;  ///< memories that are gone
+  std::uint64_t files = 0;    ///< of which nothing is left
+};
+
 struct Compacted {
   std::uint64_t files_before = 0, files_after = 0;  ///< that took part
   std::uint64_t rows_dropped = 0;                   ///< erased memories that are gone for good
@@ -65,10 +78,11 @@ struct Compacted {
 /// Memories in Parquet files of an object store, listed in a catalogue. Blocking, from ordinary
 /// threads (store.h has the coroutines); thread-safe.
 ///
-/// A batch becomes one file per system and day: written into a private folder, put, read back and
+/// A batch becomes one file per system and month: written into a private folder, put, read back and
 /// compared by SHA-256, and only then in the catalogue. Erased memories get a tombstone there at
-/// once; `compact` rewrites their files. Killed at any moment it leaves what the catalogue says.
-/// Where several processes share a catalogue, of two changes at a time one is refused (conflict).
+/// once; `compact` rewrites their files, `tidy` merges small ones as they gather. Killed at any
+/// moment it leaves what the catalogue says. Where several processes share a catalogue, of two
+/// changes at a time one is refused (conflict).
 class ColdTier {
  public:
   /// `objects`, `catalogue`, `clock` outlive it. Erases what an earlier process had on its way.
@@ -76,6 +90,7 @@ class ColdTier {
   /// catalogue.
   static Result<std::unique_ptr<ColdTier>> open(object::ObjectStore& objects, Catalogue& catalogue,
                                                 const Clock& clock, ColdOptions options);
+  ~ColdTier();
 
   /// Outcomes kStored, kReplaced, kUnchanged, kOlder; content_hash tells content. Errors:
   /// invalid_argument (no memories, keys, vectors that are not finite), unavailable and the object
@@ -87,16 +102,25 @@ class ColdTier {
   /// How many were there.
   Result<std::uint64_t> erase(const std::vector<Key>& keys);
   Result<std::uint64_t> erase_system(const std::string& tenant, const std::string& system_id);
+  /// Erases a tenant's memories with timestamps before `before`; `only_count`: tells of them.
+  /// Errors: those of a file that holds some of them beside others and cannot be read: nothing has
+  /// changed.
+  Result<Expired> expire(const std::string& tenant, Clock::Time before, bool only_count);
   /// Errors: that of the first file when none could be read.
   Result<ColdPage> search(StoreQuery query, Clock::Steady deadline);
   /// Of all tenants when `tenant` is empty.
   TierStats stats(const std::string& tenant) const;
+  /// Grows with every change of what a tenant has here, as far as `refresh` has seen.
+  std::uint64_t version(const std::string& tenant) const { return listing_.version(tenant); }
   /// Takes in what other processes did to the catalogue since; changes do so by themselves. When
   /// the catalogue is away, what is known of it serves. Errors: unavailable while nothing is.
   Result<void> refresh();
   /// Merges small files, drops erased memories, erases retired objects. Until the deadline: what is
-  /// left comes the next time. A damaged file stays as it is.
+  /// left comes the next time. A damaged file stays as it is. Searches, look-ups, erasures and
+  /// batches go on meanwhile.
   Result<Compacted> compact(Clock::Steady deadline);
+  /// Merges only where many small files have gathered, and erases retired objects.
+  Result<Compacted> tidy(Clock::Steady deadline);
   /// The objects below `folder`/objects and their list as `folder`/catalogue: a FolderStore and a
   /// FileCatalogue open them.
   Result<void> snapshot(const std::string& folder);
@@ -105,69 +129,61 @@ class ColdTier {
   const Clock& clock() const { return clock_; }
 
  private:
-  using File = std::shared_ptr<const ColdFile>;
-  using Owner = std::pair<std::string, std::string>;  ///< tenant, system
-  struct Cached {
-    std::string key;
-    std::shared_ptr<const std::string> bytes;  ///< of small objects
-    std::shared_ptr<const columnar::parquet::Layout> layout;
-    std::uint64_t size = 0;
-  };
-
-  ColdTier(object::ObjectStore& objects, Catalogue& catalogue, const Clock& clock,
-           ColdOptions options)
-      : objects_(objects), catalogue_(catalogue), clock_(clock), options_(std::move(options)) {}
-
-  std::vector<File> live_files(const Owner& owner) const;
-  std::vector<File> live_files(const std::string& tenant) const;
-  std::vector<File> live_files() const;
-  void take(std::vector<ColdFile> files);
-  /// `changing_` is held.
-  Result<void> refresh_locked();
-  Result<void> copy_live(const std::string& folder);
-  bool abandoned(const ColdFile& file) const;
-  /// Whether the catalogue has a file of that name, in whatever state.
-  bool is_listed(const ColdFile& entry) const;
-  Result<void> commit(const CatalogueChange& change);
-  Result<void> erase_objects(const std::vector<ColdFile>& files);
-
-  Result<RowFile> open_file(const ColdFile& file);
-  std::optional<Cached> cached(const std::string& key);
-  void cache(Cached entry);
-
+  using File = Listing::File;
+  using Owner = Listing::Owner;
   struct Found {
     File file;
-    std::optional<Memory> memory;  ///< nothing: its file cannot be read
+    Memory memory;
   };
-  Result<std::optional<Found>> find(const Key& key);
-  /// A file that was written here and is to be put.
-  struct Ready {
-    ColdFile entry;
-    std::string path;
-    std::chrono::sys_days day;
-  };
-  Result<Ready> write(const std::vector<const Memory*>& rows, const std::string& path);
-  /// Gives it a name that no listed file has.
-  void name(Ready& file);
-  /// Lists the files as being written, with one commit, then puts each and reads it back.
-  Result<void> put(std::vector<Ready>& files);
-  Result<void> put(Ready& file);
-  Result<bool> merge(const std::vector<File>& files, std::chrono::sys_days day, Compacted& done);
+  struct Unit;
+  struct Reading;
+
+  ColdTier(object::ObjectStore& objects, Catalogue& catalogue, const Clock& clock,
+           ColdOptions options);
+
+  // tier.cc; `changing_` is held.
+  bool abandoned(const ColdFile& file) const;
+  Result<void> erase_objects(const std::vector<ColdFile>& files);
+  void give_up(const std::vector<Ready>& files);
+  /// The ids of a file's living rows before `before`.
+  Result<std::vector<std::string>> older_rows(const ColdFile& file, Clock::Time before);
+  Result<std::vector<Ready>> write(const std::vector<const Memory*>& rows,
+                                   const std::string& folder);
+
+  // tier_read.cc
+  /// The row of each key, of the latest file that holds it.
+  std::vector<Result<std::optional<Found>>> find(const std::vector<Key>& keys);
+  void look_into(const File& file, const std::vector<Key>& keys,
+                 const std::vector<std::size_t>& wanted,
+                 std::vector<Result<std::optional<Found>>>& out);
+  Result<std::vector<Unit>> units_of(const File& file, const StoreQuery& query);
+  RowCache::Loading load(const Unit& unit);
+
+  // tier_merge.cc
+  Result<Compacted> merge_all(MergeNeed need, Clock::Steady deadline);
+  Result<std::uint64_t> erase_retired();
+  std::vector<std::vector<File>> partitions() const;
+  /// Merges the files, or drops them where nothing in them lives. False: somebody else has changed
+  /// them meanwhile. `unreadable`: one that cannot be read.
+  Result<bool> merge(const std::vector<File>& files, Compacted& done, File& unreadable);
+  Result<std::optional<Ready>> merged_file(const std::vector<File>& files,
+                                           const std::string& folder, File& unreadable);
+  /// Puts the file in the place of `files`.
+  Result<bool> replace(const std::vector<File>& files, std::optional<Ready> merged);
+  Result<void> copy_live(const std::string& folder);
 
   object::ObjectStore& objects_;
-  Catalogue& catalogue_;
   const Clock& clock_;
   const ColdOptions options_;
-  std::atomic<bool> known_{false};  ///< the catalogue was read
-  std::mutex changing_;  ///< held by whoever changes the catalogue, from reading to commit
-  mutable std::mutex mutex_;
-  std::map<Owner, std::vector<File>> files_;
-  std::uint64_t generation_ = 0;
-  std::uint32_t sequence_ = 0;
-  std::mutex cache_mutex_;
-  std::list<Cached> cache_;  ///< used last first
-  std::unordered_map<std::string, std::list<Cached>::iterator> cache_index_;
-  std::uint64_t cache_size_ = 0;
+  Listing listing_;
+  Reader reader_;
+  /// Held by whoever changes the catalogue, from reading to commit; a merge holds it for its two
+  /// commits only.
+  std::mutex changing_;
+  std::mutex merging_;  ///< one merge at a time
+  boost::asio::thread_pool work_;
+  Putting putting_;
+  RowCache rows_;
 };
 
 }  // namespace asahi::memory::cold

@@ -74,7 +74,7 @@ TEST_F(EmbedderChoice, FindsTheModelsFile) {
 
 TEST_F(EmbedderChoice, WhatIsEmbeddedIsCounted) {
   telemetry::Registry metrics;
-  MeasuredEmbedder measured(choose_embedder(config_).embedder, metrics);
+  MeasuredEmbedder measured(choose_embedder(config_).embedder, metrics, system_clock());
   EXPECT_TRUE(measured.try_embed("apollo"));
   memory::testing::OnLoop loop;
   const auto many = loop.wait<std::vector<llm::Embedded>>(

@@ -15,8 +15,10 @@ const std::vector<double> kBytes = {50, 100, 250, 500, 1'000, 2'500, 5'000, 10'0
 }  // namespace
 
 MeasuredEmbedder::MeasuredEmbedder(std::unique_ptr<llm::TextEmbedder> inner,
-                                   telemetry::Registry& metrics)
+                                   telemetry::Registry& metrics, const Clock& clock)
     : inner_(std::move(inner)),
+      metrics_(metrics),
+      clock_(clock),
       texts_(metrics.counter("embedding_generated_total", "Texts embedded.",
                              {{"mode", std::string(embedding_mode(traits().tag))}})),
       batches_(metrics.counter("embedding_batch_generated_total", "Batches of texts embedded.",
@@ -25,6 +27,8 @@ MeasuredEmbedder::MeasuredEmbedder(std::unique_ptr<llm::TextEmbedder> inner,
                                 {{"mode", std::string(embedding_mode(traits().tag))}})),
       batch_size_(metrics.histogram("akosha_embedding_batch_size", "Texts of a batch.", kTexts,
                                     {{"mode", std::string(embedding_mode(traits().tag))}})),
+      batch_texts_(metrics.histogram("embedding_batch_size", "Texts of a batch.", kTexts,
+                                     {{"mode", std::string(embedding_mode(traits().tag))}})),
       seconds_(metrics.histogram("akosha_embedding_generation_duration_seconds",
                                  "Time of a batch, waiting included.", kSeconds,
                                  {{"model_type", std::string(embedding_mode(traits().tag))}})) {}
@@ -56,10 +60,14 @@ Task<std::vector<llm::Embedded>> MeasuredEmbedder::embed(std::vector<std::string
   lengths.reserve(texts.size());
   for (const std::string& text : texts) lengths.push_back(text.size());
   auto made = co_await inner_->embed(std::move(texts), purpose, std::move(context));
-  if (!made) co_return made;
+  if (!made) {
+    count_error(metrics_, clock_, Part::kVectorIndexer, made.error());
+    co_return made;
+  }
   for (const std::size_t length : lengths) count(length, true);
   batches_.add();
   batch_size_.observe(static_cast<double>(lengths.size()));
+  batch_texts_.observe(static_cast<double>(lengths.size()));
   seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   co_return made;
 }

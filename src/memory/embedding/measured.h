@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "llm/embed/text_embedder.h"
+#include "memory/measure/errors.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
@@ -16,11 +17,13 @@ namespace asahi::memory {
 /// |---|---|
 /// | embedding_generated_total, embedding_batch_generated_total | counter; mode |
 /// | embedding_text_length | histogram; mode: bytes of a text |
-/// | akosha_embedding_batch_size | histogram; mode: texts of a batch |
+/// | akosha_embedding_batch_size, embedding_batch_size | histogram; mode: texts of a batch |
 /// | akosha_embedding_generation_duration_seconds | histogram; model_type (mode): of a batch |
 class MeasuredEmbedder final : public llm::TextEmbedder {
  public:
-  MeasuredEmbedder(std::unique_ptr<llm::TextEmbedder> inner, telemetry::Registry& metrics);
+  /// `metrics`, `clock` outlive it.
+  MeasuredEmbedder(std::unique_ptr<llm::TextEmbedder> inner, telemetry::Registry& metrics,
+                   const Clock& clock);
 
   const llm::EmbedderTraits& traits() const override { return inner_->traits(); }
   std::optional<llm::Embedded> try_embed(std::string_view text) override;
@@ -33,10 +36,12 @@ class MeasuredEmbedder final : public llm::TextEmbedder {
   void count(std::size_t bytes, bool made);
 
   const std::unique_ptr<llm::TextEmbedder> inner_;
+  telemetry::Registry& metrics_;
+  const Clock& clock_;
   telemetry::Counter& texts_;
   telemetry::Counter& batches_;
   telemetry::Histogram& length_;
-  telemetry::Histogram& batch_size_;
+  telemetry::Histogram &batch_size_, &batch_texts_;
   telemetry::Histogram& seconds_;
 };
 

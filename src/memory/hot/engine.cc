@@ -15,6 +15,9 @@
 namespace asahi::memory::hot {
 namespace {
 
+/// Rows that ageing reads and sums with a shelf locked, before readers get in between: a thousand
+/// take some 20 ms.
+constexpr std::size_t kRowsOfTurn = 32;
 /// A group of writes is closed at about this size; one write may be larger.
 constexpr std::size_t kGroupBytes = 8 << 20;
 constexpr std::size_t kMostWrite = 256 << 20;
@@ -55,6 +58,7 @@ std::size_t weight_of(const std::vector<Memory>& memories) {
 struct Engine::Op {
   std::size_t weight = 0;
   bool writes = true;
+  Clock::Steady queued_at{};
   std::move_only_function<Result<void>()> stage;
   std::move_only_function<void(Result<void>)> done;
 };
@@ -148,10 +152,12 @@ bool Engine::is_full(std::size_t weight) const {
 }
 
 void Engine::submit(Op op) {
+  op.queued_at = options_.clock->steady_now();
   {
     const std::lock_guard lock(queue_mutex_);
     if (!is_full(op.weight)) {
       queued_bytes_ += op.weight;
+      if (queue_.empty()) waiting_since_ = op.queued_at;
       queue_.push_back(std::move(op));
       queue_changed_.notify_all();
       return;
@@ -279,9 +285,16 @@ void Engine::write_loop() {
       ops.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
       queue_.erase(queue_.begin(), end);
       queued_bytes_ -= bytes;
+      in_work_since_ = ops.front().queued_at;
+      waiting_since_.reset();
+      if (!queue_.empty()) waiting_since_ = queue_.front().queued_at;
     }
     run_group(ops);
     ops.clear();
+    {
+      const std::lock_guard lock(queue_mutex_);
+      in_work_since_.reset();
+    }
     behind_ = backlog();
     {
       std::unique_lock lock(work_mutex_);
@@ -390,6 +403,37 @@ Result<std::vector<UpsertOutcome>> Engine::stage_upserts(std::vector<Incoming>& 
   return out;
 }
 
+template <class Look>
+auto Engine::look_for_duplicates(bool fuzzy, Look look) const {
+  if (!options_.looked_for_duplicates) return look();
+  const Clock::Steady begun = options_.clock->steady_now();
+  auto found = look();
+  options_.looked_for_duplicates(fuzzy, options_.clock->steady_now() - begun);
+  return found;
+}
+
+std::optional<Key> Engine::nearest_of(Shelf& shelf, const LogReader& reader, const Memory& memory,
+                                      double threshold) const {
+  std::vector<std::uint32_t> candidates;
+  std::string scratch;
+  shelf.near->candidates(memory.fingerprint, threshold, candidates);
+  double best = threshold;
+  std::optional<Key> nearest;
+  for (const std::uint32_t slot : candidates) {
+    if (!shelf.table.has(slot, Table::kCurrent)) continue;
+    const auto bytes = reader.payload(shelf.table.place(slot).position, scratch);
+    const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
+    if (!view) continue;  // damaged: what it was like is lost
+    const Fingerprint other = view->read_fingerprint();
+    const double jaccard =
+        shelf.near->similarity({memory.content, memory.fingerprint}, {view->content, other});
+    if (jaccard < best || (nearest && jaccard == best)) continue;
+    best = jaccard;
+    nearest = Key{shelf.tenant, std::string(view->system_id), std::string(view->conversation_id)};
+  }
+  return nearest;
+}
+
 Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, Incoming& row,
                                            const UpsertOptions& options) {
   const Memory& memory = row.memory;
@@ -416,7 +460,8 @@ Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, Incoming& row,
     retire(shelf, known);
     outcome = UpsertOutcome::kReplaced;
   } else if (options.deduplicate) {
-    const std::uint32_t same = find_content(shelf, reader, memory.content_hash);
+    const std::uint32_t same = look_for_duplicates(
+        false, [&] { return find_content(shelf, reader, memory.content_hash); });
     if (same != kNoSlot) {
       const auto bytes = reader.payload(table.place(same).position, scratch);
       const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
@@ -430,22 +475,8 @@ Result<UpsertOutcome> Engine::stage_upsert(Shelf& shelf, Incoming& row,
     }
   }
   if (options.deduplicate && has_fingerprint(memory.fingerprint)) {
-    std::vector<std::uint32_t> candidates;
-    shelf.near->candidates(memory.fingerprint, options.near_duplicate_threshold, candidates);
-    double best = options.near_duplicate_threshold;
-    std::optional<Key> nearest;
-    for (const std::uint32_t slot : candidates) {
-      if (!table.has(slot, Table::kCurrent)) continue;
-      const auto bytes = reader.payload(table.place(slot).position, scratch);
-      const auto view = bytes ? parse_upsert(*bytes) : std::nullopt;
-      if (!view) continue;  // damaged: what it was like is lost
-      const Fingerprint other = view->read_fingerprint();
-      const double jaccard =
-          shelf.near->similarity({memory.content, memory.fingerprint}, {view->content, other});
-      if (jaccard < best || (nearest && jaccard == best)) continue;
-      best = jaccard;
-      nearest = Key{shelf.tenant, std::string(view->system_id), std::string(view->conversation_id)};
-    }
+    std::optional<Key> nearest = look_for_duplicates(
+        true, [&] { return nearest_of(shelf, reader, memory, options.near_duplicate_threshold); });
     if (nearest) {
       const bool replaces = outcome == UpsertOutcome::kReplaced;
       if (options.skip_near_duplicates && !replaces) return UpsertOutcome::kNearDuplicate;
@@ -616,10 +647,12 @@ Result<std::uint64_t> Engine::stage_erase_system(const std::string& tenant,
 Result<std::uint64_t> Engine::stage_erase_migrated(
     const std::vector<std::pair<Key, Digest>>& rows) {
   std::uint64_t count = 0;
+  std::size_t seen = 0;
   Exclusive lock;
   for (const auto& [key, checksum] : rows) {
     Shelf* const shelf = find_shelf(key.tenant);
     if (shelf == nullptr) continue;
+    if (seen++ % kRowsOfTurn == 0) lock.move_to(nullptr);
     lock.move_to(shelf);
     const LogReader reader = log_->staging_reader();
     const std::uint32_t slot =
@@ -674,6 +707,7 @@ Result<std::vector<Eligible>> Engine::mark_eligible(Clock::Time before, std::siz
   out.reserve(oldest.size());
   Exclusive lock;
   for (const Old& row : oldest) {
+    if (out.size() % kRowsOfTurn == 0) lock.move_to(nullptr);
     lock.move_to(row.shelf);
     Eligible& made = out.emplace_back();
     ASAHI_TRY(made.memory, read_memory(*row.shelf, log_->staging_reader(), row.slot));

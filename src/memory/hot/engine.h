@@ -57,6 +57,9 @@ struct EngineOptions {
   const Clock* clock = &system_clock();
   MakeKeywordIndex make_keyword;            ///< empty: TextKeyword
   MakeNearDuplicates make_near_duplicates;  ///< empty: ShingleDuplicates
+  /// Told how long it took to look whether a memory is there already: by its hash, or, `fuzzy`, by
+  /// its likeness. On the writing thread; must not wait. Empty: nobody asks.
+  std::function<void(bool fuzzy, std::chrono::nanoseconds took)> looked_for_duplicates;
   /// Told of what was committed, in order, on the writing thread. For copies that can be rebuilt.
   std::function<void(std::span<const CommittedChange>)> observer;
 };
@@ -78,13 +81,17 @@ struct WrittenPage {
 struct EngineStats {
   OpenReport opened;
   std::uint64_t file_bytes = 0, live_bytes = 0, segments = 0;
-  std::uint64_t unlinked = 0;     ///< vectors not yet in a graph
-  std::uint64_t table_bytes = 0;  ///< memory of tables, vectors, words and bands
-  std::uint64_t groups = 0;       ///< syncs
+  std::uint64_t stale_segments = 0;  ///< in the clear or under a former key: see Log
+  std::uint64_t unlinked = 0;        ///< vectors not yet in a graph
+  std::uint64_t table_bytes = 0;     ///< memory of tables, vectors, words and bands
+  std::uint64_t groups = 0;          ///< syncs
   std::uint64_t compactions = 0, compaction_failures = 0;
   std::uint64_t checkpoints = 0, checkpoint_failures = 0;
-  std::uint64_t restored_rows = 0;   ///< whose words came from the checkpoint at the start
-  std::uint64_t restored_links = 0;  ///< vectors whose place in a graph did
+  std::uint64_t vectors = 0;             ///< that searches compare, in a graph or one by one
+  std::chrono::nanoseconds indexing{0};  ///< spent on them since the start, reading included
+  std::chrono::nanoseconds wal_lag{0};   ///< the oldest write that is not on the disk waits so long
+  std::uint64_t restored_rows = 0;       ///< whose words came from the checkpoint at the start
+  std::uint64_t restored_links = 0;      ///< vectors whose place in a graph did
 };
 
 /// The hot tier without coroutines. One thread writes: it decides about what waits, appends it to
@@ -212,6 +219,11 @@ class Engine {
   // Readers' and writer's, with the shelf locked.
   std::uint32_t find(const Shelf& shelf, const LogReader& reader, std::string_view system_id,
                      std::string_view conversation_id, std::uint8_t flag) const;
+  /// The row that a memory nearly repeats.
+  std::optional<Key> nearest_of(Shelf& shelf, const LogReader& reader, const Memory& memory,
+                                double threshold) const;
+  template <class Look>
+  auto look_for_duplicates(bool fuzzy, Look look) const;
   std::uint32_t find_content(const Shelf& shelf, const LogReader& reader,
                              const Digest& content_hash) const;
   Result<Key> read_key(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
@@ -258,6 +270,7 @@ class Engine {
   std::vector<std::unique_ptr<Incoming>> handed_;  ///< rows that the group made itself
   std::string payload_;                            ///< scratch of the writing thread
   std::atomic<std::size_t> behind_{0};             ///< vectors that wait for the graph, of late
+  std::atomic<std::int64_t> indexing_ns_{0};
   std::atomic<std::uint64_t> groups_{0}, compactions_{0}, compaction_failures_{0};
 
   /// The last writings, so that who follows them need not look at all rows: everything after
@@ -277,6 +290,8 @@ class Engine {
   std::condition_variable queue_changed_;
   std::vector<Op> queue_;
   std::size_t queued_bytes_ = 0;
+  /// When the oldest write came: of the group in work, and of those that wait.
+  std::optional<Clock::Steady> in_work_since_, waiting_since_;
   bool stopping_ = false;
 
   mutable std::mutex work_mutex_;  ///< of the pokes below

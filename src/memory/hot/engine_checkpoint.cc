@@ -119,9 +119,11 @@ Result<void> Engine::fill() {
     return {};
   };
   const auto vectors = [&]() -> Result<void> {
+    const Clock::Steady begun = options_.clock->steady_now();
     for (Shelf* const shelf : all) {
       if (auto ok = fill_vectors(*shelf); !ok) return ok;
     }
+    indexing_ns_ += (options_.clock->steady_now() - begun).count();
     return {};
   };
   std::uint64_t rows = 0;

@@ -209,18 +209,28 @@ EngineStats Engine::engine_stats() const {
   out.file_bytes = log_->file_bytes();
   out.live_bytes = log_->live_bytes();
   out.segments = log_->segment_count();
+  out.stale_segments = log_->stale_segments();
   out.unlinked = backlog();
   out.groups = groups_.load();
   out.compactions = compactions_.load();
   out.compaction_failures = compaction_failures_.load();
   out.checkpoints = checkpoints_.load();
   out.checkpoint_failures = checkpoint_failures_.load();
+  out.indexing = std::chrono::nanoseconds(indexing_ns_.load());
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (const auto oldest = in_work_since_ ? in_work_since_ : waiting_since_)
+      out.wal_lag = options_.clock->steady_now() - *oldest;
+  }
   out.restored_rows = restored_rows_;
   out.restored_links = restored_links_;
   for (const Shelf* const shelf : shelves()) {
     const std::shared_lock lock(shelf->gate);
     out.table_bytes += shelf->table.bytes() + shelf->keyword->bytes();
-    for (const auto& set : shelf->vectors) out.table_bytes += set->bytes();
+    for (const auto& set : shelf->vectors) {
+      out.table_bytes += set->bytes();
+      out.vectors += set->listed();
+    }
   }
   return out;
 }

@@ -8,6 +8,7 @@
 
 #include "identity/principal.h"
 #include "memory/http/stats_json.h"
+#include "memory/knowledge/knowledge.h"
 #include "memory/ops/systems.h"
 #include "memory/outside/orchestrator.h"
 #include "net/http/query_params.h"
@@ -41,13 +42,48 @@ json::object system_json(const SystemSummary& system, Clock::Time now) {
           {"shard", system.shard}};
 }
 
+json::object counts_json(const SystemProfile::Counts& counts) {
+  json::object out;
+  for (const auto& [value, count] : counts) out[value] = count;
+  return out;
+}
+
+json::object profile_json(const SystemProfile& profile) {
+  return {{"memories", profile.memories},
+          {"languages", counts_json(profile.languages)},
+          {"sources", counts_json(profile.sources)},
+          {"projects", counts_json(profile.projects)},
+          {"users", counts_json(profile.users)},
+          {"kinds", counts_json(profile.kinds)},
+          {"days", counts_json(profile.days)},
+          {"partial", profile.partial}};
+}
+
+/// Memories of the last day by the hour they are of, out of the hourly series; hours without one
+/// are left out. Empty where series are not served or away.
+Aw<json::array> hours_of(const RouteParts& parts, std::string tenant, std::string system_id) {
+  json::array hours;
+  if (parts.knowledge == nullptr) co_return hours;
+  const Clock::Time now = parts.clock.now();
+  const auto found = co_await parts.knowledge->run([&] {
+    return parts.knowledge->series().read(tenant, {.metric = "conversation_count",
+                                                   .system_id = system_id,
+                                                   .from = now - std::chrono::hours(24),
+                                                   .to = now});
+  });
+  if (!found) co_return hours;
+  for (const series::Point& point : found->points)
+    hours.push_back(json::object{{"at", format_rfc3339(point.at)}, {"memories", point.value}});
+  co_return hours;
+}
+
 Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
   ASAHI_CO_TRY(const std::int64_t limit,
                http::QueryParams(context.request).integer("limit", 100, 1, 1000));
   const std::string after = context.request.query_param("cursor").value_or("");
   const RouteParts& shared = *parts->shared;
   ASAHI_CO_TRY(const auto systems,
-               co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), ""));
+               co_await systems_of(stores_of(shared), *shared.ledger, reach_of(context), ""));
   json::array list;
   json::value next(nullptr);
   for (const SystemSummary& system : systems) {
@@ -66,12 +102,18 @@ Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
 Task<http::Response> get_system(SharedOps parts, http::Context& context) {
   const std::string id(context.path_param("system_id"));
   if (auto ok = check_system_id(id); !ok) co_return std::unexpected(ok.error());
+  const Reach reach = reach_of(context);
+  if (auto ok = reach.check(id); !ok) co_return std::unexpected(ok.error());
   const RouteParts& shared = *parts->shared;
   ASAHI_CO_TRY(const auto systems,
-               co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), id));
+               co_await systems_of(stores_of(shared), *shared.ledger, reach, id));
   if (systems.empty())
     co_return fail(Errc::kNotFound, fmt::format("nothing is known of the system '{}'", id));
-  co_return json_reply(200, system_json(systems.front(), shared.clock.now()));
+  json::object system = system_json(systems.front(), shared.clock.now());
+  json::object profile = profile_json(co_await profile_of(stores_of(shared), reach.tenant(), id));
+  profile["hours"] = co_await hours_of(shared, reach.tenant(), id);
+  system["profile"] = std::move(profile);
+  co_return json_reply(200, system);
 }
 
 Task<http::Response> health(SharedOps parts, http::Context&) {
@@ -108,7 +150,7 @@ Task<http::Response> change_settings(SharedOps parts, http::Context& context) {
   if (!operates(context)) {
     co_return fail(Errc::kForbidden,
                    "these settings are those of the whole process; changing them needs the "
-                   "permission manage_tenants");
+                   "permission manage_tenants, and a credential of all systems");
   }
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const json::object report, parts->settings.change(body));
@@ -118,7 +160,7 @@ Task<http::Response> change_settings(SharedOps parts, http::Context& context) {
 
 Task<http::Response> circuits(SharedOps parts, http::Context& context) {
   json::array list;
-  for (const auto& [name, stats] : parts->circuits(tenant_of(context)))
+  for (const auto& [name, stats] : parts->circuits(reach_of(context).tenant()))
     list.push_back(circuit_json(name, stats));
   co_return json_reply(200, {{"circuit_breakers", std::move(list)}});
 }

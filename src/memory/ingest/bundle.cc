@@ -210,6 +210,7 @@ Task<void> BundleReader::attempt(const UploadLease& lease, const Interruption& s
     logger().warning(
         "schema_validation_failure",
         {{"system_id", id.system_id}, {"upload_id", id.upload_id}, {"error", error.message}});
+    if (options_.refused) options_.refused(id, error);
     co_return std::unexpected(std::move(error));
   }
   std::vector<PayloadSource::File> files;
@@ -282,6 +283,19 @@ Task<UploadState> BundleReader::process(const UploadLease& lease, const Interrup
   const auto finished = co_await ledger_.finish(lease, verdict, error.message);
   if (!finished) co_return std::unexpected(finished.error());
   co_return verdict;
+}
+
+Task<std::uint64_t> BundleReader::erase_older(Clock::Time before, std::size_t limit) {
+  ASAHI_CO_TRY(std::vector<UploadId> old, co_await ledger_.bundles_to_erase(before, limit));
+  std::uint64_t erased = 0;
+  for (UploadId& id : old) {
+    if (auto gone = co_await erase(bundle_prefix({id.system_id, id.upload_id})); !gone)
+      co_return std::unexpected(std::move(gone.error()));
+    if (auto noted = co_await ledger_.bundle_erased(std::move(id)); !noted)
+      co_return std::unexpected(std::move(noted.error()));
+    ++erased;
+  }
+  co_return erased;
 }
 
 Task<void> BundleReader::erase(std::string prefix) {

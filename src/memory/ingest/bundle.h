@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ class BundleReader {
   struct Options {
     PayloadOptions payload;
     bool delete_after = false;  ///< erase the bundle once it is done
+    /// Told of a manifest that breaks rules (the error names the first ones); must not wait.
+    std::function<void(const UploadId& id, const Error& error)> refused = {};
   };
   /// All outlive it.
   BundleReader(Intake& intake, Ledger& ledger, object::TaskStore bucket, Options options)
@@ -61,6 +64,11 @@ class BundleReader {
   /// `trouble` gets the error that another try may mend (the bucket or the store is away).
   Task<UploadState> process(const UploadLease& lease, const Interruption& stop, double jitter,
                             std::optional<Error>& trouble);
+
+  /// Erases bundles that were taken in before `before`, at most `limit`; how many. Several
+  /// processes may do so at a time. Errors: those of ledger and bucket; what is left comes the next
+  /// time.
+  Task<std::uint64_t> erase_older(Clock::Time before, std::size_t limit);
 
  private:
   class Source;

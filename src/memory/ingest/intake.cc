@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "memory/text/language.h"
 #include "net/blocking.h"
 
 namespace asahi::memory {
@@ -101,8 +102,22 @@ void Intake::give_back(std::size_t bytes) {
   --rooms_;
 }
 
+/// Adds to an object as text.
+void add_language(std::string& metadata, std::string_view content) {
+  const auto parsed = parse_json(metadata.empty() ? "{}" : metadata);
+  if (!parsed || !parsed->is_object() || parsed->get_object().contains("language")) return;
+  const std::string_view language = text::guess_language(content);
+  if (language == text::kUnknownLanguage) return;
+  json::object with = parsed->get_object();
+  with["language"] = language;
+  with["language_guessed"] = true;
+  std::string written = write_json(with);
+  if (written.size() <= kMaxMetadata) metadata = std::move(written);
+}
+
 void Intake::prepare(std::vector<Memory>& memories) const {
   for (Memory& memory : memories) {
+    if (options_.guess_language) add_language(memory.metadata, memory.content);
     if (memory.content_hash == Digest{}) memory.content_hash = sha256(memory.content);
     if (parts_.fingerprint) memory.fingerprint = parts_.fingerprint(memory.content);
     if (!memory.embedding.empty()) continue;

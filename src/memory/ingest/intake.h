@@ -52,6 +52,9 @@ class Intake {
     std::size_t max_in_flight_bytes = 256 << 20;
     /// Vectors that do not say their model are taken for ours.
     bool trust_unlabelled_vectors = false;
+    /// A memory whose metadata name no language gets the one that its text is in, where that is
+    /// plain (text/language.h): `language`, and `language_guessed` true.
+    bool guess_language = true;
   };
   /// All outlive the intake.
   struct Parts {

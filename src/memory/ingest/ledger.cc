@@ -604,11 +604,18 @@ Task<Upload> Ledger::retry(UploadId id, UploadPriority priority) {
                                           origin_name(there->origin)));
 }
 
-Task<Ledger::Totals> Ledger::totals(std::string tenant) {
-  ASAHI_CO_TRY(const auto rows,
-               co_await db_.query({"SELECT state, count(*) AS n FROM memory_uploads WHERE"
-                                   " (CAST(? AS TEXT) = '' OR tenant = ?) GROUP BY state",
-                                   {tenant, tenant}}));
+Task<Ledger::Totals> Ledger::totals(std::string tenant,
+                                    std::optional<std::vector<std::string>> systems) {
+  std::string text =
+      "SELECT state, count(*) AS n FROM memory_uploads WHERE (CAST(? AS TEXT) = '' OR tenant = ?)";
+  std::vector<sql::Value> params{tenant, tenant};
+  if (systems) {
+    text += systems->empty() ? std::string(" AND 1 = 0")
+                             : fmt::format(" AND system_id IN ({})", placeholders(systems->size()));
+    params.insert(params.end(), systems->begin(), systems->end());
+  }
+  text += " GROUP BY state";
+  ASAHI_CO_TRY(const auto rows, co_await db_.query({std::move(text), std::move(params)}));
   Totals totals;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (const auto state = parse_state(rows.text(i, "state")))
@@ -653,6 +660,27 @@ Task<std::uint64_t> Ledger::sweep(Clock::Time before) {
        {to_ms(before), kSweepRows}});
   ASAHI_CO_TRY(const auto rows, co_await db_.batch(std::move(statements)));
   co_return static_cast<std::uint64_t>(rows[1].affected());
+}
+
+Task<std::vector<UploadId>> Ledger::bundles_to_erase(Clock::Time before, std::size_t limit) {
+  ASAHI_CO_TRY(const auto rows,
+               co_await db_.query({"SELECT tenant, system_id, upload_id FROM memory_uploads WHERE"
+                                   " origin = 'bucket' AND state = 'done' AND bundle_erased = 0"
+                                   " AND finished_at_ms < ? ORDER BY finished_at_ms LIMIT ?",
+                                   {to_ms(before), static_cast<std::int64_t>(limit)}}));
+  std::vector<UploadId> out;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    out.push_back({rows.text(i, "tenant"), rows.text(i, "system_id"), rows.text(i, "upload_id")});
+  co_return out;
+}
+
+Task<void> Ledger::bundle_erased(UploadId id) {
+  auto done =
+      co_await db_.query({"UPDATE memory_uploads SET bundle_erased = 1 WHERE tenant = ?"
+                          " AND system_id = ? AND upload_id = ?",
+                          {id.tenant, id.system_id, id.upload_id}});
+  if (!done) co_return std::unexpected(std::move(done.error()));
+  co_return Result<void>{};
 }
 
 }  // namespace asahi::memory

@@ -164,8 +164,9 @@ class Ledger {
     std::uint64_t queued() const;
     std::uint64_t in_work() const;
   };
-  /// Empty tenant: all.
-  Task<Totals> totals(std::string tenant = {});
+  /// Empty tenant: all. `systems`: of these only; nothing: all of the tenant's.
+  Task<Totals> totals(std::string tenant = {},
+                      std::optional<std::vector<std::string>> systems = std::nullopt);
   /// Of all tenants what waits and is in work, and who works: cheap, whatever the ledger holds.
   Task<Totals> queue();
   struct LastUpload {
@@ -177,6 +178,10 @@ class Ledger {
   /// Pushes and imports whose process died become `failed`; finished rows from before `before` go
   /// (5,000 at a time). How many went.
   Task<std::uint64_t> sweep(Clock::Time before);
+  /// Bundles that were taken in before `before` and not erased from their bucket yet, oldest first,
+  /// at most `limit`.
+  Task<std::vector<UploadId>> bundles_to_erase(Clock::Time before, std::size_t limit);
+  Task<void> bundle_erased(UploadId id);
 
  private:
   struct Tally;
@@ -192,7 +197,7 @@ class Ledger {
   bool writing_pushed_ = false;
 };
 
-/// The ledger's tables: versions 300–309.
+/// The ledger's tables: versions 300–309 and 336.
 std::vector<sql::Migration> ledger_migrations();
 
 }  // namespace asahi::memory

@@ -9,6 +9,8 @@ namespace {
 
 const std::vector<double> kBounds = {.001, .005, .01, .025, .05, .1, .25, .5,
                                      1,    2.5,  5,   10,   30,  60, 300};
+/// As many as the registry keeps apart.
+constexpr std::size_t kMostSystems = 1'000;
 constexpr const char* kDuration = "akosha_ingestion_duration_seconds";
 constexpr const char* kDurationHelp = "How long uploads, pushes and scans took.";
 
@@ -18,8 +20,13 @@ double seconds(std::chrono::nanoseconds time) {
 
 }  // namespace
 
-IngestMetrics::IngestMetrics(telemetry::Registry& registry)
+IngestMetrics::IngestMetrics(telemetry::Registry& registry, const Clock& clock)
     : registry_(registry),
+      clock_(clock),
+      upload_(registry, "upload"),
+      push_(registry, "push"),
+      scan_(registry, "scan"),
+      told_(clock.steady_now()),
       uploads_(registry.histogram(kDuration, kDurationHelp, kBounds, {{"operation", "upload"}})),
       pushes_(registry.histogram(kDuration, kDurationHelp, kBounds, {{"operation", "push"}})),
       scans_(registry.histogram(kDuration, kDurationHelp, kBounds, {{"operation", "scan"}})),
@@ -35,6 +42,13 @@ void IngestMetrics::ended(const IngestEnd& end, std::chrono::nanoseconds took) {
                {{"system_id", system_id}, {"status", std::string(status)}})
       .add();
   (operation == "push" ? pushes_ : uploads_).observe(seconds(took));
+  const bool failed = status == "error" || status == "failed" || status == "rejected";
+  (operation == "push" ? push_ : upload_).ended(!failed, took);
+  {
+    const std::scoped_lock lock(mutex_);
+    const bool known = taken_.size() < kMostSystems || taken_.contains(system_id);
+    taken_[known ? system_id : "other"] += static_cast<double>(gained.items);
+  }
   const std::pair<const char*, std::uint64_t> outcomes[] = {
       {"stored", gained.stored},        {"replaced", gained.replaced},
       {"unchanged", gained.unchanged},  {"older", gained.older},
@@ -72,40 +86,30 @@ void IngestMetrics::error(const std::string& system_id, std::string_view type) {
       .counter("akosha_ingestion_errors_total", "What went wrong while taking memories in.",
                {{"system_id", system_id}, {"error_type", std::string(type)}})
       .add();
+  count_error(registry_, clock_, Part::kIngestionWorker, type);
 }
 
-void IngestMetrics::scanned(std::chrono::nanoseconds took) { scans_.observe(seconds(took)); }
+void IngestMetrics::scanned(std::chrono::nanoseconds took) {
+  scans_.observe(seconds(took));
+  scan_.ended(true, took);
+}
 
 void IngestMetrics::queue(double own_share, double all) {
   share_.set(own_share);
   backlog_.set(all);
 }
 
-std::string_view error_type(const Error& error) {
-  switch (error.code) {
-    case Errc::kInvalidArgument:
-    case Errc::kTooLarge:
-    case Errc::kConflict:
-      return "validation_error";
-    case Errc::kUnauthenticated:
-    case Errc::kForbidden:
-      return "authentication_error";
-    case Errc::kRateLimited:
-      return "rate_limit_error";
-    case Errc::kTimeout:
-    case Errc::kCancelled:
-      return "timeout_error";
-    case Errc::kUnavailable:
-    case Errc::kUpstream:
-      return "network_error";
-    case Errc::kCorrupt:
-      return "serialization_error";
-    case Errc::kNotFound:
-      return "storage_error";
-    case Errc::kInternal:
-      return "unknown_error";
+void IngestMetrics::tell_throughput() {
+  const Clock::Steady now = clock_.steady_now();
+  const std::scoped_lock lock(mutex_);
+  const double seconds_passed = seconds(now - std::exchange(told_, now));
+  if (seconds_passed <= 0) return;
+  for (auto& [system_id, memories] : taken_) {
+    registry_
+        .gauge("akosha_ingestion_throughput", "Memories taken in a second, of late",
+               {{"system_id", system_id}})
+        .set(std::exchange(memories, 0.0) / seconds_passed);
   }
-  return "unknown_error";
 }
 
 }  // namespace asahi::memory

@@ -2,11 +2,15 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "memory/ingest/ledger.h"
+#include "memory/measure/errors.h"
+#include "memory/measure/operation.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
@@ -31,9 +35,13 @@ struct IngestEnd {
 /// | akosha_deduplication_checks_total | counter; check_type (exact, fuzzy), result |
 /// | akosha_ingestion_bytes_total | counter; system_id |
 /// | akosha_ingestion_errors_total | counter; system_id, error_type |
+/// | akosha_ingestion_throughput | gauge; system_id: memories a second, of late |
+/// | akosha_operations_total, akosha_operation_duration_seconds | operation_type upload, push, scan
+/// | | akosha_errors_total | component ingestion_worker (measure/errors.h) |
 class IngestMetrics {
  public:
-  explicit IngestMetrics(telemetry::Registry& registry);
+  /// Both outlive it.
+  explicit IngestMetrics(telemetry::Registry& registry, const Clock& clock = system_clock());
 
   /// Is told of every end, on the loop where it happens: must not wait. Set it before work begins.
   void watch(std::function<void(const IngestEnd&)> watcher) { watcher_ = std::move(watcher); }
@@ -43,9 +51,16 @@ class IngestMetrics {
   void error(const std::string& system_id, std::string_view type);
   void scanned(std::chrono::nanoseconds took);
   void queue(double own_share, double all);
+  /// Sets the throughput since the last call; every few seconds.
+  void tell_throughput();
 
  private:
   telemetry::Registry& registry_;
+  const Clock& clock_;
+  const Operation upload_, push_, scan_;
+  std::mutex mutex_;
+  std::map<std::string, double> taken_;  ///< memories by system since the last time
+  Clock::Steady told_;
   telemetry::Histogram& uploads_;
   telemetry::Histogram& pushes_;
   telemetry::Histogram& scans_;
@@ -53,8 +68,5 @@ class IngestMetrics {
   telemetry::Gauge& backlog_;
   std::function<void(const IngestEnd&)> watcher_;
 };
-
-/// What an error counts as.
-std::string_view error_type(const Error& error);
 
 }  // namespace asahi::memory

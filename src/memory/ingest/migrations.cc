@@ -91,11 +91,26 @@ constexpr std::string_view kDown = "DROP TABLE memory_uploads;";
 
 }  // namespace
 
+// Whether a bundle that was taken in has been erased from its bucket since.
+constexpr std::string_view kErasedUp = R"sql(
+ALTER TABLE memory_uploads ADD COLUMN bundle_erased INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX memory_uploads_bundles ON memory_uploads (finished_at_ms)
+  WHERE origin = 'bucket' AND state = 'done' AND bundle_erased = 0;
+)sql";
+constexpr std::string_view kErasedDown = R"sql(
+DROP INDEX memory_uploads_bundles;
+ALTER TABLE memory_uploads DROP COLUMN bundle_erased;
+)sql";
+
 std::vector<sql::Migration> ledger_migrations() {
   return {{.version = 300,
            .name = "memory_uploads",
            .up = {.sqlite = kUpSqlite, .postgres = kUpPostgres},
-           .down = {.sqlite = kDown, .postgres = kDown}}};
+           .down = {.sqlite = kDown, .postgres = kDown}},
+          {.version = 336,
+           .name = "memory_uploads_bundle_erased",
+           .up = {.sqlite = kErasedUp, .postgres = kErasedUp},
+           .down = {.sqlite = kErasedDown, .postgres = kErasedDown}}};
 }
 
 }  // namespace asahi::memory

@@ -283,6 +283,31 @@ TEST_F(PipelineTest, DeletesAfterSuccessOnly) {
   EXPECT_EQ(bucket_->list({.prefix = "systems/agent/bad/"})->objects.size(), 2U);
 }
 
+TEST_F(PipelineTest, BundlesGoSomeDaysAfterTheyWereTakenIn) {
+  put_bundle("first", 2);
+  put_files("bad", manifest(1), {{"memories.json", R"({"conversations":[{"content":1}]})"}});
+  EXPECT_EQ(take("first"), UploadState::kDone);
+  EXPECT_EQ(take("bad"), UploadState::kPartial);
+  clock_.advance(std::chrono::hours(24 * 6));
+  put_bundle("second", 1);
+  EXPECT_EQ(take("second"), UploadState::kDone);
+  clock_.advance(std::chrono::hours(25));
+  const auto erase = [this] {
+    return get<std::uint64_t>([&]() -> Task<std::uint64_t> {
+      const auto before = clock_.now() - std::chrono::hours(24 * 7);
+      BundleReader reader(*intake_, *ledger_, bucket(), {});
+      co_return co_await reader.erase_older(before, 10);
+    });
+  };
+  EXPECT_EQ(erase(), 1U);
+  EXPECT_TRUE(bucket_->list({.prefix = "systems/agent/first/"})->objects.empty());
+  EXPECT_EQ(bucket_->list({.prefix = "systems/agent/second/"})->objects.size(), 2U) << "younger";
+  EXPECT_EQ(bucket_->list({.prefix = "systems/agent/bad/"})->objects.size(), 2U)
+      << "what was not taken in as a whole stays";
+  EXPECT_EQ(erase(), 0U) << "once";
+  EXPECT_EQ(row("first").state, UploadState::kDone);
+}
+
 TEST_F(PipelineTest, EmbedsInBatchesWhatCannotBeHadAtOnceAndKeepsOurOwnVectors) {
   SlowEmbedder slow(*embedder_);
   Intake::Parts parts{store_, slow, work_, clock_, {}};

@@ -262,10 +262,19 @@ struct IngestWorker::Impl : std::enable_shared_from_this<Impl> {
     }
   }
 
+  Aw<void> erase_bundles() {
+    constexpr std::size_t kAtOnce = 50;
+    if (parts.bundles == nullptr || options.keep_bundles.count() == 0) co_return;
+    auto erased =
+        co_await parts.bundles->erase_older(parts.clock.now() - options.keep_bundles, kAtOnce);
+    if (!erased) note_outage("bundles past their time cannot be erased", erased.error().message);
+  }
+
   Aw<void> upkeep_forever() {
     while (!stopping) {
       const auto swept = co_await parts.ledger.sweep(parts.clock.now() - options.keep_rows);
       if (!swept) note_outage("finished uploads cannot be swept", swept.error().message);
+      co_await erase_bundles();
       const auto totals = co_await parts.ledger.queue();
       if (totals) {
         // Waiting rows belong to nobody: they count for the workers that have leases, evenly.

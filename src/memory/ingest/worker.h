@@ -29,6 +29,7 @@ class IngestWorker {
     std::chrono::milliseconds deadline{300'000};  ///< of one upload, per try
     std::chrono::milliseconds upkeep{15'000};     ///< gauges and old rows
     std::chrono::hours keep_rows{24 * 30};        ///< of finished uploads
+    std::chrono::hours keep_bundles{24 * 7};      ///< in the bucket, of what is done; 0: for good
     Breaker::Options breaker{
         .failures = 5, .open_for = std::chrono::seconds(60), .half_open_probes = 3};
     std::string name;  ///< in the ledger's rows; empty: a random one

@@ -1,4 +1,5 @@
 #include "memory/knowledge/deriver.h"
+#include "memory/measure/errors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{500};
-constexpr std::chrono::seconds kSizeEvery{15};
+constexpr std::chrono::seconds kSizeEvery{5};
 constexpr int kNice = 5;
 /// Of what reading a page took, where others wanted the processors meanwhile.
 constexpr double kRest = 10;
@@ -47,16 +48,18 @@ Deriver::Deriver(Parts parts, Options options)
                                      "Memories whose facts were derived", {{"status", "success"}})),
       refused_(parts.metrics.counter("akosha_knowledge_graph_memories_total",
                                      "Memories whose facts were derived", {{"status", "refused"}})),
-      failures_(parts.metrics.counter("akosha_errors_total", "Errors by component",
-                                      {{"component", "knowledge_graph"},
-                                       {"error_type", "database_error"},
-                                       {"severity", "warning"}})),
       behind_(parts.metrics.gauge("akosha_knowledge_graph_behind_writings",
                                   "Writings of the hot tier that are not derived yet")),
       entities_(parts.metrics.gauge("akosha_knowledge_graph_entities_total",
                                     "Entities of all tenants' graphs")),
       relationships_(parts.metrics.gauge("akosha_knowledge_graph_relationships_total",
-                                         "Edges of all tenants' graphs")) {}
+                                         "Edges of all tenants' graphs")),
+      all_entities_(parts.metrics.gauge("kg_entities_total", "Entities of all tenants' graphs")),
+      all_edges_(parts.metrics.gauge("kg_edges_total", "Edges of all tenants' graphs")),
+      added_entities_(
+          parts.metrics.counter("kg_entities_added_total", "Entities by which graphs have grown")),
+      added_edges_(
+          parts.metrics.counter("kg_edges_added_total", "Edges by which graphs have grown")) {}
 
 Deriver::~Deriver() { stop(); }
 
@@ -221,11 +224,22 @@ void Deriver::housekeep() {
   }
   if (now >= next_size_) {
     if (const auto size = parts_.graph.size()) {
-      entities_.set(static_cast<double>(size->entities));
-      relationships_.set(static_cast<double>(size->edges));
+      tell_size(*size);
     }
     next_size_ = now + kSizeEvery;
   }
+}
+
+void Deriver::tell_size(const GraphSize& size) {
+  const auto entities = static_cast<double>(size.entities), edges = static_cast<double>(size.edges);
+  // Counters pass over what is negative: graphs that shrink add nothing.
+  if (sized_) {
+    added_entities_.add(entities - entities_.value());
+    added_edges_.add(edges - relationships_.value());
+  }
+  sized_ = true;
+  for (telemetry::Gauge* const gauge : {&entities_, &all_entities_}) gauge->set(entities);
+  for (telemetry::Gauge* const gauge : {&relationships_, &all_edges_}) gauge->set(edges);
 }
 
 void Deriver::pause(std::stop_token stop, milliseconds most) {
@@ -244,7 +258,7 @@ void Deriver::run(std::stop_token stop) {
       continue;
     }
     if (!done) {
-      failures_.add();
+      count_error(parts_.metrics, parts_.clock, Part::kKnowledgeGraph, done.error());
       pause_now = std::min(std::max(kFirstPause, pause_now * 2), options_.longest_pause);
       logger().warning("graph and series are behind; trying again",
                        {{"error", done.error().message}, {"in_ms", pause_now.count()}});

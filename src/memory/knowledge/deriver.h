@@ -73,6 +73,9 @@ class Deriver {
   void housekeep();
   void pause(std::stop_token stop, std::chrono::milliseconds most);
 
+  /// Into the gauges; what was there at the start was not added.
+  void tell_size(const GraphSize& size);
+
   const Parts parts_;
   const Options options_;
   std::optional<Place> place_;
@@ -84,10 +87,12 @@ class Deriver {
 
   telemetry::Counter& learned_;
   telemetry::Counter& refused_;
-  telemetry::Counter& failures_;
   telemetry::Gauge& behind_;
   telemetry::Gauge& entities_;
   telemetry::Gauge& relationships_;
+  telemetry::Gauge &all_entities_, &all_edges_;  ///< the same, as kg_…
+  telemetry::Counter &added_entities_, &added_edges_;
+  bool sized_ = false;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread thread_;

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "memory/knowledge/answer_metrics.h"
+#include "memory/measure/operation.h"
 
 namespace asahi::memory::knowledge {
 
@@ -10,6 +14,14 @@ namespace {
 
 /// Seconds.
 const std::vector<double> kSeconds = {.001, .005, .01, .05, .1, .5, 1, 2, 5, 10};
+
+/// By the tool's name or the route; the others are of series.
+bool is_of_graph(std::string_view kind) {
+  constexpr std::array<std::string_view, 6> kSeries = {"trend",       "anomal",    "correlat",
+                                                       "changepoint", "analytics", "metric"};
+  return std::ranges::none_of(kSeries,
+                              [kind](std::string_view word) { return kind.contains(word); });
+}
 
 }  // namespace
 
@@ -33,12 +45,12 @@ std::unexpected<Error> Knowledge::busy() const {
   return failure;
 }
 
-Task<json::object> Knowledge::ask(std::string_view kind, Question question, std::string tenant,
+Task<json::object> Knowledge::ask(std::string_view kind, Question question, Reach reach,
                                   json::object arguments) {
   const Clock::Steady begun = clock_.steady_now();
   auto answer =
-      co_await run([this, question, tenant = std::move(tenant), arguments = std::move(arguments)] {
-        return question(*this, tenant, arguments);
+      co_await run([this, question, reach = std::move(reach), arguments = std::move(arguments)] {
+        return question(*this, reach, arguments);
       });
   metrics_
       .histogram("akosha_knowledge_graph_query_duration_seconds",
@@ -46,6 +58,16 @@ Task<json::object> Knowledge::ask(std::string_view kind, Question question, std:
                  {{"query_type", std::string(kind)}})
       .observe(std::chrono::duration<double>(clock_.steady_now() - begun).count());
   count_answer(metrics_, kind, answer);
+  if (is_of_graph(kind)) {
+    metrics_
+        .counter("akosha_query_requests_total", "Searches",
+                 {{"query_type", "graph"}, {"status", answer ? "success" : "error"}})
+        .add();
+    metrics_
+        .histogram("akosha_query_duration_seconds", "Time of searches", query_seconds(),
+                   {{"query_type", "graph"}})
+        .observe(std::chrono::duration<double>(clock_.steady_now() - begun).count());
+  }
   co_return answer;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <string>
 #include <utility>
 
 namespace asahi::memory {
@@ -80,7 +81,12 @@ Aw<void> Sampler::sample() {
     gauge("akosha_cache_size_bytes", "Bytes of answers kept.", labels)
         .set(static_cast<double>(stats->bytes));
   }
+  for (const auto& [tier, stats] : parts_.engines) tell_engine(parts_.metrics, tier, stats());
+  if (parts_.warm_storage) {
+    if (const auto warm = co_await parts_.warm_storage()) tell_warm_storage(parts_.metrics, *warm);
+  }
   sample_process();
+  sample_disk_traffic();
   sample_circuits();
 }
 
@@ -122,6 +128,19 @@ void Sampler::sample_process() {
   gauge("akosha_system_disk_usage_bytes", "Used of the disk below the data.", labels)
       .set(size - left);
   gauge("akosha_system_disk_size_bytes", "Size of the disk below the data.", labels).set(size);
+}
+
+void Sampler::sample_disk_traffic() {
+  // What the process caused at the disk itself, as the kernel counts it (proc(5), io).
+  std::ifstream file("/proc/self/io");
+  std::string name;
+  double bytes = 0;
+  while (file >> name >> bytes) {
+    if (name == "read_bytes:")
+      gauge("akosha_system_disk_read_bytes", "Read from disks by the process.").set(bytes);
+    if (name == "write_bytes:")
+      gauge("akosha_system_disk_written_bytes", "Written to disks by the process.").set(bytes);
+  }
 }
 
 void Sampler::sample_circuits() {

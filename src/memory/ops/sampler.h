@@ -9,6 +9,7 @@
 #include "base/task.h"
 #include "memory/model/store.h"
 #include "memory/ops/circuit.h"
+#include "memory/ops/tier_gauges.h"
 #include "storage/cache/store.h"
 #include "telemetry/metrics.h"
 
@@ -27,6 +28,9 @@ namespace asahi::memory {
 /// | circuit_{state,total_calls,successful_calls,failed_calls,rejected_calls,
 ///   consecutive_failures,consecutive_successes,success_rate} | service_name |
 ///
+/// | akosha_system_disk_{read,written}_bytes | –; since the process began |
+/// | akosha_vector_index_*, akosha_wal_lag_seconds, akosha_warm_storage_* | see tier_gauges.h |
+///
 /// One loop at a time.
 class Sampler {
  public:
@@ -38,6 +42,10 @@ class Sampler {
     std::function<std::pair<double, double>()> hit_rates;
     /// Of the installation: no tenant's own.
     std::function<std::vector<std::pair<std::string, CircuitStats>>()> circuits;
+    /// What tiers of this process tell of their indexes, by tier.
+    std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines = {};
+    /// The warm tier of this process; empty: it has none.
+    std::function<Task<WarmStorage>()> warm_storage = {};
     std::string data_path;
     telemetry::Registry& metrics;
     const Clock& clock;
@@ -52,6 +60,7 @@ class Sampler {
  private:
   Aw<void> sample_store(Store& store);
   void sample_process();
+  void sample_disk_traffic();
   void sample_circuits();
   telemetry::Gauge& gauge(const std::string& name, const std::string& help,
                           const telemetry::Labels& labels = {});

@@ -1,12 +1,14 @@
 #include "memory/ops/search_metrics.h"
 
+#include "memory/measure/operation.h"
+
 namespace asahi::memory {
 namespace {
 
-/// Seconds; spec §8.1.
-const std::vector<double> kQuerySeconds = {.01, .05, .1, .5, 1, 2, 5, 10};
 const std::vector<double> kMilliseconds = {1, 5, 10, 25, 50, 100, 250, 500, 1'000, 2'500, 5'000};
 const std::vector<double> kResults = {1, 5, 10, 20, 50, 100, 200, 500};
+
+const std::vector<double> kCounts = {1, 5, 10, 20, 50, 100, 200, 500, 1'000};
 
 constexpr const char* kFound = "akosha_search_results_total";
 constexpr const char* kFoundHelp =
@@ -29,9 +31,12 @@ SearchMetrics::SearchMetrics(telemetry::Registry& registry)
     one.failed = &registry.counter("akosha_query_requests_total", "Searches",
                                    {{"query_type", name}, {"status", "error"}});
     one.seconds = &registry.histogram("akosha_query_duration_seconds", "Time of searches",
-                                      kQuerySeconds, {{"query_type", name}});
+                                      query_seconds(), {{"query_type", name}});
     one.milliseconds = &registry.histogram("akosha_search_latency_milliseconds", "Time of searches",
                                            kMilliseconds, {{"query_type", name}});
+    one.found = &registry.histogram("akosha_search_result_count",
+                                    "Results of searches that no cache answered.", kCounts,
+                                    {{"query_type", name}});
     const auto cache = [&](const char* operation, const char* tier) {
       return &registry.counter(
           "akosha_cache_operations_total", "Looks into the caches of searches",
@@ -61,7 +66,8 @@ void SearchMetrics::searched(std::string_view tenant, SearchMode mode, std::stri
   if (other_ != nullptr) other_->searched(tenant, mode, cache, ok, took);
 }
 
-void SearchMetrics::found(std::size_t results, std::size_t, std::size_t left_out) {
+void SearchMetrics::found(SearchMode mode, std::size_t results, std::size_t, std::size_t left_out) {
+  modes_[static_cast<std::size_t>(mode)].found->observe(static_cast<double>(results));
   results_.observe(static_cast<double>(results));
   (results > 0 ? with_results_ : without_results_).add();
   if (left_out > 0) partial_.add();

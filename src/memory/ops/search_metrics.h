@@ -17,6 +17,7 @@ namespace asahi::memory {
 /// | akosha_query_duration_seconds | histogram; query_type |
 /// | akosha_query_cache_hits_total | counter; cache_level (l1, l2, miss) |
 /// | akosha_query_results_size | histogram: results of searches that no cache answered |
+/// | akosha_search_result_count | histogram; query_type: the same by kind |
 /// | akosha_search_latency_milliseconds | histogram; query_type |
 /// | akosha_search_results_total | counter; has_results: searches that no cache answered |
 /// | akosha_cache_operations_total | counter; operation (hit, miss), cache_tier, query_type |
@@ -26,7 +27,8 @@ class SearchMetrics final : public SearchObserver {
   explicit SearchMetrics(telemetry::Registry& registry);
   void searched(std::string_view tenant, SearchMode mode, std::string_view cache, bool ok,
                 std::chrono::nanoseconds took) override;
-  void found(std::size_t results, std::size_t asked, std::size_t left_out) override;
+  void found(SearchMode mode, std::size_t results, std::size_t asked,
+             std::size_t left_out) override;
   /// Is told the same, after it was counted; set before searches begin.
   void also_tell(SearchObserver* other) { other_ = other; }
 
@@ -36,6 +38,7 @@ class SearchMetrics final : public SearchObserver {
     telemetry::Counter* failed = nullptr;
     telemetry::Histogram* seconds = nullptr;
     telemetry::Histogram* milliseconds = nullptr;
+    telemetry::Histogram* found = nullptr;
     telemetry::Counter* l1_hit = nullptr;
     telemetry::Counter* l1_miss = nullptr;
     telemetry::Counter* l2_hit = nullptr;

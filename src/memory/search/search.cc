@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/ids.h"
@@ -18,7 +19,6 @@
 namespace asahi::memory {
 namespace {
 
-constexpr std::size_t kFrequentKept = 1000;
 /// Writes to the shared cache that may be under way.
 constexpr std::size_t kMostSharing = 1024;
 constexpr std::size_t kQueryIdDigits = 16;
@@ -73,6 +73,11 @@ void write_names(JsonOut& out, std::string_view key, const std::vector<std::stri
   out.close_array();
 }
 
+/// What is not whole is not kept.
+bool is_whole(std::string_view body) {
+  return body.find("\"partial\":false") != std::string_view::npos;
+}
+
 }  // namespace
 
 struct Search::Gathered {
@@ -90,24 +95,25 @@ Search::CacheCounts Search::cache_counts() const {
   return {l1_hits_.load(), l2_hits_.load(), misses_.load()};
 }
 
-Task<std::string> Search::search(std::string tenant, SearchRequest request) {
+Task<std::string> Search::search(Reach reach, SearchRequest request) {
+  if (auto ok = reach.bound(request.filter); !ok) co_return std::unexpected(ok.error());
+  const std::string tenant = reach.tenant();
   const auto started = parts_.clock.steady_now();
   std::string_view level = "miss";
   std::string key;
   std::optional<std::string> body;
   const SearchOptions options = this->options();
   if (options.cache) {
-    const std::string epoch = co_await parts_.epochs.current(tenant);
-    const std::string canonical = fmt::format("{}:{}|{}|{}|{}|{}|{}", tenant.size(), tenant, epoch,
-                                              parts_.embedder.traits().tag, request.offset,
-                                              request.limit, request.canonical());
-    key = "memory:search:" + tenant + ":" + to_hex(sha256(canonical));
+    Name name = co_await name_of(tenant, request);
+    key = std::move(name.key);
     if (!request.fresh) body = co_await cached(key, level);
-    note(tenant, key, request);
+    if (level == "l1") l1_hits_.fetch_add(1, std::memory_order_relaxed);
+    if (level == "l2") l2_hits_.fetch_add(1, std::memory_order_relaxed);
+    frequent_.note(tenant, name.id, request, parts_.clock.now());
   }
   if (!body) {
     misses_.fetch_add(1, std::memory_order_relaxed);
-    auto found = co_await answer(tenant, request);
+    auto found = co_await answer(reach, request, true);
     const auto took = parts_.clock.steady_now() - started;
     if (!found) {
       if (parts_.observer != nullptr)
@@ -115,14 +121,12 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
       co_return std::unexpected(found.error());
     }
     body = std::move(*found);
-    // What is not whole is not kept.
-    if (options.cache && body->find("\"partial\":false") != std::string::npos)
-      co_await keep(key, *body);
+    if (options.cache && is_whole(*body)) co_await keep(key, *body);
   }
   const auto took = parts_.clock.steady_now() - started;
   const std::string id = random_id("qry_", kQueryIdDigits);
   std::string reply = wrap(id, level, took, *body);
-  const std::string page = "memory:page:" + tenant + ":" + id;
+  const std::string page = "memory:page:" + reach.name() + ":" + id;
   const auto bytes = std::make_shared<const std::string>(reply);
   (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
@@ -131,8 +135,8 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   co_return reply;
 }
 
-Task<std::string> Search::reply(std::string tenant, std::string query_id) {
-  const std::string page = "memory:page:" + tenant + ":" + query_id;
+Task<std::string> Search::reply(Reach reach, std::string query_id) {
+  const std::string page = "memory:page:" + reach.name() + ":" + query_id;
   ASAHI_CO_TRY(auto found, co_await parts_.replies.get(page));
   if (!found && parts_.l2 != nullptr) {
     ASAHI_CO_TRY(found, co_await parts_.l2->get(page));
@@ -144,22 +148,27 @@ Task<std::string> Search::reply(std::string tenant, std::string query_id) {
   co_return std::string(**found);
 }
 
-Task<std::size_t> Search::warm_caches(std::optional<std::string> tenant, std::size_t most) {
-  std::vector<Frequent> chosen;
-  {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& [key, frequent] : frequent_) {
-      if (!tenant || frequent.tenant == *tenant) chosen.push_back(frequent);
-    }
-  }
-  std::ranges::sort(chosen, std::greater{}, &Frequent::count);
-  if (chosen.size() > most) chosen.resize(most);
-  std::size_t warmed = 0;
-  for (Frequent& one : chosen) {
-    one.request.fresh = true;
-    if (co_await search(std::move(one.tenant), std::move(one.request))) ++warmed;
-  }
-  co_return warmed;
+Aw<Search::Name> Search::name_of(const std::string& tenant, const SearchRequest& request) {
+  const std::string what =
+      fmt::format("{}|{}|{}", request.offset, request.limit, request.canonical());
+  const std::string epoch = co_await parts_.epochs.current(tenant);
+  const std::string canonical = fmt::format("{}:{}|{}|{}|{}", tenant.size(), tenant, epoch,
+                                            parts_.embedder.traits().tag, what);
+  co_return Name{.id = to_hex(sha256(what)),
+                 .key = "memory:search:" + tenant + ":" + to_hex(sha256(canonical))};
+}
+
+Task<bool> Search::refill(std::string tenant, SearchRequest request) {
+  if (!options().cache) co_return fail(Errc::kInvalidArgument, "answers are not cached here");
+  request.timeout = options().limits.timeout;
+  const Name name = co_await name_of(tenant, request);
+  std::string_view level;
+  // One that only the shared cache has is taken into this process by looking for it.
+  if (co_await cached(name.key, level)) co_return false;
+  ASAHI_CO_TRY(std::string body,
+               co_await answer(Reach(tenant, request.filter.systems_allowed), request, false));
+  if (is_whole(body)) co_await keep(name.key, std::move(body));
+  co_return true;
 }
 
 Task<void> Search::purge(std::string tenant) {
@@ -175,14 +184,12 @@ Task<void> Search::purge(std::string tenant) {
 Aw<std::optional<std::string>> Search::cached(const std::string& key, std::string_view& level) {
   if (auto found = co_await parts_.l1.get(key); found && *found) {
     level = "l1";
-    l1_hits_.fetch_add(1, std::memory_order_relaxed);
     co_return **found.value();
   }
   if (parts_.l2 == nullptr) co_return std::nullopt;
   auto found = co_await parts_.l2->get(key);
   if (!found || !*found) co_return std::nullopt;
   level = "l2";
-  l2_hits_.fetch_add(1, std::memory_order_relaxed);
   (void)co_await parts_.l1.set(key, **found, options().l1_ttl);
   co_return ***found;
 }
@@ -209,34 +216,10 @@ void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
       }(sharing_, parts_.l2, std::move(key), std::move(bytes), options().l2_ttl));
 }
 
-void Search::note(const std::string& tenant, const std::string& key, const SearchRequest& request) {
-  const std::scoped_lock lock(mutex_);
-  if (const auto found = frequent_.find(key); found != frequent_.end()) {
-    ++found->second.count;
-    return;
-  }
-  // Full: half of what was asked least goes, and what stays counts half, so that new searches have
-  // their chance.
-  if (frequent_.size() >= kFrequentKept) {
-    std::vector<std::uint64_t> counts;
-    for (const auto& [name, one] : frequent_) counts.push_back(one.count);
-    std::ranges::nth_element(counts, counts.begin() + kFrequentKept / 2);
-    const std::uint64_t middle = counts[kFrequentKept / 2];
-    std::size_t left = kFrequentKept / 2;
-    std::erase_if(frequent_, [&](const auto& item) {
-      if (item.second.count > middle || left == 0) return false;
-      --left;
-      return true;
-    });
-    for (auto& [name, one] : frequent_) one.count /= 2;
-  }
-  frequent_.emplace(key, Frequent{tenant, request, 1});
-}
-
-Task<std::string> Search::answer(std::string tenant, const SearchRequest& request) {
+Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool somebody_asks) {
   const auto deadline = std::chrono::steady_clock::now() + request.timeout;
   StoreQuery query;
-  query.tenant = std::move(tenant);
+  query.tenant = reach.tenant();
   query.mode = request.mode;
   query.text = request.mode == SearchMode::kSemantic ? std::string{} : request.text;
   query.filter = request.filter;
@@ -285,12 +268,13 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   all.total -= std::min<std::uint64_t>(all.total, co_await drop_superseded(merged));
   for (StoreHit& hit : merged) {
     if (hit.similarity) hit.similarity = static_cast<float>(traits.similarity(*hit.similarity));
+    hit.metadata = reach.visible_metadata(std::move(hit.metadata));
   }
   const std::size_t found = merged.size();
   const std::size_t from = std::min(request.offset, found);
   const std::size_t to = std::min(from + request.limit, found);
-  if (parts_.observer != nullptr)
-    parts_.observer->found(to - from, all.asked.size(), all.failed.size());
+  if (somebody_asks && parts_.observer != nullptr)
+    parts_.observer->found(request.mode, to - from, all.asked.size(), all.failed.size());
   std::string text;
   JsonOut out(text);
   out.open_object();
@@ -328,43 +312,51 @@ Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& 
     explicit Asked(net::Loop& loop) : done(loop) {}
     net::Event done;
     std::array<std::optional<Result<StorePage>>, 3> pages;
+    std::array<bool, 3> given_up{};
     std::size_t waiting = 0;
-    bool over = false;
+
+    /// Nobody waits for this tier any more.
+    void give_up(std::size_t tier) {
+      if (pages[tier] || std::exchange(given_up[tier], true)) return;
+      if (--waiting == 0) done.set();
+    }
   };
   struct Source {
     Store* store;
     bool wanted;
+    std::chrono::milliseconds patience;
   };
-  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot},
-                                         Source{parts_.warm, request.warm},
-                                         Source{parts_.cold, request.cold}};
+  const SearchOptions limits = options();
+  // Who asks for the cold tier waits longer for that one only.
+  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot, limits.tier_timeout},
+                                         Source{parts_.warm, request.warm, limits.tier_timeout},
+                                         Source{parts_.cold, request.cold, limits.cold_timeout}};
   net::Loop& loop = *net::Loop::current();
   auto asked = std::make_shared<Asked>(loop);
   Gathered all;
   std::array<bool, 3> going{};
-  const auto patience = request.cold ? options().cold_timeout : options().tier_timeout;
-  const auto until = std::min(deadline, std::chrono::steady_clock::now() + patience);
-  query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(
-      until - std::chrono::steady_clock::now());
+  std::vector<net::Loop::Deadline> timers;
+  const auto now = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i].store == nullptr || !sources[i].wanted) continue;
     going[i] = true;
     ++asked->waiting;
     all.asked.emplace_back(tier_name(sources[i].store->tier()));
+    const auto until = std::min(deadline, now + sources[i].patience);
+    query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(until - now);
+    timers.push_back(loop.at(until, [asked, i] { asked->give_up(i); }));
     loop.spawn("search of a tier",
                [](std::shared_ptr<Asked> state, Store* store, StoreQuery asks,
                   std::size_t at) -> Aw<void> {
                  auto page = co_await store->search(std::move(asks));
+                 if (state->given_up[at]) co_return;
                  state->pages[at] = std::move(page);
                  if (--state->waiting == 0) state->done.set();
                }(asked, sources[i].store, query, i));
   }
   if (all.asked.empty())
     co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
-  if (asked->waiting > 0) {
-    const auto timer = loop.at(until, [asked] { asked->done.set(); });
-    co_await asked->done.wait();
-  }
+  if (asked->waiting > 0) co_await asked->done.wait();
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (!going[i]) continue;
     auto& page = asked->pages[i];

@@ -2,16 +2,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <list>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "llm/embed/text_embedder.h"
 #include "memory/model/store.h"
 #include "memory/search/epochs.h"
+#include "memory/search/frequent.h"
 #include "memory/search/request.h"
 #include "storage/cache/store.h"
 
@@ -20,8 +19,8 @@ namespace asahi::memory {
 struct SearchOptions {
   SearchLimits limits;
   std::chrono::milliseconds tier_timeout{5'000};  ///< AKOSHA_QUERY_SHARD_TIMEOUT
-  std::chrono::milliseconds cold_timeout{
-      60'000};                      ///< a scan of files; the request's own may be less
+  /// Of the cold tier, whose files are read; the request's own may be less.
+  std::chrono::milliseconds cold_timeout{60'000};
   float semantic_threshold = 0.7F;  ///< where a semantic search names none
   bool cache = true;
   std::chrono::seconds l1_ttl{300};
@@ -34,8 +33,10 @@ struct SearchObserver {
   virtual void searched(std::string_view tenant, SearchMode mode, std::string_view cache, bool ok,
                         std::chrono::nanoseconds took) = 0;
   /// One that no cache answered: results on its page, tiers asked, tiers left out.
-  virtual void found(std::size_t results, std::size_t asked, std::size_t left_out) {
-    static_cast<void>(results), static_cast<void>(asked), static_cast<void>(left_out);
+  virtual void found(SearchMode mode, std::size_t results, std::size_t asked,
+                     std::size_t left_out) {
+    static_cast<void>(mode), static_cast<void>(results);
+    static_cast<void>(asked), static_cast<void>(left_out);
   }
 };
 
@@ -62,11 +63,16 @@ class Search {
 
   /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
   /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
-  Task<std::string> search(std::string tenant, SearchRequest request);
-  /// The reply that had this id; not_found when it is forgotten or another tenant's.
-  Task<std::string> reply(std::string tenant, std::string query_id);
-  /// Asks the most frequent searches of late again, so that they are in the caches; how many.
-  Task<std::size_t> warm_caches(std::optional<std::string> tenant, std::size_t most = 100);
+  Task<std::string> search(Reach reach, SearchRequest request);
+  /// The reply that had this id; not_found when it is forgotten, another tenant's, or one made for
+  /// another reach.
+  Task<std::string> reply(Reach reach, std::string query_id);
+  /// Sees to it that the caches have the answer of a search that was asked before, with the rights
+  /// of who asked it (`filter.systems_allowed`); whether it had to be looked for. Counted as
+  /// nobody's search. Errors: as `search`; invalid_argument where answers are not cached.
+  Task<bool> refill(std::string tenant, SearchRequest request);
+  /// What is asked most.
+  FrequentSearches& frequent() { return frequent_; }
   /// Drops everything that the caches hold of a tenant.
   Task<void> purge(std::string tenant);
 
@@ -86,13 +92,14 @@ class Search {
 
  private:
   struct Gathered;
-  struct Frequent {
-    std::string tenant;
-    SearchRequest request;
-    std::uint64_t count = 0;
+  /// How a search is found again.
+  struct Name {
+    std::string id;   ///< the same for requests that must have the same answer
+    std::string key;  ///< of its answer in the caches, as things stand
   };
 
-  Task<std::string> answer(std::string tenant, const SearchRequest& request);
+  /// `somebody_asks`: the observer is told.
+  Task<std::string> answer(Reach reach, const SearchRequest& request, bool somebody_asks);
   Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
                            std::chrono::steady_clock::time_point deadline);
   /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer
@@ -102,7 +109,7 @@ class Search {
   Aw<void> keep(const std::string& key, std::string body);
   /// Into the shared cache, once the answer is on its way.
   void share(std::string key, std::shared_ptr<const std::string> bytes);
-  void note(const std::string& tenant, const std::string& key, const SearchRequest& request);
+  Aw<Name> name_of(const std::string& tenant, const SearchRequest& request);
   std::string wrap(const std::string& query_id, std::string_view level,
                    std::chrono::nanoseconds took, std::string_view body) const;
 
@@ -112,8 +119,7 @@ class Search {
   std::atomic<std::uint64_t> l1_hits_{0}, l2_hits_{0}, misses_{0};
   /// Writes to the shared cache under way. Outlives the search with those.
   std::shared_ptr<std::atomic<std::size_t>> sharing_ = std::make_shared<std::atomic<std::size_t>>();
-  mutable std::mutex mutex_;
-  std::unordered_map<std::string, Frequent> frequent_;
+  FrequentSearches frequent_;
 };
 
 }  // namespace asahi::memory

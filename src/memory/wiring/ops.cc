@@ -1,7 +1,10 @@
 #include "memory/wiring/ops.h"
 
+#include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/ids.h"
@@ -11,13 +14,16 @@
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
 #include "memory/http/ops_routes.h"
+#include "memory/http/shutdown_route.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
 #include "memory/knowledge/series_watch.h"
+#include "memory/ops/cache_warmer.h"
 #include "memory/ops/health.h"
 #include "memory/ops/live_settings.h"
 #include "memory/ops/sampler.h"
 #include "memory/wiring/backups.h"
+#include "memory/wiring/tiers.h"
 
 namespace asahi::memory {
 namespace {
@@ -28,6 +34,8 @@ constexpr seconds kSample{15};
 constexpr seconds kWindow{60};
 constexpr seconds kUpkeep{3600};
 constexpr seconds kLongestStop{10};
+constexpr seconds kStartPause{5};
+constexpr int kStartTries = 12;
 
 std::vector<Dependency> dependencies_of(const Ops::Parts& parts) {
   std::vector<Dependency> all;
@@ -96,6 +104,11 @@ struct Ops::Impl {
   /// Tells those who listen what their numbers show.
   Aw<void> look_at_series();
   Aw<void> measure_forever();
+  /// In the background, one run at a time; of this tenant, or of all.
+  void warm(std::optional<std::string> tenant, CacheWarmer::Trigger trigger);
+  /// Keeps what is asked most, and fills the caches of those whose searches are slow.
+  Aw<void> look_at_searches();
+  void spawn(std::string what, Aw<void> work);
 };
 
 Ops::Impl::Impl(Ops::Parts given)
@@ -131,6 +144,11 @@ Sampler::Parts Ops::Impl::sampler_parts() {
                 return std::pair(share(counts.l1), share(counts.l2));
               },
           .circuits = [this] { return installation_circuits(); },
+          .engines = parts.engines,
+          // Whoever keeps the warm tier tells of its disk.
+          .warm_storage = parts.alone && parts.routes->warm != nullptr
+                              ? [this] { return parts.routes->tiers->warm_storage(); }
+                              : std::function<Task<WarmStorage>()>{},
           .data_path = parts.config.data_path,
           .metrics = parts.metrics,
           .clock = parts.clock};
@@ -159,7 +177,26 @@ void Ops::Impl::apply(const MemoryConfig& changed) {
   alerts.set_repeat_window(seconds(changed.alerts.repeat_window_seconds));
 }
 
+/// What an upload or a push came to, for the security log.
+void note_end(identity::SecurityLog& log, const IngestEnd& end) {
+  using enum identity::SecurityEvent;
+  const bool failed = end.status == "failed" || end.status == "error";
+  const bool rejected = end.status == "rejected";
+  log.note({.event = rejected ? kIngestionRejected
+                     : failed ? kIngestionFailed
+                              : kIngestionCompleted,
+            .severity = rejected || failed ? identity::SecuritySeverity::kMedium
+                                           : identity::SecuritySeverity::kInfo,
+            .org_id = end.tenant,
+            .resource = "system/" + end.system_id,
+            .result = std::string(end.status),
+            .details = {{"operation", std::string(end.operation)},
+                        {"items", std::to_string(end.gained.items)},
+                        {"errors", std::to_string(end.gained.errors)}}});
+}
+
 void Ops::Impl::tell(const IngestEnd& end) {
+  if (parts.routes->security != nullptr) note_end(*parts.routes->security, end);
   constexpr const char* kChannel = "metrics";
   if (!hub.is_heard(end.tenant, kChannel)) return;
   hub.publish(end.tenant, kChannel, "aggregation.completed",
@@ -174,11 +211,13 @@ void Ops::Impl::tell(const IngestEnd& end) {
                                         {"duplicates", end.gained.duplicates},
                                         {"near_duplicates", end.gained.near_duplicates},
                                         {"errors", end.gained.errors},
-                                        {"bytes", end.gained.bytes}}}});
+                                        {"bytes", end.gained.bytes}}}},
+              {end.system_id});
 }
 
 Aw<void> Ops::Impl::measure() {
   co_await sampler.sample();
+  parts.ingest_metrics.tell_throughput();
   if (const double used = sampler.disk_used(); used > 0) {
     alerts.observe(std::string(Alerts::kInstallation), {.type = series::AlertType::kStorageCapacity,
                                                         .value = used,
@@ -193,6 +232,58 @@ Aw<void> Ops::Impl::look_at_series() {
   if (!told) logger.warning("nobody looked at the series", {{"error", told.error().message}});
 }
 
+void Ops::Impl::spawn(std::string what, Aw<void> work) {
+  {
+    const std::scoped_lock lock(mutex);
+    ++running;
+  }
+  parts.loops.at(0).spawn(std::move(what), [](Impl* impl, Aw<void> body) -> Aw<void> {
+    co_await std::move(body);
+    const std::scoped_lock lock(impl->mutex);
+    --impl->running;
+    impl->idle.notify_all();
+  }(this, std::move(work)));
+}
+
+void Ops::Impl::warm(std::optional<std::string> tenant, CacheWarmer::Trigger trigger) {
+  spawn("filling caches",
+        [](Impl* impl, std::optional<std::string> whose, CacheWarmer::Trigger why) -> Aw<void> {
+          CacheWarmer& warmer = impl->parts.routes->warmer;
+          const bool at_start = why == CacheWarmer::Trigger::kStart;
+          if (at_start) {
+            if (const auto loaded = co_await warmer.load(); !loaded) {
+              impl->logger.warning("nobody knows what was searched for often",
+                                   {{"error", loaded.error().message}});
+            }
+          }
+          auto done = co_await warmer.warm(whose, why);
+          // Stores of other processes may begin later than this one.
+          for (int i = 0; at_start && done && done->failed > 0 && i < kStartTries; ++i) {
+            if (!co_await impl->parts.loops.at(0).sleep_for(kStartPause, &impl->stopping)) break;
+            done = co_await warmer.warm(whose, why);
+          }
+          if (done && done->refilled + done->failed > 0) {
+            impl->logger.info("caches are filled", {{"at_start", at_start},
+                                                    {"refilled", done->refilled},
+                                                    {"cached", done->cached},
+                                                    {"failed", done->failed}});
+          }
+        }(this, std::move(tenant), trigger));
+}
+
+Aw<void> Ops::Impl::look_at_searches() {
+  const std::map<std::string, double> slowest = watch.close_window(alerts);
+  if (const auto saved = co_await parts.routes->warmer.save(); !saved)
+    logger.warning("what is searched for often is not kept", {{"error", saved.error().message}});
+  const auto& cache = parts.config.cache;
+  if (cache.warm_above_ms == 0 || !parts.routes->search.options().cache) co_return;
+  const auto slow =
+      std::ranges::max_element(slowest, {}, [](const auto& one) { return one.second; });
+  // The slowest first; the others have their turn in a minute, if they are still slow.
+  if (slow != slowest.end() && slow->second >= cache.warm_above_ms)
+    warm(slow->first, CacheWarmer::Trigger::kLatency);
+}
+
 Aw<void> Ops::Impl::measure_forever() {
   net::Loop& loop = parts.loops.at(0);
   Clock::Steady window = parts.clock.steady_now();
@@ -202,7 +293,7 @@ Aw<void> Ops::Impl::measure_forever() {
     const Clock::Steady now = parts.clock.steady_now();
     if (now - window >= kWindow) {
       window = now;
-      watch.close_window(alerts);
+      co_await look_at_searches();
       co_await look_at_series();
     }
     if (upkeep == Clock::Steady{} || now - upkeep >= kUpkeep) {
@@ -256,6 +347,7 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
   add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
+  if (impl.parts.shut_down) add_shutdown_route(routes, impl.parts.routes, impl.parts.shut_down);
   impl.live.add_routes(router, mount);
 }
 
@@ -264,21 +356,19 @@ void Ops::start() {
   if (std::exchange(impl.on, true)) return;
   impl.alerts.start();
   if (impl.parts.alone) impl.backups->keeper().follow_schedule();
-  {
-    const std::scoped_lock lock(impl.mutex);
-    ++impl.running;
-  }
-  impl.parts.loops.at(0).spawn("memory gauges", [&impl]() -> Aw<void> {
-    co_await impl.measure_forever();
-    const std::scoped_lock lock(impl.mutex);
-    --impl.running;
-    impl.idle.notify_all();
-  });
+  impl.spawn("memory gauges", impl.measure_forever());
+  if (impl.parts.searches && impl.parts.routes->search.options().cache)
+    impl.warm(std::nullopt, CacheWarmer::Trigger::kStart);
 }
 
 void Ops::stop() {
   Impl& impl = *impl_;
   if (!std::exchange(impl.on, false)) return;
+  impl.parts.routes->warmer.stop();
+  // What was asked since the last minute.
+  impl.spawn("keeping frequent searches", [](Impl* last) -> Aw<void> {
+    (void)co_await last->parts.routes->warmer.save();
+  }(&impl));
   impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
   {
     std::unique_lock lock(impl.mutex);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "memory/alerts/alerts.h"
 #include "memory/config.h"
 #include "memory/events/hub.h"
+#include "memory/hot/engine.h"
 #include "memory/http/routes.h"
 #include "memory/ingest/metrics.h"
 #include "memory/mcp/tools.h"
@@ -46,9 +48,13 @@ class Ops {
     IngestMetrics& ingest_metrics;
     SearchMetrics& search_metrics;
     WatchedStore* bucket = nullptr;  ///< of uploads; null: there is none
+    /// What tiers of this process tell of their indexes, by tier.
+    std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines = {};
     const Outside& outside;
     SharedRouteParts routes;
-    bool alone = true;  ///< no other process does what the clock begins
+    std::function<void()> shut_down = {};  ///< nothing: there is no POST /shutdown
+    bool searches = true;                  ///< it answers them
+    bool alone = true;                     ///< no other process does what the clock begins
   };
   /// Errors: those of the place for backups (invalid_argument, unavailable).
   static Result<std::unique_ptr<Ops>> make(Parts parts);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "memory/config.h"
+#include "memory/hot/engine.h"
 #include "memory/model/store.h"
 #include "memory/ops/health.h"
 #include "memory/placement/placement.h"
@@ -82,6 +83,8 @@ struct StorePair {
   std::unique_ptr<Store> warm;  ///< null: there is none
   /// The hot tier's log or index is behind, or it said so of late.
   std::function<bool()> pressed;
+  /// What tiers of this process tell of their indexes, by tier.
+  std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines;
   hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
   PgVectorStore* postgres = nullptr;  ///< the hot tier, where PostgreSQL keeps it
   /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.

@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstring>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/hot/hot_store.h"
+#include "memory/ops/tier_gauges.h"
 #include "memory/pgvector/store.h"
 #include "memory/rank/hot_keyword.h"
 #include "memory/warm/warm_store.h"
@@ -14,12 +18,65 @@
 namespace asahi::memory {
 namespace {
 
-HotOptions options_of(const std::string& folder, const MemoryConfig& config, const Clock& clock) {
+/// 32 bytes as 64 hex digits or base64. Errors: invalid_argument; the key is not shown.
+Result<Digest256> read_key(const std::string& field, std::string_view text) {
+  constexpr std::size_t kHex = 64;
+  Digest256 key{};
+  std::optional<std::string> bytes;
+  if (text.size() == kHex) {
+    bytes.emplace();
+    for (std::size_t i = 0; bytes && i < kHex; i += 2) {
+      std::uint8_t byte = 0;
+      const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
+      if (error != std::errc() || end != text.data() + i + 2) {
+        bytes.reset();
+      } else {
+        bytes->push_back(static_cast<char>(byte));
+      }
+    }
+  } else {
+    while (text.ends_with('=')) text.remove_suffix(1);
+    bytes = base64url_decode(text);
+  }
+  if (!bytes || bytes->size() != key.size()) {
+    return fail_field(field, fmt::format("{} must be 32 random bytes: 64 hex digits, or base64 as "
+                                         "'akosha secrets generate' prints them",
+                                         field));
+  }
+  std::memcpy(key.data(), bytes->data(), key.size());
+  return key;
+}
+
+/// Sets the keys of a tier's files. One in memory has none.
+Result<void> set_keys(const MemoryConfig& config, const std::string& folder,
+                      hot::LogOptions& options) {
+  if (folder == ":memory:") return {};
+  if (!config.encryption_key.empty()) {
+    ASAHI_TRY(options.key, read_key("memory.encryption_key", config.encryption_key.reveal()));
+  }
+  std::string_view rest = config.encryption_key_previous.reveal();
+  while (!rest.empty()) {
+    std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one.empty()) continue;
+    ASAHI_TRY(const Digest256 key, read_key("memory.encryption_key_previous", one));
+    options.previous_keys.push_back(key);
+  }
+  return {};
+}
+
+Result<HotOptions> options_of(const std::string& folder, const MemoryConfig& config,
+                              const Clock& clock, telemetry::Registry& metrics) {
   HotOptions options;
   options.engine.folder = folder;
   options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
   options.engine.clock = &clock;
+  options.engine.looked_for_duplicates = duplicate_times(metrics);
   options.engine.make_keyword = [&clock] { return rank::make_keyword_index(clock); };
+  if (auto ok = set_keys(config, folder, options.engine.log); !ok)
+    return std::unexpected(ok.error());
   return options;
 }
 
@@ -36,6 +93,10 @@ Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
                               {"records", stats.opened.records},
                               {"words_from_checkpoint", stats.restored_rows},
                               {"links_from_checkpoint", stats.restored_links}});
+  if (stats.stale_segments != 0) {
+    logger.info("files of the log are in the clear or under a former key, and are written anew",
+                {{"tier", tier_name(tier)}, {"files", stats.stale_segments}});
+  }
   if (stats.opened.torn_bytes != 0 || stats.opened.damaged_records != 0) {
     logger.warning("a tier was not closed in order", {{"tier", tier_name(tier)},
                                                       {"cut_bytes", stats.opened.torn_bytes},
@@ -44,8 +105,10 @@ Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
   return store;
 }
 
-Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clock& clock) {
-  return told(HotStore::open(options_of(config.hot.path, config, clock)), Tier::kHot);
+Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clock& clock,
+                                           telemetry::Registry& metrics) {
+  ASAHI_TRY(HotOptions options, options_of(config.hot.path, config, clock, metrics));
+  return told(HotStore::open(std::move(options)), Tier::kHot);
 }
 
 /// The hot tier in PostgreSQL: in `memory.hot.pg_url`, or in `database`.
@@ -64,28 +127,33 @@ Result<std::unique_ptr<PgVectorStore>> open_postgres(const MemoryConfig& config,
   return store;
 }
 
-Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock) {
-  return told(WarmStore::open(options_of(config.warm.path, config, clock)), Tier::kWarm);
+Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock,
+                                             telemetry::Registry& metrics) {
+  ASAHI_TRY(HotOptions options, options_of(config.warm.path, config, clock, metrics));
+  return told(WarmStore::open(std::move(options)), Tier::kWarm);
 }
 
 }  // namespace
 
 Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
-                              const Clock& clock) {
+                              const Clock& clock, telemetry::Registry& metrics) {
   StorePair stores;
   if (config.hot.backend == "pgvector") {
     ASAHI_TRY(auto hot, open_postgres(config, database, clock));
     stores.postgres = hot.get();
     stores.pressed = [] { return false; };
     stores.hot = std::move(hot);
-    ASAHI_TRY(stores.warm, open_warm(config, clock));
+    ASAHI_TRY(stores.warm, open_warm(config, clock, metrics));
     return stores;
   }
-  ASAHI_TRY(auto hot, open_hot(config, clock));
+  ASAHI_TRY(auto hot, open_hot(config, clock, metrics));
   stores.pressed = [store = hot.get()] { return store->pressed(); };
   stores.engine = &hot->engine();
+  ASAHI_TRY(auto warm, open_warm(config, clock, metrics));
+  stores.engines = {{"hot", [store = hot.get()] { return store->engine_stats(); }},
+                    {"warm", [store = warm.get()] { return store->engine_stats(); }}};
   stores.hot = std::move(hot);
-  ASAHI_TRY(stores.warm, open_warm(config, clock));
+  stores.warm = std::move(warm);
   return stores;
 }
 
@@ -116,26 +184,37 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
                                 .snapshot_folder = parts.config.data_path + "/snapshots",
                                 .store_folder = folder};
   std::unique_ptr<Store> store;
+  std::function<hot::EngineStats()> engine;
   if (tier == Tier::kHot) {
-    ASAHI_TRY(auto hot, open_hot(parts.config, parts.clock));
+    ASAHI_TRY(auto hot, open_hot(parts.config, parts.clock, parts.metrics));
+    engine = [raw = hot.get()] { return raw->engine_stats(); };
     api.followed = &hot->engine();
     api.pressed = [raw = hot.get()] { return raw->pressed(); };
     store = std::move(hot);
   } else {
-    ASAHI_TRY(store, open_warm(parts.config, parts.clock));
+    ASAHI_TRY(auto warm, open_warm(parts.config, parts.clock, parts.metrics));
+    engine = [raw = warm.get()] { return raw->engine_stats(); };
+    store = std::move(warm);
   }
   // Copies whose caller died before it had them.
   std::error_code ignored;
   std::filesystem::remove_all(api.snapshot_folder, ignored);
   // Here, where all erasures and moves of the tier come by.
   auto gated = std::make_unique<ageing::MoveGate>(std::move(store), parts.clock);
-  if (tier != Tier::kHot)
-    return std::make_unique<StoreRole>(parts, std::move(api), std::move(gated));
+  if (tier != Tier::kHot) {
+    auto role = std::make_unique<StoreRole>(parts, std::move(api), std::move(gated));
+    role->engine_ = std::move(engine);
+    role->environment_ = parts.config.environment;
+    role->folder_ = folder;
+    return role;
+  }
   ASAHI_TRY(auto placement, PlacementRecord::open(parts.config.hot.path));
   api.placement = placement.get();
   auto placed = std::make_unique<PlacedStore>(std::move(gated), *placement);
-  return std::make_unique<StoreRole>(parts, std::move(api), std::move(placed),
-                                     std::move(placement));
+  auto role =
+      std::make_unique<StoreRole>(parts, std::move(api), std::move(placed), std::move(placement));
+  role->engine_ = std::move(engine);
+  return role;
 }
 
 std::vector<Dependency> StoreRole::dependencies() { return {answers(*store_)}; }
@@ -149,6 +228,20 @@ Aw<void> StoreRole::measure() {
       .set(static_cast<double>(stats->bytes));
   metrics_.gauge(fmt::format("akosha_{}_store_record_count", tier), "Memories of the tier")
       .set(static_cast<double>(stats->records));
+  if (engine_) tell_engine(metrics_, tier, engine_());
+  if (folder_.empty()) co_return;
+  WarmStorage warm{.environment = environment_,
+                   .folder = folder_,
+                   .bytes = stats->bytes,
+                   .records = stats->records};
+  std::error_code failed;
+  // One call of the kernel about a file system that this process writes to all the time.
+  const auto space = std::filesystem::space(folder_, failed);
+  if (!failed) {
+    warm.capacity = space.capacity;
+    warm.available = space.available;
+  }
+  tell_warm_storage(metrics_, warm);
 }
 
 }  // namespace asahi::memory

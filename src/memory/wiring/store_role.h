@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "memory/hot/engine.h"
 #include "memory/remote/store_api.h"
 #include "memory/wiring/roles.h"
 #include "net/http/router.h"
@@ -34,6 +37,8 @@ class StoreRole {
 
  private:
   telemetry::Registry& metrics_;
+  std::string environment_, folder_;            ///< of the warm tier; else empty
+  std::function<hot::EngineStats()> engine_;    ///< of the tier; empty: tests
   std::unique_ptr<PlacementRecord> placement_;  ///< of the hot tier's nodes; null: another tier
   std::unique_ptr<Store> store_;
   remote::StoreApi api_;
@@ -43,6 +48,6 @@ class StoreRole {
 /// tier where the settings name PostgreSQL and no other address of one; outlives them. Errors: as
 /// StoreRole::open, and those of PgVectorStore::open.
 Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
-                              const Clock& clock);
+                              const Clock& clock, telemetry::Registry& metrics);
 
 }  // namespace asahi::memory

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "memory/cold/sql_catalogue.h"
+#include "memory/measure/measured_store.h"
 #include "memory/wiring/buckets.h"
 #include "net/blocking.h"
 
@@ -13,18 +14,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kColdThreads = 4;
+constexpr unsigned kColdThreads = 2;  ///< for searches, look-ups and changes each
 constexpr std::size_t kColdWaiting = 256;
 /// Of several processes one may be dead for so long before its files are erased.
 constexpr std::chrono::hours kAbandonedAfter{1};
 constexpr double kWarningPercent = 75, kCriticalPercent = 90;
 constexpr std::uint64_t kGiB = 1ULL << 30;
 
+/// Other services than Amazon's refuse its classes unless they are told of them.
+std::string archive_class_of(const MemoryConfig::Cold& config) {
+  if (config.backend == "local" || config.archive_class == "none") return {};
+  if (!config.archive_class.empty()) return config.archive_class;
+  // What only speaks the provider's protocol need not have its classes.
+  if (!config.endpoint.empty()) return {};
+  if (config.backend == "azure") return "Cool";
+  return config.backend == "gcs" ? "COLDLINE" : "GLACIER_IR";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> hot,
                                            std::unique_ptr<Store> warm) {
   std::unique_ptr<Tiers> made(new Tiers(parts));
+  // Where another process keeps a tier, that one counts its calls.
+  const auto counts =
+      parts.alone ? MeasuredStore::Counts::kCallsAndErrors : MeasuredStore::Counts::kErrors;
+  const auto measured = [&](std::unique_ptr<Store> store) {
+    return std::make_unique<MeasuredStore>(std::move(store), parts.metrics, parts.clock, counts);
+  };
+  hot = measured(std::move(hot));
+  if (warm != nullptr) warm = measured(std::move(warm));
   made->hot_ = std::make_unique<ageing::MoveGate>(std::move(hot), parts.clock);
   if (warm != nullptr) {
     made->warm_ = std::make_unique<ageing::MoveGate>(std::move(warm), parts.clock);
@@ -70,9 +89,16 @@ Result<void> Tiers::open_cold() {
   cold::ColdOptions options;
   options.temp_folder = cold_place_->temp_folder;
   if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
+  const MemoryConfig::Cold& settings = parts_.config.cold;
+  options.archive = {.storage_class = archive_class_of(settings),
+                     .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
-  cold_ = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
+  auto cold = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
+  cold_files_ = cold.get();
+  // Its files are no process's own: whoever reads them counts.
+  cold_ = std::make_unique<MeasuredStore>(std::move(cold), parts_.metrics, parts_.clock,
+                                          MeasuredStore::Counts::kCallsAndErrors);
   return {};
 }
 
@@ -97,10 +123,14 @@ ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
       .clock = parts_.clock,
       .metrics = parts_.metrics,
       .moved = [&epochs](std::string tenant) -> Aw<void> { return epochs.bump(std::move(tenant)); },
-      .compact = {}};
+      .compact = {},
+      .tidy = {}};
   if (cold_ != nullptr) {
     parts.compact = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
-      return cold_->compact(budget);
+      return cold_files_->compact(budget);
+    };
+    parts.tidy = [this](std::chrono::milliseconds budget) -> Task<cold::Compacted> {
+      return cold_files_->tidy(budget);
     };
   }
   ageing_ = std::make_unique<ageing::Ageing>(std::move(parts), std::move(options));
@@ -129,17 +159,36 @@ Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {
   });
 }
 
-Task<json::object> Tiers::warm_health() {
+Task<Tiers::Expiry> Tiers::expire_cold(std::string tenant, bool only_count) {
+  if (cold_files_ == nullptr) co_return fail(Errc::kUnavailable, "there is no cold tier here");
+  Expiry out{.before = parts_.clock.now() - std::chrono::days(parts_.config.cold.retention_days),
+             .expired = {}};
+  ASAHI_CO_TRY(out.expired,
+               co_await cold_files_->expire(std::move(tenant), out.before, only_count));
+  co_return out;
+}
+
+Task<WarmStorage> Tiers::warm_storage() {
   if (warm_ == nullptr) co_return fail(Errc::kUnavailable, "there is no warm tier");
   ASAHI_CO_TRY(const TierStats stats, co_await warm_->stats(""));
   ASAHI_CO_TRY(const auto disk, co_await warm_disk());
-  json::object out{{"healthy", true},           {"path", disk.folder},
-                   {"size_bytes", stats.bytes}, {"available_bytes", nullptr},
-                   {"usage_percent", nullptr},  {"status", "healthy"}};
-  if (disk.capacity == 0) co_return out;
+  co_return WarmStorage{.environment = parts_.config.environment,
+                        .folder = disk.folder,
+                        .capacity = disk.capacity,
+                        .available = disk.available,
+                        .bytes = stats.bytes,
+                        .records = stats.records};
+}
+
+Task<json::object> Tiers::warm_health() {
+  ASAHI_CO_TRY(const WarmStorage warm, co_await warm_storage());
+  json::object out{{"healthy", true},          {"path", warm.folder},
+                   {"size_bytes", warm.bytes}, {"available_bytes", nullptr},
+                   {"usage_percent", nullptr}, {"status", "healthy"}};
+  if (warm.capacity == 0) co_return out;
   const double used =
-      100.0 * (1.0 - static_cast<double>(disk.available) / static_cast<double>(disk.capacity));
-  out["available_bytes"] = disk.available;
+      100.0 * (1.0 - static_cast<double>(warm.available) / static_cast<double>(warm.capacity));
+  out["available_bytes"] = warm.available;
   out["usage_percent"] = used;
   out["healthy"] = used <= kCriticalPercent;
   out["status"] = used > kCriticalPercent  ? "critical"

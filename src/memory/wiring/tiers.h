@@ -15,6 +15,7 @@
 #include "memory/cold/catalogue.h"
 #include "memory/cold/store.h"
 #include "memory/config.h"
+#include "memory/ops/tier_gauges.h"
 #include "memory/remote/remote_store.h"
 #include "memory/search/epochs.h"
 #include "net/loop.h"
@@ -74,9 +75,19 @@ class Tiers {
   /// Ordinary thread, while the loops run.
   void stop(std::chrono::milliseconds grace);
 
+  /// Erases what the organisation has had for longer than memory.cold.retention_days, or counts it.
+  /// Errors: unavailable (no cold tier is served here).
+  struct Expiry {
+    Clock::Time before;
+    cold::Expired expired;
+  };
+  Task<Expiry> expire_cold(std::string tenant, bool only_count);
+
   /// GET /health/warm: {healthy, path, size_bytes, available_bytes, usage_percent, status}. Over
   /// 75 % of the disk: warning; over 90 %: critical, not healthy.
   Task<json::object> warm_health();
+  /// The same for gauges. Errors: unavailable (no warm tier, or it is away).
+  Task<WarmStorage> warm_storage();
 
  private:
   explicit Tiers(Parts parts) : parts_(parts) {}
@@ -89,7 +100,8 @@ class Tiers {
   std::unique_ptr<ageing::Front> front_;
   std::optional<ColdPlace> cold_place_;  ///< nothing: there is no cold tier
   std::unique_ptr<cold::ColdTier> cold_tier_;
-  std::unique_ptr<cold::ColdStore> cold_;
+  std::unique_ptr<Store> cold_;
+  cold::ColdStore* cold_files_ = nullptr;  ///< the same, uncounted; null: there is none
   std::unique_ptr<ageing::Ageing> ageing_;
 };
 

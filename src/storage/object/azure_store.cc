@@ -142,6 +142,8 @@ Result<ObjectInfo> AzureStore::put_request(const std::string& key, Request reque
                                            const PutOptions& options, std::uint64_t size) {
   const std::string name = random_id("put_", 24);
   request.headers.emplace_back(kPutName, name);
+  if (!options.storage_class.empty())
+    request.headers.emplace_back("x-ms-access-tier", options.storage_class);
   add_conditions(request.headers, options);
   auto answer = curl_->repeated([&](int) -> Result<HttpAnswer> {
     auto put = once(request);

@@ -28,6 +28,11 @@ void add_conditions(S3Request& request, const PutOptions& options, S3Dialect dia
     request.headers.emplace_back("If-Match", '"' + options.only_if_etag + '"');
 }
 
+void add_storage_class(S3Request& request, const PutOptions& options, S3Dialect dialect) {
+  if (!options.storage_class.empty())
+    request.headers.emplace_back(own_header(dialect, "storage-class"), options.storage_class);
+}
+
 /// Google says of no generation that is no number what it is: it is none that could stand there.
 bool cannot_hold(const PutOptions& options, S3Dialect dialect) {
   return dialect == S3Dialect::kGoogle && !options.only_if_etag.empty() &&
@@ -82,6 +87,7 @@ Result<ObjectInfo> S3Store::put(const std::string& key, std::string_view bytes,
     return fail(Errc::kConflict, fmt::format("object '{}' has another generation", key));
   S3Request request{.method = "PUT", .key = full(key), .body = bytes};
   request.headers.emplace_back("Content-Type", options.content_type);
+  add_storage_class(request, options, dialect());
   add_checksum(request, dialect());
   const std::string name = random_id("put_", 24);
   request.headers.emplace_back(own_header(dialect(), kPutName), name);
@@ -123,6 +129,7 @@ class S3Store::Parts final : public PartedUpload {
   Result<void> begin() {
     S3Request request{.method = "POST", .key = target_, .query = {{"uploads", ""}}};
     request.headers.emplace_back("Content-Type", options_.content_type);
+    add_storage_class(request, options_, store_.dialect());
     request.headers.emplace_back(own_header(store_.dialect(), kPutName), name_);
     ASAHI_TRY(const HttpAnswer answer, client_.send(request));
     ASAHI_TRY(const XmlElement begun, parse_xml(answer.body));
@@ -210,6 +217,7 @@ class S3Store::Parts final : public PartedUpload {
     request.headers.emplace_back(
         "x-goog-copy-source", fmt::format("/{}/{}", client_.options().bucket, encode_key(target_)));
     request.headers.emplace_back("Content-Type", options_.content_type);
+    add_storage_class(request, options_, store_.dialect());
     add_conditions(request, options_, store_.dialect());
     std::string etag;
     auto answer = client_.repeated([&](int) -> Result<HttpAnswer> {

@@ -191,6 +191,13 @@ TEST_P(StoreContract, PutsOnlyWhereNothingIs) {
   EXPECT_EQ(store_->get("once", 10).value(), "first");
 }
 
+TEST_P(StoreContract, PutsIntoAClassOfStorage) {
+  PutOptions cheap;
+  cheap.storage_class = GetParam() == Backend::kAzure ? "Cool" : "STANDARD_IA";
+  ASSERT_TRUE(store_->put("seldom", "read", cheap));
+  EXPECT_EQ(store_->get("seldom", 100).value(), "read");
+}
+
 TEST_P(StoreContract, PutsOnlyOverWhatItKnows) {
   EXPECT_EQ(store_->put("c", "x", {.only_if_etag = "0123"}).error().code, Errc::kConflict);
   const auto first = store_->put("c", "first");

@@ -50,11 +50,18 @@ class Rows {
   std::int64_t affected_ = 0;
 };
 
+/// How PostgreSQL sends a statement's columns; SQLite has but one way. `kBinary` is for those who
+/// read bytea by the megabyte: as text each byte takes two, written there and read here. Its
+/// columns are integers, booleans, floating-point numbers, text or bytea; others are refused
+/// (invalid_argument).
+enum class Wire { kText, kBinary };
+
 /// SQL with `?` placeholders (rewritten to $1… for PostgreSQL; a literal question mark in SQL text
 /// is not supported outside quotes).
 struct Statement {
   std::string sql;
   std::vector<Value> params;
+  Wire wire = Wire::kText;
 };
 
 /// One connection inside a transaction; every call runs in it. Blocking: called on a database

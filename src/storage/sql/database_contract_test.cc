@@ -91,6 +91,43 @@ TEST_P(DatabaseContract, StoresAndReturnsEachKindOfValue) {
   EXPECT_THROW(rows.at(0, "no such column"), std::out_of_range);
 }
 
+TEST_P(DatabaseContract, ReadsTheSameInBinary) {
+  run(postgres()
+          ? "CREATE TABLE kinds (id BIGINT, least SMALLINT, whole INTEGER, real DOUBLE PRECISION, "
+            "name TEXT, short VARCHAR(20), data BYTEA, yes BOOLEAN, gone BIGINT)"
+          : "CREATE TABLE kinds (id INTEGER, least INTEGER, whole INTEGER, real REAL, name TEXT, "
+            "short TEXT, data BLOB, yes INTEGER, gone INTEGER)");
+  const auto store = [&](std::vector<Value> values) {
+    run("INSERT INTO kinds VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", std::move(values));
+  };
+  const std::string bytes("\0\x01\xff'\\", 5);
+  store({std::numeric_limits<std::int64_t>::min(), -32'768, -2'147'483'648, 0.1, "朝日 🌅", "a",
+         Blob{bytes}, 1});
+  store(
+      {std::numeric_limits<std::int64_t>::max(), 32'767, 2'147'483'647, -1e300, "", "", Blob{}, 0});
+  Statement ask{"SELECT * FROM kinds ORDER BY id", {}};
+  const Rows text = run(ask.sql);
+  ask.wire = Wire::kBinary;
+  const auto binary = db_->query_blocking(ask);
+  ASSERT_TRUE(binary) << binary.error().message;
+  ASSERT_EQ(binary->size(), 2u);
+  for (std::size_t row = 0; row < 2; ++row) {
+    for (const std::string& column : text.columns())
+      EXPECT_EQ(binary->at(row, column), text.at(row, column)) << column << " of " << row;
+  }
+  EXPECT_EQ(binary->text(0, "data"), bytes);
+}
+
+TEST_P(DatabaseContract, ATypeThatIsNotReadInBinaryIsRefusedByName) {
+  if (!postgres()) GTEST_SKIP() << "SQLite has but one way";
+  const auto money =
+      db_->query_blocking({"SELECT CAST(1.5 AS NUMERIC) AS cost", {}, Wire::kBinary});
+  ASSERT_FALSE(money);
+  EXPECT_EQ(money.error().code, Errc::kInvalidArgument);
+  EXPECT_THAT(money.error().message, ::testing::HasSubstr("\"cost\""));
+  EXPECT_EQ(run("SELECT CAST(1.5 AS NUMERIC) AS cost").text(0, "cost"), "1.5");
+}
+
 TEST_P(DatabaseContract, NumericColumnsReadAsExactText) {
   run("CREATE TABLE money (cost NUMERIC(18,9))");
   for (const char* cost : {"0.000000001", "123456.123456789", "2", "-0.5", "0"}) {

@@ -122,9 +122,12 @@ void PgPipeline::take(const PGresult* result) {
       return finish_head();
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
-    case PGRES_EMPTY_QUERY:
-      head.rows.push_back(to_rows(result));
+    case PGRES_EMPTY_QUERY: {
+      auto rows = to_rows(result);
+      if (!rows && !head.error) head.error = std::move(rows.error());
+      head.rows.push_back(std::move(rows).value_or(Rows()));
       return;
+    }
     case PGRES_PIPELINE_ABORTED:
       return;  // follows the error that is kept already
     case PGRES_COPY_IN:

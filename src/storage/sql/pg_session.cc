@@ -170,7 +170,8 @@ Result<std::int64_t> PgSession::copy(CopyRows& rows) {
       return std::unexpected(std::move(sent.error()));
     last_used_ = SteadyClock::now();
     ASAHI_TRY(const PgResult result, collect());
-    return to_rows(result.get()).affected();
+    ASAHI_TRY(const Rows none, to_rows(result.get()));
+    return none.affected();
   }();
   if (!stored) transaction_error_ = stored.error();
   return stored;

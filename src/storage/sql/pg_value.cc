@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <optional>
 
@@ -18,9 +19,11 @@ enum PgType : Oid {
   kInt8 = 20,
   kInt2 = 21,
   kInt4 = 23,
+  kText = 25,
   kOid = 26,
   kFloat4 = 700,
   kFloat8 = 701,
+  kVarchar = 1043,
   kTimestamptz = 1184,
 };
 
@@ -86,6 +89,48 @@ Value to_value(std::string_view text, Oid type) {
   }
 }
 
+/// A number as it stands on the wire, most significant byte first.
+std::uint64_t unsigned_of(std::string_view bytes) {
+  std::uint64_t number = 0;
+  for (const char byte : bytes) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
+}
+
+/// The forms of each type's send function
+/// (https://www.postgresql.org/docs/15/protocol-overview.html#PROTOCOL-FORMAT-CODES); nothing for a
+/// type that is not read in binary, or a length that it cannot have.
+std::optional<Value> from_binary(std::string_view bytes, Oid type) {
+  const auto integer = [&]<class Signed>(Signed) -> std::optional<Value> {
+    if (bytes.size() != sizeof(Signed)) return std::nullopt;
+    return std::int64_t{static_cast<Signed>(unsigned_of(bytes))};
+  };
+  switch (type) {
+    case kBool:
+      return integer(std::int8_t{});
+    case kInt2:
+      return integer(std::int16_t{});
+    case kInt4:
+      return integer(std::int32_t{});
+    case kInt8:
+      return integer(std::int64_t{});
+    case kOid:
+      return integer(std::uint32_t{});
+    case kFloat4:
+      if (bytes.size() != sizeof(float)) return std::nullopt;
+      return double{std::bit_cast<float>(static_cast<std::uint32_t>(unsigned_of(bytes)))};
+    case kFloat8:
+      if (bytes.size() != sizeof(double)) return std::nullopt;
+      return std::bit_cast<double>(unsigned_of(bytes));
+    case kBytea:
+      return Blob{std::string(bytes)};
+    case kText:
+    case kVarchar:
+      return std::string(bytes);
+    default:
+      return std::nullopt;
+  }
+}
+
 std::int64_t affected_rows(const PGresult* result) {
   // libpq does not change the result here, but its older signatures lack the const.
   auto* mutable_result = const_cast<PGresult*>(result);
@@ -138,6 +183,7 @@ Result<PgStatement> PgStatement::encode(const Statement& statement) {
   }
   PgStatement out;
   out.sql_ = std::move(numbered.text);
+  out.wire_ = statement.wire;
   out.params_.reserve(statement.params.size());
   for (const Value& value : statement.params) {
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
@@ -171,10 +217,11 @@ bool PgStatement::send(PGconn* connection) const {
     }
   }
   return PQsendQueryParams(connection, sql_.c_str(), static_cast<int>(count), types.data(),
-                           values.data(), lengths.data(), formats.data(), 0) == 1;
+                           values.data(), lengths.data(), formats.data(),
+                           wire_ == Wire::kBinary ? 1 : 0) == 1;
 }
 
-Rows to_rows(const PGresult* result) {
+Result<Rows> to_rows(const PGresult* result) {
   const int width = PQnfields(result);
   const int height = PQntuples(result);
   std::vector<std::string> columns;
@@ -188,9 +235,21 @@ Rows to_rows(const PGresult* result) {
         values.emplace_back();
         continue;
       }
-      const std::string_view text(PQgetvalue(result, row, column),
+      const std::string_view sent(PQgetvalue(result, row, column),
                                   static_cast<std::size_t>(PQgetlength(result, row, column)));
-      values.push_back(to_value(text, PQftype(result, column)));
+      const Oid type = PQftype(result, column);
+      if (PQfformat(result, column) == 0) {
+        values.push_back(to_value(sent, type));
+        continue;
+      }
+      auto value = from_binary(sent, type);
+      if (!value) {
+        return fail(
+            Errc::kInvalidArgument,
+            fmt::format("column \"{}\" of type {} is not read in binary; ask for it as text",
+                        columns[static_cast<std::size_t>(column)], type));
+      }
+      values.push_back(std::move(*value));
     }
   }
   return Rows(std::move(columns), std::move(rows), affected_rows(result));

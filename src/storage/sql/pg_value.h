@@ -31,11 +31,13 @@ class PgStatement {
  private:
   std::string sql_;
   std::vector<Value> params_;  ///< numbers already turned into text
+  Wire wire_ = Wire::kText;
 };
 
 /// All rows of a result: integers, booleans (0/1) and oids as int64, floats as double, bytea as
-/// Blob, timestamptz as RFC 3339 in UTC, everything else as text.
-Rows to_rows(const PGresult* result);
+/// Blob, timestamptz as RFC 3339 in UTC, everything else as text. Errors: invalid_argument (a
+/// column came in binary whose type is not read so; see Wire).
+Result<Rows> to_rows(const PGresult* result);
 
 /// "2026-11-21 10:00:00.1+00" → "2026-11-21T10:00:00.100Z": at least milliseconds, as
 /// format_rfc3339 writes them. What is not such a time in UTC ("infinity") stays as it is.

@@ -51,7 +51,8 @@ export const cacheEntriesQuery = (limit: number) =>
 export const meQuery = queryOptions({
   queryKey: ['me'],
   queryFn: ({ signal }) => whoAmI(signal),
-  staleTime: kRefreshMs,
+  // Somebody may log in in another tab meanwhile, and come back to this one at once.
+  staleTime: ({ state }) => (state.data === null ? 0 : kRefreshMs),
 });
 
 export const loginProvidersQuery = queryOptions({

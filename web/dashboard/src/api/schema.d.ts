@@ -2499,6 +2499,28 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/storage/migrations/{id}": paths["/memory/storage/migrations/{id}"];
+    "/memory/storage/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase cold memories that are older than they are to be kept
+         * @description Erases the organisation's memories of the cold tier that are older than `memory.cold.retention_days` (2555). It happens
+         *     on request only. A dry run counts them.
+         */
+        post: operations["removeExpiredMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/retention": paths["/memory/storage/retention"];
     "/memory/health/warm": {
         parameters: {
             query?: never;
@@ -2526,7 +2548,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask the most frequent searches again */
+        /** Ask the most frequent searches of the last day again */
         post: operations["warmMemoryCache"];
         delete?: never;
         options?: never;
@@ -3558,7 +3580,13 @@ export interface components {
             status: "healthy" | "warning" | "critical";
         };
         MemoryWarmed: {
+            /** @description Searches whose answers the caches have now */
             warmed: number;
+            /** @description Those that had to be looked for */
+            refilled: number;
+            /** @description Those that were there */
+            cached: number;
+            failed: number;
         };
         MemoryCacheStats: {
             enabled: boolean;
@@ -3607,6 +3635,39 @@ export interface components {
             /** @description Nothing was sent for seven days. */
             silent: boolean;
             shard: number;
+            profile?: components["schemas"]["MemorySystemProfile"];
+        };
+        /** @description What its memories in the hot and warm tiers are like; of each the 20 values with most memories. Of one system only. */
+        MemorySystemProfile: {
+            /** @description That the rest is counted over. */
+            memories: number;
+            languages: {
+                [key: string]: number;
+            };
+            sources: {
+                [key: string]: number;
+            };
+            projects: {
+                [key: string]: number;
+            };
+            users: {
+                [key: string]: number;
+            };
+            kinds: {
+                [key: string]: number;
+            };
+            /** @description Memories by day, the last 30 that have some. */
+            days: {
+                [key: string]: number;
+            };
+            /** @description Memories of the last day by hour; hours without one are left out. */
+            hours: {
+                /** Format: date-time */
+                at: string;
+                memories: number;
+            }[];
+            /** @description A tier did not answer. */
+            partial: boolean;
         };
         MemorySystems: {
             systems: components["schemas"]["MemorySystem"][];
@@ -10817,6 +10878,52 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    removeExpiredMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Count only.
+                     * @default false
+                     */
+                    dry_run?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description What was erased, or would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Whether it was only counted. */
+                        dry_run: boolean;
+                        /**
+                         * Format: date-time
+                         * @description Older memories go.
+                         */
+                        before: string;
+                        /** @description Memories. */
+                        records_removed: number;
+                        /** @description Cold files of which nothing is left. */
+                        files_removed: number;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getMemoryWarmHealth: {
         parameters: {
             query?: never;
@@ -10855,7 +10962,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How many were asked. */
+            /** @description What became of them. */
             200: {
                 headers: {
                     [name: string]: unknown;

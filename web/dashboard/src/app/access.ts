@@ -9,6 +9,9 @@ export type Caller = Schemas['Caller'];
 /** Undefined while unknown, null when nobody is logged in. */
 export const useCaller = (): Caller | null | undefined => useQuery(meQuery).data;
 
+/** Whether the login has ended: streams rest meanwhile, and begin anew once somebody is known again. */
+export const useLoggedOut = (): boolean => useCaller() === null;
+
 /** What is not known to be forbidden is shown: the answer of the call says more than a missing page. */
 export const may = (caller: Caller | null | undefined, permission: string): boolean =>
   !caller || caller.permissions.includes(permission);

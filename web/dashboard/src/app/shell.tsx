@@ -217,7 +217,7 @@ function useCommands(pages: readonly Page[], { help, connect, leave }: { help: (
 /** The frame of the pages. Whoever has to log in is sent to do so, and comes back to the same page. */
 export function Shell({ children }: { children?: ReactNode }) {
   const me = useQuery(meQuery);
-  const { pathname } = useLocation();
+  const { pathname, href } = useLocation();
   const [open, setOpen] = useState<'menu' | 'connection' | 'palette' | 'help'>();
   const theme = useTheme();
   const { key } = useConnection();
@@ -230,8 +230,8 @@ export function Shell({ children }: { children?: ReactNode }) {
   const stranger = me.data === null;
   const ended = stranger && lastCaller() !== undefined;
   const goAway = useMemo(
-    () => () => void (pathname === '/' ? navigate({ to: '/welcome', replace: true }) : navigate({ to: '/login', search: { from: pathname }, replace: true })),
-    [pathname, navigate],
+    () => () => void (pathname === '/' ? navigate({ to: '/welcome', replace: true }) : navigate({ to: '/login', search: { from: href }, replace: true })),
+    [pathname, href, navigate],
   );
   useEffect(() => {
     // On the way there this frame still stands for a moment.
@@ -328,7 +328,7 @@ export function Shell({ children }: { children?: ReactNode }) {
           <overlays.ConnectionDialog open={open === 'connection'} onOpenChange={toggle('connection')} />
           <overlays.Palette open={open === 'palette'} onOpenChange={toggle('palette')} commands={commands} />
           <overlays.ShortcutHelp open={open === 'help'} onOpenChange={toggle('help')} pages={pages} />
-          {lastCaller() && <overlays.SessionDialog from={pathname} onLeave={leaveForLogin} />}
+          {lastCaller() && <overlays.SessionDialog from={href} onLeave={leaveForLogin} />}
         </>
       )}
     </div>

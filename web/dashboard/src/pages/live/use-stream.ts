@@ -4,6 +4,7 @@ import { useEffect, useState } from 'react';
 import { call, transportError, type Schemas } from '../../api/client';
 import { ApiError } from '../../api/errors';
 import { readEvents } from '../../api/sse';
+import { useLoggedOut } from '../../app/access';
 import { kSlotMs, type LiveWindow } from '../../lib/live';
 
 export type StreamState = { kind: 'connecting' } | { kind: 'live' } | { kind: 'waiting'; error: unknown } | { kind: 'refused'; error: unknown };
@@ -47,10 +48,12 @@ async function follow(window: LiveWindow, signal: AbortSignal, onState: (state: 
   }
 }
 
-/** `attempt`: a new number starts anew. */
+/** `attempt`: a new number starts anew; so does a login that was asked for again. */
 export function useStream(window: LiveWindow, attempt: number, onSummary: () => void): StreamState {
   const [state, setState] = useState<StreamState>({ kind: 'connecting' });
+  const loggedOut = useLoggedOut();
   useEffect(() => {
+    if (loggedOut) return;
     let stop: AbortController | undefined;
     const look = () => {
       if (document.hidden) {
@@ -67,6 +70,6 @@ export function useStream(window: LiveWindow, attempt: number, onSummary: () => 
       document.removeEventListener('visibilitychange', look);
       stop?.abort();
     };
-  }, [window, attempt, onSummary]);
+  }, [window, attempt, onSummary, loggedOut]);
   return state;
 }

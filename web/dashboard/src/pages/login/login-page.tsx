@@ -42,7 +42,8 @@ export function LoginPage() {
   const navigate = useNavigate();
   const known = Boolean(me.data);
   useEffect(() => {
-    if (known) void navigate({ to: from, replace: true });
+    // With its filters, its range and what was open.
+    if (known) void navigate({ href: from, replace: true });
   }, [known, from, navigate]);
   // Only a key that was there before counts as refused; one just typed is answered by its form.
   if (kept && !key) setKept('');

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from 'react';
 import { call, get } from '../../api/client';
 import { ApiError, isObject } from '../../api/errors';
 import { readEvents } from '../../api/sse';
+import { useLoggedOut } from '../../app/access';
 
 export interface Arrival {
   id: string;
@@ -74,10 +75,12 @@ export function useArrivals(most: number, onArrival?: (arrival: Arrival) => void
   const [listening, setListening] = useState(false);
   const queries = useQueryClient();
   const told = useRef(onArrival);
+  const loggedOut = useLoggedOut();
   useEffect(() => {
     told.current = onArrival;
   });
   useEffect(() => {
+    if (loggedOut) return;
     const stop = new AbortController();
     const take = (arrival: Arrival) => {
       setArrivals((shown) => [arrival, ...shown].slice(0, most));
@@ -101,6 +104,6 @@ export function useArrivals(most: number, onArrival?: (arrival: Arrival) => void
     };
     void run();
     return () => stop.abort();
-  }, [most, queries]);
+  }, [most, queries, loggedOut]);
   return { arrivals, listening };
 }

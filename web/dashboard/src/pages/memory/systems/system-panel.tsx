@@ -12,6 +12,7 @@ import { count, dateTime, percent } from '../../../lib/format';
 import { kTiers } from '../tiers/tier-cards';
 import { uploadTones } from '../upload-tones';
 import { EraseDialog } from './erase-dialog';
+import { SystemProfile } from './system-profile';
 import { SystemState } from './system-table';
 
 const kLink = 'inline-flex items-center rounded-lg border border-line px-3 py-2 text-sm font-medium text-ink hover:bg-sunken';
@@ -80,6 +81,12 @@ function Whole({ id, onGone }: { id: string; onGone: () => void }) {
       </div>
       <h3 className="mb-3 text-sm font-semibold text-ink">Tiers</h3>
       <Tiers system={data} />
+      {data.profile && (
+        <>
+          <h3 className="mt-6 mb-3 text-sm font-semibold text-ink">What it remembers</h3>
+          <SystemProfile profile={data.profile} />
+        </>
+      )}
       <h3 className="mt-6 mb-1 text-sm font-semibold text-ink">Last of {count(data.uploads)} uploads</h3>
       <LastUploads id={id} />
       <div className="mt-6 flex flex-wrap gap-2 border-t border-line pt-5">
