@@ -70,14 +70,15 @@ class Writer {
   Result<UpsertOutcome> upsert(Memory memory) {
     const Key& key = memory.key;
     ASAHI_TRY(const sql::Rows old,
-              session_.query({fmt::format("SELECT content_hash, timestamp_ns FROM "
+              session_.query({fmt::format("SELECT content_hash, timestamp_ns, CASE WHEN duplicate "
+                                          "THEN 1 ELSE 0 END AS twin FROM "
                                           "akosha.conversations WHERE {}",
                                           kThisKey),
                               {key.tenant, key.system_id, key.conversation_id}}));
     if (!old.empty()) {
       const auto* const hash = std::get_if<sql::Blob>(&old.at(0, "content_hash"));
       if (hash != nullptr && *hash == blob_of(memory.content_hash))
-        return UpsertOutcome::kUnchanged;
+        return old.integer(0, "twin") != 0 ? UpsertOutcome::kDuplicate : UpsertOutcome::kUnchanged;
       if (ns_of(memory.timestamp) <= old.integer(0, "timestamp_ns")) return UpsertOutcome::kOlder;
     }
     UpsertOutcome outcome = old.empty() ? UpsertOutcome::kStored : UpsertOutcome::kReplaced;
@@ -303,6 +304,7 @@ Task<std::uint64_t> PgVectorStore::delete_migrated(std::vector<std::pair<Key, Di
     for (const std::vector<Key>& portion : in_portions(std::move(all))) {
       ASAHI_TRY(const sql::Rows there, session.query(rows_of(portion)));
       for (std::size_t i = 0; i < there.size(); ++i) {
+        if (there.integer(i, "twin") != 0) continue;
         ASAHI_TRY(const Memory memory, pg::read_row(there, i, SeenIn::kAdded));
         const auto same = [&](const auto& row) {
           return row.first == memory.key && row.second == row_checksum(memory);
@@ -319,6 +321,14 @@ Task<std::uint64_t> PgVectorStore::delete_migrated(std::vector<std::pair<Key, Di
                                {pg::keys_json(portion)}}));
     }
     for (const std::vector<Key>& portion : in_portions(std::move(moved))) {
+      // What repeats them went along, named in the copy's metadata.
+      ASAHI_TRY(const auto twins,
+                session.query({fmt::format("DELETE FROM akosha.conversations d USING {} JOIN "
+                                           "akosha.conversations o USING (tenant, system_id, "
+                                           "conversation_id) WHERE d.tenant = o.tenant AND "
+                                           "d.content_hash = o.content_hash AND d.duplicate",
+                                           kJsonKeys),
+                               {pg::keys_json(portion)}}));
       ASAHI_TRY(const std::int64_t some, erase(session, portion));
       *gone += static_cast<std::uint64_t>(some);
     }

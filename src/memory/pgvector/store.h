@@ -24,8 +24,9 @@ struct PgVectorOptions {
 /// The hot tier in the table `akosha.conversations` of a PostgreSQL with the extension `vector`.
 ///
 /// Beyond Store's rules, as in HotStore: a duplicate that was only seen (kDuplicate) is found by
-/// its key, is not searched and not counted, and takes the other memory's place when that goes or
-/// changes; `metadata.seen_in` of a memory names its duplicates, the first 100.
+/// its key, is not searched and not counted, and takes the other memory's place when that is erased
+/// or changes; `metadata.seen_in` of a memory names its duplicates, the first 100. With one that
+/// ages its duplicates go, too: the copy names them.
 class PgVectorStore final : public Store {
  public:
   /// What was written, in its order (knowledge/feed.h).

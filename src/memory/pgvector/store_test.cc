@@ -178,9 +178,14 @@ TEST_F(PgVector, VectorsAreFoundByTheIndexOfCosines) {
   }
   upsert(memories, {.deduplicate = false});
   // So few rows would be looked at one by one.
-  for (const char* off :
-       {"SET enable_seqscan = off", "SET enable_bitmapscan = off", "SET enable_sort = off"})
-    ASSERT_TRUE(database_->query_blocking({off, {}}));
+  const auto plan_by = [&](const std::string& how) {
+    for (const char* way : {"enable_seqscan", "enable_bitmapscan", "enable_sort"}) {
+      const auto set =
+          database_->query_blocking({"SELECT set_config(?, ?, false)", {std::string(way), how}});
+      ASSERT_TRUE(set) << set.error().message;
+    }
+  };
+  plan_by("off");
   const StorePage page = search({.mode = SearchMode::kSemantic,
                                  .embedding = {std::cos(0.5F), std::sin(0.5F), 0},
                                  .embedding_model = "m",
@@ -191,8 +196,7 @@ TEST_F(PgVector, VectorsAreFoundByTheIndexOfCosines) {
   const auto used = database_->query_blocking(
       {"SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'conversations_hnsw_3'",
        {}});
-  for (const char* on : {"RESET enable_seqscan", "RESET enable_bitmapscan", "RESET enable_sort"})
-    ASSERT_TRUE(database_->query_blocking({on, {}}));
+  plan_by("on");
   ASSERT_TRUE(used && used->size() == 1);
   EXPECT_GT(used->integer(0, "idx_scan"), 0);
 }
@@ -209,6 +213,8 @@ TEST_F(PgVector, ItsMemoriesAgeIntoTheWarmTier) {
     memories.back().embedding_model = "m";
   }
   upsert(memories, {.deduplicate = false});
+  EXPECT_THAT(upsert({memory("b", "copy", "memory number 0", 39)}),
+              ElementsAre(Outcome::kDuplicate));
   boost::asio::thread_pool work(1);
   ageing::Mover mover(*store_, *warm, work);
   std::uint64_t moved = 0;
@@ -223,7 +229,10 @@ TEST_F(PgVector, ItsMemoriesAgeIntoTheWarmTier) {
   EXPECT_EQ(moved, 30U);
   EXPECT_EQ(records(), 10U);
   EXPECT_EQ(get("a", "0"), std::nullopt);
-  EXPECT_TRUE(get(*warm, {"org", "a", "0"}));
+  const auto below = get(*warm, {"org", "a", "0"});
+  ASSERT_TRUE(below);
+  EXPECT_THAT(below->metadata, HasSubstr("copy")) << "what repeats it goes along by name";
+  EXPECT_EQ(get("b", "copy"), std::nullopt);
   work.join();
 }
 
