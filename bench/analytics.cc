@@ -298,7 +298,8 @@ class Arrivals {
         clock_(clock),
         rate_(rate),
         traffic_(settings.users),
-        loader_({.dir = dir_, .node_id = "live", .clock = &clock}, database),
+        // Its log begins anew with each run, so its position in a kept database must, too.
+        loader_({.dir = dir_, .node_id = random_id("live_", 8), .clock = &clock}, database),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
   ~Arrivals() {
     thread_.request_stop();

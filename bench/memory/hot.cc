@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/hash.h"
 #include "memory/dedup/minhash.h"
 #include "memory/hot/engine.h"
 #include "memory/rank/hot_keyword.h"
@@ -147,6 +148,7 @@ struct Plan {
   std::string folder;
   std::size_t count = 100'000, dimensions = 384, batch = 100, writers = 32, singles = 100'000;
   bool fingerprints = true, link = true, search = true, json = false, keep = false, reopen = false;
+  bool encrypt = false;
   /// Where text for people goes.
   FILE* text() const { return json ? stderr : stdout; }
 };
@@ -270,6 +272,7 @@ void run(const Plan& plan) {
   // As the server has it.
   options.make_keyword = [] { return rank::make_keyword_index(system_clock()); };
   if (!plan.link) options.vectors.exact_rows = SIZE_MAX;
+  if (plan.encrypt) options.log.key = sha256("a key of the benchmark");
   if (plan.reopen) {
     timed_start(options, plan);
     return;
@@ -310,6 +313,7 @@ int main(int argc, char** argv) {
   app.add_flag("!--no-search", plan.search);
   app.add_flag("--json", plan.json, "a line for each of start and space; text goes to stderr");
   app.add_flag("--keep", plan.keep, "leave the folder, for --reopen");
+  app.add_flag("--encrypt", plan.encrypt, "files by AES-256-GCM, as with ENCRYPTION_KEY");
   app.add_flag("--reopen", plan.reopen, "only start on the folder of an earlier --keep");
   CLI11_PARSE(app, argc, argv);
   run(plan);

@@ -24,8 +24,8 @@ constexpr std::chrono::minutes kSweepEvery{5};
 }  // namespace
 
 std::vector<sql::Migration> core_migrations() {
-  return {keys_migration(), tenants_migration(), users_migration(),
-          keys_semantic_cache_migration()};
+  return {keys_migration(), tenants_migration(), users_migration(), keys_semantic_cache_migration(),
+          keys_systems_migration()};
 }
 
 struct Identity::Impl {
@@ -34,7 +34,7 @@ struct Identity::Impl {
         invalidation(parts.loops, parts.redis),
         denials(
             {}, [this](AuditEntry entry) { (void)parts.audit.record(std::move(entry)); },
-            parts.clock) {}
+            parts.clock, parts.security) {}
 
   const Parts parts;
   const Logger log{"identity"};

@@ -52,7 +52,8 @@ class Identity {
     const Clock& clock;
     AuditLog& audit;
     RateLimiter& limiter;
-    const SecretSource& secrets;  ///< asked for ASAHI_ADMIN_SECRET
+    const SecretSource& secrets;      ///< asked for ASAHI_ADMIN_SECRET
+    SecurityLog* security = nullptr;  ///< null: nobody is told
   };
   /// Errors: invalid_argument (settings), unavailable (the pepper's file).
   static Result<std::unique_ptr<Identity>> make(Parts parts);

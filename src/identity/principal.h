@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "identity/permissions.h"
+#include "identity/systems.h"
 #include "net/http/context.h"
 
 namespace asahi::identity {
@@ -45,6 +46,10 @@ struct Principal final : http::Caller {
   std::string key_prefix;  ///< first 12 characters of the API key; empty otherwise
   PermissionSet permissions;
   bool org_active = true;
+  /// What of the memory: whatever the permissions are, no other system is read or written.
+  Systems systems;
+  /// Who made this caller's token, when somebody else did (POST /auth/tokens); the first of them.
+  std::string made_by;
   /// The organisation's plan; empty where authentication is off and no plan binds.
   std::optional<Plan> plan;
 

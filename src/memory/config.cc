@@ -19,29 +19,64 @@ void check_schedule(config::Binder& binder, std::string path, const std::string&
                 .origin = ""});
 }
 
+/// Azure and Google, for buckets of theirs.
+void bind_clouds(config::Binder::Section& memory, object::CloudCredentials& c) {
+  auto azure = memory.section("azure");
+  azure.value("account", c.azure.account,
+              {.env = {"AZURE_STORAGE_ACCOUNT"}, .help = "storage account for azure://container"});
+  azure.value("key", c.azure.key, {.env = {"AZURE_STORAGE_KEY"}, .help = "its key"});
+  azure.value("sas_token", c.azure.sas,
+              {.env = {"AZURE_STORAGE_SAS_TOKEN"}, .help = "a shared access signature instead"});
+  azure.value("endpoint", c.azure_endpoint,
+              {.env = {"AZURE_STORAGE_BLOB_ENDPOINT"}, .help = "of the Blob service"});
+  auto google = memory.section("gcs");
+  google.value("access_key_id", c.google.access_key_id,
+               {.env = {"GCS_ACCESS_KEY_ID"}, .help = "HMAC key for gs://bucket"});
+  google.value("secret_access_key", c.google.secret_access_key,
+               {.env = {"GCS_SECRET_ACCESS_KEY"}, .help = "its secret"});
+  google.value("endpoint", c.google_endpoint,
+               {.env = {"GCS_ENDPOINT"}, .help = "of Google's storage"});
+}
+
 void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryConfig& c) {
   auto warm = memory.section("warm");
   warm.value("path", c.warm.path, {.env = {"AKOSHA_WARM_PATH"}, .help = "folder, or :memory:"});
 
+  memory.value("encryption_key", c.encryption_key,
+               {.env = {"AKOSHA_ENCRYPTION_KEY", "ENCRYPTION_KEY"},
+                .help = "key of the files of hot and warm; empty: in the clear"});
+  memory.value("encryption_key_previous", c.encryption_key_previous,
+               {.env = {"AKOSHA_ENCRYPTION_KEY_PREVIOUS", "ENCRYPTION_KEY_PREVIOUS"},
+                .help = "former keys, with commas: read, and written anew with the one of now"});
+
   auto cold = memory.section("cold");
   cold.value("enabled", c.cold.enabled, {.help = "memories go to cold files when they are old"});
   cold.value("backend", c.cold.backend,
-             {.one_of = {"local", "s3"},
+             {.one_of = {"local", "s3", "azure", "gcs"},
               .env = {"AKOSHA_COLD_BACKEND"},
               .help = "where cold files lie: a folder, or a bucket"});
   cold.value("path", c.cold.path, {.env = {"AKOSHA_COLD_PATH"}, .help = "the folder"});
   cold.value("bucket", c.cold.bucket,
              {.env = {"AKOSHA_COLD_BUCKET"}, .help = "the bucket, or s3://bucket/prefix"});
-  cold.value("endpoint", c.cold.endpoint,
-             {.env = {"AKOSHA_COLD_ENDPOINT", "AWS_ENDPOINT_URL"}, .help = "of the S3 service"});
+  // What Amazon's own variables say is nothing for another provider.
+  const bool other = c.cold.backend == "azure" || c.cold.backend == "gcs";
+  const auto names = [other](std::string own, std::vector<std::string> amazon) {
+    if (other) amazon.clear();
+    amazon.insert(amazon.begin(), std::move(own));
+    return amazon;
+  };
   cold.value(
-      "region", c.cold.region,
-      {.env = {"AKOSHA_COLD_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}, .help = "of the bucket"});
+      "endpoint", c.cold.endpoint,
+      {.env = names("AKOSHA_COLD_ENDPOINT", {"AWS_ENDPOINT_URL"}), .help = "of the service"});
+  cold.value("region", c.cold.region,
+             {.env = names("AKOSHA_COLD_REGION", {"AWS_REGION", "AWS_DEFAULT_REGION"}),
+              .help = "of the bucket"});
   cold.value("access_key_id", c.cold.access_key_id,
-             {.env = {"AKOSHA_COLD_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"}, .help = "S3 key"});
-  cold.value(
-      "secret_access_key", c.cold.secret_access_key,
-      {.env = {"AKOSHA_COLD_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"}, .help = "its secret"});
+             {.env = names("AKOSHA_COLD_ACCESS_KEY_ID", {"AWS_ACCESS_KEY_ID"}),
+              .help = "key id; azure: the storage account"});
+  cold.value("secret_access_key", c.cold.secret_access_key,
+             {.env = names("AKOSHA_COLD_SECRET_ACCESS_KEY", {"AWS_SECRET_ACCESS_KEY"}),
+              .help = "its secret; azure: the account's key or a SAS token"});
   cold.value("compaction_schedule", c.cold.compaction_schedule,
              {.help = "when small cold files are merged: cron, UTC"});
   cold.value("retention_days", c.cold.retention_days,
@@ -49,7 +84,9 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   cold.value("archive_after_days", c.cold.archive_after_days,
              {.min = 30, .max = 36'500, .help = "age from which files go into archive_class"});
   cold.value("archive_class", c.cold.archive_class,
-             {.help = "S3's class of storage; empty: GLACIER_IR at Amazon; none: never"});
+             {.help = "class of storage; empty: GLACIER_IR, Cool, COLDLINE; none: never"});
+
+  bind_clouds(memory, c.clouds);
 
   auto aging = memory.section("aging");
   aging.value("hot_days", c.aging.hot_days,
@@ -200,6 +237,15 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                   {.min = 1, .max = 64, .help = "runs of the model at a time"});
 
   auto hot = memory.section("hot");
+  hot.value("backend", c.hot.backend,
+            {.one_of = {"duckdb-memory", "duckdb-ssd", "pgvector"},
+             .env = {"AKOSHA__STORAGE__HOT__BACKEND"},
+             .help = "what keeps the hot tier: this process (in memory, in files) or PostgreSQL"});
+  hot.value("pg_url", c.hot.pg_url,
+            {.env = {"AKOSHA__STORAGE__HOT__PG_URL"},
+             .help = "PostgreSQL with the extension vector; empty: that of database.url"});
+  hot.value("pg_pool_size", c.hot.pg_pool_size,
+            {.min = 1, .max = 100, .help = "connections to it"});
   hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
@@ -278,20 +324,26 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                   {.help = "memories that name no language get the one their text is in"});
   ingestion.value("delete_after", c.ingestion.delete_after,
                   {.env = {"AKOSHA_DELETE_AFTER_INGEST"}, .help = "erase uploads that are done"});
+  // The cold bucket's variables count here, too, where it is one of S3.
+  const auto names = [&c](const char* cold, std::vector<std::string> amazon) {
+    if (c.cold.backend != "azure" && c.cold.backend != "gcs") amazon.insert(amazon.begin(), cold);
+    return amazon;
+  };
   ingestion.value(
       "bundle_retention_days", c.ingestion.bundle_retention_days,
       {.min = 0, .max = 3650, .help = "days that uploads that are done stay; 0: for good"});
   ingestion.value(
       "endpoint", c.ingestion.endpoint,
-      {.env = {"AKOSHA_COLD_ENDPOINT", "AWS_ENDPOINT_URL"}, .help = "of the S3 service"});
+      {.env = names("AKOSHA_COLD_ENDPOINT", {"AWS_ENDPOINT_URL"}), .help = "of the S3 service"});
+  ingestion.value("region", c.ingestion.region,
+                  {.env = names("AKOSHA_COLD_REGION", {"AWS_REGION", "AWS_DEFAULT_REGION"}),
+                   .help = "of the bucket"});
   ingestion.value(
-      "region", c.ingestion.region,
-      {.env = {"AKOSHA_COLD_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}, .help = "of the bucket"});
-  ingestion.value("access_key_id", c.ingestion.access_key_id,
-                  {.env = {"AKOSHA_COLD_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"}, .help = "S3 key"});
-  ingestion.value(
-      "secret_access_key", c.ingestion.secret_access_key,
-      {.env = {"AKOSHA_COLD_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"}, .help = "its secret"});
+      "access_key_id", c.ingestion.access_key_id,
+      {.env = names("AKOSHA_COLD_ACCESS_KEY_ID", {"AWS_ACCESS_KEY_ID"}), .help = "S3 key"});
+  ingestion.value("secret_access_key", c.ingestion.secret_access_key,
+                  {.env = names("AKOSHA_COLD_SECRET_ACCESS_KEY", {"AWS_SECRET_ACCESS_KEY"}),
+                   .help = "its secret"});
 
   auto alerts = memory.section("alerts");
   alerts.value(
@@ -379,7 +431,16 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
     c.backup.bucket = "s3://" + c.backup.bucket;
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";
   if (c.embedding.model_path.empty()) c.embedding.model_path = c.data_path + "/models";
-  if (c.hot.path.empty()) c.hot.path = c.data_path + "/hot";
+  if (c.hot.path.empty())
+    c.hot.path = c.hot.backend == "duckdb-memory" ? ":memory:" : c.data_path + "/hot";
+  const std::string& pg_url = c.hot.pg_url.reveal();
+  if (!pg_url.empty() && !pg_url.starts_with("postgres://") &&
+      !pg_url.starts_with("postgresql://")) {
+    binder.fault({.path = "memory.hot.pg_url",
+                  .value = "***",
+                  .rule = "must begin with postgres:// or postgresql://",
+                  .origin = ""});
+  }
   if (c.backup.bucket.empty())
     c.backup.bucket = "file://" + std::filesystem::absolute(c.data_path).string() + "/backups";
   if (c.warm.path.empty()) c.warm.path = c.data_path + "/warm";

@@ -6,6 +6,7 @@
 
 #include "base/config/loader.h"
 #include "memory/outside/service.h"
+#include "storage/object/credentials.h"
 
 namespace asahi::memory {
 
@@ -48,7 +49,22 @@ struct MemoryConfig {
     std::string ca_file;  ///< PEM added to the system's roots, for https:// (AKOSHA_STORE_CA_FILE)
   } stores;
 
+  /// Key of what hot and warm keep on disk (ENCRYPTION_KEY): 64 hex digits, or 32 bytes in base64
+  /// as `akosha secrets generate` prints them; empty: in the clear. What is there is written anew
+  /// with it in the background.
+  Secret encryption_key;
+  /// ENCRYPTION_KEY_PREVIOUS: former keys, with commas, that files may still be written with.
+  Secret encryption_key_previous;
+
   struct Hot {
+    /// duckdb-memory, duckdb-ssd: this process's own log and indexes in `path` (their names are the
+    /// specification's; `path` says what is kept); pgvector: `pg_url`
+    /// (AKOSHA__STORAGE__HOT__BACKEND).
+    std::string backend = "duckdb-ssd";
+    /// A PostgreSQL with the extension `vector` (AKOSHA__STORAGE__HOT__PG_URL); empty: that of
+    /// `database.url`.
+    Secret pg_url;
+    int pg_pool_size = 10;  ///< connections to it, 1 to 100
     /// Folder of the hot tier (AKOSHA_HOT_PATH); empty: `hot` in `data_path`; ":memory:": nothing
     /// is kept over a restart.
     std::string path;
@@ -64,22 +80,31 @@ struct MemoryConfig {
   /// Memories older than the warm tier keeps them, as Parquet files. Restart.
   struct Cold {
     bool enabled = true;
-    /// local: `path`; s3: `bucket` (AKOSHA_COLD_BACKEND).
+    /// local: `path`; s3, azure, gcs: `bucket` (AKOSHA_COLD_BACKEND).
     std::string backend = "local";
     std::string path;                         ///< AKOSHA_COLD_PATH; empty: `cold` in `data_path`
     std::string bucket = "akosha-cold-data";  ///< AKOSHA_COLD_BUCKET: a name, or s3://name/prefix
-    std::string endpoint;       ///< AKOSHA_COLD_ENDPOINT, AWS_ENDPOINT_URL; empty: Amazon's
-    std::string region;         ///< AKOSHA_COLD_REGION, AWS_REGION; empty: us-east-1
-    std::string access_key_id;  ///< AKOSHA_COLD_ACCESS_KEY_ID, AWS_ACCESS_KEY_ID
-    Secret secret_access_key;   ///< AKOSHA_COLD_SECRET_ACCESS_KEY, AWS_SECRET_ACCESS_KEY
+    /// AKOSHA_COLD_ENDPOINT, with s3 AWS_ENDPOINT_URL; empty: that of `clouds`, or the provider's.
+    std::string endpoint;
+    std::string region;  ///< of s3: AKOSHA_COLD_REGION, AWS_REGION; empty: us-east-1
+    /// AKOSHA_COLD_ACCESS_KEY_ID, with s3 AWS_ACCESS_KEY_ID. azure: the storage account; gcs: the
+    /// id of an HMAC key; empty: that of `clouds`.
+    std::string access_key_id;
+    /// AKOSHA_COLD_SECRET_ACCESS_KEY, with s3 AWS_SECRET_ACCESS_KEY. azure: the account's key, or a
+    /// SAS token.
+    Secret secret_access_key;
     std::string compaction_schedule = "23 */6 * * *";  ///< cron, UTC: small files are merged
     /// Age in days from which POST /storage/retention erases memories, 365 to 36500; by itself
     /// nothing is erased.
     int retention_days = 2555;
     int archive_after_days = 365;  ///< age from which files go into `archive_class`, 30 to 36500
-    /// S3's name of a class of storage; empty: GLACIER_IR at Amazon, none elsewhere; none: never.
+    /// The bucket's name of a class of storage; empty: GLACIER_IR at Amazon, Cool at Azure,
+    /// COLDLINE at Google, none elsewhere; none: never.
     std::string archive_class;
   } cold;
+
+  /// For buckets azure://container/prefix and gs://bucket/prefix (AZURE_STORAGE_*, GCS_*).
+  object::CloudCredentials clouds;
 
   struct Aging {
     int hot_days = 7;    ///< age from which memories go to warm (AKOSHA_HOT_TIER_DAYS), 1 to 36500
@@ -122,7 +147,8 @@ struct MemoryConfig {
   /// Uploads that systems leave in a bucket.
   struct Ingestion {
     bool guess_language = true;  ///< of memories that do not say theirs
-    /// s3://bucket, or file:///absolute/folder; empty: memories come by HTTP, MCP and import only.
+    /// s3://bucket, azure://container, gs://bucket or file:///absolute/folder; empty: memories come
+    /// by HTTP, MCP and import only.
     std::string bucket;  ///< AKOSHA_INGEST_BUCKET; a bare name is s3://name
     /// URL of the SQS queue to which the bucket sends its events (AKOSHA_INGESTION_QUEUE); empty:
     /// only scans find uploads.
@@ -150,7 +176,7 @@ struct MemoryConfig {
   } alerts;
 
   struct Backup {
-    /// s3://bucket/prefix or file:///absolute/folder; empty: `backups` in `data_path`.
+    /// As `ingestion.bucket`, with a prefix; empty: `backups` in `data_path`.
     std::string bucket;       ///< AKOSHA_BACKUP_BUCKET; a bare name is s3://name
     int retention_days = 30;  ///< AKOSHA_BACKUP_RETENTION_DAYS, 1 to 3650
     std::size_t keep = 30;    ///< AKOSHA_BACKUP_KEEP: at most so many, 1 to 1000

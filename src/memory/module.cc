@@ -49,6 +49,53 @@ constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kRepliesKept = 1000;
 constexpr std::size_t kRepliesBytes = 16 << 20;
 
+/// Tells the security log who called which tool, and what came of it.
+mcp::Server::Watch watch_tools(identity::SecurityLog& log) {
+  return [&log](const mcp::Call& call, const mcp::Tool& tool, const Result<json::object>* outcome) {
+    using enum identity::SecuritySeverity;
+    log.tool_called();
+    const bool denied =
+        outcome == nullptr || (!*outcome && outcome->error().code == Errc::kForbidden);
+    identity::SecurityEntry entry{.event = identity::SecurityEvent::kMcpToolAccess,
+                                  .severity = denied ? kMedium : kInfo,
+                                  .resource = "tool/" + tool.name,
+                                  .result = denied     ? "denied"
+                                            : *outcome ? "allowed"
+                                                       : "failed"};
+    if (outcome != nullptr && !*outcome) {
+      const Error& error = outcome->error();
+      entry.details = {{"field", error.field}, {"reason", error.message}};
+      if (call.http != nullptr && error.code == Errc::kInvalidArgument) {
+        identity::SecurityEntry broken = entry;
+        broken.event = identity::SecurityEvent::kSchemaValidationFailure;
+        broken.severity = kLow;
+        log.note(*call.http, std::move(broken));
+        if (identity::looks_like_traversal(error.message)) {
+          identity::SecurityEntry upwards = entry;
+          upwards.event = identity::SecurityEvent::kPathTraversalAttempt;
+          upwards.severity = kHigh;
+          log.note(*call.http, std::move(upwards));
+        }
+      }
+    }
+    if (call.http != nullptr) {
+      log.note(*call.http, std::move(entry));
+    } else {
+      log.note(std::move(entry));
+    }
+  };
+}
+
+/// A bundle of the bucket whose manifest breaks rules; `error` names the first of them.
+void note_bad_bundle(identity::SecurityLog& log, const UploadId& id, const Error& error) {
+  log.note({.event = identity::SecurityEvent::kSchemaValidationFailure,
+            .severity = identity::SecuritySeverity::kLow,
+            .org_id = id.tenant,
+            .resource = "upload/" + id.system_id + "/" + id.upload_id,
+            .result = "denied",
+            .details = {{"field", error.field}, {"reason", error.message}}});
+}
+
 }  // namespace
 
 /// Members stand in the order they are built; they go in reverse.
@@ -63,8 +110,9 @@ struct MemoryModule::Impl {
   std::unique_ptr<boost::asio::thread_pool> bucket_work;  ///< null: no bucket
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
-  Store* hot = nullptr;           ///< of the tiers
-  hot::Engine* engine = nullptr;  ///< of the hot tier; null: it is in other processes
+  Store* hot = nullptr;                          ///< of the tiers
+  hot::Engine* engine = nullptr;                 ///< of the hot tier; null: others keep it
+  PgVectorStore* postgres = nullptr;             ///< the hot tier, where PostgreSQL keeps it
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
@@ -103,9 +151,11 @@ struct MemoryModule::Impl {
 
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.clock, parts.metrics)
-                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  ASAHI_TRY(StorePair stores,
+            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics)
+                  : connect_stores(parts.config, parts.loops, parts.clock));
   engine = stores.engine;
+  postgres = stores.postgres;
   remote_hot = stores.remote_hot;
   knowledge = std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
                                                                        .loops = parts.loops,
@@ -199,7 +249,11 @@ Result<void> MemoryModule::Impl::make_ingestion() {
         Discovery::Options{.at_once = config.ingestion.concurrent_discovery ? kBucketThreads : 1});
     bundles = std::make_unique<BundleReader>(
         *intake, *ledger, tasks,
-        BundleReader::Options{.delete_after = config.ingestion.delete_after});
+        BundleReader::Options{
+            .delete_after = config.ingestion.delete_after,
+            .refused = [log = parts.security](const UploadId& id, const Error& error) {
+              if (log != nullptr) note_bad_bundle(*log, id, error);
+            }});
   }
   worker = std::make_unique<IngestWorker>(
       IngestWorker::Parts{*intake, *ledger, bundles.get(), discovery.get(), parts.loops.at(0),
@@ -234,7 +288,8 @@ void MemoryModule::Impl::make_routes() {
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .metrics = parts.metrics,
-                                                   .clock = parts.clock});
+                                                   .clock = parts.clock,
+                                                   .security = parts.security});
 }
 
 void MemoryModule::Impl::make_tools() {
@@ -247,7 +302,8 @@ void MemoryModule::Impl::make_tools() {
       [](const http::Context& context, std::string_view access) {
         const auto permission = identity::parse_permission(access);
         return permission && identity::principal_of(context).may(*permission);
-      });
+      },
+      parts.security == nullptr ? mcp::Server::Watch() : watch_tools(*parts.security));
 }
 
 Result<void> MemoryModule::Impl::make_outside() {
@@ -285,6 +341,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .engines = engines,
                             .outside = *outside,
                             .routes = routes,
+                            .shut_down = parts.shut_down,
                             .searches = role.queries,
                             .alone = role.component == Component::kAll}));
   return {};
@@ -349,6 +406,8 @@ void MemoryModule::start() {
   // Who takes memories in derives from them; whoever else asks finds rows.
   if (impl_->engine != nullptr) {
     impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
+  } else if (impl_->postgres != nullptr) {
+    impl_->knowledge->follow(*impl_->postgres, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "identity/audit/audit.h"
+#include "identity/security/security_log.h"
 #include "memory/config.h"
 #include "memory/wiring/roles.h"
 #include "net/http/gate.h"
@@ -36,6 +38,9 @@ class MemoryModule {
     std::vector<config::Binder::Effective> settings = {};  ///< of the process, for GET /settings
     /// kAll, kIngestionWorker or kQueryServer; the last two reach the tiers in other processes.
     Component component = Component::kAll;
+    identity::SecurityLog* security = nullptr;  ///< null: nobody is told
+    /// Begins what SIGTERM begins, for POST /shutdown; nothing: there is no such route.
+    std::function<void()> shut_down = {};
   };
 
   /// Opens the tiers, replaying what was written last. Errors: unavailable for folders that cannot

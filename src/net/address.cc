@@ -71,4 +71,13 @@ bool is_public_address(std::string_view text) {
   return address.is_v4() ? is_public(address.to_v4().to_uint()) : is_public(address.to_v6());
 }
 
+bool is_loopback_address(std::string_view text) {
+  boost::system::error_code error;
+  const ip::address address = ip::make_address(std::string(text), error);
+  if (error) return false;
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return ip::make_address_v4(ip::v4_mapped, address.to_v6()).is_loopback();
+  return address.is_loopback();
+}
+
 }  // namespace asahi::net

@@ -11,4 +11,8 @@ namespace asahi::net {
 /// was resolved: a name can point anywhere, and elsewhere the next time.
 bool is_public_address(std::string_view address);
 
+/// Whether an IP address (text) is this machine's own: 127.0.0.0/8, ::1, and the former wrapped in
+/// IPv6. A name is not.
+bool is_loopback_address(std::string_view address);
+
 }  // namespace asahi::net

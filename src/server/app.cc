@@ -17,6 +17,7 @@
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "server/accounts.h"
+#include "server/commands/daemon.h"
 #include "server/exporters.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
@@ -311,10 +312,11 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
        }});
   if (settings.memory.enabled) {
     ASAHI_TRY(impl->memory,
-              memory::MemoryModule::make({impl->settings.memory, impl->loops, *impl->database,
-                                          impl->shared_cache.get(), impl->metrics, system_clock(),
-                                          impl->identity->audit(), ASAHI_VERSION, &identity.gate(),
-                                          settings.identity.auth_required, settings.effective}));
+              memory::MemoryModule::make(
+                  {impl->settings.memory, impl->loops, *impl->database, impl->shared_cache.get(),
+                   impl->metrics, system_clock(), impl->identity->audit(), ASAHI_VERSION,
+                   &identity.gate(), settings.identity.auth_required, settings.effective,
+                   memory::Component::kAll, &impl->identity->security(), shut_down_as_asked}));
   }
 
   http::Router router;

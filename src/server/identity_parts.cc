@@ -11,6 +11,7 @@
 #include "identity/limits/counted_limiter.h"
 #include "identity/limits/migrations.h"
 #include "identity/secrets/migrations.h"
+#include "identity/tokens/made_tokens.h"
 #include "identity/tokens/migrations.h"
 #include "identity/tokens/token_routes.h"
 #include "net/blocking.h"
@@ -50,6 +51,7 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
   std::unique_ptr<IdentityParts> parts(new IdentityParts(std::move(lent)));
   const Lent& from = parts->lent_;
   const gateway::GatewayConfig& config = from.config.gateway;
+  parts->security_ = std::make_unique<identity::SecurityLog>(from.metrics, system_clock());
   ASAHI_TRY(const identity::AuditOptions auditing, audit_options(from.config));
   ASAHI_TRY(parts->audit_, identity::open_audit_log(auditing, from.database, system_clock()));
   parts->masked_audit_ = gateway::make_masking_audit(*parts->audit_);
@@ -65,11 +67,11 @@ Result<std::unique_ptr<IdentityParts>> IdentityParts::make(Lent lent) {
   budgeting.journal_file = config.app.data_dir + "/budgets.journal";
   ASAHI_TRY(parts->budgets_,
             identity::open_budget_ledger(budgeting, from.database, from.redis, system_clock()));
-  ASAHI_TRY(
-      parts->identity_,
-      identity::Identity::make({from.config.identity, config.app.environment, config.app.data_dir,
-                                from.loops, from.database, from.redis, from.metrics, system_clock(),
-                                parts->audit(), *parts->limiter_, from.secrets.source()}));
+  ASAHI_TRY(parts->identity_,
+            identity::Identity::make(
+                {from.config.identity, config.app.environment, config.app.data_dir, from.loops,
+                 from.database, from.redis, from.metrics, system_clock(), parts->audit(),
+                 *parts->limiter_, from.secrets.source(), parts->security_.get()}));
   if (auto made = parts->make_tokens(); !made) return std::unexpected(std::move(made.error()));
   parts->make_provider_keys();
   return parts;
@@ -263,6 +265,11 @@ Result<void> IdentityParts::add_routes(http::Router& router) {
                                std::string key) { return keys.verify(std::move(key)); },
                .audit = record,
                .client_ip = client_ip});
+  identity::add_made_token_routes(router, {.tokens = *access_tokens_,
+                                           .users = identity_->users(),
+                                           .audit = audit(),
+                                           .client_ip = client_ip,
+                                           .clock = system_clock()});
   identity::add_audit_routes(router, audit(), system_clock());
 
   login_states_ = std::make_unique<identity::LoginStates>(identity_->store());

@@ -49,6 +49,7 @@ class IdentityParts {
   /// Masks personal data in what is written through it.
   identity::AuditLog& audit() { return *masked_audit_; }
   identity::RateLimiter& limiter() { return *limiter_; }
+  identity::SecurityLog& security() { return *security_; }
   identity::BudgetLedger& budgets() { return *budgets_; }
   identity::Identity& identity() { return *identity_; }
   /// The organisations' own keys at vendors.
@@ -75,6 +76,7 @@ class IdentityParts {
   Aw<void> read_own_keys();
 
   const Lent lent_;
+  std::unique_ptr<identity::SecurityLog> security_;
   std::unique_ptr<identity::AuditLog> audit_;
   std::unique_ptr<identity::AuditLog> masked_audit_;
   std::unique_ptr<identity::RateLimiter> limiter_;

@@ -14,6 +14,7 @@
 #include "memory/wiring/store_role.h"
 #include "net/http/server.h"
 #include "server/app.h"
+#include "server/commands/daemon.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
 #include "server/schema_keeper.h"
@@ -108,7 +109,9 @@ Result<void> MemoryProcess::Impl::make_users() {
                                                 .gate = &identity->identity().gate(),
                                                 .auth_required = settings.identity.auth_required,
                                                 .settings = settings.effective,
-                                                .component = role.component}));
+                                                .component = role.component,
+                                                .security = &identity->security(),
+                                                .shut_down = shut_down_as_asked}));
   health.checks = std::make_unique<memory::Health>(memory->dependencies(), system_clock());
   return {};
 }

@@ -8,7 +8,8 @@ import { createServer, request as httpRequest } from "node:http";
 
 import S3rver from "s3rver";
 
-import { checkSignature } from "./signature.mjs";
+import { google } from "./google.mjs";
+import { checkSignature, ownHeaders } from "./signature.mjs";
 
 const [folder, ...buckets] = process.argv.slice(2);
 const region = "us-east-1";
@@ -152,6 +153,9 @@ async function answer({ method, path, headers, body }) {
   return method === "PUT" && (match ?? noneMatch) !== undefined ? conditional() : forward();
 }
 
+const inGoogle = google({ answer, inTurn, error });
+const served = (request) => (ownHeaders(request.headers) === "x-goog-" ? inGoogle(request) : answer(request));
+
 /**
  * A fault: {kind, method?, query?, key?, times = 1, after = 0, status?, code?, retry_after?, ms?}. Kinds: "status";
  * "reset" (before anything is done); "lost" (done, but the answer gets lost); "slow" (answers after `ms`); "stall"
@@ -210,9 +214,9 @@ const server = createServer(async (request, response) => {
       reply = error(fault.status, fault.code ?? "InternalError", "on purpose", more);
     } else if (fault?.kind === "no_ranges") {
       const { range, ...rest } = headers;
-      reply = await answer({ method, path, headers: rest, body });
+      reply = await served({ method, path, headers: rest, body });
     } else {
-      reply = await answer({ method, path, headers, body });
+      reply = await served({ method, path, headers, body });
     }
     const head = { ...reply.headers };
     delete head["transfer-encoding"];

@@ -1,5 +1,6 @@
 // AWS Signature Version 4 worked out from the request alone, after
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html: nothing of the client's is used.
+// Google's is the same with other names: https://cloud.google.com/storage/docs/authentication/signatures.
 import { createHash, createHmac } from "node:crypto";
 
 const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
@@ -34,46 +35,63 @@ const canonicalQuery = (query) =>
     .map(([name, value]) => `${name}=${value}`)
     .join("&");
 
+/** The names of each kind of signature. */
+const kinds = {
+  AWS4: { own: "x-amz-", service: "s3", end: "aws4_request" },
+  GOOG4: { own: "x-goog-", service: "storage", end: "goog4_request" },
+};
+
+/** "x-amz-" or "x-goog-": whose words a request uses. */
+export const ownHeaders = (headers) => ((headers.authorization ?? "").startsWith("GOOG4") ? "x-goog-" : "x-amz-");
+
 /**
  * What is wrong with a request, as {status, code, message}; null when its signature is good.
  * `keys`: secrets by access key id; `token`: the session token that must come along, if any.
  */
-export function checkSignature({ method, url, headers, body }, { keys, region, token }) {
+export function checkSignature({ method, url, headers, body }, { keys, region: amazonRegion, token }) {
   const refuse = (status, code, message) => ({ status, code, message });
-  const found = /^AWS4-HMAC-SHA256 Credential=([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
+  const found = /^(AWS4|GOOG4)-HMAC-SHA256 Credential=([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
     headers.authorization ?? "",
   );
   if (!found) return refuse(403, "AccessDenied", "no signature of version 4");
-  const [, credential, signedHeaders, signature] = found;
+  const [, kind, credential, signedHeaders, signature] = found;
+  const words = kinds[kind];
+  const region = kind === "GOOG4" ? "auto" : amazonRegion;
+  const strange = kind === "GOOG4" ? "x-amz-" : "x-goog-";
+  if (Object.keys(headers).some((name) => name.startsWith(strange)))
+    return refuse(400, "InvalidArgument", `headers that begin with ${strange} beside a signature of ${kind}`);
   const [id, date, askedRegion, service, end] = credential.split("/");
   const secret = keys[id];
   if (secret === undefined) return refuse(403, "InvalidAccessKeyId", "nobody has this key");
-  if (service !== "s3" || end !== "aws4_request") return refuse(403, "AccessDenied", "a credential for something else");
+  if (service !== words.service || end !== words.end) return refuse(403, "AccessDenied", "a credential for something else");
   if (askedRegion !== region) return refuse(400, "AuthorizationHeaderMalformed", `the region must be ${region}`);
-  if (token !== undefined && headers["x-amz-security-token"] !== token)
+  if (token !== undefined && headers[`${words.own}security-token`] !== token)
     return refuse(403, "InvalidToken", "another session token");
 
   const signed = signedHeaders.split(";");
   if (signed.join() !== [...signed].sort().join())
     return refuse(403, "SignatureDoesNotMatch", "the signed headers must be sorted");
-  const must = ["host", ...Object.keys(headers).filter((name) => name.startsWith("x-amz-"))];
+  const must = ["host", ...Object.keys(headers).filter((name) => name.startsWith(words.own))];
   const missing = must.filter((name) => !signed.includes(name));
   if (missing.length > 0) return refuse(403, "AccessDenied", `not signed: ${missing}`);
   const absent = signed.filter((name) => headers[name] === undefined);
   if (absent.length > 0) return refuse(403, "SignatureDoesNotMatch", `signed but not sent: ${absent}`);
 
-  const time = headers["x-amz-date"] ?? "";
+  const time = headers[`${words.own}date`] ?? "";
   const at = Date.parse(time.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
   if (!time.startsWith(date) || !(Math.abs(Date.now() - at) < 15 * 60 * 1000))
     return refuse(403, "RequestTimeTooSkewed", "the clocks differ by more than 15 minutes");
 
-  const payload = headers["x-amz-content-sha256"];
-  if (payload === undefined) return refuse(400, "MissingSecurityHeader", "no x-amz-content-sha256");
+  const payload = headers[`${words.own}content-sha256`];
+  if (payload === undefined) return refuse(400, "MissingSecurityHeader", `no ${words.own}content-sha256`);
   if (payload !== "UNSIGNED-PAYLOAD" && payload !== hash(body))
     return refuse(400, "XAmzContentSHA256Mismatch", "the body is not the one that was signed");
   const checksum = headers["x-amz-checksum-sha256"];
   if (checksum !== undefined && checksum !== createHash("sha256").update(body).digest("base64"))
     return refuse(400, "BadDigest", "the body is not the one of the checksum");
+  const md5 = headers["content-md5"];
+  if (md5 !== undefined && md5 !== createHash("md5").update(body).digest("base64"))
+    return refuse(400, "BadDigest", "the body is not the one of the MD5");
 
   const [path, query = ""] = url.split("?");
   const request = [
@@ -85,8 +103,8 @@ export function checkSignature({ method, url, headers, body }, { keys, region, t
     signedHeaders,
     payload,
   ].join("\n");
-  const toSign = ["AWS4-HMAC-SHA256", time, `${date}/${region}/s3/aws4_request`, hash(request)].join("\n");
-  const key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), "s3"), "aws4_request");
+  const toSign = [`${kind}-HMAC-SHA256`, time, `${date}/${region}/${words.service}/${words.end}`, hash(request)].join("\n");
+  const key = hmac(hmac(hmac(hmac(`${kind}${secret}`, date), region), words.service), words.end);
   return createHmac("sha256", key).update(toSign).digest("hex") === signature
     ? null
     : refuse(403, "SignatureDoesNotMatch", "the signature is another");

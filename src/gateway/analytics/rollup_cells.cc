@@ -90,6 +90,14 @@ class PageWriter {
   Latencies latencies_;
 };
 
+/// Goes on from a key of a page to the next. False where that cannot be one: the bytes are damaged.
+bool go_on(std::int64_t& number, std::uint64_t gap) {
+  constexpr std::int64_t kMostKeys = 100'000'000;
+  if (gap > kMostKeys) return false;
+  number += static_cast<std::int64_t>(gap);
+  return number >= 0 && number <= kMostKeys;
+}
+
 std::unexpected<Error> corrupt_page() {
   return fail(Errc::kCorrupt, "a stored page of rollups cannot be read");
 }
@@ -113,9 +121,9 @@ Result<std::string> merge_page(std::string_view stored, const Page& added,
   while (!reader.done()) {
     const std::string_view rest = reader.rest();
     const std::int64_t before = number;
-    number += static_cast<std::int64_t>(reader.next());
+    const bool known = go_on(number, reader.next());
     const std::string_view encoded = reader.take(reader.next());
-    if (!reader.ok()) return corrupt_page();
+    if (!known || !reader.ok()) return corrupt_page();
     const std::string_view entry = rest.substr(0, rest.size() - reader.rest().size());
     for (; next != added.end() && next->first < number; ++next)
       writer.add(next->first, next->second);
@@ -138,9 +146,9 @@ Result<Page> parse_page(std::string_view bytes, std::int64_t first_number,
   VarintReader reader(bytes);
   std::int64_t number = first_number;
   while (!reader.done()) {
-    number += static_cast<std::int64_t>(reader.next());
+    const bool known = go_on(number, reader.next());
     const std::string_view encoded = reader.take(reader.next());
-    if (!reader.ok()) return corrupt_page();
+    if (!known || !reader.ok()) return corrupt_page();
     if (const auto at = static_cast<std::size_t>(number);
         wanted != nullptr && (at >= wanted->size() || !(*wanted)[at]))
       continue;
@@ -152,14 +160,13 @@ Result<Page> parse_page(std::string_view bytes, std::int64_t first_number,
 
 Result<void> add_costs(std::string_view page, std::int64_t first_number,
                        std::vector<NanoUsd>& costs, std::vector<bool>& seen) {
-  constexpr std::int64_t kMostKeys = 100'000'000;
   VarintReader reader(page);
   std::int64_t number = first_number;
   while (!reader.done()) {
-    number += static_cast<std::int64_t>(reader.next());
+    const bool known = go_on(number, reader.next());
     const std::string_view encoded = reader.take(reader.next());
     const auto cost = parse_cost(encoded);
-    if (!reader.ok() || !cost || number < 0 || number > kMostKeys) return corrupt_page();
+    if (!known || !reader.ok() || !cost) return corrupt_page();
     const auto at = static_cast<std::size_t>(number);
     if (at >= costs.size()) {
       costs.resize(at + 1 + at / 2);

@@ -68,8 +68,8 @@ Result<void> each_time(std::string_view bytes, Visit visit) {
   std::int64_t ms = 0;
   while (!reader.done()) {
     position += reader.next();
-    ms += reader.next_signed();
-    if (!reader.ok() || position >= kBlockEvents)
+    const bool whole = !__builtin_add_overflow(ms, reader.next_signed(), &ms);
+    if (!whole || !reader.ok() || position >= kBlockEvents)
       return fail(Errc::kCorrupt, "the times of a block of the search index cannot be read");
     visit(static_cast<std::uint16_t>(position), ms);
   }

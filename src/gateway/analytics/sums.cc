@@ -195,9 +195,11 @@ std::string LatencyHistogram::encode() const {
 
 Result<LatencyHistogram> LatencyHistogram::decode(std::string_view bytes) {
   LatencyHistogram histogram;
-  const bool read =
-      each_bucket(bytes, [&](std::int32_t, std::int64_t count) { histogram.count_ += count; });
-  if (!read) return corrupt("latency histogram");
+  bool counted = true;
+  const bool read = each_bucket(bytes, [&](std::int32_t, std::int64_t count) {
+    counted = counted && !__builtin_add_overflow(histogram.count_, count, &histogram.count_);
+  });
+  if (!read || !counted) return corrupt("latency histogram");
   histogram.encoded_ = bytes;
   return histogram;
 }

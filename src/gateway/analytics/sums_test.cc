@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "gateway/analytics/rollup_cells.h"
+#include "gateway/analytics/varint.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -199,6 +201,26 @@ TEST(Pages, HoldNeighbouringKeys) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(*again, page);
   EXPECT_FALSE(parse_page(bytes.substr(1), 64));
+}
+
+TEST(Pages, OfDamagedBytesAreRefused) {
+  // A gap to a key beyond all numbers, a histogram whose counts no number holds.
+  std::string gap("\x70", 1);
+  gap += std::string("\x00", 1);
+  append_varint(gap, std::numeric_limits<std::int64_t>::max());
+  gap += std::string("\x00", 1);
+  std::vector<NanoUsd> costs;
+  std::vector<bool> seen;
+  EXPECT_FALSE(parse_page(gap, 0));
+  EXPECT_FALSE(merge_page(gap, {}, 0, Latencies::kKept));
+  EXPECT_FALSE(add_costs(gap, 0, costs, seen));
+  EXPECT_TRUE(costs.size() < 1'000);
+  std::string histogram;
+  for (int i = 0; i < 2; ++i) {
+    append_varint(histogram, 1);
+    append_signed(histogram, std::numeric_limits<std::int64_t>::max());
+  }
+  EXPECT_FALSE(LatencyHistogram::decode(histogram));
 }
 
 TEST(Starts, AreRoundedDownAlsoBefore1970) {

@@ -4,13 +4,15 @@
 
 #include "base/config/loader.h"
 #include "base/secret.h"
+#include "storage/object/credentials.h"
 
 namespace asahi::gateway {
 
 /// `tracking.archive_*`: where event files go when their day is over, and for how long. The
 /// credentials are those that other programs use for S3; they never stand in YAML.
 struct ArchiveConfig {
-  /// file:///absolute/folder or s3://bucket/prefix; empty: files stay where they are.
+  /// file:///absolute/folder, s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix;
+  /// empty: files stay where they are.
   std::string url;
   /// Days that an archived file also stays here, 0 to 3650. What reads event files (`asahi events
   /// export`, `asahi train-router`) sees these days.
@@ -25,6 +27,7 @@ struct ArchiveConfig {
   std::string access_key_id;  ///< AWS_ACCESS_KEY_ID
   Secret secret_access_key;   ///< AWS_SECRET_ACCESS_KEY
   Secret session_token;       ///< AWS_SESSION_TOKEN
+  object::CloudCredentials clouds;
 };
 void bind(config::Binder& binder, ArchiveConfig& config);
 

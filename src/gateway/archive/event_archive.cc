@@ -183,6 +183,7 @@ Result<std::unique_ptr<object::ObjectStore>> open_archive(const ArchiveConfig& c
        .region = config.region,
        .endpoint = config.endpoint,
        .credentials = {config.access_key_id, config.secret_access_key, config.session_token},
+       .clouds = config.clouds,
        .addressing = config.addressing == "path"   ? Addressing::kPath
                      : config.addressing == "host" ? Addressing::kVirtualHost
                                                    : Addressing::kAutomatic});

@@ -174,6 +174,15 @@ Task<http::Response> log_in(const RouteParts& parts, http::Context& context) {
   if (response) {
     co_await audit(parts, context, user.org_id, "auth.login", "user/" + user.id,
                    {{"user_id", user.id}});
+    if (SecurityLog* const security = parts.denials.security()) {
+      security->note({.event = SecurityEvent::kAuthSuccess,
+                      .org_id = user.org_id,
+                      .user_id = user.id,
+                      .address = parts.gate.client_ip(context.request),
+                      .request_id = context.request_id,
+                      .resource = "POST /auth/login",
+                      .result = "allowed"});
+    }
   }
   co_return response;
 }
@@ -243,6 +252,7 @@ Task<http::Response> who_am_i(const RouteParts& parts, http::Context& context) {
                     {"role", text_or_null_json(caller.role)},
                     {"key_prefix", text_or_null_json(caller.key_prefix)},
                     {"permissions", list_of(caller.permissions.names())},
+                    {"systems", systems_json(caller.systems)},
                     {"plan", caller.plan ? json::value(caller.plan->name) : json::value()}};
   const bool person =
       caller.kind == Principal::Kind::kSession || caller.kind == Principal::Kind::kToken;

@@ -18,7 +18,32 @@ Denials::Address* Denials::address(const std::string& ip) {
   return &addresses_[ip];
 }
 
+namespace {
+
+std::string text_in(const json::object& details, std::string_view name) {
+  const json::value* value = details.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+void tell(SecurityLog& log, const AuditEntry& entry) {
+  const bool unknown = entry.action == "auth_failure";
+  std::string reason = text_in(entry.details, "reason");
+  const bool locked = unknown && reason.contains("too many");
+  log.note({.event = unknown ? SecurityEvent::kAuthFailure : SecurityEvent::kDataAccess,
+            .severity = locked ? SecuritySeverity::kHigh : SecuritySeverity::kMedium,
+            .org_id = entry.org_id,
+            .user_id = entry.user_id,
+            .address = entry.ip_address,
+            .request_id = text_in(entry.details, "request_id"),
+            .resource = entry.resource,
+            .result = "denied",
+            .details = {{"reason", std::move(reason)}}});
+}
+
+}  // namespace
+
 void Denials::add(AuditEntry entry) {
+  if (security_ != nullptr) tell(*security_, entry);
   {
     const std::lock_guard lock(mutex_);
     turn();

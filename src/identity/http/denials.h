@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "identity/audit/audit.h"
+#include "identity/security/security_log.h"
 
 namespace asahi::identity {
 
@@ -23,11 +24,14 @@ class Denials {
     std::size_t max_addresses = 50'000;
   };
   using Record = std::function<void(AuditEntry)>;
-  /// `clock` outlives it; `record` must not block.
-  Denials(Options options, Record record, const Clock& clock)
-      : options_(options), record_(std::move(record)), clock_(clock) {}
+  /// `clock` and `security` (told of every refusal; null: nobody is) outlive it; `record` must not
+  /// block.
+  Denials(Options options, Record record, const Clock& clock, SecurityLog* security = nullptr)
+      : options_(options), record_(std::move(record)), clock_(clock), security_(security) {}
 
   void add(AuditEntry entry);
+  /// For what is no refusal of a credential or a permission; null: nobody.
+  SecurityLog* security() const { return security_; }
   /// A refused credential; counted per address and minute.
   void add_failure(const std::string& ip);
   /// Refused credentials of the address in the minute that runs.
@@ -46,6 +50,7 @@ class Denials {
   const Options options_;
   const Record record_;
   const Clock& clock_;
+  SecurityLog* const security_;
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, Address> addresses_;
   mutable std::int64_t minute_ = -1;

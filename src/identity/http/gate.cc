@@ -127,7 +127,8 @@ void IdentityGate::collect_asks(const http::Context& context, const Principal& c
   asks.resize(count);
 }
 
-Result<void> IdentityGate::apply(http::Context& context, const LimitVerdict& verdict) const {
+Result<void> IdentityGate::apply(http::Context& context, const Principal& caller,
+                                 const LimitVerdict& verdict) const {
   const auto reset =
       std::chrono::ceil<seconds>(parts_.clock.now().time_since_epoch() + verdict.reset);
   context.limits = {verdict.max, verdict.remaining, reset.count()};
@@ -136,7 +137,35 @@ Result<void> IdentityGate::apply(http::Context& context, const LimitVerdict& ver
                       fmt::format("more than {} requests per minute of this {}; wait and try again",
                                   verdict.max, subject_of(verdict.scope)));
   refused.error().retry_after = verdict.retry_after;
+  if (SecurityLog* const security = parts_.denials.security()) {
+    security->note(
+        {.event = SecurityEvent::kRateLimitExceeded,
+         .severity = SecuritySeverity::kMedium,
+         .org_id = caller.org_id,
+         .user_id = actor_of(caller),
+         .address = client_ip(context.request),
+         .request_id = context.request_id,
+         .resource = fmt::format("{} {}", http::to_string(context.request.method), context.route),
+         .result = "denied",
+         .details = {{"limit", fmt::format("{} per minute of this {}", verdict.max,
+                                           subject_of(verdict.scope))}}});
+  }
   return refused;
+}
+
+void IdentityGate::note_success(const http::Context& context, const http::Route& route,
+                                const Principal& caller) const {
+  SecurityLog* const security = parts_.denials.security();
+  // A cookie is looked up with every request: its login was noted.
+  if (security == nullptr || caller.kind == Principal::Kind::kSession) return;
+  security->note(
+      {.event = SecurityEvent::kAuthSuccess,
+       .org_id = caller.org_id,
+       .user_id = actor_of(caller),
+       .address = client_ip(context.request),
+       .request_id = context.request_id,
+       .resource = fmt::format("{} {}", http::to_string(context.request.method), route.pattern),
+       .result = "allowed"});
 }
 
 std::unexpected<Error> IdentityGate::refuse(http::Context& context, const http::Route& route,
@@ -189,7 +218,7 @@ std::optional<Result<void>> IdentityGate::try_enter(http::Context& context,
     if (!asks.empty()) {
       const auto verdict = parts_.limiter.try_take(asks);
       if (!verdict) return std::nullopt;
-      if (auto ok = apply(context, *verdict); !ok) return ok;
+      if (auto ok = apply(context, *caller, *verdict); !ok) return ok;
     }
   }
   context.caller = std::move(caller);
@@ -209,6 +238,8 @@ Task<void> IdentityGate::enter(http::Context& context, const http::Route& route)
         co_return refused;
       }
       quick = co_await how->authenticate(context);
+      // What is remembered of it was noted when it was verified.
+      if (*quick) note_success(context, route, ***quick);
     }
     if (!*quick) co_return refuse(context, route, nullptr, std::move(quick->error()));
     caller = **std::move(quick);
@@ -230,7 +261,7 @@ Task<void> IdentityGate::enter(http::Context& context, const http::Route& route)
     collect_asks(context, *caller, *limits, asks);
     if (!asks.empty()) {
       const LimitVerdict verdict = co_await parts_.limiter.take(std::move(asks));
-      if (auto ok = apply(context, verdict); !ok) co_return ok;
+      if (auto ok = apply(context, *caller, verdict); !ok) co_return ok;
     }
   }
   context.caller = std::move(caller);

@@ -83,7 +83,10 @@ class IdentityGate final : public http::Gate {
   std::optional<CallerLimits> known_limits(const Principal& caller) const;
   void collect_asks(const http::Context& context, const Principal& caller,
                     const CallerLimits& limits, std::vector<RateLimiter::Ask>& asks) const;
-  Result<void> apply(http::Context& context, const LimitVerdict& verdict) const;
+  Result<void> apply(http::Context& context, const Principal& caller,
+                     const LimitVerdict& verdict) const;
+  void note_success(const http::Context& context, const http::Route& route,
+                    const Principal& caller) const;
   /// Records the refusal and returns it.
   std::unexpected<Error> refuse(http::Context& context, const http::Route& route,
                                 const Principal* caller, Error error) const;

@@ -18,6 +18,7 @@ json::object key_json(const ApiKey& key, Clock::Time now) {
           {"rate_limit_per_minute", number(key.requests_per_minute)},
           {"tokens_per_minute", number(key.tokens_per_minute)},
           {"semantic_cache", key.semantic_cache},
+          {"systems", systems_json(key.systems)},
           {"status", key.status(now)},
           {"revoked", key.revoked},
           {"created_at", format_rfc3339(key.created_at)},
@@ -38,6 +39,7 @@ std::string resource_of(const ApiKey& key) { return "api_key/" + key.prefix; }
 /// What a key may do is in the log, what opens it is not.
 json::object details_of(const ApiKey& key) {
   return {{"scopes", list_of(key.scopes)},
+          {"systems", systems_json(key.systems)},
           {"user_id", key.user_id},
           {"expires_at", format_rfc3339(key.expires_at)}};
 }
@@ -62,6 +64,7 @@ Task<http::Response> create_key(const RouteParts& parts, http::Context& context)
   ASAHI_CO_TRY(wanted.tokens_per_minute, fields.integer("tokens_per_minute"));
   ASAHI_CO_TRY(const auto semantic_cache, fields.boolean("semantic_cache"));
   wanted.semantic_cache = semantic_cache.value_or(true);
+  ASAHI_CO_TRY(wanted.systems, fields.systems());
   ASAHI_CO_TRY(const auto days, fields.integer("expires_in_days"));
   // Out of the range of int is out of the range of days too.
   if (days)
@@ -71,7 +74,7 @@ Task<http::Response> create_key(const RouteParts& parts, http::Context& context)
     co_return fail_field(
         "scopes", "scopes may be infer, analytics, admin, all, * and the names of permissions");
   }
-  if (auto ok = check_grant(caller, *permissions); !ok)
+  if (auto ok = check_grant(caller, *permissions, wanted.systems); !ok)
     co_return std::unexpected(std::move(ok.error()));
   // The operator's first key for an organisation founds it.
   ASAHI_CO_TRY(const OrgState org, co_await parts.tenants.state(wanted.org_id));
@@ -114,8 +117,8 @@ Task<http::Response> rotate_key(const RouteParts& parts, http::Context& context)
   ASAHI_CO_TRY(const ApiKey old, co_await parts.keys.get(org_id, prefix));
   // The successor's rights are handed out like any others.
   const auto permissions = scopes_to_permissions(old.scopes);
-  if (auto ok =
-          check_grant(principal_of(context), permissions.value_or(PermissionSet::organisation()));
+  if (auto ok = check_grant(principal_of(context),
+                            permissions.value_or(PermissionSet::organisation()), old.systems);
       !ok) {
     co_return std::unexpected(std::move(ok.error()));
   }

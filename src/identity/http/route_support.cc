@@ -93,6 +93,8 @@ Result<std::optional<bool>> Fields::boolean(std::string_view name) const {
   return value->get_bool();
 }
 
+Result<Systems> Fields::systems() const { return read_systems(member("systems")); }
+
 Result<Page> page_of(const http::Request& request) {
   const http::QueryParams params(request);
   Page page;
@@ -110,7 +112,16 @@ Result<std::string> org_for(const Principal& caller, std::string_view wanted) {
   return unknown;
 }
 
-Result<void> check_grant(const Principal& caller, PermissionSet wanted) {
+Result<void> check_grant(const Principal& caller, PermissionSet wanted, const Systems& systems) {
+  if (!is_within(systems, caller.systems)) {
+    auto beyond =
+        fail(Errc::kForbidden,
+             fmt::format("systems {} would give away more of the memory than the caller has: {}",
+                         json::serialize(systems_json(systems)),
+                         json::serialize(systems_json(caller.systems))));
+    beyond.error().field = "systems";
+    return beyond;
+  }
   if ((wanted & caller.permissions) == wanted) return {};
   auto refused =
       fail(Errc::kForbidden, "this would give away permissions that the caller does not have");

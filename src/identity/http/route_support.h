@@ -31,6 +31,8 @@ class Fields {
   Result<std::vector<std::string>> texts(std::string_view name, std::size_t most) const;
   Result<std::optional<std::int64_t>> integer(std::string_view name) const;
   Result<std::optional<bool>> boolean(std::string_view name) const;
+  /// The member `systems` (identity/systems.h); absent or null: all.
+  Result<Systems> systems() const;
   bool has(std::string_view name) const { return member(name) != nullptr; }
 
  private:
@@ -48,9 +50,10 @@ Result<Page> page_of(const http::Request& request);
 /// The organisation that a request is about: the caller's own where none is named. Another one is
 /// not found, but for callers with manage_tenants.
 Result<std::string> org_for(const Principal& caller, std::string_view wanted);
-/// Errors: forbidden, when `wanted` has what the caller has not: nobody gives away more than they
-/// have.
-Result<void> check_grant(const Principal& caller, PermissionSet wanted);
+/// Errors: forbidden, when `wanted` or `systems` has what the caller has not: nobody gives away
+/// more than they have. Users and roles have no systems of their own: they have all.
+Result<void> check_grant(const Principal& caller, PermissionSet wanted,
+                         const Systems& systems = std::nullopt);
 
 /// One mutation for the audit log, durable when it returns. What was done stays done when it cannot
 /// be written; the log says so.

@@ -31,7 +31,7 @@ constexpr std::string_view kColumns =
     "k.key_prefix, k.key_hash, k.org_id, k.user_id, k.name, k.scopes, k.allowed_models, "
     "k.created_at, k.expires_at, "
     "k.valid_until, k.last_used_at, k.revoked, k.rotated_from, k.rate_limit_per_minute, "
-    "k.tokens_per_minute, k.semantic_cache";
+    "k.tokens_per_minute, k.semantic_cache, k.systems";
 
 std::unexpected<Error> refused() {
   return fail(Errc::kUnauthenticated, std::string(ApiKeys::kRefused));
@@ -58,6 +58,9 @@ Result<ApiKey> read_key(const sql::Rows& rows, std::size_t row) {
   key.requests_per_minute = read_integer_or_null(rows, row, "rate_limit_per_minute");
   key.tokens_per_minute = read_integer_or_null(rows, row, "tokens_per_minute");
   key.semantic_cache = rows.boolean(row, "semantic_cache");
+  if (!rows.is_null(row, "systems")) {
+    ASAHI_TRY(key.systems, read_list(rows, row, "systems"));
+  }
   return key;
 }
 
@@ -112,6 +115,7 @@ class SqlApiKeys final : public ApiKeys {
     key.requests_per_minute = wanted.requests_per_minute;
     key.tokens_per_minute = wanted.tokens_per_minute;
     key.semantic_cache = wanted.semantic_cache;
+    key.systems = std::move(wanted.systems);
     const int days = wanted.expires_in_days.value_or(options_.expiry_days);
     if (auto ok = check(key, days); !ok) co_return std::unexpected(std::move(ok.error()));
     key.created_at = clock_.now();
@@ -321,13 +325,15 @@ class SqlApiKeys final : public ApiKeys {
     return {
         "INSERT INTO api_keys (key_prefix, key_hash, user_id, org_id, scopes, expires_at, "
         "created_at, name, "
-        "rotated_from, rate_limit_per_minute, allowed_models, tokens_per_minute, semantic_cache) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key_prefix) DO NOTHING",
+        "rotated_from, rate_limit_per_minute, allowed_models, tokens_per_minute, semantic_cache, "
+        "systems) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key_prefix) DO "
+        "NOTHING",
         {key.prefix, hash(issued.value.reveal()), key.user_id, key.org_id, list_json(key.scopes),
          format_rfc3339(key.expires_at), format_rfc3339(key.created_at), text_or_null(key.name),
          text_or_null(key.rotated_from), value_or_null(key.requests_per_minute),
          list_json(key.allowed_models), value_or_null(key.tokens_per_minute),
-         std::int64_t{key.semantic_cache ? 1 : 0}}};
+         std::int64_t{key.semantic_cache ? 1 : 0},
+         key.systems ? sql::Value(list_json(*key.systems)) : sql::Value()}};
   }
 
   static sql::Statement selection(const std::string& org_id, const std::string& prefix) {
@@ -398,6 +404,7 @@ class SqlApiKeys final : public ApiKeys {
     principal.requests_per_minute = key.requests_per_minute;
     principal.tokens_per_minute = key.tokens_per_minute;
     principal.semantic_cache = key.semantic_cache;
+    principal.systems = std::move(key.systems);
     const bool registered = !rows.is_null(0, "tenant");
     principal.org_active = !registered || rows.boolean(0, "active");
     principal.plan =

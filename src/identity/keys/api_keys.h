@@ -31,6 +31,7 @@ struct ApiKey {
   std::string rotated_from;  ///< prefix of its predecessor
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
   bool semantic_cache = true;  ///< answers of like questions may serve its questions
+  Systems systems;             ///< of the memory; nothing: all
 
   /// "active", "rotated" (valid until the overlap ends), "expired" or "revoked".
   std::string_view status(Clock::Time now) const;
@@ -42,6 +43,7 @@ struct NewApiKey {
   std::optional<int> expires_in_days;  ///< 1 to 3650; empty: the default of the options
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
   bool semantic_cache = true;
+  Systems systems;
 };
 
 struct IssuedApiKey {

@@ -129,6 +129,21 @@ TEST_P(ApiKeysContract, TellsWhoTheKeyBelongsTo) {
   EXPECT_TRUE(principal.org_active);
 }
 
+TEST_P(ApiKeysContract, IsBoundedToItsSystemsAndSoIsItsSuccessor) {
+  if (keys_ == nullptr) return;
+  NewApiKey wanted = acme();
+  wanted.systems = std::vector<std::string>{"alpha", "beta"};
+  const IssuedApiKey issued = issue(wanted);
+  EXPECT_EQ((*verify(issued.value.reveal()))->systems, wanted.systems);
+  const auto successor = await([&] { return keys_->rotate("acme", issued.key.prefix); });
+  ASSERT_TRUE(successor);
+  EXPECT_EQ((*verify(successor->value.reveal()))->systems, wanted.systems);
+  EXPECT_EQ((*verify(issue(acme()).value.reveal()))->systems, Systems()) << "not said: all";
+  NewApiKey none = acme();
+  none.systems = std::vector<std::string>{};
+  EXPECT_EQ((*verify(issue(none).value.reveal()))->systems, none.systems) << "none is not all";
+}
+
 TEST_P(ApiKeysContract, StoresNothingThatOpens) {
   if (keys_ == nullptr) return;
   const IssuedApiKey issued = issue(acme());
@@ -311,11 +326,11 @@ TEST(Migrations, GoUpAndDownAndUp) {
     all.push_back(testing::api_keys_table());
     sql::Migrator migrator(**database, all);
     ASSERT_TRUE(migrator.upgrade());
-    const auto down = migrator.downgrade(4);
+    const auto down = migrator.downgrade(5);
     ASSERT_TRUE(down) << down.error().message;
     const auto up = migrator.upgrade();
     ASSERT_TRUE(up) << up.error().message;
-    EXPECT_EQ(*up, (std::vector<int>{200, 201, 202, 203}));
+    EXPECT_EQ(*up, (std::vector<int>{200, 201, 202, 203, 204}));
   }
 }
 

@@ -26,4 +26,13 @@ sql::Migration keys_semantic_cache_migration() {
       .down = {kDown, kDown}};
 }
 
+sql::Migration keys_systems_migration() {
+  constexpr std::string_view kUp = "ALTER TABLE api_keys ADD COLUMN systems TEXT;";
+  constexpr std::string_view kDown = "ALTER TABLE api_keys DROP COLUMN systems;";
+  return {.version = 204,
+          .name = "identity_api_keys_systems",
+          .up = {kUp, kUp},
+          .down = {kDown, kDown}};
+}
+
 }  // namespace asahi::identity

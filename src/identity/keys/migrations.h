@@ -8,5 +8,7 @@ namespace asahi::identity {
 sql::Migration keys_migration();
 /// 203: whether the semantic cache may answer a key's questions.
 sql::Migration keys_semantic_cache_migration();
+/// 204: `systems`, a JSON list; null: all of the memory's.
+sql::Migration keys_systems_migration();
 
 }  // namespace asahi::identity

@@ -60,7 +60,8 @@ class Reader {
 
 }  // namespace
 
-Result<Secret> AccessTokens::issue(AccessClaims claims) const {
+Result<Secret> AccessTokens::issue(AccessClaims claims,
+                                   std::optional<std::chrono::seconds> life) const {
   const Clock::Time now = clock_.now();
   json::object body{{"iss", options_.issuer},
                     {"aud", options_.audience},
@@ -70,7 +71,7 @@ Result<Secret> AccessTokens::issue(AccessClaims claims) const {
                     {"scopes", list_of(claims.scopes)},
                     {"plan", claims.plan},
                     {"iat", seconds(now)},
-                    {"exp", seconds(now + options_.life)},
+                    {"exp", seconds(now + life.value_or(options_.life))},
                     {"jti", entity_id("tok_", now)}};
   if (!claims.key_prefix.empty()) {
     body["key_prefix"] = claims.key_prefix;
@@ -80,10 +81,13 @@ Result<Secret> AccessTokens::issue(AccessClaims claims) const {
     if (claims.tokens_per_minute) body["tpm"] = *claims.tokens_per_minute;
     if (!claims.semantic_cache) body["semantic_cache"] = 0;
   }
+  if (claims.systems) body["systems"] = list_of(*claims.systems);
+  if (!claims.made_by.empty()) body["made_by"] = claims.made_by;
+  if (claims.machine) body["machine"] = 1;
   std::string token = sign_jwt(keys_.signer(), body);
   if (token.size() > kMaxJwtBytes) {
     return fail(Errc::kTooLarge,
-                "the key allows too many models for a token; use the key itself, or allow fewer");
+                "too many allowed models or systems for a token; use an API key, or allow fewer");
   }
   return Secret(std::move(token));
 }
@@ -108,10 +112,16 @@ JwtResult<AccessClaims> AccessTokens::verify(std::string_view token) const {
   claims.requests_per_minute = reader.number("rpm");
   claims.tokens_per_minute = reader.number("tpm");
   claims.semantic_cache = reader.number("semantic_cache").value_or(1) != 0;
+  claims.made_by = reader.text("made_by");
+  claims.machine = reader.number("machine").value_or(0) != 0;
+  auto systems = read_systems(verified->all.if_contains("systems"));
+  if (!systems) return std::unexpected(JwtFault::kClaims);
+  claims.systems = std::move(*systems);
   // No scopes would mean "everything" for keys of old (see scopes_to_permissions): a token always
   // names them.
   if (!reader.good() || claims.org_id.empty() || claims.scopes.empty() ||
-      claims.role.empty() == claims.key_prefix.empty()) {
+      claims.role.empty() == claims.key_prefix.empty() ||
+      (claims.machine && claims.made_by.empty())) {
     return std::unexpected(JwtFault::kClaims);
   }
   return claims;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "identity/permissions.h"
+#include "identity/systems.h"
 #include "identity/tokens/jwt.h"
 #include "identity/tokens/signing_keys.h"
 
@@ -32,6 +33,12 @@ struct AccessClaims {
   bool semantic_cache = true;
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
 
+  Systems systems;  ///< of the memory; nothing: all
+
+  // Tokens that somebody made for somebody else (POST /auth/tokens).
+  std::string made_by;   ///< "key:<prefix>", a user's id, "operator"; empty: not made so
+  bool machine = false;  ///< `subject` is no user of ours: the scopes alone say what it may
+
   std::string id;            ///< `jti`; set by `issue`
   Clock::Time expires_at{};  ///< set by `issue`
 };
@@ -50,8 +57,10 @@ class AccessTokens {
 
   std::chrono::seconds life() const { return options_.life; }
   const std::string& issuer() const { return options_.issuer; }
-  /// Errors: too_large when the claims do not fit into a token (thousands of allowed models).
-  Result<Secret> issue(AccessClaims claims) const;
+  /// `life`: nothing is that of the options. Errors: too_large when the claims do not fit into a
+  /// token (thousands of allowed models or systems).
+  Result<Secret> issue(AccessClaims claims,
+                       std::optional<std::chrono::seconds> life = std::nullopt) const;
   JwtResult<AccessClaims> verify(std::string_view token) const;
 
  private:

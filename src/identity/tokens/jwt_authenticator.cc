@@ -141,7 +141,17 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_own(std::string token)
   auto principal = std::make_shared<Principal>();
   principal->kind = Principal::Kind::kToken;
   principal->org_id = claims->org_id;
-  if (!claims->key_prefix.empty()) {
+  principal->systems = claims->systems;
+  principal->made_by = claims->made_by;
+  if (!claims->made_by.empty()) {
+    ASAHI_CO_TRY(const bool stands, co_await maker_stands(*claims));
+    if (!stands) co_return refuse("maker_gone");
+  }
+  if (claims->machine) {
+    principal->user_id = claims->subject;
+    principal->role = claims->role;
+    principal->permissions = *scopes;
+  } else if (!claims->key_prefix.empty()) {
     ASAHI_CO_TRY(const bool opens, co_await parts_.key_opens(claims->org_id, claims->key_prefix));
     if (!opens) co_return refuse("key_revoked");
     principal->user_id = claims->key_user;
@@ -164,6 +174,21 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_own(std::string token)
   }
   if (auto set = co_await set_org(principal); !set) co_return std::unexpected(set.error());
   co_return Verified{std::move(principal), claims->expires_at};
+}
+
+Task<bool> JwtAuthenticator::maker_stands(const AccessClaims& claims) {
+  constexpr std::string_view kKey = "key:";
+  if (claims.made_by.starts_with(kKey)) {
+    const auto opens = co_await parts_.key_opens(claims.org_id, claims.made_by.substr(kKey.size()));
+    if (!opens && opens.error().code == Errc::kNotFound) co_return false;
+    co_return opens;
+  }
+  const auto user = co_await parts_.users.get(claims.org_id, claims.made_by);
+  if (user) co_return user->active;
+  if (user.error().code != Errc::kNotFound) co_return std::unexpected(user.error());
+  // Users have ids that nobody else has (see Users): what does not look like one was none of ours,
+  // and what does is gone.
+  co_return !claims.made_by.starts_with("usr_");
 }
 
 Task<JwtAuthenticator::Verified> JwtAuthenticator::verify_external(External& issuer,
@@ -213,6 +238,9 @@ Task<JwtAuthenticator::Verified> JwtAuthenticator::admit(const ExternalIssuer& s
   }
   if (const auto scopes = scopes_of(claims))
     principal->permissions = principal->permissions & *scopes;
+  auto systems = read_systems(claims.if_contains("systems"));
+  if (!systems) co_return refuse(JwtFault::kClaims);
+  principal->systems = std::move(*systems);
   if (auto set = co_await set_org(principal); !set) co_return std::unexpected(set.error());
   co_return Verified{std::move(principal), expires_at};
 }

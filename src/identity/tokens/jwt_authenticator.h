@@ -90,6 +90,9 @@ class JwtAuthenticator final : public Authenticator {
   explicit JwtAuthenticator(Parts parts);
   Task<Verified> verify(std::string token);
   Task<Verified> verify_own(std::string token);
+  /// Whether who made a token for somebody else may still be here; nothing more is asked of callers
+  /// that we keep no row of.
+  Task<bool> maker_stands(const AccessClaims& claims);
   Task<Verified> verify_external(External& issuer, std::string issuer_name, std::string token);
   Task<Verified> verify_elsewhere(std::string token);
   /// Who a foreign token's bearer is here.

@@ -396,6 +396,32 @@ TEST_F(JwtAuthenticatorTest, AServiceThatIsAwayIsNoVerdictAndIsLeftAlone) {
   EXPECT_TRUE(bearer("opaque-token"));
 }
 
+TEST_F(JwtAuthenticatorTest, TheSystemsOfTheClaimAreTheCallersWhoeverSigned) {
+  const auto systems = [&](json::object changes) { return bearer(idp_token(changes)); };
+  EXPECT_EQ(systems({}).value()->systems, Systems()) << "no claim: all";
+  EXPECT_EQ(systems({{"systems", "*"}}).value()->systems, Systems());
+  EXPECT_EQ(systems({{"systems", {"b", "a"}}}).value()->systems, Systems({"a", "b"}));
+  EXPECT_EQ(systems({{"systems", json::array{}}}).value()->systems,
+            Systems(std::vector<std::string>{}));
+  for (const json::value& wrong : {json::value(nullptr), json::value(7), json::value({{"a", 1}})})
+    expect_refused(idp_token({{"systems", wrong}}));
+
+  AccessClaims own{.subject = "usr_1",
+                   .org_id = "acme",
+                   .role = "developer",
+                   .scopes = {"query:search"},
+                   .systems = Systems({"a"})};
+  EXPECT_EQ(bearer(tokens.issue(own)->reveal()).value()->systems, Systems({"a"}));
+  EXPECT_EQ(bearer(user_token()).value()->systems, Systems());
+
+  has_service = true;
+  made.reset();
+  service_says["systems"] = json::array{"c"};
+  EXPECT_EQ(bearer("opaque-1").value()->systems, Systems({"c"}));
+  service_says["systems"] = false;
+  EXPECT_EQ(bearer("opaque-2").error().code, Errc::kUnauthenticated);
+}
+
 TEST_F(JwtAuthenticatorTest, LooseSettingsAreRefused) {
   const auto problem = [&](std::function<void(ExternalIssuer&)> change) {
     ExternalIssuer issuer = issuers[0];

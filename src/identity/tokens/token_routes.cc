@@ -148,6 +148,7 @@ Aw<http::Response> issue_token(std::shared_ptr<const TokenRoutes> parts, http::C
   claims.requests_per_minute = key.requests_per_minute;
   claims.tokens_per_minute = key.tokens_per_minute;
   claims.semantic_cache = key.semantic_cache;
+  claims.systems = key.systems;
   const std::string scope = joined(claims.scopes);
   const auto token = parts->tokens.issue(std::move(claims));
   if (!token) co_return invalid_request(token.error().message);

@@ -125,7 +125,7 @@ class AlertsTest : public ::testing::Test {
 TEST_F(AlertsTest, TellsTheWebhooksTheChannelsAndTheHistoryOfTheTenant) {
   make({.allow_private = true});
   subscribe("acme");
-  const auto listener = hub_.join("acme", [] {});
+  const auto listener = hub_.join(Reach::whole("acme"), [] {});
   ASSERT_TRUE(listener->subscribe("insights"));
   alerts_->observe("acme", slow(2500));
   alerts_->observe("other", slow(2500));

@@ -16,6 +16,13 @@ bool is_category(std::string_view text) {
   });
 }
 
+bool may_hear(const Reach& reach, const HubEvent& event) {
+  if (reach.is_whole()) return true;
+  return !event.systems.empty() &&
+         std::ranges::all_of(event.systems,
+                             [&](const std::string& system) { return reach.has(system); });
+}
+
 }  // namespace
 
 Result<void> check_channel(std::string_view channel) {
@@ -61,17 +68,17 @@ std::uint64_t Hub::Subscriber::take_lost() {
   return std::exchange(lost_, 0);
 }
 
-std::unique_ptr<Hub::Subscriber> Hub::join(std::string tenant, std::function<void()> wake) {
-  std::unique_ptr<Subscriber> made(new Subscriber(*this, std::move(tenant), std::move(wake)));
+std::unique_ptr<Hub::Subscriber> Hub::join(Reach reach, std::function<void()> wake) {
+  std::unique_ptr<Subscriber> made(new Subscriber(*this, std::move(reach), std::move(wake)));
   const std::scoped_lock lock(mutex_);
-  by_tenant_.emplace(made->tenant_, made.get());
+  by_tenant_.emplace(made->reach_.tenant(), made.get());
   subscribers_.fetch_add(1, std::memory_order_relaxed);
   return made;
 }
 
 void Hub::leave(Subscriber& subscriber) {
   const std::scoped_lock lock(mutex_);
-  const auto [first, last] = by_tenant_.equal_range(subscriber.tenant_);
+  const auto [first, last] = by_tenant_.equal_range(subscriber.reach_.tenant());
   const auto found =
       std::find_if(first, last, [&](const auto& item) { return item.second == &subscriber; });
   if (found == last) return;
@@ -88,11 +95,12 @@ bool Hub::is_heard(std::string_view tenant, std::string_view channel) const {
 }
 
 void Hub::publish(std::string_view tenant, std::string_view channel, std::string_view name,
-                  json::object data) {
+                  json::object data, std::vector<std::string> systems) {
   const HubEvent event{.channel = std::string(channel),
                        .name = std::string(name),
                        .data = std::make_shared<const std::string>(json::serialize(data)),
-                       .at = clock_.now()};
+                       .at = clock_.now(),
+                       .systems = std::move(systems)};
   published_.fetch_add(1, std::memory_order_relaxed);
   const std::scoped_lock lock(mutex_);
   const Place place(tenant, channel);
@@ -111,7 +119,7 @@ void Hub::publish(std::string_view tenant, std::string_view channel, std::string
   const auto [first, last] = by_tenant_.equal_range(tenant);
   for (auto at = first; at != last; ++at) {
     Subscriber& subscriber = *at->second;
-    if (!subscriber.channels_.contains(channel)) continue;
+    if (!subscriber.channels_.contains(channel) || !may_hear(subscriber.reach_, event)) continue;
     if (subscriber.waiting_.size() >= options_.queue) {
       subscriber.waiting_.pop_front();
       ++subscriber.lost_;
@@ -121,15 +129,16 @@ void Hub::publish(std::string_view tenant, std::string_view channel, std::string
   }
 }
 
-std::vector<HubEvent> Hub::recent(std::string_view tenant, std::string_view channel,
+std::vector<HubEvent> Hub::recent(const Reach& reach, std::string_view channel,
                                   std::size_t most) const {
   std::vector<HubEvent> found;
   const bool prefix = channel.ends_with(':');
   const std::scoped_lock lock(mutex_);
-  for (auto at = recent_.lower_bound(Place(tenant, channel)); at != recent_.end(); ++at) {
+  for (auto at = recent_.lower_bound(Place(reach.tenant(), channel)); at != recent_.end(); ++at) {
     const auto& [of, name] = at->first;
-    if (of != tenant || (prefix ? !name.starts_with(channel) : name != channel)) break;
-    found.insert(found.end(), at->second.begin(), at->second.end());
+    if (of != reach.tenant() || (prefix ? !name.starts_with(channel) : name != channel)) break;
+    std::ranges::copy_if(at->second, std::back_inserter(found),
+                         [&](const HubEvent& event) { return may_hear(reach, event); });
   }
   std::ranges::sort(found, std::greater{}, &HubEvent::at);
   if (found.size() > most) found.resize(most);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "memory/model/reach.h"
 
 namespace asahi::memory {
 
@@ -27,6 +28,8 @@ struct HubEvent {
   std::string name;                         ///< "pattern.detected", "anomaly.detected", …
   std::shared_ptr<const std::string> data;  ///< a JSON object
   Clock::Time at{};
+  /// What it is about; empty: the whole tenant, and only who sees all of that hears of it.
+  std::vector<std::string> systems;
 };
 
 /// Tells subscribers what happened, tenant by tenant. Publishing never waits: who does not take its
@@ -58,10 +61,10 @@ class Hub {
 
    private:
     friend class Hub;
-    Subscriber(Hub& hub, std::string tenant, std::function<void()> wake)
-        : hub_(hub), tenant_(std::move(tenant)), wake_(std::move(wake)) {}
+    Subscriber(Hub& hub, Reach reach, std::function<void()> wake)
+        : hub_(hub), reach_(std::move(reach)), wake_(std::move(wake)) {}
     Hub& hub_;
-    const std::string tenant_;
+    const Reach reach_;
     const std::function<void()> wake_;
     std::set<std::string, std::less<>> channels_;  ///< these three under the hub's mutex
     std::deque<HubEvent> waiting_;
@@ -69,17 +72,18 @@ class Hub {
   };
   /// `wake` runs on the publishing thread, under a lock, when events begin to wait: it must only
   /// signal.
-  std::unique_ptr<Subscriber> join(std::string tenant, std::function<void()> wake);
+  std::unique_ptr<Subscriber> join(Reach reach, std::function<void()> wake);
 
-  /// `data`: a JSON object.
+  /// `data`: a JSON object. `systems`: all that it tells anything of; who does not see every one of
+  /// them does not hear of it. Empty: the whole tenant.
   void publish(std::string_view tenant, std::string_view channel, std::string_view name,
-               json::object data);
+               json::object data, std::vector<std::string> systems = {});
   /// Whether anybody of the tenant listens there: spares frequent publishers the making of events
   /// that nobody is to remember either.
   bool is_heard(std::string_view tenant, std::string_view channel) const;
   /// The last events of a channel, newest first; of all channels that begin so where it ends in
   /// ':'.
-  std::vector<HubEvent> recent(std::string_view tenant, std::string_view channel,
+  std::vector<HubEvent> recent(const Reach& reach, std::string_view channel,
                                std::size_t most) const;
   /// Those of whom somebody is connected, at most so many.
   std::vector<std::string> tenants(std::size_t most) const;

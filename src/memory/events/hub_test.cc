@@ -7,7 +7,7 @@ namespace {
 
 struct HubTest : ::testing::Test {
   std::unique_ptr<Hub::Subscriber> join(const std::string& tenant, const std::string& channel) {
-    auto made = hub.join(tenant, [this] { ++woken; });
+    auto made = hub.join(Reach::whole(tenant), [this] { ++woken; });
     EXPECT_TRUE(made->subscribe(channel).value());
     return made;
   }
@@ -65,13 +65,14 @@ TEST_F(HubTest, RemembersTheLastEventsOfAChannel) {
     clock.advance(std::chrono::seconds(1));
     hub.publish("acme", "patterns:a", "pattern.detected", {{"n", i}});
   }
-  const auto kept = hub.recent("acme", "patterns:", 10);
+  const auto kept = hub.recent(Reach::whole("acme"), "patterns:", 10);
   ASSERT_EQ(kept.size(), 2U);
   EXPECT_EQ(*kept[0].data, R"({"n":2})") << "newest first";
-  EXPECT_TRUE(hub.recent("other", "patterns:", 10).empty());
+  EXPECT_TRUE(hub.recent(Reach::whole("other"), "patterns:", 10).empty());
   hub.publish("acme", "patterns:b", "pattern.detected", {});
   hub.publish("acme", "patterns:c", "pattern.detected", {});
-  EXPECT_TRUE(hub.recent("acme", "patterns:a", 10).empty()) << "the oldest channel gave way";
+  EXPECT_TRUE(hub.recent(Reach::whole("acme"), "patterns:a", 10).empty())
+      << "the oldest channel gave way";
 }
 
 TEST_F(HubTest, KnowsItsChannels) {
@@ -85,6 +86,21 @@ TEST_F(HubTest, KnowsItsChannels) {
     ASSERT_TRUE(listener->subscribe("patterns:c" + std::to_string(i)));
   }
   EXPECT_EQ(listener->subscribe("metrics").error().code, Errc::kTooLarge);
+}
+
+TEST_F(HubTest, WhoSeesSomeSystemsHearsOfThoseOnly) {
+  const auto all = join("acme", "metrics");
+  const Reach some("acme", std::vector<std::string>{"a", "c"});
+  auto bounded = hub.join(some, [] {});
+  ASSERT_TRUE(bounded->subscribe("metrics"));
+  hub.publish("acme", "metrics", "x", {{"n", 2}}, {"a", "b"});
+  hub.publish("acme", "metrics", "x", {{"n", 3}});
+  hub.publish("acme", "metrics", "x", {{"n", 1}}, {"a"});
+  const auto heard = bounded->take();
+  ASSERT_EQ(heard.size(), 1U) << "not of b, and of nothing that is about all";
+  EXPECT_EQ(*heard[0].data, R"({"n":1})");
+  EXPECT_EQ(all->take().size(), 3U);
+  EXPECT_EQ(hub.recent(some, "metrics", 10).size(), 1U);
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ std::string LiveProtocol::error(const std::string& correlation, std::string_view
 }
 
 LiveProtocol::Actions LiveProtocol::start(std::optional<Listener> known) {
-  if (known) subscriber_ = join_(known->tenant);
+  if (known) subscriber_ = join_(known->reach);
   listener_ = std::move(known);
   Actions actions;
   actions.frames.push_back(
@@ -194,7 +194,7 @@ LiveProtocol::Actions LiveProtocol::recent(const json::object& frame_in, const s
     }
   }
   json::array list;
-  for (const HubEvent& one : hub_.recent(listener_->tenant, channel, kMostRecent)) {
+  for (const HubEvent& one : hub_.recent(listener_->reach, channel, kMostRecent)) {
     auto data = parse_json(*one.data);
     if (data) list.push_back(std::move(*data));
   }
@@ -210,7 +210,7 @@ LiveProtocol::Actions LiveProtocol::authenticated(std::optional<Listener> listen
     actions.close = {kPolicyViolation, "AUTH_FAILED"};
     return actions;
   }
-  subscriber_ = join_(listener->tenant);
+  subscriber_ = join_(listener->reach);
   listener_ = std::move(listener);
   actions.frames.push_back(frame("response", "auth", auth_id_, {{"authenticated", true}}));
   return actions;

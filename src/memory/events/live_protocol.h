@@ -15,7 +15,7 @@ namespace asahi::memory {
 
 /// Who listens on a connection, as far as the protocol needs to know.
 struct Listener {
-  std::string tenant;
+  Reach reach;
   bool may_read = false;  ///< query:search: the channels and what was found of late
 };
 
@@ -41,7 +41,7 @@ class LiveProtocol {
   };
 
   /// `hub`, `clock` outlive it. `join` makes the subscriber once it is known who listens.
-  using Join = std::function<std::unique_ptr<Hub::Subscriber>(const std::string& tenant)>;
+  using Join = std::function<std::unique_ptr<Hub::Subscriber>(const Reach& reach)>;
   LiveProtocol(Hub& hub, const Clock& clock, Join join, Options options);
 
   /// What to say first. `known`: who connected with a credential, or anybody where none is needed.

@@ -9,7 +9,7 @@ struct LiveProtocolTest : ::testing::Test {
   LiveProtocol make(int per_second = 100) {
     return {hub,
             clock,
-            [this](const std::string& tenant) { return hub.join(tenant, [this] { ++woken; }); },
+            [this](const Reach& reach) { return hub.join(reach, [this] { ++woken; }); },
             {.connection_id = "ws_1", .server = "akosha test", .messages_per_second = per_second}};
   }
   static json::object one(const LiveProtocol::Actions& actions) {
@@ -28,7 +28,7 @@ struct LiveProtocolTest : ::testing::Test {
 
 TEST_F(LiveProtocolTest, WelcomesAndTellsOfSubscribedChannels) {
   LiveProtocol live = make();
-  const json::object welcome = one(live.start(Listener{"acme", true}));
+  const json::object welcome = one(live.start(Listener{Reach::whole("acme"), true}));
   EXPECT_EQ(welcome.at("event"), "session.created");
   EXPECT_EQ(welcome.at("data").at("connection_id"), "ws_1");
   EXPECT_EQ(welcome.at("data").at("authenticated"), true);
@@ -54,7 +54,7 @@ TEST_F(LiveProtocolTest, TakesATokenFirstAndNothingElse) {
   const auto asked =
       live.receive(R"({"id":"1","type":"request","event":"auth","data":{"token":"t0"}})");
   EXPECT_EQ(asked.authenticate, "t0");
-  const auto done = live.authenticated(Listener{"acme", true});
+  const auto done = live.authenticated(Listener{Reach::whole("acme"), true});
   EXPECT_EQ(one(done).at("correlation_id"), "1");
   EXPECT_FALSE(done.close);
 
@@ -80,7 +80,7 @@ TEST_F(LiveProtocolTest, TakesATokenFirstAndNothingElse) {
 
 TEST_F(LiveProtocolTest, NamesWhatIsWrongWithAMessage) {
   LiveProtocol live = make();
-  (void)live.start(Listener{"acme", true});
+  (void)live.start(Listener{Reach::whole("acme"), true});
   EXPECT_EQ(code(live.receive("{not json")), "DECODE_ERROR");
   EXPECT_EQ(code(live.receive("[1]")), "DECODE_ERROR");
   EXPECT_EQ(code(live.receive(R"({"type":"request","event":"drop_tables"})")), "UNKNOWN_REQUEST");
@@ -91,7 +91,7 @@ TEST_F(LiveProtocolTest, NamesWhatIsWrongWithAMessage) {
 
 TEST_F(LiveProtocolTest, DeniesWhoMayNotSearch) {
   LiveProtocol live = make();
-  (void)live.start(Listener{"acme", false});
+  (void)live.start(Listener{Reach::whole("acme"), false});
   EXPECT_EQ(code(live.receive(R"({"type":"subscribe","room":"metrics"})")), "FORBIDDEN");
   EXPECT_EQ(code(live.receive(R"({"type":"request","event":"get_anomalies"})")), "FORBIDDEN");
 }
@@ -101,7 +101,7 @@ TEST_F(LiveProtocolTest, AnswersWithWhatWasFoundOfLate) {
   hub.publish("acme", "patterns:usage", "pattern.detected", {{"pattern_id", "p2"}});
   hub.publish("other", "patterns:errors", "pattern.detected", {{"pattern_id", "p3"}});
   LiveProtocol live = make();
-  (void)live.start(Listener{"acme", true});
+  (void)live.start(Listener{Reach::whole("acme"), true});
   const auto all = one(live.receive(R"({"type":"request","event":"get_patterns"})"));
   EXPECT_EQ(all.at("data").at("patterns").as_array().size(), 2U);
   const auto some = one(
@@ -112,7 +112,7 @@ TEST_F(LiveProtocolTest, AnswersWithWhatWasFoundOfLate) {
 
 TEST_F(LiveProtocolTest, ReadsSoManyMessagesASecondAndThenCloses) {
   LiveProtocol live = make(3);
-  (void)live.start(Listener{"acme", true});
+  (void)live.start(Listener{Reach::whole("acme"), true});
   const std::string ping = R"({"type":"ping"})";
   for (int i = 0; i < 3; ++i) EXPECT_EQ(one(live.receive(ping)).at("type"), "pong");
   EXPECT_EQ(code(live.receive(ping)), "RATE_LIMITED");
@@ -127,7 +127,7 @@ TEST_F(LiveProtocolTest, ReadsSoManyMessagesASecondAndThenCloses) {
 
 TEST_F(LiveProtocolTest, EndsWithItsCredential) {
   LiveProtocol live = make();
-  (void)live.start(Listener{"acme", true});
+  (void)live.start(Listener{Reach::whole("acme"), true});
   (void)live.receive(R"({"type":"subscribe","room":"metrics"})");
   const auto over = live.expired();
   EXPECT_EQ(code(over), "AUTH_FAILED");

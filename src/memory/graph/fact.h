@@ -97,6 +97,9 @@ struct View {
   Time recorded_at = kForever;  ///< as was believed then; kForever: as is believed now
   /// What the caller may see; nothing: every system of the tenant.
   std::optional<std::vector<std::string>> systems;
+  /// With some systems only: whether their memories' likeness to memories of others is seen, which
+  /// names those.
+  bool shows_likeness = true;
 };
 
 /// 1 to 200 of [A-Za-z0-9_:@.-], "type:key", no "..", no '.' first. Errors: invalid_argument.

@@ -40,6 +40,10 @@ Sight::Sight(const Graph& graph, const View& view)
     : graph_(graph), valid_at_(view.valid_at), recorded_at_(view.recorded_at) {
   if (!view.systems) return;
   all_systems_ = false;
+  if (!view.shows_likeness) {
+    hidden_type_ = graph.types_.find("memory");
+    hidden_edges_ = graph.types_.find("similar_to");
+  }
   systems_.assign(graph.systems_.texts.size(), false);
   for (const std::string& system : *view.systems) {
     const Number number = graph.systems_.find(system);
@@ -55,6 +59,7 @@ bool Sight::believed(Time recorded, Time retracted) const {
 
 bool Sight::sees_row(const Graph::Row& row, Seen* into) const {
   if (!allowed(graph_.memories_[row.source].system)) return false;
+  if (hidden_edges_ != Graph::kNone && graph_.edges_[row.edge].type == hidden_edges_) return false;
   const auto take = [&](Time from, Time to, std::int64_t weight) {
     if (from > valid_at_ || valid_at_ >= to) return false;
     if (into != nullptr) {
@@ -99,6 +104,7 @@ Sight::Seen Sight::look(const Graph::Edge& edge) const {
 
 bool Sight::sees_entity(const Graph::Entity& entity) const {
   if (entity.first_seen > recorded_at_) return false;
+  if (hidden_type_ != Graph::kNone && entity.type == hidden_type_) return false;
   for (const auto& [system, memories] : entity.systems) {
     if (allowed(system)) return true;
   }

@@ -98,6 +98,7 @@ class Sight {
   const Graph& graph_;
   const Time valid_at_, recorded_at_;
   bool all_systems_ = true;
+  Number hidden_type_ = Graph::kNone, hidden_edges_ = Graph::kNone;  ///< none: all are shown
   std::vector<bool> systems_;
 };
 

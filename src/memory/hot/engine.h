@@ -81,9 +81,10 @@ struct WrittenPage {
 struct EngineStats {
   OpenReport opened;
   std::uint64_t file_bytes = 0, live_bytes = 0, segments = 0;
-  std::uint64_t unlinked = 0;     ///< vectors not yet in a graph
-  std::uint64_t table_bytes = 0;  ///< memory of tables, vectors, words and bands
-  std::uint64_t groups = 0;       ///< syncs
+  std::uint64_t stale_segments = 0;  ///< in the clear or under a former key: see Log
+  std::uint64_t unlinked = 0;        ///< vectors not yet in a graph
+  std::uint64_t table_bytes = 0;     ///< memory of tables, vectors, words and bands
+  std::uint64_t groups = 0;          ///< syncs
   std::uint64_t compactions = 0, compaction_failures = 0;
   std::uint64_t checkpoints = 0, checkpoint_failures = 0;
   std::uint64_t vectors = 0;             ///< that searches compare, in a graph or one by one

@@ -6,6 +6,7 @@
 #include <shared_mutex>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/scheduling.h"
 #include "memory/hot/engine.h"
 #include "memory/hot/restoring.h"
@@ -272,7 +273,7 @@ class Engine::Survivors final : public Log::Survivors {
 
 void Engine::compact_loop(std::stop_token stop) {
   work_in_background(kBackground);
-  std::uint64_t seen = 0;
+  std::uint64_t seen = 0, stale = log_->stale_segments();
   while (!stop.stop_requested()) {
     {
       const std::lock_guard lock(work_mutex_);
@@ -283,6 +284,10 @@ void Engine::compact_loop(std::stop_token stop) {
       const auto done = log_->compact(survivors);
       if (done && *done) {
         ++compactions_;
+        if (std::exchange(stale, log_->stale_segments()) > 0 && stale == 0) {
+          Logger("memory").info("every file of the log is written with the key of now",
+                                {{"folder", options_.folder}});
+        }
         continue;
       }
       // A full disk may have room later; the old files hold until then.

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <deque>
+#include <fstream>
 #include <thread>
 
+#include "base/hash.h"
 #include "memory/hot/engine.h"
 #include "memory/hot/testing/oracle.h"
 #include "memory/testing/killed_child.h"
@@ -14,8 +17,19 @@ namespace {
 
 using namespace hot_testing;  // NOLINT: all of it is for these tests
 
+/// How many keys the folder's files may be written with, and the last of them is the one of now; in
+/// a file beside it, so that a child knows. 0: in the clear.
+std::string keys_file(const std::string& folder) { return folder + ".keys"; }
+
 std::unique_ptr<Engine> open_small(const std::string& folder) {
-  auto engine = Engine::open(small_engine(folder));
+  EngineOptions options = small_engine(folder);
+  int keys = 0;
+  if (std::ifstream(keys_file(folder)) >> keys && keys > 0) {
+    options.log.key = sha256("key " + std::to_string(keys));
+    for (int i = 1; i < keys; ++i)
+      options.log.previous_keys.push_back(sha256("key " + std::to_string(i)));
+  }
+  auto engine = Engine::open(options);
   EXPECT_TRUE(engine) << engine.error().message;
   return engine ? std::move(*engine) : nullptr;
 }
@@ -183,13 +197,18 @@ TEST(HotTierCrash, DISABLED_Child) {
   }
 }
 
-TEST(HotTierCrash, LosesNothingAcknowledgedAndBringsNothingBack) {
-  const int kills = testing::kills();
+/// `exchanged`: how many kills a key serves, the clear before the first included; 0: never a key.
+void survive_kills(int kills, int exchanged) {
   const TemporaryFolder folder;
+  struct KeysFile {
+    const std::string path;
+    ~KeysFile() { std::remove(path.c_str()); }
+  } const keys{keys_file(folder.path())};
   std::mt19937_64 random(99);
   Oracle oracle;
   std::uint64_t next = 0, torn = 0;
   for (int kill = 0; kill < kills; ++kill) {
+    if (exchanged > 0) std::ofstream(keys.path) << kill / exchanged;
     // From its start on, sometimes before it is ready.
     const bool wait_ready = random() % 8 != 0;
     const auto child =
@@ -214,9 +233,17 @@ TEST(HotTierCrash, LosesNothingAcknowledgedAndBringsNothingBack) {
     if (kill % 4 == 0) search_agrees(*engine, oracle, random());
     if (kill % 16 == 0) engine->wait_until_compact();
   }
-  RecordProperty("steps", std::to_string(next));
-  RecordProperty("torn_tails", std::to_string(torn));
+  ::testing::Test::RecordProperty("steps", std::to_string(next));
+  ::testing::Test::RecordProperty("torn_tails", std::to_string(torn));
   EXPECT_GT(next, static_cast<std::uint64_t>(kills));
+}
+
+TEST(HotTierCrash, LosesNothingAcknowledgedAndBringsNothingBack) {
+  survive_kills(testing::kills(), 0);
+}
+
+TEST(HotTierCrash, NorWhileFilesAreEncryptedAnewUnderKeysThatChange) {
+  survive_kills(std::max(12, testing::kills() / 4), 3);
 }
 
 }  // namespace

@@ -209,6 +209,7 @@ EngineStats Engine::engine_stats() const {
   out.file_bytes = log_->file_bytes();
   out.live_bytes = log_->live_bytes();
   out.segments = log_->segment_count();
+  out.stale_segments = log_->stale_segments();
   out.unlinked = backlog();
   out.groups = groups_.load();
   out.compactions = compactions_.load();

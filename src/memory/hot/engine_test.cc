@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 
 #include "memory/hot/hot_store.h"
 #include "memory/hot/testing/samples.h"
@@ -566,6 +568,67 @@ TEST(HotStore, ServesItsInterfaceFromALoop) {
   });
   EXPECT_TRUE(outcome);
   loops.stop();
+}
+
+/// Whether any file below the folder has the text.
+bool lies_in(const std::string& folder, const std::string& text) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream in(entry.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    if (bytes.find(text) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(HotTier, WritesEverythingAnewWithTheKeyOfNowWhateverItWasWrittenWith) {
+  const TemporaryFolder folder;
+  const Digest256 first = sha256("first"), second = sha256("second");
+  const auto with = [&](std::optional<Digest256> key, std::vector<Digest256> previous) {
+    EngineOptions options = in(folder);
+    options.checkpoint_rows = 1;
+    options.log.key = key;
+    options.log.previous_keys = std::move(previous);
+    return options;
+  };
+  const auto put = [](Engine& engine, const std::string& id) {
+    ASSERT_TRUE(upsert(engine, {sample(id, "The zanzibar contract of " + id)}));
+  };
+  {
+    const auto engine = open_engine(with({}, {}));
+    put(*engine, "plain");
+  }
+  EXPECT_TRUE(lies_in(folder.path(), "zanzibar")) << "in the log, and its words in a checkpoint";
+  {
+    const auto engine = open_engine(with(first, {}));
+    put(*engine, "one");
+    engine->wait_until_compact();
+    EXPECT_EQ(engine->engine_stats().stale_segments, 0U);
+    EXPECT_FALSE(lies_in(folder.path(), "zanzibar")) << "neither log nor checkpoint";
+    EXPECT_THAT(ids(engine->search(words("zanzibar")).value()), SizeIs(2));
+  }
+  {
+    const auto engine = open_engine(with(second, {first}));
+    put(*engine, "two");
+    engine->wait_until_compact();
+    EXPECT_EQ(engine->engine_stats().stale_segments, 0U);
+  }
+  // The former key is not needed any more, and no good any more.
+  EXPECT_EQ(Engine::open(with(first, {})).error().code, Errc::kInvalidArgument);
+  {
+    const auto engine = open_engine(with(second, {}));
+    for (const char* id : {"plain", "one", "two"}) EXPECT_TRUE(get_one(*engine, id)) << id;
+    EXPECT_FALSE(lies_in(folder.path(), "zanzibar"));
+    // A copy of the store is as it is.
+    const TemporaryFolder copy;
+    ASSERT_TRUE(engine->copy_to(copy.path()));
+    EXPECT_FALSE(lies_in(copy.path(), "zanzibar"));
+  }
+  // And back: no key, the former one to read with.
+  const auto engine = open_engine(with({}, {second}));
+  engine->wait_until_compact();
+  EXPECT_EQ(engine->engine_stats().stale_segments, 0U);
+  EXPECT_TRUE(get_one(*engine, "one"));
 }
 
 }  // namespace

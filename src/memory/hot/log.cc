@@ -78,6 +78,28 @@ std::uint64_t clean_since(const Segment& segment) {
                                                                : segment.head().compacted_at;
 }
 
+std::string_view bytes_of(const Digest256& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+/// The key of one segment: of the master key and the segment's salt.
+Digest256 segment_key(const Digest256& master, const SegmentHead& head) {
+  return hmac_sha256(bytes_of(master),
+                     "asahi hot log " + std::string(head.salt.data(), head.salt.size()));
+}
+
+/// Tells a key from others without a record that it opens, and says nothing of it.
+std::array<char, 8> check_of(const Digest256& key) {
+  const Digest256 digest = hmac_sha256(bytes_of(key), "asahi hot log key check");
+  std::array<char, 8> out{};
+  std::memcpy(out.data(), digest.data(), out.size());
+  return out;
+}
+
+bool is_key_of(const SegmentHead& head, const Digest256& key) {
+  return head.key_check == check_of(key);
+}
+
 const Segment* find(const Segments& segments, std::uint32_t id) {
   // Newest last, and most questions are about new ones.
   for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
@@ -129,11 +151,30 @@ std::string Log::path_of(std::uint32_t number) const {
   return options_.folder.empty() ? std::string() : options_.folder + "/" + segment_name(number);
 }
 
-std::optional<Digest256> Log::key_of(const SegmentHead& head) const {
-  if (!head.encrypted || !options_.key) return std::nullopt;
-  const std::string_view master(reinterpret_cast<const char*>(options_.key->data()),
-                                options_.key->size());
-  return hmac_sha256(master, "asahi hot log " + std::string(head.salt.data(), head.salt.size()));
+Result<void> Log::find_key(Segment& segment) const {
+  const SegmentHead& head = segment.head();
+  segment.key.reset();
+  segment.stale = head.encrypted != options_.key.has_value();
+  if (!head.encrypted) return {};
+  if (options_.key && is_key_of(head, segment_key(*options_.key, head))) {
+    segment.key = segment_key(*options_.key, head);
+    return {};
+  }
+  segment.stale = true;
+  for (const Digest256& previous : options_.previous_keys) {
+    const Digest256 made = segment_key(previous, head);
+    if (!is_key_of(head, made)) continue;
+    segment.key = made;
+    return {};
+  }
+  const bool none = !options_.key && options_.previous_keys.empty();
+  return fail(Errc::kInvalidArgument,
+              none ? fmt::format("{} is encrypted; set ENCRYPTION_KEY to the key that it was "
+                                 "written with",
+                                 segment.path())
+                   : fmt::format("{} is encrypted with another key than ENCRYPTION_KEY; put that "
+                                 "one into ENCRYPTION_KEY_PREVIOUS",
+                                 segment.path()));
 }
 
 SegmentHead Log::new_head(std::uint32_t first, std::uint32_t last,
@@ -143,10 +184,12 @@ SegmentHead Log::new_head(std::uint32_t first, std::uint32_t last,
   head.last = last;
   head.compacted_at = compacted_at;
   head.encrypted = options_.key.has_value();
-  if (head.encrypted && RAND_bytes(reinterpret_cast<unsigned char*>(head.salt.data()),
-                                   static_cast<int>(head.salt.size())) != 1) {
+  if (!head.encrypted) return head;
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(head.salt.data()),
+                 static_cast<int>(head.salt.size())) != 1) {
     std::abort();
   }
+  head.key_check = check_of(segment_key(*options_.key, head));
   return head;
 }
 
@@ -208,13 +251,7 @@ Result<void> Log::load(const Replay& replay, OpenReport& report) {
                               path, head.first, head.last, covered + 1));
     }
     covered = head.last;
-    if (head.encrypted && !options_.key) {
-      return fail(Errc::kInvalidArgument,
-                  fmt::format("{} is encrypted; set ENCRYPTION_KEY to the key that it was written "
-                              "with",
-                              path));
-    }
-    segment->key = key_of(head);
+    if (auto ok = find_key(*segment); !ok) return ok;
     segments.push_back(std::move(segment));
   }
   publish(segments);
@@ -228,8 +265,8 @@ Result<void> Log::load(const Replay& replay, OpenReport& report) {
   }
   active_ = segments.back();
   // A segment of the other kind (encrypted or not) is closed; so is one that was written anew.
-  const bool appendable = active_->head().encrypted == options_.key.has_value() &&
-                          active_->head().compacted_at == 0 && active_->size() < segment_limit();
+  const bool appendable =
+      !active_->stale && active_->head().compacted_at == 0 && active_->size() < segment_limit();
   return appendable ? Result<void>() : roll();
 }
 
@@ -245,9 +282,10 @@ Result<void> Log::replay_segment(Segment& segment, bool last, const Replay& repl
       if (segment.key) {
         auto opened = unseal(*segment.key, frame.sequence, frame.type, frame.payload);
         if (!opened) {
-          return fail(Errc::kInvalidArgument,
-                      fmt::format("{} at offset {}: cannot be decrypted; ENCRYPTION_KEY is not the "
-                                  "key that it was written with",
+          // The key is that of the segment, and the sum is right: no crash does that.
+          return fail(Errc::kCorrupt,
+                      fmt::format("{} at offset {}: an encrypted record was changed or moved; "
+                                  "restore the file from a backup",
                                   segment.path(), frame.offset));
         }
         plain = std::move(*opened);
@@ -339,7 +377,7 @@ Result<void> Log::roll() {
     made->renamed(path);
   }
   ++next_id_;
-  made->key = key_of(head);
+  if (auto ok = find_key(*made); !ok) return ok;
   Segments all = *segments();
   all.push_back(made);
   active_ = std::move(made);
@@ -445,7 +483,14 @@ std::uint64_t Log::file_bytes() const {
   return sum;
 }
 
+std::uint64_t Log::stale_segments() const {
+  const auto all = segments();
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(*all, [](const auto& segment) { return segment->stale; }));
+}
+
 bool Log::wants_compaction() const {
+  if (stale_segments() > 0) return true;
   const auto live = static_cast<double>(live_bytes());
   // Below a small segment's size there is nothing to win.
   return static_cast<double>(file_bytes()) >
@@ -471,6 +516,12 @@ Segments Log::choose_victims(const Segments& all) const {
     most_gain = share;
     worst = i;
   }
+  const bool stale = worst == closed && [&] {
+    for (std::size_t i = 0; i < closed; ++i) {
+      if (all[i]->stale) worst = std::min(worst, i);
+    }
+    return worst != closed;
+  }();
   if (worst == closed) {
     if (closed < kManySegments) return {};
     // Nothing to win but order: join those that became small.
@@ -485,7 +536,7 @@ Segments Log::choose_victims(const Segments& all) const {
   const double most = static_cast<double>(segment_limit()) / 2;
   while (end < closed && sum + live(end) <= most) sum += live(end++);
   while (begin > 0 && sum + live(begin - 1) <= most) sum += live(--begin);
-  if (most_gain == kLeastGain && end - begin < 2) return {};
+  if (!stale && most_gain == kLeastGain && end - begin < 2) return {};
   return Segments(all.begin() + static_cast<std::ptrdiff_t>(begin),
                   all.begin() + static_cast<std::ptrdiff_t>(end));
 }
@@ -507,11 +558,11 @@ Result<std::shared_ptr<Segment>> Log::rewrite(const Segments& victims, const Seg
     id = next_id_++;
   }
   ASAHI_TRY(auto made, Segment::create(disk_, fresh, head, id, capacity));
-  made->key = key_of(head);
   const auto give_up = [&](Error error) {
     if (!fresh.empty()) ::unlink(fresh.c_str());
     return std::unexpected(std::move(error));
   };
+  if (auto ok = find_key(*made); !ok) return give_up(ok.error());
   // A tombstone may go when no older record of its key can be left: every earlier segment was
   // cleaned since, or has nothing superseded. Those that are written anew now are clean as of now.
   std::uint64_t clean = UINT64_MAX;

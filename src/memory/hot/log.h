@@ -29,8 +29,12 @@ struct LogOptions {
   /// Closed segments are written anew when files take more than this times the live bytes.
   double most_space = 1.2;
   Damage damage = Damage::kRefuse;
-  std::optional<Digest256> key;  ///< payloads by AES-256-GCM
-  Disk* disk = nullptr;          ///< null: the machine's
+  /// Payloads by AES-256-GCM, each segment under a key of its own made of this one and a salt.
+  std::optional<Digest256> key;
+  /// Segments of these are read, too. What is not written with `key` (with none: in the clear) is
+  /// written anew by compactions, whatever it would gain.
+  std::vector<Digest256> previous_keys;
+  Disk* disk = nullptr;  ///< null: the machine's
 };
 
 struct OpenReport {
@@ -67,7 +71,8 @@ class Log {
  public:
   /// Gets each record in order, payload decrypted. The log may be read meanwhile.
   using Replay = std::function<Result<void>(Log& log, const Frame&, Position)>;
-  /// Errors: corrupt, unavailable, invalid_argument (a key is missing or another one).
+  /// Errors: corrupt (also a record that was changed), unavailable, invalid_argument (a key is
+  /// missing or another one: then nothing was written).
   static Result<std::unique_ptr<Log>> open(LogOptions options, const Replay& replay,
                                            OpenReport& report);
   ~Log();
@@ -102,6 +107,8 @@ class Log {
   std::uint64_t file_bytes() const;
   std::uint64_t live_bytes() const { return static_cast<std::uint64_t>(live_.load()); }
   std::uint64_t segment_count() const { return segments()->size(); }
+  /// Segments that are in the clear or under a former key, though there is another one now.
+  std::uint64_t stale_segments() const;
   std::uint64_t durable_sequence() const { return durable_.load(std::memory_order_acquire); }
 
   struct Moved {
@@ -137,7 +144,8 @@ class Log {
                               OpenReport& report);
   Result<void> roll();
   SegmentHead new_head(std::uint32_t first, std::uint32_t last, std::uint64_t compacted_at) const;
-  std::optional<Digest256> key_of(const SegmentHead& head) const;
+  /// Sets a segment's key, and whether it is the one of now. Errors: invalid_argument.
+  Result<void> find_key(Segment& segment) const;
   std::uint64_t segment_limit() const;
   Segments choose_victims(const Segments& all) const;
   Result<std::shared_ptr<Segment>> rewrite(const Segments& victims, const Segments& all,

@@ -230,6 +230,56 @@ TEST(HotLog, EncryptsPayloadsAndNeedsTheKeyAgain) {
   EXPECT_EQ(again.entries[0].payload, "the deploy failed at noon");
 }
 
+TEST(HotLog, ARecordThatWasChangedOrMovedIsNoTornEnd) {
+  const TemporaryFolder folder;
+  const Digest256 key = sha256("a key");
+  {
+    auto opened = open_log(folder.path(), {.key = key});
+    ASSERT_TRUE(write_batch(*opened.log, {"the first", "the other"}));
+  }
+  const std::string path = folder.path() + "/000001.log";
+  const std::string good = read_file(path);
+  const auto size = frame_size(std::string("the first").size() + 28);
+  const auto refused = [&](std::string bytes) {
+    // Whoever may write the file makes the sums right, too.
+    std::string frames = bytes.substr(kSegmentHead);
+    seal_frames(frames, kSegmentHead);
+    write_file(path, bytes.substr(0, kSegmentHead) + frames);
+    const auto opened = open_log(folder.path(), {.key = key});
+    EXPECT_FALSE(opened.log);
+    return opened.error ? opened.error->code : Errc::kInternal;
+  };
+  std::string changed = good;
+  changed[kSegmentHead + kFrameHead + 14] ^= 1;
+  EXPECT_EQ(refused(changed), Errc::kCorrupt);
+  // The payloads change places: each opens at its own place only.
+  std::string moved = good;
+  const std::size_t first = kSegmentHead + kFrameHead, second = first + size;
+  for (std::size_t i = 0; i < size - kFrameHead; ++i)
+    std::swap(moved[first + i], moved[second + i]);
+  EXPECT_EQ(refused(moved), Errc::kCorrupt);
+  // A torn end is cut off as ever.
+  write_file(path, good.substr(0, good.size() - 3));
+  const auto torn = open_log(folder.path(), {.key = key});
+  ASSERT_TRUE(torn.log);
+  EXPECT_GT(torn.report.torn_bytes, 0U);
+}
+
+TEST(HotLog, AWrongKeyIsNoticedWithoutARecordAndNothingIsWritten) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(open_log(folder.path(), {.key = sha256("a key")}).log);
+  const std::string before = read_file(folder.path() + "/000001.log");
+  for (const auto& options : {LogOptions{}, LogOptions{.key = sha256("another")},
+                              LogOptions{.previous_keys = {sha256("another")}}}) {
+    const auto refused = open_log(folder.path(), options);
+    ASSERT_TRUE(refused.error);
+    EXPECT_EQ(refused.error->code, Errc::kInvalidArgument);
+    EXPECT_NE(refused.error->message.find("ENCRYPTION_KEY"), std::string::npos);
+  }
+  EXPECT_EQ(read_file(folder.path() + "/000001.log"), before);
+  EXPECT_FALSE(std::ifstream(folder.path() + "/000002.log").good());
+}
+
 TEST(HotLog, WritesPlainSegmentsBesideThoseOfBeforeAKeyWasSet) {
   const TemporaryFolder folder;
   const Digest256 key = sha256("a key");

@@ -110,6 +110,7 @@ std::string encode_head(const SegmentHead& head) {
   store(at + 20, head.last);
   store(at + 24, head.compacted_at);
   std::memcpy(at + 32, head.salt.data(), head.salt.size());
+  std::memcpy(at + 48, head.key_check.data(), head.key_check.size());
   store(at + kSegmentHead - 4, crc32c({at, kSegmentHead - 4}));
   return out;
 }
@@ -134,6 +135,7 @@ Result<SegmentHead> parse_head(std::string_view bytes, const std::string& path) 
   head.last = load<std::uint32_t>(at + 20);
   head.compacted_at = load<std::uint64_t>(at + 24);
   std::memcpy(head.salt.data(), at + 32, head.salt.size());
+  std::memcpy(head.key_check.data(), at + 48, head.key_check.size());
   return head;
 }
 

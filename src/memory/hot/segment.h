@@ -53,12 +53,13 @@ std::optional<Frame> read_frame(std::string_view bytes, std::uint32_t offset, bo
 
 /// What a segment's head says: magic, version, the numbers of the segments whose records it holds
 /// (one, or those that were joined), up to which sequence number nothing superseded is left in it,
-/// the salt of its key, CRC-32C. 64 bytes.
+/// the salt of its key, what tells its key from others, CRC-32C. 64 bytes.
 struct SegmentHead {
   std::uint32_t first = 0, last = 0;
   std::uint64_t compacted_at = 0;
   std::array<char, 16> salt{};
   bool encrypted = false;
+  std::array<char, 8> key_check{};  ///< of the segment's key; zeros where it is not encrypted
 };
 inline constexpr std::uint32_t kSegmentHead = 64;
 std::string encode_head(const SegmentHead& head);
@@ -98,6 +99,8 @@ class Segment {
 
   /// For payloads, where they are encrypted; set by the log before use.
   std::optional<Digest256> key;
+  /// In the clear though there is a key, or under a former key: to be written anew. As `key`.
+  bool stale = false;
   /// Bytes and records that are not superseded; kept by the table's owner.
   std::atomic<std::int64_t> live_bytes{0};
   std::atomic<std::int64_t> live_records{0};

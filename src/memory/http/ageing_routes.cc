@@ -6,10 +6,19 @@
 namespace asahi::memory {
 namespace {
 
+/// Runs move what is old of all systems, and count it.
+Result<std::string> tenant_of_runs(const http::Context& context) {
+  const Reach reach = reach_of(context);
+  if (auto ok = reach.check_whole("the ageing of memories"); !ok)
+    return std::unexpected(ok.error());
+  return reach.tenant();
+}
+
 Task<http::Response> start_migration(const RouteParts& parts, http::Context& context) {
+  ASAHI_CO_TRY(const std::string tenant, tenant_of_runs(context));
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const ageing::Ageing::Request request, ageing::Ageing::parse(body));
-  ASAHI_CO_TRY(const ageing::Run run, co_await parts.ageing->request(tenant_of(context), request));
+  ASAHI_CO_TRY(const ageing::Run run, co_await parts.ageing->request(tenant, request));
   if (!run.dry_run) {
     co_await note(
         parts, context, "memory.migration.start", "memory/migration/" + run.id,
@@ -19,8 +28,9 @@ Task<http::Response> start_migration(const RouteParts& parts, http::Context& con
 }
 
 Task<http::Response> list_migrations(const RouteParts& parts, http::Context& context) {
+  ASAHI_CO_TRY(const std::string tenant, tenant_of_runs(context));
   const http::QueryParams params(context.request);
-  ageing::RunQuery query{.org_id = tenant_of(context), .scheduled = operates(context)};
+  ageing::RunQuery query{.org_id = tenant, .scheduled = operates(context)};
   ASAHI_CO_TRY(const std::int64_t limit, params.integer("limit", 50, 1, 1000));
   query.limit = static_cast<std::size_t>(limit);
   ASAHI_CO_TRY(query.cursor, params.text("cursor", 64));
@@ -39,9 +49,9 @@ Task<http::Response> list_migrations(const RouteParts& parts, http::Context& con
 }
 
 Task<http::Response> get_migration(const RouteParts& parts, http::Context& context) {
-  ASAHI_CO_TRY(
-      const ageing::Run run,
-      co_await parts.ageing->find(tenant_of(context), std::string(context.path_param("id"))));
+  ASAHI_CO_TRY(const std::string tenant, tenant_of_runs(context));
+  ASAHI_CO_TRY(const ageing::Run run,
+               co_await parts.ageing->find(tenant, std::string(context.path_param("id"))));
   co_return json_reply(200, ageing::run_json(run));
 }
 
@@ -53,7 +63,7 @@ Task<http::Response> remove_expired(const RouteParts& parts, http::Context& cont
     if (!member.value().is_bool()) co_return fail_field("dry_run", "it is not true or false");
     dry_run = member.value().get_bool();
   }
-  const std::string tenant = tenant_of(context);
+  ASAHI_CO_TRY(const std::string tenant, tenant_of_runs(context));
   ASAHI_CO_TRY(const Tiers::Expiry done, co_await parts.tiers->expire_cold(tenant, dry_run));
   const std::string before = format_rfc3339(done.before);
   if (!dry_run) {

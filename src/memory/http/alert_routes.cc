@@ -45,7 +45,7 @@ json::object thresholds_json(const Thresholds& thresholds) {
 }
 
 Task<http::Response> get_thresholds(SharedGiven given, http::Context& context) {
-  ASAHI_CO_TRY(const Thresholds all, co_await given->store.thresholds(tenant_of(context)));
+  ASAHI_CO_TRY(const Thresholds all, co_await given->store.thresholds(reach_of(context).tenant()));
   co_return json_reply(200, thresholds_json(all));
 }
 
@@ -74,7 +74,7 @@ Result<std::vector<AlertStore::Change>> changes_of(const json::object& body) {
 Task<http::Response> put_thresholds(SharedGiven given, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(auto changes, changes_of(body));
-  const std::string tenant = tenant_of(context);
+  const std::string tenant = reach_of(context).tenant();
   auto set =
       co_await given->store.set_thresholds(tenant, std::move(changes), given->shared->clock.now());
   if (!set) co_return std::unexpected(set.error());
@@ -94,7 +94,7 @@ json::object webhook_json(const Webhook& webhook) {
 }
 
 Task<http::Response> list_webhooks(SharedGiven given, http::Context& context) {
-  ASAHI_CO_TRY(const auto webhooks, co_await given->store.webhooks(tenant_of(context)));
+  ASAHI_CO_TRY(const auto webhooks, co_await given->store.webhooks(reach_of(context).tenant()));
   json::array list;
   for (const Webhook& webhook : webhooks) list.push_back(webhook_json(webhook));
   co_return json_reply(200, {{"webhooks", std::move(list)}});
@@ -126,7 +126,7 @@ Task<http::Response> add_webhook(SharedGiven given, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(Webhook webhook, webhook_of(body));
   if (auto ok = given->alerts.check_url(webhook.url); !ok) co_return std::unexpected(ok.error());
-  const std::string tenant = tenant_of(context);
+  const std::string tenant = reach_of(context).tenant();
   webhook.created_at = given->shared->clock.now();
   webhook.created_by = identity::actor_of(identity::principal_of(context));
   if (auto added = co_await given->store.add_webhook(tenant, webhook); !added)
@@ -140,7 +140,7 @@ Task<http::Response> remove_webhook(SharedGiven given, http::Context& context) {
   std::string id(context.path_param("webhook_id"));
   if (id.empty()) id = context.request.query_param("webhook_id").value_or("");
   if (id.empty()) co_return fail_field("webhook_id", "say which: ?webhook_id=whk_…");
-  const std::string tenant = tenant_of(context);
+  const std::string tenant = reach_of(context).tenant();
   ASAHI_CO_TRY(const bool removed, co_await given->store.remove_webhook(tenant, id));
   if (!removed)
     co_return fail(Errc::kNotFound, fmt::format("there is no webhook '{}'", id.substr(0, 60)));
@@ -152,7 +152,7 @@ Task<http::Response> remove_webhook(SharedGiven given, http::Context& context) {
 Task<http::Response> list_alerts(SharedGiven given, http::Context& context) {
   const http::Request& request = context.request;
   AlertQuery query;
-  query.tenant = tenant_of(context);
+  query.tenant = reach_of(context).tenant();
   ASAHI_CO_TRY(const std::int64_t limit, http::QueryParams(request).integer("limit", 50, 1, 500));
   query.limit = static_cast<std::size_t>(limit);
   query.before = request.query_param("cursor").value_or("");
@@ -190,7 +190,12 @@ void add_alert_routes(const RouteAdder& routes, SharedRouteParts shared, AlertSt
   const auto add = [&](http::Method method, std::string_view pattern,
                        Task<http::Response> (*body)(SharedGiven, http::Context&)) {
     routes.add_body(method, pattern, "admin:settings",
-                    [given, body](http::Context& context) { return body(given, context); });
+                    [given, body](http::Context& context) -> Task<http::Response> {
+                      // They measure the organisation, and tell of any of its systems.
+                      if (auto ok = reach_of(context).check_whole("an alert"); !ok)
+                        co_return std::unexpected(ok.error());
+                      co_return co_await body(given, context);
+                    });
   };
   add(kGet, "/alerts/thresholds", get_thresholds);
   add(kPut, "/alerts/thresholds", put_thresholds);

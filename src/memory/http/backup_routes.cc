@@ -1,14 +1,13 @@
 #include "memory/http/backup_routes.h"
 
-#include "identity/principal.h"
-
 namespace asahi::memory {
 namespace {
 
 Result<void> check_operator(const http::Context& context) {
-  if (identity::principal_of(context).may(identity::Permission::kManageTenants)) return {};
+  if (operates(context)) return {};
   return fail(Errc::kForbidden,
-              "a backup holds every organisation: this needs the permission manage_tenants");
+              "a backup holds every organisation and system: this needs the permission "
+              "manage_tenants, and a credential of all systems");
 }
 
 }  // namespace

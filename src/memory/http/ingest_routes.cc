@@ -91,10 +91,7 @@ http::Response push_reply(const PushReply& reply) {
 }
 
 PushCaller caller_of(const http::Context& context) {
-  return {.tenant = tenant_of(context),
-          .systems_allowed = {},
-          .method = "http_push",
-          .deadline = context.deadline};
+  return {.reach = reach_of(context), .method = "http_push", .deadline = context.deadline};
 }
 
 using PushCall = Task<PushReply> (Push::*)(PushCaller, std::string);
@@ -109,8 +106,13 @@ Task<http::Response> push(const RouteParts& parts, http::Context& context) {
 Task<http::Response> list_uploads(const RouteParts& parts, http::Context& context) {
   const http::Request& request = context.request;
   UploadQuery query;
-  query.tenant = tenant_of(context);
+  const Reach reach = reach_of(context);
+  query.tenant = reach.tenant();
+  query.systems_allowed = reach.systems();
   query.system_id = request.query_param("system_id").value_or("");
+  if (!query.system_id.empty()) {
+    if (auto ok = reach.check(query.system_id); !ok) co_return std::unexpected(ok.error());
+  }
   query.cursor = request.query_param("cursor").value_or("");
   if (const auto word = request.query_param("state"); word && !word->empty()) {
     const auto state = parse_state(*word);
@@ -128,9 +130,11 @@ Task<http::Response> list_uploads(const RouteParts& parts, http::Context& contex
 }
 
 Result<UploadId> upload_of(const http::Context& context) {
-  UploadId id{tenant_of(context), std::string(context.path_param("system_id")),
+  const Reach reach = reach_of(context);
+  UploadId id{reach.tenant(), std::string(context.path_param("system_id")),
               std::string(context.path_param("upload_id"))};
   if (auto ok = check_system_id(id.system_id); !ok) return std::unexpected(ok.error());
+  if (auto ok = reach.check(id.system_id); !ok) return std::unexpected(ok.error());
   if (auto ok = check_upload_id(id.upload_id); !ok) return std::unexpected(ok.error());
   return id;
 }
@@ -170,11 +174,6 @@ Task<http::Response> retry_upload(const RouteParts& parts, http::Context& contex
 Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const UploadPriority priority, priority_of(body));
-  if (parts.worker == nullptr && parts.scans == nullptr)
-    co_return fail(Errc::kUnavailable, "this process takes no uploads from the bucket");
-  if (parts.worker != nullptr && !parts.has_bucket)
-    co_return fail(Errc::kUnavailable,
-                   "no bucket is configured: set memory.ingestion.bucket, or push");
   std::string system;
   if (const json::value* named = body.if_contains("source_system");
       named != nullptr && !named->is_null()) {
@@ -183,6 +182,12 @@ Task<http::Response> trigger(const RouteParts& parts, http::Context& context) {
     if (auto ok = check_system_id(system); !ok)
       co_return fail_field("source_system", ok.error().message);
   }
+  if (auto ok = check_scan(reach_of(context), system); !ok) co_return std::unexpected(ok.error());
+  if (parts.worker == nullptr && parts.scans == nullptr)
+    co_return fail(Errc::kUnavailable, "this process takes no uploads from the bucket");
+  if (parts.worker != nullptr && !parts.has_bucket)
+    co_return fail(Errc::kUnavailable,
+                   "no bucket is configured: set memory.ingestion.bucket, or push");
   std::string id;
   if (parts.worker != nullptr) {
     id = parts.worker->trigger(priority, system);
@@ -209,7 +214,9 @@ json::object job_json(const ScanJob& job) {
 }
 
 Task<http::Response> status(const RouteParts& parts, http::Context& context) {
-  ASAHI_CO_TRY(const Ledger::Totals totals, co_await parts.ledger->totals(tenant_of(context)));
+  const Reach reach = reach_of(context);
+  ASAHI_CO_TRY(const Ledger::Totals totals,
+               co_await parts.ledger->totals(reach.tenant(), reach.systems()));
   json::object states;
   for (const auto& [state, count] : totals.states) states[state_name(state)] = count;
   json::object body{{"queue_size", totals.queued()},
@@ -225,14 +232,21 @@ Task<http::Response> status(const RouteParts& parts, http::Context& context) {
     body["paused"] = now.paused.empty() ? json::value(nullptr) : json::value(now.paused);
     body["last_scan"] = time_json(now.last_scan);
     json::array jobs;
-    for (const ScanJob& job : parts.worker->jobs().latest(kJobsShown))
-      jobs.push_back(job_json(job));
+    for (const ScanJob& job : parts.worker->jobs().latest(kJobsShown)) {
+      if (reach.is_whole() || (!job.system_id.empty() && reach.has(job.system_id)))
+        jobs.push_back(job_json(job));
+    }
     body["jobs"] = std::move(jobs);
   }
   co_return json_reply(200, body);
 }
 
 }  // namespace
+
+Result<void> check_scan(const Reach& reach, std::string_view system) {
+  if (!system.empty()) return reach.check(system, "source_system");
+  return reach.check_whole("a look at all uploads (no source_system)");
+}
 
 void add_ingest_routes(const RouteAdder& routes) {
   using enum http::Method;

@@ -42,7 +42,7 @@ Task<json::object> ask(const RouteParts& parts, const http::Context& context, Qu
                        json::object arguments) {
   if (parts.knowledge == nullptr)
     co_return fail(Errc::kUnavailable, "graph and series are not served by this process");
-  co_return co_await parts.knowledge->ask(kind_of(context.route), question, tenant_of(context),
+  co_return co_await parts.knowledge->ask(kind_of(context.route), question, reach_of(context),
                                           std::move(arguments));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/ids.h"
 #include "identity/principal.h"
+#include "memory/http/reach.h"
 #include "net/event.h"
 #include "net/loop.h"
 
@@ -66,7 +67,7 @@ Aw<std::optional<Listener>> Live::listener_of(http::Context& context) const {
     if (!*entered) co_return std::nullopt;
   }
   const identity::Principal& caller = identity::principal_of(context);
-  co_return Listener{.tenant = caller.org_id,
+  co_return Listener{.reach = reach_of(context),
                      .may_read = caller.may(identity::Permission::kQuerySearch)};
 }
 
@@ -136,8 +137,8 @@ Aw<void> Live::serve(http::Context& context, http::WebSocket& socket) {
   headers.remove("cookie");
   const auto connection = std::make_shared<Connection>(context.loop);
   const auto join = [this, connection = std::weak_ptr(connection),
-                     &loop = context.loop](const std::string& tenant) {
-    return parts_.hub.join(tenant, [connection, &loop] {
+                     &loop = context.loop](const Reach& reach) {
+    return parts_.hub.join(reach, [connection, &loop] {
       loop.post([connection] {
         if (const auto alive = connection.lock()) alive->wake.set();
       });

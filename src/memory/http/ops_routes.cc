@@ -83,7 +83,7 @@ Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
   const std::string after = context.request.query_param("cursor").value_or("");
   const RouteParts& shared = *parts->shared;
   ASAHI_CO_TRY(const auto systems,
-               co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), ""));
+               co_await systems_of(stores_of(shared), *shared.ledger, reach_of(context), ""));
   json::array list;
   json::value next(nullptr);
   for (const SystemSummary& system : systems) {
@@ -102,15 +102,16 @@ Task<http::Response> list_systems(SharedOps parts, http::Context& context) {
 Task<http::Response> get_system(SharedOps parts, http::Context& context) {
   const std::string id(context.path_param("system_id"));
   if (auto ok = check_system_id(id); !ok) co_return std::unexpected(ok.error());
+  const Reach reach = reach_of(context);
+  if (auto ok = reach.check(id); !ok) co_return std::unexpected(ok.error());
   const RouteParts& shared = *parts->shared;
   ASAHI_CO_TRY(const auto systems,
-               co_await systems_of(stores_of(shared), *shared.ledger, tenant_of(context), id));
+               co_await systems_of(stores_of(shared), *shared.ledger, reach, id));
   if (systems.empty())
     co_return fail(Errc::kNotFound, fmt::format("nothing is known of the system '{}'", id));
   json::object system = system_json(systems.front(), shared.clock.now());
-  json::object profile =
-      profile_json(co_await profile_of(stores_of(shared), tenant_of(context), id));
-  profile["hours"] = co_await hours_of(shared, tenant_of(context), id);
+  json::object profile = profile_json(co_await profile_of(stores_of(shared), reach.tenant(), id));
+  profile["hours"] = co_await hours_of(shared, reach.tenant(), id);
   system["profile"] = std::move(profile);
   co_return json_reply(200, system);
 }
@@ -149,7 +150,7 @@ Task<http::Response> change_settings(SharedOps parts, http::Context& context) {
   if (!operates(context)) {
     co_return fail(Errc::kForbidden,
                    "these settings are those of the whole process; changing them needs the "
-                   "permission manage_tenants");
+                   "permission manage_tenants, and a credential of all systems");
   }
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
   ASAHI_CO_TRY(const json::object report, parts->settings.change(body));
@@ -159,7 +160,7 @@ Task<http::Response> change_settings(SharedOps parts, http::Context& context) {
 
 Task<http::Response> circuits(SharedOps parts, http::Context& context) {
   json::array list;
-  for (const auto& [name, stats] : parts->circuits(tenant_of(context)))
+  for (const auto& [name, stats] : parts->circuits(reach_of(context).tenant()))
     list.push_back(circuit_json(name, stats));
   co_return json_reply(200, {{"circuit_breakers", std::move(list)}});
 }

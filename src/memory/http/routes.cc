@@ -3,9 +3,57 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "memory/measure/operation.h"
+#include "net/http/query_params.h"
 #include "net/http/server.h"
 
 namespace asahi::memory {
+namespace {
+
+using identity::SecurityEvent;
+using identity::SecurityLog;
+using identity::SecuritySeverity;
+
+void inspect_address(SecurityLog& log, const http::Context& context) {
+  for (const auto& [name, value] : context.path_params) log.inspect(context, name, value);
+  if (const std::string& query = context.request.query; !query.empty()) {
+    const auto plain = http::percent_decode(query, true);
+    log.inspect(context, "query", plain ? *plain : query);
+  }
+}
+
+void note_outcome(SecurityLog& log, const http::Context& context,
+                  const Result<http::Response>& outcome) {
+  if (outcome) {
+    log.note(context, {.event = SecurityEvent::kDataAccess, .result = "allowed"});
+    return;
+  }
+  const Error& error = outcome.error();
+  if (error.code == Errc::kForbidden) {
+    log.note(context, {.event = SecurityEvent::kDataAccess,
+                       .severity = SecuritySeverity::kMedium,
+                       .result = "denied",
+                       .details = {{"field", error.field}, {"reason", error.message}}});
+    return;
+  }
+  if (error.code == Errc::kInvalidArgument) {
+    log.note(context, {.event = SecurityEvent::kSchemaValidationFailure,
+                       .severity = SecuritySeverity::kLow,
+                       .result = "denied",
+                       .details = {{"field", error.field}, {"reason", error.message}}});
+    // What was wrong of an id or a name stands in the message.
+    if (identity::looks_like_traversal(error.message))
+      log.note(context, {.event = SecurityEvent::kPathTraversalAttempt,
+                         .severity = SecuritySeverity::kHigh,
+                         .result = "denied",
+                         .details = {{"where", error.field}, {"value", error.message}}});
+    return;
+  }
+  log.note(context, {.event = SecurityEvent::kDataAccess,
+                     .result = "failed",
+                     .details = {{"reason", error.message}}});
+}
+
+}  // namespace
 
 RouteAdder::RouteAdder(http::Router& router, SharedRouteParts parts, std::string mount)
     : router_(router), parts_(std::move(parts)), mount_(std::move(mount)) {}
@@ -23,11 +71,14 @@ void RouteAdder::add_body(http::Method method, std::string_view pattern, std::st
   const RouteKind kind = kind_of(method, pattern);
   const Operation operation(parts_->metrics, std::string(kind.operation));
   telemetry::Gauge& active = ActiveRequest::gauge(parts_->metrics);
-  const http::Handler handler = [body, parts = parts_, operation, part = kind.part,
+  SecurityLog* const log = access == "public" ? nullptr : parts_->security;
+  const http::Handler handler = [body, log, parts = parts_, operation, part = kind.part,
                                  &active](http::Context& context) -> Aw<http::Response> {
     const ActiveRequest in_work(active);
     const Clock::Steady begun = parts->clock.steady_now();
+    if (log != nullptr) inspect_address(*log, context);
     auto response = co_await body(context);
+    if (log != nullptr) note_outcome(*log, context, response);
     operation.ended(response.has_value(), parts->clock.steady_now() - begun);
     if (response) co_return std::move(*response);
     // That something is not there is an answer.
@@ -42,14 +93,6 @@ void RouteAdder::add_body(http::Method method, std::string_view pattern, std::st
                  .access = access,
                  .max_body_bytes = max_body_bytes});
   }
-}
-
-std::string tenant_of(const http::Context& context) {
-  return identity::principal_of(context).org_id;
-}
-
-bool operates(const http::Context& context) {
-  return identity::principal_of(context).may(identity::Permission::kManageTenants);
 }
 
 http::Response json_reply(int status, const json::object& body) {

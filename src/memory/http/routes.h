@@ -5,7 +5,9 @@
 #include <string>
 
 #include "identity/audit/audit.h"
+#include "identity/security/security_log.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/http/reach.h"
 #include "memory/model/store.h"
 #include "memory/search/search.h"
 #include "net/http/router.h"
@@ -50,13 +52,15 @@ struct RouteParts {
   identity::AuditLog& audit;
   telemetry::Registry& metrics;
   const Clock& clock;
+  identity::SecurityLog* security = nullptr;  ///< null: nobody is told
 };
 using SharedRouteParts = std::shared_ptr<const RouteParts>;
 
 using RouteBody = Task<http::Response> (*)(const RouteParts& parts, http::Context& context);
 
 /// Adds a route below each prefix of `where`, as it is and under /api/v1. What routes do is counted
-/// here, and so are their errors (measure/operation.h, measure/errors.h).
+/// here, and so are their errors (measure/operation.h, measure/errors.h). The security log hears of
+/// every access to what is not public, and of what in addresses looks like an attack.
 class RouteAdder {
  public:
   /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.
@@ -87,6 +91,10 @@ void add_store_routes(const RouteAdder& routes);
 /// /uploads/{system_id}/{upload_id}, POST …/retry, POST /ingestion/trigger, GET /ingestion/status.
 void add_ingest_routes(const RouteAdder& routes);
 
+/// Whether who reaches so far may have the bucket looked through for uploads of the system (empty:
+/// of all). Errors: forbidden.
+Result<void> check_scan(const Reach& reach, std::string_view system);
+
 /// /analytics/…: points in, trends, anomalies, correlations, changepoints and series out; /graph/…:
 /// neighbours, paths, statistics, communities, centralities, components, and facts to read and
 /// change.
@@ -95,10 +103,6 @@ void add_knowledge_routes(const RouteAdder& routes);
 /// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);
 
-/// The caller's organisation.
-std::string tenant_of(const http::Context& context);
-/// Whether the caller runs the process for all organisations.
-bool operates(const http::Context& context);
 http::Response json_reply(int status, const json::object& body);
 /// The body as a JSON object; an empty one is an empty object. Errors: invalid_argument.
 Result<json::object> body_of(const http::Request& request);

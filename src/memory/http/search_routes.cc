@@ -13,16 +13,18 @@ constexpr std::size_t kMaxTextBytes = 40'000;  // 10,000 characters of up to fou
 
 Task<http::Response> post_search(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
-  ASAHI_CO_TRY(SearchRequest request, parse_search(body, parts.search.options().limits));
-  ASAHI_CO_TRY(std::string reply,
-               co_await parts.search.search(tenant_of(context), std::move(request)));
+  const Reach reach = reach_of(context);
+  ASAHI_CO_TRY(SearchRequest request, parse_search(body, parts.search.options().limits, reach));
+  // Code is a legitimate question: what looks like an attack is told, and searched for (C-42).
+  if (parts.security != nullptr) parts.security->inspect(context, "query", request.text);
+  ASAHI_CO_TRY(std::string reply, co_await parts.search.search(reach, std::move(request)));
   co_return http::Response::json(200, std::move(reply));
 }
 
 Task<http::Response> get_search(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(
       std::string reply,
-      co_await parts.search.reply(tenant_of(context), std::string(context.path_param("query_id"))));
+      co_await parts.search.reply(reach_of(context), std::string(context.path_param("query_id"))));
   co_return http::Response::json(200, std::move(reply));
 }
 
@@ -82,8 +84,9 @@ Task<http::Response> post_embeddings(const RouteParts& parts, http::Context& con
 }
 
 Task<http::Response> warm_cache(const RouteParts& parts, http::Context& context) {
-  ASAHI_CO_TRY(const CacheWarmer::Warmed done,
-               co_await parts.warmer.warm(tenant_of(context), CacheWarmer::Trigger::kDemand));
+  ASAHI_CO_TRY(
+      const CacheWarmer::Warmed done,
+      co_await parts.warmer.warm(reach_of(context).tenant(), CacheWarmer::Trigger::kDemand));
   co_return json_reply(200, {{"warmed", done.refilled + done.cached},
                              {"refilled", done.refilled},
                              {"cached", done.cached},
@@ -108,7 +111,7 @@ Task<http::Response> cache_stats(const RouteParts& parts, http::Context&) {
 }
 
 Task<http::Response> purge_cache(const RouteParts& parts, http::Context& context) {
-  const std::string tenant = tenant_of(context);
+  const std::string tenant = reach_of(context).tenant();
   auto purged = co_await parts.search.purge(tenant);
   if (!purged) co_return std::unexpected(purged.error());
   co_await note(parts, context, "memory.cache.purge", "memory/cache");

@@ -10,13 +10,11 @@ namespace asahi::memory {
 namespace {
 
 Result<Key> key_of(const http::Context& context) {
-  Key key{tenant_of(context), std::string(context.path_param("system_id")),
-          std::string(context.path_param("conversation_id"))};
-  if (auto ok = check_key(key); !ok) return std::unexpected(ok.error());
-  return key;
+  return reach_of(context).key(std::string(context.path_param("system_id")),
+                               std::string(context.path_param("conversation_id")));
 }
 
-json::object memory_json(const Memory& memory, Tier tier) {
+json::object memory_json(const Memory& memory, Tier tier, const Reach& reach) {
   json::object body{{"system_id", memory.key.system_id},
                     {"conversation_id", memory.key.conversation_id},
                     {tier == Tier::kHot ? "content" : "summary", memory.content},
@@ -25,9 +23,9 @@ json::object memory_json(const Memory& memory, Tier tier) {
                     {"tier", tier_name(tier)},
                     {"embedding_model", memory.embedding_model},
                     {"content_hash", to_hex(memory.content_hash)}};
-  auto metadata = parse_json(memory.metadata);
+  auto metadata = parse_json(reach.visible_metadata(memory.metadata));
   body["metadata"] = metadata ? std::move(*metadata) : json::value(json::object{});
-  if (memory.near_duplicate_of) {
+  if (memory.near_duplicate_of && reach.has(memory.near_duplicate_of->system_id)) {
     body["near_duplicate_of"] =
         json::object{{"system_id", memory.near_duplicate_of->system_id},
                      {"conversation_id", memory.near_duplicate_of->conversation_id}};
@@ -37,14 +35,24 @@ json::object memory_json(const Memory& memory, Tier tier) {
 
 Task<http::Response> get_memory(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const Key key, key_of(context));
+  const Reach reach = reach_of(context);
   for (Store* store : stores_of(parts)) {
     std::vector<Key> keys{key};
     ASAHI_CO_TRY(const auto found, co_await store->get(std::move(keys)));
-    if (found.front()) co_return json_reply(200, memory_json(*found.front(), store->tier()));
+    if (found.front()) co_return json_reply(200, memory_json(*found.front(), store->tier(), reach));
   }
   if (parts.originals != nullptr) {
     ASAHI_CO_TRY(const auto original, co_await parts.originals->find(stores_of(parts), key));
-    if (original) co_return json_reply(200, memory_json(original->memory, original->tier));
+    if (original) {
+      Memory memory = original->memory;
+      // The same text; whose it was first, and what else is known of that, is not this caller's.
+      if (!reach.has(memory.key.system_id)) {
+        memory.key = key;
+        memory.metadata = "{}";
+        memory.near_duplicate_of.reset();
+      }
+      co_return json_reply(200, memory_json(memory, original->tier, reach));
+    }
   }
   co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
                                               key.conversation_id, key.system_id));
@@ -73,9 +81,11 @@ Task<http::Response> delete_memory(const RouteParts& parts, http::Context& conte
 }
 
 Task<http::Response> delete_system(const RouteParts& parts, http::Context& context) {
-  const std::string tenant = tenant_of(context);
+  const Reach reach = reach_of(context);
+  const std::string& tenant = reach.tenant();
   const std::string system(context.path_param("system_id"));
   if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
+  if (auto ok = reach.check(system); !ok) co_return std::unexpected(ok.error());
   ASAHI_CO_TRY(std::uint64_t erased,
                co_await ageing::erase_system(stores_of(parts), tenant, system));
   if (parts.originals != nullptr) {
@@ -95,7 +105,7 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
 }
 
 Task<http::Response> storage_status(const RouteParts& parts, http::Context& context) {
-  ASAHI_CO_TRY(const json::object body, co_await storage_json(parts, tenant_of(context)));
+  ASAHI_CO_TRY(const json::object body, co_await storage_json(parts, reach_of(context)));
   co_return json_reply(200, body);
 }
 

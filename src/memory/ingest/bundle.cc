@@ -210,6 +210,7 @@ Task<void> BundleReader::attempt(const UploadLease& lease, const Interruption& s
     logger().warning(
         "schema_validation_failure",
         {{"system_id", id.system_id}, {"upload_id", id.upload_id}, {"error", error.message}});
+    if (options_.refused) options_.refused(id, error);
     co_return std::unexpected(std::move(error));
   }
   std::vector<PayloadSource::File> files;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ class BundleReader {
   struct Options {
     PayloadOptions payload;
     bool delete_after = false;  ///< erase the bundle once it is done
+    /// Told of a manifest that breaks rules (the error names the first ones); must not wait.
+    std::function<void(const UploadId& id, const Error& error)> refused = {};
   };
   /// All outlive it.
   BundleReader(Intake& intake, Ledger& ledger, object::TaskStore bucket, Options options)

@@ -604,11 +604,18 @@ Task<Upload> Ledger::retry(UploadId id, UploadPriority priority) {
                                           origin_name(there->origin)));
 }
 
-Task<Ledger::Totals> Ledger::totals(std::string tenant) {
-  ASAHI_CO_TRY(const auto rows,
-               co_await db_.query({"SELECT state, count(*) AS n FROM memory_uploads WHERE"
-                                   " (CAST(? AS TEXT) = '' OR tenant = ?) GROUP BY state",
-                                   {tenant, tenant}}));
+Task<Ledger::Totals> Ledger::totals(std::string tenant,
+                                    std::optional<std::vector<std::string>> systems) {
+  std::string text =
+      "SELECT state, count(*) AS n FROM memory_uploads WHERE (CAST(? AS TEXT) = '' OR tenant = ?)";
+  std::vector<sql::Value> params{tenant, tenant};
+  if (systems) {
+    text += systems->empty() ? std::string(" AND 1 = 0")
+                             : fmt::format(" AND system_id IN ({})", placeholders(systems->size()));
+    params.insert(params.end(), systems->begin(), systems->end());
+  }
+  text += " GROUP BY state";
+  ASAHI_CO_TRY(const auto rows, co_await db_.query({std::move(text), std::move(params)}));
   Totals totals;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (const auto state = parse_state(rows.text(i, "state")))

@@ -164,8 +164,9 @@ class Ledger {
     std::uint64_t queued() const;
     std::uint64_t in_work() const;
   };
-  /// Empty tenant: all.
-  Task<Totals> totals(std::string tenant = {});
+  /// Empty tenant: all. `systems`: of these only; nothing: all of the tenant's.
+  Task<Totals> totals(std::string tenant = {},
+                      std::optional<std::vector<std::string>> systems = std::nullopt);
   /// Of all tenants what waits and is in work, and who works: cheap, whatever the ledger holds.
   Task<Totals> queue();
   struct LastUpload {

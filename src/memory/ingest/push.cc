@@ -13,16 +13,6 @@ namespace asahi::memory {
 
 namespace {
 
-bool may_write(const PushCaller& caller, std::string_view system) {
-  return !caller.systems_allowed ||
-         std::ranges::find(*caller.systems_allowed, system) != caller.systems_allowed->end();
-}
-
-std::unexpected<Error> not_yours(std::string_view system) {
-  return fail(Errc::kForbidden,
-              fmt::format("system '{}' is not among those that this caller may write", system));
-}
-
 std::unexpected<Error> error_of(const BadItem& bad) {
   auto failure = fail_field(bad.field, bad.field.empty()
                                            ? "the body is no memory: " + bad.detail
@@ -110,17 +100,17 @@ std::string hourly_upload(Clock::Time now) {
 }
 
 Task<PushReply> Push::upload(PushCaller caller, std::string body) {
-  std::string tenant = caller.tenant;
+  std::string tenant = caller.reach.tenant();
   return counted(std::move(tenant), take_upload(std::move(caller), std::move(body)));
 }
 
 Task<PushReply> Push::memory(PushCaller caller, std::string body) {
-  std::string tenant = caller.tenant;
+  std::string tenant = caller.reach.tenant();
   return counted(std::move(tenant), take_memory(std::move(caller), std::move(body)));
 }
 
 Task<PushReply> Push::memories(PushCaller caller, std::string body) {
-  std::string tenant = caller.tenant;
+  std::string tenant = caller.reach.tenant();
   return counted(std::move(tenant), take_memories(std::move(caller), std::move(body)));
 }
 
@@ -168,7 +158,7 @@ Task<PushReply> Push::store(PushCaller caller, std::vector<PushedItem> items,
   for (auto& [system, counts] : by_system) {
     // Shared out evenly: nobody can tell whose bytes the brackets are.
     counts.bytes = bytes / by_system.size();
-    pushed[{caller.tenant, system, reply.upload_id}] = counts;
+    pushed[{caller.reach.tenant(), system, reply.upload_id}] = counts;
   }
   const auto told = co_await ledger_.add_pushed(std::move(pushed));
   if (!told) co_return std::unexpected(told.error());
@@ -192,7 +182,7 @@ Task<PushReply> Push::take_upload(PushCaller caller, std::string body) {
   if (member(outlined->rest, "system_id") == nullptr)
     co_return fail_field("system_id", "system_id is missing: the system that this memory is of");
   if (const auto bad = missing(object, 0, false)) co_return error_of(*bad);
-  ItemRules rules = intake_.rules(caller.tenant);
+  ItemRules rules = intake_.rules(caller.reach.tenant());
   rules.upload_id = hourly_upload(rules.now);
   rules.source = "http";
   if (member(outlined->rest, "id") == nullptr && member(outlined->rest, "memory_id") == nullptr &&
@@ -204,7 +194,8 @@ Task<PushReply> Push::take_upload(PushCaller caller, std::string body) {
   }
   auto memory = read_item(outlined->rest.get_object(), rules, 0);
   if (!memory) co_return error_of(memory.error());
-  if (!may_write(caller, memory->key.system_id)) co_return not_yours(memory->key.system_id);
+  if (auto ok = caller.reach.check(memory->key.system_id); !ok)
+    co_return std::unexpected(ok.error());
   std::vector<PushedItem> items(1);
   items[0].key = memory->key;
   std::vector<Memory> memories;
@@ -217,9 +208,9 @@ Task<PushReply> Push::bundle(PushCaller caller, std::string body, json::value re
   const json::value* system = member(rest, "system_id");
   if (system == nullptr || !system->is_string())
     co_return fail_field("system_id", "system_id is missing: the system that this bundle is of");
-  UploadId id{caller.tenant, std::string(system->get_string()), ""};
+  UploadId id{caller.reach.tenant(), std::string(system->get_string()), ""};
   if (auto ok = check_system_id(id.system_id); !ok) co_return std::unexpected(ok.error());
-  if (!may_write(caller, id.system_id)) co_return not_yours(id.system_id);
+  if (auto ok = caller.reach.check(id.system_id); !ok) co_return std::unexpected(ok.error());
   const Clock::Time now = intake_.clock().now();
   if (const json::value* upload = member(rest, "upload_id")) {
     if (!upload->is_string()) co_return fail_field("upload_id", "upload_id: expected text");
@@ -237,7 +228,7 @@ Task<PushReply> Push::bundle(PushCaller caller, std::string body, json::value re
 
   ASAHI_CO_TRY(const UploadLease lease,
                co_await ledger_.open(id, UploadOrigin::kPush, caller.method));
-  ItemRules rules = intake_.rules(caller.tenant);
+  ItemRules rules = intake_.rules(caller.reach.tenant());
   rules.system_id = id.system_id;
   rules.upload_id = id.upload_id;
   rules.uploaded_at = manifest->uploaded_at;
@@ -283,12 +274,13 @@ Task<PushReply> Push::take_memory(PushCaller caller, std::string body) {
   ASAHI_CO_TRY(const json::value root, parse_json(body));
   if (!root.is_object()) co_return fail(Errc::kInvalidArgument, "the body is no JSON object");
   if (const auto bad = missing(root.get_object(), 0, true)) co_return error_of(*bad);
-  ItemRules rules = intake_.rules(caller.tenant);
+  ItemRules rules = intake_.rules(caller.reach.tenant());
   rules.upload_id = hourly_upload(rules.now);
   rules.method = caller.method;
   auto memory = read_item(root.get_object(), rules, 0);
   if (!memory) co_return error_of(memory.error());
-  if (!may_write(caller, memory->key.system_id)) co_return not_yours(memory->key.system_id);
+  if (auto ok = caller.reach.check(memory->key.system_id); !ok)
+    co_return std::unexpected(ok.error());
   std::vector<PushedItem> items(1);
   items[0].key = memory->key;
   std::vector<Memory> memories;
@@ -301,7 +293,7 @@ Task<PushReply> Push::take_memories(PushCaller caller, std::string body) {
   if (body.size() > options_.max_body)
     co_return fail(Errc::kTooLarge, fmt::format("a body has at most {} bytes", options_.max_body));
   ASAHI_CO_TRY(const Intake::Room room, intake_.reserve(body.size()));
-  ItemRules rules = intake_.rules(caller.tenant);
+  ItemRules rules = intake_.rules(caller.reach.tenant());
   rules.upload_id = hourly_upload(rules.now);
   rules.method = caller.method;
   struct Parsed {
@@ -345,9 +337,9 @@ Task<PushReply> Push::take_memories(PushCaller caller, std::string body) {
       auto memory = read_item(object, rules, item.index, document->numbers());
       if (!memory) {
         item.bad = std::move(memory.error());
-      } else if (!may_write(caller, memory->key.system_id)) {
+      } else if (!caller.reach.has(memory->key.system_id)) {
         item.bad = BadItem{item.index, ItemFault::kBadSystem, "system_id",
-                           "a system that this caller may write"};
+                           "a system that this credential has"};
       } else {
         item.key = memory->key;
         out.memories.push_back(std::move(*memory));

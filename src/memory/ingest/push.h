@@ -8,14 +8,13 @@
 #include "memory/ingest/bundle.h"
 #include "memory/ingest/intake.h"
 #include "memory/ingest/metrics.h"
+#include "memory/model/reach.h"
 
 namespace asahi::memory {
 
 /// Who pushes.
 struct PushCaller {
-  std::string tenant;
-  /// Systems that the caller may write; nothing: all of the tenant.
-  std::optional<std::vector<std::string>> systems_allowed;
+  Reach reach;                       ///< what may be written
   std::string method = "http_push";  ///< or "mcp_push": `ingestion_method` of what comes
   Clock::Steady deadline = Clock::Steady::max();
 };

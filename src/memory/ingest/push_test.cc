@@ -15,13 +15,16 @@ class PushTest : public testing::IngestFixture {
     intake_ = std::make_unique<Intake>(parts(), Intake::Options{});
     push_ = std::make_unique<Push>(*intake_, *ledger_, Push::Options{}, &metrics_);
   }
-  Result<PushReply> upload(const std::string& body, PushCaller caller = {.tenant = "acme"}) {
+  Result<PushReply> upload(const std::string& body,
+                           PushCaller caller = {.reach = Reach::whole("acme")}) {
     return attempt<PushReply>([&] { return push_->upload(caller, body); });
   }
-  Result<PushReply> memory(const std::string& body, PushCaller caller = {.tenant = "acme"}) {
+  Result<PushReply> memory(const std::string& body,
+                           PushCaller caller = {.reach = Reach::whole("acme")}) {
     return attempt<PushReply>([&] { return push_->memory(caller, body); });
   }
-  Result<PushReply> memories(const std::string& body, PushCaller caller = {.tenant = "acme"}) {
+  Result<PushReply> memories(const std::string& body,
+                             PushCaller caller = {.reach = Reach::whole("acme")}) {
     return attempt<PushReply>([&] { return push_->memories(caller, body); });
   }
   std::string bundle(const std::string& more, const std::string& conversations) {
@@ -157,7 +160,7 @@ TEST_F(PushTest, ABatchHasOneToAThousandMemories) {
 }
 
 TEST_F(PushTest, WritesOnlyToTheCallersSystems) {
-  const PushCaller caller{.tenant = "acme", .systems_allowed = std::vector<std::string>{"mine"}};
+  const PushCaller caller{.reach = Reach("acme", std::vector<std::string>{"mine"})};
   EXPECT_EQ(upload(R"({"system_id":"other","content":"x"})", caller).error().code,
             Errc::kForbidden);
   EXPECT_EQ(upload(bundle("", "[]"), caller).error().code, Errc::kForbidden);
@@ -176,8 +179,9 @@ TEST_F(PushTest, WaitsOutsideWhenTheStoreIsPressed) {
   pressed.pressed = [] { return true; };
   Intake intake(pressed, {});
   Push push(intake, *ledger_);
-  const auto reply = attempt<PushReply>(
-      [&] { return push.upload({.tenant = "acme"}, R"({"system_id":"a","content":"x"})"); });
+  const auto reply = attempt<PushReply>([&] {
+    return push.upload({.reach = Reach::whole("acme")}, R"({"system_id":"a","content":"x"})");
+  });
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().code, Errc::kUnavailable);
   EXPECT_EQ(reply.error().retry_after, std::chrono::seconds(1));

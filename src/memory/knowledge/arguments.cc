@@ -129,6 +129,13 @@ std::string Arguments::system(std::string_view name) {
   return id;
 }
 
+std::string Arguments::system_within(const Reach& reach, std::string_view name) {
+  std::string id = system(name);
+  if (id.empty() || fault_) return id;
+  if (auto beyond = reach.check(id, name); !beyond) fault_ = std::move(beyond.error());
+  return id;
+}
+
 std::string Arguments::metric() {
   std::string name = required("metric_name", 100);
   for (char& c : name) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "memory/model/reach.h"
 
 namespace asahi::memory::knowledge {
 
@@ -38,6 +39,8 @@ class Arguments {
   std::string entity(std::string_view name);
   /// Empty: not given.
   std::string system(std::string_view name = "system_id");
+  /// The same; one beyond reach is refused (forbidden).
+  std::string system_within(const Reach& reach, std::string_view name = "system_id");
   /// Lower-cased: 1 to 100 of [A-Za-z0-9_:-].
   std::string metric();
 

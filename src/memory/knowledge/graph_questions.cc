@@ -68,16 +68,18 @@ struct Look {
   std::string name;
 };
 
-Look read_look(Knowledge& knowledge, Arguments& arguments) {
+Look read_look(Knowledge& knowledge, const Reach& reach, Arguments& arguments) {
   Look out;
   const auto as_of = arguments.time("as_of");
   const auto known_at = arguments.time("known_at");
-  const std::string system = arguments.system();
+  const std::string system = arguments.system_within(reach);
   out.view.valid_at = as_of.value_or(knowledge.clock().now());
   out.view.recorded_at = known_at.value_or(graph::kForever);
+  out.view.systems = reach.systems();
+  out.view.shows_likeness = reach.is_whole();
   if (!system.empty()) out.view.systems = std::vector{system};
-  out.name = fmt::format("{} {} {}", as_of ? as_of->time_since_epoch().count() : 0,
-                         out.view.recorded_at.time_since_epoch().count(), system);
+  out.name = fmt::format("{} {} {} {}", as_of ? as_of->time_since_epoch().count() : 0,
+                         out.view.recorded_at.time_since_epoch().count(), system, reach.name());
   return out;
 }
 
@@ -120,14 +122,14 @@ Result<graph::Network> network_of(Knowledge& knowledge, const std::string& tenan
 }
 
 /// The answer made of the look's network, or the one kept for this epoch.
-Result<json::object> of_network(Knowledge& knowledge, const std::string& tenant, const Look& look,
+Result<json::object> of_network(Knowledge& knowledge, const Reach& reach, const Look& look,
                                 const std::string& question,
                                 const std::function<json::object(const graph::Network&)>& make) {
-  ASAHI_TRY(const std::uint64_t epoch, knowledge.graph().epoch(tenant));
-  return knowledge.answer(fmt::format("{}\n{}\n{}\n{}", tenant, epoch, question, look.name),
+  ASAHI_TRY(const std::uint64_t epoch, knowledge.graph().epoch(reach.tenant()));
+  return knowledge.answer(fmt::format("{}\n{}\n{}\n{}", reach.tenant(), epoch, question, look.name),
                           [&]() -> Result<json::object> {
                             ASAHI_TRY(const graph::Network network,
-                                      network_of(knowledge, tenant, look.view));
+                                      network_of(knowledge, reach.tenant(), look.view));
                             return make(network);
                           });
 }
@@ -155,6 +157,20 @@ graph::FactId read_fact_id(Arguments& arguments, std::string_view name) {
       arguments.whole(name, 1, 1, std::numeric_limits<std::int64_t>::max()));
 }
 
+std::unexpected<Error> no_fact(graph::FactId id) {
+  return fail(Errc::kNotFound, fmt::format("there is no fact {}", id));
+}
+
+/// Facts are their memory's, which may be of a system that the caller does not see.
+Result<void> check_fact(Knowledge& knowledge, const Reach& reach, graph::FactId id) {
+  if (reach.is_whole() || id == 0) return {};
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<void> {
+    const auto row = graph.stored_fact(id);
+    if (!row || !reach.has(row->stored.source.system_id)) return no_fact(id);
+    return {};
+  });
+}
+
 json::object changed_json(const graph::Fact& fact) {
   return {{"status", "success"}, {"fact", fact_json(fact)}};
 }
@@ -166,16 +182,16 @@ json::object too_few(json::object answer, std::size_t entities) {
 
 }  // namespace
 
-Result<json::object> neighbours(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> neighbours(Knowledge& knowledge, const Reach& reach,
                                 const json::object& given) {
   Arguments arguments(given);
   const std::string id = arguments.entity("entity_id");
   const std::string type = arguments.text("edge_type", {}, 64);
   const auto limit = static_cast<std::size_t>(arguments.whole("limit", 50, 1, 10'000));
   const std::int64_t facts = arguments.whole("facts", 0, 0, kMostListed);
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
     const Sight sight(graph, look.view);
     const auto found = sight.neighbours(id, type, limit);
     json::array list;
@@ -199,15 +215,14 @@ Result<json::object> neighbours(Knowledge& knowledge, const std::string& tenant,
   });
 }
 
-Result<json::object> entity(Knowledge& knowledge, const std::string& tenant,
-                            const json::object& given) {
+Result<json::object> entity(Knowledge& knowledge, const Reach& reach, const json::object& given) {
   Arguments arguments(given);
   const std::string id = arguments.entity("entity_id");
   const std::int64_t facts = arguments.whole("facts", 50, 0, kMostListed);
   const std::string which = arguments.one_of("which", "held", {"held", "ever"});
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
     const Sight sight(graph, look.view);
     const auto seen = sight.entity(id);
     if (!seen) return fail(Errc::kNotFound, fmt::format("no entity '{}'", id));
@@ -219,14 +234,13 @@ Result<json::object> entity(Knowledge& knowledge, const std::string& tenant,
   });
 }
 
-Result<json::object> entities(Knowledge& knowledge, const std::string& tenant,
-                              const json::object& given) {
+Result<json::object> entities(Knowledge& knowledge, const Reach& reach, const json::object& given) {
   Arguments arguments(given);
   const std::string words = arguments.text("q", {}, 200);
   const auto limit = static_cast<std::size_t>(arguments.whole("limit", 20, 1, kMostFound));
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
     const auto found = Sight(graph, look.view).find_entities(words, limit);
     json::array list;
     for (const auto& [seen, edges] : found.list) {
@@ -238,17 +252,16 @@ Result<json::object> entities(Knowledge& knowledge, const std::string& tenant,
   });
 }
 
-Result<json::object> path(Knowledge& knowledge, const std::string& tenant,
-                          const json::object& given) {
+Result<json::object> path(Knowledge& knowledge, const Reach& reach, const json::object& given) {
   Arguments arguments(given);
   const std::string from = arguments.entity("source_id");
   const std::string to = arguments.entity("target_id");
   const auto hops = static_cast<std::size_t>(arguments.whole("max_hops", 3, 1, 10));
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (!from.empty() && from == to)
     arguments.fault("target_id", fmt::format("'{}' is the source as well: expected another", to));
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
     const Sight sight(graph, look.view);
     const auto found = sight.path(from, to, hops);
     json::object answer{{"source_id", from},     {"target_id", to},
@@ -270,12 +283,12 @@ Result<json::object> path(Knowledge& knowledge, const std::string& tenant,
   });
 }
 
-Result<json::object> statistics(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> statistics(Knowledge& knowledge, const Reach& reach,
                                 const json::object& given) {
   Arguments arguments(given);
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
     const graph::Statistics counts = Sight(graph, look.view).statistics();
     json::object entities, edges;
     for (const auto& [type, count] : counts.entities_by_type) entities[type] = count;
@@ -288,17 +301,17 @@ Result<json::object> statistics(Knowledge& knowledge, const std::string& tenant,
   });
 }
 
-Result<json::object> communities(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> communities(Knowledge& knowledge, const Reach& reach,
                                  const json::object& given) {
   Arguments arguments(given);
   const std::string method =
       arguments.one_of("method", "louvain", {"louvain", "label_propagation"});
   const auto limit = static_cast<std::size_t>(arguments.whole("limit", 20, 1, kMostListed));
   const auto members = static_cast<std::size_t>(arguments.whole("members", 50, 1, kMostListed));
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
   return of_network(
-      knowledge, tenant, look, fmt::format("communities {} {} {}", method, limit, members),
+      knowledge, reach, look, fmt::format("communities {} {} {}", method, limit, members),
       [&](const graph::Network& network) {
         json::object answer{{"method", method}, {"total_entities", network.size()}};
         if (network.size() == 0) return too_few(std::move(answer), 0);
@@ -311,14 +324,14 @@ Result<json::object> communities(Knowledge& knowledge, const std::string& tenant
       });
 }
 
-Result<json::object> components(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> components(Knowledge& knowledge, const Reach& reach,
                                 const json::object& given) {
   Arguments arguments(given);
   const auto limit = static_cast<std::size_t>(arguments.whole("limit", 20, 1, kMostListed));
   const auto members = static_cast<std::size_t>(arguments.whole("members", 50, 1, kMostListed));
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return of_network(knowledge, tenant, look, fmt::format("components {} {}", limit, members),
+  return of_network(knowledge, reach, look, fmt::format("components {} {}", limit, members),
                     [&](const graph::Network& network) {
                       const graph::Groups found = graph::components(network);
                       return json::object{
@@ -328,16 +341,16 @@ Result<json::object> components(Knowledge& knowledge, const std::string& tenant,
                     });
 }
 
-Result<json::object> centrality(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> centrality(Knowledge& knowledge, const Reach& reach,
                                 const json::object& given) {
   Arguments arguments(given);
   const std::string method =
       arguments.one_of("method", "pagerank", {"betweenness", "closeness", "pagerank", "degree"});
   const auto top = static_cast<std::size_t>(arguments.whole("top_k", 20, 1, kMostListed));
-  const Look look = read_look(knowledge, arguments);
+  const Look look = read_look(knowledge, reach, arguments);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
   return of_network(
-      knowledge, tenant, look, fmt::format("centrality {} {}", method, top),
+      knowledge, reach, look, fmt::format("centrality {} {}", method, top),
       [&](const graph::Network& network) {
         json::object answer{{"method", method}, {"total_entities", network.size()}};
         if (network.size() == 0) return too_few(std::move(answer), 0);
@@ -364,14 +377,13 @@ Result<json::object> centrality(Knowledge& knowledge, const std::string& tenant,
       });
 }
 
-Result<json::object> fact(Knowledge& knowledge, const std::string& tenant,
-                          const json::object& given) {
+Result<json::object> fact(Knowledge& knowledge, const Reach& reach, const json::object& given) {
   Arguments arguments(given);
   const graph::FactId id = read_fact_id(arguments, "fact_id");
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  return knowledge.graph().read(tenant, [&](const Graph& graph) -> Result<json::object> {
+  return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
     auto row = graph.stored_fact(id);
-    if (!row) return fail(Errc::kNotFound, fmt::format("there is no fact {}", id));
+    if (!row || !reach.has(row->stored.source.system_id)) return no_fact(id);
     graph::StoredFact& stored = row->stored;
     json::array versions;
     for (const graph::Version& version : stored.versions) versions.push_back(version_json(version));
@@ -386,7 +398,7 @@ Result<json::object> fact(Knowledge& knowledge, const std::string& tenant,
   });
 }
 
-Result<json::object> edit_fact(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> edit_fact(Knowledge& knowledge, const Reach& reach,
                                const json::object& given) {
   Arguments arguments(given);
   const graph::FactId id = read_fact_id(arguments, "fact_id");
@@ -400,36 +412,42 @@ Result<json::object> edit_fact(Knowledge& knowledge, const std::string& tenant,
                     "nothing to change: expected weight, valid_from, valid_to or "
                     "properties");
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const graph::Fact changed, knowledge.graph().edit(tenant, id, edit));
+  if (auto ok = check_fact(knowledge, reach, id); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(const graph::Fact changed, knowledge.graph().edit(reach.tenant(), id, edit));
   return changed_json(changed);
 }
 
-Result<json::object> retract_fact(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> retract_fact(Knowledge& knowledge, const Reach& reach,
                                   const json::object& given) {
   Arguments arguments(given);
   const graph::FactId id = read_fact_id(arguments, "fact_id");
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const graph::Fact changed, knowledge.graph().retract(tenant, id));
+  if (auto ok = check_fact(knowledge, reach, id); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(const graph::Fact changed, knowledge.graph().retract(reach.tenant(), id));
   return changed_json(changed);
 }
 
-Result<json::object> supersede_fact(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> supersede_fact(Knowledge& knowledge, const Reach& reach,
                                     const json::object& given) {
   Arguments arguments(given);
   const graph::FactId id = read_fact_id(arguments, "fact_id");
   const graph::FactId by = read_fact_id(arguments, "by");
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const graph::Fact changed, knowledge.graph().supersede(tenant, id, by));
+  if (auto ok = check_fact(knowledge, reach, id); !ok) return std::unexpected(ok.error());
+  if (auto ok = check_fact(knowledge, reach, by); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(const graph::Fact changed, knowledge.graph().supersede(reach.tenant(), id, by));
   return changed_json(changed);
 }
 
-Result<json::object> contradict_fact(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> contradict_fact(Knowledge& knowledge, const Reach& reach,
                                      const json::object& given) {
   Arguments arguments(given);
   const graph::FactId id = read_fact_id(arguments, "fact_id");
   const graph::FactId by = arguments.has("by") ? read_fact_id(arguments, "by") : 0;
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const graph::Fact changed, knowledge.graph().contradict(tenant, id, by));
+  if (auto ok = check_fact(knowledge, reach, id); !ok) return std::unexpected(ok.error());
+  if (auto ok = check_fact(knowledge, reach, by); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(const graph::Fact changed, knowledge.graph().contradict(reach.tenant(), id, by));
   return changed_json(changed);
 }
 

@@ -45,12 +45,12 @@ std::unexpected<Error> Knowledge::busy() const {
   return failure;
 }
 
-Task<json::object> Knowledge::ask(std::string_view kind, Question question, std::string tenant,
+Task<json::object> Knowledge::ask(std::string_view kind, Question question, Reach reach,
                                   json::object arguments) {
   const Clock::Steady begun = clock_.steady_now();
   auto answer =
-      co_await run([this, question, tenant = std::move(tenant), arguments = std::move(arguments)] {
-        return question(*this, tenant, arguments);
+      co_await run([this, question, reach = std::move(reach), arguments = std::move(arguments)] {
+        return question(*this, reach, arguments);
       });
   metrics_
       .histogram("akosha_knowledge_graph_query_duration_seconds",

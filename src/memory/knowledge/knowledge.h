@@ -17,6 +17,7 @@
 #include "base/task.h"
 #include "memory/knowledge/graph_store.h"
 #include "memory/knowledge/series_store.h"
+#include "memory/model/reach.h"
 #include "memory/model/record.h"
 #include "net/blocking.h"
 #include "telemetry/metrics.h"
@@ -26,8 +27,9 @@ namespace asahi::memory::knowledge {
 class Knowledge;
 
 /// One question with its answer (graph_questions.h, series_questions.h), the same for HTTP and MCP.
-/// Blocking. Errors: invalid_argument with the field, and those of the stores.
-using Question = Result<json::object> (*)(Knowledge& knowledge, const std::string& tenant,
+/// `reach`: whose, and what of it is seen and changed. Blocking. Errors: invalid_argument with the
+/// field, forbidden (a system beyond reach), and those of the stores.
+using Question = Result<json::object> (*)(Knowledge& knowledge, const Reach& reach,
                                           const json::object& arguments);
 
 /// Graph and series to ask from coroutines: questions run on a pool of their own, a bounded number
@@ -48,7 +50,7 @@ class Knowledge {
   ~Knowledge();
 
   /// `kind` names it in metrics.
-  Task<json::object> ask(std::string_view kind, Question question, std::string tenant,
+  Task<json::object> ask(std::string_view kind, Question question, Reach reach,
                          json::object arguments);
   /// How many facts went with the memory, or the system's memories.
   Task<std::size_t> forget(Key key);

@@ -25,9 +25,11 @@ struct Asked {
   std::int64_t window_days = 0;
 };
 
-Asked read_window(Knowledge& knowledge, Arguments& arguments, std::int64_t fallback) {
+Asked read_window(Knowledge& knowledge, const Reach& reach, Arguments& arguments,
+                  std::int64_t fallback) {
   Asked asked;
   asked.query.metric = arguments.metric();
+  asked.query.systems = reach.systems();
   asked.window_days = arguments.whole("time_window_days", fallback, 1, 90);
   asked.query.to = knowledge.clock().now() + kClockSkew;
   asked.query.from = knowledge.clock().now() - days{asked.window_days};
@@ -52,14 +54,15 @@ json::value metadata_of(const Point& point) {
   return parsed ? std::move(*parsed) : json::value(json::object{});
 }
 
-Result<SeriesStore::NewPoint> read_point(Knowledge& knowledge, const json::object& given) {
+Result<SeriesStore::NewPoint> read_point(Knowledge& knowledge, const Reach& reach,
+                                         const json::object& given) {
   Arguments arguments(given);
   SeriesStore::NewPoint out;
   out.metric = arguments.metric();
   if (!arguments.has("value")) arguments.fault("value", "value is missing");
   out.point.value = arguments.number("value", -kMostValue, kMostValue).value_or(0);
   if (!arguments.has("system_id")) arguments.fault("system_id", "system_id is missing");
-  out.point.system_id = arguments.system();
+  out.point.system_id = arguments.system_within(reach);
   const Time now = knowledge.clock().now();
   out.point.at = arguments.time("timestamp").value_or(now);
   if (out.point.at > now + kClockSkew ||
@@ -80,12 +83,12 @@ Result<SeriesStore::NewPoint> read_point(Knowledge& knowledge, const json::objec
 
 }  // namespace
 
-Result<json::object> add_metrics(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> add_metrics(Knowledge& knowledge, const Reach& reach,
                                  const json::object& arguments) {
   std::vector<SeriesStore::NewPoint> points;
   const json::value* const many = arguments.if_contains("points");
   if (many == nullptr) {
-    ASAHI_TRY(auto point, read_point(knowledge, arguments));
+    ASAHI_TRY(auto point, read_point(knowledge, reach, arguments));
     points.push_back(std::move(point));
   } else {
     if (arguments.size() > 1)
@@ -96,7 +99,7 @@ Result<json::object> add_metrics(Knowledge& knowledge, const std::string& tenant
     for (std::size_t i = 0; i < list->size(); ++i) {
       const auto* const one = (*list)[i].if_object();
       if (one == nullptr) return fail_field(fmt::format("points[{}]", i), "expected an object");
-      auto point = read_point(knowledge, *one);
+      auto point = read_point(knowledge, reach, *one);
       if (!point) {
         point.error().field = fmt::format("points[{}].{}", i, point.error().field);
         return std::unexpected(point.error());
@@ -104,17 +107,19 @@ Result<json::object> add_metrics(Knowledge& knowledge, const std::string& tenant
       points.push_back(std::move(*point));
     }
   }
-  if (auto ok = knowledge.series().add(tenant, points); !ok) return std::unexpected(ok.error());
+  if (auto ok = knowledge.series().add(reach.tenant(), points); !ok)
+    return std::unexpected(ok.error());
   return json::object{{"status", "success"}, {"stored", points.size()}};
 }
 
-Result<json::object> system_metrics(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> system_metrics(Knowledge& knowledge, const Reach& reach,
                                     const json::object& given) {
   Arguments arguments(given);
   const std::int64_t range = arguments.whole("time_range_days", 30, 1, 365);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
   ASAHI_TRY(const auto metrics,
-            knowledge.series().metrics(tenant, knowledge.clock().now() - days{range}));
+            knowledge.series().metrics(reach.tenant(), knowledge.clock().now() - days{range},
+                                       reach.systems()));
   json::array names, list;
   for (const MetricName& metric : metrics) {
     names.emplace_back(metric.name);
@@ -130,13 +135,12 @@ Result<json::object> system_metrics(Knowledge& knowledge, const std::string& ten
                       {"metrics", std::move(list)}};
 }
 
-Result<json::object> trends(Knowledge& knowledge, const std::string& tenant,
-                            const json::object& given) {
+Result<json::object> trends(Knowledge& knowledge, const Reach& reach, const json::object& given) {
   Arguments arguments(given);
-  Asked asked = read_window(knowledge, arguments, 7);
-  asked.query.system_id = arguments.system();
+  Asked asked = read_window(knowledge, reach, arguments, 7);
+  asked.query.system_id = arguments.system_within(reach);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const SeriesFound found, knowledge.series().read(tenant, asked.query));
+  ASAHI_TRY(const SeriesFound found, knowledge.series().read(reach.tenant(), asked.query));
   json::object answer = about(asked);
   const auto trend = series::trend(found.points);
   if (!trend) return too_few(std::move(answer), found.points.size(), "a trend needs 2");
@@ -151,15 +155,15 @@ Result<json::object> trends(Knowledge& knowledge, const std::string& tenant,
   return answer;
 }
 
-Result<json::object> anomalies(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> anomalies(Knowledge& knowledge, const Reach& reach,
                                const json::object& given) {
   Arguments arguments(given);
-  Asked asked = read_window(knowledge, arguments, 7);
-  asked.query.system_id = arguments.system();
+  Asked asked = read_window(knowledge, reach, arguments, 7);
+  asked.query.system_id = arguments.system_within(reach);
   const double threshold = arguments.number("threshold_std", 1, 10).value_or(3);
   const auto limit = static_cast<std::size_t>(arguments.whole("limit", 10, 1, 1'000));
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const SeriesFound found, knowledge.series().read(tenant, asked.query));
+  ASAHI_TRY(const SeriesFound found, knowledge.series().read(reach.tenant(), asked.query));
   json::object answer = about(asked);
   answer["threshold_std"] = threshold;
   const auto unusual = series::anomalies(found.points, threshold);
@@ -183,13 +187,13 @@ Result<json::object> anomalies(Knowledge& knowledge, const std::string& tenant,
   return answer;
 }
 
-Result<json::object> correlations(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> correlations(Knowledge& knowledge, const Reach& reach,
                                   const json::object& given) {
   Arguments arguments(given);
-  const Asked asked = read_window(knowledge, arguments, 7);
+  const Asked asked = read_window(knowledge, reach, arguments, 7);
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
   // Systems are compared by means per hour; "5 points each" are counted finer where they are few.
-  ASAHI_TRY(const SeriesFound found, knowledge.series().read(tenant, asked.query));
+  ASAHI_TRY(const SeriesFound found, knowledge.series().read(reach.tenant(), asked.query));
   json::object answer = about(asked);
   answer.erase("system_id");
   const auto pairs = series::correlations(found.points);
@@ -211,13 +215,13 @@ Result<json::object> correlations(Knowledge& knowledge, const std::string& tenan
   return answer;
 }
 
-Result<json::object> changepoints(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> changepoints(Knowledge& knowledge, const Reach& reach,
                                   const json::object& given) {
   Arguments arguments(given);
-  Asked asked = read_window(knowledge, arguments, 30);
-  asked.query.system_id = arguments.system("entity_id");
+  Asked asked = read_window(knowledge, reach, arguments, 30);
+  asked.query.system_id = arguments.system_within(reach, "entity_id");
   if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
-  ASAHI_TRY(const SeriesFound found, knowledge.series().read(tenant, asked.query));
+  ASAHI_TRY(const SeriesFound found, knowledge.series().read(reach.tenant(), asked.query));
   json::object answer = about(asked);
   json::value entity = std::move(answer["system_id"]);
   answer.erase("system_id");
@@ -243,12 +247,13 @@ Result<json::object> changepoints(Knowledge& knowledge, const std::string& tenan
   return answer;
 }
 
-Result<json::object> timeseries(Knowledge& knowledge, const std::string& tenant,
+Result<json::object> timeseries(Knowledge& knowledge, const Reach& reach,
                                 const json::object& given) {
   Arguments arguments(given);
   SeriesQuery query;
   query.metric = arguments.metric();
-  query.system_id = arguments.system();
+  query.system_id = arguments.system_within(reach);
+  query.systems = reach.systems();
   const Time now = knowledge.clock().now();
   query.to = arguments.time("end").value_or(now + kClockSkew);
   query.from = arguments.time("start").value_or(query.to - std::chrono::hours{24} + kClockSkew);
@@ -262,7 +267,7 @@ Result<json::object> timeseries(Knowledge& knowledge, const std::string& tenant,
   Resolution wanted = series::resolution_for(query.to - query.from);
   if (interval == "5m") wanted = std::max(wanted, Resolution::kFiveMinutes);
   if (interval == "1h") wanted = Resolution::kHour;
-  ASAHI_TRY(SeriesFound found, knowledge.series().read(tenant, query, wanted));
+  ASAHI_TRY(SeriesFound found, knowledge.series().read(reach.tenant(), query, wanted));
   if (found.resolution == Resolution::kRaw)
     found.buckets =
         series::rolled(std::span<const Point>(found.points), series::width(Resolution::kRaw));

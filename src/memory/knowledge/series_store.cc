@@ -37,6 +37,17 @@ std::unexpected<Error> too_many(std::size_t most) {
                           most));
 }
 
+/// The condition that bounds rows to some systems; empty: to none.
+std::string among(const std::optional<std::vector<std::string>>& systems,
+                  std::vector<sql::Value>& params) {
+  if (!systems) return {};
+  if (systems->empty()) return " AND 1 = 0";
+  std::string sql = " AND system_id IN (?";
+  for (std::size_t i = 1; i < systems->size(); ++i) sql += ", ?";
+  params.insert(params.end(), systems->begin(), systems->end());
+  return sql + ')';
+}
+
 /// A statement with the filter of a system where one is named.
 sql::Statement select(std::string sql, std::vector<sql::Value> params, const SeriesQuery& query,
                       std::string_view order, std::size_t most) {
@@ -44,6 +55,7 @@ sql::Statement select(std::string sql, std::vector<sql::Value> params, const Ser
     sql += " AND system_id = ?";
     params.emplace_back(query.system_id);
   }
+  sql += among(query.systems, params);
   sql += fmt::format(" ORDER BY {} LIMIT ?", order);
   params.emplace_back(static_cast<std::int64_t>(most));
   return {std::move(sql), std::move(params)};
@@ -124,28 +136,34 @@ std::vector<sql::Statement> SeriesStore::count(const std::string& tenant, const 
   return out;
 }
 
-Result<std::vector<MetricName>> SeriesStore::metrics(const std::string& tenant,
-                                                     series::Time since) {
+Result<std::vector<MetricName>> SeriesStore::metrics(
+    const std::string& tenant, series::Time since,
+    const std::optional<std::vector<std::string>>& systems) {
   std::vector<MetricName> out;
-  ASAHI_TRY(
-      const sql::Rows sent,
-      db_.query_blocking(
-          {"SELECT metric, CAST(SUM(points) AS BIGINT) AS points, MIN(at_ms) AS first_ms,"
-           " MAX(at_ms) AS last_ms FROM memory_metric_rollups WHERE tenant = ? AND width_ms = ?"
-           " AND at_ms >= ? GROUP BY metric ORDER BY metric LIMIT 10000",
-           {tenant, width_ms(Resolution::kHour),
-            to_ms(std::chrono::floor<std::chrono::hours>(since))}}));
+  std::vector<sql::Value> of_sent{tenant, width_ms(Resolution::kHour),
+                                  to_ms(std::chrono::floor<std::chrono::hours>(since))};
+  const std::string some = among(systems, of_sent);
+  ASAHI_TRY(const sql::Rows sent,
+            db_.query_blocking(
+                {"SELECT metric, CAST(SUM(points) AS BIGINT) AS points, MIN(at_ms) AS first_ms,"
+                 " MAX(at_ms) AS last_ms FROM memory_metric_rollups WHERE tenant = ? AND width_ms"
+                 " = ? AND at_ms >= ?" +
+                     some + " GROUP BY metric ORDER BY metric LIMIT 10000",
+                 std::move(of_sent)}));
   for (std::size_t i = 0; i < sent.size(); ++i) {
     out.push_back({.name = sent.text(i, "metric"),
                    .points = static_cast<std::uint64_t>(sent.integer(i, "points")),
                    .first = from_ms(sent.integer(i, "first_ms")),
                    .last = from_ms(sent.integer(i, "last_ms"))});
   }
+  std::vector<sql::Value> of_counted{tenant, to_ms(since)};
+  among(systems, of_counted);
   ASAHI_TRY(const sql::Rows counted,
             db_.query_blocking({"SELECT COUNT(*) AS points, COUNT(DISTINCT at_ms) AS hours,"
                                 " MIN(at_ms) AS first_ms, MAX(at_ms) AS last_ms"
-                                " FROM memory_system_hours WHERE tenant = ? AND at_ms >= ?",
-                                {tenant, to_ms(since)}}));
+                                " FROM memory_system_hours WHERE tenant = ? AND at_ms >= ?" +
+                                    some,
+                                std::move(of_counted)}));
   if (counted.integer(0, "points") > 0) {
     for (const std::string_view name : kDerived) {
       const bool of_all = name == "active_systems";

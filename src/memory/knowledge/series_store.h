@@ -26,6 +26,8 @@ struct SeriesQuery {
   std::string metric;
   std::string system_id;      ///< empty: all
   series::Time from{}, to{};  ///< [from, to)
+  /// What the asker may see at all; nothing: every system.
+  std::optional<std::vector<std::string>> systems = {};
 };
 /// What was found, and how finely: kRaw are points as they came.
 struct SeriesFound {
@@ -59,8 +61,10 @@ class SeriesStore {
   Result<void> add(const std::string& tenant, const std::vector<NewPoint>& points);
   /// Statements that add what was counted, for the transaction that also notes up to where.
   static std::vector<sql::Statement> count(const std::string& tenant, const Hours& hours);
-  /// Names with points since then, sorted.
-  Result<std::vector<MetricName>> metrics(const std::string& tenant, series::Time since);
+  /// Names with points since then, sorted; `systems`: of these, nothing: of all.
+  Result<std::vector<MetricName>> metrics(
+      const std::string& tenant, series::Time since,
+      const std::optional<std::vector<std::string>>& systems = std::nullopt);
   /// As finely as the range asks for (resolution_for), or `at_least` so coarsely. Ranges whose
   /// points are few and still kept give the points themselves unless `at_least` says otherwise.
   Result<SeriesFound> read(const std::string& tenant, const SeriesQuery& query,

@@ -120,14 +120,16 @@ void add_correlations(const std::string& metric, std::span<const series::Point> 
              together ? "move together" : "move against each other", each.r, each.hours),
          .confidence = std::min(1.0, std::abs(each.r)),
          .anchor = anchor,
-         .metadata = numbers});
+         .metadata = numbers,
+         .systems = {each.system_a, each.system_b}});
     out.insights.push_back(
         {.type = "correlation",
          .title = fmt::format("{} and {} {}", each.system_a, each.system_b,
                               together ? "move together" : "move against each other"),
          .description = out.patterns.back().description,
          .anchor = anchor,
-         .data = std::move(numbers)});
+         .data = std::move(numbers),
+         .systems = {each.system_a, each.system_b}});
   }
 }
 
@@ -167,7 +169,8 @@ std::size_t SeriesWatch::tell(const std::string& tenant, const std::string& metr
                        {"timestamp", format_rfc3339(clock_.now())},
                        {"metric_name", metric}};
     for (const auto& [name, value] : one.metadata) event[name] = value;
-    hub_.publish(tenant, "patterns:" + one.category, "pattern.detected", std::move(event));
+    hub_.publish(tenant, "patterns:" + one.category, "pattern.detected", std::move(event),
+                 one.systems);
     ++told;
   }
   for (const Insight& one : found.insights) {
@@ -180,7 +183,8 @@ std::size_t SeriesWatch::tell(const std::string& tenant, const std::string& metr
                   {"insight_type", one.type},
                   {"title", one.title},
                   {"description", one.description},
-                  {"data", std::move(data)}});
+                  {"data", std::move(data)}},
+                 one.systems);
     ++told;
   }
   return told;

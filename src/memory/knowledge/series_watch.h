@@ -21,11 +21,13 @@ struct Pattern {
   double confidence = 0;  ///< 0 to 1
   std::string anchor;     ///< what makes it the same one when it is seen again
   json::object metadata;
+  std::vector<std::string> systems = {};  ///< all that it tells of; empty: of the whole tenant
 };
 /// The same for people: an event of the channel `insights`.
 struct Insight {
   std::string type, title, description, anchor;
   json::object data;
+  std::vector<std::string> systems = {};  ///< as Pattern
 };
 struct Findings {
   std::vector<Pattern> patterns;

@@ -90,7 +90,7 @@ class SeriesWatchContract : public testing::KnowledgeContract {
 TEST_P(SeriesWatchContract, TellsWhoListensAndEachFindingOnce) {
   SeriesWatch watch(*series_, hub_, clock_, {});
   EXPECT_EQ(watch.look().value(), 0U) << "nobody is connected";
-  const auto listener = hub_.join("acme", [] {});
+  const auto listener = hub_.join(Reach::whole("acme"), [] {});
   ASSERT_TRUE(listener->subscribe("patterns:trend"));
   ASSERT_TRUE(listener->subscribe("insights"));
   EXPECT_GE(watch.look().value(), 2U);
@@ -110,7 +110,8 @@ TEST_P(SeriesWatchContract, TellsWhoListensAndEachFindingOnce) {
 
   EXPECT_EQ(watch.look().value(), 0U) << "it is known by now";
   EXPECT_TRUE(listener->take().empty());
-  EXPECT_TRUE(hub_.recent("globex", "insights", 10).empty()) << "nothing crosses tenants";
+  EXPECT_TRUE(hub_.recent(Reach::whole("globex"), "insights", 10).empty())
+      << "nothing crosses tenants";
   clock_.advance(std::chrono::hours(24));
   ASSERT_TRUE(
       series_->add("acme", {{"load", {clock_.now() - std::chrono::hours(1), 90, "desk", "{}"}}}));

@@ -35,7 +35,7 @@ mcp::Tool tool(const SharedRouteParts& parts, std::string name, std::string titl
   auto run = [parts, question, name](mcp::Call call, json::object arguments) -> Task<json::object> {
     if (parts->knowledge == nullptr)
       co_return fail(Errc::kUnavailable, "graph and series are not served by this process");
-    co_return co_await parts->knowledge->ask(name, question, tenant_of(call), std::move(arguments));
+    co_return co_await parts->knowledge->ask(name, question, reach_of(call), std::move(arguments));
   };
   return {.name = std::move(name),
           .title = std::move(title),

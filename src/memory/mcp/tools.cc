@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "identity/principal.h"
 #include "memory/embedding/choice.h"
 #include "memory/http/stats_json.h"
 #include "memory/ingest/push.h"
@@ -23,11 +22,6 @@ json::object schema(std::string_view properties, std::initializer_list<std::stri
   if (!names.empty()) result["required"] = std::move(names);
   result["additionalProperties"] = false;
   return result;
-}
-
-std::string tenant_of(const mcp::Call& call) {
-  return call.http == nullptr ? std::string(identity::Principal::kDefaultOrg)
-                              : memory::tenant_of(*call.http);
 }
 
 Clock::Steady deadline_of(const mcp::Call& call) {
@@ -116,9 +110,12 @@ Task<json::object> search_all(SharedRouteParts parts, mcp::Call call, json::obje
       threshold != nullptr && threshold->is_null()) {
     arguments.erase("threshold");
   }
-  ASAHI_CO_TRY(SearchRequest request, parse_search(arguments, parts->search.options().limits));
-  ASAHI_CO_TRY(const std::string reply,
-               co_await parts->search.search(tenant_of(call), std::move(request)));
+  const Reach reach = reach_of(call);
+  ASAHI_CO_TRY(SearchRequest request,
+               parse_search(arguments, parts->search.options().limits, reach));
+  if (parts->security != nullptr && call.http != nullptr)
+    parts->security->inspect(*call.http, "query", request.text);
+  ASAHI_CO_TRY(const std::string reply, co_await parts->search.search(reach, std::move(request)));
   ASAHI_CO_TRY(json::value parsed, parse_json(reply));
   co_return std::move(parsed.as_object());
 }
@@ -147,10 +144,7 @@ void add_search_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
 using PushCall = Task<PushReply> (Push::*)(PushCaller, std::string);
 
 Task<PushReply> push(SharedRouteParts parts, mcp::Call call, PushCall how, json::object arguments) {
-  PushCaller caller{.tenant = tenant_of(call),
-                    .systems_allowed = {},
-                    .method = "mcp_push",
-                    .deadline = deadline_of(call)};
+  PushCaller caller{.reach = reach_of(call), .method = "mcp_push", .deadline = deadline_of(call)};
   co_return co_await (parts->push->*how)(std::move(caller), json::serialize(arguments));
 }
 
@@ -227,7 +221,7 @@ void add_status_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
                     .input_schema = schema("{}", {}),
                     .access = "system:status",
                     .run = [parts](mcp::Call call, json::object) -> Task<json::object> {
-                      co_return co_await storage_json(*parts, tenant_of(call));
+                      co_return co_await storage_json(*parts, reach_of(call));
                     }}});
   tools.push_back(
       {Level::kFull,
@@ -240,14 +234,16 @@ void add_status_tools(std::vector<Leveled>& tools, const SharedRouteParts& parts
             {}),
         .read_only = false,
         .access = "ingest:upload",
-        .run = [parts](mcp::Call, json::object arguments) -> Task<json::object> {
-          if (parts->worker == nullptr ? parts->scans == nullptr : !parts->has_bucket)
-            co_return fail(Errc::kUnavailable, "no bucket is configured");
+        .run = [parts](mcp::Call call, json::object arguments) -> Task<json::object> {
           std::string system;
           if (const json::value* named = arguments.if_contains("source_system")) {
             system = std::string(named->as_string());
             if (auto ok = check_system_id(system); !ok) co_return std::unexpected(ok.error());
           }
+          if (auto ok = check_scan(reach_of(call), system); !ok)
+            co_return std::unexpected(ok.error());
+          if (parts->worker == nullptr ? parts->scans == nullptr : !parts->has_bucket)
+            co_return fail(Errc::kUnavailable, "no bucket is configured");
           const auto priority =
               arguments.at("priority") == "high" ? UploadPriority::kHigh : UploadPriority::kNormal;
           if (parts->worker == nullptr) {
@@ -278,19 +274,16 @@ void add_health_tools(std::vector<Leveled>& tools, const HealthTools& health) {
                         co_return co_await health.readiness();
                       }}});
   }
-  tools.push_back(
-      {Level::kMinimal,
-       {.name = "akosha_get_metrics",
-        .title = "Figures",
-        .description = "The counters and gauges of the memory",
-        .input_schema = schema("{}", {}),
-        .access = "system:status",
-        .run = [health](mcp::Call call, json::object) -> Task<json::object> {
-          const bool all =
-              call.http == nullptr ||
-              identity::principal_of(*call.http).may(identity::Permission::kManageTenants);
-          co_return json::object{{"metrics", health.metrics(all)}};
-        }}});
+  tools.push_back({Level::kMinimal,
+                   {.name = "akosha_get_metrics",
+                    .title = "Figures",
+                    .description = "The counters and gauges of the memory",
+                    .input_schema = schema("{}", {}),
+                    .access = "system:status",
+                    .run = [health](mcp::Call call, json::object) -> Task<json::object> {
+                      const bool all = call.http == nullptr || operates(*call.http);
+                      co_return json::object{{"metrics", health.metrics(all)}};
+                    }}});
 }
 
 Level level_of(std::string_view profile) {

@@ -34,8 +34,6 @@ std::vector<mcp::Tool> make_dependency_tools(const OutsideServices& services);
 std::vector<mcp::Tool> make_knowledge_tools(const SharedRouteParts& parts);
 /// A schema of properties (JSON text); those named in `required` must be there, others may not.
 json::object schema(std::string_view properties, std::initializer_list<std::string_view> required);
-/// Whoever runs a client on this machine's standard input works for the default organisation.
-std::string tenant_of(const mcp::Call& call);
 /// When the caller's patience ends; half a minute for a client on standard input.
 Clock::Steady deadline_of(const mcp::Call& call);
 

@@ -88,7 +88,8 @@ class Warming : public ::testing::Test {
   }
   /// "l1", "miss": where the answer came from.
   std::string ask(const std::string& tenant, const SearchRequest& request) {
-    const auto reply = loop_.wait<std::string>([&] { return search_->search(tenant, request); });
+    const Reach reach(tenant, request.filter.systems_allowed);
+    const auto reply = loop_.wait<std::string>([&] { return search_->search(reach, request); });
     EXPECT_TRUE(reply) << reply.error().message;
     last_ = reply.value_or("");
     return told_.caches.empty() ? "" : told_.caches.back();

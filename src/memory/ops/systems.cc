@@ -5,12 +5,13 @@
 
 namespace asahi::memory {
 
-Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& ledger,
-                                            std::string tenant, std::string only) {
+Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& ledger, Reach reach,
+                                            std::string only) {
   std::map<std::string, SystemSummary> found;
   for (Store* store : stores) {
     StoreQuery query;
-    query.tenant = tenant;
+    query.tenant = reach.tenant();
+    query.filter.systems_allowed = reach.systems();
     query.limit = 1;
     query.include_content = false;
     query.facets = {"system_id"};
@@ -23,8 +24,9 @@ Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& 
       if (count > 0) found[system].records[std::string(tier_name(store->tier()))] = count;
     }
   }
-  ASAHI_CO_TRY(const auto uploads, co_await ledger.last_uploads(tenant, only));
+  ASAHI_CO_TRY(const auto uploads, co_await ledger.last_uploads(reach.tenant(), only));
   for (const auto& [system, last] : uploads) {
+    if (!reach.has(system)) continue;
     found[system].uploads = last.uploads;
     found[system].last_upload = last.at;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "memory/ingest/ledger.h"
+#include "memory/model/reach.h"
 #include "memory/model/shards.h"
 #include "memory/model/store.h"
 
@@ -20,10 +21,10 @@ struct SystemSummary {
   std::uint32_t shard = 0;
 };
 
-/// The tenant's systems by id: those with memories in a tier, and those that uploaded. `only`: this
-/// one; empty: all. A tier that does not answer is left out. Errors: those of the ledger.
-Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& ledger,
-                                            std::string tenant, std::string only);
+/// The systems within reach by id: those with memories in a tier, and those that uploaded. `only`:
+/// this one; empty: all. A tier that does not answer is left out. Errors: those of the ledger.
+Task<std::vector<SystemSummary>> systems_of(std::vector<Store*> stores, Ledger& ledger, Reach reach,
+                                            std::string only);
 
 /// What a system's memories in the tiers that are searched at once are like (spec/memory §3.9).
 struct SystemProfile {

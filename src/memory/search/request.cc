@@ -278,7 +278,8 @@ std::string make_cursor(const SearchRequest& request, std::size_t offset) {
   return base64url_encode(fmt::format("{}:{}", offset, cursor_digest(request)));
 }
 
-Result<SearchRequest> parse_search(const json::object& object, const SearchLimits& limits) {
+Result<SearchRequest> parse_search(const json::object& object, const SearchLimits& limits,
+                                   const Reach& reach) {
   const Body body(object);
   SearchRequest request;
   if (auto ok = body.known(); !ok) return std::unexpected(ok.error());
@@ -301,6 +302,8 @@ Result<SearchRequest> parse_search(const json::object& object, const SearchLimit
   request.timeout =
       timeout ? std::chrono::milliseconds(static_cast<std::int64_t>(*timeout)) : limits.timeout;
   if (auto ok = read_filter(body, request.filter); !ok) return std::unexpected(ok.error());
+  // Before the cursor is looked at: it names the search as it is bounded.
+  if (auto ok = reach.bound(request.filter); !ok) return std::unexpected(ok.error());
   if (auto ok = read_tiers(body, request); !ok) return std::unexpected(ok.error());
   if (auto ok = read_facets(body, request); !ok) return std::unexpected(ok.error());
   ASAHI_TRY(request.include_content, body.flag("include_content", true));

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "memory/model/query.h"
+#include "memory/model/reach.h"
 
 namespace asahi::memory {
 
@@ -39,8 +40,10 @@ struct SearchRequest {
 /// Hits that lie further back than this are not paged to.
 inline constexpr std::size_t kMaxDepth = 1000;
 
-/// Errors: invalid_argument naming the field, the value and the rule.
-Result<SearchRequest> parse_search(const json::object& body, const SearchLimits& limits);
+/// Errors: invalid_argument naming the field, the value and the rule; forbidden (a system beyond
+/// the caller's reach, which bounds the filter from here on).
+Result<SearchRequest> parse_search(const json::object& body, const SearchLimits& limits,
+                                   const Reach& reach);
 
 /// A cursor names the next page of one search; another search refuses it.
 std::string make_cursor(const SearchRequest& request, std::size_t offset);

@@ -7,9 +7,10 @@ namespace {
 
 const SearchLimits kLimits{
     .max_results = 100, .timeout = std::chrono::seconds{30}, .dimensions = 3};
+const Reach kReach = Reach::whole("acme");
 
 Result<SearchRequest> parse(std::string_view text) {
-  return parse_search(json::parse(text).as_object(), kLimits);
+  return parse_search(json::parse(text).as_object(), kLimits, kReach);
 }
 
 TEST(SearchRequest, SaysNothingAndMeansTheUsual) {
@@ -64,8 +65,8 @@ TEST(SearchRequest, NamesTheFieldThatBreaksItsRule) {
 TEST(SearchRequest, CountsTheQueryInCharacters) {
   std::string longest;
   for (int i = 0; i < 1000; ++i) longest += "ä";
-  EXPECT_TRUE(parse_search({{"query", longest}}, kLimits));
-  EXPECT_FALSE(parse_search({{"query", longest + "ä"}}, kLimits));
+  EXPECT_TRUE(parse_search({{"query", longest}}, kLimits, kReach));
+  EXPECT_FALSE(parse_search({{"query", longest + "ä"}}, kLimits, kReach));
 }
 
 TEST(SearchRequest, ScalesTheClientsVectorAndIgnoresOneWithoutDirection) {
@@ -97,14 +98,31 @@ TEST(SearchRequest, IsTheSameInAnyOrderOfItsFilters) {
 TEST(SearchCursor, LeadsOnInItsOwnSearchOnly) {
   const auto first = parse(R"({"query": "x"})");
   const std::string cursor = make_cursor(*first, 10);
-  const auto next = parse_search({{"query", "x"}, {"cursor", cursor}}, kLimits);
+  const auto next = parse_search({{"query", "x"}, {"cursor", cursor}}, kLimits, kReach);
   ASSERT_TRUE(next) << next.error().message;
   EXPECT_EQ(next->offset, 10U);
-  const auto other = parse_search({{"query", "y"}, {"cursor", cursor}}, kLimits);
+  const auto other = parse_search({{"query", "y"}, {"cursor", cursor}}, kLimits, kReach);
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().field, "cursor");
-  EXPECT_FALSE(parse_search({{"query", "x"}, {"cursor", make_cursor(*first, 995)}}, kLimits))
+  EXPECT_FALSE(
+      parse_search({{"query", "x"}, {"cursor", make_cursor(*first, 995)}}, kLimits, kReach))
       << "beyond the first 1,000";
+}
+
+TEST(SearchRequest, IsBoundedToTheSystemsOfWhoAsks) {
+  const Reach some("acme", std::vector<std::string>{"a"});
+  const auto request = parse_search({{"query", "x"}}, kLimits, some);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->filter.systems_allowed, std::vector<std::string>{"a"});
+  EXPECT_NE(request->canonical(), parse_search({{"query", "x"}}, kLimits, kReach)->canonical())
+      << "what is kept for one is not found for the other";
+  const auto beyond = parse_search({{"query", "x"}, {"system_id", "b"}}, kLimits, some);
+  ASSERT_FALSE(beyond);
+  EXPECT_EQ(beyond.error().code, Errc::kForbidden);
+  // A page goes on where it was, and for nobody else.
+  const std::string cursor = make_cursor(*request, 10);
+  EXPECT_TRUE(parse_search({{"query", "x"}, {"cursor", cursor}}, kLimits, some));
+  EXPECT_FALSE(parse_search({{"query", "x"}, {"cursor", cursor}}, kLimits, kReach));
 }
 
 }  // namespace

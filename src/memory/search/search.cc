@@ -95,7 +95,9 @@ Search::CacheCounts Search::cache_counts() const {
   return {l1_hits_.load(), l2_hits_.load(), misses_.load()};
 }
 
-Task<std::string> Search::search(std::string tenant, SearchRequest request) {
+Task<std::string> Search::search(Reach reach, SearchRequest request) {
+  if (auto ok = reach.bound(request.filter); !ok) co_return std::unexpected(ok.error());
+  const std::string tenant = reach.tenant();
   const auto started = parts_.clock.steady_now();
   std::string_view level = "miss";
   std::string key;
@@ -111,7 +113,7 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   }
   if (!body) {
     misses_.fetch_add(1, std::memory_order_relaxed);
-    auto found = co_await answer(tenant, request, true);
+    auto found = co_await answer(reach, request, true);
     const auto took = parts_.clock.steady_now() - started;
     if (!found) {
       if (parts_.observer != nullptr)
@@ -124,7 +126,7 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   const auto took = parts_.clock.steady_now() - started;
   const std::string id = random_id("qry_", kQueryIdDigits);
   std::string reply = wrap(id, level, took, *body);
-  const std::string page = "memory:page:" + tenant + ":" + id;
+  const std::string page = "memory:page:" + reach.name() + ":" + id;
   const auto bytes = std::make_shared<const std::string>(reply);
   (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
@@ -133,8 +135,8 @@ Task<std::string> Search::search(std::string tenant, SearchRequest request) {
   co_return reply;
 }
 
-Task<std::string> Search::reply(std::string tenant, std::string query_id) {
-  const std::string page = "memory:page:" + tenant + ":" + query_id;
+Task<std::string> Search::reply(Reach reach, std::string query_id) {
+  const std::string page = "memory:page:" + reach.name() + ":" + query_id;
   ASAHI_CO_TRY(auto found, co_await parts_.replies.get(page));
   if (!found && parts_.l2 != nullptr) {
     ASAHI_CO_TRY(found, co_await parts_.l2->get(page));
@@ -163,7 +165,8 @@ Task<bool> Search::refill(std::string tenant, SearchRequest request) {
   std::string_view level;
   // One that only the shared cache has is taken into this process by looking for it.
   if (co_await cached(name.key, level)) co_return false;
-  ASAHI_CO_TRY(std::string body, co_await answer(std::move(tenant), request, false));
+  ASAHI_CO_TRY(std::string body,
+               co_await answer(Reach(tenant, request.filter.systems_allowed), request, false));
   if (is_whole(body)) co_await keep(name.key, std::move(body));
   co_return true;
 }
@@ -213,11 +216,10 @@ void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
       }(sharing_, parts_.l2, std::move(key), std::move(bytes), options().l2_ttl));
 }
 
-Task<std::string> Search::answer(std::string tenant, const SearchRequest& request,
-                                 bool somebody_asks) {
+Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool somebody_asks) {
   const auto deadline = std::chrono::steady_clock::now() + request.timeout;
   StoreQuery query;
-  query.tenant = std::move(tenant);
+  query.tenant = reach.tenant();
   query.mode = request.mode;
   query.text = request.mode == SearchMode::kSemantic ? std::string{} : request.text;
   query.filter = request.filter;
@@ -266,6 +268,7 @@ Task<std::string> Search::answer(std::string tenant, const SearchRequest& reques
   all.total -= std::min<std::uint64_t>(all.total, co_await drop_superseded(merged));
   for (StoreHit& hit : merged) {
     if (hit.similarity) hit.similarity = static_cast<float>(traits.similarity(*hit.similarity));
+    hit.metadata = reach.visible_metadata(std::move(hit.metadata));
   }
   const std::size_t found = merged.size();
   const std::size_t from = std::min(request.offset, found);

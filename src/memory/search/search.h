@@ -63,12 +63,13 @@ class Search {
 
   /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
   /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
-  Task<std::string> search(std::string tenant, SearchRequest request);
-  /// The reply that had this id; not_found when it is forgotten or another tenant's.
-  Task<std::string> reply(std::string tenant, std::string query_id);
+  Task<std::string> search(Reach reach, SearchRequest request);
+  /// The reply that had this id; not_found when it is forgotten, another tenant's, or one made for
+  /// another reach.
+  Task<std::string> reply(Reach reach, std::string query_id);
   /// Sees to it that the caches have the answer of a search that was asked before, with the rights
-  /// of who asked it; whether it had to be looked for. Counted as nobody's search. Errors: as
-  /// `search`; invalid_argument where answers are not cached.
+  /// of who asked it (`filter.systems_allowed`); whether it had to be looked for. Counted as
+  /// nobody's search. Errors: as `search`; invalid_argument where answers are not cached.
   Task<bool> refill(std::string tenant, SearchRequest request);
   /// What is asked most.
   FrequentSearches& frequent() { return frequent_; }
@@ -98,7 +99,7 @@ class Search {
   };
 
   /// `somebody_asks`: the observer is told.
-  Task<std::string> answer(std::string tenant, const SearchRequest& request, bool somebody_asks);
+  Task<std::string> answer(Reach reach, const SearchRequest& request, bool somebody_asks);
   Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
                            std::chrono::steady_clock::time_point deadline);
   /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer

@@ -1,4 +1,5 @@
-// What every tier does alike: the store in plain maps, hot, warm and cold.
+// What every tier does alike: the store in plain maps, hot, warm and cold; compiled once more, for
+// hot in PostgreSQL.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 #include "memory/ageing/rules.h"
 #include "memory/cold/store.h"
 #include "memory/hot/hot_store.h"
+#include "memory/pgvector/store.h"
 #include "memory/placement/sharded_store.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
@@ -15,6 +17,9 @@
 #include "memory/warm/warm_store.h"
 #include "storage/columnar/private_folder.h"
 #include "storage/object/folder_store.h"
+#ifdef ASAHI_CONTRACT_PGVECTOR
+#include "storage/sql/testing/pgvector_server.h"
+#endif
 
 namespace asahi::memory::testing {
 namespace {
@@ -24,12 +29,20 @@ using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 using Outcome = UpsertOutcome;
 
-/// kRemote: the hot tier behind the internal store API; kSharded: over two nodes.
-enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded };
+/// kPgVector: the hot tier in PostgreSQL; kRemote: the hot tier behind the internal store API;
+/// kSharded: over two nodes.
+enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded, kPgVector };
 
 class StoreContract : public ::testing::TestWithParam<Kind> {
  protected:
-  void SetUp() override { open(); }
+  void SetUp() override {
+#ifdef ASAHI_CONTRACT_PGVECTOR
+    const auto url = sql::testing::PgVectorServer::url();
+    if (!url) GTEST_SKIP() << url.error().message;
+    open_postgres(*url);
+#endif
+    open();
+  }
   void TearDown() override { close(); }
 
   void close() {
@@ -69,8 +82,17 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
         tier_ = cold::ColdTier::open(*objects_, *catalogue_, clock_, {}).value();
         store_ = std::make_unique<cold::ColdStore>(*tier_, 2, 16);
         break;
+      case Kind::kPgVector:
+        store_ = PgVectorStore::open(postgres_, {.dimensions = 3, .clock = &clock_}).value();
+        break;
     }
   }
+#ifdef ASAHI_CONTRACT_PGVECTOR
+  void open_postgres(const std::string& url) {
+    postgres_ = sql::open_database({.url = url, .pool_size = 1}).value();
+    ASSERT_TRUE(postgres_->query_blocking({"DROP SCHEMA IF EXISTS akosha CASCADE", {}}));
+  }
+#endif
   static std::unique_ptr<Store> open_nodes(const HotOptions& options) {
     std::vector<ShardedStore::Part> parts;
     for (const char* name : {"a", "b"}) {
@@ -168,6 +190,7 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
   std::unique_ptr<object::FolderStore> objects_;
   std::unique_ptr<cold::Catalogue> catalogue_;
   std::unique_ptr<cold::ColdTier> tier_;
+  std::shared_ptr<sql::Database> postgres_;
   std::unique_ptr<Store> inner_;  ///< that which is far away
   std::unique_ptr<RemotePair> pair_;
   std::shared_ptr<Store> store_;
@@ -291,14 +314,18 @@ TEST_P(StoreContract, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
 }
 
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
-  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote", "sharded"};
+  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote", "sharded", "pgvector"};
   return kNames[static_cast<std::size_t>(info.param)];
 }
 
+#ifdef ASAHI_CONTRACT_PGVECTOR
+INSTANTIATE_TEST_SUITE_P(PgVector, StoreContract, ::testing::Values(Kind::kPgVector), kind_name);
+#else
 INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
                          ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold,
                                            Kind::kRemote, Kind::kSharded),
                          kind_name);
+#endif
 
 }  // namespace
 }  // namespace asahi::memory::testing

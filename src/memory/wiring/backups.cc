@@ -53,6 +53,11 @@ Result<RestoredBackup> restore_role(const MemoryConfig& config, const Role& role
   RestorePlaces places;
   places.folder = config.data_path;
   places.hot_node = node;
+  if (all && config.hot.backend == "pgvector") {
+    return fail_field("memory.hot.backend",
+                      "a backup's hot tier is restored into files: restore with duckdb-ssd, or put "
+                      "the PostgreSQL of the hot tier back with its own tools");
+  }
   if (all || role.component == Component::kHotStore) {
     ASAHI_TRY(places.hot, folder_of("hot", config.hot.path));
   }

@@ -8,9 +8,15 @@
 
 namespace asahi::memory {
 
-/// The bucket or folder of `url`; S3 with the address and keys of `memory.ingestion`. Errors:
-/// those of object::open_store.
+// Buckets and folders, opened in one place, whoever provides them.
+
+/// The bucket or folder of `url`; S3 with the address and keys of `memory.ingestion`, Azure and
+/// Google with those of `memory.azure` and `memory.gcs`. Errors: those of object::open_store.
 Result<std::unique_ptr<object::ObjectStore>> open_bucket(const MemoryConfig& config,
                                                          std::string url);
+/// Where the cold tier's files are: `memory.cold.bucket` of its backend, or `folder`. Errors: the
+/// same.
+Result<std::unique_ptr<object::ObjectStore>> open_cold_bucket(const MemoryConfig& config,
+                                                              const std::string& folder);
 
 }  // namespace asahi::memory

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -112,7 +113,55 @@ class RemoteFeed final : public knowledge::MemoryFeed {
   std::condition_variable_any wake_;
 };
 
+class PostgresFeed final : public knowledge::MemoryFeed {
+ public:
+  PostgresFeed(PgVectorStore& hot, std::vector<Store*> tiers, net::LoopPool& loops)
+      : hot_(hot), tiers_(std::move(tiers)), loops_(loops) {}
+
+  Result<Place> place() override {
+    ASAHI_TRY(name_, hot_.feed_name());
+    ASAHI_TRY(const std::uint64_t end, hot_.last_written());
+    return Place{name_, end};
+  }
+  bool wait(std::uint64_t, std::chrono::milliseconds most, std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, stop, most, [] { return false; });
+    return true;
+  }
+  Result<Page> after(std::uint64_t since, std::size_t limit) override {
+    ASAHI_TRY(const std::string name, hot_.feed_name());
+    if (name != name_)
+      return fail(Errc::kConflict, "another table stands in the place of the one followed");
+    // In this order: what is written in between is for the next page.
+    ASAHI_TRY(const std::uint64_t end, hot_.last_written());
+    ASAHI_TRY(std::vector<PgVectorStore::Written> written, hot_.written_since(since, limit));
+    // The last writing may have been erased since.
+    Page page{.rows = {},
+              .upto = written.empty() ? std::max(since, end) : written.back().sequence,
+              .end = std::max(end, written.empty() ? since : written.back().sequence)};
+    page.rows.reserve(written.size());
+    for (auto& row : written) page.rows.push_back({std::move(row.memory), row.duplicate});
+    return page;
+  }
+  Result<std::vector<bool>> present(std::vector<Key> keys) override {
+    return in_any(tiers_, keys, std::vector<bool>(keys.size()), loops_);
+  }
+
+ private:
+  PgVectorStore& hot_;
+  const std::vector<Store*> tiers_;
+  net::LoopPool& loops_;
+  std::string name_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+};
+
 }  // namespace
+
+std::unique_ptr<knowledge::MemoryFeed> feed_of(PgVectorStore& hot, std::vector<Store*> tiers,
+                                               net::LoopPool& loops) {
+  return std::make_unique<PostgresFeed>(hot, std::move(tiers), loops);
+}
 
 std::unique_ptr<knowledge::MemoryFeed> feed_of(hot::Engine& engine, std::vector<Store*> tiers,
                                                net::LoopPool& loops) {

@@ -6,6 +6,7 @@
 #include "memory/hot/engine.h"
 #include "memory/knowledge/feed.h"
 #include "memory/model/store.h"
+#include "memory/pgvector/store.h"
 #include "memory/remote/remote_store.h"
 #include "net/loop.h"
 
@@ -14,6 +15,9 @@
 namespace asahi::memory {
 
 std::unique_ptr<knowledge::MemoryFeed> feed_of(hot::Engine& engine, std::vector<Store*> tiers,
+                                               net::LoopPool& loops);
+/// In PostgreSQL; it is asked as often as its follower waits whether there is something new.
+std::unique_ptr<knowledge::MemoryFeed> feed_of(PgVectorStore& hot, std::vector<Store*> tiers,
                                                net::LoopPool& loops);
 /// In another process; it is asked once a second whether there is something new.
 std::unique_ptr<knowledge::MemoryFeed> feed_of(remote::RemoteStore& hot, std::vector<Store*> tiers,

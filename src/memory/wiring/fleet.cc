@@ -33,7 +33,7 @@ Result<void> Fleet::open_buckets() {
     buckets_.push_back({"ingest", std::move(opened)});
   }
   // A folder of another machine is not seen from here.
-  if (config.cold.enabled && config.cold.backend == "s3") {
+  if (config.cold.enabled && config.cold.backend != "local") {
     ASAHI_TRY(auto place, open_cold_place(config, parts_.database, false));
     if (place) buckets_.push_back({"cold", std::move(place->objects)});
   }

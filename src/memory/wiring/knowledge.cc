@@ -32,6 +32,10 @@ void KnowledgeWiring::follow(hot::Engine& engine, std::vector<Store*> tiers) {
   begin(feed_of(engine, std::move(tiers), parts_.loops));
 }
 
+void KnowledgeWiring::follow(PgVectorStore& hot, std::vector<Store*> tiers) {
+  begin(feed_of(hot, std::move(tiers), parts_.loops));
+}
+
 void KnowledgeWiring::follow(remote::RemoteStore& hot, std::vector<Store*> tiers) {
   begin(feed_of(hot, std::move(tiers), parts_.loops));
 }

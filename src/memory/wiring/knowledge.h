@@ -9,6 +9,7 @@
 #include "memory/knowledge/graph_rows.h"
 #include "memory/knowledge/knowledge.h"
 #include "memory/model/store.h"
+#include "memory/pgvector/store.h"
 #include "memory/remote/remote_store.h"
 #include "net/loop.h"
 
@@ -33,6 +34,8 @@ class KnowledgeWiring {
   /// From now on, what is written into the hot tier of this process. `tiers`: all that a memory may
   /// have moved to, the hot one first; what is in none of them is forgotten.
   void follow(hot::Engine& engine, std::vector<Store*> tiers);
+  /// The same for a hot tier in PostgreSQL.
+  void follow(PgVectorStore& hot, std::vector<Store*> tiers);
   /// The same for a hot tier in another process.
   void follow(remote::RemoteStore& hot, std::vector<Store*> tiers);
   void stop();

@@ -14,6 +14,7 @@
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
 #include "memory/http/ops_routes.h"
+#include "memory/http/shutdown_route.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
 #include "memory/knowledge/series_watch.h"
@@ -176,7 +177,26 @@ void Ops::Impl::apply(const MemoryConfig& changed) {
   alerts.set_repeat_window(seconds(changed.alerts.repeat_window_seconds));
 }
 
+/// What an upload or a push came to, for the security log.
+void note_end(identity::SecurityLog& log, const IngestEnd& end) {
+  using enum identity::SecurityEvent;
+  const bool failed = end.status == "failed" || end.status == "error";
+  const bool rejected = end.status == "rejected";
+  log.note({.event = rejected ? kIngestionRejected
+                     : failed ? kIngestionFailed
+                              : kIngestionCompleted,
+            .severity = rejected || failed ? identity::SecuritySeverity::kMedium
+                                           : identity::SecuritySeverity::kInfo,
+            .org_id = end.tenant,
+            .resource = "system/" + end.system_id,
+            .result = std::string(end.status),
+            .details = {{"operation", std::string(end.operation)},
+                        {"items", std::to_string(end.gained.items)},
+                        {"errors", std::to_string(end.gained.errors)}}});
+}
+
 void Ops::Impl::tell(const IngestEnd& end) {
+  if (parts.routes->security != nullptr) note_end(*parts.routes->security, end);
   constexpr const char* kChannel = "metrics";
   if (!hub.is_heard(end.tenant, kChannel)) return;
   hub.publish(end.tenant, kChannel, "aggregation.completed",
@@ -191,7 +211,8 @@ void Ops::Impl::tell(const IngestEnd& end) {
                                         {"duplicates", end.gained.duplicates},
                                         {"near_duplicates", end.gained.near_duplicates},
                                         {"errors", end.gained.errors},
-                                        {"bytes", end.gained.bytes}}}});
+                                        {"bytes", end.gained.bytes}}}},
+              {end.system_id});
 }
 
 Aw<void> Ops::Impl::measure() {
@@ -326,6 +347,7 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
   add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
+  if (impl.parts.shut_down) add_shutdown_route(routes, impl.parts.routes, impl.parts.shut_down);
   impl.live.add_routes(router, mount);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,8 +52,9 @@ class Ops {
     std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines = {};
     const Outside& outside;
     SharedRouteParts routes;
-    bool searches = true;  ///< it answers them
-    bool alone = true;     ///< no other process does what the clock begins
+    std::function<void()> shut_down = {};  ///< nothing: there is no POST /shutdown
+    bool searches = true;                  ///< it answers them
+    bool alone = true;                     ///< no other process does what the clock begins
   };
   /// Errors: those of the place for backups (invalid_argument, unavailable).
   static Result<std::unique_ptr<Ops>> make(Parts parts);

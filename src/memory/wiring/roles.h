@@ -20,6 +20,8 @@
 
 /// Which part of the memory a process is, and what of the module that part needs.
 namespace asahi::memory {
+
+class PgVectorStore;
 namespace hot {
 class Engine;
 }
@@ -84,6 +86,7 @@ struct StorePair {
   /// What tiers of this process tell of their indexes, by tier.
   std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines;
   hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
+  PgVectorStore* postgres = nullptr;  ///< the hot tier, where PostgreSQL keeps it
   /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.
   std::vector<Dependency> hot_dependencies;
   /// The nodes of `hot`, and `warm`, where they are in other processes.

@@ -2,26 +2,81 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstring>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/hot/hot_store.h"
 #include "memory/ops/tier_gauges.h"
+#include "memory/pgvector/store.h"
 #include "memory/rank/hot_keyword.h"
 #include "memory/warm/warm_store.h"
 
 namespace asahi::memory {
 namespace {
 
-HotOptions options_of(const std::string& folder, const MemoryConfig& config, const Clock& clock,
-                      telemetry::Registry& metrics) {
+/// 32 bytes as 64 hex digits or base64. Errors: invalid_argument; the key is not shown.
+Result<Digest256> read_key(const std::string& field, std::string_view text) {
+  constexpr std::size_t kHex = 64;
+  Digest256 key{};
+  std::optional<std::string> bytes;
+  if (text.size() == kHex) {
+    bytes.emplace();
+    for (std::size_t i = 0; bytes && i < kHex; i += 2) {
+      std::uint8_t byte = 0;
+      const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
+      if (error != std::errc() || end != text.data() + i + 2) {
+        bytes.reset();
+      } else {
+        bytes->push_back(static_cast<char>(byte));
+      }
+    }
+  } else {
+    while (text.ends_with('=')) text.remove_suffix(1);
+    bytes = base64url_decode(text);
+  }
+  if (!bytes || bytes->size() != key.size()) {
+    return fail_field(field, fmt::format("{} must be 32 random bytes: 64 hex digits, or base64 as "
+                                         "'akosha secrets generate' prints them",
+                                         field));
+  }
+  std::memcpy(key.data(), bytes->data(), key.size());
+  return key;
+}
+
+/// Sets the keys of a tier's files. One in memory has none.
+Result<void> set_keys(const MemoryConfig& config, const std::string& folder,
+                      hot::LogOptions& options) {
+  if (folder == ":memory:") return {};
+  if (!config.encryption_key.empty()) {
+    ASAHI_TRY(options.key, read_key("memory.encryption_key", config.encryption_key.reveal()));
+  }
+  std::string_view rest = config.encryption_key_previous.reveal();
+  while (!rest.empty()) {
+    std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one.empty()) continue;
+    ASAHI_TRY(const Digest256 key, read_key("memory.encryption_key_previous", one));
+    options.previous_keys.push_back(key);
+  }
+  return {};
+}
+
+Result<HotOptions> options_of(const std::string& folder, const MemoryConfig& config,
+                              const Clock& clock, telemetry::Registry& metrics) {
   HotOptions options;
   options.engine.folder = folder;
   options.engine.group_commit = std::chrono::milliseconds(config.hot.group_commit_ms);
   options.engine.clock = &clock;
   options.engine.looked_for_duplicates = duplicate_times(metrics);
   options.engine.make_keyword = [&clock] { return rank::make_keyword_index(clock); };
+  if (auto ok = set_keys(config, folder, options.engine.log); !ok)
+    return std::unexpected(ok.error());
   return options;
 }
 
@@ -38,6 +93,10 @@ Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
                               {"records", stats.opened.records},
                               {"words_from_checkpoint", stats.restored_rows},
                               {"links_from_checkpoint", stats.restored_links}});
+  if (stats.stale_segments != 0) {
+    logger.info("files of the log are in the clear or under a former key, and are written anew",
+                {{"tier", tier_name(tier)}, {"files", stats.stale_segments}});
+  }
   if (stats.opened.torn_bytes != 0 || stats.opened.damaged_records != 0) {
     logger.warning("a tier was not closed in order", {{"tier", tier_name(tier)},
                                                       {"cut_bytes", stats.opened.torn_bytes},
@@ -48,19 +107,45 @@ Result<std::unique_ptr<T>> told(Result<std::unique_ptr<T>> store, Tier tier) {
 
 Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clock& clock,
                                            telemetry::Registry& metrics) {
-  return told(HotStore::open(options_of(config.hot.path, config, clock, metrics)), Tier::kHot);
+  ASAHI_TRY(HotOptions options, options_of(config.hot.path, config, clock, metrics));
+  return told(HotStore::open(std::move(options)), Tier::kHot);
+}
+
+/// The hot tier in PostgreSQL: in `memory.hot.pg_url`, or in `database`.
+Result<std::unique_ptr<PgVectorStore>> open_postgres(const MemoryConfig& config,
+                                                     sql::Database& database, const Clock& clock) {
+  std::shared_ptr<sql::Database> used(&database, [](sql::Database*) {});
+  if (!config.hot.pg_url.empty()) {
+    ASAHI_TRY(used,
+              sql::open_database({.url = config.hot.pg_url.reveal(),
+                                  .data_dir = config.data_path,
+                                  .pool_size = static_cast<std::size_t>(config.hot.pg_pool_size)}));
+  }
+  auto store = PgVectorStore::open(std::move(used),
+                                   {.dimensions = config.embedding_dimension, .clock = &clock});
+  if (!store) store.error().message = "the hot tier: " + store.error().message;
+  return store;
 }
 
 Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock,
                                              telemetry::Registry& metrics) {
-  return told(WarmStore::open(options_of(config.warm.path, config, clock, metrics)), Tier::kWarm);
+  ASAHI_TRY(HotOptions options, options_of(config.warm.path, config, clock, metrics));
+  return told(WarmStore::open(std::move(options)), Tier::kWarm);
 }
 
 }  // namespace
 
-Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock,
-                              telemetry::Registry& metrics) {
+Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
+                              const Clock& clock, telemetry::Registry& metrics) {
   StorePair stores;
+  if (config.hot.backend == "pgvector") {
+    ASAHI_TRY(auto hot, open_postgres(config, database, clock));
+    stores.postgres = hot.get();
+    stores.pressed = [] { return false; };
+    stores.hot = std::move(hot);
+    ASAHI_TRY(stores.warm, open_warm(config, clock, metrics));
+    return stores;
+  }
   ASAHI_TRY(auto hot, open_hot(config, clock, metrics));
   stores.pressed = [store = hot.get()] { return store->pressed(); };
   stores.engine = &hot->engine();
@@ -88,6 +173,11 @@ Result<std::unique_ptr<StoreRole>> StoreRole::open(Tier tier, Parts parts) {
                       fmt::format("a store that listens on {} needs AKOSHA_STORE_SECRET; 'akosha "
                                   "secrets generate' prints one",
                                   parts.config.api.host));
+  }
+  if (tier == Tier::kHot && parts.config.hot.backend == "pgvector") {
+    return fail_field("memory.hot.backend",
+                      "'pgvector' keeps the hot tier of the whole memory in one process "
+                      "(AKOSHA_COMPONENT=all); a hot_store keeps its own files: duckdb-ssd");
   }
   const std::string& folder = tier == Tier::kHot ? parts.config.hot.path : parts.config.warm.path;
   remote::StoreApi::Options api{.secrets = std::move(secrets),

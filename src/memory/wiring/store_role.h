@@ -9,6 +9,7 @@
 #include "memory/remote/store_api.h"
 #include "memory/wiring/roles.h"
 #include "net/http/router.h"
+#include "storage/sql/database.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
@@ -43,8 +44,10 @@ class StoreRole {
   remote::StoreApi api_;
 };
 
-/// The tiers of this process, reading what was written last; blocking. Errors: as StoreRole::open.
-Result<StorePair> open_stores(const MemoryConfig& config, const Clock& clock,
-                              telemetry::Registry& metrics);
+/// The tiers of this process, reading what was written last; blocking. `database`: keeps the hot
+/// tier where the settings name PostgreSQL and no other address of one; outlives them. Errors: as
+/// StoreRole::open, and those of PgVectorStore::open.
+Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
+                              const Clock& clock, telemetry::Registry& metrics);
 
 }  // namespace asahi::memory

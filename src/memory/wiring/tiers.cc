@@ -6,8 +6,8 @@
 
 #include "memory/cold/sql_catalogue.h"
 #include "memory/measure/measured_store.h"
+#include "memory/wiring/buckets.h"
 #include "net/blocking.h"
-#include "storage/object/open_store.h"
 
 namespace asahi::memory {
 namespace {
@@ -23,9 +23,12 @@ constexpr std::uint64_t kGiB = 1ULL << 30;
 
 /// Other services than Amazon's refuse its classes unless they are told of them.
 std::string archive_class_of(const MemoryConfig::Cold& config) {
-  if (config.backend != "s3" || config.archive_class == "none") return {};
+  if (config.backend == "local" || config.archive_class == "none") return {};
   if (!config.archive_class.empty()) return config.archive_class;
-  return config.endpoint.empty() ? "GLACIER_IR" : "";
+  // What only speaks the provider's protocol need not have its classes.
+  if (!config.endpoint.empty()) return {};
+  if (config.backend == "azure") return "Cool";
+  return config.backend == "gcs" ? "COLDLINE" : "GLACIER_IR";
 }
 
 }  // namespace
@@ -64,21 +67,12 @@ Result<std::optional<ColdPlace>> open_cold_place(const MemoryConfig& settings,
     return fail(Errc::kUnavailable,
                 "the cold tier's folder " + config.path + ": " + failed.message());
   }
-  std::string url = "file://" + (folder / "objects").string();
-  if (config.backend == "s3") {
-    url = config.bucket.contains("://") ? config.bucket : "s3://" + config.bucket;
-  }
   ColdPlace place{.objects = {},
                   .catalogue = {},
                   .catalogue_file = {},
                   .temp_folder = (folder / "temp").string(),
                   .shared = !embedded};
-  ASAHI_TRY(
-      place.objects,
-      object::open_store({.url = url,
-                          .region = config.region,
-                          .endpoint = config.endpoint,
-                          .credentials = {config.access_key_id, config.secret_access_key, {}}}));
+  ASAHI_TRY(place.objects, open_cold_bucket(settings, (folder / "objects").string()));
   if (embedded) {
     // One process has the folder; its file is synced, which SQLite's commits here are not.
     place.catalogue_file = (folder / "catalogue").string();

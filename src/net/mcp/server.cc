@@ -70,8 +70,11 @@ struct Server::Reply {
 };
 
 Server::Server(ServerInfo info, std::vector<Tool> tools,
-               std::function<bool(const http::Context&, std::string_view)> permits)
-    : info_(std::move(info)), tools_(std::move(tools)), permits_(std::move(permits)) {}
+               std::function<bool(const http::Context&, std::string_view)> permits, Watch watch)
+    : info_(std::move(info)),
+      tools_(std::move(tools)),
+      permits_(std::move(permits)),
+      watch_(std::move(watch)) {}
 
 void Server::add_routes(http::Router& router, const std::string& path,
                         std::string_view access) const {
@@ -193,6 +196,7 @@ Aw<Server::Reply> Server::call_tool(json::object params, Call call) const {
   if (tool == tools_.end())
     co_return Reply{{}, kInvalidParams, fmt::format("no tool '{}'; see tools/list", wanted)};
   if (!may_call(call, *tool)) {
+    if (watch_) watch_(call, *tool, nullptr);
     co_return Reply{
         tool_result(
             {{"error", "forbidden"},
@@ -207,10 +211,14 @@ Aw<Server::Reply> Server::call_tool(json::object params, Call call) const {
       co_return Reply{{}, kInvalidParams, "params.arguments must be an object"};
     arguments = given->get_object();
   }
-  if (auto ok = check_schema(arguments, tool->input_schema); !ok)
+  if (auto ok = check_schema(arguments, tool->input_schema); !ok) {
+    const Result<json::object> refused = std::unexpected(ok.error());
+    if (watch_) watch_(call, *tool, &refused);
     co_return Reply{tool_result(error_content(ok.error()), true), 0, {}};
+  }
   fill_defaults(arguments, tool->input_schema);
   auto result = co_await tool->run(call, std::move(arguments));
+  if (watch_) watch_(call, *tool, &result);
   if (!result) co_return Reply{tool_result(error_content(result.error()), true), 0, {}};
   co_return Reply{tool_result(std::move(*result), false), 0, {}};
 }

@@ -45,8 +45,12 @@ struct ServerInfo {
 class Server {
  public:
   /// `permits` says whether a caller has a tool's `access`; empty: everybody may do everything.
+  /// `watch` hears of every call of a tool that there is, when it is over; `outcome` is null where
+  /// the caller may not call it.
+  using Watch = std::function<void(const Call&, const Tool&, const Result<json::object>* outcome)>;
   Server(ServerInfo info, std::vector<Tool> tools,
-         std::function<bool(const http::Context&, std::string_view access)> permits = {});
+         std::function<bool(const http::Context&, std::string_view access)> permits = {},
+         Watch watch = {});
 
   /// POST of `path`. There are no streams to GET and no sessions to DELETE: the router says 405.
   void add_routes(http::Router& router, const std::string& path, std::string_view access) const;
@@ -67,6 +71,7 @@ class Server {
   ServerInfo info_;
   std::vector<Tool> tools_;
   std::function<bool(const http::Context&, std::string_view)> permits_;
+  Watch watch_;
 };
 
 }  // namespace asahi::mcp

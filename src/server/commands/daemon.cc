@@ -1,6 +1,7 @@
 #include "server/commands/daemon.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <string_view>
 
@@ -31,6 +32,8 @@ int ServiceSignals::wait() const {
   sigwait(&signals_, &signal);
   return signal;
 }
+
+void shut_down_as_asked() { ::kill(::getpid(), SIGTERM); }
 
 void begin_logging(const gateway::GatewayConfig& config) {
   configure_logging(

@@ -18,6 +18,9 @@ class ServiceSignals {
   sigset_t signals_;
 };
 
+/// Begins what SIGTERM begins, and returns at once. Any thread.
+void shut_down_as_asked();
+
 /// Log lines on stdout, as `logging.…` says.
 void begin_logging(const gateway::GatewayConfig& config);
 

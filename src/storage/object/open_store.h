@@ -3,17 +3,20 @@
 #include <memory>
 #include <string>
 
+#include "storage/object/credentials.h"
 #include "storage/object/s3_client.h"
 #include "storage/object/store.h"
 
 namespace asahi::object {
 
 struct OpenOptions {
-  /// "file:///var/lib/asahi/archive" (an absolute folder) or "s3://bucket/prefix".
+  /// "file:///var/lib/asahi/archive" (an absolute folder), "s3://bucket/prefix" (Amazon and what
+  /// speaks its protocol), "azure://container/prefix" or "gs://bucket/prefix" (Google).
   std::string url;
-  std::string region;    ///< AWS_REGION; empty: us-east-1
-  std::string endpoint;  ///< AWS_ENDPOINT_URL; empty: Amazon's
+  std::string region;    ///< of S3 (AWS_REGION); empty: us-east-1
+  std::string endpoint;  ///< of S3 (AWS_ENDPOINT_URL); empty: Amazon's
   S3Credentials credentials;
+  CloudCredentials clouds;
   S3Options::Addressing addressing = S3Options::Addressing::kAutomatic;
 };
 

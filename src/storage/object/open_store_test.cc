@@ -22,7 +22,7 @@ TEST(OpenStore, OpensFoldersAndMakesThem) {
 
 TEST(OpenStore, RefusesOtherUrls) {
   for (const char* url : {"", "archive", "/var/archive", "file://relative/folder", "file:///",
-                          "s3://", "s3:///x", "gs://bucket/x", "http://minio/bucket"}) {
+                          "s3://", "s3:///x", "gs://", "azure:///x", "http://minio/bucket"}) {
     EXPECT_FALSE(check_url(url)) << url;
     const auto store = open_store({.url = url});
     ASSERT_FALSE(store) << url;
@@ -47,6 +47,21 @@ TEST(OpenStore, SaysWhatS3Misses) {
   const auto store = open_store({.url = "s3://archive/a/b", .credentials = good});
   ASSERT_TRUE(store) << store.error().message;
   EXPECT_EQ((*store)->where(), "s3://archive/a/b/");
+}
+
+TEST(OpenStore, OpensWhatOtherCloudsHave) {
+  CloudCredentials clouds;
+  clouds.azure = {.account = "account", .key = Secret("YWJj"), .sas = {}};
+  clouds.google = {"GOOG1E", Secret("secret"), {}};
+  const auto azure = open_store({.url = "azure://archive/a", .clouds = clouds});
+  ASSERT_TRUE(azure) << azure.error().message;
+  EXPECT_EQ((*azure)->where(), "azure://archive/a/");
+  const auto google = open_store({.url = "gs://archive/a", .clouds = clouds});
+  ASSERT_TRUE(google) << google.error().message;
+  EXPECT_EQ((*google)->where(), "gs://archive/a/");
+  EXPECT_THAT(open_store({.url = "azure://archive"}).error().message,
+              HasSubstr("AZURE_STORAGE_ACCOUNT"));
+  EXPECT_THAT(open_store({.url = "gs://archive"}).error().message, HasSubstr("GCS_ACCESS_KEY_ID"));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "storage/object/keys.h"
 #include "storage/object/xml.h"
 
 namespace asahi::object {
@@ -45,13 +46,14 @@ std::uint64_t number(std::string_view text) {
   return value;
 }
 
-std::string_view header(const S3Headers& headers, std::string_view name) {
+}  // namespace
+
+std::string_view header_of(const HttpHeaders& headers, std::string_view name) {
   const auto found = headers.find(name);
   return found == headers.end() ? std::string_view{} : std::string_view(found->second);
 }
 
-/// "Sun, 22 Nov 2026 06:45:52 GMT"
-Clock::Time http_date(std::string_view text) {
+Clock::Time parse_http_date(std::string_view text) {
   constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   if (text.size() < 25) return {};
@@ -63,10 +65,7 @@ Clock::Time http_date(std::string_view text) {
   return parse_rfc3339(iso).value_or(Clock::Time{});
 }
 
-struct Said {
-  std::string code, message, region;
-};
-Said read_error(std::string_view body) {
+SaidError read_error(std::string_view body) {
   const auto document = parse_xml(body);
   if (!document || document->name != "Error") return {};
   // Ours to show: one line, not a page of somebody's HTML.
@@ -79,15 +78,7 @@ Said read_error(std::string_view body) {
           short_text(document->text_of("Region"))};
 }
 
-/// By the code where it says more than the status.
-Errc errc_of(int status, std::string_view code) {
-  if (code == "SlowDown" || code == "TooManyRequests" || status == 429) return Errc::kRateLimited;
-  if (code == "RequestTimeout") return Errc::kTimeout;
-  // What arrived is not what was sent: sent again, it may be.
-  if (code == "BadDigest" || code == "XAmzContentSHA256Mismatch" || code == "IncompleteBody")
-    return Errc::kUpstream;
-  if (code == "NoSuchBucket") return Errc::kInvalidArgument;
-  if (code == "EntityTooLarge" || status == 413) return Errc::kTooLarge;
+Errc errc_of_status(int status) {
   switch (status) {
     case 401:
       return Errc::kUnauthenticated;
@@ -100,17 +91,42 @@ Errc errc_of(int status, std::string_view code) {
       return Errc::kConflict;
     case 408:
       return Errc::kTimeout;
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-      return Errc::kUnavailable;
+    case 413:
+      return Errc::kTooLarge;
+    case 429:
+      return Errc::kRateLimited;
     default:
       return status >= 500 ? Errc::kUnavailable : Errc::kInvalidArgument;
   }
 }
 
+std::optional<std::chrono::milliseconds> retry_after(const HttpHeaders& headers) {
+  const std::string_view wait = header_of(headers, "retry-after");
+  if (wait.empty() || !std::ranges::all_of(wait, [](char c) { return c >= '0' && c <= '9'; }))
+    return std::nullopt;
+  constexpr std::uint64_t kLongest = 60;
+  return std::chrono::seconds(std::min(number(wait), kLongest));
+}
+
+namespace {
+
+/// By the code where it says more than the status.
+Errc errc_of(int status, std::string_view code) {
+  if (code == "SlowDown" || code == "TooManyRequests") return Errc::kRateLimited;
+  if (code == "RequestTimeout") return Errc::kTimeout;
+  // What arrived is not what was sent: sent again, it may be.
+  if (code == "BadDigest" || code == "XAmzContentSHA256Mismatch" || code == "IncompleteBody")
+    return Errc::kUpstream;
+  if (code == "NoSuchBucket") return Errc::kInvalidArgument;
+  if (code == "EntityTooLarge") return Errc::kTooLarge;
+  return errc_of_status(status);
+}
+
 }  // namespace
+
+std::string own_header(S3Dialect dialect, std::string_view name) {
+  return fmt::format("{}{}", dialect == S3Dialect::kGoogle ? "x-goog-" : "x-amz-", name);
+}
 
 std::string encode_key(std::string_view key) { return encode(key, true); }
 std::string encode_query_part(std::string_view text) { return encode(text, false); }
@@ -151,7 +167,7 @@ std::string bare_etag(std::string_view etag) {
 }
 
 Error s3_error(std::string_view what, int status, const S3Headers& headers, std::string_view body) {
-  const Said said = read_error(body);
+  const SaidError said = read_error(body);
   Error error;
   error.code = errc_of(status, said.code);
   error.reason = said.code;
@@ -160,7 +176,7 @@ Error s3_error(std::string_view what, int status, const S3Headers& headers, std:
       fmt::format("{}: S3 answered {}{}{}{}{}", what, status, said.code.empty() ? "" : " ",
                   said.code, said.message.empty() ? "" : ": ", said.message);
   if (status >= 300 && status < 400) {
-    const std::string_view region = header(headers, "x-amz-bucket-region");
+    const std::string_view region = header_of(headers, "x-amz-bucket-region");
     error.message += fmt::format("; the bucket is elsewhere{}: set AWS_REGION or AWS_ENDPOINT_URL",
                                  region.empty() ? (said.region.empty() ? "" : ", in " + said.region)
                                                 : fmt::format(", in {}", region));
@@ -171,15 +187,12 @@ Error s3_error(std::string_view what, int status, const S3Headers& headers, std:
   } else if (said.code == "NoSuchBucket") {
     error.message += "; make the bucket, it is not made here";
   }
-  const std::string_view wait = header(headers, "retry-after");
-  if (!wait.empty() && std::ranges::all_of(wait, [](char c) { return c >= '0' && c <= '9'; })) {
-    constexpr std::uint64_t kLongest = 60;
-    error.retry_after = std::chrono::seconds(std::min(number(wait), kLongest));
-  }
+  error.retry_after = retry_after(headers);
   return error;
 }
 
-Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store) {
+Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store,
+                        S3Dialect dialect) {
   ASAHI_TRY(const XmlElement list, parse_xml(body));
   if (list.name != "ListBucketResult")
     return fail(Errc::kCorrupt, fmt::format("S3 answered with '{}' instead of a list", list.name));
@@ -194,7 +207,9 @@ Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store)
       if (!last_folder.starts_with(prefix_of_store) || !last_folder.ends_with('/') ||
           last_folder.size() == prefix_of_store.size())
         return fail(Errc::kCorrupt, "S3 lists a folder that nobody asked for");
-      page.folders.push_back(last_folder.substr(prefix_of_store.size()));
+      if (std::string inside = last_folder.substr(prefix_of_store.size());
+          !inside.starts_with(kOwnNames))
+        page.folders.push_back(std::move(inside));
       continue;
     }
     if (item.name != "Contents") continue;
@@ -203,11 +218,13 @@ Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store)
     if (!last.starts_with(prefix_of_store) || item.child("Size") == nullptr)
       return fail(Errc::kCorrupt, "S3 lists an object that nobody asked for, or without size");
     // Folders that browsers make: keys that end in '/' are no objects here.
-    if (last.ends_with('/')) continue;
+    if (last.ends_with('/') ||
+        std::string_view(last).substr(prefix_of_store.size()).starts_with(kOwnNames))
+      continue;
     page.objects.push_back(
         {.key = last.substr(prefix_of_store.size()),
          .size = number(item.text_of("Size")),
-         .etag = bare_etag(item.text_of("ETag")),
+         .etag = bare_etag(item.text_of(dialect == S3Dialect::kGoogle ? "Generation" : "ETag")),
          .modified = parse_rfc3339(item.text_of("LastModified")).value_or(Clock::Time{})});
   }
   if (list.text_of("IsTruncated") == "true") {
@@ -218,14 +235,15 @@ Result<Page> parse_list(std::string_view body, std::string_view prefix_of_store)
   return page;
 }
 
-ObjectInfo info_from(std::string key, const S3Headers& headers) {
+ObjectInfo info_from(std::string key, const S3Headers& headers, S3Dialect dialect) {
   ObjectInfo info{.key = std::move(key)};
-  const std::string_view range = header(headers, "content-range");
+  const std::string_view range = header_of(headers, "content-range");
   info.size = range.empty()
-                  ? number(header(headers, "content-length"))
+                  ? number(header_of(headers, "content-length"))
                   : number(range.substr(std::min(range.rfind('/'), range.size() - 1) + 1));
-  info.etag = bare_etag(header(headers, "etag"));
-  info.modified = http_date(header(headers, "last-modified"));
+  info.etag =
+      bare_etag(header_of(headers, dialect == S3Dialect::kGoogle ? "x-goog-generation" : "etag"));
+  info.modified = parse_http_date(header_of(headers, "last-modified"));
   return info;
 }
 

@@ -94,5 +94,24 @@ TEST(S3Rules, ReadsWhatHeadersSayOfAnObject) {
   EXPECT_EQ(info_from("k", {{"content-length", "3"}, {"content-range", "bytes 0-2/99"}}).size, 99U);
 }
 
+// cloud.google.com/storage/docs/xml-api/get-bucket-list and .../reference-headers
+TEST(S3Rules, InGooglesWordsGenerationsStandForEtags) {
+  EXPECT_EQ(own_header(S3Dialect::kGoogle, "content-sha256"), "x-goog-content-sha256");
+  EXPECT_EQ(own_header(S3Dialect::kAmazon, "content-sha256"), "x-amz-content-sha256");
+  const auto page = parse_list(
+      "<ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'><Name>b</Name>"
+      "<IsTruncated>false</IsTruncated><Contents><Key>a</Key><Generation>1360887697105000"
+      "</Generation><MetaGeneration>1</MetaGeneration><LastModified>2013-02-15T00:21:37.133Z"
+      "</LastModified><ETag>\"67d5cefbb25d4b3dec4a7ea1b0a1a8ec\"</ETag><Size>55</Size></Contents>"
+      "<Contents><Key>.asahi-put_1</Key><Size>1</Size></Contents></ListBucketResult>",
+      "", S3Dialect::kGoogle);
+  ASSERT_TRUE(page) << page.error().message;
+  ASSERT_EQ(page->objects.size(), 1U) << "what is put aside is not listed";
+  EXPECT_EQ(page->objects[0].etag, "1360887697105000");
+  const S3Headers headers{{"etag", "\"same\""}, {"x-goog-generation", "17"}};
+  EXPECT_EQ(info_from("k", headers, S3Dialect::kGoogle).etag, "17");
+  EXPECT_EQ(info_from("k", headers).etag, "same");
+}
+
 }  // namespace
 }  // namespace asahi::object

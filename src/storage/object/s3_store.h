@@ -8,8 +8,9 @@
 
 namespace asahi::object {
 
-/// Objects in a bucket of Amazon S3 or of a server that speaks its protocol. Conditions of puts are
-/// S3's own (If-None-Match, If-Match): servers without them (before 2024) ignore them.
+/// Objects in a bucket of Amazon S3, of a server that speaks its protocol, or of Google
+/// (S3Dialect). Conditions of puts are S3's own (If-None-Match, If-Match): servers without them
+/// (before 2024) ignore them.
 class S3Store final : public ObjectStore {
  public:
   /// Does not ask the server. Errors: those of S3Client::make.
@@ -33,6 +34,7 @@ class S3Store final : public ObjectStore {
  private:
   class Parts;
   explicit S3Store(std::unique_ptr<S3Client> client) : client_(std::move(client)) {}
+  S3Dialect dialect() const { return client_->options().dialect; }
   std::string full(const std::string& key) const { return client_->options().prefix + key; }
   Result<std::unique_ptr<Upload>> begin(const std::string& key, const PutOptions& options,
                                         std::size_t part_bytes);

@@ -28,8 +28,8 @@ struct PutOptions {
   std::string content_type = "application/octet-stream";
   bool only_if_absent = false;  ///< else: conflict
   std::string only_if_etag;     ///< another etag, or no object: conflict; empty: whatever is there
-  /// How the store keeps it, as the store names that (S3: GLACIER_IR, STANDARD_IA); empty: as
-  /// usual. A store that has no such classes takes no notice.
+  /// How the store keeps it, as the store names that (S3: GLACIER_IR, Google: COLDLINE, Azure:
+  /// Cool); empty: as usual. A store that has no such classes takes no notice.
   std::string storage_class;
 };
 

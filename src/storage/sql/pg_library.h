@@ -23,6 +23,7 @@ ASAHI_DYNAMIC_FUNCTION(libpq, PQenterPipelineMode);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQerrorMessage);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQfinish);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQflush);
+ASAHI_DYNAMIC_FUNCTION(libpq, PQfformat);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQfname);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQfreeCancel);
 ASAHI_DYNAMIC_FUNCTION(libpq, PQfreemem);

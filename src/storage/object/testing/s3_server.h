@@ -1,14 +1,14 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "storage/object/s3_client.h"
+#include "storage/object/testing/node_server.h"
 
 namespace asahi::object_testing {
 
@@ -21,12 +21,11 @@ class S3Server {
   static Result<std::unique_ptr<S3Server>> start();
   /// One for all tests of a program; it takes seconds to start. `reset` it before each.
   static Result<std::unique_ptr<S3Server>>& shared();
-  ~S3Server();
   S3Server(const S3Server&) = delete;
   S3Server& operator=(const S3Server&) = delete;
 
-  std::uint16_t port() const { return port_; }
-  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::uint16_t port() const { return process_->port(); }
+  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()); }
   /// Settings that it takes, with short pauses between attempts.
   object::S3Options options(std::string prefix = "") const;
 
@@ -38,13 +37,10 @@ class S3Server {
   std::vector<std::string> requests();
 
  private:
-  S3Server() = default;
+  explicit S3Server(std::unique_ptr<NodeServer> process) : process_(std::move(process)) {}
   std::string control(const std::string& method, const std::string& body);
 
-  std::string folder_;
-  pid_t process_ = 0;
-  int input_ = -1;  ///< its standard input: it ends when this closes
-  std::uint16_t port_ = 0;
+  std::unique_ptr<NodeServer> process_;
 };
 
 }  // namespace asahi::object_testing

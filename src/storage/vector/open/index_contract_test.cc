@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -13,8 +11,7 @@
 #include <thread>
 
 #include "net/blocking.h"
-#include "storage/sql/testing/child_process.h"
-#include "storage/sql/testing/postgres_server.h"
+#include "storage/sql/testing/pgvector_server.h"
 #include "storage/vector/open/open_index.h"
 #include "storage/vector/testing/fake_database.h"
 #include "storage/vector/testing/vectors.h"
@@ -62,66 +59,6 @@ std::string name_of(Backend backend) {
   return "";
 }
 
-/// A PostgreSQL with pgvector: the one that ASAHI_TEST_PGVECTOR_URL names, the system's when it has
-/// the extension, else one in WebAssembly.
-class PgVector {
- public:
-  /// Its URL. Errors: not_found, with what is missing.
-  static Result<std::string> url() {
-    static PgVector server;
-    return server.url_;
-  }
-
- private:
-  PgVector() : url_(find()) {}
-  ~PgVector() {
-    if (process_ > 0) ::kill(process_, SIGKILL);
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-
-  Result<std::string> find() {
-    if (const char* const given = std::getenv("ASAHI_TEST_PGVECTOR_URL")) return given;
-    if (installed()) {
-      ASAHI_TRY(const auto real, sql::testing::PostgresServer::shared());
-      ASAHI_TRY(const auto name, real->create_database());
-      return real->url(name);
-    }
-    ASAHI_TRY(folder_, sql::testing::make_folder("asahi_pgvector"));
-    const int port = sql::testing::free_port();
-    const std::string log = folder_ + "/log";
-    process_ =
-        sql::testing::spawn({"/usr/bin/env", "node", ASAHI_PGVECTOR_SERVER, std::to_string(port)},
-                            log, sql::testing::Account::kOwn);
-    const auto deadline = std::chrono::steady_clock::now() + 180s;
-    std::string said;
-    while (std::chrono::steady_clock::now() < deadline) {
-      said = sql::testing::tail_of(log);
-      if (said.find("ready") != std::string::npos) {
-        return fmt::format("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", port);
-      }
-      if (::waitpid(process_, nullptr, WNOHANG) != 0) break;
-      std::this_thread::sleep_for(50ms);
-    }
-    return fail(Errc::kNotFound,
-                "no pgvector here: neither in this machine's PostgreSQL nor from npm "
-                "(@electric-sql/pglite-pgvector of tests/e2e): " +
-                    said.substr(0, 300));
-  }
-
-  /// In the PostgreSQL that tests start.
-  static bool installed() {
-    for (const char* major : {"15", "16", "17", "18"}) {
-      const auto file = fmt::format("/usr/share/postgresql/{}/extension/vector.control", major);
-      if (std::filesystem::exists(file)) return true;
-    }
-    return false;
-  }
-
-  std::string folder_;
-  pid_t process_ = 0;
-  Result<std::string> url_;
-};
-
 constexpr std::size_t kWidth = 16;
 
 class IndexContract : public testing::TestWithParam<Backend> {
@@ -160,7 +97,7 @@ class IndexContract : public testing::TestWithParam<Backend> {
         fake_ = vector_testing::fake_milvus();
         break;
       case Backend::kPostgres: {
-        const auto url = PgVector::url();
+        const auto url = sql::testing::PgVectorServer::url();
         if (!url) GTEST_SKIP() << url.error().message;
         sql::DatabaseOptions database;
         database.url = *url;

@@ -1529,6 +1529,27 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/auth/me": paths["/auth/me"];
+    "/auth/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a token for a machine or a user
+         * @description A JWT of the built-in issuer, for the caller's organisation. Nobody makes one that may more, or sees more of the memory's systems, than they do; one for a user never gives more than the user's role of then. It ends with the key or user that made it.
+         */
+        post: operations["makeToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/tokens": paths["/auth/tokens"];
     "/auth/delete-account": {
         parameters: {
             query?: never;
@@ -3088,6 +3109,27 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/status": paths["/memory/status"];
+    "/memory/shutdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin what SIGTERM begins
+         * @description From this machine only: a peer on loopback, not passed on by a proxy, not sent by a page; then no credential is needed.
+         */
+        post: operations["shutDown"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/shutdown": paths["/memory/shutdown"];
     "/memory/systems": {
         parameters: {
             query?: never;
@@ -4226,6 +4268,8 @@ export interface components {
                 error: string | null;
             }[];
         };
+        /** @description Systems of the memory that the credential reads and writes: a list of their ids, or `"*"`, which is all. Absent means all; of tokens, those of who makes them. */
+        CredentialSystems: string | string[];
         NewApiKey: {
             org_id?: string;
             user_id?: string;
@@ -4243,6 +4287,7 @@ export interface components {
              * @default true
              */
             semantic_cache: boolean;
+            systems?: components["schemas"]["CredentialSystems"];
         };
         ApiKey: {
             /** @description The first 12 characters; they name the key. */
@@ -4255,6 +4300,7 @@ export interface components {
             rate_limit_per_minute?: number | null;
             tokens_per_minute?: number | null;
             semantic_cache?: boolean;
+            systems?: components["schemas"]["CredentialSystems"];
             /** @enum {string} */
             status: "active" | "rotated" | "expired" | "revoked";
             revoked?: boolean;
@@ -4369,6 +4415,7 @@ export interface components {
             role?: string | null;
             key_prefix?: string | null;
             permissions: string[];
+            systems?: components["schemas"]["CredentialSystems"];
             plan?: string | null;
             /** @description Of a session. */
             csrf_token?: string;
@@ -8969,6 +9016,57 @@ export interface operations {
             403: components["responses"]["Forbidden"];
         };
     };
+    makeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description A user of the organisation, or any other name: a machine.
+                     * @example session-buddy
+                     */
+                    user_id: string;
+                    /** @description admin, operator (of the memory: stores, searches, sees the state), viewer, and the organisation's own. */
+                    roles: string[];
+                    systems?: components["schemas"]["CredentialSystems"];
+                    /** @default 3600 */
+                    ttl_seconds?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The token. Shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        token: string;
+                        /** @enum {string} */
+                        token_type: "Bearer";
+                        /** @description Seconds. */
+                        expires_in: number;
+                        /** Format: date-time */
+                        expires_at: string;
+                        user_id: string;
+                        roles: string[];
+                        systems: components["schemas"]["CredentialSystems"];
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     deleteAccount: {
         parameters: {
             query?: never;
@@ -11959,6 +12057,30 @@ export interface operations {
                     "application/json": components["schemas"]["MemoryReadiness"];
                 };
             };
+        };
+    };
+    shutDown: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Requests in flight are finished, then the process ends. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        status: "draining";
+                    };
+                };
+            };
+            403: components["responses"]["Forbidden"];
         };
     };
     listMemorySystems: {
