@@ -74,7 +74,7 @@ constexpr std::array kSentences = std::to_array<Sentence>({
 });
 // clang-format on
 
-TEST(GuessLanguage, of_one_sentence_is_right_for_half_and_wrong_for_none) {
+TEST(GuessLanguage, OfOneSentenceIsRightForHalfAndWrongForNone) {
   std::size_t right = 0;
   for (const auto& [language, text] : kSentences) {
     const std::string_view guess = guess_language(text);
@@ -84,7 +84,7 @@ TEST(GuessLanguage, of_one_sentence_is_right_for_half_and_wrong_for_none) {
   EXPECT_GE(right * 2, kSentences.size()) << right << " of " << kSentences.size();
 }
 
-TEST(GuessLanguage, of_languages_that_are_nearly_alike_is_rather_unknown_than_wrong) {
+TEST(GuessLanguage, OfLanguagesThatAreNearlyAlikeIsRatherUnknownThanWrong) {
   const std::string_view norwegian =
       "Utrullingen mislyktes ved middagstid fordi flyttingen av databasen tok for lang tid. Jeg "
       "vet "
@@ -93,12 +93,12 @@ TEST(GuessLanguage, of_languages_that_are_nearly_alike_is_rather_unknown_than_wr
   EXPECT_TRUE(guess == "nb" || guess == kUnknownLanguage) << guess;
 }
 
-TEST(GuessLanguage, of_little_text_is_unknown) {
+TEST(GuessLanguage, OfLittleTextIsUnknown) {
   for (const char* text : {"", "Guten Tag!", "The deploy failed.", "42", "こ"})
     EXPECT_EQ(guess_language(text), kUnknownLanguage) << text;
 }
 
-TEST(GuessLanguage, of_code_and_logs_and_noise_is_unknown) {
+TEST(GuessLanguage, OfCodeAndLogsAndNoiseIsUnknown) {
   for (const char* text :
        {"int main(){ return foo(bar_baz); } // xyz qwe template<class T> auto f(T&& t) -> int;",
         "asdf qwer zxcv uiop hjkl vbnm qazwsx edcrfv tgbyhn ujmikl polkij uhygtf rdeswaq",
@@ -107,7 +107,7 @@ TEST(GuessLanguage, of_code_and_logs_and_noise_is_unknown) {
     EXPECT_EQ(guess_language(text), kUnknownLanguage) << text;
 }
 
-TEST(GuessLanguage, any_bytes_will_do) {
+TEST(GuessLanguage, AnyBytesWillDo) {
   std::string bytes;
   for (int i = 0; i < 3'000; ++i) bytes += static_cast<char>(i * 37 % 256);
   EXPECT_FALSE(guess_language(bytes).empty());
