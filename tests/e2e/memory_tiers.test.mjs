@@ -1,11 +1,13 @@
-/** Memories age: hot, warm, cold in a folder and in S3; searches find them where they are, an erasure reaches them everywhere. */
+/** Memories age: hot, warm, cold in a folder, in S3 and in Azure, hot in PostgreSQL; searches find them where they are, an erasure reaches them everywhere. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
+import { azure_missing, start_azure } from "./support/azure.mjs";
 import { restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
 import { bearer, make_key, start_governed } from "./support/governed.mjs";
+import { pgvector_missing, start_pgvector } from "./support/pgvector.mjs";
 import { stop_everything } from "./support/processes.mjs";
 import { s3_missing, start_s3 } from "./support/s3.mjs";
 import { until } from "./support/wait.mjs";
@@ -183,6 +185,16 @@ test("memories age into a bucket; while it is away the other tiers answer, and s
   assert.equal(part.partial, true);
   assert.deepEqual(part.failed_shards, ["cold"]);
   assert.deepEqual(tiers_of(part), { today: "hot" });
+});
+
+const other_missing = azure_missing || pgvector_missing;
+test("the hot tier can be PostgreSQL's and the cold one Azure's", { skip: other_missing }, async () => {
+  const env = { ...(await start_azure()).env, ...(await start_pgvector()).env };
+  let gateway = await start_gateway({ env });
+  const everywhere = await live_through(gateway);
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  assert.deepEqual(tiers_of(await find(gateway, everywhere)), { today: "hot", decade: "cold" }, "also after kill -9");
 });
 
 test("asahi memory age moves what is old now", async () => {
