@@ -7,7 +7,7 @@
 namespace asahi::memory {
 namespace {
 
-TEST(ErrorType, says_what_the_caller_or_the_part_did_wrong) {
+TEST(ErrorType, SaysWhatTheCallerOrThePartDidWrong) {
   const auto type = [](Part part, Errc code) {
     return error_type(part, Error{.code = code, .message = {}});
   };
@@ -20,7 +20,7 @@ TEST(ErrorType, says_what_the_caller_or_the_part_did_wrong) {
   EXPECT_EQ(type(Part::kHotStore, Errc::kCorrupt), "serialization_error");
 }
 
-TEST(ErrorType, of_what_is_away_depends_on_whose_it_is) {
+TEST(ErrorType, OfWhatIsAwayDependsOnWhoseItIs) {
   const Error away{.code = Errc::kUnavailable, .message = {}};
   EXPECT_EQ(error_type(Part::kCacheLayer, away), "network_error");
   EXPECT_EQ(error_type(Part::kHotStore, away), "storage_error");
@@ -29,7 +29,7 @@ TEST(ErrorType, of_what_is_away_depends_on_whose_it_is) {
   EXPECT_EQ(error_type(Part::kVectorIndexer, away), "embedding_error");
 }
 
-TEST(CountError, counts_it_with_its_severity_and_notes_the_time) {
+TEST(CountError, CountsItWithItsSeverityAndNotesTheTime) {
   telemetry::Registry metrics;
   ManualClock clock;
   clock.advance(std::chrono::hours(1));

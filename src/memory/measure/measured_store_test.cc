@@ -32,7 +32,7 @@ class Measured : public ::testing::Test {
   testing::MemoryStore* raw_ = nullptr;
 };
 
-TEST_F(Measured, calls_are_counted_by_kind_and_outcome) {
+TEST_F(Measured, CallsAreCountedByKindAndOutcome) {
   const auto store = make(MeasuredStore::Counts::kCallsAndErrors);
   ASSERT_TRUE(put(*store));
   raw_->fail_upserts(1, Error{.code = Errc::kUnavailable, .message = "disk full"});
@@ -59,7 +59,7 @@ TEST_F(Measured, calls_are_counted_by_kind_and_outcome) {
       R"(akosha_errors_total{component="warm_store",error_type="storage_error",severity="error"} 1)"));
 }
 
-TEST_F(Measured, where_another_process_counts_calls_only_errors_are) {
+TEST_F(Measured, WhereAnotherProcessCountsCallsOnlyErrorsAre) {
   const auto store = make(MeasuredStore::Counts::kErrors);
   ASSERT_TRUE(put(*store));
   raw_->fail_upserts(1, Error{.code = Errc::kTimeout, .message = "late"});

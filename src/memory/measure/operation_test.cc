@@ -7,7 +7,7 @@
 namespace asahi::memory {
 namespace {
 
-TEST(Operation, is_counted_by_its_outcome_and_timed) {
+TEST(Operation, IsCountedByItsOutcomeAndTimed) {
   telemetry::Registry metrics;
   const Operation operation(metrics, "search");
   operation.ended(true, std::chrono::milliseconds(3));
@@ -24,7 +24,7 @@ TEST(Operation, is_counted_by_its_outcome_and_timed) {
       std::string::npos);
 }
 
-TEST(KindOfRoute, is_its_part_and_its_work) {
+TEST(KindOfRoute, IsItsPartAndItsWork) {
   using enum http::Method;
   EXPECT_EQ(kind_of(kPost, "/search").part, Part::kQueryEngine);
   EXPECT_EQ(kind_of(kPost, "/query/search").operation, "search");
@@ -37,7 +37,7 @@ TEST(KindOfRoute, is_its_part_and_its_work) {
   EXPECT_EQ(kind_of(kPost, "/nothing/known").operation, "other");
 }
 
-TEST(HttpMetricsOf, the_memory_counts_its_routes_under_both_prefixes_and_no_other) {
+TEST(HttpMetricsOf, TheMemoryCountsItsRoutesUnderBothPrefixesAndNoOther) {
   telemetry::Registry metrics;
   testing::OnLoop loop;
   CancelSource cancel;

@@ -123,7 +123,7 @@ class Warming : public ::testing::Test {
   std::string last_;
 };
 
-TEST_F(Warming, after_a_restart_what_was_asked_often_is_answered_from_the_cache) {
+TEST_F(Warming, AfterARestartWhatWasAskedOftenIsAnsweredFromTheCache) {
   ask("acme", lamp());
   ask("acme", lamp());
   restart();
@@ -134,7 +134,7 @@ TEST_F(Warming, after_a_restart_what_was_asked_often_is_answered_from_the_cache)
   EXPECT_NE(last_.find("blue"), std::string::npos);
 }
 
-TEST_F(Warming, a_search_sees_what_its_caller_could_see_and_nothing_else) {
+TEST_F(Warming, ASearchSeesWhatItsCallerCouldSeeAndNothingElse) {
   const auto desk = lamp(std::vector<std::string>{"desk"});
   for (int i = 0; i < 2; ++i) {
     ask("acme", desk);
@@ -157,7 +157,7 @@ TEST_F(Warming, a_search_sees_what_its_caller_could_see_and_nothing_else) {
       << "nobody with these rights has asked it";
 }
 
-TEST_F(Warming, it_counts_as_nobodys_search_and_is_not_frequent_for_being_warmed) {
+TEST_F(Warming, ItCountsAsNobodysSearchAndIsNotFrequentForBeingWarmed) {
   ask("acme", lamp());
   const auto before = search_->cache_counts();
   const std::size_t told = told_.caches.size();
@@ -168,7 +168,7 @@ TEST_F(Warming, it_counts_as_nobodys_search_and_is_not_frequent_for_being_warmed
   EXPECT_EQ(search_->frequent().top("acme", 9, clock_.now()).front().asks, 1U);
 }
 
-TEST_F(Warming, what_the_cache_has_is_left_alone_and_nothing_waits_for_it) {
+TEST_F(Warming, WhatTheCacheHasIsLeftAloneAndNothingWaitsForIt) {
   ask("acme", lamp());
   const auto done = warm("acme");
   ASSERT_TRUE(done);
@@ -177,7 +177,7 @@ TEST_F(Warming, what_the_cache_has_is_left_alone_and_nothing_waits_for_it) {
   EXPECT_EQ(rests_, 0);
 }
 
-TEST_F(Warming, only_the_tenant_that_wants_it_is_warmed) {
+TEST_F(Warming, OnlyTheTenantThatWantsItIsWarmed) {
   ask("acme", lamp());
   ask("other", lamp());
   begin();
@@ -191,7 +191,7 @@ TEST_F(Warming, only_the_tenant_that_wants_it_is_warmed) {
   EXPECT_EQ(store_.asked[0].tenant, "acme");
 }
 
-TEST_F(Warming, it_rests_after_each_search_and_stops_where_there_is_no_room) {
+TEST_F(Warming, ItRestsAfterEachSearchAndStopsWhereThereIsNoRoom) {
   for (const char* text : {"lamp", "blue", "green"}) {
     SearchRequest request = lamp();
     request.text = text;
@@ -209,7 +209,7 @@ TEST_F(Warming, it_rests_after_each_search_and_stops_where_there_is_no_room) {
   EXPECT_EQ(rests_, 3);
 }
 
-TEST_F(Warming, it_asks_no_more_than_it_may) {
+TEST_F(Warming, ItAsksNoMoreThanItMay) {
   for (const char* text : {"lamp", "blue", "green"}) {
     SearchRequest request = lamp();
     request.text = text;
@@ -227,7 +227,7 @@ TEST_F(Warming, it_asks_no_more_than_it_may) {
   EXPECT_EQ(store_.asked[0].text, "lamp");
 }
 
-TEST_F(Warming, where_nothing_is_cached_it_says_so) {
+TEST_F(Warming, WhereNothingIsCachedItSaysSo) {
   SearchOptions off = search_->options();
   off.cache = false;
   search_->set_options(off);

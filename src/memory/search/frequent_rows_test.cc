@@ -30,7 +30,7 @@ SearchRequest rich_request() {
   return request;
 }
 
-TEST(SearchText, reads_back_as_the_same_search) {
+TEST(SearchText, ReadsBackAsTheSameSearch) {
   const SearchRequest request = rich_request();
   const auto read = parse_search_text(search_text(request));
   ASSERT_TRUE(read) << read.error().message;
@@ -42,7 +42,7 @@ TEST(SearchText, reads_back_as_the_same_search) {
   EXPECT_EQ(plain->canonical(), SearchRequest{}.canonical());
 }
 
-TEST(SearchText, rights_stay_rights) {
+TEST(SearchText, RightsStayRights) {
   SearchRequest request;
   request.filter.systems_allowed.emplace();
   const auto nothing = parse_search_text(search_text(request));
@@ -54,7 +54,7 @@ TEST(SearchText, rights_stay_rights) {
   EXPECT_FALSE(parse_search_text(text)) << "without its rights it is not asked at all";
 }
 
-TEST(SearchText, nonsense_is_refused) {
+TEST(SearchText, NonsenseIsRefused) {
   for (const char* text : {"", "[]", "{}", R"({"allowed": null, "metadata": [], "limit": 0})",
                            R"({"allowed": null, "metadata": [["a"]], "limit": 1})",
                            R"({"allowed": [1], "metadata": [], "limit": 1})",
@@ -96,7 +96,7 @@ class FrequentRowsContract : public ::testing::TestWithParam<sql::testing::Engin
   ManualClock clock_;
 };
 
-TEST_P(FrequentRowsContract, counts_add_up_over_processes_and_periods) {
+TEST_P(FrequentRowsContract, CountsAddUpOverProcessesAndPeriods) {
   add("a", "lamp", 2);
   add("a", "lamp", 3);
   clock_.advance(std::chrono::hours(6));
@@ -107,7 +107,7 @@ TEST_P(FrequentRowsContract, counts_add_up_over_processes_and_periods) {
   EXPECT_EQ(loaded(1), "a/lamp 9; b/lamp 1; ");
 }
 
-TEST_P(FrequentRowsContract, what_is_a_day_old_is_not_loaded_and_goes) {
+TEST_P(FrequentRowsContract, WhatIsADayOldIsNotLoadedAndGoes) {
   add("a", "lamp", 2);
   clock_.advance(std::chrono::hours(24));
   add("a", "door", 2);
@@ -117,7 +117,7 @@ TEST_P(FrequentRowsContract, what_is_a_day_old_is_not_loaded_and_goes) {
   EXPECT_EQ(left->integer(0, "n"), 1);
 }
 
-TEST_P(FrequentRowsContract, a_tenant_keeps_the_thousand_that_it_asks_most) {
+TEST_P(FrequentRowsContract, ATenantKeepsTheThousandThatItAsksMost) {
   std::vector<FrequentSearch> many;
   for (int i = 0; i < 1'010; ++i)
     many.push_back({"a", fmt::format("s{}", i), {}, i < 1'000 ? 3U : 2U});

@@ -31,7 +31,7 @@ class Frequent : public ::testing::Test {
   FrequentSearches searches_{{.tenants = 3, .of_tenant = 4}};
 };
 
-TEST_F(Frequent, what_is_asked_most_comes_first_and_of_each_tenant_no_more_than_wanted) {
+TEST_F(Frequent, WhatIsAskedMostComesFirstAndOfEachTenantNoMoreThanWanted) {
   ask("a", "rare", 1);
   ask("a", "usual", 3);
   ask("b", "other", 2);
@@ -40,7 +40,7 @@ TEST_F(Frequent, what_is_asked_most_comes_first_and_of_each_tenant_no_more_than_
   EXPECT_THAT(top(std::nullopt, 1), ElementsAre("a/usual 3", "b/other 2"));
 }
 
-TEST_F(Frequent, what_was_asked_a_day_ago_counts_no_more) {
+TEST_F(Frequent, WhatWasAskedADayAgoCountsNoMore) {
   ask("a", "yesterday", 5);
   clock_.advance(std::chrono::hours(12));
   ask("a", "noon", 2);
@@ -51,7 +51,7 @@ TEST_F(Frequent, what_was_asked_a_day_ago_counts_no_more) {
   EXPECT_THAT(top("a"), ElementsAre("a/noon 2", "a/yesterday 1"));
 }
 
-TEST_F(Frequent, a_tenant_that_asks_much_pushes_out_its_own_only) {
+TEST_F(Frequent, ATenantThatAsksMuchPushesOutItsOwnOnly) {
   ask("quiet", "mine", 1);
   ask("loud", "often", 9);
   for (int i = 0; i < 50; ++i) ask("loud", fmt::format("number {}", i), 1);
@@ -60,7 +60,7 @@ TEST_F(Frequent, a_tenant_that_asks_much_pushes_out_its_own_only) {
   EXPECT_LE(top("loud").size(), 4U);
 }
 
-TEST_F(Frequent, of_too_many_tenants_the_one_that_asked_longest_ago_goes) {
+TEST_F(Frequent, OfTooManyTenantsTheOneThatAskedLongestAgoGoes) {
   for (const char* tenant : {"a", "b", "c"}) ask(tenant, "x", 1);
   ask("a", "x", 1);
   ask("d", "x", 1);
@@ -69,7 +69,7 @@ TEST_F(Frequent, of_too_many_tenants_the_one_that_asked_longest_ago_goes) {
   EXPECT_FALSE(top("d").empty());
 }
 
-TEST_F(Frequent, what_is_to_be_kept_is_told_once_and_only_what_was_asked_again) {
+TEST_F(Frequent, WhatIsToBeKeptIsToldOnceAndOnlyWhatWasAskedAgain) {
   ask("a", "once", 1);
   ask("a", "twice", 2);
   auto unsaved = searches_.take_unsaved(10, clock_.now());
@@ -86,7 +86,7 @@ TEST_F(Frequent, what_is_to_be_kept_is_told_once_and_only_what_was_asked_again) 
   EXPECT_EQ(unsaved[1].asks, 2U);
 }
 
-TEST_F(Frequent, what_was_kept_counts_and_is_not_kept_again) {
+TEST_F(Frequent, WhatWasKeptCountsAndIsNotKeptAgain) {
   searches_.restore({{"a", "old", asking("old"), 7}}, clock_.now());
   ask("a", "new", 2);
   EXPECT_THAT(top("a"), ElementsAre("a/old 7", "a/new 2"));
