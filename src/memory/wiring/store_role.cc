@@ -143,7 +143,9 @@ Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& databas
     stores.postgres = hot.get();
     stores.pressed = [] { return false; };
     stores.hot = std::move(hot);
-    ASAHI_TRY(stores.warm, open_warm(config, clock, metrics));
+    ASAHI_TRY(auto warm, open_warm(config, clock, metrics));
+    stores.engines = {{"warm", [store = warm.get()] { return store->engine_stats(); }}};
+    stores.warm = std::move(warm);
     return stores;
   }
   ASAHI_TRY(auto hot, open_hot(config, clock, metrics));
