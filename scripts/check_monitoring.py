@@ -38,7 +38,7 @@ INCIDENTS = {
     "circuit_consecutive_failures",
     # Once something was taken in, or went wrong.
     "akosha_ingestion_requests_total", "akosha_ingestion_conversations_processed_total", "akosha_ingestion_errors_total",
-    "akosha_ingestion_bytes_total", "akosha_alerts_total", "akosha_errors_total", "akosha_error_last_timestamp_seconds",
+    "akosha_ingestion_bytes_total", "akosha_ingestion_throughput", "akosha_alerts_total", "akosha_errors_total", "akosha_error_last_timestamp_seconds",
 }
 
 

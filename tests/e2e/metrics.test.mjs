@@ -249,7 +249,8 @@ test(
     const { stdout, stderr } = await run("promtool", ["check", "metrics"], { input: text });
     // These names are older than the rule, and dashboards know them.
     const known = new RegExp(
-      "^(asahi_latency_ms|akosha_(search_latency_milliseconds|ingestion_backlog_count|cache_entry_count|(hot|warm|cold)_store_record_count" +
+      "^(asahi_latency_ms|kg_(edges|entities)_total" +
+        "|akosha_(search_latency_milliseconds|ingestion_backlog_count|cache_entry_count|warm_conversation_count|(hot|warm|cold)_store_record_count" +
         "|knowledge_graph_(entities|relationships)_total|storage_(bytes_)?(up|down)load(s|ed)|storage_(up|down)load_latency_ms)) ",
     );
     const said = (stdout + stderr).split("\n").filter((line) => line && !known.test(line));
