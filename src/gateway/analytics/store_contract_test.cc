@@ -18,7 +18,7 @@
 #include "gateway/testing/loop.h"
 #include "gateway/testing/temp_folder.h"
 #include "storage/sql/migrations.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -29,19 +29,11 @@ using ::testing::ElementsAre;
 
 constexpr Clock::Time kNow{std::chrono::seconds{1'795'003'200 + 37 * 60 + 20}};  // 12:37:20 UTC
 
-class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
+class AnalyticsStoreContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    auto opened = sql::open_database(place_->options());
-    ASSERT_TRUE(opened) << opened.error().message;
-    database_ = std::move(*opened);
-    const auto upgraded = sql::Migrator(*database_, migrations()).upgrade();
-    ASSERT_TRUE(upgraded) << upgraded.error().message;
-    store_ = std::make_unique<Store>(*database_, clock_);
+    if (!open_database(migrations())) return;
+    store_ = std::make_unique<Store>(*db_, clock_);
   }
 
   InferenceEvent made(Clock::Time at, std::string org = "acme") {
@@ -119,7 +111,7 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
                         .batch_bytes = batch_bytes,
                         .retry = 5ms,
                         .clock = &clock_},
-                       *database_);
+                       *db_);
     loader.start();
     ASSERT_TRUE(loader.catch_up(30s));
     while (!loader.rollups_complete()) std::this_thread::sleep_for(1ms);
@@ -127,13 +119,13 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
   void fold_all() {
     RollupWriter writer(clock_);
     for (;;) {
-      const auto more = writer.fold_day(*database_);
+      const auto more = writer.fold_day(*db_);
       ASSERT_TRUE(more) << more.error().message;
       if (!*more) return;
     }
   }
   sql::Rows rows(std::string what) {
-    auto found = database_->query_blocking({std::move(what), {}});
+    auto found = db_->query_blocking({std::move(what), {}});
     EXPECT_TRUE(found) << found.error().message;
     return found ? std::move(*found) : sql::Rows();
   }
@@ -213,8 +205,6 @@ class AnalyticsStoreContract : public ::testing::TestWithParam<Engine> {
   std::mt19937_64 random_{7};
   testing::TempFolder folder_;
   testing::Loops loops_;
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<Store> store_;
 };
 
@@ -503,7 +493,7 @@ TEST_P(AnalyticsStoreContract, KeepsRowsAndRollupsTogetherWhenATransactionFails)
   load({made(kNow - 10min)});
   RollupWriter writer(clock_);
   const InferenceEvent lost[] = {made(kNow - 5min)};
-  const auto failed = database_->transaction_blocking([&](sql::Session& session) -> Result<void> {
+  const auto failed = db_->transaction_blocking([&](sql::Session& session) -> Result<void> {
     EXPECT_TRUE(writer.begin(session));
     InferenceEvent other = lost[0];
     other.model_selected = "never-stored";
@@ -512,7 +502,7 @@ TEST_P(AnalyticsStoreContract, KeepsRowsAndRollupsTogetherWhenATransactionFails)
   });
   EXPECT_FALSE(failed);
   // The same writer goes on: numbers that were rolled back are not relied on.
-  const auto stored = database_->transaction_blocking([&](sql::Session& session) -> Result<void> {
+  const auto stored = db_->transaction_blocking([&](sql::Session& session) -> Result<void> {
     if (auto begun = writer.begin(session); !begun) return begun;
     InferenceEvent second = lost[0];
     second.model_selected = "second";
@@ -554,16 +544,16 @@ TEST_P(AnalyticsStoreContract, ForgetsMinutesAndHoursWhenTheirTimeIsOver) {
   EXPECT_EQ(rows("SELECT DISTINCT grain FROM analytics_rollups").size(), 3U);
   RollupWriter writer(clock_);
   clock_.advance(std::chrono::days(3));
-  ASSERT_TRUE(writer.prune(*database_));
+  ASSERT_TRUE(writer.prune(*db_));
   EXPECT_EQ(rows("SELECT DISTINCT grain FROM analytics_rollups").size(), 2U);
   clock_.advance(std::chrono::days(120));
-  ASSERT_TRUE(writer.prune(*database_));
+  ASSERT_TRUE(writer.prune(*db_));
   EXPECT_EQ(rows("SELECT DISTINCT grain FROM analytics_rollups").size(), 2U)
       << "hours of users stay until days are made of them";
   fold_all();
-  ASSERT_TRUE(writer.prune(*database_));
+  ASSERT_TRUE(writer.prune(*db_));
   EXPECT_EQ(rows("SELECT grain FROM analytics_rollups WHERE grain < 2").size(), 0U);
-  ASSERT_TRUE(loops_.wait_for([&] { return expire_rollups(*database_, "acme", clock_.now()); }));
+  ASSERT_TRUE(loops_.wait_for([&] { return expire_rollups(*db_, "acme", clock_.now()); }));
   EXPECT_EQ(rows("SELECT * FROM analytics_rollups").size(), 0U);
 }
 
@@ -578,7 +568,7 @@ TEST_P(AnalyticsStoreContract, ErasesWhatNamesAPerson) {
   rows(
       "INSERT INTO api_keys (key_prefix, key_hash, user_id, org_id, expires_at) VALUES "
       "('ask_12345678', 'h', 'ann', 'acme', '2027-01-01T00:00:00Z')");
-  const auto erased = loops_.wait_for([&] { return erase_rollups_of(*database_, "acme", "ann"); });
+  const auto erased = loops_.wait_for([&] { return erase_rollups_of(*db_, "acme", "ann"); });
   ASSERT_TRUE(erased) << erased.error().message;
   EXPECT_GT(*erased, 30);
   const Clock::Time day = down(kNow, std::chrono::days(1)) + std::chrono::days(1);
@@ -763,7 +753,7 @@ TEST_P(AnalyticsStoreContract, FindsTheSameByTheIndexAsByLookingAtAllRows) {
            [&](const Event& e) { return e.request_id == history[at].request_id; });
   }
   for (const std::string user : {"user-13", "Ёлка", "nobody"}) {
-    const auto found = loops_.wait_for([&] { return rows_of_user(*database_, "acme", user); });
+    const auto found = loops_.wait_for([&] { return rows_of_user(*db_, "acme", user); });
     ASSERT_TRUE(found) << found.error().message;
     std::vector<std::int64_t> expected;
     const sql::Rows stored =
@@ -792,7 +782,7 @@ TEST_P(AnalyticsStoreContract, FindsTheSameByTheIndexAsByLookingAtAllRows) {
   rows("DELETE FROM event_blocks");
   rows("UPDATE analytics_state SET value = 0 WHERE name = 'index_next'");
   for (const bool more : {true, true, false}) {
-    const auto indexed = index_next_block(*database_);
+    const auto indexed = index_next_block(*db_);
     ASSERT_TRUE(indexed) << indexed.error().message;
     EXPECT_EQ(*indexed, more);
   }
@@ -808,11 +798,11 @@ TEST_P(AnalyticsStoreContract, FindsTheSameByTheIndexAsByLookingAtAllRows) {
     return terms.count("wёлка") + terms.count("uЁлка");
   };
   EXPECT_EQ(terms_with(), 2U);
-  ASSERT_TRUE(loops_.wait_for([&] { return erase_search_of(*database_, "acme", "Ёлка", kNow); }));
+  ASSERT_TRUE(loops_.wait_for([&] { return erase_search_of(*db_, "acme", "Ёлка", kNow); }));
   EXPECT_EQ(terms_with(), 0U);
   expect({.error_code = "timeout", .limit = 3},
          [](const Event& e) { return e.error_code == "timeout"; });
-  ASSERT_TRUE(loops_.wait_for([&] { return expire_search(*database_, "acme", kNow); }));
+  ASSERT_TRUE(loops_.wait_for([&] { return expire_search(*db_, "acme", kNow); }));
   EXPECT_TRUE(rows("SELECT block FROM event_terms").empty());
 }
 
@@ -824,7 +814,7 @@ TEST_P(AnalyticsStoreContract, IndexesNothingThatWasDeletedMeanwhile) {
     (i < 10'000 ? first : second).push_back(std::move(event));
   }
   EventLoader loader({.dir = folder_.path(), .node_id = "node_1", .retry = 5ms, .clock = &clock_},
-                     *database_);
+                     *db_);
   const auto log = [&](const std::vector<InferenceEvent>& events) {
     std::string lines;
     for (const InferenceEvent& event : events) {

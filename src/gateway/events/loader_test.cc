@@ -14,7 +14,7 @@
 #include "gateway/migrations/migrations.h"
 #include "gateway/testing/temp_folder.h"
 #include "storage/sql/migrations.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway {
 namespace {
@@ -25,19 +25,11 @@ using ::testing::ElementsAre;
 
 constexpr Clock::Time kNoon{std::chrono::seconds{1'795'003'200}};
 
-class EventLoaderContract : public ::testing::TestWithParam<Engine> {
+class EventLoaderContract : public sql::testing::DatabaseTest {
  protected:
-  void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    auto opened = sql::open_database(place_->options());
-    ASSERT_TRUE(opened) << opened.error().message;
-    database_ = std::move(*opened);
-  }
+  void SetUp() override { open_database({}); }
   void migrate() {
-    const auto upgraded = sql::Migrator(*database_, migrations()).upgrade();
+    const auto upgraded = sql::Migrator(*db_, migrations()).upgrade();
     ASSERT_TRUE(upgraded) << upgraded.error().message;
   }
 
@@ -76,7 +68,7 @@ class EventLoaderContract : public ::testing::TestWithParam<Engine> {
     auto made = std::make_unique<EventLoader>(
         EventLoader::Options{
             .dir = folder_.path(), .node_id = node, .batch_bytes = 4096, .retry = 5ms},
-        *database_);
+        *db_);
     made->start();
     return made;
   }
@@ -87,20 +79,18 @@ class EventLoaderContract : public ::testing::TestWithParam<Engine> {
     return process->skipped_lines();
   }
   sql::Rows rows(std::string what = "SELECT * FROM inference_events ORDER BY id") {
-    auto found = database_->query_blocking({std::move(what), {}});
+    auto found = db_->query_blocking({std::move(what), {}});
     EXPECT_TRUE(found) << found.error().message;
     return found ? std::move(*found) : sql::Rows();
   }
 
   ManualClock clock_{kNoon};
   testing::TempFolder folder_;
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> database_;
 };
 
 TEST_P(EventLoaderContract, GathersLinesUnlessSomebodyWaitsForThem) {
   migrate();
-  EventLoader process({.dir = folder_.path(), .node_id = "node_1", .gather = 24h}, *database_);
+  EventLoader process({.dir = folder_.path(), .node_id = "node_1", .gather = 24h}, *db_);
   process.start();
   for (std::size_t stored = 1; stored <= 2; ++stored) {
     log(made("acme"));
@@ -312,7 +302,7 @@ TEST_P(EventLoaderContract, TellsOnceThatTheOldLogIsLoaded) {
   log(made());
   int told = 0;
   std::size_t rows_then = 0;
-  EventLoader process({.dir = folder_.path(), .node_id = "node_1", .retry = 5ms}, *database_,
+  EventLoader process({.dir = folder_.path(), .node_id = "node_1", .retry = 5ms}, *db_,
                       [&]() -> Result<void> {
                         if (++told == 1) return fail(Errc::kUnavailable, "not yet");
                         rows_then = rows().size();
@@ -357,7 +347,7 @@ TEST_P(EventLoaderContract, GivesTheSumsThatTotalsWouldHold) {
   load();
 
   clock_.advance(1s);
-  const auto before = totals_before(*database_, clock_.now());
+  const auto before = totals_before(*db_, clock_.now());
   ASSERT_TRUE(before) << before.error().message;
   ASSERT_EQ(before->size(), 2U);
   const OrgTotals& stored = before->at("default");
@@ -387,7 +377,7 @@ TEST_P(EventLoaderContract, LeavesOutWhatCameAfterTheStart) {
   const Clock::Time start = clock_.now();
   log(made());
   load();
-  const auto before = totals_before(*database_, start);
+  const auto before = totals_before(*db_, start);
   ASSERT_TRUE(before) << before.error().message;
   EXPECT_EQ(before->at("default").requests, 1);
 }

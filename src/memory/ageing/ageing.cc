@@ -279,23 +279,23 @@ Task<void> Ageing::age() {
   for (std::size_t going = all.size(), i = 0; going > 0; i = (i + 1) % all.size()) {
     Going& one = all[i];
     if (one.ended) continue;
-    Result<void> failed;
+    Result<void> outcome;
     if (!one.run.start_time) {
       // Not before its first turn: then what the step above has just moved counts.
       if (auto begun = co_await begin(one.run); begun) {
         one.progress = *begun;
       } else {
-        failed = std::unexpected(std::move(begun.error()));
+        outcome = std::unexpected(std::move(begun.error()));
       }
     }
-    if (failed) {
+    if (outcome) {
       auto ended = co_await turn(one.run, one.progress);
       if (ended && !*ended) continue;
-      if (!ended) failed = std::unexpected(std::move(ended.error()));
+      if (!ended) outcome = std::unexpected(std::move(ended.error()));
     }
     one.ended = true;
     --going;
-    if (!failed && result) result = std::move(failed);
+    if (!outcome && result) result = std::move(outcome);
   }
   if (auto ok = co_await runs_.prune(parts_.clock.now() - kKeepRuns); !ok && result) result = ok;
   co_return result;
@@ -327,23 +327,23 @@ Task<Ageing::Progress> Ageing::begin(Run& run) {
   run.end_time.reset();
   run.error.clear();
   if (auto ok = co_await runs_.update(run); !ok) co_return std::unexpected(std::move(ok.error()));
-  Result<void> failed;
+  Result<void> outcome;
   if (!possible(run.step)) {
-    failed = fail(Errc::kUnavailable, "one of the tiers is not served here");
+    outcome = fail(Errc::kUnavailable, "one of the tiers is not served here");
   }
   // With what is above: that may come down while this runs.
   for (const Tier tier : {Tier::kHot, Tier::kWarm}) {
-    if (!failed || tier > run.step.source || store(tier) == nullptr) continue;
+    if (!outcome || tier > run.step.source || store(tier) == nullptr) continue;
     auto stats = co_await store(tier)->stats("");
     if (stats) {
       progress.left += stats->records;
     } else if (tier == run.step.source) {
-      failed = std::unexpected(std::move(stats.error()));
+      outcome = std::unexpected(std::move(stats.error()));
     }
   }
-  if (failed) co_return progress;
-  (void)co_await end(run, progress, failed);
-  co_return std::unexpected(std::move(failed.error()));
+  if (outcome) co_return progress;
+  (void)co_await end(run, progress, outcome);
+  co_return std::unexpected(std::move(outcome.error()));
 }
 
 Task<bool> Ageing::turn(Run& run, Progress& progress) {

@@ -11,18 +11,15 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/json_out.h"
+#include "memory/dedup/lsh.h"
 #include "memory/text/index.h"
 
 namespace asahi::memory::pg {
 namespace {
 
 constexpr std::size_t kMostFact = 512;
-constexpr std::size_t kBands = 16, kRowsPerBand = 8;
-
-std::int64_t ns_of(Clock::Time time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-}
-Clock::Time time_of(std::int64_t ns) { return Clock::Time{std::chrono::nanoseconds{ns}}; }
+constexpr std::size_t kBands = dedup::LshIndex::kBands,
+                      kRowsPerBand = dedup::LshIndex::kRowsPerBand;
 
 std::string bytes_of(const sql::Rows& rows, std::size_t at, std::string_view column) {
   const sql::Value& value = rows.at(at, column);
@@ -63,15 +60,6 @@ std::string array_text(const std::vector<T>& numbers) {
   return fmt::format("{{{}}}", fmt::join(numbers, ","));
 }
 
-std::string fingerprint_bytes(const Fingerprint& fingerprint) {
-  std::string out(fingerprint.size() * 4, '\0');
-  for (std::size_t i = 0; i < fingerprint.size(); ++i) {
-    for (std::size_t byte = 0; byte < 4; ++byte)
-      out[i * 4 + byte] = static_cast<char>(fingerprint[i] >> (8 * byte) & 0xFF);
-  }
-  return out;
-}
-
 }  // namespace
 
 const std::string_view kRowColumns =
@@ -88,21 +76,14 @@ const std::string_view kJsonKeys =
     "jsonb_array_elements(CAST(? AS jsonb)) WITH ORDINALITY AS e(v, n)) k";
 const std::string_view kJsonStrings = "ARRAY(SELECT jsonb_array_elements_text(CAST(? AS jsonb)))";
 
+std::int64_t ns_of(Clock::Time time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+Clock::Time time_of(std::int64_t ns) { return Clock::Time{std::chrono::nanoseconds{ns}}; }
+
 std::string without_nul(std::string_view text) {
   std::string out(text);
   std::ranges::replace(out, '\0', ' ');
-  return out;
-}
-
-Result<Fingerprint> read_fingerprint(std::string_view bytes) {
-  Fingerprint out{};
-  if (bytes.size() != out.size() * 4)
-    return fail(Errc::kCorrupt, "a fingerprint in PostgreSQL has another length");
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    for (std::size_t byte = 0; byte < 4; ++byte)
-      out[i] |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i * 4 + byte]))
-                << (8 * byte);
-  }
   return out;
 }
 
@@ -121,7 +102,7 @@ Result<Memory> read_row(const sql::Rows& rows, std::size_t at, SeenIn seen_in) {
   if (hash.size() != out.content_hash.size())
     return fail(Errc::kCorrupt, "a content_hash in PostgreSQL has another length");
   std::memcpy(out.content_hash.data(), hash.data(), hash.size());
-  ASAHI_TRY(out.fingerprint, read_fingerprint(bytes_of(rows, at, "fingerprint")));
+  ASAHI_TRY(out.fingerprint, dedup::fingerprint_from(bytes_of(rows, at, "fingerprint")));
   if (!rows.is_null(at, "near_system"))
     out.near_duplicate_of =
         Key{out.key.tenant, rows.text(at, "near_system"), rows.text(at, "near_conversation")};
@@ -170,7 +151,7 @@ sql::Statement write_row(const Memory& memory, bool duplicate) {
                 ns_of(memory.uploaded_at),
                 memory.metadata,
                 sql::Blob{std::string(hash)},
-                sql::Blob{fingerprint_bytes(memory.fingerprint)},
+                sql::Blob{dedup::fingerprint_bytes(memory.fingerprint)},
                 memory.near_duplicate_of ? Value(memory.near_duplicate_of->system_id) : none,
                 memory.near_duplicate_of ? Value(memory.near_duplicate_of->conversation_id) : none,
                 strings_json(terms),
@@ -253,12 +234,6 @@ std::vector<std::int64_t> bands_of(const Fingerprint& fingerprint) {
     out.push_back(std::bit_cast<std::int64_t>(number));
   }
   return out;
-}
-
-double estimated_jaccard(const Fingerprint& a, const Fingerprint& b) {
-  double same = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) same += a[i] == b[i] ? 1 : 0;
-  return same / static_cast<double>(a.size());
 }
 
 }  // namespace asahi::memory::pg

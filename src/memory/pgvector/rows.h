@@ -10,6 +10,10 @@
 
 namespace asahi::memory::pg {
 
+/// A time as the columns have it, and back.
+std::int64_t ns_of(Clock::Time time);
+Clock::Time time_of(std::int64_t ns);
+
 /// The columns that `read_row` wants, of the table under the name `c`. `seen`: the keys of what
 /// repeats the row, the first 100.
 extern const std::string_view kRowColumns;
@@ -45,8 +49,5 @@ std::string without_nul(std::string_view text);
 /// What two fingerprints that are nearly the same share one of, with great probability: 16 bands of
 /// 8 rows (dedup/lsh.h). Nothing for the empty fingerprint.
 std::vector<std::int64_t> bands_of(const Fingerprint& fingerprint);
-/// The share of equal places: an estimate of Jaccard similarity.
-double estimated_jaccard(const Fingerprint& a, const Fingerprint& b);
-Result<Fingerprint> read_fingerprint(std::string_view bytes);
 
 }  // namespace asahi::memory::pg

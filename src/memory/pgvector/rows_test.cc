@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "memory/dedup/minhash.h"
+
 namespace asahi::memory::pg {
 namespace {
 
@@ -40,7 +42,7 @@ TEST(PgVectorRows, GiveBandsThatNearFingerprintsShare) {
   EXPECT_NE(a[0], b[0]);
   EXPECT_EQ(a[1], b[1]);
   EXPECT_NE(a[0], a[1]) << "the same rows in another band are another band";
-  EXPECT_DOUBLE_EQ(estimated_jaccard(one, other), 127.0 / 128);
+  EXPECT_DOUBLE_EQ(dedup::estimated_jaccard(one, other), 127.0 / 128);
 }
 
 TEST(PgVectorRows, NameKeysInOrder) {

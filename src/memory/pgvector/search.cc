@@ -17,6 +17,8 @@ namespace {
 using pg::kJsonKeys;
 using pg::kJsonStrings;
 using pg::kRowColumns;
+using pg::ns_of;
+using pg::time_of;
 
 /// Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): 1 / (60 + rank).
 constexpr double kFusion = 60;
@@ -26,10 +28,6 @@ constexpr std::size_t kMostFacetValues = 10'000;
 constexpr std::int64_t kDayNs = 86'400'000'000'000;
 /// Ties: the newer first, then by key.
 constexpr std::string_view kTies = "c.timestamp_ns DESC, c.system_id, c.conversation_id";
-
-std::int64_t ns_of(Clock::Time time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-}
 
 /// A condition with what it asks for.
 struct Where {
@@ -175,9 +173,7 @@ void add_facet(const std::string& name, const sql::Rows& rows, FacetCounts& out)
   const auto unit = date_unit(name);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string value =
-        unit ? date_text(Clock::Time{std::chrono::nanoseconds{rows.integer(i, "value") * kDayNs}},
-                         *unit)
-             : rows.text(i, "value");
+        unit ? date_text(time_of(rows.integer(i, "value") * kDayNs), *unit) : rows.text(i, "value");
     counts[value] += static_cast<std::uint64_t>(rows.integer(i, "n"));
   }
 }

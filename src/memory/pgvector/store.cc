@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "memory/dedup/minhash.h"
 #include "memory/hot/hot_store.h"
 #include "memory/pgvector/rows.h"
 
@@ -15,17 +16,14 @@ namespace {
 
 using pg::kJsonKeys;
 using pg::kRowColumns;
+using pg::ns_of;
 using pg::SeenIn;
+using pg::time_of;
 
 constexpr std::size_t kMostCandidates = 64;
 constexpr std::size_t kKeysPerStatement = 500;
 constexpr std::size_t kSnapshotPage = 500;
 constexpr std::string_view kThisKey = "tenant = ? AND system_id = ? AND conversation_id = ?";
-
-std::int64_t ns_of(Clock::Time time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-}
-Clock::Time time_of(std::int64_t ns) { return Clock::Time{std::chrono::nanoseconds{ns}}; }
 
 sql::Blob blob_of(const Digest& digest) {
   return {std::string(reinterpret_cast<const char*>(digest.data()), digest.size())};
@@ -132,8 +130,8 @@ class Writer {
     for (std::size_t i = 0; i < near.size(); ++i) {
       const auto* const bytes = std::get_if<sql::Blob>(&near.at(i, "fingerprint"));
       if (bytes == nullptr) continue;
-      ASAHI_TRY(const Fingerprint other, pg::read_fingerprint(bytes->bytes));
-      const double likeness = pg::estimated_jaccard(other, memory.fingerprint);
+      ASAHI_TRY(const Fingerprint other, dedup::fingerprint_from(bytes->bytes));
+      const double likeness = dedup::estimated_jaccard(other, memory.fingerprint);
       if (likeness < best || (memory.near_duplicate_of && likeness == best)) continue;
       best = likeness;
       memory.near_duplicate_of =

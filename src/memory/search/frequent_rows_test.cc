@@ -6,7 +6,7 @@
 
 #include "memory/testing/on_loop.h"
 #include "storage/sql/migrations.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::memory {
 namespace {
@@ -62,15 +62,10 @@ TEST(SearchText, NonsenseIsRefused) {
     EXPECT_FALSE(parse_search_text(text)) << text;
 }
 
-class FrequentRowsContract : public ::testing::TestWithParam<sql::testing::Engine> {
+class FrequentRowsContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    db_ = sql::open_database(place_->options()).value();
-    ASSERT_TRUE(sql::Migrator(*db_, {frequent_migration()}).upgrade());
+    if (!open_database({frequent_migration()})) return;
     rows_ = std::make_unique<FrequentRows>(*db_);
   }
   void add(const std::string& tenant, const std::string& text, std::uint64_t asks) {
@@ -89,8 +84,6 @@ class FrequentRowsContract : public ::testing::TestWithParam<sql::testing::Engin
       text += fmt::format("{}/{} {}; ", one.tenant, one.request.text, one.asks);
     return text;
   }
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> db_;
   std::unique_ptr<FrequentRows> rows_;
   testing::OnLoop loop_;
   ManualClock clock_;

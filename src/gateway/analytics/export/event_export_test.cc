@@ -15,7 +15,7 @@
 #include "identity/principal.h"
 #include "identity/testing/fakes.h"
 #include "storage/sql/migrations.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway {
 namespace {
@@ -53,19 +53,14 @@ struct Client final : http::BodyWriter {
   std::string text;
 };
 
-class EventExport : public ::testing::TestWithParam<Engine> {
+class EventExport : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made) GTEST_SKIP() << made.error().message;
-    engine_ = *std::move(made);
-    database_ = sql::open_database(engine_->options()).value();
-    const auto done = sql::Migrator(*database_, migrations()).upgrade();
-    ASSERT_TRUE(done) << done.error().message;
+    if (!open_database(migrations())) return;
     caller_->org_id = "acme";
     caller_->user_id = "root";
     caller_->permissions = identity::PermissionSet::organisation();
-    add_export_routes(router_, {*database_, audit_, clock_});
+    add_export_routes(router_, {*db_, audit_, clock_});
   }
 
   struct Row {
@@ -74,7 +69,7 @@ class EventExport : public ::testing::TestWithParam<Engine> {
     bool hit = false;
   };
   void add(const Row& row) {
-    const auto done = database_->query_blocking(
+    const auto done = db_->query_blocking(
         {"INSERT INTO inference_events (event_id, request_id, timestamp, user_id, org_id, "
          "model_selected, cost, cache_hit, cache_tier, error_code, routing_reason) "
          "VALUES (?, ?, ?, ?, ?, ?, '0.001500000', ?, ?, ?, '=cmd,\"x\"')",
@@ -89,7 +84,7 @@ class EventExport : public ::testing::TestWithParam<Engine> {
   }
   /// Many rows at once; several of them at each moment.
   void add_many(int count) {
-    const auto done = database_->transaction_blocking([&](sql::Session& session) -> Result<void> {
+    const auto done = db_->transaction_blocking([&](sql::Session& session) -> Result<void> {
       constexpr int kAtOnce = 500;
       for (int begin = 0; begin < count; begin += kAtOnce) {
         sql::Statement insert{
@@ -166,8 +161,6 @@ class EventExport : public ::testing::TestWithParam<Engine> {
   }
 
   ManualClock clock_;
-  std::unique_ptr<sql::testing::TestDatabase> engine_;
-  std::unique_ptr<sql::Database> database_;
   identity::testing::AuditFake audit_;
   std::shared_ptr<identity::Principal> caller_ = std::make_shared<identity::Principal>();
   http::Router router_;
@@ -262,15 +255,15 @@ TEST_P(EventExport, KeepsRowsOfOneMomentApart) {
   // More rows at one moment than a page holds, and rows whose times have microseconds.
   add_many(static_cast<int>(kExportPage) + 500);
   for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(database_->query_blocking(
-        {"UPDATE inference_events SET timestamp = ? WHERE event_id = ?",
-         {format_rfc3339(at(0)).substr(0, 20) + fmt::format("12345{}Z", i),
-          fmt::format("m{}", 2'100 + i)}}));
+    ASSERT_TRUE(
+        db_->query_blocking({"UPDATE inference_events SET timestamp = ? WHERE event_id = ?",
+                             {format_rfc3339(at(0)).substr(0, 20) + fmt::format("12345{}Z", i),
+                              fmt::format("m{}", 2'100 + i)}}));
   }
   ASSERT_TRUE(
-      database_->query_blocking({"UPDATE inference_events SET timestamp = ? WHERE event_id "
-                                 "NOT IN ('m2100', 'm2101', 'm2102')",
-                                 {format_rfc3339(at(5))}}));
+      db_->query_blocking({"UPDATE inference_events SET timestamp = ? WHERE event_id "
+                           "NOT IN ('m2100', 'm2101', 'm2102')",
+                           {format_rfc3339(at(5))}}));
   EXPECT_EQ(get("format=ndjson").client->lines, static_cast<std::size_t>(kExportPage) + 500);
 }
 

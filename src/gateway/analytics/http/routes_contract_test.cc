@@ -17,7 +17,7 @@
 #include "gateway/testing/temp_folder.h"
 #include "identity/principal.h"
 #include "storage/sql/migrations.h"
-#include "storage/sql/testing/test_database.h"
+#include "storage/sql/testing/database_test.h"
 
 namespace asahi::gateway::analytics {
 namespace {
@@ -66,20 +66,12 @@ double number(const json::object& object, std::string_view name) {
   return value != nullptr && value->is_number() ? value->to_number<double>() : -1;
 }
 
-class AnalyticsRoutesContract : public ::testing::TestWithParam<Engine> {
+class AnalyticsRoutesContract : public sql::testing::DatabaseTest {
  protected:
   void SetUp() override {
-    auto made = sql::testing::TestDatabase::make(GetParam());
-    if (!made && made.error().code == Errc::kNotFound) GTEST_SKIP() << made.error().message;
-    ASSERT_TRUE(made) << made.error().message;
-    place_ = std::move(*made);
-    auto opened = sql::open_database(place_->options());
-    ASSERT_TRUE(opened) << opened.error().message;
-    database_ = std::move(*opened);
-    const auto upgraded = sql::Migrator(*database_, migrations()).upgrade();
-    ASSERT_TRUE(upgraded) << upgraded.error().message;
-    store_ = std::make_unique<Store>(*database_, clock_);
-    policies_ = std::make_unique<PolicyStore>(PolicyStore::Options{}, *database_, clock_);
+    if (!open_database(migrations())) return;
+    store_ = std::make_unique<Store>(*db_, clock_);
+    policies_ = std::make_unique<PolicyStore>(PolicyStore::Options{}, *db_, clock_);
     caller_->org_id = "acme";
     caller_->permissions = identity::PermissionSet::organisation();
     add_analytics_routes(router_, {.store = *store_,
@@ -172,7 +164,7 @@ class AnalyticsRoutesContract : public ::testing::TestWithParam<Engine> {
       ASSERT_TRUE(log);
       ASSERT_TRUE(log->append(lines));
     }
-    EventLoader loader({.dir = folder_.path(), .node_id = "node_1", .clock = &clock_}, *database_);
+    EventLoader loader({.dir = folder_.path(), .node_id = "node_1", .clock = &clock_}, *db_);
     loader.start();
     ASSERT_TRUE(loader.catch_up(60s));
     while (!loader.rollups_complete()) std::this_thread::sleep_for(1ms);
@@ -200,8 +192,6 @@ class AnalyticsRoutesContract : public ::testing::TestWithParam<Engine> {
 
   ManualClock clock_{kNow};
   gateway::testing::TempFolder folder_;
-  std::unique_ptr<sql::testing::TestDatabase> place_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<PolicyStore> policies_;
   EventFeed feed_{{}, clock_};
