@@ -15,6 +15,7 @@
 
 #include "base/ids.h"
 #include "storage/object/keys.h"
+#include "storage/object/pieces.h"
 
 namespace asahi::object {
 namespace {
@@ -238,15 +239,7 @@ Result<ObjectInfo> FolderStore::put_file(const std::string& key, const std::stri
   const File from = File::open(path, O_RDONLY);
   if (!from) return file_error("read", path);
   ASAHI_TRY(const auto upload, begin_upload(key, options));
-  std::string piece(kPiece, '\0');
-  for (;;) {
-    const ssize_t got = ::read(from.get(), piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return file_error("read", path);
-    if (got == 0) return upload->finish();
-    auto written = upload->write({piece.data(), static_cast<std::size_t>(got)});
-    if (!written) return std::unexpected(written.error());
-  }
+  return send_pieces(from, path, *upload);
 }
 
 Result<ObjectInfo> FolderStore::read(const std::string& key, const Sink& sink,

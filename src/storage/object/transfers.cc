@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "storage/object/pieces.h"
 
 namespace asahi::object {
 
@@ -75,16 +76,7 @@ Result<ObjectInfo> upload_file(
   const auto size = static_cast<std::size_t>(file.st_size);
   // As many parts as the store takes, and some to spare for a file that grows.
   ASAHI_TRY(const auto upload, begin(std::max(part_bytes, size / (most_parts - 100))));
-  constexpr std::size_t kPiece = 256 * 1024;
-  std::string piece(kPiece, '\0');
-  for (;;) {
-    const ssize_t got = ::read(from.get(), piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return file_error("read", path);
-    if (got == 0) return upload->finish();
-    auto written = upload->write({piece.data(), static_cast<std::size_t>(got)});
-    if (!written) return std::unexpected(written.error());
-  }
+  return send_pieces(from, path, *upload);
 }
 
 Result<ObjectInfo> read_resumed(ObjectStore& store, CurlClient& client, const std::string& key,
