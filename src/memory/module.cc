@@ -28,6 +28,7 @@
 #include "memory/ops/cache_warmer.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
+#include "memory/swap/mover.h"
 #include "memory/wiring/buckets.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
@@ -111,8 +112,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;                          ///< of the tiers
-  hot::Engine* engine = nullptr;                 ///< of the hot tier; null: others keep it
-  PgVectorStore* postgres = nullptr;             ///< the hot tier, where PostgreSQL keeps it
+  swap::SwapStore* swap = nullptr;               ///< the hot tier; null: others keep it
+  std::unique_ptr<swap::Mover> mover;            ///< of it to another backend; null: the same
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
@@ -141,6 +142,7 @@ struct MemoryModule::Impl {
   bool stopped = false;
 
   Result<void> open_tiers();
+  void make_mover(StorePair& stores);
   void make_search();
   Result<void> make_ingestion();
   void make_routes();
@@ -149,13 +151,35 @@ struct MemoryModule::Impl {
   void make_tools();
 };
 
+void MemoryModule::Impl::make_mover(StorePair& stores) {
+  const MemoryConfig& config = parts.config;
+  swap::Mover::Options options;
+  options.dimensions = config.embedding_dimension;
+  options.revert_for = std::chrono::days(config.hot.revert_days);
+  options.usual_path = config.hot.path;
+  for (const std::string& folder : {config.warm.path, config.cold.path}) {
+    if (folder != ":memory:") options.taken.push_back(folder);
+  }
+  mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.swap,
+                                                           .database = parts.database,
+                                                           .loops = parts.loops,
+                                                           .work = work,
+                                                           .clock = parts.clock,
+                                                           .metrics = parts.metrics,
+                                                           .audit = &parts.audit,
+                                                           .open = std::move(stores.open_backend)},
+                                        std::move(options));
+  if (stores.move) mover->resume(std::move(*stores.move));
+}
+
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
   ASAHI_TRY(StorePair stores,
-            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics)
+            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics,
+                                parts.loops)
                   : connect_stores(parts.config, parts.loops, parts.clock));
-  engine = stores.engine;
-  postgres = stores.postgres;
+  swap = stores.swap;
+  if (swap != nullptr) make_mover(stores);
   remote_hot = stores.remote_hot;
   knowledge = std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
                                                                        .loops = parts.loops,
@@ -282,6 +306,7 @@ void MemoryModule::Impl::make_routes() {
                                                    .scans = scans.get(),
                                                    .knowledge = &knowledge->knowledge(),
                                                    .tiers = tiers.get(),
+                                                   .mover = mover.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
                                                    .originals = originals.get(),
@@ -373,6 +398,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ageing_routes(routes);
+  add_backend_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
@@ -392,6 +418,7 @@ std::vector<Dependency> MemoryModule::dependencies() {
 }
 
 void MemoryModule::start() {
+  if (impl_->mover != nullptr) impl_->mover->start();
   if (impl_->worker != nullptr) impl_->worker->start();
   if (impl_->worker != nullptr && impl_->scans != nullptr && impl_->bucket != nullptr) {
     impl_->scans->answer(
@@ -404,10 +431,8 @@ void MemoryModule::start() {
   impl_->outside->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
-  if (impl_->engine != nullptr) {
-    impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
-  } else if (impl_->postgres != nullptr) {
-    impl_->knowledge->follow(*impl_->postgres, stores_of(*impl_->routes));
+  if (impl_->swap != nullptr) {
+    impl_->knowledge->follow(*impl_->swap, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));
@@ -424,13 +449,15 @@ void MemoryModule::stop() {
   impl_->outside->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
+  if (impl_->mover != nullptr) impl_->mover->stop();
 }
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part : {std::vector{frequent_migration()}, cold::catalogue_migrations(),
                            ageing::run_migrations(), ageing::originals_migrations(),
-                           knowledge::migrations(), ops_migrations(), outside_migrations()})
+                           knowledge::migrations(), ops_migrations(), outside_migrations(),
+                           swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

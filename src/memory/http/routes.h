@@ -29,6 +29,9 @@ class Originals;
 namespace knowledge {
 class Knowledge;
 }
+namespace swap {
+class Mover;
+}
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
@@ -45,6 +48,7 @@ struct RouteParts {
   ScanRequests* scans = nullptr;              ///< to tell those who do; null: nobody
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
   Tiers* tiers = nullptr;                     ///< null: tests without them
+  swap::Mover* mover = nullptr;               ///< of the hot tier; null: it is elsewhere
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
   ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
@@ -102,6 +106,9 @@ void add_knowledge_routes(const RouteAdder& routes);
 /// POST and GET /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where
 /// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);
+
+/// POST and GET /storage/hot/backend, POST …/revert and …/finish.
+void add_backend_routes(const RouteAdder& routes);
 
 http::Response json_reply(int status, const json::object& body);
 /// The body as a JSON object; an empty one is an empty object. Errors: invalid_argument.

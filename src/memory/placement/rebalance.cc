@@ -13,17 +13,6 @@ namespace {
 /// No estimate of likeness reaches it: what moves is not linked anew.
 constexpr double kNeverNear = 2;
 
-/// Metadata as a store tells it may have `seen_in` at its end, which is not the row's own.
-bool same_metadata(std::string_view written, std::string_view told) {
-  if (written == told) return true;
-  if (!written.ends_with('}')) return false;
-  written.remove_suffix(1);
-  if (!told.starts_with(written)) return false;
-  told.remove_prefix(written.size());
-  return told.starts_with(R"(,"seen_in":)") ||
-         (written == "{" && told.starts_with(R"("seen_in":)"));
-}
-
 enum class Verdict { kMoved, kKnown, kWrong };
 
 Verdict judge(const ShardRow& row, UpsertOutcome outcome, const std::optional<Memory>& there) {
