@@ -174,10 +174,9 @@ void MemoryModule::Impl::make_mover(StorePair& stores) {
 
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores,
-            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics,
-                                parts.loops)
-                  : connect_stores(parts.config, parts.loops, parts.clock));
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock,
+                                                  parts.metrics, parts.loops)
+                                    : connect_stores(parts.config, parts.loops, parts.clock));
   swap = stores.swap;
   if (swap != nullptr) make_mover(stores);
   remote_hot = stores.remote_hot;
@@ -454,10 +453,10 @@ void MemoryModule::stop() {
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
-  for (const auto& part : {std::vector{frequent_migration()}, cold::catalogue_migrations(),
-                           ageing::run_migrations(), ageing::originals_migrations(),
-                           knowledge::migrations(), ops_migrations(), outside_migrations(),
-                           swap::migrations()})
+  for (const auto& part :
+       {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
+        ageing::originals_migrations(), knowledge::migrations(), ops_migrations(),
+        outside_migrations(), swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -234,7 +234,7 @@ test("the hot tier goes to PostgreSQL and back while it is used", { skip: pgvect
   assert.deepEqual(await ask(), before);
 
   // Both sides follow what people do; after kill -9 it goes on.
-  assert.equal((await gateway.request("DELETE", "/memory/memories/buddy/decade")).status, 200);
+  assert.equal((await gateway.delete("/memory/memories/buddy/decade")).status, 200);
   assert.equal((await move(gateway, "hot", "warm")).records_migrated, 3);
   await gateway.kill();
   gateway = await restart_gateway(gateway);

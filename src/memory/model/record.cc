@@ -92,16 +92,6 @@ Result<void> check_key(const Key& key) {
   return check_conversation_id(key.conversation_id);
 }
 
-bool same_metadata(std::string_view written, std::string_view told) {
-  if (written == told) return true;
-  if (!written.ends_with('}')) return false;
-  written.remove_suffix(1);
-  if (!told.starts_with(written)) return false;
-  told.remove_prefix(written.size());
-  return told.starts_with(R"(,"seen_in":)") ||
-         (written == "{" && told.starts_with(R"("seen_in":)"));
-}
-
 Digest row_checksum(const Memory& memory) {
   Columns columns;
   columns.text(memory.key.tenant);

@@ -63,8 +63,4 @@ Result<void> check_key(const Key& key);
 /// compares after it has read a copy back.
 Digest row_checksum(const Memory& memory);
 
-/// Whether a store told of metadata what was written into it: at its end may stand `seen_in`, which
-/// is not the row's own.
-bool same_metadata(std::string_view written, std::string_view told);
-
 }  // namespace asahi::memory

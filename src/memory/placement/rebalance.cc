@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "memory/model/metadata.h"
 
 namespace asahi::memory {
 namespace {

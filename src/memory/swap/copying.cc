@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/ids.h"
+#include "memory/model/metadata.h"
 
 namespace asahi::memory::swap {
 namespace {
@@ -58,7 +59,8 @@ Task<Written> write(Store& to, std::vector<Row> rows, bool duplicates) {
 Task<void> erase(Store& to, const std::vector<Row>& rows) {
   std::vector<Key> keys;
   for (const Row& row : rows) keys.push_back(row.memory.key);
-  ASAHI_CO_TRY([[maybe_unused]] const std::uint64_t gone, co_await to.delete_batch(std::move(keys)));
+  ASAHI_CO_TRY([[maybe_unused]] const std::uint64_t gone,
+               co_await to.delete_batch(std::move(keys)));
   co_return Result<void>{};
 }
 
@@ -117,8 +119,7 @@ Task<void> probe(Store& store, std::size_t dimensions, const Clock& clock) {
   sent.embedding.assign(std::max<std::size_t>(dimensions, 1), 0.0F);
   sent.embedding.front() = 1;
   sent.embedding_model = "probe";
-  sent.timestamp = sent.uploaded_at =
-      std::chrono::floor<std::chrono::milliseconds>(clock.now());
+  sent.timestamp = sent.uploaded_at = std::chrono::floor<std::chrono::milliseconds>(clock.now());
   const std::vector<Key> keys{sent.key};
   std::vector<Memory> memories{sent};
   ASAHI_CO_TRY([[maybe_unused]] const auto outcome,

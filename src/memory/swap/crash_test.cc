@@ -101,8 +101,8 @@ TEST(HotMoveCrash, DISABLED_Child) {
           [&]() { return tier.store().upsert_batch(step.memories, {}); });
       if (!done) ::_exit(3);
     } else {
-      const auto done = process.on.wait<std::uint64_t>(
-          [&]() { return tier.store().delete_batch(step.keys); });
+      const auto done =
+          process.on.wait<std::uint64_t>([&]() { return tier.store().delete_batch(step.keys); });
       if (!done) ::_exit(4);
     }
     child->acknowledges(number);
@@ -133,9 +133,8 @@ void settle(Process& process, Possible& possible, const std::string& when) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     auto& texts = possible[keys[i]];
     const std::string text = (*there)[i] ? (*there)[i]->content : "";
-    ASSERT_TRUE(texts.contains(text))
-        << when << ": " << keys[i].conversation_id << " says '" << text << "', not '"
-        << *texts.begin() << "'";
+    ASSERT_TRUE(texts.contains(text)) << when << ": " << keys[i].conversation_id << " says '"
+                                      << text << "', not '" << *texts.begin() << "'";
     texts = {text};
   }
 }

@@ -213,8 +213,7 @@ Turns::Turn Mover::take_turn() {
 }
 
 Result<void> Mover::try_new_side() {
-  return sync<void>(
-      [this]() { return probe(*next_->store, options_.dimensions, parts_.clock); });
+  return sync<void>([this]() { return probe(*next_->store, options_.dimensions, parts_.clock); });
 }
 
 Result<bool> Mover::follow_page(std::uint64_t& cursor, bool only_repeats) {
@@ -243,8 +242,13 @@ Result<bool> Mover::follow_in_turn(std::uint64_t& cursor, bool only_repeats) {
   cursor = page.upto;
   if (only_repeats) return page.upto >= page.end;
   left_ = page.end - std::min(page.end, cursor);
-  if (left_ == 0) store_.set_followed(asked);
-  return left_ == 0;
+  // More may be written while a page is read: what is waited for is the end that was seen after
+  // `asked` was.
+  if (!goal_) goal_ = {.asked = asked, .end = page.end};
+  if (cursor < goal_->end) return false;
+  store_.set_followed(goal_->asked);
+  goal_.reset();
+  return left_ <= options_.page;
 }
 
 Mover::Pause Mover::copy_page() {
@@ -278,8 +282,7 @@ Mover::Pause Mover::sweep_page() {
   std::vector<Key> keys;
   for (MemoryFeed::Row& row : page->rows) keys.push_back(std::move(row.memory.key));
   if (!keys.empty()) {
-    auto extra =
-        sync<std::vector<Key>>([&]() { return missing(*old->store, std::move(keys)); });
+    auto extra = sync<std::vector<Key>>([&]() { return missing(*old->store, std::move(keys)); });
     if (!extra) return old_side_failed(extra.error());
     const auto gone =
         sync<std::uint64_t>([&]() { return next_->store->delete_batch(std::move(*extra)); });
@@ -308,7 +311,7 @@ void Mover::begin_sweep() {
 Result<void> Mover::follow_to_end() {
   while (true) {
     ASAHI_TRY(const bool last, follow_in_turn(move_->position, false));
-    if (last) return {};
+    if (last && left_ == 0 && store_.followed() >= store_.written()) return {};
   }
 }
 
@@ -454,9 +457,8 @@ Result<Move> Mover::begin_now(const std::string& org_id, const Request& request)
     return fail(Errc::kConflict,
                 fmt::format("{} is where the hot tier is already", request.to.text()));
   }
-  if (auto able = sync<void>([&]() {
-        return probe(*next->store, options_.dimensions, parts_.clock);
-      });
+  if (auto able =
+          sync<void>([&]() { return probe(*next->store, options_.dimensions, parts_.clock); });
       !able) {
     able.error().message = "the probe of the new backend: " + able.error().message;
     return std::unexpected(std::move(able.error()));
@@ -483,6 +485,7 @@ Result<Move> Mover::begin_now(const std::string& org_id, const Request& request)
   step_ = Step::kCopy;
   left_ = from.end;
   early_ = 0;
+  goal_.reset();
   compared_before_ = false;
   error_.clear();
   store_.begin(std::move(next));
@@ -496,6 +499,10 @@ Result<Move> Mover::begin_now(const std::string& org_id, const Request& request)
 void Mover::resume(Move move) {
   const std::lock_guard lock(step_mutex_);
   move_ = std::move(move);
+  if (!move_->active()) {
+    show();
+    return;
+  }
   auto next = parts_.open(move_->to);
   std::string wrong;
   if (!next) {
@@ -506,9 +513,8 @@ void Mover::resume(Move move) {
     wrong = "another store stands in the new backend's place";
   }
   if (!wrong.empty()) {
-    std::ignore = end_back(
-        move_->phase == Phase::kWindow ? Phase::kReverted : Phase::kAborted,
-        "at the start the new backend could not be opened: " + wrong, true);
+    std::ignore = end_back(move_->phase == Phase::kWindow ? Phase::kReverted : Phase::kAborted,
+                           "at the start the new backend could not be opened: " + wrong, true);
     show();
     return;
   }
@@ -529,8 +535,9 @@ void Mover::ended(SharedBackend left, bool by_itself) {
   next_.reset();
   left_ = 0;
   error_.clear();
-  logger().info("the move of the hot tier ended",
-                {{"move", move_->id}, {"phase", phase_name(move_->phase)}, {"reason", move_->reason}});
+  logger().info(
+      "the move of the hot tier ended",
+      {{"move", move_->id}, {"phase", phase_name(move_->phase)}, {"reason", move_->reason}});
   if (by_itself && parts_.audit != nullptr) {
     parts_.audit->record({.org_id = move_->org_id,
                           .user_id = "system",
@@ -590,8 +597,7 @@ Result<Move> Mover::finish_now(const std::string& reason, bool by_itself) {
 }
 
 Task<json::object> Mover::begin(std::string org_id, Request request) {
-  ASAHI_CO_TRY(const Move move,
-               co_await net::run_blocking(parts_.work, [this, org_id, request] {
+  ASAHI_CO_TRY(const Move move, co_await net::run_blocking(parts_.work, [this, org_id, request] {
                  return begin_now(org_id, request);
                }));
   co_return status();
@@ -613,9 +619,9 @@ Task<json::object> Mover::finish(std::string reason) {
   ASAHI_CO_TRY(const Move move, co_await net::run_blocking(parts_.work, [this, reason] {
                  const std::lock_guard lock(step_mutex_);
                  if (!move_ || move_->phase != Phase::kWindow) {
-                   return Result<Move>(fail(
-                       Errc::kConflict,
-                       "nothing can be finished: reads have not gone over to a new backend"));
+                   return Result<Move>(
+                       fail(Errc::kConflict,
+                            "nothing can be finished: reads have not gone over to a new backend"));
                  }
                  return finish_now(reason, false);
                }));

@@ -52,20 +52,20 @@ class Mover {
     Open open;                            ///< blocking
   };
   struct Options {
-    std::size_t page = 200;      ///< rows at a time
+    std::size_t page = 200;        ///< rows at a time
     std::size_t dimensions = 384;  ///< of a probe's vector
     std::chrono::seconds revert_for = std::chrono::days{28};
-    std::string usual_path;                      ///< of the own log
-    std::vector<std::string> taken;              ///< folders of others
-    std::chrono::milliseconds retry{1'000};      ///< after a failure
+    std::string usual_path;                  ///< of the own log
+    std::vector<std::string> taken;          ///< folders of others
+    std::chrono::milliseconds retry{1'000};  ///< after a failure
     std::chrono::milliseconds probe_every{60'000};
-    std::chrono::milliseconds patience{5'000};   ///< for writes under way when sides change
+    std::chrono::milliseconds patience{5'000};  ///< for writes under way when sides change
   };
   Mover(Parts parts, Options options);
   ~Mover();
 
-  /// Goes on with a move that the record has; blocking, before `start`. What cannot go on ends: the
-  /// old side is all there.
+  /// Goes on with a move that the record has, or just tells of it; blocking, before `start`. What
+  /// cannot go on ends: the old side is all there.
   void resume(Move move);
   void start();
   /// Ordinary thread, while the loops run.
@@ -148,6 +148,11 @@ class Mover {
   Step step_ = Step::kCopy;
   std::uint64_t repeats_cursor_ = 0, sweep_cursor_ = 0, swept_dirt_ = 0, early_ = 0;
   std::uint64_t left_ = 0;
+  /// Writings as SwapStore and as the feed counted them a moment later.
+  struct Goal {
+    std::uint64_t asked = 0, end = 0;
+  };
+  std::optional<Goal> goal_;
   bool compared_before_ = false, unsaved_ = false;
   std::string error_;  ///< of the last step; empty: it went well
   Clock::Steady probed_{}, noted_{};

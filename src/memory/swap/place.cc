@@ -71,8 +71,8 @@ Result<Place> parse_place(const json::object& body, const std::string& usual_pat
   ASAHI_TRY(place.url_file, text_field(body, "pg_url_file"));
   ASAHI_TRY(place.url_env, text_field(body, "pg_url_env"));
   if (std::ranges::find(kBackends, place.backend) == kBackends.end()) {
-    return fail_field("backend", fmt::format("'{}'; possible are {}", place.backend,
-                                             fmt::join(kBackends, ", ")));
+    return fail_field(
+        "backend", fmt::format("'{}'; possible are {}", place.backend, fmt::join(kBackends, ", ")));
   }
   if (place.backend == "duckdb-memory") {
     return fail_field("backend",

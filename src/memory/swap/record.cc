@@ -107,9 +107,9 @@ json::object move_json(const Move& move) {
 
 Result<Records::State> Records::load() {
   State state;
-  ASAHI_TRY(const sql::Rows last,
-            database_.query_blocking(
-                {"SELECT * FROM memory_hot_moves ORDER BY id DESC LIMIT 1", {}}));
+  ASAHI_TRY(
+      const sql::Rows last,
+      database_.query_blocking({"SELECT * FROM memory_hot_moves ORDER BY id DESC LIMIT 1", {}}));
   if (!last.empty()) {
     ASAHI_TRY(state.last, read_move(last));
   }
@@ -132,11 +132,10 @@ Result<void> Records::note(const Move& move) {
        "SET phase = excluded.phase, to_feed = excluded.to_feed, position = excluded.position, "
        "copied = excluded.copied, repaired = excluded.repaired, removed = excluded.removed, "
        "window_ms = excluded.window_ms, ended_ms = excluded.ended_ms, reason = excluded.reason",
-       {move.id, move.org_id, std::string(phase_name(move.phase)),
-        write_json(move.from.to_json()), write_json(move.to.to_json()), move.from_feed,
-        move.to_feed, number(move.position), number(move.copied), number(move.repaired),
-        number(move.removed), move.revert_for.count(), to_ms(move.started),
-        to_ms(move.window_since), to_ms(move.ended), move.reason}});
+       {move.id, move.org_id, std::string(phase_name(move.phase)), write_json(move.from.to_json()),
+        write_json(move.to.to_json()), move.from_feed, move.to_feed, number(move.position),
+        number(move.copied), number(move.repaired), number(move.removed), move.revert_for.count(),
+        to_ms(move.started), to_ms(move.window_since), to_ms(move.ended), move.reason}});
   if (!done) return std::unexpected(std::move(done.error()));
   return {};
 }

@@ -35,9 +35,9 @@ struct Move {
   /// Everything that the old side wrote until here is on the new one. May lag: what is copied again
   /// changes nothing.
   std::uint64_t position = 0;
-  std::uint64_t copied = 0;    ///< rows written to the new side by following the old one
-  std::uint64_t repaired = 0;  ///< whose copy was not the same and was made anew
-  std::uint64_t removed = 0;   ///< that the new side had and the old one had not
+  std::uint64_t copied = 0;            ///< rows written to the new side by following the old one
+  std::uint64_t repaired = 0;          ///< whose copy was not the same and was made anew
+  std::uint64_t removed = 0;           ///< that the new side had and the old one had not
   std::chrono::seconds revert_for{0};  ///< length of the window
   Clock::Time started;
   std::optional<Clock::Time> window_since, ended;

@@ -205,26 +205,27 @@ Task<std::uint64_t> SwapStore::delete_migrated(std::vector<std::pair<Key, Digest
   for (const auto& [key, sum] : rows) {
     if (sum != Digest{}) keys.push_back(key);
   }
-  co_return co_await erase(
-      [rows](Store& old) { return old.delete_migrated(rows); },
-      [keys](Store& old, Store& followed) -> Task<void> {
-        // Marks are the old side's; of the rest, what went there goes here with its duplicates.
-        if (keys.empty()) co_return Result<void>{};
-        ASAHI_CO_TRY(const auto left, co_await old.checksum(keys));
-        std::vector<Key> gone;
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-          if (!left[i]) gone.push_back(keys[i]);
-        }
-        ASAHI_CO_TRY(const auto sums, co_await followed.checksum(gone));
-        std::vector<std::pair<Key, Digest>> there;
-        for (std::size_t i = 0; i < gone.size(); ++i) {
-          if (sums[i]) there.emplace_back(gone[i], *sums[i]);
-        }
-        ASAHI_CO_TRY([[maybe_unused]] const auto erased, co_await followed.delete_migrated(there));
-        ASAHI_CO_TRY([[maybe_unused]] const auto rest,
-                     co_await followed.delete_batch(std::move(gone)));
-        co_return Result<void>{};
-      });
+  co_return co_await erase([rows](Store& old) { return old.delete_migrated(rows); },
+                           [keys](Store& old, Store& followed) -> Task<void> {
+                             // Marks are the old side's; of the rest, what went there goes here
+                             // with its duplicates.
+                             if (keys.empty()) co_return Result<void>{};
+                             ASAHI_CO_TRY(const auto left, co_await old.checksum(keys));
+                             std::vector<Key> gone;
+                             for (std::size_t i = 0; i < keys.size(); ++i) {
+                               if (!left[i]) gone.push_back(keys[i]);
+                             }
+                             ASAHI_CO_TRY(const auto sums, co_await followed.checksum(gone));
+                             std::vector<std::pair<Key, Digest>> there;
+                             for (std::size_t i = 0; i < gone.size(); ++i) {
+                               if (sums[i]) there.emplace_back(gone[i], *sums[i]);
+                             }
+                             ASAHI_CO_TRY([[maybe_unused]] const auto erased,
+                                          co_await followed.delete_migrated(there));
+                             ASAHI_CO_TRY([[maybe_unused]] const auto rest,
+                                          co_await followed.delete_batch(std::move(gone)));
+                             co_return Result<void>{};
+                           });
 }
 
 // ---- Reads.

@@ -11,8 +11,7 @@ const Logger& logger() {
 }
 
 /// Ends a move whose old side is no more.
-Result<void> end_without_old(Records& records, Move& move, const Clock& clock,
-                             std::string reason) {
+Result<void> end_without_old(Records& records, Move& move, const Clock& clock, std::string reason) {
   move.phase = move.phase == Phase::kWindow ? Phase::kFinished : Phase::kAborted;
   move.ended = clock.now();
   move.reason = std::move(reason);

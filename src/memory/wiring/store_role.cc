@@ -174,8 +174,8 @@ Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& databas
   StorePair stores;
   stores.open_backend = opener(config, database, clock, metrics, loops);
   swap::Records records(database);
-  ASAHI_TRY(swap::Whereabouts found, swap::find_hot(records, configured_place(config),
-                                                    stores.open_backend, clock));
+  ASAHI_TRY(swap::Whereabouts found,
+            swap::find_hot(records, configured_place(config), stores.open_backend, clock));
   const bool engine = static_cast<bool>(found.backend->engine);
   auto hot = std::make_unique<swap::SwapStore>(std::move(found.backend), clock, metrics,
                                                swap::SwapStore::Options{});

@@ -86,12 +86,12 @@ class MovingTier {
   Result<void> open() {
     close();
     Records records(database_);
-    ASAHI_TRY(Whereabouts found,
-              find_hot(records, old_place(), [this](const Place& place) { return at(place); },
-                       clock_));
+    ASAHI_TRY(
+        Whereabouts found,
+        find_hot(records, old_place(), [this](const Place& place) { return at(place); }, clock_));
     metrics = std::make_unique<telemetry::Registry>();
     auto store = std::make_unique<SwapStore>(std::move(found.backend), clock_, *metrics,
-                                             SwapStore::Options{});
+                                             SwapStore::Options{.failures = failures});
     Mover::Options options;
     options.page = 7;
     options.dimensions = 3;
@@ -119,13 +119,13 @@ class MovingTier {
 
   SwapStore& store() { return *store_; }
   Mover& mover() { return *mover_; }
-  Result<json::object> begin(bool replace = false, std::chrono::seconds revert_for =
-                                                       std::chrono::days(28)) {
+  Result<json::object> begin(bool replace = false,
+                             std::chrono::seconds revert_for = std::chrono::days(28)) {
     return on_.wait<json::object>([&]() {
-      return mover_->begin("org", {.to = store_->now()->place == old_place() ? new_place()
-                                                                             : old_place(),
-                                   .revert_for = revert_for,
-                                   .replace = replace});
+      return mover_->begin("org",
+                           {.to = store_->now()->place == old_place() ? new_place() : old_place(),
+                            .revert_for = revert_for,
+                            .replace = replace});
     });
   }
   Result<json::object> revert() {
@@ -161,12 +161,15 @@ class MovingTier {
   /// Of the new side, for as long as this lives.
   const std::shared_ptr<Faults> faults = std::make_shared<Faults>();
   std::atomic<bool> cannot_open_new{false};
+  int failures = 5;  ///< in a row that end a move, from the next `open` on
+  Mover::Open open_new;  ///< for a new side of another kind; empty: the own log
   std::unique_ptr<telemetry::Registry> metrics;
 
  private:
   Result<SharedBackend> at(const Place& place) {
     if (place == new_place() && cannot_open_new)
       return fail(Errc::kUnavailable, "told not to open");
+    if (place == new_place() && open_new) return open_new(place);
     HotOptions options;
     options.engine.folder = place.path;
     options.engine.clock = &clock_;
