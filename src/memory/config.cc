@@ -249,6 +249,10 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
+  hot.value("fallback", c.hot.fallback,
+            {.one_of = {"WARM", "NONE"},
+             .env = {"AKOSHA_HOT_FALLBACK"},
+             .help = "what searches ask when no tier they asked for answers, the hot one neither"});
 
   bind_tiers(binder, memory, c);
 

@@ -69,6 +69,9 @@ struct MemoryConfig {
     /// is kept over a restart.
     std::string path;
     int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
+    /// WARM: when no tier that a search asks for answers, the next colder one does; NONE: not for
+    /// the hot one (AKOSHA_HOT_FALLBACK).
+    std::string fallback = "WARM";
   } hot;
 
   struct Warm {

@@ -190,6 +190,7 @@ void MemoryModule::Impl::make_search() {
                     .timeout = std::chrono::seconds(config.query.timeout_seconds),
                     .dimensions = config.embedding_dimension};
   options.tier_timeout = std::chrono::seconds(config.query.shard_timeout_seconds);
+  options.hot_fallback = config.hot.fallback == "NONE" ? HotFallback::kNone : HotFallback::kWarm;
   options.semantic_threshold = static_cast<float>(config.query.semantic_threshold);
   // Without a shared number of changes this process would not hear of what others write.
   options.cache = config.cache.enabled && (role.component == Component::kAll || shared != nullptr);
