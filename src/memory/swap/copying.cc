@@ -17,16 +17,22 @@ constexpr double kNeverNear = 2;
 constexpr UpsertOptions kOwnRow{.deduplicate = false, .near_duplicate_threshold = kNeverNear};
 constexpr UpsertOptions kRepeats{.deduplicate = true, .near_duplicate_threshold = kNeverNear};
 
+bool says_the_same(const Memory& sent, const Memory& there) {
+  return there.content == sent.content && there.content_hash == sent.content_hash &&
+         there.timestamp == sent.timestamp && there.uploaded_at == sent.uploaded_at &&
+         same_metadata(sent.metadata, there.metadata);
+}
+
+bool has_the_same_links(const Memory& sent, const Memory& there) {
+  return there.fingerprint == sent.fingerprint && there.near_duplicate_of == sent.near_duplicate_of;
+}
+
 bool is_same(const Row& row, const Memory& there) {
   const Memory& sent = row.memory;
-  const bool said = there.content == sent.content && there.content_hash == sent.content_hash &&
-                    there.timestamp == sent.timestamp && there.uploaded_at == sent.uploaded_at &&
-                    same_metadata(sent.metadata, there.metadata);
+  if (!says_the_same(sent, there)) return false;
   // A duplicate's vector and links are its owner's.
-  return said && (row.duplicate || (there.embedding == sent.embedding &&
-                                    there.embedding_model == sent.embedding_model &&
-                                    there.fingerprint == sent.fingerprint &&
-                                    there.near_duplicate_of == sent.near_duplicate_of));
+  return row.duplicate || (has_the_same_links(sent, there) && there.embedding == sent.embedding &&
+                           there.embedding_model == sent.embedding_model);
 }
 
 /// One writing of rows of one kind, looked at afterwards.
@@ -64,6 +70,28 @@ Task<void> erase(Store& to, const std::vector<Row>& rows) {
   co_return Result<void>{};
 }
 
+/// Rows of which only the vector is another (a new model): so what repeats them stays with them.
+Task<std::vector<Row>> renew_vectors(Store& to, std::vector<Row> wrong) {
+  std::vector<Key> keys;
+  for (const Row& row : wrong) keys.push_back(row.memory.key);
+  ASAHI_CO_TRY(const auto there, co_await to.get(std::move(keys)));
+  std::vector<NewVector> vectors;
+  for (std::size_t i = 0; i < wrong.size(); ++i) {
+    const Memory& sent = wrong[i].memory;
+    if (!there[i] || !says_the_same(sent, *there[i]) || !has_the_same_links(sent, *there[i]))
+      continue;
+    vectors.push_back({.key = sent.key,
+                       .checksum = row_checksum(*there[i]),
+                       .embedding = sent.embedding,
+                       .model = sent.embedding_model});
+  }
+  if (vectors.empty()) co_return wrong;
+  ASAHI_CO_TRY([[maybe_unused]] const auto replaced,
+               co_await to.replace_vectors(std::move(vectors)));
+  ASAHI_CO_TRY(Written again, co_await write(to, std::move(wrong), false));
+  co_return std::move(again.wrong);
+}
+
 /// What the row of a key was before stands in the way of what it is now: it goes first.
 Task<std::vector<Row>> renew(Store& to, std::vector<Row> wrong, bool duplicates) {
   if (auto gone = co_await erase(to, wrong); !gone) co_return std::unexpected(gone.error());
@@ -84,8 +112,13 @@ Task<Applied> apply(Store& to, std::vector<Row> rows) {
     ASAHI_CO_TRY(Written first, co_await write(to, std::move(part), duplicates));
     if (first.wrong.empty()) continue;
     const std::size_t wrong = first.wrong.size();
-    ASAHI_CO_TRY(const std::vector<Row> left,
-                 co_await renew(to, std::move(first.wrong), duplicates));
+    if (!duplicates) {
+      ASAHI_CO_TRY(first.wrong, co_await renew_vectors(to, std::move(first.wrong)));
+    }
+    std::vector<Row> left;
+    if (!first.wrong.empty()) {
+      ASAHI_CO_TRY(left, co_await renew(to, std::move(first.wrong), duplicates));
+    }
     done.repaired += wrong - left.size();
     if (left.empty()) continue;
     if (!duplicates) {

@@ -158,7 +158,7 @@ TEST_F(HotMove, FollowsWhatIsWrittenEditedErasedAndAged) {
   EXPECT_EQ(text_of("agent", "2"), "");
   // Ageing: what it takes out with its duplicates.
   const auto due = on_.wait<std::vector<Eligible>>(
-      [&]() { return tier_.store().scan_eligible(start() + 20h, 5); });
+      [&]() { return tier_.store().scan_eligible({.before = start() + 20h, .limit = 5}); });
   ASSERT_EQ(due->size(), 5U);
   std::vector<std::pair<Key, Digest>> taken;
   for (const Eligible& row : *due) taken.emplace_back(row.memory.key, row.checksum);
@@ -180,6 +180,29 @@ TEST_F(HotMove, ErasesASystemOnBothSidesAndHandsOnWhatItRepeated) {
             1U);
   EXPECT_EQ(found(), 2U) << "what repeated it has a row of its own";
   EXPECT_EQ(text_of("second", "1"), "said twice");
+  expect_both_the_same();
+}
+
+TEST_F(HotMove, FollowsNewVectorsAndKeepsWhatRepeatsTheirRows) {
+  fill(10);
+  ASSERT_TRUE(tier_.begin());
+  ASSERT_TRUE(tier_.reads_new());
+  const std::size_t before = found();
+  const auto due = on_.wait<std::vector<Eligible>>(
+      [&]() { return tier_.store().scan_eligible({.limit = 100, .without_model = "better"}); });
+  ASSERT_EQ(due->size(), before);
+  std::vector<NewVector> vectors;
+  for (const Eligible& row : *due) {
+    vectors.push_back({.key = row.memory.key,
+                       .checksum = row.checksum,
+                       .embedding = hot_testing::direction(vectors.size(), 3),
+                       .model = "better"});
+  }
+  EXPECT_EQ(
+      on_.wait<std::uint64_t>([&]() { return tier_.store().replace_vectors(vectors); }).value(),
+      before);
+  EXPECT_EQ(found(), before);
+  EXPECT_EQ(text_of("agent", "4"), "all says number 1");
   expect_both_the_same();
 }
 

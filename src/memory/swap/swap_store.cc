@@ -135,6 +135,14 @@ Task<std::vector<UpsertOutcome>> SwapStore::upsert_batch(std::vector<Memory> mem
   co_return outcomes;
 }
 
+Task<std::uint64_t> SwapStore::replace_vectors(std::vector<NewVector> rows) {
+  ASAHI_CO_TRY(const SharedBackend side, co_await begin_write());
+  auto replaced = co_await side->store->replace_vectors(std::move(rows));
+  const std::optional<std::uint64_t> number = end_write();
+  if (number && replaced) co_await copied(*number);
+  co_return replaced;
+}
+
 Task<std::uint64_t> SwapStore::erase(OnOld on_old, OnNew on_new) {
   SharedBackend alone;
   {
@@ -268,9 +276,14 @@ Task<std::vector<std::optional<Memory>>> SwapStore::get(std::vector<Key> keys) {
       [keys = std::move(keys)](Store& side) { return side.get(keys); });
 }
 
-Task<std::vector<Eligible>> SwapStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> SwapStore::scan_eligible(ScanQuery wanted) {
   const SharedBackend side = now();
-  co_return co_await side->store->scan_eligible(before, limit);
+  co_return co_await side->store->scan_eligible(std::move(wanted));
+}
+
+Task<std::map<std::string, std::uint64_t>> SwapStore::models(std::string tenant) {
+  const SharedBackend side = now();
+  co_return co_await side->store->models(std::move(tenant));
 }
 
 Task<std::vector<std::optional<Digest>>> SwapStore::checksum(std::vector<Key> keys) {

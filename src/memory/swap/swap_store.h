@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,8 +48,10 @@ class SwapStore final : public Store {
   Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
   Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
   Task<StorePage> search(StoreQuery query) override;
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override;
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override;
+  Task<std::map<std::string, std::uint64_t>> models(std::string tenant) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   /// Of the side that decides; where that is away in the window, of the new one.
   Task<TierStats> stats(std::string tenant) override;
