@@ -164,8 +164,9 @@ TEST_F(HotMove, FollowsWhatIsWrittenEditedErasedAndAged) {
   for (const Eligible& row : *due) taken.emplace_back(row.memory.key, row.checksum);
   taken.back().second = {};  // that one stays
   EXPECT_EQ(on_.wait<std::uint64_t>([&]() { return tier_.store().delete_migrated(taken); }), 4U);
-  EXPECT_EQ(on_.wait<std::uint64_t>(
-                [&]() { return tier_.store().delete_batch({{"org", "people", "none"}}); }),
+  EXPECT_EQ(on_.wait<std::uint64_t>([&]() {
+    return tier_.store().delete_batch(std::vector<Key>{{"org", "people", "none"}});
+  }),
             0U);
   expect_both_the_same();
 }
@@ -438,8 +439,9 @@ TEST_F(HotMove, IsToldToWhoFollowsTheTier) {
   ASSERT_TRUE(tier_.begin());
   ASSERT_TRUE(tier_.reads_new());
   EXPECT_TRUE(feed->after(0, 100)) << "in the window the old side's writings are followed";
-  EXPECT_EQ(feed->present({{"org", "agent", "1"}, {"org", "agent", "none"}}).value(),
-            (std::vector<bool>{true, false}));
+  EXPECT_EQ(
+      feed->present(std::vector<Key>{{"org", "agent", "1"}, {"org", "agent", "none"}}).value(),
+      (std::vector<bool>{true, false}));
   ASSERT_TRUE(tier_.finish());
   EXPECT_EQ(feed->after(0, 100).error().code, Errc::kConflict);
   EXPECT_NE(feed->place()->name, place->name);
