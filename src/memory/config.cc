@@ -475,6 +475,14 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                .max = 50'000'000,
                .env = {"GRAPH_MAX_EDGES"},
                .help = "edges of one organisation's graph; it holds twice as many facts"});
+  graph.value("redis_adjacency", c.graph.redis_adjacency,
+              {.env = {"AKOSHA_GRAPH_REDIS_ADJACENCY"},
+               .help = "keep what stands around entities in Redis, for all processes"});
+  graph.value("adjacency_ttl_seconds", c.graph.adjacency_ttl_seconds,
+              {.min = 60,
+               .max = 604'800,
+               .env = {"AKOSHA_GRAPH_ADJACENCY_TTL"},
+               .help = "how long it is kept there at most"});
 
   auto orchestrator = memory.section("orchestrator");
   orchestrator.value("url", c.orchestrator.url,

@@ -212,6 +212,10 @@ struct MemoryConfig {
   struct Graph {
     std::size_t max_entities = 1'000'000;  ///< GRAPH_MAX_ENTITIES
     std::size_t max_edges = 5'000'000;     ///< GRAPH_MAX_EDGES; facts: twice as many
+    /// What stands around entities is kept in Redis, so that a process answers for neighbours
+    /// without loading the graph (AKOSHA_GRAPH_REDIS_ADJACENCY). Restart.
+    bool redis_adjacency = false;
+    int adjacency_ttl_seconds = 86'400;  ///< how long at most, 60 to 604800
   } graph;
 
   /// Who may run the memory's workflows.

@@ -161,7 +161,9 @@ Result<void> MemoryModule::Impl::open_tiers() {
                                                                        .loops = parts.loops,
                                                                        .database = parts.database,
                                                                        .metrics = parts.metrics,
-                                                                       .clock = parts.clock});
+                                                                       .clock = parts.clock,
+                                                                       .shared_cache =
+                                                                           parts.shared_cache});
   ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
                                 parts.clock, work, alone, stores.remote_warm},
                                std::move(stores.hot), std::move(stores.warm)));

@@ -26,6 +26,10 @@
 
 namespace asahi::memory::ageing {
 
+/// The job of a run that was asked for, and how often one is tried: three retries.
+inline constexpr std::string_view kMigrate = "memory.migrate";
+inline constexpr int kAttempts = 4;
+
 struct AgeingOptions {
   int hot_days = 7;                         ///< age from which memories go from hot to warm
   int warm_days = 90;                       ///< … from warm to cold
@@ -79,8 +83,8 @@ class Ageing {
   };
   /// Reads a body of POST /storage/migrations. Errors: invalid_argument naming the field.
   static Result<Request> parse(const json::object& body);
-  /// Queues a run, or, dry, counts what of the organisation it would move. Errors: unavailable
-  /// (such a tier is not served here).
+  /// Queues a run that moves memories of this organisation only, or, dry, counts what it would move.
+  /// Errors: unavailable (such a tier is not served here).
   Task<Run> request(std::string org_id, Request request);
   /// One that this organisation asked for. Errors: not_found.
   Task<Run> find(std::string org_id, std::string id);
@@ -107,7 +111,7 @@ class Ageing {
   /// How far a run is, beyond what its record says.
   struct Progress {
     std::chrono::steady_clock::time_point started;
-    std::uint64_t left = 0;  ///< rows: what its tier and those above had when it began
+    std::uint64_t left = 0;  ///< rows: what its tier and those above had of its own when it began
     std::uint64_t told = 0;
     int idle = 0;  ///< batches in a row of which nothing could be moved
   };

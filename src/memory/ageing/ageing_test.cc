@@ -153,6 +153,19 @@ TEST_F(AgeingTest, ARunThatWasAskedForTellsWhatItDid) {
       << "other organisations' runs";
 }
 
+TEST_F(AgeingTest, ARunMovesMemoriesOfWhoAskedForItAndNobodyElses) {
+  open();
+  put("a", 10);
+  put("b", 200, "another");
+  const auto asked = request({.step = kToWarm, .cutoff_days = 0});
+  EXPECT_EQ(ended(asked->id).records_migrated, 1U);
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("b"));
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("a"));
+  EXPECT_THAT(moved_, ::testing::ElementsAre("org"));
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(cold_), ::testing::ElementsAre("b")) << "the schedule moves everybody's";
+}
+
 TEST_F(AgeingTest, ADryRunCountsTheOrganisationsOwnAndMovesNothing) {
   open();
   put("a", 10);
@@ -271,13 +284,13 @@ TEST_F(AgeingTest, RunsThatWereAskedForTakeTurns) {
     }
     // The first is under way: another asks for the other step.
     auto asked =
-        co_await ageing_->request("another", {.step = kToCold, .cutoff_days = 0, .batch_size = 1});
+        co_await ageing_->request("org", {.step = kToCold, .cutoff_days = 0, .batch_size = 1});
     second = asked.value().id;
   };
   const auto first = request({.step = kToWarm, .batch_size = 1});
   EXPECT_EQ(ended(first->id).records_migrated, 9U);
   EXPECT_GT(left, 0U) << "the second did not wait for the first to end";
-  EXPECT_EQ(ended(second, "another").state, RunState::kDone);
+  EXPECT_EQ(ended(second).state, RunState::kDone);
 }
 
 TEST(AgeingRequest, BadInputNamesFieldAndRule) {

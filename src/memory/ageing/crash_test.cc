@@ -128,9 +128,9 @@ class Stores {
   /// One batch of each step down; how many rows were old enough. `told` hears of each batch.
   Task<std::uint64_t> age(std::size_t limit, std::function<void(const Moved&)> told) {
     Mover to_warm(*hot_, *warm_, work), to_cold(*warm_, *cold_, work);
-    ASAHI_CO_TRY(const Moved first, co_await to_warm.batch(warm_before(), limit));
+    ASAHI_CO_TRY(const Moved first, co_await to_warm.batch({.before = warm_before(), .limit = limit}));
     told(first);
-    ASAHI_CO_TRY(const Moved second, co_await to_cold.batch(cold_before(), limit));
+    ASAHI_CO_TRY(const Moved second, co_await to_cold.batch({.before = cold_before(), .limit = limit}));
     told(second);
     if (first.errors + second.errors > 0) co_return fail(Errc::kCorrupt, "a copy is wrong");
     co_return first.scanned + second.scanned;

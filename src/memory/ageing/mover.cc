@@ -34,8 +34,8 @@ void Moved::add(const Moved& other) {
   tenants.insert(other.tenants.begin(), other.tenants.end());
 }
 
-Task<Moved> Mover::batch(Clock::Time before, std::size_t limit) {
-  ASAHI_CO_TRY(std::vector<Eligible> due, co_await source_.scan_eligible(before, limit));
+Task<Moved> Mover::batch(ScanQuery wanted) {
+  ASAHI_CO_TRY(std::vector<Eligible> due, co_await source_.scan_eligible(std::move(wanted)));
   if (due.empty()) co_return Moved{};
   const Tier tier = target_.tier();
   // Summaries cost some tens of microseconds each: not on a loop.

@@ -38,9 +38,9 @@ class Mover {
         Originals* originals = nullptr)
       : source_(source), target_(target), work_(work), originals_(originals) {}
 
-  /// At most `limit` rows with timestamps before `before`, oldest first. Errors: those of the
-  /// stores; no row was lost, rows that were marked may be taken again.
-  Task<Moved> batch(Clock::Time before, std::size_t limit);
+  /// What a scan takes. Errors: those of the stores; no row was lost, rows that were marked may be
+  /// taken again.
+  Task<Moved> batch(ScanQuery wanted);
 
  private:
   struct Row;

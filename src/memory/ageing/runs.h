@@ -37,6 +37,8 @@ struct Run {
   std::optional<Clock::Time> start_time, end_time;
 };
 json::object run_json(const Run& run);
+/// Whose memories a run moves: of the organisation that asked for it; empty: of all.
+inline std::string tenant_of(const Run& run) { return run.org_id == kSchedule ? "" : run.org_id; }
 
 struct RunQuery {
   std::string org_id;      ///< runs that it asked for
