@@ -36,14 +36,12 @@ class Residency : public ::testing::Test {
         clock_, object::ReplicatedStore::Options());
     tier_ = cold::ColdTier::open(*objects_, catalogue_, clock_, {.temp_folder = folder_ + "/temp"})
                 .value();
-    cold_ = std::make_unique<cold::ColdStore>(*tier_, 1, 8);
+    const ResidencyRules rules{.systems = {"clinic-*"}, .tags = {"health"}, .types = {}};
+    cold_ = std::make_unique<ClosedStore>(std::make_unique<cold::ColdStore>(*tier_, 1, 8), rules);
     auto warm = std::make_unique<testing::MemoryStore>(Tier::kWarm);
     rows_ = warm.get();
     warm_ = std::make_unique<ageing::MoveGate>(
-        std::make_unique<StayingStore>(
-            std::move(warm),
-            ResidencyRules{.systems = {"clinic-*"}, .tags = {"health"}, .types = {}}),
-        clock_);
+        std::make_unique<StayingStore>(std::move(warm), rules), clock_);
   }
   void TearDown() override {
     work_.join();
@@ -70,8 +68,9 @@ class Residency : public ::testing::Test {
     ageing::Mover mover(*warm_, *cold_, work_);
     std::uint64_t moved = 0;
     for (int batches = 0; batches < 100; ++batches) {
-      const auto done = loop_.wait<ageing::Moved>(
-          [&] { return mover.batch(Clock::Time{std::chrono::hours(1'000)}, limit); });
+      const auto done = loop_.wait<ageing::Moved>([&] {
+        return mover.batch({.before = Clock::Time{std::chrono::hours(1'000)}, .limit = limit});
+      });
       EXPECT_TRUE(done) << done.error().message;
       if (!done || done->scanned == 0) break;
       moved += done->moved;
@@ -103,7 +102,7 @@ class Residency : public ::testing::Test {
   std::unique_ptr<object::ReplicatedStore> objects_;
   cold::MemoryCatalogue catalogue_;
   std::unique_ptr<cold::ColdTier> tier_;
-  std::unique_ptr<cold::ColdStore> cold_;
+  std::unique_ptr<ClosedStore> cold_;
   testing::MemoryStore* rows_ = nullptr;
   std::unique_ptr<ageing::MoveGate> warm_;
   int hours_ = 0;
@@ -132,6 +131,31 @@ TEST_F(Residency, WhatStaysIsErasedAtOnceAlsoWhileOthersMove) {
   ASSERT_TRUE(gone) << gone.error().message;
   EXPECT_EQ(*gone, 1U);
   EXPECT_THAT(left_in_warm(), IsEmpty());
+}
+
+TEST_F(Residency, OtherScansSeeWhatStays) {
+  put("clinic-1", "first");
+  const Key key{"acme", "clinic-1", "first"};
+  const auto by_key =
+      loop_.wait<std::vector<Eligible>>([&] { return warm_->scan_eligible({.keys = {key}}); });
+  ASSERT_TRUE(by_key);
+  EXPECT_EQ(by_key->size(), 1U) << "it may go back to the hot tier";
+  ASSERT_TRUE(loop_.wait<std::uint64_t>([&] { return warm_->delete_migrated({{key, {}}}); }));
+  const auto by_model = loop_.wait<std::vector<Eligible>>(
+      [&] { return warm_->scan_eligible({.without_model = "other"}); });
+  ASSERT_TRUE(by_model);
+  EXPECT_EQ(by_model->size(), 1U) << "it may get another vector";
+}
+
+TEST_F(Residency, TheTierElsewhereRefusesWhoeverBringsOne) {
+  Memory one;
+  one.key = {"acme", "clinic-1", "first"};
+  one.content = "Nobody may see this.";
+  const auto refused = loop_.wait<std::vector<UpsertOutcome>>(
+      [&] { return cold_->upsert_batch({one}, {.deduplicate = false}); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kForbidden);
+  EXPECT_THAT(everything_elsewhere(), ::testing::Not(HasSubstr("clinic")));
 }
 
 std::vector<std::string> faults(std::map<std::string, std::string, std::less<>> variables) {

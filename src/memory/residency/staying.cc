@@ -1,14 +1,20 @@
 #include "memory/residency/staying.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace asahi::memory {
 
-Task<std::vector<Eligible>> StayingStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> StayingStore::scan_eligible(ScanQuery wanted) {
+  if (wanted.without_model || !wanted.keys.empty())
+    co_return co_await store_->scan_eligible(std::move(wanted));
   // No row's sum: the row stays, and stays marked; whoever holds erasures back for it no longer
   // does.
   Digest nobodys{};
   nobodys.fill(0xff);
   for (;;) {
-    ASAHI_CO_TRY(std::vector<Eligible> due, co_await store_->scan_eligible(before, limit));
+    ASAHI_CO_TRY(std::vector<Eligible> due, co_await store_->scan_eligible(wanted));
     if (due.empty()) co_return due;
     std::vector<Eligible> going;
     std::vector<std::pair<Key, Digest>> staying;
@@ -25,6 +31,19 @@ Task<std::vector<Eligible>> StayingStore::scan_eligible(Clock::Time before, std:
     }
     if (!going.empty()) co_return going;
   }
+}
+
+Task<std::vector<UpsertOutcome>> ClosedStore::upsert_batch(std::vector<Memory> memories,
+                                                           UpsertOptions options) {
+  for (const Memory& memory : memories) {
+    if (!stays_here(rules_, memory)) continue;
+    co_return fail(
+        Errc::kForbidden,
+        fmt::format("a memory of '{}' is to stay here (memory.residency): the {} tier is "
+                    "elsewhere and does not take it",
+                    memory.key.system_id, tier_name(tier())));
+  }
+  co_return co_await store_->upsert_batch(std::move(memories), options);
 }
 
 }  // namespace asahi::memory

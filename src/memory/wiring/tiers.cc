@@ -125,8 +125,11 @@ Result<void> Tiers::open_cold() {
                      .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
-  auto cold = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
-  cold_files_ = cold.get();
+  auto files = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
+  cold_files_ = files.get();
+  std::unique_ptr<Store> cold = std::move(files);
+  if (!parts_.config.residency.empty() && cold_leaves(parts_.config))
+    cold = std::make_unique<ClosedStore>(std::move(cold), parts_.config.residency);
   // Its files are no process's own: whoever reads them counts.
   cold_ = std::make_unique<MeasuredStore>(std::move(cold), parts_.metrics, parts_.clock,
                                           MeasuredStore::Counts::kCallsAndErrors);
