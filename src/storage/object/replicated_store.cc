@@ -301,7 +301,9 @@ Result<void> ReplicatedStore::reconcile(Replica& replica, bool erase_unexplained
     const bool has_object = object != nullptr && (copy == nullptr || object->key <= copy->key);
     const bool has_copy = copy != nullptr && (object == nullptr || copy->key <= object->key);
     known += has_copy ? 1 : 0;
-    // Of an object that was put again the copy is the older one; what it is a copy of decides.
+    // Of an object that was put again the copy is the older one. (Twice within one tick of the
+    // providers' clocks, alike in size, and the second time by a process that died: not seen. Cold
+    // files and backups are never put again.)
     const bool same =
         has_object && has_copy && object->size == copy->size && copy->modified >= object->modified;
     if (!same) {
