@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/config/loader.h"
 #include "memory/outside/service.h"
+#include "memory/residency/rules.h"
 #include "storage/object/credentials.h"
 
 namespace asahi::memory {
@@ -105,6 +107,21 @@ struct MemoryConfig {
     /// COLDLINE at Google, none elsewhere; none: never.
     std::string archive_class;
   } cold;
+
+  /// Further buckets that have what the cold tier's or the backups' has. Restart.
+  struct Replicas {
+    /// At most two URLs each, as `backup.bucket` (AKOSHA_COLD_REPLICAS, AKOSHA_BACKUP_REPLICAS).
+    std::vector<std::string> cold, backup;
+    std::string schedule = "41 * * * *";  ///< cron, UTC: listings are compared
+    /// Of replicas in S3 (AKOSHA_REPLICA_{ENDPOINT,REGION,ACCESS_KEY_ID,SECRET_ACCESS_KEY}); empty:
+    /// those of `ingestion`.
+    std::string endpoint, region, access_key_id;
+    Secret secret_access_key;
+  } replicas;
+
+  /// Memories that stay on this installation's own disks: they do not age from warm to cold where
+  /// the cold tier, or a replica of it, is a bucket; backups must be folders then. Restart.
+  ResidencyRules residency;  ///< AKOSHA_RESIDENCY_{SYSTEMS,TAGS,TYPES}
 
   /// For buckets azure://container/prefix and gs://bucket/prefix (AZURE_STORAGE_*, GCS_*).
   object::CloudCredentials clouds;

@@ -404,6 +404,7 @@ void MemoryModule::start() {
   }
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
+  impl_->tiers->start_replicas();
   impl_->outside->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.

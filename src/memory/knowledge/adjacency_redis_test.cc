@@ -147,7 +147,7 @@ class AdjacencyOverRedis : public testing::KnowledgeContract {
     return ask(of, reach, {{"entity_id", "user:ana"}, {"facts", 10}});
   }
   std::size_t keys() {
-    return static_cast<std::size_t>(std::stoll(server_->command({"DBSIZE"}).text()));
+    return static_cast<std::size_t>(std::stoll(server_->command({"DBSIZE"}).text));
   }
 
   testing::OnLoop loop_;

@@ -14,6 +14,7 @@
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
 #include "memory/http/ops_routes.h"
+#include "memory/http/replica_routes.h"
 #include "memory/http/shutdown_route.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -347,6 +348,12 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
   add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
+  std::vector<ReplicaKeeper*> replicas;
+  for (ReplicaKeeper* const keeper :
+       {impl.parts.routes->tiers->replicas(), impl.backups->replicas()}) {
+    if (keeper != nullptr) replicas.push_back(keeper);
+  }
+  add_replica_routes(routes, impl.parts.routes, std::move(replicas));
   if (impl.parts.shut_down) add_shutdown_route(routes, impl.parts.routes, impl.parts.shut_down);
   impl.live.add_routes(router, mount);
 }
@@ -356,6 +363,7 @@ void Ops::start() {
   if (std::exchange(impl.on, true)) return;
   impl.alerts.start();
   if (impl.parts.alone) impl.backups->keeper().follow_schedule();
+  impl.backups->start_replicas();
   impl.spawn("memory gauges", impl.measure_forever());
   if (impl.parts.searches && impl.parts.routes->search.options().cache)
     impl.warm(std::nullopt, CacheWarmer::Trigger::kStart);
@@ -376,7 +384,7 @@ void Ops::stop() {
       impl.logger.error("the gauges did not stop in time");
   }
   impl.alerts.stop();
-  impl.backups->keeper().stop();
+  impl.backups->stop();
 }
 
 HealthTools Ops::health_tools() {

@@ -295,6 +295,8 @@ const Table& routes_table() {
       {"GET /alerts", {{"", "", true}}},
       {"GET /backups", {{"", "", true}}},
       {"POST /backups", {{"", "", true}}},
+      {"GET /storage/replicas", {{"", "", true}}},
+      {"POST /storage/replicas", {{"", "", true}}},
       {"POST /backups/verify", {{"", "", true}}},
       {"POST /mcp", {{"", R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})"}}},
   };
