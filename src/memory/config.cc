@@ -6,6 +6,7 @@
 #include <set>
 
 #include "jobs/queue.h"
+#include "memory/config_fitness.h"
 
 namespace asahi::memory {
 namespace {
@@ -409,6 +410,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                .env = {"AKOSHA_GRAPH_ADJACENCY_TTL"},
                .help = "how long it is kept there at most"});
 
+  bind_fitness(binder, memory, c);
   auto orchestrator = memory.section("orchestrator");
   orchestrator.value("url", c.orchestrator.url,
                      {.env = {"AKOSHA_MAHAVISHNU_MCP_URL"},
