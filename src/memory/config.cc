@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "jobs/queue.h"
+#include "memory/config_fitness.h"
 #include "storage/object/open_store.h"
 
 namespace asahi::memory {
@@ -484,6 +485,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                .env = {"AKOSHA_GRAPH_ADJACENCY_TTL"},
                .help = "how long it is kept there at most"});
 
+  bind_fitness(binder, memory, c);
   auto orchestrator = memory.section("orchestrator");
   orchestrator.value("url", c.orchestrator.url,
                      {.env = {"AKOSHA_MAHAVISHNU_MCP_URL"},

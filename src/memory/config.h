@@ -218,6 +218,28 @@ struct MemoryConfig {
     int adjacency_ttl_seconds = 86'400;  ///< how long at most, 60 to 604800
   } graph;
 
+  /// What agents report of their work.
+  struct Traces {
+    int retention_hours = 168;   ///< AKOSHA_TRACES_RETENTION_HOURS, 1 to 8760
+    std::size_t most = 100'000;  ///< of an organisation; the oldest go, 1000 to 10 million
+  } traces;
+  /// The routing fitness loop.
+  struct Fitness {
+    struct Component {
+      std::string url;                 ///< MCP endpoint with the tool query_local_traces
+      Secret token;                    ///< its bearer token
+      std::string org_id = "default";  ///< whose figures it is for
+      std::string system_id;           ///< that is asked for; empty: the component's name
+      bool operator==(const Component&) const = default;
+    };
+    /// `name=url` with commas (AKOSHA_FITNESS_COMPONENTS), beside those of `components`.
+    std::string component_urls;
+    std::map<std::string, Component, std::less<>> components;  ///< at most 32; none: no loop
+    int poll_seconds = 60;    ///< AKOSHA_FITNESS_POLL_SECONDS, 10 to 3600
+    int window_minutes = 60;  ///< of traces that figures are of, 5 to 1440
+    int timeout_seconds = 5;  ///< of one question to a component, 1 to 10
+  } fitness;
+
   /// Who may run the memory's workflows.
   struct OrchestratorSettings {
     std::string url;  ///< MCP endpoint (AKOSHA_MAHAVISHNU_MCP_URL); empty: there is none

@@ -29,6 +29,7 @@
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
 #include "memory/wiring/buckets.h"
+#include "memory/wiring/fitness.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
 #include "memory/wiring/outside.h"
@@ -134,7 +135,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<BundleReader> bundles;
   std::unique_ptr<IngestWorker> worker;
   std::unique_ptr<Outside> outside;
-  std::unique_ptr<ScanRequests> scans;  ///< null: one process has everything
+  std::unique_ptr<FitnessWiring> fitness;  ///< null: searches, and this, are answered elsewhere
+  std::unique_ptr<ScanRequests> scans;     ///< null: one process has everything
   SharedRouteParts routes;
   std::unique_ptr<Ops> ops;
   std::unique_ptr<mcp::Server> mcp;
@@ -157,13 +159,13 @@ Result<void> MemoryModule::Impl::open_tiers() {
   engine = stores.engine;
   postgres = stores.postgres;
   remote_hot = stores.remote_hot;
-  knowledge = std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
-                                                                       .loops = parts.loops,
-                                                                       .database = parts.database,
-                                                                       .metrics = parts.metrics,
-                                                                       .clock = parts.clock,
-                                                                       .shared_cache =
-                                                                           parts.shared_cache});
+  knowledge =
+      std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
+                                                               .loops = parts.loops,
+                                                               .database = parts.database,
+                                                               .metrics = parts.metrics,
+                                                               .clock = parts.clock,
+                                                               .shared_cache = parts.shared_cache});
   ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
                                 parts.clock, work, alone, stores.remote_warm},
                                std::move(stores.hot), std::move(stores.warm)));
@@ -272,6 +274,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
+  const fitness::Fitness* const traces = fitness ? &fitness->fitness() : nullptr;
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .warmer = *warmer,
                                                    .epochs = *epochs,
@@ -284,6 +287,7 @@ void MemoryModule::Impl::make_routes() {
                                                    .worker = worker.get(),
                                                    .scans = scans.get(),
                                                    .knowledge = &knowledge->knowledge(),
+                                                   .fitness = traces,
                                                    .tiers = tiers.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
@@ -323,6 +327,9 @@ Result<void> MemoryModule::Impl::make_outside() {
            .notice = discovery == nullptr
                          ? std::function<Task<bool>(std::string)>{}
                          : [this](std::string key) { return discovery->notice(std::move(key)); }}));
+  if (!role.queries) return {};
+  ASAHI_TRY(fitness, FitnessWiring::make({parts.config, parts.loops, parts.database, parts.metrics,
+                                          parts.clock, parts.version}));
   return {};
 }
 
@@ -378,6 +385,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_ageing_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
+  add_fitness_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
@@ -406,6 +414,7 @@ void MemoryModule::start() {
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
   impl_->tiers->start_replicas();
   impl_->outside->start();
+  if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
   if (impl_->engine != nullptr) {
@@ -426,15 +435,17 @@ void MemoryModule::stop() {
   if (impl_->scans != nullptr) impl_->scans->stop();
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
   impl_->outside->stop();
+  if (impl_->fitness != nullptr) impl_->fitness->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
 }
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
-  for (const auto& part : {std::vector{frequent_migration()}, cold::catalogue_migrations(),
-                           ageing::run_migrations(), ageing::originals_migrations(),
-                           knowledge::migrations(), ops_migrations(), outside_migrations()})
+  for (const auto& part :
+       {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
+        ageing::originals_migrations(), knowledge::migrations(), ops_migrations(),
+        outside_migrations(), fitness_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

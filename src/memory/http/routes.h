@@ -29,6 +29,9 @@ class Originals;
 namespace knowledge {
 class Knowledge;
 }
+namespace fitness {
+struct Fitness;
+}
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
@@ -44,6 +47,7 @@ struct RouteParts {
   IngestWorker* worker = nullptr;             ///< null: uploads are taken in elsewhere
   ScanRequests* scans = nullptr;              ///< to tell those who do; null: nobody
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
+  const fitness::Fitness* fitness = nullptr;  ///< traces; null: served elsewhere
   Tiers* tiers = nullptr;                     ///< null: tests without them
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
@@ -103,6 +107,11 @@ void add_knowledge_routes(const RouteAdder& routes);
 /// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);
 
+/// POST and GET /traces, GET /analytics/fitness.
+void add_fitness_routes(const RouteAdder& routes);
+
+/// The parameters of the address. One that stands there twice counts once.
+json::object parameters_of(const http::Request& request);
 http::Response json_reply(int status, const json::object& body);
 /// The body as a JSON object; an empty one is an empty object. Errors: invalid_argument.
 Result<json::object> body_of(const http::Request& request);

@@ -2,6 +2,7 @@
 
 #include "memory/ageing/erase.h"
 #include "memory/ageing/originals.h"
+#include "memory/fitness/questions.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -96,6 +97,11 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));
     erased += facts > 0 && erased == 0 ? 1 : 0;
+  }
+  if (parts.fitness != nullptr) {
+    ASAHI_CO_TRY(const std::uint64_t traces,
+                 co_await parts.fitness->traces.forget_system(tenant, system));
+    erased += traces > 0 && erased == 0 ? 1 : 0;
   }
   co_await parts.search.erased(tenant);
   if (erased == 0)

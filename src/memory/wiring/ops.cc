@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "memory/alerts/watch.h"
+#include "memory/fitness/questions.h"
 #include "memory/http/alert_routes.h"
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
@@ -159,6 +160,9 @@ std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circui
   std::vector<std::pair<std::string, CircuitStats>> all;
   if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
   for (auto& [name, stats] : parts.outside.circuits()) all.emplace_back(name, stats);
+  if (const fitness::Fitness* asked = parts.routes->fitness; asked != nullptr) {
+    for (auto& [name, stats] : asked->analyzer.circuits()) all.emplace_back(name, stats);
+  }
   if (backups != nullptr) all.emplace_back("backup", backups->circuit());
   for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
     all.emplace_back(name, stats);
