@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/access/hit_keeper.h"
 #include "memory/ageing/originals.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
@@ -122,6 +123,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<MeasuredCache> l2;  ///< null: there is none
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
+  std::unique_ptr<HitKeeper> hit_keeper;  ///< null: access rules are off, or nobody searches here
+  std::unique_ptr<Hits> hits;             ///< null: access rules are off
   std::unique_ptr<Search> search;
   std::unique_ptr<CacheWarmer> warmer;
   std::unique_ptr<ageing::Originals> originals;
@@ -195,6 +198,13 @@ void MemoryModule::Impl::make_search() {
     logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
+  if (config.aging.access_rules.enabled) {
+    hits = std::make_unique<Hits>(parts.database);
+    if (role.queries) {
+      hit_keeper = std::make_unique<HitKeeper>(
+          HitKeeper::Parts{parts.database, parts.loops.at(0), parts.clock, parts.metrics});
+    }
+  }
   search = std::make_unique<Search>(Search::Parts{.hot = hot,
                                                   .warm = tiers->warm(),
                                                   .cold = tiers->cold(),
@@ -204,7 +214,10 @@ void MemoryModule::Impl::make_search() {
                                                   .replies = *replies,
                                                   .epochs = *epochs,
                                                   .clock = parts.clock,
-                                                  .observer = &search_metrics},
+                                                  .observer = &search_metrics,
+                                                  .hits = hit_keeper == nullptr
+                                                              ? nullptr
+                                                              : &hit_keeper->counter()},
                                     options);
   CacheWarmer::Options warming;
   warming.most = config.cache.warm_searches;
@@ -285,6 +298,7 @@ void MemoryModule::Impl::make_routes() {
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
                                                    .originals = originals.get(),
+                                                   .hits = hits.get(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .metrics = parts.metrics,
@@ -401,6 +415,7 @@ void MemoryModule::start() {
   }
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->start();
   impl_->outside->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
@@ -421,6 +436,7 @@ void MemoryModule::stop() {
   impl_->tiers->stop(kGrace);
   if (impl_->scans != nullptr) impl_->scans->stop();
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->stop();
   impl_->outside->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
@@ -429,7 +445,7 @@ void MemoryModule::stop() {
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part : {std::vector{frequent_migration()}, cold::catalogue_migrations(),
-                           ageing::run_migrations(), ageing::originals_migrations(),
+                           ageing::run_migrations(), ageing::originals_migrations(), hit_migrations(),
                            knowledge::migrations(), ops_migrations(), outside_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;

@@ -46,6 +46,7 @@ Ageing::Ageing(Parts parts, AgeingOptions options)
       options_(std::move(options)),
       runs_(parts_.database),
       originals_(parts_.database),
+      hits_(parts_.database),
       queue_(parts_.database, parts_.clock),
       worker_(queue_, parts_.loop, parts_.clock,
               {.concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)}),

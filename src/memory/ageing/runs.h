@@ -32,6 +32,10 @@ struct Run {
   bool dry_run = false;
   RunState state = RunState::kQueued;
   std::uint64_t records_migrated = 0, bytes_freed = 0, errors = 0;
+  // Of access rules.
+  std::uint64_t kept = 0;     ///< that stayed hot: they are asked for
+  std::uint64_t demoted = 0;  ///< of records_migrated: young, but hardly asked for
+  std::uint64_t refused = 0;  ///< that did not come back: there is only a summary of them
   std::string error;  ///< of a failed run
   Clock::Time requested_at;
   std::optional<Clock::Time> start_time, end_time;
@@ -68,7 +72,7 @@ class Runs {
   sql::Database& database_;
 };
 
-/// Migration 311.
+/// Migrations 311 and 342.
 std::vector<sql::Migration> run_migrations();
 
 }  // namespace asahi::memory::ageing

@@ -21,6 +21,7 @@ class IngestWorker;
 class ScanRequests;
 class Tiers;
 class CacheWarmer;
+class Hits;
 class Orchestrator;
 namespace ageing {
 class Ageing;
@@ -48,6 +49,7 @@ struct RouteParts {
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
   ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
+  Hits* hits = nullptr;                    ///< how often what is found; null: nobody counts
   bool has_bucket = false;                 ///< uploads come from one
   identity::AuditLog& audit;
   telemetry::Registry& metrics;
