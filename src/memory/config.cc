@@ -24,8 +24,8 @@ void check_schedule(config::Binder& binder, std::string path, const std::string&
 std::vector<std::string_view> archive_classes(const MemoryConfig::Cold& c) {
   if (!c.endpoint.empty()) return {};
   if (c.backend == "s3")
-    return {"STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
-            "REDUCED_REDUNDANCY"};
+    return {"STANDARD",   "STANDARD_IA",       "ONEZONE_IA", "INTELLIGENT_TIERING",
+            "GLACIER_IR", "REDUCED_REDUNDANCY"};
   if (c.backend == "azure") return {"Hot", "Cool", "Cold"};
   if (c.backend == "gcs") return {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"};
   return {};
@@ -40,8 +40,8 @@ void check_archive_class(config::Binder& binder, const MemoryConfig::Cold& c) {
   for (const std::string_view name : known) names += std::string(name) + ", ";
   binder.fault({.path = "memory.cold.archive_class",
                 .value = c.archive_class,
-                .rule = "must be one of " + names +
-                        "none: the classes of backend " + c.backend + " that are read at once",
+                .rule = "must be one of " + names + "none: the classes of backend " + c.backend +
+                        " that are read at once",
                 .origin = ""});
 }
 
@@ -69,8 +69,9 @@ void bind_access_rules(config::Binder& binder, config::Binder::Section rules,
   const auto env = [](const char* name) {
     return std::vector<std::string>{std::string("AKOSHA__AGING__ACCESS_RULES__") + name};
   };
-  rules.value("enabled", c.enabled,
-              {.env = env("ENABLED"), .help = "what searches find decides, too, in which tier it is"});
+  rules.value(
+      "enabled", c.enabled,
+      {.env = env("ENABLED"), .help = "what searches find decides, too, in which tier it is"});
   rules.value("promote_hits", c.promote_hits,
               {.min = 1,
                .max = 1'000'000,
@@ -296,6 +297,10 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                    .help = "texts in one run of the model"});
   embedding.value("threads", c.embedding.threads,
                   {.min = 1, .max = 64, .help = "runs of the model at a time"});
+  embedding.value("reembed_per_second", c.embedding.reembed_per_second,
+                  {.min = 1,
+                   .max = 100'000,
+                   .help = "memories in a second that get a vector of another model, at most"});
 
   auto hot = memory.section("hot");
   hot.value("backend", c.hot.backend,

@@ -226,8 +226,9 @@ struct MemoryConfig {
     std::string runtime;  ///< libonnxruntime.so.1; empty: beside the program
     /// Without the model: hash_ngram (words) or hash_random (AKOSHA_EMBEDDING_FALLBACK).
     std::string fallback = "hash_ngram";
-    std::size_t batch_size = 32;  ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
-    std::size_t threads = 1;      ///< runs at a time, 1 to 64
+    std::size_t batch_size = 32;   ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
+    std::size_t threads = 1;       ///< runs at a time, 1 to 64
+    int reembed_per_second = 500;  ///< memories that get new vectors, at most, 1 to 100000
   } embedding;
 };
 

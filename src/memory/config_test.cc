@@ -30,8 +30,7 @@ Loaded load(std::string yaml, Variables environment = {}) {
 /// What is wrong with the cold tier's settings.
 std::string fault_of_cold(const std::string& settings) {
   const Loaded loaded = load("memory: {cold: {" + settings + "}}");
-  return loaded.faults.empty() ? ""
-                               : loaded.faults.front().path + " " + loaded.faults.front().rule;
+  return loaded.faults.empty() ? "" : loaded.faults.front().path + " " + loaded.faults.front().rule;
 }
 
 TEST(MemoryConfig, AClassThatTheProviderDoesNotHaveIsRefusedWithThoseItHas) {
@@ -46,7 +45,8 @@ TEST(MemoryConfig, AClassThatTheProviderDoesNotHaveIsRefusedWithThoseItHas) {
 TEST(MemoryConfig, AClassThatCannotBeKnownOrIsNotUsedIsTaken) {
   EXPECT_EQ(fault_of_cold("backend: s3, archive_class: GLACIER_IR"), "");
   EXPECT_EQ(fault_of_cold("backend: azure, archive_class: none"), "");
-  EXPECT_EQ(fault_of_cold("backend: s3, endpoint: 'http://127.0.0.1:9', archive_class: FROSTY"), "");
+  EXPECT_EQ(fault_of_cold("backend: s3, endpoint: 'http://127.0.0.1:9', archive_class: FROSTY"),
+            "");
   EXPECT_EQ(fault_of_cold("backend: local, archive_class: FROSTY"), "");
 }
 

@@ -107,15 +107,15 @@ Task<std::vector<Key>> Hits::frequent(std::uint64_t at_least, std::int64_t from_
   if (after) append(params, *after);
   params.insert(params.end(),
                 {static_cast<std::int64_t>(at_least), static_cast<std::int64_t>(limit)});
-  ASAHI_CO_TRY(const sql::Rows rows,
-               co_await database_.query(
-                   {fmt::format("SELECT tenant, system_id, conversation_id FROM memory_hits WHERE"
-                                " day >= ?{} GROUP BY tenant, system_id, conversation_id HAVING"
-                                " SUM(hits) >= ? ORDER BY tenant, system_id, conversation_id"
-                                " LIMIT ?",
-                                after ? " AND (tenant, system_id, conversation_id) > (?, ?, ?)"
-                                      : ""),
-                    std::move(params)}));
+  ASAHI_CO_TRY(
+      const sql::Rows rows,
+      co_await database_.query(
+          {fmt::format("SELECT tenant, system_id, conversation_id FROM memory_hits WHERE"
+                       " day >= ?{} GROUP BY tenant, system_id, conversation_id HAVING"
+                       " SUM(hits) >= ? ORDER BY tenant, system_id, conversation_id"
+                       " LIMIT ?",
+                       after ? " AND (tenant, system_id, conversation_id) > (?, ?, ?)" : ""),
+           std::move(params)}));
   std::vector<Key> out;
   for (std::size_t i = 0; i < rows.size(); ++i) out.push_back(key_at(rows, i));
   co_return out;
@@ -135,13 +135,12 @@ Task<void> Hits::keep(std::vector<Key> keys, Clock::Time now) {
       append(params, keys[i]);
       params.emplace_back(ms);
     }
-    ASAHI_CO_TRY(
-        [[maybe_unused]] const auto done,
-        co_await database_.query(
-            {"INSERT INTO memory_kept_hot (tenant, system_id, conversation_id, kept_at_ms)"
-             " VALUES " +
-                 values + " ON CONFLICT (tenant, system_id, conversation_id) DO NOTHING",
-             std::move(params)}));
+    ASAHI_CO_TRY([[maybe_unused]] const auto done,
+                 co_await database_.query(
+                     {"INSERT INTO memory_kept_hot (tenant, system_id, conversation_id, kept_at_ms)"
+                      " VALUES " +
+                          values + " ON CONFLICT (tenant, system_id, conversation_id) DO NOTHING",
+                      std::move(params)}));
   }
   co_return Result<void>{};
 }
@@ -163,15 +162,14 @@ Task<std::set<Key>> Hits::kept(std::vector<Key> keys) {
 }
 
 Task<void> Hits::counting(std::int64_t day) {
-  ASAHI_CO_TRY(
-      [[maybe_unused]] const auto done,
-      co_await database_.query(
-          {"INSERT INTO memory_hits_counted (one, since_day, last_day) VALUES (1, ?, ?)"
-           " ON CONFLICT (one) DO UPDATE SET since_day = CASE WHEN"
-           " memory_hits_counted.last_day >= excluded.last_day - 1 THEN"
-           " memory_hits_counted.since_day ELSE excluded.since_day END,"
-           " last_day = excluded.last_day",
-           {day, day}}));
+  ASAHI_CO_TRY([[maybe_unused]] const auto done,
+               co_await database_.query(
+                   {"INSERT INTO memory_hits_counted (one, since_day, last_day) VALUES (1, ?, ?)"
+                    " ON CONFLICT (one) DO UPDATE SET since_day = CASE WHEN"
+                    " memory_hits_counted.last_day >= excluded.last_day - 1 THEN"
+                    " memory_hits_counted.since_day ELSE excluded.since_day END,"
+                    " last_day = excluded.last_day",
+                    {day, day}}));
   co_return Result<void>{};
 }
 
@@ -211,9 +209,8 @@ Task<void> Hits::forget(Key key) {
 Task<void> Hits::forget_system(std::string tenant, std::string system_id) {
   std::vector<sql::Statement> statements;
   for (const std::string_view table : {"memory_hits", "memory_kept_hot"}) {
-    statements.push_back(
-        {fmt::format("DELETE FROM {} WHERE tenant = ? AND system_id = ?", table),
-         {tenant, system_id}});
+    statements.push_back({fmt::format("DELETE FROM {} WHERE tenant = ? AND system_id = ?", table),
+                          {tenant, system_id}});
   }
   ASAHI_CO_TRY([[maybe_unused]] const auto done, co_await database_.batch(std::move(statements)));
   co_return Result<void>{};

@@ -37,8 +37,7 @@ class HitsTest : public ::testing::TestWithParam<sql::testing::Engine> {
     return on_.wait<std::set<Key>>([&] { return hits_->kept(keys); }).value();
   }
   std::optional<std::int64_t> since(std::int64_t today) {
-    return on_
-        .wait<std::optional<std::int64_t>>([&] { return hits_->counted_since(today); })
+    return on_.wait<std::optional<std::int64_t>>([&] { return hits_->counted_since(today); })
         .value();
   }
   void counting(std::int64_t day) {

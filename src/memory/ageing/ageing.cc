@@ -167,7 +167,7 @@ Task<Run> Ageing::request(std::string org_id, Request request) {
 
 Task<Run> Ageing::find(std::string org_id, std::string id) {
   ASAHI_CO_TRY(std::optional<Run> run, co_await runs_.find(id));
-  if (!run || run->org_id != org_id)
+  if (!run || run->org_id != org_id || run->step == kWithin)
     co_return fail(Errc::kNotFound, fmt::format("no migration '{}'", id.substr(0, 40)));
   co_return *std::move(run);
 }

@@ -86,8 +86,8 @@ class Ageing {
   };
   /// Reads a body of POST /storage/migrations. Errors: invalid_argument naming the field.
   static Result<Request> parse(const json::object& body);
-  /// Queues a run that moves memories of this organisation only, or, dry, counts what it would move.
-  /// Errors: unavailable (such a tier is not served here).
+  /// Queues a run that moves memories of this organisation only, or, dry, counts what it would
+  /// move. Errors: unavailable (such a tier is not served here).
   Task<Run> request(std::string org_id, Request request);
   /// One that this organisation asked for. Errors: not_found.
   Task<Run> find(std::string org_id, std::string id);
@@ -116,7 +116,7 @@ class Ageing {
     std::chrono::steady_clock::time_point started;
     std::uint64_t left = 0;  ///< rows: what its tier and those above had of its own when it began
     std::uint64_t told = 0;
-    int idle = 0;  ///< batches in a row of which nothing could be moved
+    int idle = 0;                ///< batches in a row of which nothing could be moved
     std::vector<Key> kept = {};  ///< that stay hot; the first so many, marked until the end
   };
   /// Errors: the run has failed, and its record says so.

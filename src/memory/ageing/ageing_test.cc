@@ -284,8 +284,8 @@ class AccessRulesTest : public AgeingTest {
   std::int64_t today() const { return day_of(clock_.now()); }
   void find_often(const std::string& id, std::uint64_t times, int days_ago = 0) {
     ASSERT_TRUE(on_.wait<void>([&]() -> Task<void> {
-      std::vector<std::pair<Key, std::uint64_t>> hits{{{"org", "agent", id}, times}};
-      co_return co_await hits().add(std::move(hits), today() - days_ago);
+      std::vector<std::pair<Key, std::uint64_t>> found{{{"org", "agent", id}, times}};
+      co_return co_await hits().add(std::move(found), today() - days_ago);
     }));
   }
   OneRun last_run(const Step& step) {
@@ -364,7 +364,8 @@ TEST_F(AccessRulesTest, WhatNobodyAsksForGoesEarlyOnceAWholeWindowWasCounted) {
   EXPECT_THAT(ids(warm_), ::testing::ElementsAre("forgotten"));
   EXPECT_EQ(last_run(kToWarm).demoted, 1U);
   const auto asked = request({.step = kToWarm, .cutoff_days = 0});
-  EXPECT_EQ(ended(asked->id).records_migrated, 2U) << "what stayed is free again; who asks, decides";
+  EXPECT_EQ(ended(asked->id).records_migrated, 2U)
+      << "what stayed is free again; who asks, decides";
 }
 
 TEST_F(AgeingTest, RunsThatWereAskedForTakeTurns) {

@@ -162,7 +162,8 @@ class Stores {
     ASAHI_CO_TRY(const Moved first,
                  co_await to_warm.batch({.before = warm_before(), .limit = limit}, stays));
     told(first);
-    ASAHI_CO_TRY(const Moved second, co_await to_cold.batch({.before = cold_before(), .limit = limit}));
+    ASAHI_CO_TRY(const Moved second,
+                 co_await to_cold.batch({.before = cold_before(), .limit = limit}));
     told(second);
     if (first.errors + second.errors > 0) co_return fail(Errc::kCorrupt, "a copy is wrong");
     co_return first.scanned + second.scanned;

@@ -104,8 +104,8 @@ Task<Moved> Mover::batch(ScanQuery wanted, const Stays& stays) {
 Task<void> Mover::let_go(std::vector<Key> kept) {
   for (std::size_t at = 0; at < kept.size(); at += kLetGoAtOnce) {
     const auto from = kept.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto to = kept.begin() +
-                    static_cast<std::ptrdiff_t>(std::min(at + kLetGoAtOnce, kept.size()));
+    const auto to =
+        kept.begin() + static_cast<std::ptrdiff_t>(std::min(at + kLetGoAtOnce, kept.size()));
     if (auto ok = co_await end_marks({from, to}); !ok) co_return ok;
   }
   co_return Result<void>{};

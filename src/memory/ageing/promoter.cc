@@ -8,8 +8,8 @@
 namespace asahi::memory::ageing {
 
 struct Promoter::Row {
-  Memory memory;       ///< as the warm tier has it
-  Digest checksum{};   ///< of that
+  Memory memory;      ///< as the warm tier has it
+  Digest checksum{};  ///< of that
   UpsertOutcome outcome = UpsertOutcome::kStored;
   std::optional<Memory> above;  ///< what the hot tier has of it now
   bool unchanged = false;       ///< the warm tier's is what it was

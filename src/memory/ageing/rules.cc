@@ -33,7 +33,7 @@ Result<Step> parse_step(std::string_view source, std::string_view target) {
 
 std::optional<Step> step_named(std::string_view source, std::string_view target) {
   const auto from = parse_tier(source), to = parse_tier(target);
-  for (const Step step : {kToWarm, kToCold, kToHot}) {
+  for (const Step step : {kToWarm, kToCold, kToHot, kWithin}) {
     if (from == step.source && to == step.target) return step;
   }
   return std::nullopt;

@@ -140,6 +140,16 @@ json::object run_json(const Run& run) {
   return out;
 }
 
+json::object reembedding_run_json(const Run& run) {
+  const json::object all = run_json(run);
+  json::object out;
+  for (const char* name : {"id", "state", "requested_at", "start_time", "end_time"})
+    out[name] = all.at(name);
+  out["records"] = run.records_migrated;
+  if (!run.error.empty()) out["error"] = run.error;
+  return out;
+}
+
 Task<void> Runs::add(const Run& run) {
   sql::Statement insert{
       "INSERT INTO memory_migrations (id, org_id, source_tier, target_tier, cutoff_days,"
@@ -156,11 +166,12 @@ Task<void> Runs::add(const Run& run) {
 Task<void> Runs::update(const Run& run) {
   sql::Statement change{
       "UPDATE memory_migrations SET state = ?, records_migrated = ?, bytes_freed = ?, errors = ?,"
-      " kept = ?, demoted = ?, refused = ?, error = ?, start_time_ms = ?, end_time_ms = ? WHERE id = ?",
+      " kept = ?, demoted = ?, refused = ?, error = ?, start_time_ms = ?, end_time_ms = ? WHERE id "
+      "= ?",
       {std::string(run_state_name(run.state)), number(run.records_migrated),
        number(run.bytes_freed), number(run.errors), number(run.kept), number(run.demoted),
-       number(run.refused), mended_utf8(run.error, kMaxError),
-       to_ms(run.start_time), to_ms(run.end_time), run.id}};
+       number(run.refused), mended_utf8(run.error, kMaxError), to_ms(run.start_time),
+       to_ms(run.end_time), run.id}};
   ASAHI_CO_TRY([[maybe_unused]] const auto rows, co_await database_.query(std::move(change)));
   co_return Result<void>{};
 }
@@ -178,6 +189,7 @@ Task<RunPage> Runs::list(RunQuery query) {
   const std::string from = query.cursor.empty() ? "mig_~" : std::move(query.cursor);
   sql::Statement select{
       "SELECT * FROM memory_migrations WHERE (org_id = ? OR org_id = ?) AND id < ?"
+      " AND source_tier <> target_tier"
       " ORDER BY id DESC LIMIT ?",
       {query.org_id, query.scheduled ? std::string(kSchedule) : query.org_id, from,
        number(query.limit + 1)}};
@@ -192,6 +204,17 @@ Task<RunPage> Runs::list(RunQuery query) {
     page.runs.push_back(std::move(run));
   }
   co_return page;
+}
+
+Task<std::optional<Run>> Runs::newest_within(std::string org_id) {
+  sql::Statement select{
+      "SELECT * FROM memory_migrations WHERE org_id = ? AND source_tier = target_tier"
+      " ORDER BY id DESC LIMIT 1",
+      {std::move(org_id)}};
+  ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(select)));
+  if (rows.empty()) co_return std::nullopt;
+  ASAHI_CO_TRY(Run run, read_run(rows, 0));
+  co_return std::optional(std::move(run));
 }
 
 Task<void> Runs::prune(Clock::Time before) {
