@@ -315,6 +315,10 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
+  hot.value("fallback", c.hot.fallback,
+            {.one_of = {"WARM", "NONE"},
+             .env = {"AKOSHA_HOT_FALLBACK"},
+             .help = "what searches ask when no tier they asked for answers, the hot one neither"});
 
   bind_tiers(binder, memory, c);
 
@@ -466,6 +470,14 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                .max = 50'000'000,
                .env = {"GRAPH_MAX_EDGES"},
                .help = "edges of one organisation's graph; it holds twice as many facts"});
+  graph.value("redis_adjacency", c.graph.redis_adjacency,
+              {.env = {"AKOSHA_GRAPH_REDIS_ADJACENCY"},
+               .help = "keep what stands around entities in Redis, for all processes"});
+  graph.value("adjacency_ttl_seconds", c.graph.adjacency_ttl_seconds,
+              {.min = 60,
+               .max = 604'800,
+               .env = {"AKOSHA_GRAPH_ADJACENCY_TTL"},
+               .help = "how long it is kept there at most"});
 
   auto orchestrator = memory.section("orchestrator");
   orchestrator.value("url", c.orchestrator.url,

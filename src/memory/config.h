@@ -69,6 +69,9 @@ struct MemoryConfig {
     /// is kept over a restart.
     std::string path;
     int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
+    /// WARM: when no tier that a search asks for answers, the next colder one does; NONE: not for
+    /// the hot one (AKOSHA_HOT_FALLBACK).
+    std::string fallback = "WARM";
   } hot;
 
   struct Warm {
@@ -201,6 +204,10 @@ struct MemoryConfig {
   struct Graph {
     std::size_t max_entities = 1'000'000;  ///< GRAPH_MAX_ENTITIES
     std::size_t max_edges = 5'000'000;     ///< GRAPH_MAX_EDGES; facts: twice as many
+    /// What stands around entities is kept in Redis, so that a process answers for neighbours
+    /// without loading the graph (AKOSHA_GRAPH_REDIS_ADJACENCY). Restart.
+    bool redis_adjacency = false;
+    int adjacency_ttl_seconds = 86'400;  ///< how long at most, 60 to 604800
   } graph;
 
   /// Who may run the memory's workflows.

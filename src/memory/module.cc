@@ -166,7 +166,9 @@ Result<void> MemoryModule::Impl::open_tiers() {
                                                                        .loops = parts.loops,
                                                                        .database = parts.database,
                                                                        .metrics = parts.metrics,
-                                                                       .clock = parts.clock});
+                                                                       .clock = parts.clock,
+                                                                       .shared_cache =
+                                                                           parts.shared_cache});
   ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
                                 parts.clock, work, alone, stores.remote_warm},
                                std::move(stores.hot), std::move(stores.warm)));
@@ -193,6 +195,7 @@ void MemoryModule::Impl::make_search() {
                     .timeout = std::chrono::seconds(config.query.timeout_seconds),
                     .dimensions = config.embedding_dimension};
   options.tier_timeout = std::chrono::seconds(config.query.shard_timeout_seconds);
+  options.hot_fallback = config.hot.fallback == "NONE" ? HotFallback::kNone : HotFallback::kWarm;
   options.semantic_threshold = static_cast<float>(config.query.semantic_threshold);
   // Without a shared number of changes this process would not hear of what others write.
   options.cache = config.cache.enabled && (role.component == Component::kAll || shared != nullptr);

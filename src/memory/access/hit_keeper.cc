@@ -1,5 +1,6 @@
 #include "memory/access/hit_keeper.h"
 
+#include <memory>
 #include <utility>
 
 namespace asahi::memory {
@@ -19,15 +20,19 @@ HitKeeper::HitKeeper(Parts parts)
 
 void HitKeeper::start() {
   started_ = true;
-  parts_.loop.spawn("hits of memories", [this] { return write_from_time_to_time(); });
+  parts_.loop.spawn("hits of memories",
+                    [this, mark = std::make_shared<InFlight::Mark>(running_)]() -> Aw<void> {
+                      co_await write_from_time_to_time();
+                    });
 }
 
 void HitKeeper::stop() {
   if (stop_.exchange(true) || !started_) return;
-  parts_.loop.post([this] {
+  // Marked, so that this waits for the end of cancel() too.
+  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(running_)] {
     if (nap_ != nullptr) nap_->cancel();
   });
-  ended_.get_future().wait();
+  running_.wait();
 }
 
 Task<void> HitKeeper::write() {
@@ -61,7 +66,6 @@ Aw<void> HitKeeper::write_from_time_to_time() {
     if (!stop_) co_await parts_.loop.sleep_for(kEvery, &nap);
     nap_ = nullptr;
   }
-  ended_.set_value();
 }
 
 }  // namespace asahi::memory

@@ -2,10 +2,10 @@
 
 #include <atomic>
 #include <chrono>
-#include <future>
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/in_flight.h"
 #include "base/log.h"
 #include "memory/access/hit_counter.h"
 #include "memory/access/hits.h"
@@ -53,7 +53,7 @@ class HitKeeper {
   std::atomic<bool> stop_{false};
   bool started_ = false;
   CancelSource* nap_ = nullptr;  ///< on the loop
-  std::promise<void> ended_;
+  InFlight running_;
 };
 
 }  // namespace asahi::memory

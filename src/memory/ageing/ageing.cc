@@ -79,7 +79,8 @@ void Ageing::start() {
 void Ageing::stop(milliseconds grace) {
   if (stop_.exchange(true) || !started_) return;
   worker_.stop(grace);
-  parts_.loop.post([this] {
+  // Marked, so that this waits for the end of cancel() too.
+  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(runs_under_way_)] {
     if (nap_ != nullptr) nap_->cancel();
   });
   watched_.get_future().wait();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -47,16 +48,19 @@ Reembedding::~Reembedding() { stop(milliseconds(0)); }
 void Reembedding::start() {
   started_ = true;
   worker_.start();
-  parts_.loop.spawn("counting vectors of other models", [this] { return watch(); });
+  parts_.loop.spawn("counting vectors of other models",
+                    [this, mark = std::make_shared<InFlight::Mark>(under_way_)]() -> Aw<void> {
+                      co_await watch();
+                    });
 }
 
 void Reembedding::stop(milliseconds grace) {
   if (stop_.exchange(true) || !started_) return;
   worker_.stop(grace);
-  parts_.loop.post([this] {
+  // Marked, so that this waits for the end of cancel() too.
+  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(under_way_)] {
     if (nap_ != nullptr) nap_->cancel();
   });
-  watched_.get_future().wait();
   under_way_.wait();
 }
 
@@ -260,7 +264,6 @@ Aw<void> Reembedding::watch() {
     if (!stop_) co_await parts_.loop.sleep_for(kCountEvery, &nap);
     nap_ = nullptr;
   }
-  watched_.set_value();
 }
 
 json::object reembedding_json(const Reembedding::Status& status) {

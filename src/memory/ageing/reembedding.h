@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -107,7 +106,6 @@ class Reembedding {
   std::atomic<bool> stop_{false};
   bool started_ = false;
   CancelSource* nap_ = nullptr;  ///< of `watch`; on the loop
-  std::promise<void> watched_;
   InFlight under_way_;
 };
 

@@ -12,6 +12,7 @@
 #include "memory/search/epochs.h"
 #include "memory/search/frequent.h"
 #include "memory/search/request.h"
+#include "memory/search/tiers.h"
 #include "storage/cache/store.h"
 
 namespace asahi::memory {
@@ -21,7 +22,8 @@ struct SearchOptions {
   std::chrono::milliseconds tier_timeout{5'000};  ///< AKOSHA_QUERY_SHARD_TIMEOUT
   /// Of the cold tier, whose files are read; the request's own may be less.
   std::chrono::milliseconds cold_timeout{60'000};
-  float semantic_threshold = 0.7F;  ///< where a semantic search names none
+  HotFallback hot_fallback = HotFallback::kWarm;  ///< AKOSHA_HOT_FALLBACK
+  float semantic_threshold = 0.7F;                ///< where a semantic search names none
   bool cache = true;
   std::chrono::seconds l1_ttl{300};
   std::chrono::seconds l2_ttl{3600};
@@ -52,7 +54,8 @@ struct HitObserver {
 
 /// Answers searches over the tiers (spec/memory §5): from a cache in this process, from one that is
 /// shared, else by asking all wanted tiers at once. A tier that fails or is late is left out and
-/// named (`partial`). Any loop.
+/// named (`partial`); when all of them do, the next colder one is asked in their place (tiers.h).
+/// Any loop.
 class Search {
  public:
   struct Parts {
@@ -102,7 +105,6 @@ class Search {
   }
 
  private:
-  struct Gathered;
   /// How a search is found again.
   struct Name {
     std::string id;   ///< the same for requests that must have the same answer
@@ -112,11 +114,12 @@ class Search {
   /// `page`: gets the keys of the memories that somebody is given, where they are counted; null:
   /// nobody asks, and no observer is told.
   Task<std::string> answer(Reach reach, const SearchRequest& request, std::vector<Key>* page);
-  Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
-                           std::chrono::steady_clock::time_point deadline);
+  Task<TierAnswers> ask_tiers(StoreQuery query, const SearchRequest& request,
+                              std::chrono::steady_clock::time_point deadline);
   /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer
-  /// one has replaced. So a memory is in one tier, whatever is under way. How many.
-  Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits);
+  /// one has replaced. So a memory is in one tier, whatever is under way. How many. Nobody can tell
+  /// of the tiers that `failed`: the reply says that it is not whole.
+  Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits, const std::vector<Tier>& failed);
   Aw<std::optional<std::string>> cached(const std::string& key, std::string_view& level);
   Aw<void> keep(const std::string& key, std::string body);
   /// Into the shared cache, once the answer is on its way.
