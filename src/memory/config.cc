@@ -22,6 +22,32 @@ void check_schedule(config::Binder& binder, std::string path, const std::string&
                 .origin = ""});
 }
 
+/// Classes of storage that a provider has and whose files are read at once; empty: it is not known,
+/// as of what only speaks a provider's protocol.
+std::vector<std::string_view> archive_classes(const MemoryConfig::Cold& c) {
+  if (!c.endpoint.empty()) return {};
+  if (c.backend == "s3")
+    return {"STANDARD",   "STANDARD_IA",       "ONEZONE_IA", "INTELLIGENT_TIERING",
+            "GLACIER_IR", "REDUCED_REDUNDANCY"};
+  if (c.backend == "azure") return {"Hot", "Cool", "Cold"};
+  if (c.backend == "gcs") return {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"};
+  return {};
+}
+
+/// A class that the bucket refuses would make every merge of old files fail.
+void check_archive_class(config::Binder& binder, const MemoryConfig::Cold& c) {
+  if (!c.enabled || c.archive_class.empty() || c.archive_class == "none") return;
+  const auto known = archive_classes(c);
+  if (known.empty() || std::ranges::find(known, c.archive_class) != known.end()) return;
+  std::string names;
+  for (const std::string_view name : known) names += std::string(name) + ", ";
+  binder.fault({.path = "memory.cold.archive_class",
+                .value = c.archive_class,
+                .rule = "must be one of " + names + "none: the classes of backend " + c.backend +
+                        " that are read at once",
+                .origin = ""});
+}
+
 /// Azure and Google, for buckets of theirs.
 void bind_clouds(config::Binder::Section& memory, object::CloudCredentials& c) {
   auto azure = memory.section("azure");
@@ -39,6 +65,39 @@ void bind_clouds(config::Binder::Section& memory, object::CloudCredentials& c) {
                {.env = {"GCS_SECRET_ACCESS_KEY"}, .help = "its secret"});
   google.value("endpoint", c.google_endpoint,
                {.env = {"GCS_ENDPOINT"}, .help = "of Google's storage"});
+}
+
+void bind_access_rules(config::Binder& binder, config::Binder::Section rules,
+                       MemoryConfig::Aging::AccessRules& c) {
+  const auto env = [](const char* name) {
+    return std::vector<std::string>{std::string("AKOSHA__AGING__ACCESS_RULES__") + name};
+  };
+  rules.value(
+      "enabled", c.enabled,
+      {.env = env("ENABLED"), .help = "what searches find decides, too, in which tier it is"});
+  rules.value("promote_hits", c.promote_hits,
+              {.min = 1,
+               .max = 1'000'000,
+               .env = env("PROMOTE_HITS"),
+               .help = "hits from which a memory stays in the hot tier, or comes back"});
+  rules.value("demote_hits", c.demote_hits,
+              {.min = 0,
+               .max = 1'000'000,
+               .env = env("DEMOTE_HITS"),
+               .help = "with fewer a memory goes to the warm tier; 0: age alone decides"});
+  rules.value("window_days", c.window_days,
+              {.min = 1, .max = 90, .env = env("WINDOW_DAYS"), .help = "days whose hits count"});
+  rules.value("min_age_days", c.min_age_days,
+              {.min = 0,
+               .max = 36'500,
+               .env = env("MIN_AGE_DAYS"),
+               .help = "age in days below which a memory stays hot"});
+  if (c.demote_hits >= c.promote_hits) {
+    binder.fault({.path = "memory.aging.access_rules.demote_hits",
+                  .value = std::to_string(c.demote_hits),
+                  .rule = "must be less than memory.aging.access_rules.promote_hits",
+                  .origin = ""});
+  }
 }
 
 void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryConfig& c) {
@@ -89,6 +148,8 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   cold.value("archive_class", c.cold.archive_class,
              {.help = "class of storage; empty: GLACIER_IR, Cool, COLDLINE; none: never"});
 
+  check_archive_class(binder, c.cold);
+
   bind_clouds(memory, c.clouds);
 
   auto aging = memory.section("aging");
@@ -113,6 +174,7 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   aging.value(
       "pressure_gb", c.aging.pressure_gb,
       {.min = 1, .max = 100'000, .help = "GiB of hot memories from which an extra run begins"});
+  bind_access_rules(binder, aging.section("access_rules"), c.aging.access_rules);
   check_schedule(binder, "memory.cold.compaction_schedule", c.cold.compaction_schedule);
   check_schedule(binder, "memory.aging.schedule", c.aging.schedule);
   if (c.aging.warm_days <= c.aging.hot_days) {
@@ -305,6 +367,10 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                    .help = "texts in one run of the model"});
   embedding.value("threads", c.embedding.threads,
                   {.min = 1, .max = 64, .help = "runs of the model at a time"});
+  embedding.value("reembed_per_second", c.embedding.reembed_per_second,
+                  {.min = 1,
+                   .max = 100'000,
+                   .help = "memories in a second that get a vector of another model, at most"});
 
   auto hot = memory.section("hot");
   hot.value("backend", c.hot.backend,

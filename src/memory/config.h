@@ -134,6 +134,15 @@ struct MemoryConfig {
     bool batch_migration = true;         ///< USE_BATCH_MIGRATION; false: row by row
     int max_minutes = 120;               ///< longest run, 1 to 1440
     int pressure_gb = 100;  ///< GiB of hot memories from which an extra run begins, 1 to 100000
+    /// What is asked for often stays hot or comes back, what nobody asks for goes early
+    /// (AKOSHA__AGING__ACCESS_RULES__…).
+    struct AccessRules {
+      bool enabled = false;
+      int promote_hits = 10;  ///< within the window: it stays hot, or comes back, 1 to 1000000
+      int demote_hits = 2;    ///< fewer: it goes; less than promote_hits; 0: age alone decides
+      int window_days = 7;    ///< hits of so many days count, 1 to 90
+      int min_age_days = 3;   ///< what is younger stays, asked for or not, 0 to 36500
+    } access_rules;
   } aging;
 
   struct Query {
@@ -263,8 +272,9 @@ struct MemoryConfig {
     std::string runtime;  ///< libonnxruntime.so.1; empty: beside the program
     /// Without the model: hash_ngram (words) or hash_random (AKOSHA_EMBEDDING_FALLBACK).
     std::string fallback = "hash_ngram";
-    std::size_t batch_size = 32;  ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
-    std::size_t threads = 1;      ///< runs at a time, 1 to 64
+    std::size_t batch_size = 32;   ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
+    std::size_t threads = 1;       ///< runs at a time, 1 to 64
+    int reembed_per_second = 500;  ///< memories that get new vectors, at most, 1 to 100000
   } embedding;
 };
 

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/access/hit_keeper.h"
 #include "memory/ageing/originals.h"
+#include "memory/ageing/reembedding.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/embedding/choice.h"
@@ -123,9 +125,12 @@ struct MemoryModule::Impl {
   std::unique_ptr<MeasuredCache> l2;  ///< null: there is none
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
+  std::unique_ptr<HitKeeper> hit_keeper;  ///< null: access rules are off, or nobody searches here
+  std::unique_ptr<Hits> hits;             ///< null: access rules are off
   std::unique_ptr<Search> search;
   std::unique_ptr<CacheWarmer> warmer;
   std::unique_ptr<ageing::Originals> originals;
+  std::unique_ptr<ageing::Reembedding> reembedding;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Intake> intake;
   std::unique_ptr<IngestMetrics> ingest_metrics;
@@ -200,17 +205,26 @@ void MemoryModule::Impl::make_search() {
     logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
-  search = std::make_unique<Search>(Search::Parts{.hot = hot,
-                                                  .warm = tiers->warm(),
-                                                  .cold = tiers->cold(),
-                                                  .embedder = *embedder,
-                                                  .l1 = *l1,
-                                                  .l2 = shared,
-                                                  .replies = *replies,
-                                                  .epochs = *epochs,
-                                                  .clock = parts.clock,
-                                                  .observer = &search_metrics},
-                                    options);
+  if (config.aging.access_rules.enabled) {
+    hits = std::make_unique<Hits>(parts.database);
+    if (role.queries) {
+      hit_keeper = std::make_unique<HitKeeper>(
+          HitKeeper::Parts{parts.database, parts.loops.at(0), parts.clock, parts.metrics});
+    }
+  }
+  search = std::make_unique<Search>(
+      Search::Parts{.hot = hot,
+                    .warm = tiers->warm(),
+                    .cold = tiers->cold(),
+                    .embedder = *embedder,
+                    .l1 = *l1,
+                    .l2 = shared,
+                    .replies = *replies,
+                    .epochs = *epochs,
+                    .clock = parts.clock,
+                    .observer = &search_metrics,
+                    .hits = hit_keeper == nullptr ? nullptr : &hit_keeper->counter()},
+      options);
   CacheWarmer::Options warming;
   warming.most = config.cache.warm_searches;
   // Half of the cache stays for what is asked meanwhile.
@@ -275,6 +289,19 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
   const fitness::Fitness* const traces = fitness ? &fitness->fitness() : nullptr;
+  std::vector<Store*> embedded{hot};
+  if (Store* const warm = tiers->warm()) embedded.push_back(warm);
+  reembedding = std::make_unique<ageing::Reembedding>(
+      ageing::Reembedding::Parts{
+          .stores = std::move(embedded),
+          .embedder = *embedder,
+          .database = parts.database,
+          .loop = parts.loops.at(0),
+          .clock = parts.clock,
+          .metrics = parts.metrics,
+          .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
+      ageing::ReembeddingOptions{
+          .per_second = static_cast<std::size_t>(parts.config.embedding.reembed_per_second)});
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .warmer = *warmer,
                                                    .epochs = *epochs,
@@ -291,7 +318,9 @@ void MemoryModule::Impl::make_routes() {
                                                    .tiers = tiers.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
+                                                   .reembedding = reembedding.get(),
                                                    .originals = originals.get(),
+                                                   .hits = hits.get(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .metrics = parts.metrics,
@@ -383,6 +412,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ageing_routes(routes);
+  add_embedding_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
   add_fitness_routes(routes);
@@ -413,6 +443,9 @@ void MemoryModule::start() {
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
   impl_->tiers->start_replicas();
+  // Who takes memories in has the embedder at work; other roles ask for runs only.
+  if (impl_->role.ingests) impl_->reembedding->start();
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->start();
   impl_->outside->start();
   if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
@@ -434,6 +467,8 @@ void MemoryModule::stop() {
   impl_->tiers->stop(kGrace);
   if (impl_->scans != nullptr) impl_->scans->stop();
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
+  impl_->reembedding->stop(kGrace);
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->stop();
   impl_->outside->stop();
   if (impl_->fitness != nullptr) impl_->fitness->stop();
   impl_->ops->stop();
@@ -444,7 +479,7 @@ std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part :
        {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
-        ageing::originals_migrations(), knowledge::migrations(), ops_migrations(),
+        ageing::originals_migrations(), hit_migrations(), knowledge::migrations(), ops_migrations(),
         outside_migrations(), fitness_migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;

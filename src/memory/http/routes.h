@@ -21,10 +21,12 @@ class IngestWorker;
 class ScanRequests;
 class Tiers;
 class CacheWarmer;
+class Hits;
 class Orchestrator;
 namespace ageing {
 class Ageing;
 class Originals;
+class Reembedding;
 }  // namespace ageing
 namespace knowledge {
 class Knowledge;
@@ -51,8 +53,10 @@ struct RouteParts {
   Tiers* tiers = nullptr;                     ///< null: tests without them
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
-  ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
-  bool has_bucket = false;                 ///< uploads come from one
+  ageing::Reembedding* reembedding = nullptr;  ///< null: tests without it
+  ageing::Originals* originals = nullptr;      ///< of duplicates whose original has aged
+  Hits* hits = nullptr;                        ///< how often what is found; null: nobody counts
+  bool has_bucket = false;                     ///< uploads come from one
   identity::AuditLog& audit;
   telemetry::Registry& metrics;
   const Clock& clock;
@@ -103,6 +107,8 @@ Result<void> check_scan(const Reach& reach, std::string_view system);
 /// neighbours, paths, statistics, communities, centralities, components, and facts to read and
 /// change.
 void add_knowledge_routes(const RouteAdder& routes);
+/// POST and GET /embeddings/reembed.
+void add_embedding_routes(const RouteAdder& routes);
 /// POST and GET /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where
 /// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "memory/access/hits.h"
 #include "memory/ageing/erase.h"
 #include "memory/ageing/originals.h"
 #include "memory/fitness/questions.h"
@@ -67,6 +68,9 @@ Task<http::Response> delete_memory(const RouteParts& parts, http::Context& conte
     ASAHI_CO_TRY(const std::uint64_t repeats, co_await parts.originals->forget(key));
     erased += repeats > 0 && erased == 0 ? 1 : 0;
   }
+  if (parts.hits != nullptr) {
+    if (auto ok = co_await parts.hits->forget(key); !ok) co_return std::unexpected(ok.error());
+  }
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget(key));
     erased += facts > 0 && erased == 0 ? 1 : 0;
@@ -93,6 +97,10 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
     ASAHI_CO_TRY(const std::uint64_t repeats,
                  co_await parts.originals->forget_system(tenant, system));
     erased += repeats > 0 && erased == 0 ? 1 : 0;
+  }
+  if (parts.hits != nullptr) {
+    auto ok = co_await parts.hits->forget_system(tenant, system);
+    if (!ok) co_return std::unexpected(ok.error());
   }
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));

@@ -287,6 +287,8 @@ const Table& routes_table() {
       {"POST /storage/migrations", {{"", R"({"source_tier":"hot","target_tier":"warm"})", true}}},
       {"GET /storage/migrations", {{"", "", true}}},
       {"GET /storage/migrations/{id}", {{"", "", true}}},
+      {"GET /embeddings/reembed", {{"", "", true}}},
+      {"POST /embeddings/reembed", {{"", "{}", true}}},
       {"POST /storage/retention", {{"", R"({"dry_run":true})", true}, {"", "", true}}},
       {"GET /health/warm", {{"", ""}}},
       {"GET /health", {{"", ""}}},

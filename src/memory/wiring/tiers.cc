@@ -147,6 +147,12 @@ ageing::Ageing& Tiers::make_ageing(Epochs& epochs) {
   options.in_batches = config.aging.batch_migration;
   options.pressure_bytes = static_cast<std::uint64_t>(config.aging.pressure_gb) * kGiB;
   options.longest = std::chrono::minutes(config.aging.max_minutes);
+  const auto& access = config.aging.access_rules;
+  options.access = {.enabled = access.enabled,
+                    .promote_hits = static_cast<std::uint64_t>(access.promote_hits),
+                    .demote_hits = static_cast<std::uint64_t>(access.demote_hits),
+                    .window_days = access.window_days,
+                    .min_age_days = access.min_age_days};
   ageing::Ageing::Parts parts{
       .hot = hot_.get(),
       .warm = warm_.get(),
