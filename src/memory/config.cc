@@ -385,6 +385,11 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
+  hot.value("revert_days", c.hot.revert_days,
+            {.min = 0,
+             .max = 365,
+             .env = {"AKOSHA__STORAGE__HOT__REVERT_DAYS"},
+             .help = "how long a change-over to another backend can be taken back"});
   hot.value("fallback", c.hot.fallback,
             {.one_of = {"WARM", "NONE"},
              .env = {"AKOSHA_HOT_FALLBACK"},

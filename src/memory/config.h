@@ -71,6 +71,9 @@ struct MemoryConfig {
     /// is kept over a restart.
     std::string path;
     int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
+    /// Days in which a change-over to another backend can be taken back, 0 to 365; a request may
+    /// say otherwise.
+    int revert_days = 28;
     /// WARM: when no tier that a search asks for answers, the next colder one does; NONE: not for
     /// the hot one (AKOSHA_HOT_FALLBACK).
     std::string fallback = "WARM";

@@ -30,6 +30,7 @@
 #include "memory/ops/cache_warmer.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
+#include "memory/swap/mover.h"
 #include "memory/wiring/buckets.h"
 #include "memory/wiring/fitness.h"
 #include "memory/wiring/knowledge.h"
@@ -114,8 +115,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;                          ///< of the tiers
-  hot::Engine* engine = nullptr;                 ///< of the hot tier; null: others keep it
-  PgVectorStore* postgres = nullptr;             ///< the hot tier, where PostgreSQL keeps it
+  swap::SwapStore* swap = nullptr;               ///< the hot tier; null: others keep it
+  std::unique_ptr<swap::Mover> mover;            ///< of it to another backend; null: the same
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
@@ -148,6 +149,7 @@ struct MemoryModule::Impl {
   bool stopped = false;
 
   Result<void> open_tiers();
+  void make_mover(StorePair& stores);
   void make_search();
   Result<void> make_ingestion();
   void make_routes();
@@ -156,13 +158,34 @@ struct MemoryModule::Impl {
   void make_tools();
 };
 
+void MemoryModule::Impl::make_mover(StorePair& stores) {
+  const MemoryConfig& config = parts.config;
+  swap::Mover::Options options;
+  options.dimensions = config.embedding_dimension;
+  options.revert_for = std::chrono::days(config.hot.revert_days);
+  options.usual_path = config.hot.path;
+  for (const std::string& folder : {config.warm.path, config.cold.path}) {
+    if (folder != ":memory:") options.taken.push_back(folder);
+  }
+  mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.swap,
+                                                           .database = parts.database,
+                                                           .loops = parts.loops,
+                                                           .work = work,
+                                                           .clock = parts.clock,
+                                                           .metrics = parts.metrics,
+                                                           .audit = &parts.audit,
+                                                           .open = std::move(stores.open_backend)},
+                                        std::move(options));
+  if (stores.move) mover->resume(std::move(*stores.move));
+}
+
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores,
-            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics)
-                  : connect_stores(parts.config, parts.loops, parts.clock));
-  engine = stores.engine;
-  postgres = stores.postgres;
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock,
+                                                  parts.metrics, parts.loops)
+                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  swap = stores.swap;
+  if (swap != nullptr) make_mover(stores);
   remote_hot = stores.remote_hot;
   knowledge =
       std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
@@ -316,6 +339,7 @@ void MemoryModule::Impl::make_routes() {
                                                    .knowledge = &knowledge->knowledge(),
                                                    .fitness = traces,
                                                    .tiers = tiers.get(),
+                                                   .mover = mover.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
                                                    .reembedding = reembedding.get(),
@@ -413,6 +437,7 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_store_routes(routes);
   add_ageing_routes(routes);
   add_embedding_routes(routes);
+  add_backend_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
   add_fitness_routes(routes);
@@ -433,6 +458,7 @@ std::vector<Dependency> MemoryModule::dependencies() {
 }
 
 void MemoryModule::start() {
+  if (impl_->mover != nullptr) impl_->mover->start();
   if (impl_->worker != nullptr) impl_->worker->start();
   if (impl_->worker != nullptr && impl_->scans != nullptr && impl_->bucket != nullptr) {
     impl_->scans->answer(
@@ -450,10 +476,8 @@ void MemoryModule::start() {
   if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
-  if (impl_->engine != nullptr) {
-    impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
-  } else if (impl_->postgres != nullptr) {
-    impl_->knowledge->follow(*impl_->postgres, stores_of(*impl_->routes));
+  if (impl_->swap != nullptr) {
+    impl_->knowledge->follow(*impl_->swap, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));
@@ -473,6 +497,7 @@ void MemoryModule::stop() {
   if (impl_->fitness != nullptr) impl_->fitness->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
+  if (impl_->mover != nullptr) impl_->mover->stop();
 }
 
 std::vector<sql::Migration> migrations() {
@@ -480,7 +505,7 @@ std::vector<sql::Migration> migrations() {
   for (const auto& part :
        {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
         ageing::originals_migrations(), hit_migrations(), knowledge::migrations(), ops_migrations(),
-        outside_migrations(), fitness_migrations()})
+        outside_migrations(), fitness_migrations(), swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -255,6 +255,72 @@ test("the hot tier can be PostgreSQL's and the cold one Azure's", { skip: other_
   assert.deepEqual(tiers_of(await find(gateway, everywhere)), { today: "hot", decade: "cold" }, "also after kill -9");
 });
 
+test("the hot tier goes to PostgreSQL and back while it is used", { skip: pgvector_missing }, async () => {
+  const { AKOSHA__STORAGE__HOT__PG_URL: pg_url, ...pool } = (await start_pgvector()).env;
+  delete pool.AKOSHA__STORAGE__HOT__BACKEND;
+  let gateway = await start_gateway({ env: { ...pool, NEXT_HOT_URL: pg_url } });
+  const backend = "/memory/storage/hot/backend";
+  const moved = (test, what) =>
+    until(async () => {
+      const status = (await gateway.get(backend)).body;
+      assert.notEqual(status.move?.phase, "aborted", JSON.stringify(status));
+      return test(status) && status;
+    }, { what, timeout_ms: 30_000 });
+  await push(gateway);
+  const texts = ["today", "week", "year"].map((id) => `/memory/memories/buddy/${id}`);
+  const ask = () => Promise.all(texts.map(async (path) => (await gateway.get(path)).body.content));
+  const before = await ask();
+
+  for (const [body, field] of [
+    [{ backend: "pgvector", pg_url }, "pg_url"],
+    [{ backend: "milvus" }, "backend"],
+    [{ backend: "pgvector", pg_url_env: "NO_SUCH_URL" }, "pg_url_env"],
+  ]) {
+    const refused = await gateway.post(backend, body);
+    assert.equal(refused.status, 400, refused.text);
+    assert.equal(refused.body.details.field, field, refused.text);
+    assert.ok(!refused.text.includes(pg_url), "an address is never shown");
+  }
+  assert.equal((await gateway.post(`${backend}/finish`, {})).status, 409);
+  const begun = await gateway.post(backend, { backend: "pgvector", pg_url_env: "NEXT_HOT_URL" });
+  assert.equal(begun.status, 202, begun.text);
+  assert.ok(!begun.text.includes(pg_url));
+  assert.equal((await gateway.post(backend, { backend: "pgvector" })).status, 409, "one at a time");
+  const window = await moved((status) => status.reads === "new", "reads to go over");
+  assert.equal(window.move.phase, "window");
+  assert.ok(window.move.copied >= 5, JSON.stringify(window));
+  assert.deepEqual(await ask(), before);
+
+  // Both sides follow what people do; after kill -9 it goes on.
+  assert.equal((await gateway.delete("/memory/memories/buddy/decade")).status, 200);
+  assert.equal((await move(gateway, "hot", "warm")).records_migrated, 3);
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  assert.deepEqual(await ask(), before);
+  await moved((status) => status.reads === "new", "both sides to be in step again");
+  assert.deepEqual(Object.keys(tiers_of(await find(gateway, { query: "which migration timed out", tiers: kEverywhere }))).sort(), [
+    "quarter",
+    "today",
+    "week",
+    "year",
+  ]);
+  const finished = await gateway.post(`${backend}/finish`, {});
+  assert.equal(finished.status, 200, finished.text);
+  assert.deepEqual(finished.body.backend, { backend: "pgvector", pg_url_env: "NEXT_HOT_URL" });
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  assert.equal((await gateway.get(backend)).body.backend.backend, "pgvector", "the record wins over the settings");
+  assert.deepEqual(await ask(), before);
+
+  // And back, into the folder it came from.
+  assert.equal((await gateway.post(backend, { backend: "duckdb-ssd" })).status, 409, "it holds memories");
+  const back = await gateway.post(backend, { backend: "duckdb-ssd", replace: true, revert_days: 0 });
+  assert.equal(back.status, 202, back.text);
+  await moved((status) => status.move.phase === "finished" && status.backend.backend === "duckdb-ssd", "the way back to end");
+  assert.deepEqual(await ask(), before);
+  assert.equal((await gateway.get("/memory/storage/status")).body.tiers.hot.records, 1);
+});
+
 test("asahi memory age moves what is old now", async () => {
   const gateway = await start_gateway();
   await push(gateway);

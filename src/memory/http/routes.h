@@ -34,6 +34,9 @@ class Knowledge;
 namespace fitness {
 struct Fitness;
 }
+namespace swap {
+class Mover;
+}
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
@@ -51,6 +54,7 @@ struct RouteParts {
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
   const fitness::Fitness* fitness = nullptr;  ///< traces; null: served elsewhere
   Tiers* tiers = nullptr;                     ///< null: tests without them
+  swap::Mover* mover = nullptr;               ///< of the hot tier; null: it is elsewhere
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
   ageing::Reembedding* reembedding = nullptr;  ///< null: tests without it
@@ -115,6 +119,9 @@ void add_ageing_routes(const RouteAdder& routes);
 
 /// POST and GET /traces, GET /analytics/fitness.
 void add_fitness_routes(const RouteAdder& routes);
+
+/// POST and GET /storage/hot/backend, POST …/revert and …/finish.
+void add_backend_routes(const RouteAdder& routes);
 
 /// The parameters of the address. One that stands there twice counts once.
 json::object parameters_of(const http::Request& request);

@@ -24,6 +24,7 @@
 #include "memory/ops/health.h"
 #include "memory/ops/live_settings.h"
 #include "memory/ops/sampler.h"
+#include "memory/swap/mover.h"
 #include "memory/wiring/backups.h"
 #include "memory/wiring/tiers.h"
 
@@ -52,6 +53,9 @@ std::vector<Dependency> dependencies_of(const Ops::Parts& parts) {
                      co_return Result<void>{};
                    }});
   }
+  // Searches go on; who moves the hot tier wants to know.
+  if (swap::Mover* const mover = parts.routes->mover; mover != nullptr)
+    all.push_back({"hot_move", false, [mover]() -> Task<void> { co_return mover->check(); }});
   // Searches go on without it.
   if (cache::Store* shared = parts.shared_cache; shared != nullptr)
     all.push_back({"redis", false, [shared] { return shared->ping(); }});
