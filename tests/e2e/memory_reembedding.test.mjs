@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 
-import { restart_gateway, start_gateway } from "./support/gateway.mjs";
+import { restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
 import { bearer, make_key, start_governed } from "./support/governed.mjs";
 import { stop_everything } from "./support/processes.mjs";
 import { until } from "./support/wait.mjs";
@@ -68,6 +68,10 @@ test("memories of another embedder get new vectors in both tiers, also when the 
   const now = (await gateway.get("/memory/memories/buddy/garden%20party")).body;
   assert.notEqual(now.embedding_model, old.embedding_model);
   assert.deepEqual({ ...now, embedding_model: "" }, { ...old, embedding_model: "" }, "all else is as it was");
+
+  const again = await run_asahi(["memory", "reembed", "--url", gateway.url]);
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(JSON.parse(again.stdout).records, 0, "nothing is left to do");
 
   const wrong = await gateway.post("/memory/embeddings/reembed", { all: true });
   assert.equal(wrong.status, 400, wrong.text);
