@@ -97,7 +97,7 @@ TEST_F(AnalyzerTest, AsksForAllClassesOfTheLastHourAndWritesWhatComesOfIt) {
   EXPECT_EQ(asked_["one"], 5);
   EXPECT_EQ(last_.at("system_id"), "agents");
   EXPECT_EQ(last_.at("task_class"), "documentation");
-  EXPECT_EQ(last_.at("start_time"), format_rfc3339(clock_.now() - minutes(60)));
+  EXPECT_EQ(last_.at("start_time").as_string(), format_rfc3339(clock_.now() - minutes(60)));
   ASSERT_THAT(paths(), ElementsAre("acme routing_fitness/quick/gpt_5"));
   const Figure& figure = written_.begin()->second;
   EXPECT_NEAR(figure.failure_rate, 1.0 / 3, 1e-9);

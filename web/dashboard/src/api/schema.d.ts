@@ -2816,6 +2816,49 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/analytics/timeseries": paths["/memory/analytics/timeseries"];
+    "/memory/analytics/fitness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who does well at which class of work
+         * @description What the traces of configured components come to, by class of work and selector: the latest figures, the best of each class first. Of the whole organisation: a credential for some systems only is refused.
+         */
+        get: operations["getMemoryRoutingFitness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/fitness": paths["/memory/analytics/fitness"];
+    "/memory/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Work that a system reported */
+        get: operations["listMemoryTraces"];
+        put?: never;
+        /**
+         * Report work that was done
+         * @description One trace, or `traces` with 1 to 1,000, all or nothing. The same `trace_id` of a system again changes nothing.
+         */
+        post: operations["recordMemoryTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/traces": paths["/memory/traces"];
     "/memory/graph/query": {
         parameters: {
             query?: never;
@@ -4024,6 +4067,63 @@ export interface components {
                 min?: number;
                 max?: number;
                 count?: number;
+            }[];
+        };
+        MemoryTrace: {
+            /** @description Absent: a new one. */
+            trace_id?: string;
+            system_id: string;
+            /** @description `code_generation`, `reasoning`, `swarm`, `quick`, `documentation` are what routing fitness is made of. */
+            task_class: string;
+            /** @description The model, agent or route that was chosen. */
+            selector: string;
+            /**
+             * Format: date-time
+             * @description Absent: now less the latency.
+             */
+            started_at?: string;
+            latency_ms: number;
+            /** @enum {string} */
+            outcome: "success" | "failure";
+            /** @description At most 4,096 bytes. */
+            metadata?: Record<string, never>;
+        };
+        MemoryRecordedTraces: {
+            /** @constant */
+            status: "success";
+            stored: number;
+            /** @description That were there already. */
+            unchanged: number;
+            trace_ids: string[];
+        };
+        MemoryTraces: {
+            system_id: string;
+            /** @description Of those listed. */
+            total: number;
+            traces: components["schemas"]["MemoryTrace"][];
+        };
+        MemoryRoutingFitness: {
+            total: number;
+            /** @description Age of the traces that figures are of. */
+            window_minutes: number;
+            fitness: {
+                /** @description `routing_fitness/<class>/<selector>`. */
+                path: string;
+                task_class: string;
+                /** @description Letters, digits and `_`, at most 50; what else the name had is `_`. */
+                selector: string;
+                /** @description 1 less the failure rate. */
+                score: number;
+                failure_rate: number;
+                p99_latency_ms: number;
+                samples: number;
+                component_count: number;
+                /** Format: date-time */
+                from: string;
+                /** Format: date-time */
+                computed_at: string;
+                /** @description Older than the window: nobody has told anything of it since. */
+                stale: boolean;
             }[];
         };
         MemoryGraphQuery: {
@@ -11545,6 +11645,98 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryRoutingFitness: {
+        parameters: {
+            query?: {
+                /** @description Of this class only. */
+                task_class?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryRoutingFitness"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryTraces: {
+        parameters: {
+            query: {
+                /** @description The system. */
+                system_id: string;
+                /** @description That began then or later, ISO 8601. */
+                start_time?: string;
+                /** @description That began before, ISO 8601. */
+                end_time?: string;
+                /** @description Of this class only. */
+                task_class?: string;
+                /** @description At most so many. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryTraces"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    recordMemoryTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryTrace"] | {
+                    traces: components["schemas"]["MemoryTrace"][];
+                };
+            };
+        };
+        responses: {
+            /** @description How many are new. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryRecordedTraces"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             503: components["responses"]["Unavailable"];
         };
     };
