@@ -123,7 +123,8 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
   }
   if (!body) {
     misses_.fetch_add(1, std::memory_order_relaxed);
-    auto found = co_await answer(reach, request, true);
+    std::vector<Key> page;
+    auto found = co_await answer(reach, request, &page);
     const auto took = parts_.clock.steady_now() - started;
     if (!found) {
       if (parts_.observer != nullptr)
@@ -131,7 +132,10 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
       co_return std::unexpected(found.error());
     }
     body = std::move(*found);
+    if (parts_.hits != nullptr) parts_.hits->returned(key, std::move(page));
     if (options.cache && is_whole(*body)) co_await keep(key, *body);
+  } else if (parts_.hits != nullptr) {
+    parts_.hits->returned_again(key);
   }
   const auto took = parts_.clock.steady_now() - started;
   const std::string id = random_id("qry_", kQueryIdDigits);
@@ -201,7 +205,7 @@ Task<bool> Search::refill(std::string tenant, SearchRequest request) {
   // One that only the shared cache has is taken into this process by looking for it.
   if (co_await cached(name.key, level)) co_return false;
   ASAHI_CO_TRY(std::string body,
-               co_await answer(Reach(tenant, request.filter.systems_allowed), request, false));
+               co_await answer(Reach(tenant, request.filter.systems_allowed), request, nullptr));
   if (is_whole(body)) co_await keep(name.key, std::move(body));
   co_return true;
 }
@@ -251,7 +255,8 @@ void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
       }(sharing_, parts_.l2, std::move(key), std::move(bytes), options().l2_ttl));
 }
 
-Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool somebody_asks) {
+Task<std::string> Search::answer(Reach reach, const SearchRequest& request,
+                                 std::vector<Key>* page) {
   const auto deadline = std::chrono::steady_clock::now() + request.timeout;
   StoreQuery query;
   query.tenant = reach.tenant();
@@ -308,7 +313,10 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool
   const std::size_t found = merged.size();
   const std::size_t from = std::min(request.offset, found);
   const std::size_t to = std::min(from + request.limit, found);
-  if (somebody_asks && parts_.observer != nullptr)
+  if (page != nullptr && parts_.hits != nullptr) {
+    for (std::size_t i = from; i < to; ++i) page->push_back(merged[i].key);
+  }
+  if (page != nullptr && parts_.observer != nullptr)
     parts_.observer->found(request.mode, to - from, all.searched.size() + all.failed.size(),
                            all.failed.size());
   std::string text;
