@@ -146,6 +146,9 @@ std::vector<sql::Migration> all_migrations() {
 
 Result<std::unique_ptr<sql::Database>> open_configured_database(
     const gateway::GatewayConfig& config) {
+  // Nobody begins an empty database where one has been moved away.
+  if (auto here = FolderLock::check_not_moved(config.app.data_dir); !here)
+    return std::unexpected(std::move(here.error()));
   std::error_code ignored;
   std::filesystem::create_directories(config.app.data_dir, ignored);
   return sql::open_database(

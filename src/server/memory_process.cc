@@ -129,6 +129,8 @@ Result<void> MemoryProcess::Impl::make_role() {
       return make_users();
     case kHotStore:
     case kWarmStore: {
+      if (auto here = FolderLock::check_not_moved(config.app.data_dir); !here)
+        return std::unexpected(std::move(here.error()));
       const auto tier = role.component == kHotStore ? memory::Tier::kHot : memory::Tier::kWarm;
       ASAHI_TRY(store, memory::StoreRole::open(tier, {settings.memory, system_clock(), metrics}));
       health.checks = std::make_unique<memory::Health>(store->dependencies(), system_clock());
