@@ -19,6 +19,55 @@ void check_schedule(config::Binder& binder, std::string path, const std::string&
                 .origin = ""});
 }
 
+void bind_websocket(config::Binder& binder, config::Binder::Section memory, MemoryConfig& c) {
+  MemoryConfig::WebSocket& ws = c.websocket;
+  auto websocket = memory.section("websocket");
+  websocket.value("enabled", ws.enabled,
+                  {.env = {"AKOSHA_WS_ENABLED"}, .help = "live events on a listener of their own"});
+  websocket.value("port", ws.port,
+                  {.min = -1,
+                   .max = 65'535,
+                   .env = {"AKOSHA_WS_PORT"},
+                   .help = "its port; 0: any free one; -1: 8692 with 'asahi memory' or TLS"});
+  websocket.value("tls_enabled", ws.tls_enabled,
+                  {.env = {"AKOSHA_WS_TLS_ENABLED"}, .help = "it speaks wss"});
+  websocket.value("cert_file", ws.cert_file,
+                  {.env = {"AKOSHA_WS_CERT_FILE"},
+                   .help = "PEM chain; empty: a throw-away certificate, in development only"});
+  websocket.value("key_file", ws.key_file, {.env = {"AKOSHA_WS_KEY_FILE"}, .help = "its PEM key"});
+  websocket.value("ca_file", ws.ca_file,
+                  {.env = {"AKOSHA_WS_CA_FILE"}, .help = "PEM: who signs clients' certificates"});
+  websocket.value("verify_client", ws.verify_client,
+                  {.env = {"AKOSHA_WS_VERIFY_CLIENT"},
+                   .help = "clients without such a certificate are refused"});
+  const auto refuse = [&](const char* key, std::string value, std::string rule) {
+    binder.fault({.path = std::string("memory.websocket.") + key,
+                  .value = std::move(value),
+                  .rule = std::move(rule),
+                  .origin = ""});
+  };
+  const std::string& lone = ws.cert_file.empty() ? ws.key_file : ws.cert_file;
+  if (ws.cert_file.empty() != ws.key_file.empty()) {
+    refuse(ws.cert_file.empty() ? "key_file" : "cert_file", lone,
+           "certificate and private key go together: set AKOSHA_WS_CERT_FILE and "
+           "AKOSHA_WS_KEY_FILE");
+  }
+  if (ws.verify_client && ws.ca_file.empty())
+    refuse("verify_client", "true", "needs memory.websocket.ca_file (AKOSHA_WS_CA_FILE)");
+  if (!ws.tls_enabled) {
+    // Who names certificates must not find the listener in the clear.
+    if (!lone.empty() || !ws.ca_file.empty() || ws.verify_client) {
+      refuse("tls_enabled", "false",
+             "must be true (AKOSHA_WS_TLS_ENABLED) where certificates are named");
+    }
+  } else if (lone.empty() && c.environment != "development") {
+    refuse("cert_file", "",
+           "must be set (AKOSHA_WS_CERT_FILE, with AKOSHA_WS_KEY_FILE): a throw-away certificate "
+           "is for app.environment development only, and this is " +
+               c.environment);
+  }
+}
+
 /// Azure and Google, for buckets of theirs.
 void bind_clouds(config::Binder::Section& memory, object::CloudCredentials& c) {
   auto azure = memory.section("azure");
@@ -190,6 +239,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   api.value("tls_private_key_file", c.api.tls_private_key_file,
             {.env = {"AKOSHA_TLS_KEY_PATH"}, .help = "its PEM key"});
   if (c.api.host.empty()) c.api.host = c.mode == "lite" ? "127.0.0.1" : "0.0.0.0";
+  bind_websocket(binder, memory, c);
 
   auto stores = memory.section("stores");
   stores.value("hot_url", c.stores.hot_url,
@@ -246,7 +296,8 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
              .help = "PostgreSQL with the extension vector; empty: that of database.url"});
   hot.value("pg_pool_size", c.hot.pg_pool_size,
             {.min = 1, .max = 100, .help = "connections to it"});
-  hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
+  hot.value("path", c.hot.path,
+            {.env = {"AKOSHA_HOT_PATH", "AKOSHA_WAL_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
 

@@ -347,8 +347,19 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
   add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
-  if (impl.parts.shut_down) add_shutdown_route(routes, impl.parts.routes, impl.parts.shut_down);
+  if (impl.parts.shut_down) {
+    add_shutdown_route(routes, {.shared = impl.parts.routes,
+                                .begin = impl.parts.shut_down,
+                                .token = impl.parts.shutdown_token,
+                                .gate = impl.parts.gate,
+                                .auth_required = impl.parts.auth_required});
+  }
   impl.live.add_routes(router, mount);
+}
+
+void Ops::add_live_routes(http::Router& router) {
+  impl_->live.add_routes(router, "");
+  impl_->live.add_route(router, "/");
 }
 
 void Ops::start() {
