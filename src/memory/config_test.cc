@@ -3,90 +3,66 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
+#include <algorithm>
 
 namespace asahi::memory {
 namespace {
 
-using testing::Contains;
-using testing::Field;
-using testing::IsEmpty;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Variables = std::map<std::string, std::string, std::less<>>;
 
-struct Bound {
+struct Loaded {
   MemoryConfig config;
   std::vector<config::Fault> faults;
 };
 
-Bound bind_with(const std::map<std::string, std::string, std::less<>>& variables,
-                const std::string& environment = "development") {
-  config::Sources sources;
-  sources.environment = variables;
-  config::Binder binder(std::move(sources));
-  Bound bound;
-  bound.config.environment = environment;
-  memory::bind(binder, bound.config, "/data");
-  bound.faults = binder.finish();
-  return bound;
+Loaded load(std::string yaml, Variables environment = {}) {
+  config::Binder binder({.environment = std::move(environment),
+                         .yaml_path = "config.yaml",
+                         .yaml_text = std::move(yaml)});
+  Loaded loaded;
+  bind(binder, loaded.config, "/data");
+  loaded.faults = binder.finish();
+  return loaded;
 }
 
-auto names(const std::string& path) {
-  return Contains(Field(&config::Fault::path, "memory.websocket." + path));
+/// What is wrong with the cold tier's settings.
+std::string fault_of_cold(const std::string& settings) {
+  const Loaded loaded = load("memory: {cold: {" + settings + "}}");
+  return loaded.faults.empty() ? "" : loaded.faults.front().path + " " + loaded.faults.front().rule;
 }
 
-TEST(WebSocketSettings, TheListenerIsWantedWithAPortOrWithTls) {
-  EXPECT_FALSE(bind_with({}).config.websocket.is_wanted());
-  EXPECT_TRUE(bind_with({{"AKOSHA_WS_PORT", "8692"}}).config.websocket.is_wanted());
-  EXPECT_TRUE(bind_with({{"AKOSHA_WS_TLS_ENABLED", "true"}}).config.websocket.is_wanted());
-  EXPECT_FALSE(bind_with({{"AKOSHA_WS_PORT", "8692"}, {"AKOSHA_WS_ENABLED", "false"}})
-                   .config.websocket.is_wanted());
+TEST(MemoryConfig, AClassThatTheProviderDoesNotHaveIsRefusedWithThoseItHas) {
+  EXPECT_THAT(fault_of_cold("backend: s3, archive_class: Cool"),
+              HasSubstr("memory.cold.archive_class must be one of STANDARD, STANDARD_IA"));
+  EXPECT_THAT(fault_of_cold("backend: azure, archive_class: GLACIER_IR"),
+              HasSubstr("Hot, Cool, Cold, none"));
+  EXPECT_THAT(fault_of_cold("backend: gcs, archive_class: coldline"), HasSubstr("COLDLINE"));
+  EXPECT_THAT(fault_of_cold("backend: s3, archive_class: DEEP_ARCHIVE"), HasSubstr("read at once"));
 }
 
-TEST(WebSocketSettings, TlsWithoutFilesIsForDevelopmentOnly) {
-  const std::map<std::string, std::string, std::less<>> tls = {{"AKOSHA_WS_TLS_ENABLED", "true"}};
-  EXPECT_THAT(bind_with(tls).faults, IsEmpty());
-  for (const char* environment : {"staging", "production"})
-    EXPECT_THAT(bind_with(tls, environment).faults, names("cert_file")) << environment;
+TEST(MemoryConfig, AClassThatCannotBeKnownOrIsNotUsedIsTaken) {
+  EXPECT_EQ(fault_of_cold("backend: s3, archive_class: GLACIER_IR"), "");
+  EXPECT_EQ(fault_of_cold("backend: azure, archive_class: none"), "");
+  EXPECT_EQ(fault_of_cold("backend: s3, endpoint: 'http://127.0.0.1:9', archive_class: FROSTY"),
+            "");
+  EXPECT_EQ(fault_of_cold("backend: local, archive_class: FROSTY"), "");
 }
 
-TEST(WebSocketSettings, CertificateAndKeyGoTogether) {
-  EXPECT_THAT(bind_with({{"AKOSHA_WS_TLS_ENABLED", "1"}, {"AKOSHA_WS_CERT_FILE", "/c.pem"}}).faults,
-              names("cert_file"));
-  EXPECT_THAT(bind_with({{"AKOSHA_WS_TLS_ENABLED", "1"}, {"AKOSHA_WS_KEY_FILE", "/k.pem"}}).faults,
-              names("key_file"));
-  EXPECT_THAT(bind_with({{"AKOSHA_WS_TLS_ENABLED", "1"},
-                         {"AKOSHA_WS_CERT_FILE", "/c.pem"},
-                         {"AKOSHA_WS_KEY_FILE", "/k.pem"}},
-                        "production")
-                  .faults,
-              IsEmpty());
-}
-
-TEST(WebSocketSettings, WhoNamesCertificatesDoesNotGetPlainText) {
-  EXPECT_THAT(
-      bind_with({{"AKOSHA_WS_CERT_FILE", "/c.pem"}, {"AKOSHA_WS_KEY_FILE", "/k.pem"}}).faults,
-      names("tls_enabled"));
-  EXPECT_THAT(bind_with({{"AKOSHA_WS_CA_FILE", "/ca.pem"}}).faults, names("tls_enabled"));
-}
-
-TEST(WebSocketSettings, ClientsAreVerifiedAgainstSomebody) {
-  EXPECT_THAT(bind_with({{"AKOSHA_WS_TLS_ENABLED", "1"}, {"AKOSHA_WS_VERIFY_CLIENT", "1"}}).faults,
-              names("verify_client"));
-}
-
-TEST(MemoryPaths, TheNearestSettingCounts) {
-  const MemoryConfig plain = bind_with({}).config;
-  EXPECT_EQ(plain.data_path, "/data/memory");
-  EXPECT_EQ(plain.hot.path, "/data/memory/hot");
-  const MemoryConfig said = bind_with({{"AKOSHA_DATA_PATH", "/srv/memory"},
-                                       {"AKOSHA_WAL_PATH", "/nvme/wal"},
-                                       {"AKOSHA_WARM_PATH", "/ssd/warm"}})
-                                .config;
-  EXPECT_EQ(said.hot.path, "/nvme/wal");
-  EXPECT_EQ(said.warm.path, "/ssd/warm");
-  EXPECT_EQ(said.cold.path, "/srv/memory/cold");
-  EXPECT_EQ(bind_with({{"AKOSHA_WAL_PATH", "/nvme/wal"}, {"AKOSHA_HOT_PATH", "/nvme/hot"}})
-                .config.hot.path,
-            "/nvme/hot");
+TEST(MemoryConfig, AccessRulesAreOffAndTheirNumbersMustFitOneAnother) {
+  const Loaded usual = load("");
+  EXPECT_THAT(usual.faults, IsEmpty());
+  EXPECT_FALSE(usual.config.aging.access_rules.enabled);
+  EXPECT_EQ(usual.config.aging.access_rules.promote_hits, 10);
+  EXPECT_EQ(usual.config.aging.access_rules.demote_hits, 2);
+  const Loaded set = load("", {{"AKOSHA__AGING__ACCESS_RULES__ENABLED", "true"},
+                               {"AKOSHA__AGING__ACCESS_RULES__WINDOW_DAYS", "14"}});
+  EXPECT_TRUE(set.config.aging.access_rules.enabled);
+  EXPECT_EQ(set.config.aging.access_rules.window_days, 14);
+  const Loaded wrong = load("memory: {aging: {access_rules: {promote_hits: 3, demote_hits: 3}}}");
+  ASSERT_EQ(wrong.faults.size(), 1U);
+  EXPECT_EQ(wrong.faults[0].path, "memory.aging.access_rules.demote_hits");
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ Look read_look(Knowledge& knowledge, const Reach& reach, Arguments& arguments) {
   out.view.systems = reach.systems();
   out.view.shows_likeness = reach.is_whole();
   if (!system.empty()) out.view.systems = std::vector{system};
-  out.name = fmt::format("{} {} {} {}", as_of ? as_of->time_since_epoch().count() : 0,
+  out.name = fmt::format("{} {} {} {}",
+                         as_of ? fmt::format("{}", as_of->time_since_epoch().count()) : "now",
                          out.view.recorded_at.time_since_epoch().count(), system, reach.name());
   return out;
 }
@@ -182,37 +183,68 @@ json::object too_few(json::object answer, std::size_t entities) {
 
 }  // namespace
 
+namespace {
+
+struct AskedNeighbours {
+  std::string id, type;
+  std::size_t limit = 50;
+  std::int64_t facts = 0;
+  Look look;
+};
+
+Result<AskedNeighbours> read_neighbours(Knowledge& knowledge, const Reach& reach,
+                                        const json::object& given) {
+  Arguments arguments(given);
+  AskedNeighbours asked;
+  asked.id = arguments.entity("entity_id");
+  asked.type = arguments.text("edge_type", {}, 64);
+  asked.limit = static_cast<std::size_t>(arguments.whole("limit", 50, 1, 10'000));
+  asked.facts = arguments.whole("facts", 0, 0, kMostListed);
+  asked.look = read_look(knowledge, reach, arguments);
+  if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
+  return asked;
+}
+
+json::object neighbours_json(const Sight& sight, const AskedNeighbours& asked) {
+  const auto found = sight.neighbours(asked.id, asked.type, asked.limit);
+  json::array list;
+  for (const graph::Neighbour& each : found.list) {
+    list.push_back(json::object{{"entity_id", each.id},
+                                {"name", name_json(sight, each.id)},
+                                {"edge_type", each.edge_type},
+                                {"direction", each.outgoing ? "out" : "in"},
+                                {"weight", each.weight},
+                                {"facts", each.facts},
+                                {"since", time_json(each.since)},
+                                {"until", time_json(each.until)}});
+  }
+  json::object answer{
+      {"entity_id", asked.id},
+      {"edge_type", asked.type.empty() ? json::value(nullptr) : json::value(asked.type)},
+      {"known", sight.entity(asked.id).has_value()},
+      {"total_neighbors", found.total},
+      {"neighbors", std::move(list)}};
+  if (asked.facts > 0) answer["facts"] = facts_json(sight, asked.id, asked.facts);
+  return answer;
+}
+
+}  // namespace
+
 Result<json::object> neighbours(Knowledge& knowledge, const Reach& reach,
                                 const json::object& given) {
-  Arguments arguments(given);
-  const std::string id = arguments.entity("entity_id");
-  const std::string type = arguments.text("edge_type", {}, 64);
-  const auto limit = static_cast<std::size_t>(arguments.whole("limit", 50, 1, 10'000));
-  const std::int64_t facts = arguments.whole("facts", 0, 0, kMostListed);
-  const Look look = read_look(knowledge, reach, arguments);
-  if (auto ok = arguments.done(); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(const AskedNeighbours asked, read_neighbours(knowledge, reach, given));
   return knowledge.graph().read(reach.tenant(), [&](const Graph& graph) -> Result<json::object> {
-    const Sight sight(graph, look.view);
-    const auto found = sight.neighbours(id, type, limit);
-    json::array list;
-    for (const graph::Neighbour& each : found.list) {
-      list.push_back(json::object{{"entity_id", each.id},
-                                  {"name", name_json(sight, each.id)},
-                                  {"edge_type", each.edge_type},
-                                  {"direction", each.outgoing ? "out" : "in"},
-                                  {"weight", each.weight},
-                                  {"facts", each.facts},
-                                  {"since", time_json(each.since)},
-                                  {"until", time_json(each.until)}});
-    }
-    json::object answer{{"entity_id", id},
-                        {"edge_type", type.empty() ? json::value(nullptr) : json::value(type)},
-                        {"known", sight.entity(id).has_value()},
-                        {"total_neighbors", found.total},
-                        {"neighbors", std::move(list)}};
-    if (facts > 0) answer["facts"] = facts_json(sight, id, facts);
-    return answer;
+    return neighbours_json(Sight(graph, asked.look.view), asked);
   });
+}
+
+Result<std::optional<json::object>> neighbours_around(Knowledge& knowledge, const Reach& reach,
+                                                      const json::object& given,
+                                                      const Graph& around) {
+  ASAHI_TRY(const AskedNeighbours asked, read_neighbours(knowledge, reach, given));
+  const Sight sight(around, asked.look.view);
+  if (!sight.entity(asked.id) && around.stored_entity(asked.id)) return std::nullopt;
+  return neighbours_json(sight, asked);
 }
 
 Result<json::object> entity(Knowledge& knowledge, const Reach& reach, const json::object& given) {

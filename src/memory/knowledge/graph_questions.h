@@ -11,6 +11,12 @@ namespace asahi::memory::knowledge {
 /// entity_id, edge_type?, limit (50; 1–10 000), facts (0; 0–1000: so many facts with evidence).
 Result<json::object> neighbours(Knowledge& knowledge, const Reach& reach,
                                 const json::object& arguments);
+/// The same, looked for in what stands around the entity alone (GraphStore::around). Nothing: only
+/// the whole graph can tell, for the caller sees none of the entity's facts and may see what states
+/// it.
+Result<std::optional<json::object>> neighbours_around(Knowledge& knowledge, const Reach& reach,
+                                                      const json::object& arguments,
+                                                      const graph::Graph& around);
 /// entity_id, facts (50; 0–1000), which (held, ever: also what holds no more). Errors: not_found.
 Result<json::object> entity(Knowledge& knowledge, const Reach& reach,
                             const json::object& arguments);

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "base/json.h"
@@ -120,6 +123,14 @@ Result<void> read_sources(sql::Session& session, const std::string& tenant, Grap
   }
 }
 
+Change entity_of(const sql::Rows& rows, std::size_t i) {
+  Change change{.kind = Change::kStoredEntity, .at = time_of(rows.integer(i, "first_seen_ns"))};
+  change.statement.source = {rows.text(i, "system_id"), rows.text(i, "conversation_id")};
+  change.statement.entities.push_back(
+      {.id = rows.text(i, "entity_id"), .properties = rows.text(i, "properties")});
+  return change;
+}
+
 Result<void> read_entities(sql::Session& session, const std::string& tenant, Graph& graph) {
   std::string last;
   while (true) {
@@ -129,14 +140,34 @@ Result<void> read_entities(sql::Session& session, const std::string& tenant, Gra
                              " WHERE tenant = ? AND entity_id > ? ORDER BY entity_id LIMIT ?",
                              {tenant, last, kRowsOfPage}}));
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      last = rows.text(i, "entity_id");
-      Change change{.kind = Change::kStoredEntity, .at = time_of(rows.integer(i, "first_seen_ns"))};
-      change.statement.source = {rows.text(i, "system_id"), rows.text(i, "conversation_id")};
-      change.statement.entities.push_back({.id = last, .properties = rows.text(i, "properties")});
-      if (auto ok = graph.apply(change); !ok) return ok;
+      if (auto ok = graph.apply(entity_of(rows, i)); !ok) return ok;
     }
+    if (!rows.empty()) last = rows.text(rows.size() - 1, "entity_id");
     if (rows.size() < static_cast<std::size_t>(kRowsOfPage)) return {};
   }
+}
+
+/// `past`: its versions before the present one, oldest first.
+Result<void> apply_fact(const sql::Rows& rows, std::size_t i, std::vector<Version> past,
+                        Graph& graph) {
+  if (auto ok = check_fact(rows, i); !ok) return ok;
+  Change change{.kind = Change::kStoredFact, .at = time_of(rows.integer(i, "recorded_at_ns"))};
+  StoredFact& fact = change.stored;
+  fact.id = static_cast<graph::FactId>(rows.integer(i, "fact_id"));
+  fact.from = rows.text(i, "from_id");
+  fact.to = rows.text(i, "to_id");
+  fact.type = rows.text(i, "type");
+  fact.source = {rows.text(i, "system_id"), rows.text(i, "conversation_id")};
+  fact.exclusive = static_cast<graph::Exclusive>(rows.integer(i, "exclusive"));
+  fact.identity = static_cast<std::uint64_t>(rows.integer(i, "identity"));
+  fact.stated = static_cast<std::uint64_t>(rows.integer(i, "stated"));
+  fact.stated_to = time_of(rows.integer(i, "stated_to_ns"));
+  fact.cut_to = time_of(rows.integer(i, "cut_to_ns"));
+  fact.cut_by = static_cast<graph::FactId>(rows.integer(i, "cut_by"));
+  fact.withdrawn = static_cast<graph::End>(rows.integer(i, "withdrawn"));
+  fact.versions = std::move(past);
+  fact.versions.push_back(read_version(rows, i));
+  return graph.apply(change);
 }
 
 Result<void> read_facts(sql::Session& session, const std::string& tenant, Graph& graph) {
@@ -155,27 +186,12 @@ Result<void> read_facts(sql::Session& session, const std::string& tenant, Graph&
                              {tenant, first, last}}));
     std::size_t at = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (auto ok = check_fact(rows, i); !ok) return ok;
-      Change change{.kind = Change::kStoredFact, .at = time_of(rows.integer(i, "recorded_at_ns"))};
-      StoredFact& fact = change.stored;
-      fact.id = static_cast<graph::FactId>(rows.integer(i, "fact_id"));
-      fact.from = rows.text(i, "from_id");
-      fact.to = rows.text(i, "to_id");
-      fact.type = rows.text(i, "type");
-      fact.source = {rows.text(i, "system_id"), rows.text(i, "conversation_id")};
-      fact.exclusive = static_cast<graph::Exclusive>(rows.integer(i, "exclusive"));
-      fact.identity = static_cast<std::uint64_t>(rows.integer(i, "identity"));
-      fact.stated = static_cast<std::uint64_t>(rows.integer(i, "stated"));
-      fact.stated_to = time_of(rows.integer(i, "stated_to_ns"));
-      fact.cut_to = time_of(rows.integer(i, "cut_to_ns"));
-      fact.cut_by = static_cast<graph::FactId>(rows.integer(i, "cut_by"));
-      fact.withdrawn = static_cast<graph::End>(rows.integer(i, "withdrawn"));
       const std::int64_t id = rows.integer(i, "fact_id");
+      std::vector<Version> before;
       for (; at < past.size() && past.integer(at, "fact_id") <= id; ++at) {
-        if (past.integer(at, "fact_id") == id) fact.versions.push_back(read_version(past, at));
+        if (past.integer(at, "fact_id") == id) before.push_back(read_version(past, at));
       }
-      fact.versions.push_back(read_version(rows, i));
-      if (auto ok = graph.apply(change); !ok) return ok;
+      if (auto ok = apply_fact(rows, i, std::move(before), graph); !ok) return ok;
     }
   }
 }
@@ -316,7 +332,10 @@ Result<std::uint64_t> read_epoch(sql::Session& session, const std::string& tenan
   return rows.empty() ? 0 : static_cast<std::uint64_t>(rows.integer(0, "epoch"));
 }
 
-Result<std::uint64_t> read_rows(sql::Session& session, const std::string& tenant, Graph& graph) {
+namespace {
+
+/// The epoch; 0: there is no graph.
+Result<std::uint64_t> read_start(sql::Session& session, const std::string& tenant, Graph& graph) {
   ASAHI_TRY(const sql::Rows rows,
             session.query({"SELECT epoch, next_fact, last_record_ns FROM memory_graphs"
                            " WHERE tenant = ?",
@@ -325,12 +344,103 @@ Result<std::uint64_t> read_rows(sql::Session& session, const std::string& tenant
   Change start{.kind = Change::kStart, .at = time_of(rows.integer(0, "last_record_ns"))};
   start.fact = static_cast<graph::FactId>(rows.integer(0, "next_fact"));
   if (auto ok = graph.apply(start); !ok) return std::unexpected(ok.error());
+  return static_cast<std::uint64_t>(rows.integer(0, "epoch"));
+}
+
+/// Calls `each` with statements "head (?, …) tail" for so many keys at a time.
+Result<void> for_keys(sql::Session& session, const std::string& head, const std::string& tenant,
+                      const std::vector<Value>& keys, const std::string& tail,
+                      const std::function<Result<void>(const sql::Rows&)>& each) {
+  for (std::size_t at = 0; at < keys.size(); at += kKeysOfDelete) {
+    const std::size_t end = std::min(keys.size(), at + kKeysOfDelete);
+    sql::Statement one{head + " (", {tenant}};
+    for (std::size_t i = at; i < end; ++i) {
+      one.sql += i == at ? "?" : ", ?";
+      one.params.push_back(keys[i]);
+    }
+    one.sql += ')' + tail;
+    ASAHI_TRY(const sql::Rows rows, session.query(one));
+    if (auto ok = each(rows); !ok) return ok;
+  }
+  return {};
+}
+
+/// A memory as the source of facts and properties; what else it states is left out.
+Result<void> apply_source(Graph& graph, const graph::Source& source) {
+  if (source.system_id.empty()) return {};
+  return graph.apply({.kind = Change::kStoredSource, .statement = {.source = source}});
+}
+
+}  // namespace
+
+Result<std::uint64_t> read_rows(sql::Session& session, const std::string& tenant, Graph& graph) {
+  ASAHI_TRY(const std::uint64_t epoch, read_start(session, tenant, graph));
+  if (epoch == 0) return 0;
   if (auto ok = read_sources(session, tenant, graph); !ok) return std::unexpected(ok.error());
   if (auto ok = read_entities(session, tenant, graph); !ok) return std::unexpected(ok.error());
   if (auto ok = read_facts(session, tenant, graph); !ok) return std::unexpected(ok.error());
   // Reading is no change.
   graph.take_touched();
-  return static_cast<std::uint64_t>(rows.integer(0, "epoch"));
+  return epoch;
+}
+
+Result<std::optional<std::uint64_t>> read_around(sql::Session& session, const std::string& tenant,
+                                                 const std::string& entity, std::size_t most_facts,
+                                                 Graph& graph) {
+  ASAHI_TRY(const std::uint64_t epoch, read_start(session, tenant, graph));
+  if (epoch == 0) return epoch;
+  // One index each: an OR of both ends would walk the tenant's facts.
+  ASAHI_TRY(const sql::Rows facts,
+            session.query({"SELECT * FROM memory_graph_facts WHERE tenant = ? AND from_id = ?"
+                           " UNION ALL"
+                           " SELECT * FROM memory_graph_facts WHERE tenant = ? AND to_id = ?"
+                           " ORDER BY fact_id LIMIT ?",
+                           {tenant, entity, tenant, entity, number(most_facts + 1)}}));
+  if (facts.size() > most_facts) return std::nullopt;
+  std::vector<Value> ids;
+  std::set<std::string> ends{entity};
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    ids.emplace_back(facts.integer(i, "fact_id"));
+    ends.insert(facts.text(i, "from_id"));
+    ends.insert(facts.text(i, "to_id"));
+    if (auto ok =
+            apply_source(graph, {facts.text(i, "system_id"), facts.text(i, "conversation_id")});
+        !ok)
+      return std::unexpected(ok.error());
+  }
+  const std::vector<Value> names(ends.begin(), ends.end());
+  if (auto ok = for_keys(session,
+                         "SELECT entity_id, first_seen_ns, properties, system_id, conversation_id"
+                         " FROM memory_graph_entities WHERE tenant = ? AND entity_id IN",
+                         tenant, names, "",
+                         [&](const sql::Rows& rows) -> Result<void> {
+                           for (std::size_t i = 0; i < rows.size(); ++i) {
+                             const Change change = entity_of(rows, i);
+                             if (auto known = apply_source(graph, change.statement.source); !known)
+                               return known;
+                             if (auto applied = graph.apply(change); !applied) return applied;
+                           }
+                           return {};
+                         });
+      !ok)
+    return std::unexpected(ok.error());
+  std::map<std::int64_t, std::vector<Version>> past;
+  if (auto ok =
+          for_keys(session, "SELECT * FROM memory_graph_versions WHERE tenant = ? AND fact_id IN",
+                   tenant, ids, " ORDER BY fact_id, version",
+                   [&](const sql::Rows& rows) -> Result<void> {
+                     for (std::size_t i = 0; i < rows.size(); ++i)
+                       past[rows.integer(i, "fact_id")].push_back(read_version(rows, i));
+                     return {};
+                   });
+      !ok)
+    return std::unexpected(ok.error());
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    if (auto ok = apply_fact(facts, i, std::move(past[facts.integer(i, "fact_id")]), graph); !ok)
+      return std::unexpected(ok.error());
+  }
+  graph.take_touched();
+  return epoch;
 }
 
 }  // namespace asahi::memory::knowledge

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,7 @@
 
 namespace asahi::memory::knowledge {
 
-/// Tables of graph and series: numbers 315 to 317.
+/// Tables of graph and series: numbers 315 to 317, 346.
 std::vector<sql::Migration> migrations();
 
 /// Statements that make the rows of a tenant's graph what the graph is, for what was touched; in
@@ -26,6 +27,14 @@ Result<std::uint64_t> read_rows(sql::Session& session, const std::string& tenant
                                 graph::Graph& graph);
 /// 0: the tenant has no graph yet.
 Result<std::uint64_t> read_epoch(sql::Session& session, const std::string& tenant);
+
+/// What stands around one entity, into an empty graph: the entity, its facts with their past, the
+/// entities at their other ends. Which systems state the entity itself is not among it, nor what
+/// stands around the others. The epoch; nothing: it has more than `most_facts`, and was not read.
+/// Four queries, and two more for each 500 facts. Errors and moments: as of read_rows.
+Result<std::optional<std::uint64_t>> read_around(sql::Session& session, const std::string& tenant,
+                                                 const std::string& entity, std::size_t most_facts,
+                                                 graph::Graph& graph);
 
 /// "INSERT INTO head VALUES (?, …), … tail", as many rows a statement as both engines take.
 class BulkInsert {

@@ -11,6 +11,8 @@ namespace asahi::memory::knowledge {
 namespace {
 
 constexpr int kTries = 4;
+/// Tenants whose state is remembered without their graph; small.
+constexpr std::size_t kMostSeen = 10'000;
 
 sql::Statement start_row(const std::string& tenant) {
   return {
@@ -104,6 +106,80 @@ Result<GraphStore::Handle> GraphStore::find(const std::string& tenant) {
   return load(tenant);
 }
 
+std::optional<GraphStore::Seen> GraphStore::seen(const std::string& tenant) {
+  const std::lock_guard lock(cache_mutex_);
+  const auto at = seen_.find(tenant);
+  return at == seen_.end() ? std::nullopt : std::optional(at->second);
+}
+
+void GraphStore::note_seen(const std::string& tenant, const Seen& seen) {
+  const std::lock_guard lock(cache_mutex_);
+  // Whoever is forgotten here is asked for once more.
+  if (seen_.size() >= kMostSeen && !seen_.contains(tenant)) seen_.clear();
+  seen_[tenant] = seen;
+}
+
+void GraphStore::forget_seen(const std::string& tenant) {
+  const std::lock_guard lock(cache_mutex_);
+  seen_.erase(tenant);
+}
+
+Result<GraphStore::State> GraphStore::state(const std::string& tenant) {
+  const std::int64_t now = steady_ns();
+  const std::int64_t fresh_for = std::chrono::nanoseconds(options_.check_every).count();
+  const Handle known = cached(tenant);
+  if (known && now - known->checked_ns < fresh_for)
+    return State{.epoch = known->epoch, .loaded = true};
+  std::optional<Seen> last = seen(tenant);
+  if (!last || now - last->checked_ns >= fresh_for) {
+    ASAHI_TRY(const sql::Rows rows,
+              db_.query_blocking(
+                  {"SELECT epoch, last_record_ns FROM memory_graphs WHERE tenant = ?", {tenant}}));
+    State rows_have;
+    if (!rows.empty()) {
+      rows_have.epoch = static_cast<std::uint64_t>(rows.integer(0, "epoch"));
+      rows_have.last_record =
+          graph::Time{std::chrono::nanoseconds{rows.integer(0, "last_record_ns")}};
+    }
+    last = Seen{rows_have, now};
+    note_seen(tenant, *last);
+  }
+  State out = last->state;
+  // A change of this process may have been written since: then the graph here is ahead.
+  if (known && known->epoch >= out.epoch) {
+    if (known->checked_ns < last->checked_ns) known->checked_ns = last->checked_ns;
+    out.loaded = true;
+  }
+  return out;
+}
+
+Result<std::optional<GraphStore::Around>> GraphStore::around(const std::string& tenant,
+                                                             const std::string& entity) {
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    Around out{{}, graph::Graph(options_.limits, graph::Keeping::kRows)};
+    bool all = false;
+    std::uint64_t after = 0;
+    const auto read = db_.transaction_blocking([&](sql::Session& session) -> Result<void> {
+      out.graph = graph::Graph(options_.limits, graph::Keeping::kRows);
+      ASAHI_TRY(const std::optional<std::uint64_t> epoch,
+                read_around(session, tenant, entity, options_.most_around, out.graph));
+      all = epoch.has_value();
+      out.state = {.epoch = epoch.value_or(0), .last_record = out.graph.stored_start().at};
+      ASAHI_TRY(after, read_epoch(session, tenant));
+      return {};
+    });
+    if (!read) {
+      // Rows of two moments fit together only by chance.
+      if (read.error().code == Errc::kCorrupt && attempt + 1 < kTries) continue;
+      return std::unexpected(read.error());
+    }
+    if (!all) return std::nullopt;
+    if (out.state.epoch == after) return out;
+  }
+  return fail(Errc::kUnavailable,
+              "the graph changes faster than it can be read here; try again in a moment");
+}
+
 Result<std::uint64_t> GraphStore::epoch(const std::string& tenant) {
   ASAHI_TRY(const Handle loaded, find(tenant));
   return loaded->epoch.load();
@@ -185,6 +261,7 @@ Result<void> GraphStore::write_once(const Changes& changes, const Beside& also, 
   for (const Prepared& each : prepared) {
     each.loaded->epoch = each.epoch + 1;
     each.loaded->checked_ns = steady_ns();
+    forget_seen(each.tenant);
   }
   return {};
 }
@@ -247,6 +324,7 @@ Result<std::size_t> GraphStore::forget(const std::string& tenant,
                            return {};
                          }}};
   if (auto ok = write(changes, {}); !ok) return std::unexpected(ok.error());
+  if (gone > 0 && options_.forgotten) options_.forgotten(tenant);
   return gone;
 }
 
@@ -258,6 +336,7 @@ Result<std::size_t> GraphStore::forget_system(const std::string& tenant,
                            return {};
                          }}};
   if (auto ok = write(changes, {}); !ok) return std::unexpected(ok.error());
+  if (gone > 0 && options_.forgotten) options_.forgotten(tenant);
   return gone;
 }
 

@@ -50,6 +50,10 @@ class GraphStore {
     std::size_t most_facts = 20'000'000;  ///< of all tenants in memory; those not used of late go
     /// How long a graph in memory may be behind what another process wrote.
     std::chrono::milliseconds check_every{2'000};
+    /// An entity with more facts is asked of the whole graph.
+    std::size_t most_around = 5'000;
+    /// Told, by any thread, when what memories stated is gone from the rows.
+    std::function<void(const std::string& tenant)> forgotten = {};
   };
   GraphStore(sql::Database& db, const Clock& clock, Options options);
 
@@ -82,6 +86,23 @@ class GraphStore {
   /// The number that grows with each change of the tenant's graph.
   Result<std::uint64_t> epoch(const std::string& tenant);
 
+  /// Which state of a tenant's graph the rows have, and whether it is in memory here.
+  struct State {
+    std::uint64_t epoch = 0;
+    /// With the epoch it tells states apart even where rows were put back from a backup.
+    graph::Time last_record = graph::kAlways;
+    bool loaded = false;
+  };
+  /// Asks the rows at most once per `check_every`, and loads nothing.
+  Result<State> state(const std::string& tenant);
+  struct Around {
+    State state;  ///< of which the graph is
+    graph::Graph graph;
+  };
+  /// What stands around one entity, from its rows alone (read_around). Nothing: it has too many
+  /// facts. Errors: also unavailable (the graph changes faster than it can be read).
+  Result<std::optional<Around>> around(const std::string& tenant, const std::string& entity);
+
   /// The sources of a tenant after `after`, in order: for comparing with what the stores have.
   Result<std::vector<graph::Source>> sources(const std::string& tenant, const graph::Source& after,
                                              std::size_t limit);
@@ -106,6 +127,14 @@ class GraphStore {
   Result<Handle> find(const std::string& tenant);
   Result<Handle> load(const std::string& tenant);
   Handle cached(const std::string& tenant);
+  /// What the rows said last, for tenants that are not in memory.
+  struct Seen {
+    State state;
+    std::int64_t checked_ns = 0;
+  };
+  std::optional<Seen> seen(const std::string& tenant);
+  void note_seen(const std::string& tenant, const Seen& seen);
+  void forget_seen(const std::string& tenant);
   void keep(const std::string& tenant, const Handle& loaded);
   void drop(const std::string& tenant);
   std::int64_t steady_ns() const;
@@ -122,6 +151,7 @@ class GraphStore {
   std::mutex cache_mutex_;
   std::map<std::string, Handle> cache_;
   std::list<std::string> used_;  ///< latest first
+  std::map<std::string, Seen> seen_;
 };
 
 }  // namespace asahi::memory::knowledge

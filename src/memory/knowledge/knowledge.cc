@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 
+#include "memory/knowledge/adjacency.h"
 #include "memory/knowledge/answer_metrics.h"
+#include "memory/knowledge/graph_questions.h"
 #include "memory/measure/operation.h"
 
 namespace asahi::memory::knowledge {
@@ -48,10 +50,15 @@ std::unexpected<Error> Knowledge::busy() const {
 Task<json::object> Knowledge::ask(std::string_view kind, Question question, Reach reach,
                                   json::object arguments) {
   const Clock::Steady begun = clock_.steady_now();
-  auto answer =
-      co_await run([this, question, reach = std::move(reach), arguments = std::move(arguments)] {
-        return question(*this, reach, arguments);
-      });
+  Result<json::object> answer;
+  if (options_.adjacency != nullptr && question == &neighbours) {
+    answer = co_await ask_around(std::move(reach), std::move(arguments));
+  } else {
+    answer =
+        co_await run([this, question, reach = std::move(reach), arguments = std::move(arguments)] {
+          return question(*this, reach, arguments);
+        });
+  }
   metrics_
       .histogram("akosha_knowledge_graph_query_duration_seconds",
                  "Time of questions about graph and series, waiting included", kSeconds,
@@ -69,6 +76,54 @@ Task<json::object> Knowledge::ask(std::string_view kind, Question question, Reac
         .observe(std::chrono::duration<double>(clock_.steady_now() - begun).count());
   }
   co_return answer;
+}
+
+Task<json::object> Knowledge::ask_around(Reach reach, json::object arguments) {
+  Adjacency& adjacency = *options_.adjacency;
+  struct Read {
+    Result<json::object> answer;
+    GraphStore::State state = {};
+    std::string lines = {};  ///< to keep; empty: nothing
+  };
+  const std::string& tenant = reach.tenant();
+  ASAHI_CO_TRY(const GraphStore::State state,
+               co_await run([this, tenant] { return graph_.state(tenant); }));
+  const json::value* const named = arguments.if_contains("entity_id");
+  std::string entity;
+  if (named != nullptr && named->is_string()) entity = std::string(named->get_string());
+  cache::Bytes kept;
+  const bool looks_around = !state.loaded && graph::check_entity_id(entity).has_value();
+  if (looks_around) kept = co_await adjacency.find(tenant, state, entity);
+  ASAHI_CO_TRY(Read read, co_await run([&, this, looks_around]() -> Result<Read> {
+                 if (looks_around && kept != nullptr) {
+                   const auto around = from_lines(*kept);
+                   if (around) {
+                     ASAHI_TRY(auto answer, neighbours_around(*this, reach, arguments, *around));
+                     if (answer) return Read{.answer = *std::move(answer)};
+                     adjacency.needed_all();
+                     return Read{.answer = neighbours(*this, reach, arguments)};
+                   }
+                   adjacency.broken(around.error());
+                 }
+                 if (looks_around) {
+                   ASAHI_TRY(const auto around, graph_.around(tenant, entity));
+                   if (around) {
+                     ASAHI_TRY(auto answer,
+                               neighbours_around(*this, reach, arguments, around->graph));
+                     // Who asks for what there is not fills no cache.
+                     const bool keeps = around->graph.stored_entity(entity).has_value();
+                     if (answer) {
+                       return Read{*std::move(answer), around->state,
+                                   keeps ? to_lines(around->graph) : std::string()};
+                     }
+                   }
+                   adjacency.needed_all();
+                 }
+                 return Read{.answer = neighbours(*this, reach, arguments)};
+               }));
+  if (!read.lines.empty())
+    co_await adjacency.keep(tenant, std::move(entity), read.state, std::move(read.lines));
+  co_return std::move(read.answer);
 }
 
 Task<std::size_t> Knowledge::forget(Key key) {

@@ -24,6 +24,7 @@
 
 namespace asahi::memory::knowledge {
 
+class Adjacency;
 class Knowledge;
 
 /// One question with its answer (graph_questions.h, series_questions.h), the same for HTTP and MCP.
@@ -44,6 +45,9 @@ class Knowledge {
     /// What communities, components and centralities take on; more: too_large.
     std::size_t most_entities = 250'000, most_edges = 2'000'000;
     series::Retention series_kept = {};
+    /// Neighbours from a cache that processes share, where the graph is not in memory here; null:
+    /// it is loaded. Outlives it.
+    Adjacency* adjacency = nullptr;
   };
   Knowledge(sql::Database& db, const Clock& clock, telemetry::Registry& metrics,
             GraphStore::Options graph, Options options);
@@ -85,6 +89,8 @@ class Knowledge {
     std::list<std::string>::iterator place;
   };
   std::unexpected<Error> busy() const;
+  /// `neighbours` with as little of the graph as will do.
+  Task<json::object> ask_around(Reach reach, json::object arguments);
 
   const Clock& clock_;
   telemetry::Registry& metrics_;

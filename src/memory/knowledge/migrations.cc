@@ -140,6 +140,16 @@ DROP TABLE memory_metric_rollups;
 DROP TABLE memory_metric_points;
 )sql";
 
+// What stands around one entity, without the rest of the graph.
+constexpr std::string_view kEnds = R"sql(
+CREATE INDEX memory_graph_facts_from ON memory_graph_facts (tenant, from_id);
+CREATE INDEX memory_graph_facts_to ON memory_graph_facts (tenant, to_id);
+)sql";
+constexpr std::string_view kEndsDown = R"sql(
+DROP INDEX memory_graph_facts_to;
+DROP INDEX memory_graph_facts_from;
+)sql";
+
 }  // namespace
 
 std::vector<sql::Migration> migrations() {
@@ -154,7 +164,11 @@ std::vector<sql::Migration> migrations() {
           {.version = 317,
            .name = "memory_series",
            .up = {.sqlite = kSeries, .postgres = kSeries},
-           .down = {.sqlite = kSeriesDown, .postgres = kSeriesDown}}};
+           .down = {.sqlite = kSeriesDown, .postgres = kSeriesDown}},
+          {.version = 346,
+           .name = "memory_graph_ends",
+           .up = {.sqlite = kEnds, .postgres = kEnds},
+           .down = {.sqlite = kEndsDown, .postgres = kEndsDown}}};
 }
 
 }  // namespace asahi::memory::knowledge

@@ -2,29 +2,60 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "memory/wiring/feeds.h"
 
 namespace asahi::memory {
 namespace {
 
-knowledge::GraphStore::Options graph_options(const MemoryConfig& config) {
-  return {.limits = {.entities = config.graph.max_entities,
-                     .edges = config.graph.max_edges,
-                     .facts = 2 * config.graph.max_edges}};
+knowledge::GraphStore::Options graph_options(const MemoryConfig& config,
+                                             knowledge::Adjacency* adjacency) {
+  knowledge::GraphStore::Options options{.limits = {.entities = config.graph.max_entities,
+                                                    .edges = config.graph.max_edges,
+                                                    .facts = 2 * config.graph.max_edges}};
+  if (adjacency != nullptr)
+    options.forgotten = [adjacency](const std::string& tenant) { adjacency->forget(tenant); };
+  return options;
 }
 
-knowledge::Knowledge::Options knowledge_options(const MemoryConfig& config) {
+knowledge::Knowledge::Options knowledge_options(const MemoryConfig& config,
+                                                knowledge::Adjacency* adjacency) {
   knowledge::Knowledge::Options options;
   options.series_kept.five_minutes = std::chrono::days(config.analytics.retention_days);
+  options.adjacency = adjacency;
   return options;
+}
+
+std::unique_ptr<MeasuredCache> shared_of(const KnowledgeWiring::Parts& parts) {
+  if (!parts.config.graph.redis_adjacency) return nullptr;
+  if (parts.shared_cache == nullptr) {
+    Logger("memory").warning(
+        "memory.graph.redis_adjacency is on, and there is no Redis: graphs are loaded as without "
+        "it",
+        {{"fix", "set REDIS_URL"}});
+    return nullptr;
+  }
+  return std::make_unique<MeasuredCache>(*parts.shared_cache, parts.metrics, parts.clock);
+}
+
+std::unique_ptr<knowledge::Adjacency> adjacency_of(const KnowledgeWiring::Parts& parts,
+                                                   MeasuredCache* shared) {
+  if (shared == nullptr) return nullptr;
+  return std::make_unique<knowledge::Adjacency>(
+      *shared, parts.loops.at(0), parts.metrics,
+      knowledge::Adjacency::Options{
+          .life = std::chrono::seconds(parts.config.graph.adjacency_ttl_seconds)});
 }
 
 }  // namespace
 
 KnowledgeWiring::KnowledgeWiring(Parts parts)
     : parts_(parts),
-      knowledge_(parts.database, parts.clock, parts.metrics, graph_options(parts.config),
-                 knowledge_options(parts.config)) {}
+      shared_(shared_of(parts)),
+      adjacency_(adjacency_of(parts, shared_.get())),
+      knowledge_(parts.database, parts.clock, parts.metrics,
+                 graph_options(parts.config, adjacency_.get()),
+                 knowledge_options(parts.config, adjacency_.get())) {}
 
 KnowledgeWiring::~KnowledgeWiring() { stop(); }
 
@@ -51,6 +82,7 @@ void KnowledgeWiring::begin(std::unique_ptr<knowledge::MemoryFeed> feed) {
 
 void KnowledgeWiring::stop() {
   for (const auto& deriver : derivers_) deriver->stop();
+  if (adjacency_ != nullptr) adjacency_->stop();
 }
 
 }  // namespace asahi::memory

@@ -5,9 +5,11 @@
 
 #include "memory/config.h"
 #include "memory/hot/engine.h"
+#include "memory/knowledge/adjacency.h"
 #include "memory/knowledge/deriver.h"
 #include "memory/knowledge/graph_rows.h"
 #include "memory/knowledge/knowledge.h"
+#include "memory/measure/measured_cache.h"
 #include "memory/model/store.h"
 #include "memory/pgvector/store.h"
 #include "memory/remote/remote_store.h"
@@ -26,6 +28,7 @@ class KnowledgeWiring {
     sql::Database& database;
     telemetry::Registry& metrics;
     const Clock& clock;
+    cache::Store* shared_cache = nullptr;  ///< Redis; null: there is none
   };
   explicit KnowledgeWiring(Parts parts);
   ~KnowledgeWiring();
@@ -44,6 +47,8 @@ class KnowledgeWiring {
   void begin(std::unique_ptr<knowledge::MemoryFeed> feed);
 
   const Parts parts_;
+  std::unique_ptr<MeasuredCache> shared_;
+  std::unique_ptr<knowledge::Adjacency> adjacency_;  ///< null: graphs are loaded
   knowledge::Knowledge knowledge_;
   std::vector<std::unique_ptr<knowledge::MemoryFeed>> feeds_;
   std::vector<std::unique_ptr<knowledge::Deriver>> derivers_;

@@ -10,10 +10,12 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "memory/alerts/watch.h"
+#include "memory/fitness/questions.h"
 #include "memory/http/alert_routes.h"
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
 #include "memory/http/ops_routes.h"
+#include "memory/http/replica_routes.h"
 #include "memory/http/shutdown_route.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -158,6 +160,9 @@ std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circui
   std::vector<std::pair<std::string, CircuitStats>> all;
   if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
   for (auto& [name, stats] : parts.outside.circuits()) all.emplace_back(name, stats);
+  if (const fitness::Fitness* asked = parts.routes->fitness; asked != nullptr) {
+    for (auto& [name, stats] : asked->analyzer.circuits()) all.emplace_back(name, stats);
+  }
   if (backups != nullptr) all.emplace_back("backup", backups->circuit());
   for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
     all.emplace_back(name, stats);
@@ -347,6 +352,12 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
   add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
+  std::vector<ReplicaKeeper*> replicas;
+  for (ReplicaKeeper* const keeper :
+       {impl.parts.routes->tiers->replicas(), impl.backups->replicas()}) {
+    if (keeper != nullptr) replicas.push_back(keeper);
+  }
+  add_replica_routes(routes, impl.parts.routes, std::move(replicas));
   if (impl.parts.shut_down) {
     add_shutdown_route(routes, {.shared = impl.parts.routes,
                                 .begin = impl.parts.shut_down,
@@ -367,6 +378,7 @@ void Ops::start() {
   if (std::exchange(impl.on, true)) return;
   impl.alerts.start();
   if (impl.parts.alone) impl.backups->keeper().follow_schedule();
+  impl.backups->start_replicas();
   impl.spawn("memory gauges", impl.measure_forever());
   if (impl.parts.searches && impl.parts.routes->search.options().cache)
     impl.warm(std::nullopt, CacheWarmer::Trigger::kStart);
@@ -387,7 +399,7 @@ void Ops::stop() {
       impl.logger.error("the gauges did not stop in time");
   }
   impl.alerts.stop();
-  impl.backups->keeper().stop();
+  impl.backups->stop();
 }
 
 HealthTools Ops::health_tools() {

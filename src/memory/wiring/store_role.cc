@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -20,20 +19,10 @@ namespace {
 
 /// 32 bytes as 64 hex digits or base64. Errors: invalid_argument; the key is not shown.
 Result<Digest256> read_key(const std::string& field, std::string_view text) {
-  constexpr std::size_t kHex = 64;
   Digest256 key{};
   std::optional<std::string> bytes;
-  if (text.size() == kHex) {
-    bytes.emplace();
-    for (std::size_t i = 0; bytes && i < kHex; i += 2) {
-      std::uint8_t byte = 0;
-      const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
-      if (error != std::errc() || end != text.data() + i + 2) {
-        bytes.reset();
-      } else {
-        bytes->push_back(static_cast<char>(byte));
-      }
-    }
+  if (text.size() == 2 * key.size()) {
+    bytes = from_hex(text);
   } else {
     while (text.ends_with('=')) text.remove_suffix(1);
     bytes = base64url_decode(text);
