@@ -11,6 +11,8 @@ namespace {
 
 using WebSocket = memory::MemoryConfig::WebSocket;
 
+constexpr std::size_t kSockets = 2'000;
+
 std::optional<http::TlsFiles> tls_of(const WebSocket& settings) {
   if (!settings.tls_enabled) return std::nullopt;
   return http::TlsFiles{.certificate_file = settings.cert_file,
@@ -50,6 +52,9 @@ Result<std::unique_ptr<LiveListener>> LiveListener::open(const Parts& parts) {
   options.port = settings.port < 0 ? WebSocket::kPort : static_cast<std::uint16_t>(settings.port);
   options.errors = http::native_error;
   options.default_headers.add("X-Content-Type-Options", "nosniff");
+  // Whoever is one too many hears so over the WebSocket (memory/http/live.h), not as an HTTP error.
+  options.limits.max_active_requests = kSockets;
+  options.limits.max_body_bytes = 0;
   options.gate = parts.gate;
   options.tls = tls_of(settings);
   options.on_exception = [logger](const http::Context& context, std::string_view what) {

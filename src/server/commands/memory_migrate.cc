@@ -2,7 +2,11 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <iostream>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -28,7 +32,7 @@ Result<std::string> target_of(const CommonOptions& common, const MigrateOptions&
 
 bool asks(const std::string& question) {
   fmt::print("{} [y/N] ", question);
-  std::cout.flush();
+  std::fflush(stdout);
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -70,7 +71,9 @@ Result<std::string> carry_file(const std::string& from, const std::string& to) {
     ASAHI_TRY(sum, read_through(source, from, [&](std::string_view part) {
                 return write_all(copy.get(), part);
               }));
-    if (::fchmod(copy.get(), about.st_mode & 07777) != 0 || ::fsync(copy.get()) != 0)
+    const std::array<timespec, 2> times = {about.st_atim, about.st_mtim};
+    if (::fchmod(copy.get(), about.st_mode & 07777) != 0 ||
+        ::futimens(copy.get(), times.data()) != 0 || ::fsync(copy.get()) != 0)
       return file_error("write", fresh);
     // Asked of the disk, not of what is still in memory of the writing.
     ::posix_fadvise(copy.get(), 0, 0, POSIX_FADV_DONTNEED);
@@ -108,6 +111,12 @@ Result<std::vector<std::string>> files_below(const std::string& folder) {
   }
   std::ranges::sort(files);
   return files;
+}
+
+Result<void> remove_carried(const std::string& path) {
+  ::unlink((path + std::string(kUnfinished)).c_str());
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return file_error("remove", path);
+  return {};
 }
 
 void remove_empty_folders(const std::string& root) {

@@ -21,6 +21,10 @@ Result<std::string> carry_file(const std::string& from, const std::string& to);
 /// symbolic link or a special file, which is moved by hand.
 Result<std::vector<std::string>> files_below(const std::string& folder);
 
+/// Removes a file, and what a copy to its place that was cut has left. None there is no error.
+/// Errors: unavailable.
+Result<void> remove_carried(const std::string& path);
+
 /// Removes the folders below `root` that hold no file; `root` stays.
 void remove_empty_folders(const std::string& root);
 

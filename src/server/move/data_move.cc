@@ -3,11 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -115,12 +113,6 @@ Result<void> enter(DataMove& move, MovePhase phase) {
 
 std::unexpected<Error> cut() { return fail(Errc::kCancelled, "the move was cut; go on with it"); }
 
-Result<void> remove_file(const std::string& root, const std::string& file) {
-  if (::unlink((root + "/" + file).c_str()) != 0 && errno != ENOENT)
-    return file_error("remove", root + "/" + file);
-  return {};
-}
-
 /// No server, and no store of one in a process of its own, may write in either folder meanwhile.
 class Quiet {
  public:
@@ -197,7 +189,7 @@ Result<void> remove_all(DataMove& move, const Clock& clock, const MoveStep& step
                               "migrate rollback' brings back what was moved",
                               file, move.to));
     }
-    if (auto ok = remove_file(move.from, file); !ok) return ok;
+    if (auto ok = remove_carried(move.from + "/" + file); !ok) return ok;
   }
   if (step && !step()) return cut();
   remove_empty_folders(move.from);
@@ -257,7 +249,7 @@ Result<void> return_file(const DataMove& move, const std::string& file) {
 
 Result<void> finish_rollback(DataMove& move) {
   if (auto ok = write_in(move.to, move, false); !ok) return ok;
-  return remove_file(move.from, std::string(kMoveFile));
+  return remove_carried(move.from + "/" + std::string(kMoveFile));
 }
 
 }  // namespace
@@ -381,7 +373,7 @@ Result<DataMove> roll_back_data(const std::string& to, const Clock& clock, const
   if (auto ok = sync_folders(move.from, move.files); !ok) return std::unexpected(ok.error());
   for (const std::string& file : move.files) {
     if (step && !step()) return cut();
-    if (auto ok = remove_file(move.to, file); !ok) return std::unexpected(ok.error());
+    if (auto ok = remove_carried(move.to + "/" + file); !ok) return std::unexpected(ok.error());
   }
   remove_empty_folders(move.to);
   move.phase = MovePhase::kRolledBack;

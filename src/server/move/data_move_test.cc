@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <utime.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -49,7 +50,11 @@ struct DataMoveTest : testing::Test {
     fs::remove_all(from());
     fs::remove_all(to());
     for (const auto& [file, text] : files) write(from(), file, text);
-    ::chmod((from() + "/key_pepper").c_str(), 0600);
+    if (!files.contains("key_pepper")) return;
+    const std::string secret = from() + "/key_pepper";
+    ::chmod(secret.c_str(), 0600);
+    const utimbuf times{1'700'000'000, 1'700'000'000};
+    ::utime(secret.c_str(), &times);
   }
   std::string from() const { return root + "/project/data"; }
   std::string to() const { return root + "/home/akosha"; }
@@ -95,6 +100,7 @@ TEST_F(DataMoveTest, MovesEverythingWithItsModesAndLeavesTheOldFolderEmpty) {
   struct stat about{};
   ASSERT_EQ(::stat((to() + "/key_pepper").c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777, 0600u);
+  EXPECT_EQ(about.st_mtime, 1'700'000'000) << "and its time";
   const auto status = data_move_of(to()).value();
   ASSERT_TRUE(status);
   EXPECT_EQ(status->phase, MovePhase::kMoved);
