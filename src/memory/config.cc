@@ -8,6 +8,7 @@
 
 #include "jobs/queue.h"
 #include "memory/config_fitness.h"
+#include "memory/config_websocket.h"
 #include "storage/object/open_store.h"
 
 namespace asahi::memory {
@@ -322,6 +323,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   api.value("tls_private_key_file", c.api.tls_private_key_file,
             {.env = {"AKOSHA_TLS_KEY_PATH"}, .help = "its PEM key"});
   if (c.api.host.empty()) c.api.host = c.mode == "lite" ? "127.0.0.1" : "0.0.0.0";
+  bind_websocket(binder, memory, c.websocket, c.environment);
 
   auto stores = memory.section("stores");
   stores.value("hot_url", c.stores.hot_url,
@@ -382,7 +384,8 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
              .help = "PostgreSQL with the extension vector; empty: that of database.url"});
   hot.value("pg_pool_size", c.hot.pg_pool_size,
             {.min = 1, .max = 100, .help = "connections to it"});
-  hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
+  hot.value("path", c.hot.path,
+            {.env = {"AKOSHA_HOT_PATH", "AKOSHA_WAL_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
   hot.value("revert_days", c.hot.revert_days,

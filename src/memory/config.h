@@ -37,6 +37,26 @@ struct MemoryConfig {
     std::string tls_certificate_file, tls_private_key_file;
   } api;
 
+  /// Live events on a listener of their own (spec §2.1, §2.5); beside it they are at `/ws` of the
+  /// API. Its address is that of the API.
+  struct WebSocket {
+    bool enabled = true;  ///< AKOSHA_WS_ENABLED; false: never
+    /// AKOSHA_WS_PORT; 0: any free one; -1: 8692, for `asahi memory` where that is free, in the
+    /// combined process (`asahi serve`) only with `tls_enabled`.
+    int port = -1;
+    bool tls_enabled = false;  ///< AKOSHA_WS_TLS_ENABLED
+    /// PEM (AKOSHA_WS_CERT_FILE, AKOSHA_WS_KEY_FILE), read again when they change; both empty: a
+    /// throw-away certificate, in development only.
+    std::string cert_file, key_file;
+    /// PEM (AKOSHA_WS_CA_FILE): a client's certificate must be signed by one of these; empty:
+    /// clients are not asked for one.
+    std::string ca_file;
+    bool verify_client = false;  ///< AKOSHA_WS_VERIFY_CLIENT: clients must show one
+    static constexpr std::uint16_t kPort = 8692;
+    /// Whether somebody asked for it, so that it must not be left out.
+    bool is_wanted() const { return enabled && (port >= 0 || tls_enabled); }
+  } websocket;
+
   /// Stores in other processes, reached through the internal store API.
   struct Stores {
     /// AKOSHA_HOT_URL: one, or several with commas: `[name[*weight]=]url`.
@@ -281,7 +301,7 @@ struct MemoryConfig {
   } embedding;
 };
 
-/// Reads `memory.…`. `data_dir`: the process's data folder.
+/// Reads `memory.…`. `data_dir`: the process's data folder. `config.environment` is set already.
 void bind(config::Binder& binder, MemoryConfig& config, const std::string& data_dir);
 
 }  // namespace asahi::memory

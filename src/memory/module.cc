@@ -405,6 +405,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .outside = *outside,
                             .routes = routes,
                             .shut_down = parts.shut_down,
+                            .shutdown_token = parts.shutdown_token,
                             .searches = role.queries,
                             .alone = role.component == Component::kAll}));
   return {};
@@ -444,6 +445,8 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
+
+void MemoryModule::add_live_routes(http::Router& router) { impl_->ops->add_live_routes(router); }
 
 std::vector<Dependency> MemoryModule::dependencies() {
   std::vector<Dependency> all = impl_->hot_dependencies;

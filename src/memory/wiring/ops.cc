@@ -362,8 +362,19 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
     if (keeper != nullptr) replicas.push_back(keeper);
   }
   add_replica_routes(routes, impl.parts.routes, std::move(replicas));
-  if (impl.parts.shut_down) add_shutdown_route(routes, impl.parts.routes, impl.parts.shut_down);
+  if (impl.parts.shut_down) {
+    add_shutdown_route(routes, {.shared = impl.parts.routes,
+                                .begin = impl.parts.shut_down,
+                                .token = impl.parts.shutdown_token,
+                                .gate = impl.parts.gate,
+                                .auth_required = impl.parts.auth_required});
+  }
   impl.live.add_routes(router, mount);
+}
+
+void Ops::add_live_routes(http::Router& router) {
+  impl_->live.add_routes(router, "");
+  impl_->live.add_route(router, "/");
 }
 
 void Ops::start() {
