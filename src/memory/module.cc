@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/access/hit_keeper.h"
 #include "memory/ageing/originals.h"
+#include "memory/ageing/reembedding.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/embedding/choice.h"
@@ -30,6 +32,7 @@
 #include "memory/search/search.h"
 #include "memory/swap/mover.h"
 #include "memory/wiring/buckets.h"
+#include "memory/wiring/fitness.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
 #include "memory/wiring/outside.h"
@@ -123,9 +126,12 @@ struct MemoryModule::Impl {
   std::unique_ptr<MeasuredCache> l2;  ///< null: there is none
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
+  std::unique_ptr<HitKeeper> hit_keeper;  ///< null: access rules are off, or nobody searches here
+  std::unique_ptr<Hits> hits;             ///< null: access rules are off
   std::unique_ptr<Search> search;
   std::unique_ptr<CacheWarmer> warmer;
   std::unique_ptr<ageing::Originals> originals;
+  std::unique_ptr<ageing::Reembedding> reembedding;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Intake> intake;
   std::unique_ptr<IngestMetrics> ingest_metrics;
@@ -135,7 +141,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<BundleReader> bundles;
   std::unique_ptr<IngestWorker> worker;
   std::unique_ptr<Outside> outside;
-  std::unique_ptr<ScanRequests> scans;  ///< null: one process has everything
+  std::unique_ptr<FitnessWiring> fitness;  ///< null: searches, and this, are answered elsewhere
+  std::unique_ptr<ScanRequests> scans;     ///< null: one process has everything
   SharedRouteParts routes;
   std::unique_ptr<Ops> ops;
   std::unique_ptr<mcp::Server> mcp;
@@ -221,17 +228,26 @@ void MemoryModule::Impl::make_search() {
     logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
-  search = std::make_unique<Search>(Search::Parts{.hot = hot,
-                                                  .warm = tiers->warm(),
-                                                  .cold = tiers->cold(),
-                                                  .embedder = *embedder,
-                                                  .l1 = *l1,
-                                                  .l2 = shared,
-                                                  .replies = *replies,
-                                                  .epochs = *epochs,
-                                                  .clock = parts.clock,
-                                                  .observer = &search_metrics},
-                                    options);
+  if (config.aging.access_rules.enabled) {
+    hits = std::make_unique<Hits>(parts.database);
+    if (role.queries) {
+      hit_keeper = std::make_unique<HitKeeper>(
+          HitKeeper::Parts{parts.database, parts.loops.at(0), parts.clock, parts.metrics});
+    }
+  }
+  search = std::make_unique<Search>(
+      Search::Parts{.hot = hot,
+                    .warm = tiers->warm(),
+                    .cold = tiers->cold(),
+                    .embedder = *embedder,
+                    .l1 = *l1,
+                    .l2 = shared,
+                    .replies = *replies,
+                    .epochs = *epochs,
+                    .clock = parts.clock,
+                    .observer = &search_metrics,
+                    .hits = hit_keeper == nullptr ? nullptr : &hit_keeper->counter()},
+      options);
   CacheWarmer::Options warming;
   warming.most = config.cache.warm_searches;
   // Half of the cache stays for what is asked meanwhile.
@@ -295,6 +311,20 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
+  const fitness::Fitness* const traces = fitness ? &fitness->fitness() : nullptr;
+  std::vector<Store*> embedded{hot};
+  if (Store* const warm = tiers->warm()) embedded.push_back(warm);
+  reembedding = std::make_unique<ageing::Reembedding>(
+      ageing::Reembedding::Parts{
+          .stores = std::move(embedded),
+          .embedder = *embedder,
+          .database = parts.database,
+          .loop = parts.loops.at(0),
+          .clock = parts.clock,
+          .metrics = parts.metrics,
+          .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
+      ageing::ReembeddingOptions{
+          .per_second = static_cast<std::size_t>(parts.config.embedding.reembed_per_second)});
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .warmer = *warmer,
                                                    .epochs = *epochs,
@@ -307,11 +337,14 @@ void MemoryModule::Impl::make_routes() {
                                                    .worker = worker.get(),
                                                    .scans = scans.get(),
                                                    .knowledge = &knowledge->knowledge(),
+                                                   .fitness = traces,
                                                    .tiers = tiers.get(),
                                                    .mover = mover.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
+                                                   .reembedding = reembedding.get(),
                                                    .originals = originals.get(),
+                                                   .hits = hits.get(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .metrics = parts.metrics,
@@ -347,6 +380,9 @@ Result<void> MemoryModule::Impl::make_outside() {
            .notice = discovery == nullptr
                          ? std::function<Task<bool>(std::string)>{}
                          : [this](std::string key) { return discovery->notice(std::move(key)); }}));
+  if (!role.queries) return {};
+  ASAHI_TRY(fitness, FitnessWiring::make({parts.config, parts.loops, parts.database, parts.metrics,
+                                          parts.clock, parts.version}));
   return {};
 }
 
@@ -369,6 +405,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .outside = *outside,
                             .routes = routes,
                             .shut_down = parts.shut_down,
+                            .shutdown_token = parts.shutdown_token,
                             .searches = role.queries,
                             .alone = role.component == Component::kAll}));
   return {};
@@ -400,12 +437,16 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ageing_routes(routes);
+  add_embedding_routes(routes);
   add_backend_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
+  add_fitness_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
+
+void MemoryModule::add_live_routes(http::Router& router) { impl_->ops->add_live_routes(router); }
 
 std::vector<Dependency> MemoryModule::dependencies() {
   std::vector<Dependency> all = impl_->hot_dependencies;
@@ -430,7 +471,12 @@ void MemoryModule::start() {
   }
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
+  impl_->tiers->start_replicas();
+  // Who takes memories in has the embedder at work; other roles ask for runs only.
+  if (impl_->role.ingests) impl_->reembedding->start();
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->start();
   impl_->outside->start();
+  if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
   if (impl_->own_hot != nullptr) {
@@ -448,7 +494,10 @@ void MemoryModule::stop() {
   impl_->tiers->stop(kGrace);
   if (impl_->scans != nullptr) impl_->scans->stop();
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
+  impl_->reembedding->stop(kGrace);
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->stop();
   impl_->outside->stop();
+  if (impl_->fitness != nullptr) impl_->fitness->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
   if (impl_->mover != nullptr) impl_->mover->stop();
@@ -458,8 +507,8 @@ std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part :
        {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
-        ageing::originals_migrations(), knowledge::migrations(), ops_migrations(),
-        outside_migrations(), swap::migrations()})
+        ageing::originals_migrations(), hit_migrations(), knowledge::migrations(), ops_migrations(),
+        outside_migrations(), fitness_migrations(), swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -1,6 +1,6 @@
 /** Memories age: hot, warm, cold in a folder, in S3 and in Azure, hot in PostgreSQL; searches find them where they are, an erasure reaches them everywhere. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
@@ -8,7 +8,7 @@ import { azure_missing, start_azure } from "./support/azure.mjs";
 import { restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
 import { bearer, make_key, start_governed } from "./support/governed.mjs";
 import { pgvector_missing, start_pgvector } from "./support/pgvector.mjs";
-import { stop_everything } from "./support/processes.mjs";
+import { stop_everything, temp_folder } from "./support/processes.mjs";
 import { s3_missing, start_s3 } from "./support/s3.mjs";
 import { until } from "./support/wait.mjs";
 
@@ -185,6 +185,64 @@ test("memories age into a bucket; while it is away the other tiers answer, and s
   assert.equal(part.partial, true);
   assert.deepEqual(part.failed_shards, ["cold"]);
   assert.deepEqual(tiers_of(part), { today: "hot" });
+});
+
+/** How the replicas of a place stand. */
+async function replicas_of(gateway, place) {
+  const reply = await gateway.get("/memory/storage/replicas");
+  assert.equal(reply.status, 200, reply.text);
+  return reply.body.places.find((one) => one.place === place);
+}
+
+/** Keys of a folder's objects, without what replication keeps for itself. */
+const keys_in = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
+        .filter((key) => !key.startsWith("asahi-replication/") && !key.startsWith(".asahi-"))
+        .sort()
+    : [];
+
+test("a replica in another place follows, and answers while the bucket is away", { skip: s3_missing }, async () => {
+  const s3 = await start_s3();
+  const folder = temp_folder("replica");
+  const env = {
+    ...s3.env,
+    AKOSHA_COLD_BACKEND: "s3",
+    AKOSHA_COLD_BUCKET: "archive",
+    AKOSHA_COLD_REPLICAS: `file://${folder}/cold`,
+    AKOSHA_BACKUP_REPLICAS: `file://${folder}/backups`,
+  };
+  let gateway = await start_gateway({ env });
+  const everywhere = await live_through(gateway);
+  await until(async () => keys_in(`${folder}/cold`).some((key) => key.endsWith(".parquet")), { what: "the replica to follow" });
+  const made = await gateway.post("/memory/backups", {});
+  assert.equal(made.status, 202, made.text);
+  await until(async () => keys_in(`${folder}/backups`).includes(`${made.body.backup_id}/manifest.json`), {
+    what: "the backup to be in both",
+    timeout_ms: 20_000,
+  });
+  await until(async () => (await replicas_of(gateway, "cold")).replicas[0].waiting === 0, { what: "nothing to wait" });
+  await gateway.kill();
+  await s3.fault({ kind: "status", status: 403, code: "AccessDenied", method: "GET", times: 9999 });
+  gateway = await restart_gateway(gateway);
+  const found = await find(gateway, everywhere);
+  assert.deepEqual([found.partial, tiers_of(found)], [false, { today: "hot", decade: "cold" }], "the replica has it");
+  assert.ok((await replicas_of(gateway, "cold")).replicas[0].reads > 0, "and it is told that it had to");
+});
+
+test("memories that are to stay here do not go to a bucket", { skip: s3_missing }, async () => {
+  const s3 = await start_s3();
+  const env = { ...s3.env, AKOSHA_COLD_BACKEND: "s3", AKOSHA_COLD_BUCKET: "archive", AKOSHA_RESIDENCY_SYSTEMS: "clinic-*" };
+  const gateway = await start_gateway({ env });
+  await push(gateway, "clinic-7");
+  await move(gateway, "hot", "warm");
+  assert.equal((await move(gateway, "warm", "cold")).records_migrated, 0);
+  assert.deepEqual((await s3.requests()).filter((one) => one.startsWith("PUT")), []);
+  const found = await find(gateway, { query: "which migration timed out" });
+  assert.deepEqual(tiers_of(found), { today: "hot", week: "warm", quarter: "warm", year: "warm", decade: "warm" });
+  assert.equal((await gateway.delete("/memory/memories/clinic-7/decade")).status, 200, "it can be erased at once");
 });
 
 const other_missing = azure_missing || pgvector_missing;

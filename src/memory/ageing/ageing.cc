@@ -46,6 +46,7 @@ Ageing::Ageing(Parts parts, AgeingOptions options)
       options_(std::move(options)),
       runs_(parts_.database),
       originals_(parts_.database),
+      hits_(parts_.database),
       queue_(parts_.database, parts_.clock),
       worker_(queue_, parts_.loop, parts_.clock,
               {.concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)}),
@@ -78,7 +79,8 @@ void Ageing::start() {
 void Ageing::stop(milliseconds grace) {
   if (stop_.exchange(true) || !started_) return;
   worker_.stop(grace);
-  parts_.loop.post([this] {
+  // Marked, so that this waits for the end of cancel() too.
+  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(runs_under_way_)] {
     if (nap_ != nullptr) nap_->cancel();
   });
   watched_.get_future().wait();
@@ -166,7 +168,7 @@ Task<Run> Ageing::request(std::string org_id, Request request) {
 
 Task<Run> Ageing::find(std::string org_id, std::string id) {
   ASAHI_CO_TRY(std::optional<Run> run, co_await runs_.find(id));
-  if (!run || run->org_id != org_id)
+  if (!run || run->org_id != org_id || run->step == kWithin)
     co_return fail(Errc::kNotFound, fmt::format("no migration '{}'", id.substr(0, 40)));
   co_return *std::move(run);
 }

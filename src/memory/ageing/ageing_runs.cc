@@ -1,6 +1,7 @@
 // The runs of ageing: in turns, a batch at a time, until nothing is left or their time is over.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/ids.h"
@@ -13,6 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// Memories that stay hot, of a run: beyond that nothing goes early, and marks end by themselves.
+constexpr std::size_t kMostKept = 100'000;
 constexpr int kMostIdle = 100;  ///< batches of which nothing could be moved
 constexpr std::uint64_t kTellEvery = 5'000;
 constexpr std::chrono::hours kKeepRuns{24 * 90};
@@ -53,6 +56,7 @@ Task<void> Ageing::age() {
   };
   std::vector<Going> all;
   Result<void> result;
+  if (options_.access.enabled) result = co_await promote();
   for (const Step step : {kToWarm, kToCold}) {
     if (!possible(step)) continue;
     Going& one = all.emplace_back();
@@ -86,6 +90,11 @@ Task<void> Ageing::age() {
     if (!outcome && result) result = std::move(outcome);
   }
   if (auto ok = co_await runs_.prune(parts_.clock.now() - kKeepRuns); !ok && result) result = ok;
+  if (options_.access.enabled) {
+    auto ok = co_await hits_.prune(first_day_of_window(),
+                                   std::max<std::uint64_t>(options_.access.demote_hits, 1));
+    if (!ok && result) result = std::move(ok);
+  }
   co_return result;
 }
 
@@ -141,6 +150,7 @@ Task<bool> Ageing::turn(Run& run, Progress& progress) {
     co_return false;
   }
   const Result<void> result = ended ? Result<void>{} : std::unexpected(ended.error());
+  co_await let_go(run, progress);
   auto kept = co_await end(run, progress, result);
   if (!result) co_return std::unexpected(result.error());
   if (!kept) co_return std::unexpected(std::move(kept.error()));
@@ -154,7 +164,7 @@ Task<void> Ageing::end(Run& run, const Progress& progress, const Result<void>& r
     count_error(parts_.metrics, parts_.clock, Part::kAgingService, result.error());
   }
   run.end_time = parts_.clock.now();
-  metrics_->steps[run.step == kToWarm ? 0 : 1].seconds->observe(
+  metrics_->of(run.step).seconds->observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - progress.started).count());
   if (result) {
     metrics_->last_success->set(
@@ -171,9 +181,17 @@ Task<void> Ageing::end(Run& run, const Progress& progress, const Result<void>& r
 }
 
 Task<bool> Ageing::batches(Run& run, Progress& progress) {
-  const auto& counters = metrics_->steps[run.step == kToWarm ? 0 : 1];
+  const auto& counters = metrics_->of(run.step);
   Mover mover(*store(run.step.source), *store(run.step.target), parts_.work, &originals_);
-  const Clock::Time before = cutoff(run);
+  const Clock::Time old = cutoff(run);
+  Clock::Time before = old;
+  Mover::Stays stays;
+  if (goes_by_access(run)) {
+    stays = this->stays(run, old);
+    const auto young = parts_.clock.now() - std::chrono::days(options_.access.min_age_days);
+    ASAHI_CO_TRY(const bool early, co_await demotes());
+    if (early && progress.kept.size() < kMostKept) before = std::max(before, young);
+  }
   const std::size_t size = options_.in_batches ? run.batch_size : 1;
   const auto until = progress.started + options_.longest;
   const auto turn_ends = std::chrono::steady_clock::now() + options_.turn;
@@ -190,8 +208,11 @@ Task<bool> Ageing::batches(Run& run, Progress& progress) {
     if (batch == options_.turn_batches || now >= turn_ends) co_return false;
     const std::size_t limit = std::min<std::uint64_t>(size, progress.left);
     ScanQuery wanted{.before = before, .limit = limit, .tenant = tenant_of(run)};
-    ASAHI_CO_TRY(const Moved moved, co_await mover.batch(std::move(wanted)));
+    ASAHI_CO_TRY(const Moved moved, co_await mover.batch(std::move(wanted), stays));
     if (moved.scanned == 0) co_return true;
+    for (const Key& key : moved.kept) {
+      if (progress.kept.size() < kMostKept) progress.kept.push_back(key);
+    }
     progress.left -= std::min(progress.left, moved.scanned);
     progress.idle = moved.changed == moved.scanned ? progress.idle + 1 : 0;
     if (progress.idle == kMostIdle) {

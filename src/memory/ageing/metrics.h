@@ -22,8 +22,8 @@ struct Ageing::Metrics {
       one.records = &registry.gauge(fmt::format("akosha_{}_store_record_count", name),
                                     "Memories of the tier");
     }
-    for (const Step step : {kToWarm, kToCold}) {
-      auto& one = steps[step == kToWarm ? 0 : 1];
+    for (const Step step : {kToWarm, kToCold, kToHot}) {
+      OfStep& one = steps[place_of(step)];
       const std::string from(tier_name(step.source)), to(tier_name(step.target));
       one.moved = &registry.counter(
           "akosha_migration_records_total", "Memories that were to move to another tier",
@@ -34,6 +34,12 @@ struct Ageing::Metrics {
       one.seconds = &registry.histogram("akosha_migration_duration_seconds", "Time of ageing runs",
                                         run_seconds, {{"source_tier", from}, {"target_tier", to}});
     }
+    const auto by_rule = [&](const char* action) {
+      return &registry.counter("akosha_access_rules_total",
+                               "Memories for which searches decided the tier",
+                               {{"action", action}});
+    };
+    rules = {by_rule("promoted"), by_rule("refused"), by_rule("kept"), by_rule("demoted")};
     last_success = &registry.gauge("akosha_migration_last_success_timestamp_seconds",
                                    "End of the last good ageing run; 0: none since the start");
   }
@@ -47,7 +53,14 @@ struct Ageing::Metrics {
     telemetry::Histogram* seconds = nullptr;
   };
   std::array<OfTier, 3> tiers;
-  std::array<OfStep, 2> steps;
+  static std::size_t place_of(const Step& step) {
+    return step == kToWarm ? 0 : step == kToCold ? 1 : 2;
+  }
+  const OfStep& of(const Step& step) const { return steps[place_of(step)]; }
+  std::array<OfStep, 3> steps;
+  struct OfRules {
+    telemetry::Counter *promoted = nullptr, *refused = nullptr, *kept = nullptr, *demoted = nullptr;
+  } rules;
   telemetry::Gauge* last_success = nullptr;
 };
 

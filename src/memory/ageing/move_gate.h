@@ -24,9 +24,10 @@ struct GateOptions {
 
 /// A tier whose rows may be on their way down: keeps erasures and moves of one row apart, so that
 /// what was erased does not come back with a copy that was on its way. From scan_eligible on the
-/// rows it gave are moving, until delete_migrated or replace_vectors names them; an erasure of one waits for that, a
-/// scan waits for erasures under way. Everything else goes straight through. An erasure asks the
-/// tiers from the hottest down: then it meets a row wherever it is, or waits for it there.
+/// rows it gave are moving, until delete_migrated or replace_vectors names them; an erasure of one
+/// waits for that, a scan waits for erasures under way. Everything else goes straight through. An
+/// erasure asks the tiers from the hottest down: then it meets a row wherever it is, or waits for
+/// it there.
 ///
 /// Any loop. Works for local stores and for the process that serves one to others.
 class MoveGate final : public ForwardingStore, public ShardRows {

@@ -37,7 +37,8 @@ Result<std::uint64_t> Engine::stage_erase(const std::vector<Key>& keys) {
       const std::uint32_t slot =
           find(*shelf, log_->staging_reader(), key.system_id, key.conversation_id, Table::kCurrent);
       if (slot == kNoSlot || (aliases && !shelf->table.has(slot, Table::kAlias))) continue;
-      if (auto ok = erase_slot(*shelf, slot, key, Bound::kNode); !ok) return std::unexpected(ok.error());
+      if (auto ok = erase_slot(*shelf, slot, key, Bound::kNode); !ok)
+        return std::unexpected(ok.error());
       ++count;
     }
   }
@@ -66,7 +67,8 @@ Result<std::uint64_t> Engine::stage_erase_system(const std::string& tenant,
     for (const std::uint32_t slot : slots) {
       const LogReader reader = log_->staging_reader();
       ASAHI_TRY(const Key key, read_key(*shelf, reader, slot));
-      if (auto ok = erase_slot(*shelf, slot, key, Bound::kNode); !ok) return std::unexpected(ok.error());
+      if (auto ok = erase_slot(*shelf, slot, key, Bound::kNode); !ok)
+        return std::unexpected(ok.error());
       ++count;
     }
   }

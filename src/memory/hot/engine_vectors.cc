@@ -56,9 +56,9 @@ Result<std::uint64_t> Engine::stage_vectors(std::vector<NewVector>& rows) {
     like.embedding_model = rows[i].model;
     like.embedding.resize(rows[i].embedding.size());
     auto ok = check_width(shelf_of(rows[i].key.tenant), like, i);
-    const auto [at, fresh] =
-        widths.emplace(std::pair<std::string_view, std::string_view>(rows[i].key.tenant, rows[i].model),
-                       rows[i].embedding.size());
+    const auto [at, fresh] = widths.emplace(
+        std::pair<std::string_view, std::string_view>(rows[i].key.tenant, rows[i].model),
+        rows[i].embedding.size());
     if (ok && at->second != rows[i].embedding.size())
       ok = fail_field("", "another vector of the batch has another width");
     if (ok) continue;

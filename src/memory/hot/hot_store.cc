@@ -173,10 +173,11 @@ Task<std::uint64_t> HotStore::replace_vectors(std::vector<NewVector> rows) {
     const auto finite = [](float number) { return std::isfinite(number); };
     if (!std::ranges::all_of(row.embedding, finite) ||
         row.embedding.size() > vector::kMaxDimensions || row.model.size() > 256) {
-      co_return fail_field(fmt::format("rows[{}].embedding", i),
-                           fmt::format("it is no vector of at most {} finite numbers with a model's "
-                                       "name of at most 256 bytes",
-                                       vector::kMaxDimensions));
+      co_return fail_field(
+          fmt::format("rows[{}].embedding", i),
+          fmt::format("it is no vector of at most {} finite numbers with a model's "
+                      "name of at most 256 bytes",
+                      vector::kMaxDimensions));
     }
   }
   co_return co_await from_engine<std::uint64_t>([this, rows = std::move(rows)](auto done) mutable {

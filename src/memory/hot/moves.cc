@@ -1,4 +1,5 @@
-// What the hot tier does for rows that move: down or up a tier, or to another node of it (ShardRows).
+// What the hot tier does for rows that move: down or up a tier, or to another node of it
+// (ShardRows).
 #include <algorithm>
 #include <functional>
 #include <shared_mutex>
@@ -85,8 +86,8 @@ Result<void> Engine::take_for_move(Shelf& shelf, std::uint32_t slot, std::vector
   return {};
 }
 
-Result<std::uint64_t> Engine::stage_erase_unchanged(
-    const std::vector<std::pair<Key, Digest>>& rows, Bound bound) {
+Result<std::uint64_t> Engine::stage_erase_unchanged(const std::vector<std::pair<Key, Digest>>& rows,
+                                                    Bound bound) {
   std::uint64_t count = 0;
   std::size_t seen = 0;
   Exclusive lock;
@@ -164,14 +165,16 @@ std::vector<Engine::Old> Engine::named_in(const ScanQuery& wanted) const {
     std::uint32_t slot = kNoSlot;
     {
       const std::shared_lock lock(shelf->gate);
-      slot = find(*shelf, log_->staging_reader(), key.system_id, key.conversation_id,
-                  Table::kCurrent);
+      slot =
+          find(*shelf, log_->staging_reader(), key.system_id, key.conversation_id, Table::kCurrent);
     }
     if (slot == kNoSlot || !is_due(*shelf, slot, wanted)) continue;
     named.push_back({shelf->table.columns().timestamp[slot], shelf, slot});
   }
   std::ranges::sort(named, std::less<>{});
-  const auto same = [](const Old& a, const Old& b) { return a.shelf == b.shelf && a.slot == b.slot; };
+  const auto same = [](const Old& a, const Old& b) {
+    return a.shelf == b.shelf && a.slot == b.slot;
+  };
   named.erase(std::unique(named.begin(), named.end(), same), named.end());
   if (named.size() > wanted.limit) named.resize(wanted.limit);
   return named;

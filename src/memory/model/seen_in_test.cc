@@ -12,9 +12,9 @@ TEST(SeenIn, StandsBehindWhatIsThere) {
 }
 
 TEST(SeenIn, KeepsWhatAColderTierHadEachOnce) {
-  EXPECT_EQ(with_seen_in(R"({"seen_in":[{"id":"a"},{"id":"b"}],"z":0})",
-                         R"([{"id":"b"},{"id":"c"}])"),
-            R"({"seen_in":[{"id":"a"},{"id":"b"},{"id":"c"}],"z":0})");
+  EXPECT_EQ(
+      with_seen_in(R"({"seen_in":[{"id":"a"},{"id":"b"}],"z":0})", R"([{"id":"b"},{"id":"c"}])"),
+      R"({"seen_in":[{"id":"a"},{"id":"b"},{"id":"c"}],"z":0})");
   EXPECT_EQ(with_seen_in(R"({"text":"\"seen_in\""})", "[1]"),
             R"({"text":"\"seen_in\"","seen_in":[1]})");
 }

@@ -12,8 +12,8 @@
 #include "base/json.h"
 #include "base/json_out.h"
 #include "memory/dedup/lsh.h"
-#include "memory/text/index.h"
 #include "memory/model/seen_in.h"
+#include "memory/text/index.h"
 
 namespace asahi::memory::pg {
 namespace {

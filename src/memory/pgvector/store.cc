@@ -182,10 +182,11 @@ Result<std::int64_t> erase(sql::Session& session, const std::vector<Key>& keys) 
 Result<bool> replace_vector(sql::Session& session, const NewVector& row) {
   const std::vector<sql::Value> key{row.key.tenant, row.key.system_id, row.key.conversation_id};
   if (row.checksum == Digest{}) {
-    ASAHI_TRY(const auto freed,
-              session.query({fmt::format("UPDATE akosha.conversations SET marked_ns = NULL WHERE {}",
-                                         kThisKey),
-                             key}));
+    ASAHI_TRY(
+        const auto freed,
+        session.query(
+            {fmt::format("UPDATE akosha.conversations SET marked_ns = NULL WHERE {}", kThisKey),
+             key}));
     return false;
   }
   ASAHI_TRY(const sql::Rows there, session.query(rows_of({row.key})));
@@ -290,13 +291,12 @@ Task<std::uint64_t> PgVectorStore::delete_system(std::string tenant, std::string
 Task<std::vector<Eligible>> PgVectorStore::scan_eligible(ScanQuery wanted) {
   const std::int64_t now = ns_of(options_.clock->now());
   const auto out = std::make_shared<std::vector<Eligible>>();
-  auto done = co_await write([=, this, wanted = std::move(wanted)](
-                                 sql::Session& session) -> Result<void> {
+  auto done = co_await write([=, this,
+                              wanted = std::move(wanted)](sql::Session& session) -> Result<void> {
     out->clear();
     std::vector<sql::Value> params;
     if (!wanted.keys.empty()) params.emplace_back(pg::keys_json(wanted.keys));
-    params.insert(params.end(),
-                  {ns_of(wanted.before), now - options_.migration_lease.count()});
+    params.insert(params.end(), {ns_of(wanted.before), now - options_.migration_lease.count()});
     if (!wanted.tenant.empty()) params.emplace_back(wanted.tenant);
     if (wanted.without_model) params.emplace_back(*wanted.without_model);
     const std::string due = fmt::format(
@@ -311,8 +311,7 @@ Task<std::vector<Eligible>> PgVectorStore::scan_eligible(ScanQuery wanted) {
                                           kJsonKeys),
         wanted.tenant.empty() ? "" : " AND c.tenant = ?",
         wanted.without_model ? " AND c.embedding_model <> ?" : "", wanted.limit);
-    ASAHI_TRY(const sql::Rows rows,
-              session.query({due, std::move(params)}));
+    ASAHI_TRY(const sql::Rows rows, session.query({due, std::move(params)}));
     std::vector<Key> keys;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       ASAHI_TRY(Memory memory, pg::read_row(rows, i, SeenIn::kAdded));

@@ -240,8 +240,9 @@ TEST_F(PgVector, AMarkOfARunThatDiedIsTakenAgainAfterThreeHours) {
   upsert({memory("a", "1", "old")});
   const auto due = [&] {
     return on_
-        .wait<std::vector<Eligible>>(
-            [&]() -> Task<std::vector<Eligible>> { return store_->scan_eligible({.before = start_ + 1h, .limit = 10}); })
+        .wait<std::vector<Eligible>>([&]() -> Task<std::vector<Eligible>> {
+          return store_->scan_eligible({.before = start_ + 1h, .limit = 10});
+        })
         .value()
         .size();
   };

@@ -42,6 +42,16 @@ struct SearchObserver {
   }
 };
 
+/// Told which memories searches that somebody asked give back, on their loops; must not wait.
+struct HitObserver {
+  virtual ~HitObserver() = default;
+  /// The page of an answer that was looked for; `answer` names it while a cache may keep it, empty:
+  /// none does.
+  virtual void returned(const std::string& answer, std::vector<Key> keys) = 0;
+  /// The same answer out of a cache.
+  virtual void returned_again(const std::string& answer) = 0;
+};
+
 /// Answers searches over the tiers (spec/memory §5): from a cache in this process, from one that is
 /// shared, else by asking all wanted tiers at once. A tier that fails or is late is left out and
 /// named (`partial`); when all of them do, the next colder one is asked in their place (tiers.h).
@@ -61,14 +71,15 @@ class Search {
     Epochs& epochs;
     const Clock& clock;
     SearchObserver* observer = nullptr;
+    HitObserver* hits = nullptr;  ///< null: nobody counts what is found
   };
   Search(Parts parts, SearchOptions options);
 
   /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
   /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
   Task<std::string> search(Reach reach, SearchRequest request);
-  /// The reply that had this id; not_found when it is forgotten, another tenant's, or one made for
-  /// another reach.
+  /// The reply that had this id; not_found when it is forgotten, another tenant's, one made for
+  /// another reach, or of before something was erased.
   Task<std::string> reply(Reach reach, std::string query_id);
   /// Sees to it that the caches have the answer of a search that was asked before, with the rights
   /// of who asked it (`filter.systems_allowed`); whether it had to be looked for. Counted as
@@ -76,6 +87,9 @@ class Search {
   Task<bool> refill(std::string tenant, SearchRequest request);
   /// What is asked most.
   FrequentSearches& frequent() { return frequent_; }
+  /// Memories of the tenant were erased: no answer of before is given again, in any process. Where
+  /// the shared cache is away, the others give theirs until they are forgotten.
+  Aw<void> erased(std::string tenant);
   /// Drops everything that the caches hold of a tenant.
   Task<void> purge(std::string tenant);
 
@@ -100,8 +114,9 @@ class Search {
     std::string key;  ///< of its answer in the caches, as things stand
   };
 
-  /// `somebody_asks`: the observer is told.
-  Task<std::string> answer(Reach reach, const SearchRequest& request, bool somebody_asks);
+  /// `page`: gets the keys of the memories that somebody is given, where they are counted; null:
+  /// nobody asks, and no observer is told.
+  Task<std::string> answer(Reach reach, const SearchRequest& request, std::vector<Key>* page);
   Task<TierAnswers> ask_tiers(StoreQuery query, const SearchRequest& request,
                               std::chrono::steady_clock::time_point deadline);
   /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer

@@ -373,7 +373,8 @@ TEST_P(StoreContract, AScanTakesOneTenantsRowsOrNamedOnes) {
   if (GetParam() == Kind::kCold) GTEST_SKIP() << "nothing ages further";
   Memory theirs = memory("t", "another tenant's");
   theirs.key.tenant = "their";
-  ASSERT_TRUE(upsert({memory("1", "one", 2), memory("2", "two", 1), memory("3", "three", 3), theirs}));
+  ASSERT_TRUE(
+      upsert({memory("1", "one", 2), memory("2", "two", 1), memory("3", "three", 3), theirs}));
   EXPECT_THAT(scanned({.tenant = "nobody"}), ElementsAre());
   EXPECT_THAT(scanned({.tenant = "their"}), ElementsAre("t"));
   const Key one = memory("1", "").key, three = memory("3", "").key;
@@ -393,7 +394,8 @@ TEST_P(StoreContract, RowsGetVectorsOfAnotherModelAndStayWhatTheyAre) {
   Memory now = memory("d", "the fourth text", 4, {0, 0, 1});
   now.embedding_model = "n";
   ASSERT_TRUE(upsert({old, near, none, now}));
-  EXPECT_THAT(models("org"), ElementsAre(std::pair("", 1U), std::pair("m", 2U), std::pair("n", 1U)));
+  EXPECT_THAT(models("org"),
+              ElementsAre(std::pair("", 1U), std::pair("m", 2U), std::pair("n", 1U)));
   auto due = scan({.tenant = "org", .without_model = "n"});
   ASSERT_EQ(due.size(), 3U);
   std::vector<NewVector> fresh;
@@ -408,18 +410,20 @@ TEST_P(StoreContract, RowsGetVectorsOfAnotherModelAndStayWhatTheyAre) {
   EXPECT_EQ(replace(fresh).value(), 2U);
   EXPECT_EQ(replace(fresh).value(), 0U) << "they are not what was scanned any more";
   open();
-  EXPECT_THAT(models("org"), ElementsAre(std::pair("", 1U), std::pair("n", 1U), std::pair("o", 2U)));
+  EXPECT_THAT(models("org"),
+              ElementsAre(std::pair("", 1U), std::pair("n", 1U), std::pair("o", 2U)));
   EXPECT_THAT(models("nobody"), ElementsAre());
   for (Memory* row : {&old, &near}) {
     row->embedding = {0.6F, 0.8F, 0, 0};
     row->embedding_model = "o";
     EXPECT_EQ(get(row->key.conversation_id), kept(*row));
   }
-  StoreQuery query{.mode = SearchMode::kSemantic, .embedding = {0.6F, 0.8F, 0, 0},
-                   .embedding_model = "o"};
+  StoreQuery query{
+      .mode = SearchMode::kSemantic, .embedding = {0.6F, 0.8F, 0, 0}, .embedding_model = "o"};
   EXPECT_THAT(found(query), UnorderedElementsAre("a", "b"));
-  EXPECT_THAT(found({.mode = SearchMode::kSemantic, .embedding = {1, 0, 0}, .embedding_model = "m"}),
-              ElementsAre());
+  EXPECT_THAT(
+      found({.mode = SearchMode::kSemantic, .embedding = {1, 0, 0}, .embedding_model = "m"}),
+      ElementsAre());
   EXPECT_THAT(found({.mode = SearchMode::kKeyword, .text = "text"}),
               UnorderedElementsAre("a", "b", "c", "d"));
 }

@@ -2816,6 +2816,49 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/analytics/timeseries": paths["/memory/analytics/timeseries"];
+    "/memory/analytics/fitness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who does well at which class of work
+         * @description What the traces of configured components come to, by class of work and selector: the latest figures, the best of each class first. Of the whole organisation: a credential for some systems only is refused.
+         */
+        get: operations["getMemoryRoutingFitness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/analytics/fitness": paths["/memory/analytics/fitness"];
+    "/memory/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Work that a system reported */
+        get: operations["listMemoryTraces"];
+        put?: never;
+        /**
+         * Report work that was done
+         * @description One trace, or `traces` with 1 to 1,000, all or nothing. The same `trace_id` of a system again changes nothing.
+         */
+        post: operations["recordMemoryTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/traces": paths["/memory/traces"];
     "/memory/graph/query": {
         parameters: {
             query?: never;
@@ -3327,6 +3370,32 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/backups/verify": paths["/memory/backups/verify"];
+    "/memory/storage/replicas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Replica buckets, and how far they are
+         * @description Needs `manage_tenants` too: they hold every organisation.
+         */
+        get: operations["listMemoryReplicas"];
+        put?: never;
+        /**
+         * Compare the listings of replicas and bring what is missing
+         * @description Needs `manage_tenants` too. With `erase_unexplained` copies go as well whose object is gone though nobody
+         *     erased it here (of one replica at most half of its objects).
+         */
+        post: operations["compareMemoryReplicas"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/replicas": paths["/memory/storage/replicas"];
     "/memory/ws": {
         parameters: {
             query?: never;
@@ -3439,7 +3508,9 @@ export interface components {
             mode: string;
             query_time_ms: number;
             partial: boolean;
+            /** @description Tiers and hot stores that did not answer; what they hold is missing. */
             failed_shards: string[];
+            /** @description Tiers that answered; when none of those asked for did, a colder one in their place. */
             tiers_searched: string[];
             /** @enum {string} */
             cache: "l1" | "l2" | "miss";
@@ -3794,6 +3865,32 @@ export interface components {
             /** @description Absent: the newest. */
             backup_id?: string;
         };
+        MemoryReplicas: {
+            places: {
+                /** @enum {string} */
+                place: "cold" | "backup";
+                /** @description The bucket whose word counts. */
+                first: string;
+                /** @description Listings are being compared. */
+                running: boolean;
+                last: {
+                    [key: string]: unknown;
+                } | null;
+                replicas: {
+                    where: string;
+                    waiting: number;
+                    lag_seconds: number;
+                    copied: number;
+                    erased: number;
+                    failed: number;
+                    /** @description In the place of the first bucket. */
+                    reads: number;
+                    unexplained: number;
+                    /** Format: date-time */
+                    compared_at: string | null;
+                }[];
+            }[];
+        };
         MemoryBackupStarted: {
             backup_id: string;
             /** @constant */
@@ -3970,6 +4067,63 @@ export interface components {
                 min?: number;
                 max?: number;
                 count?: number;
+            }[];
+        };
+        MemoryTrace: {
+            /** @description Absent: a new one. */
+            trace_id?: string;
+            system_id: string;
+            /** @description `code_generation`, `reasoning`, `swarm`, `quick`, `documentation` are what routing fitness is made of. */
+            task_class: string;
+            /** @description The model, agent or route that was chosen. */
+            selector: string;
+            /**
+             * Format: date-time
+             * @description Absent: now less the latency.
+             */
+            started_at?: string;
+            latency_ms: number;
+            /** @enum {string} */
+            outcome: "success" | "failure";
+            /** @description At most 4,096 bytes. */
+            metadata?: Record<string, never>;
+        };
+        MemoryRecordedTraces: {
+            /** @constant */
+            status: "success";
+            stored: number;
+            /** @description That were there already. */
+            unchanged: number;
+            trace_ids: string[];
+        };
+        MemoryTraces: {
+            system_id: string;
+            /** @description Of those listed. */
+            total: number;
+            traces: components["schemas"]["MemoryTrace"][];
+        };
+        MemoryRoutingFitness: {
+            total: number;
+            /** @description Age of the traces that figures are of. */
+            window_minutes: number;
+            fitness: {
+                /** @description `routing_fitness/<class>/<selector>`. */
+                path: string;
+                task_class: string;
+                /** @description Letters, digits and `_`, at most 50; what else the name had is `_`. */
+                selector: string;
+                /** @description 1 less the failure rate. */
+                score: number;
+                failure_rate: number;
+                p99_latency_ms: number;
+                samples: number;
+                component_count: number;
+                /** Format: date-time */
+                from: string;
+                /** Format: date-time */
+                computed_at: string;
+                /** @description Older than the window: nobody has told anything of it since. */
+                stale: boolean;
             }[];
         };
         MemoryGraphQuery: {
@@ -11494,6 +11648,98 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    getMemoryRoutingFitness: {
+        parameters: {
+            query?: {
+                /** @description Of this class only. */
+                task_class?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryRoutingFitness"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryTraces: {
+        parameters: {
+            query: {
+                /** @description The system. */
+                system_id: string;
+                /** @description That began then or later, ISO 8601. */
+                start_time?: string;
+                /** @description That began before, ISO 8601. */
+                end_time?: string;
+                /** @description Of this class only. */
+                task_class?: string;
+                /** @description At most so many. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryTraces"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    recordMemoryTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryTrace"] | {
+                    traces: components["schemas"]["MemoryTrace"][];
+                };
+            };
+        };
+        responses: {
+            /** @description How many are new. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryRecordedTraces"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     queryMemoryGraph: {
         parameters: {
             query?: never;
@@ -12480,6 +12726,62 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryReplicas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of the cold tier and of backups, as this process knows them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReplicas"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    compareMemoryReplicas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @default false */
+                    erase_unexplained?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description It has begun; GET tells its end. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReplicas"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             503: components["responses"]["Unavailable"];
         };
