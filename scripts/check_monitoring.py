@@ -17,7 +17,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROMETHEUS, ALERTMANAGER, GRAFANA = (ROOT / "deploy" / name for name in ("prometheus", "alertmanager", "grafana"))
 RULES = [PROMETHEUS / "asahi.rules.yml", PROMETHEUS / "akosha.rules.yml"]
-SERIES = re.compile(r"\b(?:asahi|akosha|circuit)_[a-z0-9_]+\b")
+# No part of a recorded name, as in akosha:embedding_fallback_ratio:rate5m.
+SERIES = re.compile(r"(?<![:\w])(?:asahi|akosha|analytics|circuit|embedding|kg|security)_[a-z0-9_]+\b(?!:)")
 RECORD = re.compile(r"\b(?:asahi|akosha):[a-z0-9_:]+\b")
 HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
 # Of the gateway, and of the memory.
@@ -39,6 +40,9 @@ INCIDENTS = {
     # Once something was taken in, or went wrong.
     "akosha_ingestion_requests_total", "akosha_ingestion_conversations_processed_total", "akosha_ingestion_errors_total",
     "akosha_ingestion_bytes_total", "akosha_ingestion_throughput", "akosha_alerts_total", "akosha_errors_total", "akosha_error_last_timestamp_seconds",
+    # Once graph or series were asked about, or points came.
+    "analytics_trend_completed_total", "analytics_anomaly_detected_total", "analytics_anomaly_rate", "analytics_correlation_completed_total",
+    "analytics_metrics_added_total",
 }
 
 

@@ -78,21 +78,9 @@ struct MasterKey {
   }
 };
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 std::unique_ptr<MasterKey> read_key(std::string_view hex) {
   auto master = std::make_unique<MasterKey>();
-  if (hex.size() != 2 * master->key.bytes.size()) return nullptr;
-  for (std::size_t i = 0; i < master->key.bytes.size(); ++i) {
-    const int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return nullptr;
-    master->key.bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
-  }
+  if (!from_hex(hex, master->key.bytes)) return nullptr;
   const Digest256 id = hmac_sha256(master->key.view(), "asahi encryption key id v1");
   master->id.assign(reinterpret_cast<const char*>(id.data()), kIdSize);
   return master;

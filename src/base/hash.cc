@@ -229,16 +229,6 @@ Digest128 keyed_digest(const Digest128& key, std::initializer_list<std::string_v
   return hash.finish();
 }
 
-std::string to_hex(const std::uint8_t* data, std::size_t size) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out(size * 2, '0');
-  for (std::size_t i = 0; i < size; ++i) {
-    out[2 * i] = kDigits[data[i] >> 4];
-    out[2 * i + 1] = kDigits[data[i] & 15];
-  }
-  return out;
-}
-
 std::string base64_encode(std::string_view data) {
   std::string out((data.size() + 2) / 3 * 4 + 1, '\0');
   const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/hex.h"
+
 namespace asahi {
 
 using Digest256 = std::array<std::uint8_t, 32>;
@@ -21,11 +23,6 @@ Digest128 md5(std::string_view data);
 /// lengths, so that no two part lists collide by concatenation. `key` is 16 bytes.
 Digest128 keyed_digest(const Digest128& key, std::initializer_list<std::string_view> parts);
 
-std::string to_hex(const std::uint8_t* data, std::size_t size);
-template <std::size_t N>
-std::string to_hex(const std::array<std::uint8_t, N>& digest) {
-  return to_hex(digest.data(), N);
-}
 std::string base64_encode(std::string_view data);
 /// Strict: padding required, no blanks. Nothing for other text.
 std::optional<std::string> base64_decode(std::string_view text);

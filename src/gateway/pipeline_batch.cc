@@ -27,6 +27,18 @@ std::optional<BatchItem> Pipeline::batch_item(const Call& call, const Plan& plan
        .capped = call.options.cost_budget.has_value()});
 }
 
+DispatchCall Pipeline::Call::dispatch(Plan plan, CancelSource& cancel) const {
+  DispatchCall out{.request = chat, .plan = std::move(plan), .context = {}};
+  out.context.deadline = deadline;
+  out.context.cancel = &cancel;
+  out.context.request_id = request_id;
+  out.context.traceparent = traceparent;
+  out.context.api_key = options.provider_api_key;
+  out.own_keys = own_keys;
+  out.trace = trace.get();
+  return out;
+}
+
 Task<llm::ChatResponse> Pipeline::call_vendor(std::shared_ptr<Call> call,
                                               std::shared_ptr<const Plan> planned,
                                               CancelSource& cancel, DispatchReport& report) {
@@ -54,15 +66,7 @@ Task<llm::ChatResponse> Pipeline::call_vendor(std::shared_ptr<Call> call,
       co_return response;
     }
   }
-  DispatchCall dispatch{.request = call->chat, .plan = *planned, .context = {}};
-  dispatch.context.deadline = call->deadline;
-  dispatch.context.cancel = &cancel;
-  dispatch.context.request_id = call->request_id;
-  dispatch.context.traceparent = call->traceparent;
-  dispatch.context.api_key = call->options.provider_api_key;
-  dispatch.own_keys = call->own_keys;
-  dispatch.trace = call->trace.get();
-  auto answered = co_await parts_.dispatcher.chat(std::move(dispatch), report);
+  auto answered = co_await parts_.dispatcher.chat(call->dispatch(*planned, cancel), report);
   if (!answered) asking.mark(Mark::kFailed);
   co_return answered;
 }

@@ -39,6 +39,9 @@ struct Pipeline::Call {
         caller(identity::shared_principal_of(of)),
         org(caller->org_id) {}
 
+  /// The call of the models of `plan` on this request's behalf. `cancel` outlives it.
+  DispatchCall dispatch(Plan plan, CancelSource& cancel) const;
+
   const Endpoint* endpoint;          ///< null: embeddings
   http::Context* context;            ///< null once its client may be gone
   std::shared_ptr<CallTrace> trace;  ///< null: nobody watches, or it was handed on

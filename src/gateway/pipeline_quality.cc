@@ -73,15 +73,8 @@ Aw<void> Pipeline::escalate(std::shared_ptr<Call> call, std::shared_ptr<const Re
                                    error_of(std::move(held.error())).message));
     co_return;
   }
-  DispatchCall dispatch{.request = call->chat, .plan = std::move(*next), .context = {}};
+  DispatchCall dispatch = call->dispatch(std::move(*next), cancel);
   dispatch.request.stream = false;
-  dispatch.context.deadline = call->deadline;
-  dispatch.context.cancel = &cancel;
-  dispatch.context.request_id = call->request_id;
-  dispatch.context.traceparent = call->traceparent;
-  dispatch.context.api_key = call->options.provider_api_key;
-  dispatch.own_keys = call->own_keys;
-  dispatch.trace = call->trace.get();
   const DispatchSpan asking(call->trace);
   DispatchReport again;
   auto second = co_await parts_.dispatcher.chat(std::move(dispatch), again);

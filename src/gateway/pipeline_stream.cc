@@ -54,14 +54,7 @@ http::Response Pipeline::write_cached(http::Context& context, const std::shared_
 
 Task<http::Response> Pipeline::serve_stream(http::Context& context, std::shared_ptr<Call> call) {
   ASAHI_CO_TRY(Plan planned, co_await plan_and_reserve(call));
-  DispatchCall dispatch{.request = call->chat, .plan = std::move(planned), .context = {}};
-  dispatch.context.deadline = context.deadline;
-  dispatch.context.cancel = &context.cancel;
-  dispatch.context.request_id = context.request_id;
-  dispatch.context.traceparent = call->traceparent;
-  dispatch.context.api_key = call->options.provider_api_key;
-  dispatch.own_keys = call->own_keys;
-  dispatch.trace = call->trace.get();
+  DispatchCall dispatch = call->dispatch(std::move(planned), context.cancel);
   if (call->trace != nullptr) {
     // It ends with the stream: a vendor that breaks off is replaced on the way.
     call->trace->dispatch =

@@ -4,9 +4,12 @@
 #include <cctype>
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #include "jobs/queue.h"
 #include "memory/config_fitness.h"
+#include "memory/config_websocket.h"
+#include "storage/object/open_store.h"
 
 namespace asahi::memory {
 namespace {
@@ -17,6 +20,32 @@ void check_schedule(config::Binder& binder, std::string path, const std::string&
   binder.fault({.path = std::move(path),
                 .value = expression,
                 .rule = "is no cron expression: " + next.error().message,
+                .origin = ""});
+}
+
+/// Classes of storage that a provider has and whose files are read at once; empty: it is not known,
+/// as of what only speaks a provider's protocol.
+std::vector<std::string_view> archive_classes(const MemoryConfig::Cold& c) {
+  if (!c.endpoint.empty()) return {};
+  if (c.backend == "s3")
+    return {"STANDARD",   "STANDARD_IA",       "ONEZONE_IA", "INTELLIGENT_TIERING",
+            "GLACIER_IR", "REDUCED_REDUNDANCY"};
+  if (c.backend == "azure") return {"Hot", "Cool", "Cold"};
+  if (c.backend == "gcs") return {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"};
+  return {};
+}
+
+/// A class that the bucket refuses would make every merge of old files fail.
+void check_archive_class(config::Binder& binder, const MemoryConfig::Cold& c) {
+  if (!c.enabled || c.archive_class.empty() || c.archive_class == "none") return;
+  const auto known = archive_classes(c);
+  if (known.empty() || std::ranges::find(known, c.archive_class) != known.end()) return;
+  std::string names;
+  for (const std::string_view name : known) names += std::string(name) + ", ";
+  binder.fault({.path = "memory.cold.archive_class",
+                .value = c.archive_class,
+                .rule = "must be one of " + names + "none: the classes of backend " + c.backend +
+                        " that are read at once",
                 .origin = ""});
 }
 
@@ -37,6 +66,39 @@ void bind_clouds(config::Binder::Section& memory, object::CloudCredentials& c) {
                {.env = {"GCS_SECRET_ACCESS_KEY"}, .help = "its secret"});
   google.value("endpoint", c.google_endpoint,
                {.env = {"GCS_ENDPOINT"}, .help = "of Google's storage"});
+}
+
+void bind_access_rules(config::Binder& binder, config::Binder::Section rules,
+                       MemoryConfig::Aging::AccessRules& c) {
+  const auto env = [](const char* name) {
+    return std::vector<std::string>{std::string("AKOSHA__AGING__ACCESS_RULES__") + name};
+  };
+  rules.value(
+      "enabled", c.enabled,
+      {.env = env("ENABLED"), .help = "what searches find decides, too, in which tier it is"});
+  rules.value("promote_hits", c.promote_hits,
+              {.min = 1,
+               .max = 1'000'000,
+               .env = env("PROMOTE_HITS"),
+               .help = "hits from which a memory stays in the hot tier, or comes back"});
+  rules.value("demote_hits", c.demote_hits,
+              {.min = 0,
+               .max = 1'000'000,
+               .env = env("DEMOTE_HITS"),
+               .help = "with fewer a memory goes to the warm tier; 0: age alone decides"});
+  rules.value("window_days", c.window_days,
+              {.min = 1, .max = 90, .env = env("WINDOW_DAYS"), .help = "days whose hits count"});
+  rules.value("min_age_days", c.min_age_days,
+              {.min = 0,
+               .max = 36'500,
+               .env = env("MIN_AGE_DAYS"),
+               .help = "age in days below which a memory stays hot"});
+  if (c.demote_hits >= c.promote_hits) {
+    binder.fault({.path = "memory.aging.access_rules.demote_hits",
+                  .value = std::to_string(c.demote_hits),
+                  .rule = "must be less than memory.aging.access_rules.promote_hits",
+                  .origin = ""});
+  }
 }
 
 void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryConfig& c) {
@@ -87,6 +149,8 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   cold.value("archive_class", c.cold.archive_class,
              {.help = "class of storage; empty: GLACIER_IR, Cool, COLDLINE; none: never"});
 
+  check_archive_class(binder, c.cold);
+
   bind_clouds(memory, c.clouds);
 
   auto aging = memory.section("aging");
@@ -111,6 +175,7 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   aging.value(
       "pressure_gb", c.aging.pressure_gb,
       {.min = 1, .max = 100'000, .help = "GiB of hot memories from which an extra run begins"});
+  bind_access_rules(binder, aging.section("access_rules"), c.aging.access_rules);
   check_schedule(binder, "memory.cold.compaction_schedule", c.cold.compaction_schedule);
   check_schedule(binder, "memory.aging.schedule", c.aging.schedule);
   if (c.aging.warm_days <= c.aging.hot_days) {
@@ -119,6 +184,73 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
                   .rule = "must be more than memory.aging.hot_days",
                   .origin = ""});
   }
+}
+
+void bind_replicas(config::Binder& binder, config::Binder::Section& memory, MemoryConfig& c) {
+  constexpr double kMost = 2;
+  auto replicas = memory.section("replicas");
+  replicas.value("cold", c.replicas.cold,
+                 {.max = kMost,
+                  .env = {"AKOSHA_COLD_REPLICAS"},
+                  .help = "URLs of buckets that follow the cold tier's"});
+  replicas.value("backup", c.replicas.backup,
+                 {.max = kMost,
+                  .env = {"AKOSHA_BACKUP_REPLICAS"},
+                  .help = "URLs of buckets that follow the backups'"});
+  replicas.value("schedule", c.replicas.schedule,
+                 {.help = "when their listings are compared: cron, UTC"});
+  check_schedule(binder, "memory.replicas.schedule", c.replicas.schedule);
+  replicas.value("endpoint", c.replicas.endpoint,
+                 {.env = {"AKOSHA_REPLICA_ENDPOINT"}, .help = "of replicas in S3"});
+  replicas.value("region", c.replicas.region,
+                 {.env = {"AKOSHA_REPLICA_REGION"}, .help = "of replicas in S3"});
+  replicas.value("access_key_id", c.replicas.access_key_id,
+                 {.env = {"AKOSHA_REPLICA_ACCESS_KEY_ID"}, .help = "their S3 key"});
+  replicas.value("secret_access_key", c.replicas.secret_access_key,
+                 {.env = {"AKOSHA_REPLICA_SECRET_ACCESS_KEY"}, .help = "its secret"});
+  for (const auto& [name, urls] :
+       {std::pair("cold", &c.replicas.cold), std::pair("backup", &c.replicas.backup)}) {
+    for (const std::string& url : *urls) {
+      if (const auto good = object::check_url(url); !good) {
+        binder.fault({.path = std::string("memory.replicas.") + name,
+                      .value = url,
+                      .rule = good.error().message,
+                      .origin = ""});
+      }
+    }
+  }
+}
+
+void bind_residency(config::Binder::Section& memory, MemoryConfig& c) {
+  constexpr double kMostRules = 1000;
+  auto residency = memory.section("residency");
+  residency.value("systems", c.residency.systems,
+                  {.max = kMostRules,
+                   .env = {"AKOSHA_RESIDENCY_SYSTEMS"},
+                   .help = "systems whose memories stay on disks here; * stands for anything"});
+  residency.value("tags", c.residency.tags,
+                  {.max = kMostRules,
+                   .env = {"AKOSHA_RESIDENCY_TAGS"},
+                   .help = "tags of memories that stay on disks here"});
+  residency.value("types", c.residency.types,
+                  {.max = kMostRules,
+                   .env = {"AKOSHA_RESIDENCY_TYPES"},
+                   .help = "types of memories that stay on disks here"});
+}
+
+/// A backup holds all tiers, also what stays here. Empty: a folder that `bind` names.
+void check_residency(config::Binder& binder, const MemoryConfig& c) {
+  if (c.residency.empty()) return;
+  const auto check = [&](std::string path, const std::string& url) {
+    if (url.empty() || url.starts_with("file://")) return;
+    binder.fault({.path = std::move(path),
+                  .value = url,
+                  .rule = "must be a folder (file:///…): memory.residency keeps memories on disks "
+                          "here, and backups hold them, too",
+                  .origin = ""});
+  };
+  check("memory.backup.bucket", c.backup.bucket);
+  for (const std::string& url : c.replicas.backup) check("memory.replicas.backup", url);
 }
 
 void bind_dependency(config::Binder::Section section, const std::string& name,
@@ -191,6 +323,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   api.value("tls_private_key_file", c.api.tls_private_key_file,
             {.env = {"AKOSHA_TLS_KEY_PATH"}, .help = "its PEM key"});
   if (c.api.host.empty()) c.api.host = c.mode == "lite" ? "127.0.0.1" : "0.0.0.0";
+  bind_websocket(binder, memory, c.websocket, c.environment);
 
   auto stores = memory.section("stores");
   stores.value("hot_url", c.stores.hot_url,
@@ -236,6 +369,10 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                    .help = "texts in one run of the model"});
   embedding.value("threads", c.embedding.threads,
                   {.min = 1, .max = 64, .help = "runs of the model at a time"});
+  embedding.value("reembed_per_second", c.embedding.reembed_per_second,
+                  {.min = 1,
+                   .max = 100'000,
+                   .help = "memories in a second that get a vector of another model, at most"});
 
   auto hot = memory.section("hot");
   hot.value("backend", c.hot.backend,
@@ -247,11 +384,23 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
              .help = "PostgreSQL with the extension vector; empty: that of database.url"});
   hot.value("pg_pool_size", c.hot.pg_pool_size,
             {.min = 1, .max = 100, .help = "connections to it"});
-  hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
+  hot.value("path", c.hot.path,
+            {.env = {"AKOSHA_HOT_PATH", "AKOSHA_WAL_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
+  hot.value("revert_days", c.hot.revert_days,
+            {.min = 0,
+             .max = 365,
+             .env = {"AKOSHA__STORAGE__HOT__REVERT_DAYS"},
+             .help = "how long a change-over to another backend can be taken back"});
+  hot.value("fallback", c.hot.fallback,
+            {.one_of = {"WARM", "NONE"},
+             .env = {"AKOSHA_HOT_FALLBACK"},
+             .help = "what searches ask when no tier they asked for answers, the hot one neither"});
 
   bind_tiers(binder, memory, c);
+  bind_replicas(binder, memory, c);
+  bind_residency(memory, c);
 
   auto query = memory.section("query");
   query.value("timeout_seconds", c.query.timeout_seconds,
@@ -439,6 +588,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   }
   if (!c.backup.bucket.empty() && c.backup.bucket.find("://") == std::string::npos)
     c.backup.bucket = "s3://" + c.backup.bucket;
+  check_residency(binder, c);
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";
   if (c.embedding.model_path.empty()) c.embedding.model_path = c.data_path + "/models";
   if (c.hot.path.empty())

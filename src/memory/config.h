@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/config/loader.h"
 #include "memory/outside/service.h"
+#include "memory/residency/rules.h"
 #include "storage/object/credentials.h"
 
 namespace asahi::memory {
@@ -34,6 +36,26 @@ struct MemoryConfig {
     /// PEM files of its listeners (AKOSHA_TLS_CERT_PATH, AKOSHA_TLS_KEY_PATH); empty: plain HTTP.
     std::string tls_certificate_file, tls_private_key_file;
   } api;
+
+  /// Live events on a listener of their own (spec §2.1, §2.5); beside it they are at `/ws` of the
+  /// API. Its address is that of the API.
+  struct WebSocket {
+    bool enabled = true;  ///< AKOSHA_WS_ENABLED; false: never
+    /// AKOSHA_WS_PORT; 0: any free one; -1: 8692, for `asahi memory` where that is free, in the
+    /// combined process (`asahi serve`) only with `tls_enabled`.
+    int port = -1;
+    bool tls_enabled = false;  ///< AKOSHA_WS_TLS_ENABLED
+    /// PEM (AKOSHA_WS_CERT_FILE, AKOSHA_WS_KEY_FILE), read again when they change; both empty: a
+    /// throw-away certificate, in development only.
+    std::string cert_file, key_file;
+    /// PEM (AKOSHA_WS_CA_FILE): a client's certificate must be signed by one of these; empty:
+    /// clients are not asked for one.
+    std::string ca_file;
+    bool verify_client = false;  ///< AKOSHA_WS_VERIFY_CLIENT: clients must show one
+    static constexpr std::uint16_t kPort = 8692;
+    /// Whether somebody asked for it, so that it must not be left out.
+    bool is_wanted() const { return enabled && (port >= 0 || tls_enabled); }
+  } websocket;
 
   /// Stores in other processes, reached through the internal store API.
   struct Stores {
@@ -69,6 +91,12 @@ struct MemoryConfig {
     /// is kept over a restart.
     std::string path;
     int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
+    /// Days in which a change-over to another backend can be taken back, 0 to 365; a request may
+    /// say otherwise.
+    int revert_days = 28;
+    /// WARM: when no tier that a search asks for answers, the next colder one does; NONE: not for
+    /// the hot one (AKOSHA_HOT_FALLBACK).
+    std::string fallback = "WARM";
   } hot;
 
   struct Warm {
@@ -103,6 +131,21 @@ struct MemoryConfig {
     std::string archive_class;
   } cold;
 
+  /// Further buckets that have what the cold tier's or the backups' has. Restart.
+  struct Replicas {
+    /// At most two URLs each, as `backup.bucket` (AKOSHA_COLD_REPLICAS, AKOSHA_BACKUP_REPLICAS).
+    std::vector<std::string> cold, backup;
+    std::string schedule = "41 * * * *";  ///< cron, UTC: listings are compared
+    /// Of replicas in S3 (AKOSHA_REPLICA_{ENDPOINT,REGION,ACCESS_KEY_ID,SECRET_ACCESS_KEY}); empty:
+    /// those of `ingestion`.
+    std::string endpoint, region, access_key_id;
+    Secret secret_access_key;
+  } replicas;
+
+  /// Memories that stay on this installation's own disks: they do not age from warm to cold where
+  /// the cold tier, or a replica of it, is a bucket; backups must be folders then. Restart.
+  ResidencyRules residency;  ///< AKOSHA_RESIDENCY_{SYSTEMS,TAGS,TYPES}
+
   /// For buckets azure://container/prefix and gs://bucket/prefix (AZURE_STORAGE_*, GCS_*).
   object::CloudCredentials clouds;
 
@@ -114,6 +157,15 @@ struct MemoryConfig {
     bool batch_migration = true;         ///< USE_BATCH_MIGRATION; false: row by row
     int max_minutes = 120;               ///< longest run, 1 to 1440
     int pressure_gb = 100;  ///< GiB of hot memories from which an extra run begins, 1 to 100000
+    /// What is asked for often stays hot or comes back, what nobody asks for goes early
+    /// (AKOSHA__AGING__ACCESS_RULES__…).
+    struct AccessRules {
+      bool enabled = false;
+      int promote_hits = 10;  ///< within the window: it stays hot, or comes back, 1 to 1000000
+      int demote_hits = 2;    ///< fewer: it goes; less than promote_hits; 0: age alone decides
+      int window_days = 7;    ///< hits of so many days count, 1 to 90
+      int min_age_days = 3;   ///< what is younger stays, asked for or not, 0 to 36500
+    } access_rules;
   } aging;
 
   struct Query {
@@ -243,12 +295,13 @@ struct MemoryConfig {
     std::string runtime;  ///< libonnxruntime.so.1; empty: beside the program
     /// Without the model: hash_ngram (words) or hash_random (AKOSHA_EMBEDDING_FALLBACK).
     std::string fallback = "hash_ngram";
-    std::size_t batch_size = 32;  ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
-    std::size_t threads = 1;      ///< runs at a time, 1 to 64
+    std::size_t batch_size = 32;   ///< texts in one run (EMBEDDING_BATCH_SIZE), 1 to 1024
+    std::size_t threads = 1;       ///< runs at a time, 1 to 64
+    int reembed_per_second = 500;  ///< memories that get new vectors, at most, 1 to 100000
   } embedding;
 };
 
-/// Reads `memory.…`. `data_dir`: the process's data folder.
+/// Reads `memory.…`. `data_dir`: the process's data folder. `config.environment` is set already.
 void bind(config::Binder& binder, MemoryConfig& config, const std::string& data_dir);
 
 }  // namespace asahi::memory

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "identity/principal.h"
 #include "llm/embed/text_embedder.h"
+#include "memory/access/hit_keeper.h"
 #include "memory/ageing/originals.h"
+#include "memory/ageing/reembedding.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/embedding/choice.h"
@@ -28,6 +30,7 @@
 #include "memory/ops/cache_warmer.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
+#include "memory/swap/mover.h"
 #include "memory/wiring/buckets.h"
 #include "memory/wiring/fitness.h"
 #include "memory/wiring/knowledge.h"
@@ -112,8 +115,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;                          ///< of the tiers
-  hot::Engine* engine = nullptr;                 ///< of the hot tier; null: others keep it
-  PgVectorStore* postgres = nullptr;             ///< the hot tier, where PostgreSQL keeps it
+  swap::SwapStore* swap = nullptr;               ///< the hot tier; null: others keep it
+  std::unique_ptr<swap::Mover> mover;            ///< of it to another backend; null: the same
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
@@ -123,9 +126,12 @@ struct MemoryModule::Impl {
   std::unique_ptr<MeasuredCache> l2;  ///< null: there is none
   std::unique_ptr<cache::MemoryStore> replies;
   std::unique_ptr<Epochs> epochs;
+  std::unique_ptr<HitKeeper> hit_keeper;  ///< null: access rules are off, or nobody searches here
+  std::unique_ptr<Hits> hits;             ///< null: access rules are off
   std::unique_ptr<Search> search;
   std::unique_ptr<CacheWarmer> warmer;
   std::unique_ptr<ageing::Originals> originals;
+  std::unique_ptr<ageing::Reembedding> reembedding;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Intake> intake;
   std::unique_ptr<IngestMetrics> ingest_metrics;
@@ -143,6 +149,7 @@ struct MemoryModule::Impl {
   bool stopped = false;
 
   Result<void> open_tiers();
+  void make_mover(StorePair& stores);
   void make_search();
   Result<void> make_ingestion();
   void make_routes();
@@ -151,13 +158,34 @@ struct MemoryModule::Impl {
   void make_tools();
 };
 
+void MemoryModule::Impl::make_mover(StorePair& stores) {
+  const MemoryConfig& config = parts.config;
+  swap::Mover::Options options;
+  options.dimensions = config.embedding_dimension;
+  options.revert_for = std::chrono::days(config.hot.revert_days);
+  options.usual_path = config.hot.path;
+  for (const std::string& folder : {config.warm.path, config.cold.path}) {
+    if (folder != ":memory:") options.taken.push_back(folder);
+  }
+  mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.swap,
+                                                           .database = parts.database,
+                                                           .loops = parts.loops,
+                                                           .work = work,
+                                                           .clock = parts.clock,
+                                                           .metrics = parts.metrics,
+                                                           .audit = &parts.audit,
+                                                           .open = std::move(stores.open_backend)},
+                                        std::move(options));
+  if (stores.move) mover->resume(std::move(*stores.move));
+}
+
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores,
-            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics)
-                  : connect_stores(parts.config, parts.loops, parts.clock));
-  engine = stores.engine;
-  postgres = stores.postgres;
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock,
+                                                  parts.metrics, parts.loops)
+                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  swap = stores.swap;
+  if (swap != nullptr) make_mover(stores);
   remote_hot = stores.remote_hot;
   knowledge =
       std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
@@ -192,6 +220,7 @@ void MemoryModule::Impl::make_search() {
                     .timeout = std::chrono::seconds(config.query.timeout_seconds),
                     .dimensions = config.embedding_dimension};
   options.tier_timeout = std::chrono::seconds(config.query.shard_timeout_seconds);
+  options.hot_fallback = config.hot.fallback == "NONE" ? HotFallback::kNone : HotFallback::kWarm;
   options.semantic_threshold = static_cast<float>(config.query.semantic_threshold);
   // Without a shared number of changes this process would not hear of what others write.
   options.cache = config.cache.enabled && (role.component == Component::kAll || shared != nullptr);
@@ -199,17 +228,26 @@ void MemoryModule::Impl::make_search() {
     logger.warning("answers are not cached: without Redis nobody tells this process of changes");
   options.l1_ttl = std::chrono::seconds(config.cache.local_ttl_seconds);
   options.l2_ttl = std::chrono::seconds(config.cache.redis_ttl_seconds);
-  search = std::make_unique<Search>(Search::Parts{.hot = hot,
-                                                  .warm = tiers->warm(),
-                                                  .cold = tiers->cold(),
-                                                  .embedder = *embedder,
-                                                  .l1 = *l1,
-                                                  .l2 = shared,
-                                                  .replies = *replies,
-                                                  .epochs = *epochs,
-                                                  .clock = parts.clock,
-                                                  .observer = &search_metrics},
-                                    options);
+  if (config.aging.access_rules.enabled) {
+    hits = std::make_unique<Hits>(parts.database);
+    if (role.queries) {
+      hit_keeper = std::make_unique<HitKeeper>(
+          HitKeeper::Parts{parts.database, parts.loops.at(0), parts.clock, parts.metrics});
+    }
+  }
+  search = std::make_unique<Search>(
+      Search::Parts{.hot = hot,
+                    .warm = tiers->warm(),
+                    .cold = tiers->cold(),
+                    .embedder = *embedder,
+                    .l1 = *l1,
+                    .l2 = shared,
+                    .replies = *replies,
+                    .epochs = *epochs,
+                    .clock = parts.clock,
+                    .observer = &search_metrics,
+                    .hits = hit_keeper == nullptr ? nullptr : &hit_keeper->counter()},
+      options);
   CacheWarmer::Options warming;
   warming.most = config.cache.warm_searches;
   // Half of the cache stays for what is asked meanwhile.
@@ -274,6 +312,19 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
   const fitness::Fitness* const traces = fitness ? &fitness->fitness() : nullptr;
+  std::vector<Store*> embedded{hot};
+  if (Store* const warm = tiers->warm()) embedded.push_back(warm);
+  reembedding = std::make_unique<ageing::Reembedding>(
+      ageing::Reembedding::Parts{
+          .stores = std::move(embedded),
+          .embedder = *embedder,
+          .database = parts.database,
+          .loop = parts.loops.at(0),
+          .clock = parts.clock,
+          .metrics = parts.metrics,
+          .changed = [this](std::string tenant) { return epochs->bump(std::move(tenant)); }},
+      ageing::ReembeddingOptions{
+          .per_second = static_cast<std::size_t>(parts.config.embedding.reembed_per_second)});
   routes = std::make_shared<RouteParts>(RouteParts{.search = *search,
                                                    .warmer = *warmer,
                                                    .epochs = *epochs,
@@ -288,9 +339,12 @@ void MemoryModule::Impl::make_routes() {
                                                    .knowledge = &knowledge->knowledge(),
                                                    .fitness = traces,
                                                    .tiers = tiers.get(),
+                                                   .mover = mover.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
+                                                   .reembedding = reembedding.get(),
                                                    .originals = originals.get(),
+                                                   .hits = hits.get(),
                                                    .has_bucket = bucket != nullptr,
                                                    .audit = parts.audit,
                                                    .metrics = parts.metrics,
@@ -351,6 +405,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .outside = *outside,
                             .routes = routes,
                             .shut_down = parts.shut_down,
+                            .shutdown_token = parts.shutdown_token,
                             .searches = role.queries,
                             .alone = role.component == Component::kAll}));
   return {};
@@ -382,12 +437,16 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_search_routes(routes);
   add_store_routes(routes);
   add_ageing_routes(routes);
+  add_embedding_routes(routes);
+  add_backend_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
   add_fitness_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
+
+void MemoryModule::add_live_routes(http::Router& router) { impl_->ops->add_live_routes(router); }
 
 std::vector<Dependency> MemoryModule::dependencies() {
   std::vector<Dependency> all = impl_->hot_dependencies;
@@ -402,6 +461,7 @@ std::vector<Dependency> MemoryModule::dependencies() {
 }
 
 void MemoryModule::start() {
+  if (impl_->mover != nullptr) impl_->mover->start();
   if (impl_->worker != nullptr) impl_->worker->start();
   if (impl_->worker != nullptr && impl_->scans != nullptr && impl_->bucket != nullptr) {
     impl_->scans->answer(
@@ -411,14 +471,16 @@ void MemoryModule::start() {
   }
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
+  impl_->tiers->start_replicas();
+  // Who takes memories in has the embedder at work; other roles ask for runs only.
+  if (impl_->role.ingests) impl_->reembedding->start();
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->start();
   impl_->outside->start();
   if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
-  if (impl_->engine != nullptr) {
-    impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
-  } else if (impl_->postgres != nullptr) {
-    impl_->knowledge->follow(*impl_->postgres, stores_of(*impl_->routes));
+  if (impl_->swap != nullptr) {
+    impl_->knowledge->follow(*impl_->swap, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));
@@ -432,18 +494,21 @@ void MemoryModule::stop() {
   impl_->tiers->stop(kGrace);
   if (impl_->scans != nullptr) impl_->scans->stop();
   if (impl_->worker != nullptr) impl_->worker->stop(kGrace);
+  impl_->reembedding->stop(kGrace);
+  if (impl_->hit_keeper != nullptr) impl_->hit_keeper->stop();
   impl_->outside->stop();
   if (impl_->fitness != nullptr) impl_->fitness->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
+  if (impl_->mover != nullptr) impl_->mover->stop();
 }
 
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part :
        {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
-        ageing::originals_migrations(), knowledge::migrations(), ops_migrations(),
-        outside_migrations(), fitness_migrations()})
+        ageing::originals_migrations(), hit_migrations(), knowledge::migrations(), ops_migrations(),
+        outside_migrations(), fitness_migrations(), swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

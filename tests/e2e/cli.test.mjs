@@ -289,6 +289,27 @@ test("keys create prints a key once that opens a running gateway, with the limit
   assert.equal((await asahi("keys", "list", "--org", "globex")).stdout.trim(), "");
 });
 
+test("keys create --systems bounds a key to some of the memory's systems", async (t) => {
+  const { asahi, works, call } = await start_with_keys(t);
+  const { code, stdout, stderr } = await asahi("keys", "create", "--org", "acme", "--systems", "crm,buddy,crm");
+  assert.equal(code, 0, stderr);
+  const key = stdout.trim();
+  assert.ok(await works(key));
+  const whole = (await asahi("keys", "create", "--org", "acme")).stdout.trim();
+  const store = (system_id) =>
+    call("POST", "/memory/memories", { memory_id: `of-${system_id}`, text: "The build broke.", system_id }, { authorization: `Bearer ${whole}` });
+  for (const system of ["crm", "hr"]) assert.equal((await store(system)).status, 200);
+  const read = async (path) => (await call("GET", path, undefined, { authorization: `Bearer ${key}` })).status;
+  assert.equal(await read("/memory/memories/crm/of-crm"), 200);
+  assert.equal(await read("/memory/memories/hr/of-hr"), 404, "a system that is not its own");
+  const listed = (await asahi("keys", "list", "--org", "acme")).stdout;
+  assert.match(listed, new RegExp(`^${key.slice(0, 12)} .*systems buddy,crm `, "m"));
+  assert.match(listed, new RegExp(`^${whole.slice(0, 12)} .*systems \\(all\\) `, "m"));
+  const bad = await asahi("keys", "create", "--org", "acme", "--systems", "crm,../etc");
+  assert.equal(bad.code, 2);
+  assert.match(bad.stderr, /systems: '\.\.\/etc' is no system's id/);
+});
+
 test("keys rotate prints a successor and leaves the old key its overlap", async (t) => {
   const { asahi, works } = await start_with_keys(t);
   const old = (await asahi("keys", "create", "--org", "acme")).stdout.trim();

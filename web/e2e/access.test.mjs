@@ -2,14 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
+import { gateway_with_accounts, kAdmin } from './accounts.mjs';
 import { kBrowser, kDesktop, kLimitMs, launch, new_page, save_picture } from './browser.mjs';
 
-const kOperator = { 'x-admin-secret': 'operator-secret-for-tests' };
-const kAdmin = { email: 'ada@example.com', password: 'correct horse battery' };
 const kWelcome = 'The same answers, for a fraction of the price';
 const kViewer = { email: 'vera@example.com', password: 'staple battery horse' };
 
@@ -18,18 +16,7 @@ describe('dashboard with authentication', { skip: kBrowser ? false : "no chromiu
   const complaints = [];
 
   before(async () => {
-    gateway = await start_gateway({
-      env: {
-        ASAHI_MOCK: 'true',
-        ASAHI_AUTH_API_KEY_REQUIRED: 'true',
-        ASAHI_ADMIN_SECRET: kOperator['x-admin-secret'],
-        ASAHI_ENCRYPTION_KEY: '5a'.repeat(32),
-        ASAHI_GOVERNANCE_PBKDF2_ITERATIONS: '100000',
-      },
-    });
-    const founded = await gateway.post('/signup', { org_name: 'Acme', ...kAdmin }, kOperator);
-    assert.equal(founded.status, 201, founded.text);
-    admin_key = founded.body.api_key;
+    ({ gateway, admin_key } = await gateway_with_accounts());
     const viewer = await gateway.post('/org/users', { ...kViewer, role: 'viewer' }, { authorization: `Bearer ${admin_key}` });
     assert.equal(viewer.status, 201, viewer.text);
     browser = await launch();

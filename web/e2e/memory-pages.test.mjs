@@ -177,6 +177,7 @@ describe('systems, ageing and graph', { skip: kBrowser ? false : "no chromium: i
       await table('Systems').getByRole('row').filter({ hasText: 'aged-bot' }).getByText('silent').waitFor();
       await page.getByText('1 silent for a week').waitFor();
       await page.getByRole('button', { name: 'aged-bot', exact: true }).click();
+      await panel().getByText('1 memory, shard').waitFor();
       await panel().getByRole('button', { name: /^Erase the system/ }).click();
       const dialog = page.getByRole('dialog', { name: 'Erase aged-bot?' });
       const erase = dialog.getByRole('button', { name: 'Erase it' });

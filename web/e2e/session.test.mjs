@@ -2,33 +2,21 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
+import { gateway_with_accounts, kAdmin } from './accounts.mjs';
 import { kBrowser, kDesktop, kLimitMs, kPhone, launch, new_page, settled } from './browser.mjs';
 import { push_memories } from './memories.mjs';
-
-const kOperator = { 'x-admin-secret': 'operator-secret-for-tests' };
-const kAdmin = { email: 'ada@example.com', password: 'correct horse battery' };
 
 describe('a login that ends', { skip: kBrowser ? false : "no chromium: install Debian's package chromium or set ASAHI_CHROMIUM" }, () => {
   let browser, gateway, page, bearer;
   const complaints = [];
 
   before(async () => {
-    gateway = await start_gateway({
-      env: {
-        ASAHI_MOCK: 'true',
-        ASAHI_AUTH_API_KEY_REQUIRED: 'true',
-        ASAHI_ADMIN_SECRET: kOperator['x-admin-secret'],
-        ASAHI_ENCRYPTION_KEY: '5a'.repeat(32),
-        ASAHI_GOVERNANCE_PBKDF2_ITERATIONS: '100000',
-      },
-    });
-    const founded = await gateway.post('/signup', { org_name: 'Acme', ...kAdmin }, kOperator);
-    assert.equal(founded.status, 201, founded.text);
-    bearer = { authorization: `Bearer ${founded.body.api_key}` };
+    let admin_key;
+    ({ gateway, admin_key } = await gateway_with_accounts());
+    bearer = { authorization: `Bearer ${admin_key}` };
     await push_memories({ post: (path, body) => gateway.post(path, body, bearer) });
     for (const model of ['gpt-4o', 'gpt-4o-mini']) await ask(model);
     browser = await launch();
@@ -90,6 +78,8 @@ describe('a login that ends', { skip: kBrowser ? false : "no chromium: install D
     await form.getByRole('button', { name: 'Create', exact: true }).click();
     await ended().waitFor();
     assert.deepEqual(await faults_of(page), []);
+    await page.keyboard.press('Escape');
+    assert.equal(await asks_again().getByRole('button', { name: 'Close' }).count(), 0, 'what leaves the page says so');
     await log_in_again();
     assert.equal(await form.getByLabel('Name', { exact: true }).inputValue(), 'nightly 朝');
     await form.getByRole('button', { name: 'Create', exact: true }).click();

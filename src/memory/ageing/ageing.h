@@ -17,6 +17,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "jobs/queue.h"
+#include "memory/access/hits.h"
+#include "memory/ageing/access_rules.h"
 #include "memory/ageing/mover.h"
 #include "memory/ageing/runs.h"
 #include "memory/cold/tier.h"
@@ -25,6 +27,10 @@
 #include "telemetry/metrics.h"
 
 namespace asahi::memory::ageing {
+
+/// The job of a run that was asked for, and how often one is tried: three retries.
+inline constexpr std::string_view kMigrate = "memory.migrate";
+inline constexpr int kAttempts = 4;
 
 struct AgeingOptions {
   int hot_days = 7;                         ///< age from which memories go from hot to warm
@@ -39,6 +45,7 @@ struct AgeingOptions {
   std::chrono::milliseconds turn{10'000};
   std::size_t turn_batches = 50;
   std::chrono::milliseconds poll{2'000};  ///< how soon an asked-for run begins
+  AccessRules access;                     ///< of runs that the schedule begins
 };
 
 /// Lets the memory age: by the clock, on demand, and when the hot tier gets too large. Its runs are
@@ -79,8 +86,8 @@ class Ageing {
   };
   /// Reads a body of POST /storage/migrations. Errors: invalid_argument naming the field.
   static Result<Request> parse(const json::object& body);
-  /// Queues a run, or, dry, counts what of the organisation it would move. Errors: unavailable
-  /// (such a tier is not served here).
+  /// Queues a run that moves memories of this organisation only, or, dry, counts what it would
+  /// move. Errors: unavailable (such a tier is not served here).
   Task<Run> request(std::string org_id, Request request);
   /// One that this organisation asked for. Errors: not_found.
   Task<Run> find(std::string org_id, std::string id);
@@ -95,7 +102,7 @@ class Ageing {
   };
   Plan plan() const;
 
-  /// Both steps, with the configured ages; what the schedule calls.
+  /// Both steps, with the configured ages and access rules; what the schedule calls.
   Task<void> age();
   /// Merges cold files until nothing is left to merge.
   Task<void> compact();
@@ -107,9 +114,10 @@ class Ageing {
   /// How far a run is, beyond what its record says.
   struct Progress {
     std::chrono::steady_clock::time_point started;
-    std::uint64_t left = 0;  ///< rows: what its tier and those above had when it began
+    std::uint64_t left = 0;  ///< rows: what its tier and those above had of its own when it began
     std::uint64_t told = 0;
-    int idle = 0;  ///< batches in a row of which nothing could be moved
+    int idle = 0;                ///< batches in a row of which nothing could be moved
+    std::vector<Key> kept = {};  ///< that stay hot; the first so many, marked until the end
   };
   /// Errors: the run has failed, and its record says so.
   Task<Progress> begin(Run& run);
@@ -121,6 +129,18 @@ class Ageing {
   Aw<void> tidy(std::chrono::steady_clock::duration took);
   Task<void> run_asked(std::string id);
   Clock::Time cutoff(const Run& run) const;
+  // By access rules (ageing_access.cc).
+  bool goes_by_access(const Run& run) const {
+    return options_.access.enabled && run.org_id == kSchedule && run.step == kToWarm;
+  }
+  std::int64_t first_day_of_window() const;
+  /// Whether hits are known for the whole window: else nothing goes early.
+  Task<bool> demotes();
+  Mover::Stays stays(Run& run, Clock::Time old);
+  Aw<void> let_go(Run& run, Progress& progress);
+  /// Lets memories come back that are asked for often.
+  Task<void> promote();
+  Task<void> promote_all(Run& run);
   void add_jobs();
   /// The gauges of sizes and counts.
   Aw<void> measure();
@@ -132,6 +152,7 @@ class Ageing {
   Logger logger_{"memory.ageing"};
   Runs runs_;
   Originals originals_;
+  Hits hits_;
   jobs::Queue queue_;
   jobs::Worker worker_;
   std::unique_ptr<Metrics> metrics_;

@@ -25,6 +25,7 @@ class AgeingTest : public ::testing::Test {
     db_ = sql::open_database(place_->options()).value();
     std::vector<sql::Migration> all = jobs::migrations();
     for (const auto& one : run_migrations()) all.push_back(one);
+    for (const auto& one : hit_migrations()) all.push_back(one);
     ASSERT_TRUE(sql::Migrator(*db_, all).upgrade());
   }
   void TearDown() override {
@@ -153,6 +154,19 @@ TEST_F(AgeingTest, ARunThatWasAskedForTellsWhatItDid) {
       << "other organisations' runs";
 }
 
+TEST_F(AgeingTest, ARunMovesMemoriesOfWhoAskedForItAndNobodyElses) {
+  open();
+  put("a", 10);
+  put("b", 200, "another");
+  const auto asked = request({.step = kToWarm, .cutoff_days = 0});
+  EXPECT_EQ(ended(asked->id).records_migrated, 1U);
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("b"));
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("a"));
+  EXPECT_THAT(moved_, ::testing::ElementsAre("org"));
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(cold_), ::testing::ElementsAre("b")) << "the schedule moves everybody's";
+}
+
 TEST_F(AgeingTest, ADryRunCountsTheOrganisationsOwnAndMovesNothing) {
   open();
   put("a", 10);
@@ -259,6 +273,101 @@ TEST_F(AgeingTest, BothStepsTakeTurns) {
   EXPECT_EQ(left_when_cold_grew.front(), 4U) << "the hot tier was not empty yet";
 }
 
+/// With access rules, after so many days of counting.
+class AccessRulesTest : public AgeingTest {
+ protected:
+  void open_counted(int days) {
+    open({.access = {.enabled = true}});
+    for (int day = days; day >= 0; --day)
+      ASSERT_TRUE(on_.wait<void>([&] { return hits().counting(today() - day); }));
+  }
+  std::int64_t today() const { return day_of(clock_.now()); }
+  void find_often(const std::string& id, std::uint64_t times, int days_ago = 0) {
+    ASSERT_TRUE(on_.wait<void>([&]() -> Task<void> {
+      std::vector<std::pair<Key, std::uint64_t>> found{{{"org", "agent", id}, times}};
+      co_return co_await hits().add(std::move(found), today() - days_ago);
+    }));
+  }
+  OneRun last_run(const Step& step) {
+    for (const OneRun& run : list({.org_id = "org", .scheduled = true}).runs) {
+      if (run.step == step) return run;
+    }
+    ADD_FAILURE() << "no such run";
+    return {};
+  }
+  /// The next night.
+  void sleep() {
+    clock_.advance(std::chrono::days(1));
+    ASSERT_TRUE(on_.wait<void>([&] { return hits().counting(today()); }));
+    ASSERT_TRUE(age());
+  }
+  void SetUp() override {
+    AgeingTest::SetUp();
+    made_ = std::make_unique<Hits>(*db_);
+  }
+  Hits& hits() { return *made_; }
+
+ private:
+  std::unique_ptr<Hits> made_;
+};
+
+TEST_F(AccessRulesTest, WhatIsAskedForOftenStaysHotUntilHardlyAnybodyAsks) {
+  open_counted(0);
+  put("loved", 8);
+  put("liked", 8);
+  find_often("loved", 8);
+  find_often("loved", 2, 6);
+  find_often("liked", 9);
+  find_often("liked", 9, 7);  // before the window
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("loved"));
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("liked"));
+  EXPECT_EQ(last_run(kToWarm).kept, 1U);
+  // Two hits are enough to stay, not to come back.
+  for (int night = 0; night < 7; ++night) sleep();
+  find_often("loved", 2);
+  find_often("liked", 2);
+  sleep();
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("loved"));
+  for (int night = 0; night < 7; ++night) sleep();
+  EXPECT_THAT(ids(hot_), ::testing::IsEmpty());
+  EXPECT_THAT(ids(warm_), ::testing::UnorderedElementsAre("loved", "liked"));
+}
+
+TEST_F(AccessRulesTest, WhatIsAskedForOftenComesBackAndDoesNotGoTheNextNight) {
+  open_counted(0);
+  put("back", 20);
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("back"));
+  find_often("back", 10);
+  sleep();
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("back"));
+  EXPECT_THAT(ids(warm_), ::testing::IsEmpty());
+  EXPECT_EQ(last_run(kToHot).records_migrated, 1U);
+  sleep();
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("back"));
+  EXPECT_THAT(metrics_.expose(),
+              ::testing::HasSubstr("akosha_access_rules_total{action=\"promoted\"} 1"));
+}
+
+TEST_F(AccessRulesTest, WhatNobodyAsksForGoesEarlyOnceAWholeWindowWasCounted) {
+  open_counted(6);
+  put("asked", 4);
+  put("forgotten", 4);
+  put("young", 2);
+  find_often("asked", 2);
+  find_often("forgotten", 1);
+  ASSERT_TRUE(age());
+  EXPECT_EQ(ids(hot_).size(), 3U) << "a day is missing";
+  sleep();
+  EXPECT_THAT(ids(hot_), ::testing::UnorderedElementsAre("asked", "young"));
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("forgotten"));
+  EXPECT_EQ(last_run(kToWarm).demoted, 1U);
+  const auto asked = request({.step = kToWarm, .cutoff_days = 0});
+  EXPECT_EQ(ended(asked->id).records_migrated, 2U)
+      << "what stayed is free again; who asks, decides";
+}
+
 TEST_F(AgeingTest, RunsThatWereAskedForTakeTurns) {
   for (int i = 0; i < 9; ++i) put("old" + std::to_string(i), 10);
   open({.turn_batches = 1});
@@ -271,13 +380,13 @@ TEST_F(AgeingTest, RunsThatWereAskedForTakeTurns) {
     }
     // The first is under way: another asks for the other step.
     auto asked =
-        co_await ageing_->request("another", {.step = kToCold, .cutoff_days = 0, .batch_size = 1});
+        co_await ageing_->request("org", {.step = kToCold, .cutoff_days = 0, .batch_size = 1});
     second = asked.value().id;
   };
   const auto first = request({.step = kToWarm, .batch_size = 1});
   EXPECT_EQ(ended(first->id).records_migrated, 9U);
   EXPECT_GT(left, 0U) << "the second did not wait for the first to end";
-  EXPECT_EQ(ended(second, "another").state, RunState::kDone);
+  EXPECT_EQ(ended(second).state, RunState::kDone);
 }
 
 TEST(AgeingRequest, BadInputNamesFieldAndRule) {

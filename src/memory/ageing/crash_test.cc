@@ -13,6 +13,7 @@
 #include "memory/ageing/front.h"
 #include "memory/ageing/move_gate.h"
 #include "memory/ageing/mover.h"
+#include "memory/ageing/promoter.h"
 #include "memory/cold/store.h"
 #include "memory/hot/hot_store.h"
 #include "memory/hot/testing/samples.h"
@@ -21,6 +22,7 @@
 #include "memory/warm/warm_store.h"
 #include "storage/columnar/private_folder.h"
 #include "storage/object/folder_store.h"
+#include "storage/sql/migrations.h"
 
 namespace asahi::memory::ageing {
 namespace {
@@ -104,6 +106,9 @@ class Stores {
                                  {.temp_folder = folder + "/temp", .grace = 0s})
                 .value();
     cold_ = std::make_unique<cold::ColdStore>(*tier_, 2, 64);
+    database_ = sql::open_database({.url = "sqlite:///" + folder + "/hits.db"}).value();
+    if (!sql::Migrator(*database_, hit_migrations()).upgrade()) std::abort();
+    hits_ = std::make_unique<Hits>(*database_);
   }
   ~Stores() { work.join(); }
 
@@ -125,12 +130,40 @@ class Stores {
     if (!gone) co_return std::unexpected(gone.error());
     co_return Result<void>{};
   }
+  /// As access rules have it: some memories, by their names, are asked for often.
+  static bool is_loved(const Key& key) { return key.conversation_id.ends_with("-1"); }
+  /// Lets up to `limit` of those come back; how many did.
+  Task<std::uint64_t> promote(std::size_t limit) {
+    StoreQuery newest;
+    newest.tenant = "acme";
+    newest.limit = limit;
+    ASAHI_CO_TRY(const StorePage page, co_await warm_->search(std::move(newest)));
+    std::vector<Key> keys;
+    for (const StoreHit& hit : page.hits) {
+      if (is_loved(hit.key)) keys.push_back(hit.key);
+    }
+    Promoter promoter(*warm_, *hot_, *hits_, clock);
+    ASAHI_CO_TRY(const Promoted done, co_await promoter.batch(std::move(keys)));
+    if (done.errors > 0) co_return fail(Errc::kCorrupt, "a copy is wrong");
+    co_return done.promoted;
+  }
   /// One batch of each step down; how many rows were old enough. `told` hears of each batch.
   Task<std::uint64_t> age(std::size_t limit, std::function<void(const Moved&)> told) {
     Mover to_warm(*hot_, *warm_, work), to_cold(*warm_, *cold_, work);
-    ASAHI_CO_TRY(const Moved first, co_await to_warm.batch(warm_before(), limit));
+    // What came back stays for a while.
+    const Mover::Stays stays = [this](const std::vector<Eligible>& due) -> Task<std::vector<bool>> {
+      std::vector<Key> keys;
+      for (const Eligible& one : due) keys.push_back(one.memory.key);
+      ASAHI_CO_TRY(const auto kept, co_await hits_->kept(keys));
+      std::vector<bool> out;
+      for (const Key& key : keys) out.push_back(kept.contains(key));
+      co_return out;
+    };
+    ASAHI_CO_TRY(const Moved first,
+                 co_await to_warm.batch({.before = warm_before(), .limit = limit}, stays));
     told(first);
-    ASAHI_CO_TRY(const Moved second, co_await to_cold.batch(cold_before(), limit));
+    ASAHI_CO_TRY(const Moved second,
+                 co_await to_cold.batch({.before = cold_before(), .limit = limit}));
     told(second);
     if (first.errors + second.errors > 0) co_return fail(Errc::kCorrupt, "a copy is wrong");
     co_return first.scanned + second.scanned;
@@ -146,6 +179,8 @@ class Stores {
   std::unique_ptr<cold::Catalogue> catalogue_;
   std::unique_ptr<cold::ColdTier> tier_;
   std::unique_ptr<cold::ColdStore> cold_;
+  std::unique_ptr<sql::Database> database_;
+  std::unique_ptr<Hits> hits_;
 };
 
 /// What a key may say; an empty text: it is not there.
@@ -237,6 +272,9 @@ TEST(TiersCrash, DISABLED_Child) {
       if (round % 8 == 0) {
         if (auto compacted = co_await stores.cold().compact(1s); !compacted) ::_exit(5);
       }
+      const auto back = co_await stores.promote(30);
+      if (!back) ::_exit(6);
+      if (*back > 0) child->moved(*back);
       if (*moved == 0) co_await on.loop().sleep_for(1ms);
     }
   });
@@ -285,7 +323,8 @@ TEST(TiersCrash, NothingIsLostNothingIsThereTwiceNothingComesBack) {
   const auto settled = on.wait<Seen>([&]() -> Task<Seen> {
     while (true) {
       ASAHI_CO_TRY(const std::uint64_t scanned, co_await stores.age(1'000, [](const Moved&) {}));
-      if (scanned == 0) break;
+      ASAHI_CO_TRY(const std::uint64_t back, co_await stores.promote(1'000));
+      if (scanned + back == 0) break;
     }
     co_return co_await look(stores);
   });

@@ -3,11 +3,13 @@
 namespace asahi::memory::ageing {
 namespace {
 
-/// The colder ones from the coldest up, then all from the hottest down.
+/// The colder ones from the coldest up, then all from the hottest down, then the hottest again: a
+/// row may have gone down, and up by access rules, behind the erasure's back. Such a row stays.
 std::vector<Store*> order_of(const std::vector<Store*>& stores) {
   std::vector<Store*> order;
   for (std::size_t i = stores.size(); i-- > 1;) order.push_back(stores[i]);
   order.insert(order.end(), stores.begin(), stores.end());
+  if (stores.size() > 1) order.push_back(stores.front());
   return order;
 }
 

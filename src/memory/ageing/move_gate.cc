@@ -145,12 +145,12 @@ void MoveGate::end_moves(const std::vector<std::pair<Key, Digest>>& rows) {
   wake_all();
 }
 
-Task<std::vector<Eligible>> MoveGate::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> MoveGate::scan_eligible(ScanQuery wanted) {
   Result<std::vector<Eligible>> rows;
   if (auto entered = co_await enter_scan(); !entered) {
     rows = std::unexpected(std::move(entered.error()));
   } else {
-    rows = co_await store_->scan_eligible(before, limit);
+    rows = co_await store_->scan_eligible(std::move(wanted));
   }
   std::vector<Key> moving;
   if (rows) {
@@ -179,6 +179,15 @@ Task<std::uint64_t> MoveGate::delete_migrated(std::vector<std::pair<Key, Digest>
   auto gone = co_await store_->delete_migrated(rows);
   end_moves(rows);
   co_return gone;
+}
+
+Task<std::uint64_t> MoveGate::replace_vectors(std::vector<NewVector> rows) {
+  std::vector<std::pair<Key, Digest>> ending;
+  ending.reserve(rows.size());
+  for (const NewVector& row : rows) ending.emplace_back(row.key, row.checksum);
+  auto done = co_await store_->replace_vectors(std::move(rows));
+  end_moves(ending);
+  co_return done;
 }
 
 Task<std::uint64_t> MoveGate::delete_moved(std::vector<std::pair<Key, Digest>> rows) {

@@ -24,9 +24,10 @@ struct GateOptions {
 
 /// A tier whose rows may be on their way down: keeps erasures and moves of one row apart, so that
 /// what was erased does not come back with a copy that was on its way. From scan_eligible on the
-/// rows it gave are moving, until delete_migrated names them; an erasure of one waits for that, a
-/// scan waits for erasures under way. Everything else goes straight through. An erasure asks the
-/// tiers from the hottest down: then it meets a row wherever it is, or waits for it there.
+/// rows it gave are moving, until delete_migrated or replace_vectors names them; an erasure of one
+/// waits for that, a scan waits for erasures under way. Everything else goes straight through. An
+/// erasure asks the tiers from the hottest down: then it meets a row wherever it is, or waits for
+/// it there.
 ///
 /// Any loop. Works for local stores and for the process that serves one to others.
 class MoveGate final : public ForwardingStore, public ShardRows {
@@ -39,8 +40,9 @@ class MoveGate final : public ForwardingStore, public ShardRows {
   /// An erasure of rows that are still what these checksums say.
   Task<std::uint64_t> delete_unchanged(std::vector<std::pair<Key, Digest>> rows);
   Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override;
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
+  Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override;
 
   /// Null where the store within has none. Rows that move to another node are kept apart from
   /// erasures just as those that go down a tier; there the erasure asks the old node first.

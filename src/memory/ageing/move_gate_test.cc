@@ -39,7 +39,7 @@ class MoveGateTest : public ::testing::Test {
   std::vector<Eligible> scan(std::size_t limit) {
     return on_
         .wait<std::vector<Eligible>>([&, limit]() -> Task<std::vector<Eligible>> {
-          co_return co_await gate_->scan_eligible(Clock::Time{2h}, limit);
+          co_return co_await gate_->scan_eligible({.before = Clock::Time{2h}, .limit = limit});
         })
         .value();
   }

@@ -18,6 +18,8 @@ struct Mover::Row {
 
 namespace {
 
+constexpr std::size_t kLetGoAtOnce = 1'000;
+
 std::uint64_t bytes_of(const Memory& memory) {
   return memory.content.size() + memory.metadata.size() + memory.embedding.size() * sizeof(float);
 }
@@ -31,12 +33,44 @@ void Moved::add(const Moved& other) {
   changed += other.changed;
   errors += other.errors;
   bytes += other.bytes;
+  kept.insert(kept.end(), other.kept.begin(), other.kept.end());
   tenants.insert(other.tenants.begin(), other.tenants.end());
 }
 
-Task<Moved> Mover::batch(Clock::Time before, std::size_t limit) {
-  ASAHI_CO_TRY(std::vector<Eligible> due, co_await source_.scan_eligible(before, limit));
-  if (due.empty()) co_return Moved{};
+/// Takes those that stay out of `due`.
+Task<std::vector<Key>> Mover::keep_back(std::vector<Eligible>& due, const Stays& stays) {
+  std::vector<Key> kept;
+  if (!stays) co_return kept;
+  auto judged = co_await stays(due);
+  if (!judged) {
+    std::vector<Key> keys;
+    for (const Eligible& one : due) keys.push_back(one.memory.key);
+    (void)co_await end_marks(keys);
+    co_return std::unexpected(std::move(judged.error()));
+  }
+  std::vector<std::pair<Key, Digest>> ending;
+  std::vector<Eligible> going;
+  for (std::size_t i = 0; i < due.size(); ++i) {
+    if (!(*judged)[i]) {
+      going.push_back(std::move(due[i]));
+      continue;
+    }
+    kept.push_back(due[i].memory.key);
+    // No row's digest: it stays, and stays marked, so that this run does not take it again.
+    ending.emplace_back(due[i].memory.key, Digest{}).second.fill(0xff);
+  }
+  due = std::move(going);
+  if (ending.empty()) co_return kept;
+  auto ended = co_await source_.delete_migrated(std::move(ending));
+  if (!ended) co_return std::unexpected(std::move(ended.error()));
+  co_return kept;
+}
+
+Task<Moved> Mover::batch(ScanQuery wanted, const Stays& stays) {
+  ASAHI_CO_TRY(std::vector<Eligible> due, co_await source_.scan_eligible(std::move(wanted)));
+  const std::size_t scanned = due.size();
+  ASAHI_CO_TRY(std::vector<Key> kept, co_await keep_back(due, stays));
+  if (due.empty()) co_return Moved{.scanned = scanned, .kept = std::move(kept), .tenants = {}};
   const Tier tier = target_.tier();
   // Summaries cost some tens of microseconds each: not on a loop.
   std::vector<Row> rows = co_await net::run_blocking(work_, [due = std::move(due), tier]() mutable {
@@ -53,13 +87,28 @@ Task<Moved> Mover::batch(Clock::Time before, std::size_t limit) {
     return made;
   });
   auto moved = co_await move(rows);
-  if (!moved) {
-    if (auto ended = co_await end_marks(rows); !ended) {
-      Logger("memory.ageing")
-          .warning("rows stay marked until their lease ends", {{"error", ended.error().message}});
-    }
+  if (moved) {
+    moved->scanned = scanned;
+    moved->kept = std::move(kept);
+    co_return moved;
+  }
+  std::vector<Key> keys;
+  for (const Row& row : rows) keys.push_back(row.key);
+  if (auto ended = co_await end_marks(keys); !ended) {
+    Logger("memory.ageing")
+        .warning("rows stay marked until their lease ends", {{"error", ended.error().message}});
   }
   co_return moved;
+}
+
+Task<void> Mover::let_go(std::vector<Key> kept) {
+  for (std::size_t at = 0; at < kept.size(); at += kLetGoAtOnce) {
+    const auto from = kept.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto to =
+        kept.begin() + static_cast<std::ptrdiff_t>(std::min(at + kLetGoAtOnce, kept.size()));
+    if (auto ok = co_await end_marks({from, to}); !ok) co_return ok;
+  }
+  co_return Result<void>{};
 }
 
 Task<Moved> Mover::move(std::vector<Row>& rows) {
@@ -175,9 +224,10 @@ Task<void> Mover::renew(std::vector<Row>& rows) {
   co_return co_await check(rows);
 }
 
-Task<void> Mover::end_marks(const std::vector<Row>& rows) {
+Task<void> Mover::end_marks(const std::vector<Key>& keys) {
   std::vector<std::pair<Key, Digest>> ending;
-  for (const Row& row : rows) ending.emplace_back(row.key, Digest{});
+  ending.reserve(keys.size());
+  for (const Key& key : keys) ending.emplace_back(key, Digest{});
   auto ended = co_await source_.delete_migrated(std::move(ending));
   if (!ended) co_return std::unexpected(std::move(ended.error()));
   co_return Result<void>{};

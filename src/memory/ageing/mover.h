@@ -3,6 +3,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct Moved {
   std::uint64_t changed = 0;      ///< that somebody changed meanwhile: they stay
   std::uint64_t errors = 0;       ///< whose copy is not what it should be: they stay
   std::uint64_t bytes = 0;        ///< text, metadata and vectors that left the source
+  std::vector<Key> kept;          ///< that were to stay; they keep their marks until `let_go`
   std::set<std::string> tenants;  ///< of rows that moved
 
   void add(const Moved& other);
@@ -38,18 +40,23 @@ class Mover {
         Originals* originals = nullptr)
       : source_(source), target_(target), work_(work), originals_(originals) {}
 
-  /// At most `limit` rows with timestamps before `before`, oldest first. Errors: those of the
-  /// stores; no row was lost, rows that were marked may be taken again.
-  Task<Moved> batch(Clock::Time before, std::size_t limit);
+  /// Of rows that a scan took, which ones stay after all.
+  using Stays = std::function<Task<std::vector<bool>>(const std::vector<Eligible>&)>;
+  /// What a scan takes, without those that stay. Errors: those of the stores and of `stays`; no row
+  /// was lost, rows that were marked may be taken again.
+  Task<Moved> batch(ScanQuery wanted, const Stays& stays = {});
+  /// Takes the marks from rows that stayed: the run has ended.
+  Task<void> let_go(std::vector<Key> kept);
 
  private:
   struct Row;
+  Task<std::vector<Key>> keep_back(std::vector<Eligible>& due, const Stays& stays);
   Task<Moved> move(std::vector<Row>& rows);
   Task<void> copy(std::vector<Row>& rows, const std::vector<std::size_t>& which);
   Task<void> check(std::vector<Row>& rows);
   /// Makes the copies anew that are not what they should be.
   Task<void> renew(std::vector<Row>& rows);
-  Task<void> end_marks(const std::vector<Row>& rows);
+  Task<void> end_marks(const std::vector<Key>& keys);
 
   Store& source_;
   Store& target_;

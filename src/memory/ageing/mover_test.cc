@@ -46,7 +46,7 @@ class MoverTest : public ::testing::Test {
   Result<Moved> move(std::size_t limit = 1'000) {
     Mover mover(hot_, warm_, work_);
     return on_.wait<Moved>([&, limit]() -> Task<Moved> {
-      co_return co_await mover.batch(Clock::Time{2'000h}, limit);
+      co_return co_await mover.batch({.before = Clock::Time{2'000h}, .limit = limit});
     });
   }
   /// Later, from within the loop.

@@ -54,7 +54,8 @@ class OriginalsTest : public sql::testing::DatabaseTest {
   }
   void move(Store& from, Store& to) {
     Mover mover(from, to, work_, originals_.get());
-    const auto moved = on_.wait<Moved>([&] { return mover.batch(Clock::Time{2'000h}, 100); });
+    const auto moved =
+        on_.wait<Moved>([&] { return mover.batch({.before = Clock::Time{2'000h}, .limit = 100}); });
     ASSERT_TRUE(moved) << moved.error().message;
     ASSERT_EQ(moved->moved, moved->scanned);
   }

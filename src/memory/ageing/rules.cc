@@ -31,6 +31,14 @@ Result<Step> parse_step(std::string_view source, std::string_view target) {
   return step;
 }
 
+std::optional<Step> step_named(std::string_view source, std::string_view target) {
+  const auto from = parse_tier(source), to = parse_tier(target);
+  for (const Step step : {kToWarm, kToCold, kToHot, kWithin}) {
+    if (from == step.source && to == step.target) return step;
+  }
+  return std::nullopt;
+}
+
 Memory kept_form(Memory memory, Tier target) {
   if (target == Tier::kHot) return memory;
   const SummaryOptions& options = target == Tier::kCold ? kColdSummary : kWarmSummary;

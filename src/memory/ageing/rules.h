@@ -8,16 +8,23 @@
 
 namespace asahi::memory::ageing {
 
-/// One step down: hot to warm, warm to cold.
+/// One step: hot to warm, warm to cold.
 struct Step {
   Tier source = Tier::kHot;
   Tier target = Tier::kWarm;
   bool operator==(const Step&) const = default;
 };
 inline constexpr Step kToWarm{Tier::kHot, Tier::kWarm}, kToCold{Tier::kWarm, Tier::kCold};
+/// Up again, by access rules only (access_rules.h).
+inline constexpr Step kToHot{Tier::kWarm, Tier::kHot};
+/// Memories stay where they are and get new vectors (reembedding.h), in the hot and warm tier.
+inline constexpr Step kWithin{Tier::kHot, Tier::kHot};
 
 /// Errors: invalid_argument naming source_tier or target_tier: memories go one step down.
 Result<Step> parse_step(std::string_view source, std::string_view target);
+
+/// Any of these; nothing: there is no such step.
+std::optional<Step> step_named(std::string_view source, std::string_view target);
 
 /// What `target` keeps of a memory (spec/memory §4.1): three sentences (warm) or one (cold), a
 /// vector of one byte a number. Everything else is carried, also the hash of the whole text.

@@ -33,6 +33,18 @@ CREATE INDEX memory_migrations_age ON memory_migrations (requested_at_ms);
 )sql";
 constexpr std::string_view kDown = "DROP TABLE memory_migrations;";
 
+constexpr std::string_view kRulesUp = R"sql(
+ALTER TABLE memory_migrations ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE memory_migrations ADD COLUMN demoted BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE memory_migrations ADD COLUMN refused BIGINT NOT NULL DEFAULT 0;
+)sql";
+constexpr std::string_view kRulesDown = R"sql(
+DELETE FROM memory_migrations WHERE target_tier = 'hot';
+ALTER TABLE memory_migrations DROP COLUMN refused;
+ALTER TABLE memory_migrations DROP COLUMN demoted;
+ALTER TABLE memory_migrations DROP COLUMN kept;
+)sql";
+
 std::int64_t to_ms(Clock::Time time) {
   return std::chrono::floor<milliseconds>(time).time_since_epoch().count();
 }
@@ -53,7 +65,9 @@ Result<Run> read_run(const sql::Rows& rows, std::size_t row) {
   Run run;
   run.id = rows.text(row, "id");
   run.org_id = rows.text(row, "org_id");
-  ASAHI_TRY(run.step, parse_step(rows.text(row, "source_tier"), rows.text(row, "target_tier")));
+  const auto step = step_named(rows.text(row, "source_tier"), rows.text(row, "target_tier"));
+  if (!step) return fail(Errc::kCorrupt, "a run in memory_migrations names no step");
+  run.step = *step;
   if (!rows.is_null(row, "cutoff_days"))
     run.cutoff_days = static_cast<int>(rows.integer(row, "cutoff_days"));
   run.batch_size = static_cast<std::size_t>(rows.integer(row, "batch_size"));
@@ -62,6 +76,9 @@ Result<Run> read_run(const sql::Rows& rows, std::size_t row) {
   run.records_migrated = static_cast<std::uint64_t>(rows.integer(row, "records_migrated"));
   run.bytes_freed = static_cast<std::uint64_t>(rows.integer(row, "bytes_freed"));
   run.errors = static_cast<std::uint64_t>(rows.integer(row, "errors"));
+  run.kept = static_cast<std::uint64_t>(rows.integer(row, "kept"));
+  run.demoted = static_cast<std::uint64_t>(rows.integer(row, "demoted"));
+  run.refused = static_cast<std::uint64_t>(rows.integer(row, "refused"));
   run.error = rows.text(row, "error");
   run.requested_at = from_ms(rows.integer(row, "requested_at_ms"));
   if (!rows.is_null(row, "start_time_ms"))
@@ -90,7 +107,11 @@ std::vector<sql::Migration> run_migrations() {
   return {{.version = 311,
            .name = "memory_migrations",
            .up = {.sqlite = kUp, .postgres = kUp},
-           .down = {.sqlite = kDown, .postgres = kDown}}};
+           .down = {.sqlite = kDown, .postgres = kDown}},
+          {.version = 342,
+           .name = "memory_migrations_access_rules",
+           .up = {.sqlite = kRulesUp, .postgres = kRulesUp},
+           .down = {.sqlite = kRulesDown, .postgres = kRulesDown}}};
 }
 
 json::object run_json(const Run& run) {
@@ -108,10 +129,23 @@ json::object run_json(const Run& run) {
                    {"records_migrated", run.records_migrated},
                    {"bytes_freed", run.bytes_freed},
                    {"errors", run.errors},
+                   {"kept", run.kept},
+                   {"demoted", run.demoted},
+                   {"refused", run.refused},
                    {"requested_at", format_rfc3339(run.requested_at)},
                    {"start_time", time(run.start_time)},
                    {"end_time", time(run.end_time)}};
   if (run.cutoff_days) out["cutoff_days"] = *run.cutoff_days;
+  if (!run.error.empty()) out["error"] = run.error;
+  return out;
+}
+
+json::object reembedding_run_json(const Run& run) {
+  const json::object all = run_json(run);
+  json::object out;
+  for (const char* name : {"id", "state", "requested_at", "start_time", "end_time"})
+    out[name] = all.at(name);
+  out["records"] = run.records_migrated;
   if (!run.error.empty()) out["error"] = run.error;
   return out;
 }
@@ -132,10 +166,12 @@ Task<void> Runs::add(const Run& run) {
 Task<void> Runs::update(const Run& run) {
   sql::Statement change{
       "UPDATE memory_migrations SET state = ?, records_migrated = ?, bytes_freed = ?, errors = ?,"
-      " error = ?, start_time_ms = ?, end_time_ms = ? WHERE id = ?",
+      " kept = ?, demoted = ?, refused = ?, error = ?, start_time_ms = ?, end_time_ms = ? WHERE id "
+      "= ?",
       {std::string(run_state_name(run.state)), number(run.records_migrated),
-       number(run.bytes_freed), number(run.errors), mended_utf8(run.error, kMaxError),
-       to_ms(run.start_time), to_ms(run.end_time), run.id}};
+       number(run.bytes_freed), number(run.errors), number(run.kept), number(run.demoted),
+       number(run.refused), mended_utf8(run.error, kMaxError), to_ms(run.start_time),
+       to_ms(run.end_time), run.id}};
   ASAHI_CO_TRY([[maybe_unused]] const auto rows, co_await database_.query(std::move(change)));
   co_return Result<void>{};
 }
@@ -153,6 +189,7 @@ Task<RunPage> Runs::list(RunQuery query) {
   const std::string from = query.cursor.empty() ? "mig_~" : std::move(query.cursor);
   sql::Statement select{
       "SELECT * FROM memory_migrations WHERE (org_id = ? OR org_id = ?) AND id < ?"
+      " AND source_tier <> target_tier"
       " ORDER BY id DESC LIMIT ?",
       {query.org_id, query.scheduled ? std::string(kSchedule) : query.org_id, from,
        number(query.limit + 1)}};
@@ -167,6 +204,17 @@ Task<RunPage> Runs::list(RunQuery query) {
     page.runs.push_back(std::move(run));
   }
   co_return page;
+}
+
+Task<std::optional<Run>> Runs::newest_within(std::string org_id) {
+  sql::Statement select{
+      "SELECT * FROM memory_migrations WHERE org_id = ? AND source_tier = target_tier"
+      " ORDER BY id DESC LIMIT 1",
+      {std::move(org_id)}};
+  ASAHI_CO_TRY(const sql::Rows rows, co_await database_.query(std::move(select)));
+  if (rows.empty()) co_return std::nullopt;
+  ASAHI_CO_TRY(Run run, read_run(rows, 0));
+  co_return std::optional(std::move(run));
 }
 
 Task<void> Runs::prune(Clock::Time before) {

@@ -22,7 +22,8 @@ std::string_view run_state_name(RunState state);
 /// Who asks for the runs that the schedule begins: no organisation.
 inline constexpr std::string_view kSchedule = "-";
 
-/// One run of ageing, as POST /storage/migrations asked for it or as the schedule began it.
+/// One run of ageing, as POST /storage/migrations asked for it or as the schedule began it; or one
+/// that gives memories new vectors.
 struct Run {
   std::string id;      ///< "mig_" + ULID
   std::string org_id;  ///< who asked; kSchedule: the schedule
@@ -32,11 +33,19 @@ struct Run {
   bool dry_run = false;
   RunState state = RunState::kQueued;
   std::uint64_t records_migrated = 0, bytes_freed = 0, errors = 0;
-  std::string error;  ///< of a failed run
+  // Of access rules.
+  std::uint64_t kept = 0;     ///< that stayed hot: they are asked for
+  std::uint64_t demoted = 0;  ///< of records_migrated: young, but hardly asked for
+  std::uint64_t refused = 0;  ///< that did not come back: there is only a summary of them
+  std::string error;          ///< of a failed run
   Clock::Time requested_at;
   std::optional<Clock::Time> start_time, end_time;
 };
 json::object run_json(const Run& run);
+/// Of one that gives memories new vectors.
+json::object reembedding_run_json(const Run& run);
+/// Whose memories a run moves: of the organisation that asked for it; empty: of all.
+inline std::string tenant_of(const Run& run) { return run.org_id == kSchedule ? "" : run.org_id; }
 
 struct RunQuery {
   std::string org_id;      ///< runs that it asked for
@@ -58,7 +67,10 @@ class Runs {
   /// Everything that changes while it runs.
   Task<void> update(const Run& run);
   Task<std::optional<Run>> find(std::string id);
+  /// Of memories that move.
   Task<RunPage> list(RunQuery query);
+  /// The organisation's last one that gives memories new vectors.
+  Task<std::optional<Run>> newest_within(std::string org_id);
   /// Deletes runs that were asked for before `before`, up to a thousand.
   Task<void> prune(Clock::Time before);
 
@@ -66,7 +78,7 @@ class Runs {
   sql::Database& database_;
 };
 
-/// Migration 311.
+/// Migrations 311 and 342.
 std::vector<sql::Migration> run_migrations();
 
 }  // namespace asahi::memory::ageing

@@ -84,11 +84,22 @@ void Alerts::stop() {
   {
     const std::scoped_lock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
+    ++running_;
   }
-  parts_.loop.post([this] { stopping_.cancel(); });
+  // Counted, so that this does not return, and nobody takes this apart, while it is under way.
+  parts_.loop.post([this] {
+    stopping_.cancel();
+    ended();
+  });
   std::unique_lock lock(mutex_);
   if (!idle_.wait_for(lock, kLongestStop, [this] { return running_ == 0 && !scheduled_; }))
     logger_.error("alerts did not stop in time: the database or the loop does not answer");
+}
+
+void Alerts::ended() {
+  const std::scoped_lock lock(mutex_);
+  --running_;
+  idle_.notify_all();
 }
 
 void Alerts::begin(std::string what, Aw<void> body) {
@@ -99,11 +110,7 @@ void Alerts::begin(std::string what, Aw<void> body) {
   parts_.loop.spawn(std::move(what), [](Alerts& self, Aw<void> inner) -> Aw<void> {
     struct Mark {
       Alerts& of;
-      ~Mark() {
-        const std::scoped_lock lock(of.mutex_);
-        --of.running_;
-        of.idle_.notify_all();
-      }
+      ~Mark() { of.ended(); }
     } const mark{self};
     co_await std::move(inner);
   }(*this, std::move(body)));

@@ -121,6 +121,7 @@ class Alerts final : public AlertSink {
   Task<void> post(const Lane& lane, std::string body);
   Aw<void> settle(std::shared_ptr<Round> round, bool delivered);
   void begin(std::string what, Aw<void> body);
+  void ended();  ///< one of those that `running_` counts
 
   const Parts parts_;
   Options options_;  ///< repeat_window under the mutex

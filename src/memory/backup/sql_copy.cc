@@ -327,6 +327,8 @@ Result<void> settle(sql::Session& session, std::int64_t epoch) {
            sql::Statement{"UPDATE memory_migrations SET state = 'failed', error = ?"
                           " WHERE state IN ('queued', 'running')",
                           {std::string("it was under way when the backup was made")}},
+           // The hot tier is put where the settings say.
+           sql::Statement{"DELETE FROM memory_hot_moves", {}},
        }) {
     if (auto done = session.query(statement); !done) return std::unexpected(done.error());
   }

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 
 namespace asahi::memory::cold {
@@ -21,20 +22,6 @@ namespace asahi::memory::cold {
 namespace {
 
 std::string hex(const Digest& digest) { return to_hex(digest); }
-
-/// 64 lower-case hex digits.
-bool read_hex(std::string_view text, Digest& out) {
-  if (text.size() != 2 * out.size()) return false;
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const char high = text[2 * i], low = text[2 * i + 1];
-    for (const char c : {high, low}) {
-      if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) return false;
-    }
-    out[i] = static_cast<std::uint8_t>(digit(high) << 4 | digit(low));
-  }
-  return true;
-}
 
 json::object write_file(const ColdFile& file) {
   json::object out;
@@ -80,7 +67,7 @@ ColdFile read_file(const json::value& value) {
   if (const json::value* const kept = value.as_object().if_contains("storage_class"))
     file.storage_class = kept->as_string();
   const auto filter = base64_decode(value.at("filter").as_string());
-  if (!read_hex(value.at("sha256").as_string(), file.sha256) || !filter)
+  if (!from_hex(value.at("sha256").as_string(), file.sha256) || !filter)
     throw std::invalid_argument("a cold file's row");
   file.filter = *filter;
   for (const json::value& id : value.at("tombstones").as_array())
@@ -102,7 +89,7 @@ std::string line_of(const CatalogueChange& change) {
 Result<CatalogueChange> change_of(std::string_view line) {
   constexpr std::size_t kSum = 64;
   Digest sum{};
-  if (line.size() < kSum + 2 || line[kSum] != ' ' || !read_hex(line.substr(0, kSum), sum) ||
+  if (line.size() < kSum + 2 || line[kSum] != ' ' || !from_hex(line.substr(0, kSum), sum) ||
       sum != sha256(line.substr(kSum + 1)))
     return fail(Errc::kCorrupt, "a line of the cold catalogue does not have its sum");
   try {

@@ -154,6 +154,11 @@ Result<pq::Written> RowWriter::finish() { return out_->finish(); }
 
 namespace {
 
+/// As many bytes as both have. An empty column's begin is null, which memcpy must not be given.
+void copy_bytes(std::string_view from, void* to, std::size_t room) {
+  if (!from.empty()) std::memcpy(to, from.data(), std::min(from.size(), room));
+}
+
 /// Row `row` of the columns, which were read from that place on.
 Result<Memory> memory_at(const std::array<pq::Values, kColumns>& values, std::uint64_t row,
                          const std::string& tenant, const std::string& system_id) {
@@ -182,11 +187,9 @@ Result<Memory> memory_at(const std::array<pq::Values, kColumns>& values, std::ui
   memory.uploaded_at = time_of(number(ColumnId::kUploadedAt));
   memory.embedding_model = bytes(ColumnId::kEmbeddingModel);
   const std::string_view hash = bytes(ColumnId::kContentHash);
-  std::memcpy(memory.content_hash.data(), hash.data(),
-              std::min(hash.size(), memory.content_hash.size()));
+  copy_bytes(hash, memory.content_hash.data(), memory.content_hash.size());
   const std::string_view fingerprint = bytes(ColumnId::kFingerprint);
-  std::memcpy(memory.fingerprint.data(), fingerprint.data(),
-              std::min(fingerprint.size(), sizeof memory.fingerprint));
+  copy_bytes(fingerprint, memory.fingerprint.data(), sizeof memory.fingerprint);
   const auto [scale, scale_row] = of(ColumnId::kScale);
   memory.embedding = dequantised(bytes(ColumnId::kVector), scale.real(scale_row));
   const std::string_view near = bytes(ColumnId::kNearDuplicateOf);

@@ -17,7 +17,7 @@ class SharedSearchesTest : public ::testing::Test {
         .wait<std::vector<SharedSearches::Answer>>(
             [&]() -> Task<std::vector<SharedSearches::Answer>> {
               std::vector<SharedSearches::Answer> answers;
-              net::Event all(on_.loop());
+              net::Event all(on_.loop()), released(on_.loop());
               std::vector<std::unique_ptr<net::Event>> held;
               for (int i = 0; i < times; ++i) {
                 on_.loop().spawn("asker", [&]() -> Aw<void> {
@@ -35,8 +35,10 @@ class SharedSearchesTest : public ::testing::Test {
               on_.loop().post([&] {
                 wait_ = false;
                 for (auto& event : held) event->set();
+                released.set();
               });
               co_await all.wait();
+              co_await released.wait();  // what was posted looks at this frame
               co_return answers;
             })
         .value();

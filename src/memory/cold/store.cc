@@ -97,9 +97,16 @@ Task<StorePage> ColdStore::search(StoreQuery query) {
   co_return std::move(found.page);
 }
 
-Task<std::vector<Eligible>> ColdStore::scan_eligible(Clock::Time /*before*/,
-                                                     std::size_t /*limit*/) {
+Task<std::vector<Eligible>> ColdStore::scan_eligible(ScanQuery /*wanted*/) {
   co_return std::vector<Eligible>{};
+}
+
+Task<std::uint64_t> ColdStore::replace_vectors(std::vector<NewVector> /*rows*/) {
+  co_return fail(Errc::kUnavailable, "memories of the cold tier keep the vectors they have");
+}
+
+Task<std::map<std::string, std::uint64_t>> ColdStore::models(std::string /*tenant*/) {
+  co_return fail(Errc::kUnavailable, "the models of cold files are not counted");
 }
 
 Task<std::uint64_t> ColdStore::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {

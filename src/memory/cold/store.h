@@ -3,6 +3,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,7 +38,11 @@ class ColdStore final : public Store {
   /// The same, with what could not be read. It takes as long as the query's caller waits, at most
   /// the tier's budget. Equal searches share one scan.
   Task<ColdPage> search_all(StoreQuery query);
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override;
+  /// Errors: unavailable: files of rows are never written anew for their vectors.
+  Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override;
+  /// Errors: unavailable: that would be a look into every file.
+  Task<std::map<std::string, std::uint64_t>> models(std::string tenant) override;
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;

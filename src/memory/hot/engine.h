@@ -115,7 +115,8 @@ class Engine {
   void erase(std::vector<Key> keys, Done<std::uint64_t> done);
   void erase_system(std::string tenant, std::string system_id, Done<std::uint64_t> done);
   void erase_migrated(std::vector<std::pair<Key, Digest>> rows, Done<std::uint64_t> done);
-  void scan_eligible(Clock::Time before, std::size_t limit, Done<std::vector<Eligible>> done);
+  void scan_eligible(ScanQuery wanted, Done<std::vector<Eligible>> done);
+  void replace_vectors(std::vector<NewVector> rows, Done<std::uint64_t> done);
   /// See ShardRows (moves.cc).
   void scan_shards(ShardSet wanted, std::size_t limit, Marks marks,
                    Done<std::vector<ShardRow>> done);
@@ -127,6 +128,7 @@ class Engine {
   Result<StorePage> search(const StoreQuery& query) const;
   /// Of all tenants when `tenant` is empty.
   TierStats stats(const std::string& tenant) const;
+  std::map<std::string, std::uint64_t> models(const std::string& tenant) const;
   EngineStats engine_stats() const;
   /// It is behind with what it got: more should not be sent for a while.
   bool pressed() const;
@@ -166,6 +168,19 @@ class Engine {
     std::uint8_t before;  ///< its flags
     Incoming* row;        ///< that was put there; null: none
   };
+  /// Where a row goes that leaves.
+  enum class Bound : std::uint8_t {
+    kTier,  ///< down or up: its duplicates went along, named in the copy's metadata
+    kNode,  ///< to another node of the tier: duplicates go as rows of their own
+  };
+  struct Old {
+    std::int64_t timestamp;
+    Shelf* shelf;
+    std::uint32_t slot;
+    bool operator<(const Old& other) const {
+      return timestamp != other.timestamp ? timestamp < other.timestamp : slot < other.slot;
+    }
+  };
   class Exclusive;
   class Survivors;
   class Restoring;
@@ -197,17 +212,22 @@ class Engine {
   Result<UpsertOutcome> stage_upsert(Shelf& shelf, Incoming& row, const UpsertOptions& options);
   Result<std::uint64_t> stage_erase(const std::vector<Key>& keys);
   Result<std::uint64_t> stage_erase_system(const std::string& tenant, const std::string& system_id);
-  Result<std::uint64_t> stage_erase_migrated(const std::vector<std::pair<Key, Digest>>& rows);
-  Result<std::vector<Eligible>> mark_eligible(Clock::Time before, std::size_t limit);
+  Result<std::uint64_t> stage_erase_unchanged(const std::vector<std::pair<Key, Digest>>& rows,
+                                              Bound bound);
+  std::vector<Old> oldest_of(const ScanQuery& wanted) const;
+  std::vector<Old> named_in(const ScanQuery& wanted) const;
+  bool is_due(const Shelf& shelf, std::uint32_t slot, const ScanQuery& wanted) const;
+  Result<std::vector<Eligible>> mark_eligible(const ScanQuery& wanted);
+  Result<std::uint64_t> stage_vectors(std::vector<NewVector>& rows);
+  Result<bool> stage_vector(Shelf& shelf, NewVector& row);
   Result<std::vector<ShardRow>> mark_shards(const ShardSet& wanted, std::size_t limit, Marks marks);
   Result<void> take_for_move(Shelf& shelf, std::uint32_t slot, std::vector<ShardRow>& out);
-  Result<std::uint64_t> stage_erase_moved(const std::vector<std::pair<Key, Digest>>& rows);
   std::uint32_t model_of(Shelf& shelf, std::string_view model, std::size_t dimensions);
   std::uint32_t store(Shelf& shelf, Incoming& row);
   Result<void> store_alias(Shelf& shelf, std::uint32_t owner, const Key& owner_key,
                            const Memory& duplicate, const FieldValues& fields);
   Result<void> hand_over(Shelf& shelf, std::uint32_t owner);
-  Result<void> erase_slot(Shelf& shelf, std::uint32_t slot, const Key& key, bool migrated);
+  Result<void> erase_slot(Shelf& shelf, std::uint32_t slot, const Key& key, Bound bound);
   void retire(Shelf& shelf, std::uint32_t slot);
   void undo(std::size_t from);
   void apply();
@@ -228,6 +248,8 @@ class Engine {
                              const Digest& content_hash) const;
   Result<Key> read_key(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
   Result<Memory> read_row(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
+  /// Of a row's vector; empty: it has none.
+  std::string model_name(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
   Result<Memory> read_alias(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;
   /// A row with what it was seen as, or a duplicate with its owner's content.
   Result<Memory> read_memory(const Shelf& shelf, const LogReader& reader, std::uint32_t slot) const;

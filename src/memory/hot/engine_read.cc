@@ -10,6 +10,7 @@
 #include "base/json_out.h"
 #include "memory/hot/engine.h"
 #include "memory/hot/shelf.h"
+#include "memory/model/seen_in.h"
 #include "storage/vector/rules.h"
 
 namespace asahi::memory::hot {
@@ -146,12 +147,7 @@ std::string Engine::with_seen_in(const Shelf& shelf, const LogReader& reader, st
   }
   out.close_array();
   if (count == 0) return metadata;
-  metadata.pop_back();
-  while (!metadata.empty() && (metadata.back() == ' ' || metadata.back() == '\n')) {
-    metadata.pop_back();
-  }
-  if (metadata.size() > 1) metadata += ',';
-  return metadata + "\"seen_in\":" + members + "}";
+  return memory::with_seen_in(std::move(metadata), members);
 }
 
 Result<std::vector<std::optional<Memory>>> Engine::get(const std::vector<Key>& keys) const {

@@ -558,7 +558,7 @@ TEST(HotStore, ServesItsInterfaceFromALoop) {
     bad.embedding = {NAN};
     const auto refused = co_await store.upsert_batch({bad}, {});
     EXPECT_EQ(refused.error().field, "memories[0].embedding");
-    ASAHI_CO_TRY(auto rows, co_await store.scan_eligible(seconds(100), 5));
+    ASAHI_CO_TRY(auto rows, co_await store.scan_eligible({.before = seconds(100), .limit = 5}));
     ASAHI_CO_TRY(auto gone,
                  co_await store.delete_migrated({{rows[0].memory.key, rows[0].checksum}}));
     EXPECT_EQ(gone, 1U);

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/utf8.h"
@@ -159,9 +160,36 @@ Task<StorePage> HotStore::search(StoreQuery query) {
   co_return co_await on_reader([this, query = std::move(query)] { return engine_->search(query); });
 }
 
-Task<std::vector<Eligible>> HotStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> HotStore::scan_eligible(ScanQuery wanted) {
   co_return co_await from_engine<std::vector<Eligible>>(
-      [this, before, limit](auto done) { engine_->scan_eligible(before, limit, std::move(done)); });
+      [this, wanted = std::move(wanted)](auto done) mutable {
+        engine_->scan_eligible(std::move(wanted), std::move(done));
+      });
+}
+
+Task<std::uint64_t> HotStore::replace_vectors(std::vector<NewVector> rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const NewVector& row = rows[i];
+    const auto finite = [](float number) { return std::isfinite(number); };
+    if (!std::ranges::all_of(row.embedding, finite) ||
+        row.embedding.size() > vector::kMaxDimensions || row.model.size() > 256) {
+      co_return fail_field(
+          fmt::format("rows[{}].embedding", i),
+          fmt::format("it is no vector of at most {} finite numbers with a model's "
+                      "name of at most 256 bytes",
+                      vector::kMaxDimensions));
+    }
+  }
+  co_return co_await from_engine<std::uint64_t>([this, rows = std::move(rows)](auto done) mutable {
+    engine_->replace_vectors(std::move(rows), std::move(done));
+  });
+}
+
+Task<std::map<std::string, std::uint64_t>> HotStore::models(std::string tenant) {
+  co_return co_await on_reader(
+      [this, tenant = std::move(tenant)]() -> Result<std::map<std::string, std::uint64_t>> {
+        return engine_->models(tenant);
+      });
 }
 
 Task<std::uint64_t> HotStore::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {

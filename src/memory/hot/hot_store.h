@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -45,7 +46,9 @@ class HotStore final : public Store, public ShardRows {
   Task<std::uint64_t> delete_batch(std::vector<Key> keys) override;
   Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) override;
   Task<StorePage> search(StoreQuery query) override;
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override;
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override;
+  Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override;
+  Task<std::map<std::string, std::uint64_t>> models(std::string tenant) override;
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;

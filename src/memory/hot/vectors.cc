@@ -318,9 +318,10 @@ bool VectorSet::adopt(Graph graph, std::vector<std::uint64_t> linked) {
 }
 
 std::size_t VectorSet::bytes() const {
-  return listed_as_.size() * (rounded_up(dimensions_) + sizeof(float) + 8) +
-         linked_.size() * sizeof(std::uint64_t) + unlinked_.size() * sizeof(Unlinked) +
-         (graph_ == nullptr ? 0 : graph_->bytes());
+  // linked_ is the linking thread's, and has a place for each slot at most.
+  const std::size_t linked = graph_ == nullptr ? 0 : listed_as_.size() * sizeof(std::uint64_t);
+  return listed_as_.size() * (rounded_up(dimensions_) + sizeof(float) + 8) + linked +
+         unlinked_.size() * sizeof(Unlinked) + (graph_ == nullptr ? 0 : graph_->bytes());
 }
 
 }  // namespace asahi::memory::hot

@@ -21,16 +21,21 @@ class IngestWorker;
 class ScanRequests;
 class Tiers;
 class CacheWarmer;
+class Hits;
 class Orchestrator;
 namespace ageing {
 class Ageing;
 class Originals;
+class Reembedding;
 }  // namespace ageing
 namespace knowledge {
 class Knowledge;
 }
 namespace fitness {
 struct Fitness;
+}
+namespace swap {
+class Mover;
 }
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
@@ -49,10 +54,13 @@ struct RouteParts {
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
   const fitness::Fitness* fitness = nullptr;  ///< traces; null: served elsewhere
   Tiers* tiers = nullptr;                     ///< null: tests without them
+  swap::Mover* mover = nullptr;               ///< of the hot tier; null: it is elsewhere
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
-  ageing::Originals* originals = nullptr;  ///< of duplicates whose original has aged
-  bool has_bucket = false;                 ///< uploads come from one
+  ageing::Reembedding* reembedding = nullptr;  ///< null: tests without it
+  ageing::Originals* originals = nullptr;      ///< of duplicates whose original has aged
+  Hits* hits = nullptr;                        ///< how often what is found; null: nobody counts
+  bool has_bucket = false;                     ///< uploads come from one
   identity::AuditLog& audit;
   telemetry::Registry& metrics;
   const Clock& clock;
@@ -103,12 +111,17 @@ Result<void> check_scan(const Reach& reach, std::string_view system);
 /// neighbours, paths, statistics, communities, centralities, components, and facts to read and
 /// change.
 void add_knowledge_routes(const RouteAdder& routes);
+/// POST and GET /embeddings/reembed.
+void add_embedding_routes(const RouteAdder& routes);
 /// POST and GET /storage/migrations, GET /storage/migrations/{id}, GET /health/warm; none where
 /// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);
 
 /// POST and GET /traces, GET /analytics/fitness.
 void add_fitness_routes(const RouteAdder& routes);
+
+/// POST and GET /storage/hot/backend, POST …/revert and …/finish.
+void add_backend_routes(const RouteAdder& routes);
 
 /// The parameters of the address. One that stands there twice counts once.
 json::object parameters_of(const http::Request& request);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "memory/access/hits.h"
 #include "memory/ageing/erase.h"
 #include "memory/ageing/originals.h"
 #include "memory/fitness/questions.h"
@@ -67,11 +68,14 @@ Task<http::Response> delete_memory(const RouteParts& parts, http::Context& conte
     ASAHI_CO_TRY(const std::uint64_t repeats, co_await parts.originals->forget(key));
     erased += repeats > 0 && erased == 0 ? 1 : 0;
   }
+  if (parts.hits != nullptr) {
+    if (auto ok = co_await parts.hits->forget(key); !ok) co_return std::unexpected(ok.error());
+  }
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget(key));
     erased += facts > 0 && erased == 0 ? 1 : 0;
   }
-  co_await parts.epochs.bump(key.tenant);
+  co_await parts.search.erased(key.tenant);
   if (erased == 0) {
     co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
                                                 key.conversation_id, key.system_id));
@@ -94,6 +98,10 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
                  co_await parts.originals->forget_system(tenant, system));
     erased += repeats > 0 && erased == 0 ? 1 : 0;
   }
+  if (parts.hits != nullptr) {
+    auto ok = co_await parts.hits->forget_system(tenant, system);
+    if (!ok) co_return std::unexpected(ok.error());
+  }
   if (parts.knowledge != nullptr) {
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));
     erased += facts > 0 && erased == 0 ? 1 : 0;
@@ -103,7 +111,7 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
                  co_await parts.fitness->traces.forget_system(tenant, system));
     erased += traces > 0 && erased == 0 ? 1 : 0;
   }
-  co_await parts.epochs.bump(tenant);
+  co_await parts.search.erased(tenant);
   if (erased == 0)
     co_return fail(Errc::kNotFound, fmt::format("no memories of the system '{}'", system));
   co_await note(parts, context, "memory.system.delete", "system/" + system, {{"memories", erased}});

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
+#include "base/hex.h"
 #include "base/json_out.h"
 #include "base/utf8.h"
 #include "memory/ingest/times.h"
@@ -79,12 +79,8 @@ bool is_file_name(std::string_view name) {
 
 std::optional<Digest> read_digest(std::string_view text) {
   Digest digest{};
-  if (text.size() != 2 * digest.size()) return std::nullopt;
-  for (const char c : text) {
-    if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) return std::nullopt;
-  }
-  for (std::size_t i = 0; i < digest.size(); ++i)
-    std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, digest[i], 16);
+  if (std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'F'; })) return std::nullopt;
+  if (!from_hex(text, digest)) return std::nullopt;
   return digest;
 }
 

@@ -132,7 +132,8 @@ Aw<void> Adjacency::erase(std::string tenant) {
 
 void Adjacency::stop() {
   if (running_.count() == 0) return;
-  loop_.post([this] { stopping_.cancel(); });
+  // Marked, so that this waits for the end of cancel() too.
+  loop_.post([this, mark = std::make_shared<InFlight::Mark>(running_)] { stopping_.cancel(); });
   if (!running_.wait_until(std::chrono::steady_clock::now() + kLongestStop))
     logger_.error("erasures in the shared cache did not end in time");
 }

@@ -63,8 +63,12 @@ Task<std::uint64_t> MeasuredStore::delete_system(std::string tenant, std::string
 Task<StorePage> MeasuredStore::search(StoreQuery query) {
   return measured(kRead, inner().search(std::move(query)));
 }
-Task<std::vector<Eligible>> MeasuredStore::scan_eligible(Clock::Time before, std::size_t limit) {
-  return measured(kScan, inner().scan_eligible(before, limit));
+Task<std::vector<Eligible>> MeasuredStore::scan_eligible(ScanQuery wanted) {
+  return measured(kScan, inner().scan_eligible(std::move(wanted)));
+}
+
+Task<std::uint64_t> MeasuredStore::replace_vectors(std::vector<NewVector> rows) {
+  return measured(kWrite, inner().replace_vectors(std::move(rows)));
 }
 Task<std::uint64_t> MeasuredStore::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {
   return measured(kDelete, inner().delete_migrated(std::move(rows)));

@@ -41,8 +41,8 @@ TEST_F(Measured, CallsAreCountedByKindAndOutcome) {
   ASSERT_TRUE(loop_.wait<std::vector<std::optional<Memory>>>(
       [&] { return store->get({{"acme", "desk", "m1"}}); }));
   ASSERT_TRUE(loop_.wait<std::uint64_t>([&] { return store->delete_system("acme", "desk"); }));
-  ASSERT_TRUE(
-      loop_.wait<std::vector<Eligible>>([&] { return store->scan_eligible(clock_.now(), 1); }));
+  ASSERT_TRUE(loop_.wait<std::vector<Eligible>>(
+      [&] { return store->scan_eligible({.before = clock_.now(), .limit = 1}); }));
   const auto line = [](const char* kind, const char* status, int count) {
     return fmt::format(
         R"(akosha_store_operations_total{{operation="{}",status="{}",tier="warm"}} {})", kind,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,11 +33,17 @@ class ForwardingStore : public Store {
     return inner_.delete_system(std::move(tenant), std::move(system_id));
   }
   Task<StorePage> search(StoreQuery query) override { return inner_.search(std::move(query)); }
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override {
-    return inner_.scan_eligible(before, limit);
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override {
+    return inner_.scan_eligible(std::move(wanted));
   }
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override {
     return inner_.delete_migrated(std::move(rows));
+  }
+  Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override {
+    return inner_.replace_vectors(std::move(rows));
+  }
+  Task<std::map<std::string, std::uint64_t>> models(std::string tenant) override {
+    return inner_.models(std::move(tenant));
   }
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override {
     return inner_.checksum(std::move(keys));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,24 @@ struct Eligible {
   Digest checksum{};
 };
 
+/// Which rows a scan takes: those that are all of this.
+struct ScanQuery {
+  Clock::Time before = Clock::Time::max();  ///< their timestamps are before it
+  std::size_t limit = 1000;                 ///< the oldest of them, so many at most
+  std::string tenant = {};                  ///< empty: of all tenants
+  std::vector<Key> keys = {};               ///< these only; empty: any
+  /// Rows that have no vector of this model; nothing: whatever vector they have.
+  std::optional<std::string> without_model = {};
+};
+
+/// Another vector for a row that a scan gave.
+struct NewVector {
+  Key key;
+  Digest checksum{};             ///< as the scan gave it; zeros: the row only loses its mark
+  std::vector<float> embedding;  ///< of `model`
+  std::string model;
+};
+
 /// One tier, in this process or behind the internal store API. Every acknowledged write survives
 /// `kill -9` where the tier is kept on disk. Callable from any loop.
 /// Errors of all: unavailable (disk full, store away: nothing was changed), timeout, corrupt.
@@ -58,12 +77,19 @@ class Store {
   virtual Task<std::uint64_t> delete_batch(std::vector<Key> keys) = 0;
   virtual Task<std::uint64_t> delete_system(std::string tenant, std::string system_id) = 0;
   virtual Task<StorePage> search(StoreQuery query) = 0;
-  /// At most `limit` rows with timestamps before `before`, oldest first, marked as migrating so
-  /// that a second run does not take them; a change of a marked row takes the mark away.
-  virtual Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) = 0;
+  /// Rows that `wanted` describes, oldest first, marked as migrating so that a second run does not
+  /// take them; a change of a marked row takes the mark away.
+  virtual Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) = 0;
   /// Removes the rows whose checksum is still the one given (a row changed meanwhile stays). A row
   /// named with a digest of zeros stays and loses its mark: it was not copied after all.
   virtual Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) = 0;
+  /// Gives rows whose checksum is still the one given another vector; all else of them stays as it
+  /// is, and they lose their marks. All or nothing on disk. How many got theirs. Errors: also
+  /// invalid_argument (width, NaN).
+  virtual Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) = 0;
+  /// Rows by the model of their vector, of all tenants when `tenant` is empty; an empty name: rows
+  /// without a vector.
+  virtual Task<std::map<std::string, std::uint64_t>> models(std::string tenant) = 0;
   virtual Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) = 0;
   /// Of all tenants when `tenant` is empty.
   virtual Task<TierStats> stats(std::string tenant) = 0;

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/json_out.h"
 #include "memory/dedup/lsh.h"
+#include "memory/model/seen_in.h"
 #include "memory/text/index.h"
 
 namespace asahi::memory::pg {
@@ -40,15 +41,6 @@ Result<std::vector<float>> read_vector(std::string_view text) {
     at = next < end && *next == ',' ? next + 1 : next;
   }
   return out;
-}
-
-std::string with_seen_in(std::string metadata, const std::string& seen) {
-  if (seen.empty() || !metadata.ends_with('}')) return metadata;
-  metadata.pop_back();
-  while (!metadata.empty() && (metadata.back() == ' ' || metadata.back() == '\n'))
-    metadata.pop_back();
-  if (metadata.size() > 1) metadata += ',';
-  return metadata + "\"seen_in\":" + seen + "}";
 }
 
 std::string plain(const json::value& value) {
@@ -96,8 +88,10 @@ Result<Memory> read_row(const sql::Rows& rows, std::size_t at, SeenIn seen_in) {
   out.timestamp = time_of(rows.integer(at, "timestamp_ns"));
   out.uploaded_at = time_of(rows.integer(at, "uploaded_ns"));
   out.metadata = rows.text(at, "metadata");
-  if (seen_in == SeenIn::kAdded)
-    out.metadata = with_seen_in(std::move(out.metadata), rows.text(at, "seen"));
+  if (seen_in == SeenIn::kAdded) {
+    const std::string seen = rows.text(at, "seen");
+    if (!seen.empty()) out.metadata = with_seen_in(std::move(out.metadata), seen);
+  }
   const std::string hash = bytes_of(rows, at, "content_hash");
   if (hash.size() != out.content_hash.size())
     return fail(Errc::kCorrupt, "a content_hash in PostgreSQL has another length");

@@ -178,6 +178,36 @@ Result<std::int64_t> erase(sql::Session& session, const std::vector<Key>& keys) 
   return gone.affected();
 }
 
+/// Of one row and those that repeat it, if the row is still what its sum says.
+Result<bool> replace_vector(sql::Session& session, const NewVector& row) {
+  const std::vector<sql::Value> key{row.key.tenant, row.key.system_id, row.key.conversation_id};
+  if (row.checksum == Digest{}) {
+    ASAHI_TRY(
+        const auto freed,
+        session.query(
+            {fmt::format("UPDATE akosha.conversations SET marked_ns = NULL WHERE {}", kThisKey),
+             key}));
+    return false;
+  }
+  ASAHI_TRY(const sql::Rows there, session.query(rows_of({row.key})));
+  if (there.empty() || there.integer(0, "twin") != 0) return false;
+  ASAHI_TRY(const Memory memory, pg::read_row(there, 0, SeenIn::kAdded));
+  if (row_checksum(memory) != row.checksum) return false;
+  // One of zeros has no direction, and no place in the index.
+  const bool some = std::ranges::any_of(row.embedding, [](float number) { return number != 0; });
+  std::vector<sql::Value> params{some ? sql::Value(pg::vector_text(row.embedding)) : sql::Value(),
+                                 row.model, row.key.tenant, blob_of(memory.content_hash)};
+  params.insert(params.end(), key.begin(), key.end());
+  ASAHI_TRY(const auto written,
+            session.query({fmt::format("UPDATE akosha.conversations SET embedding = CAST(? AS "
+                                       "vector), embedding_model = ?, marked_ns = NULL, seq = "
+                                       "nextval('akosha.writings') WHERE tenant = ? AND "
+                                       "content_hash = ? AND (duplicate OR ({}))",
+                                       kThisKey),
+                           std::move(params)}));
+  return true;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PgVectorStore>> PgVectorStore::open(std::shared_ptr<sql::Database> database,
@@ -258,18 +288,30 @@ Task<std::uint64_t> PgVectorStore::delete_system(std::string tenant, std::string
   co_return static_cast<std::uint64_t>(*gone);
 }
 
-Task<std::vector<Eligible>> PgVectorStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> PgVectorStore::scan_eligible(ScanQuery wanted) {
   const std::int64_t now = ns_of(options_.clock->now());
   const auto out = std::make_shared<std::vector<Eligible>>();
-  auto done = co_await write([=, this](sql::Session& session) -> Result<void> {
+  auto done = co_await write([=, this,
+                              wanted = std::move(wanted)](sql::Session& session) -> Result<void> {
     out->clear();
+    std::vector<sql::Value> params;
+    if (!wanted.keys.empty()) params.emplace_back(pg::keys_json(wanted.keys));
+    params.insert(params.end(), {ns_of(wanted.before), now - options_.migration_lease.count()});
+    if (!wanted.tenant.empty()) params.emplace_back(wanted.tenant);
+    if (wanted.without_model) params.emplace_back(*wanted.without_model);
     const std::string due = fmt::format(
-        "SELECT {} FROM akosha.conversations c WHERE NOT c.duplicate AND c.timestamp_ns < ? AND "
-        "(c.marked_ns IS NULL OR c.marked_ns < ?) ORDER BY c.timestamp_ns, c.tenant, c.system_id, "
-        "c.conversation_id LIMIT {}",
-        kRowColumns, limit);
-    ASAHI_TRY(const sql::Rows rows,
-              session.query({due, {ns_of(before), now - options_.migration_lease.count()}}));
+        "SELECT {} FROM akosha.conversations c{} WHERE NOT c.duplicate AND c.timestamp_ns < ? AND "
+        "(c.marked_ns IS NULL OR c.marked_ns < ?){}{} ORDER BY c.timestamp_ns, c.tenant, "
+        "c.system_id, c.conversation_id LIMIT {}",
+        kRowColumns,
+        wanted.keys.empty() ? ""
+                            : fmt::format(" JOIN (SELECT DISTINCT tenant, system_id, "
+                                          "conversation_id FROM {}) w USING (tenant, system_id, "
+                                          "conversation_id)",
+                                          kJsonKeys),
+        wanted.tenant.empty() ? "" : " AND c.tenant = ?",
+        wanted.without_model ? " AND c.embedding_model <> ?" : "", wanted.limit);
+    ASAHI_TRY(const sql::Rows rows, session.query({due, std::move(params)}));
     std::vector<Key> keys;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       ASAHI_TRY(Memory memory, pg::read_row(rows, i, SeenIn::kAdded));
@@ -334,6 +376,40 @@ Task<std::uint64_t> PgVectorStore::delete_migrated(std::vector<std::pair<Key, Di
   });
   if (!done) co_return std::unexpected(std::move(done.error()));
   co_return *gone;
+}
+
+Task<std::uint64_t> PgVectorStore::replace_vectors(std::vector<NewVector> rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto finite = [](float number) { return std::isfinite(number); };
+    if (!std::ranges::all_of(rows[i].embedding, finite))
+      co_return fail_field(fmt::format("rows[{}].embedding", i), "a number of it is not finite");
+  }
+  const auto count = std::make_shared<std::uint64_t>(0);
+  const auto wanted = std::make_shared<const std::vector<NewVector>>(std::move(rows));
+  auto done = co_await write([count, wanted](sql::Session& session) -> Result<void> {
+    *count = 0;
+    for (const NewVector& row : *wanted) {
+      ASAHI_TRY(const bool replaced, replace_vector(session, row));
+      *count += replaced ? 1 : 0;
+    }
+    return {};
+  });
+  if (!done) co_return std::unexpected(std::move(done.error()));
+  co_return *count;
+}
+
+Task<std::map<std::string, std::uint64_t>> PgVectorStore::models(std::string tenant) {
+  sql::Statement ask{fmt::format("SELECT embedding_model, count(*) AS records FROM "
+                                 "akosha.conversations WHERE NOT duplicate{} GROUP BY 1",
+                                 tenant.empty() ? "" : " AND tenant = ?"),
+                     {}};
+  if (!tenant.empty()) ask.params.emplace_back(tenant);
+  ASAHI_CO_TRY(const sql::Rows rows, co_await database_->query(std::move(ask)));
+  std::map<std::string, std::uint64_t> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    out[rows.text(i, "embedding_model")] = static_cast<std::uint64_t>(rows.integer(i, "records"));
+  }
+  co_return out;
 }
 
 Task<std::vector<std::optional<Digest>>> PgVectorStore::checksum(std::vector<Key> keys) {

@@ -220,7 +220,7 @@ TEST_F(PgVector, ItsMemoriesAgeIntoTheWarmTier) {
   std::uint64_t moved = 0;
   for (;;) {
     const auto batch = on_.wait<ageing::Moved>(
-        [&]() -> Task<ageing::Moved> { return mover.batch(start_ + 30h, 7); });
+        [&]() -> Task<ageing::Moved> { return mover.batch({.before = start_ + 30h, .limit = 7}); });
     ASSERT_TRUE(batch) << batch.error().message;
     EXPECT_EQ(batch->errors, 0U);
     moved += batch->moved;
@@ -240,8 +240,9 @@ TEST_F(PgVector, AMarkOfARunThatDiedIsTakenAgainAfterThreeHours) {
   upsert({memory("a", "1", "old")});
   const auto due = [&] {
     return on_
-        .wait<std::vector<Eligible>>(
-            [&]() -> Task<std::vector<Eligible>> { return store_->scan_eligible(start_ + 1h, 10); })
+        .wait<std::vector<Eligible>>([&]() -> Task<std::vector<Eligible>> {
+          return store_->scan_eligible({.before = start_ + 1h, .limit = 10});
+        })
         .value()
         .size();
   };

@@ -287,14 +287,15 @@ Task<StorePage> ShardedStore::search(StoreQuery query) {
   co_return out;
 }
 
-Task<std::vector<Eligible>> ShardedStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> ShardedStore::scan_eligible(ScanQuery wanted) {
   // Each node its share; what one does not need the next may have.
   std::vector<Eligible> rows;
   std::optional<Error> away;
-  for (std::size_t node = 0; node < parts_.size() && rows.size() < limit; ++node) {
+  for (std::size_t node = 0; node < parts_.size() && rows.size() < wanted.limit; ++node) {
     const std::size_t left = parts_.size() - node;
-    const std::size_t share = (limit - rows.size() + left - 1) / left;
-    auto some = co_await parts_[node].store->scan_eligible(before, share);
+    ScanQuery share = wanted;
+    share.limit = (wanted.limit - rows.size() + left - 1) / left;
+    auto some = co_await parts_[node].store->scan_eligible(std::move(share));
     if (some) {
       std::ranges::move(*some, std::back_inserter(rows));
     } else {
@@ -320,6 +321,32 @@ Task<std::uint64_t> ShardedStore::delete_migrated(std::vector<std::pair<Key, Dig
     for (const auto& answer : answers) gone += *answer;
   }
   co_return std::min<std::uint64_t>(gone, rows.size());
+}
+
+Task<std::uint64_t> ShardedStore::replace_vectors(std::vector<NewVector> rows) {
+  constexpr auto kOfVector = [](const NewVector& row) -> const Key& { return row.key; };
+  std::uint64_t count = 0;
+  for (const bool old : {true, false}) {
+    const auto work = by_home(rows, kOfVector, old);
+    const auto answers = co_await ask_nodes<std::uint64_t>(busy(work), [&](std::size_t node) {
+      return parts_[node].store->replace_vectors(chosen(rows, work[node]));
+    });
+    if (const auto error = first_error(answers)) co_return std::unexpected(*error);
+    for (const auto& answer : answers) count += *answer;
+  }
+  co_return std::min<std::uint64_t>(count, rows.size());
+}
+
+Task<std::map<std::string, std::uint64_t>> ShardedStore::models(std::string tenant) {
+  using Models = std::map<std::string, std::uint64_t>;
+  const auto answers = co_await ask_nodes<Models>(
+      everywhere(), [&](std::size_t node) { return parts_[node].store->models(tenant); });
+  if (const auto error = first_error(answers)) co_return std::unexpected(*error);
+  Models sum;
+  for (const auto& one : answers) {
+    for (const auto& [model, count] : *one) sum[model] += count;
+  }
+  co_return sum;
 }
 
 Task<TierStats> ShardedStore::stats(std::string tenant) {

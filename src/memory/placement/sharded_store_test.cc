@@ -203,8 +203,7 @@ TEST_F(ShardedStoreTest, AgeingTakesRowsOfAllNodesAndGoesOnWithoutOne) {
   const auto all = placed_memories(kSystems, kEach);
   store(all);
   const auto scan = [&](std::size_t limit) {
-    return on_.wait<std::vector<Eligible>>(
-        [&] { return tier_->scan_eligible(Clock::Time::max(), limit); });
+    return on_.wait<std::vector<Eligible>>([&] { return tier_->scan_eligible({.limit = limit}); });
   };
   const auto some = scan(30).value();
   EXPECT_THAT(some, SizeIs(30));

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <map>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -81,6 +83,30 @@ struct ScanEligible {
   static constexpr std::chrono::milliseconds kTimeout{60'000};
   using Request = std::tuple<Clock::Time, std::uint64_t>;  ///< before, limit
   using Reply = std::tuple<std::vector<Eligible>, bool>;   ///< true: there may be more
+};
+/// A scan that asks for more than age: since a store may be older than who asks it, only such scans
+/// go this way, and an older store says that it does not know it.
+struct ScanWanted {
+  static constexpr std::string_view kName = "scan_wanted";
+  static constexpr Again kAgain = Again::kNo;  // as scan_eligible
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = ScanQuery;
+  using Reply = std::tuple<std::vector<Eligible>, bool>;  ///< true: there may be more
+};
+struct ReplaceVectors {
+  static constexpr std::string_view kName = "replace_vectors";
+  // The second answer would say that nothing was what it was.
+  static constexpr Again kAgain = Again::kNo;
+  static constexpr std::chrono::milliseconds kTimeout{60'000};
+  using Request = std::vector<NewVector>;
+  using Reply = std::uint64_t;
+};
+struct Models {
+  static constexpr std::string_view kName = "models";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{30'000};
+  using Request = std::string;  ///< tenant; empty: all
+  using Reply = std::map<std::string, std::uint64_t>;
 };
 /// scan_eligible for callers that read the rows later.
 struct MarkMigrating {

@@ -100,6 +100,13 @@ Result<std::string> RemoteStore::judge(http::ClientResponse reply, std::string_v
     return fail(Errc::kUnauthenticated,
                 fmt::format("{} refuses us: {}", name(), error ? error->message : "wrong secret"));
   }
+  if (reply.status == 404 && !error) {
+    // Of the router, which signs nothing: the caller is told that it cannot be had, no more.
+    return fail(Errc::kUnavailable,
+                fmt::format("{} does not know this call; it may run an older version: update it "
+                            "first",
+                            name()));
+  }
   if (!is_signed) {
     return fail(Errc::kUnauthenticated,
                 fmt::format("the answer (status {}) of {} is not signed with our secret; "
@@ -236,10 +243,15 @@ Task<StorePage> RemoteStore::search(StoreQuery query) {
   co_return co_await call<SearchStore>(std::move(query), timeout);
 }
 
-Task<std::vector<Eligible>> RemoteStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> RemoteStore::scan_eligible(ScanQuery wanted) {
+  const std::size_t limit = wanted.limit;
+  const bool by_age_alone =
+      wanted.tenant.empty() && wanted.keys.empty() && !wanted.without_model.has_value();
   std::vector<Eligible> rows;
   for (bool more = true; more && rows.size() < limit;) {
-    auto reply = co_await call<ScanEligible>({before, limit - rows.size()});
+    wanted.limit = limit - rows.size();
+    auto reply = by_age_alone ? co_await call<ScanEligible>({wanted.before, wanted.limit})
+                              : co_await call<ScanWanted>(wanted);
     // What came before is marked over there: it must not be lost with the rest.
     if (!reply && !rows.empty()) break;
     if (!reply) co_return std::unexpected(reply.error());
@@ -251,6 +263,14 @@ Task<std::vector<Eligible>> RemoteStore::scan_eligible(Clock::Time before, std::
 
 Task<std::uint64_t> RemoteStore::delete_migrated(std::vector<std::pair<Key, Digest>> rows) {
   co_return co_await call<DeleteMigrated>(std::move(rows));
+}
+
+Task<std::uint64_t> RemoteStore::replace_vectors(std::vector<NewVector> rows) {
+  co_return co_await call<ReplaceVectors>(std::move(rows));
+}
+
+Task<std::map<std::string, std::uint64_t>> RemoteStore::models(std::string tenant) {
+  co_return co_await call<Models>(std::move(tenant));
 }
 
 Task<std::vector<std::optional<Digest>>> RemoteStore::checksum(std::vector<Key> keys) {

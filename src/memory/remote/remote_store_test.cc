@@ -119,11 +119,13 @@ TEST_F(RemoteStoreTest, LargeAnswersComeInPieces) {
   EXPECT_EQ(found[149]->content, memory(149).content);
   EXPECT_FALSE(found[150]);
   const auto until = memory(1000).timestamp;
-  const auto due = get<std::vector<Eligible>>([&] { return store->scan_eligible(until, 140); });
+  const auto due = get<std::vector<Eligible>>(
+      [&] { return store->scan_eligible({.before = until, .limit = 140}); });
   ASSERT_THAT(due, SizeIs(140));
   EXPECT_EQ(due[139].memory.key, memory(139).key);
   EXPECT_EQ(due[139].checksum, row_checksum(memory(139)));
-  EXPECT_THAT(get<std::vector<Eligible>>([&] { return store->scan_eligible(until, 140); }),
+  EXPECT_THAT(get<std::vector<Eligible>>(
+                  [&] { return store->scan_eligible({.before = until, .limit = 140}); }),
               SizeIs(10));
 }
 

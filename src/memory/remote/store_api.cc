@@ -38,9 +38,9 @@ http::Response refusal(const Error& error) {
 
 /// What the metrics call a verb (spec §8.2).
 std::string_view operation_of(std::string_view verb) {
-  if (verb == UpsertBatch::kName) return "write";
+  if (verb == UpsertBatch::kName || verb == ReplaceVectors::kName) return "write";
   if (verb.starts_with("delete")) return "delete";
-  if (verb == ScanEligible::kName || verb == MarkMigrating::kName || verb == Snapshot::kName)
+  if (verb.starts_with("scan") || verb == MarkMigrating::kName || verb == Snapshot::kName)
     return "scan";
   return "read";
 }
@@ -160,8 +160,15 @@ void StoreApi::add_routes(http::Router& router) {
   add<SearchStore>(router, kMaxRequestBytes,
                    [store](StoreQuery query) { return store->search(std::move(query)); });
   add<ScanEligible>(router, kMaxRequestBytes, [this](ScanEligible::Request asked) {
-    return scan(std::get<0>(asked), std::get<1>(asked));
+    return scan({.before = std::get<0>(asked), .limit = std::get<1>(asked)});
   });
+  add<ScanWanted>(router, kMaxRequestBytes,
+                  [this](ScanQuery wanted) { return scan(std::move(wanted)); });
+  add<ReplaceVectors>(router, kMaxUpsertBytes, [store](std::vector<NewVector> rows) {
+    return store->replace_vectors(std::move(rows));
+  });
+  add<Models>(router, kMaxRequestBytes,
+              [store](std::string tenant) { return store->models(std::move(tenant)); });
   add<MarkMigrating>(router, kMaxRequestBytes, [this](MarkMigrating::Request asked) {
     return mark(std::get<0>(asked), std::get<1>(asked));
   });
@@ -305,14 +312,14 @@ Task<std::vector<std::optional<Memory>>> StoreApi::get(std::vector<Key> keys) {
   co_return found;
 }
 
-Task<std::tuple<std::vector<Eligible>, bool>> StoreApi::scan(Clock::Time before,
-                                                             std::uint64_t limit) {
+Task<std::tuple<std::vector<Eligible>, bool>> StoreApi::scan(ScanQuery wanted) {
   std::vector<Eligible> rows;
   std::size_t bytes = 0;
-  limit = std::min(limit, kMaxRows);
+  const std::uint64_t limit = std::min<std::uint64_t>(wanted.limit, kMaxRows);
   while (rows.size() < limit && bytes < options_.reply_bytes) {
     const std::uint64_t step = std::min(kStep, limit - rows.size());
-    ASAHI_CO_TRY(auto some, co_await store_.scan_eligible(before, step));
+    wanted.limit = step;
+    ASAHI_CO_TRY(auto some, co_await store_.scan_eligible(wanted));
     const bool last = some.size() < step;
     for (Eligible& row : some) {
       bytes += bytes_of(row.memory);
@@ -328,7 +335,7 @@ Task<std::vector<std::pair<Key, Digest>>> StoreApi::mark(Clock::Time before, std
   limit = std::min(limit, kMaxRows);
   while (marked.size() < limit) {
     const std::uint64_t step = std::min(kStep, limit - marked.size());
-    ASAHI_CO_TRY(const auto some, co_await store_.scan_eligible(before, step));
+    ASAHI_CO_TRY(const auto some, co_await store_.scan_eligible({.before = before, .limit = step}));
     for (const Eligible& row : some) marked.emplace_back(row.memory.key, row.checksum);
     if (some.size() < step) break;
   }

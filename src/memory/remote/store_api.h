@@ -51,7 +51,7 @@ class StoreApi {
 
   // One per verb with something to decide.
   Task<std::vector<std::optional<Memory>>> get(std::vector<Key> keys);
-  Task<std::tuple<std::vector<Eligible>, bool>> scan(Clock::Time before, std::uint64_t limit);
+  Task<std::tuple<std::vector<Eligible>, bool>> scan(ScanQuery wanted);
   Task<std::vector<std::pair<Key, Digest>>> mark(Clock::Time before, std::uint64_t limit);
   void add_file_routes(http::Router& router);
   Task<bool> snapshot(std::string folder);

@@ -104,6 +104,14 @@ auto fields(OfType<Eligible> auto& v) {
   auto& [memory, checksum] = v;
   return std::tie(memory, checksum);
 }
+auto fields(OfType<ScanQuery> auto& v) {
+  auto& [before, limit, tenant, keys, without_model] = v;
+  return std::tie(before, limit, tenant, keys, without_model);
+}
+auto fields(OfType<NewVector> auto& v) {
+  auto& [key, checksum, embedding, model] = v;
+  return std::tie(key, checksum, embedding, model);
+}
 auto fields(OfType<ShardRow> auto& v) {
   auto& [memory, checksum, duplicate] = v;
   return std::tie(memory, checksum, duplicate);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "base/ids.h"
 
 namespace asahi::memory {
@@ -15,8 +17,7 @@ std::string key_of(const std::string& tenant) { return "memory:epoch:" + tenant;
 }  // namespace
 
 std::int64_t Epochs::own(const std::string& tenant, std::int64_t by) {
-  const std::scoped_lock lock(mutex_);
-  return numbers_[tenant] += by;
+  return numbers_[std::hash<std::string>{}(tenant) % kPlaces].fetch_add(by) + by;
 }
 
 Aw<std::string> Epochs::current(std::string tenant) {

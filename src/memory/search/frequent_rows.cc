@@ -142,7 +142,8 @@ Result<SearchRequest> parse_search_text(std::string_view text) {
   const auto bytes = base64_decode(vector);
   if (!bytes || bytes->size() % sizeof(float) != 0) return broken();
   request.embedding.resize(bytes->size() / sizeof(float));
-  std::memcpy(request.embedding.data(), bytes->data(), bytes->size());
+  // Of a search without a vector both ends are null, which memcpy must not be given.
+  if (!bytes->empty()) std::memcpy(request.embedding.data(), bytes->data(), bytes->size());
   const json::value* const allowed = object.if_contains("allowed");
   if (allowed == nullptr) return broken();
   if (!allowed->is_null()) (void)read.texts("allowed", request.filter.systems_allowed.emplace());

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <cmath>
 #include <memory>
 #include <utility>
@@ -13,7 +13,6 @@
 #include "base/json_out.h"
 #include "base/log.h"
 #include "memory/search/merge.h"
-#include "net/event.h"
 #include "net/loop.h"
 
 namespace asahi::memory {
@@ -73,21 +72,31 @@ void write_names(JsonOut& out, std::string_view key, const std::vector<std::stri
   out.close_array();
 }
 
-/// What is not whole is not kept.
-bool is_whole(std::string_view body) {
-  return body.find("\"partial\":false") != std::string_view::npos;
+std::vector<std::string> names_of(const std::vector<Tier>& tiers) {
+  std::vector<std::string> names;
+  for (const Tier tier : tiers) names.emplace_back(tier_name(tier));
+  return names;
 }
 
-}  // namespace
+std::string erased_key(std::string_view tenant) { return fmt::format("memory:erased:{}", tenant); }
 
-struct Search::Gathered {
-  std::vector<TierHits> hits;
-  std::uint64_t total = 0;
-  FacetCounts facets;
-  std::vector<std::string> asked, failed;
-  std::vector<std::string> partly;  ///< tiers that could not look at everything
-  std::optional<Error> error;       ///< of the last that failed
-};
+std::int64_t number_of(Clock::Time time) { return time.time_since_epoch().count(); }
+
+/// A kept reply begins with when it was asked for, on a line of its own.
+std::string page_of(Clock::Time asked, std::string_view reply) {
+  return fmt::format("{}\n{}", number_of(asked), reply);
+}
+std::int64_t asked_at(std::string_view page) {
+  std::int64_t asked = 0;
+  std::from_chars(page.data(), page.data() + page.size(), asked);
+  return asked;
+}
+
+/// What is not whole is not kept. It is said first: behind it stand metadata, which are anybody's
+/// words.
+bool is_whole(std::string_view body) { return body.starts_with(R"({"partial":false,)"); }
+
+}  // namespace
 
 Search::Search(Parts parts, SearchOptions options) : parts_(parts), options_(std::move(options)) {}
 
@@ -99,6 +108,7 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
   if (auto ok = reach.bound(request.filter); !ok) co_return std::unexpected(ok.error());
   const std::string tenant = reach.tenant();
   const auto started = parts_.clock.steady_now();
+  const Clock::Time asked = parts_.clock.now();
   std::string_view level = "miss";
   std::string key;
   std::optional<std::string> body;
@@ -113,7 +123,8 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
   }
   if (!body) {
     misses_.fetch_add(1, std::memory_order_relaxed);
-    auto found = co_await answer(reach, request, true);
+    std::vector<Key> page;
+    auto found = co_await answer(reach, request, &page);
     const auto took = parts_.clock.steady_now() - started;
     if (!found) {
       if (parts_.observer != nullptr)
@@ -121,13 +132,16 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
       co_return std::unexpected(found.error());
     }
     body = std::move(*found);
+    if (parts_.hits != nullptr) parts_.hits->returned(key, std::move(page));
     if (options.cache && is_whole(*body)) co_await keep(key, *body);
+  } else if (parts_.hits != nullptr) {
+    parts_.hits->returned_again(key);
   }
   const auto took = parts_.clock.steady_now() - started;
   const std::string id = random_id("qry_", kQueryIdDigits);
   std::string reply = wrap(id, level, took, *body);
   const std::string page = "memory:page:" + reach.name() + ":" + id;
-  const auto bytes = std::make_shared<const std::string>(reply);
+  const auto bytes = std::make_shared<const std::string>(page_of(asked, reply));
   (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
   if (parts_.observer != nullptr)
@@ -141,11 +155,36 @@ Task<std::string> Search::reply(Reach reach, std::string query_id) {
   if (!found && parts_.l2 != nullptr) {
     ASAHI_CO_TRY(found, co_await parts_.l2->get(page));
   }
-  if (!found) {
-    co_return fail(Errc::kNotFound, fmt::format("no search '{}': replies are kept for {} s",
-                                                query_id.substr(0, 40), options().l2_ttl.count()));
+  if (found) {
+    for (cache::Store* const store : {&parts_.replies, parts_.l2}) {
+      if (store == nullptr || !found) continue;
+      ASAHI_CO_TRY(const auto erased, co_await store->get(erased_key(reach.tenant())));
+      if (erased && asked_at(**found) <= asked_at(**erased)) found.reset();
+    }
   }
-  co_return std::string(**found);
+  if (!found) {
+    co_return fail(Errc::kNotFound,
+                   fmt::format("no search '{}': replies are kept for {} s, and until memories of "
+                               "the organisation are erased",
+                               query_id.substr(0, 40), options().l2_ttl.count()));
+  }
+  const std::string& page_text = **found;
+  co_return page_text.substr(page_text.find('\n') + 1);
+}
+
+Aw<void> Search::erased(std::string tenant) {
+  co_await parts_.epochs.bump(tenant);
+  // For as long as a reply of before may be kept.
+  const auto mark =
+      std::make_shared<const std::string>(std::to_string(number_of(parts_.clock.now())));
+  for (cache::Store* const store : {&parts_.replies, parts_.l2}) {
+    if (store == nullptr) continue;
+    const auto marked = co_await store->set(erased_key(tenant), mark, options().l2_ttl);
+    if (!marked)
+      Logger("memory.search")
+          .warning("kept replies of before an erasure stay until they are forgotten",
+                   {{"tenant", tenant}, {"error", marked.error().message}});
+  }
 }
 
 Aw<Search::Name> Search::name_of(const std::string& tenant, const SearchRequest& request) {
@@ -166,7 +205,7 @@ Task<bool> Search::refill(std::string tenant, SearchRequest request) {
   // One that only the shared cache has is taken into this process by looking for it.
   if (co_await cached(name.key, level)) co_return false;
   ASAHI_CO_TRY(std::string body,
-               co_await answer(Reach(tenant, request.filter.systems_allowed), request, false));
+               co_await answer(Reach(tenant, request.filter.systems_allowed), request, nullptr));
   if (is_whole(body)) co_await keep(name.key, std::move(body));
   co_return true;
 }
@@ -216,7 +255,8 @@ void Search::share(std::string key, std::shared_ptr<const std::string> bytes) {
       }(sharing_, parts_.l2, std::move(key), std::move(bytes), options().l2_ttl));
 }
 
-Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool somebody_asks) {
+Task<std::string> Search::answer(Reach reach, const SearchRequest& request,
+                                 std::vector<Key>* page) {
   const auto deadline = std::chrono::steady_clock::now() + request.timeout;
   StoreQuery query;
   query.tenant = reach.tenant();
@@ -263,9 +303,9 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool
     query.threshold = to_cosine(traits, *request.threshold);
   }
   const double vector_weight = fusion_weight(query.embedding_model);
-  ASAHI_CO_TRY(Gathered all, co_await ask_tiers(std::move(query), request, deadline));
+  ASAHI_CO_TRY(TierAnswers all, co_await ask_tiers(std::move(query), request, deadline));
   std::vector<StoreHit> merged = merge_tiers(std::move(all.hits), request.mode, vector_weight);
-  all.total -= std::min<std::uint64_t>(all.total, co_await drop_superseded(merged));
+  all.total -= std::min<std::uint64_t>(all.total, co_await drop_superseded(merged, all.failed));
   for (StoreHit& hit : merged) {
     if (hit.similarity) hit.similarity = static_cast<float>(traits.similarity(*hit.similarity));
     hit.metadata = reach.visible_metadata(std::move(hit.metadata));
@@ -273,11 +313,16 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool
   const std::size_t found = merged.size();
   const std::size_t from = std::min(request.offset, found);
   const std::size_t to = std::min(from + request.limit, found);
-  if (somebody_asks && parts_.observer != nullptr)
-    parts_.observer->found(request.mode, to - from, all.asked.size(), all.failed.size());
+  if (page != nullptr && parts_.hits != nullptr) {
+    for (std::size_t i = from; i < to; ++i) page->push_back(merged[i].key);
+  }
+  if (page != nullptr && parts_.observer != nullptr)
+    parts_.observer->found(request.mode, to - from, all.searched.size() + all.failed.size(),
+                           all.failed.size());
   std::string text;
   JsonOut out(text);
   out.open_object();
+  out.member("partial", !all.failed.empty() || !all.partly.empty() || !degraded.empty());
   out.member("total_results", static_cast<std::int64_t>(std::max<std::uint64_t>(all.total, found)));
   out.key("results").open_array();
   for (std::size_t i = from; i < to; ++i) write_hit(out, merged[i], request.include_content);
@@ -291,10 +336,10 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool
   }
   out.close_object();
   out.member("mode", degraded.empty() ? mode_name(request.mode) : degraded);
-  out.member("partial", !all.failed.empty() || !all.partly.empty() || !degraded.empty());
-  all.failed.insert(all.failed.end(), all.partly.begin(), all.partly.end());
-  write_names(out, "failed_shards", all.failed);
-  write_names(out, "tiers_searched", all.asked);
+  std::vector<std::string> missing = names_of(all.failed);
+  missing.insert(missing.end(), all.partly.begin(), all.partly.end());
+  write_names(out, "failed_shards", missing);
+  write_names(out, "tiers_searched", names_of(all.searched));
   if (to < all.total && to < found + 1 && to == from + request.limit &&
       to + request.limit <= kMaxDepth) {
     out.member("next_cursor", make_cursor(request, to));
@@ -305,97 +350,22 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request, bool
   co_return text;
 }
 
-Task<Search::Gathered> Search::ask_tiers(StoreQuery query, const SearchRequest& request,
-                                         std::chrono::steady_clock::time_point deadline) {
-  // Lives until the slowest tier has answered, though nobody may wait for it any more.
-  struct Asked {
-    explicit Asked(net::Loop& loop) : done(loop) {}
-    net::Event done;
-    std::array<std::optional<Result<StorePage>>, 3> pages;
-    std::array<bool, 3> given_up{};
-    std::size_t waiting = 0;
-
-    /// Nobody waits for this tier any more.
-    void give_up(std::size_t tier) {
-      if (pages[tier] || std::exchange(given_up[tier], true)) return;
-      if (--waiting == 0) done.set();
-    }
-  };
-  struct Source {
-    Store* store;
-    bool wanted;
-    std::chrono::milliseconds patience;
-  };
+Task<TierAnswers> Search::ask_tiers(StoreQuery query, const SearchRequest& request,
+                                    std::chrono::steady_clock::time_point deadline) {
   const SearchOptions limits = options();
   // Who asks for the cold tier waits longer for that one only.
-  const std::array<Source, 3> sources = {Source{parts_.hot, request.hot, limits.tier_timeout},
-                                         Source{parts_.warm, request.warm, limits.tier_timeout},
-                                         Source{parts_.cold, request.cold, limits.cold_timeout}};
-  net::Loop& loop = *net::Loop::current();
-  auto asked = std::make_shared<Asked>(loop);
-  Gathered all;
-  std::array<bool, 3> going{};
-  std::vector<net::Loop::Deadline> timers;
-  const auto now = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (sources[i].store == nullptr || !sources[i].wanted) continue;
-    going[i] = true;
-    ++asked->waiting;
-    all.asked.emplace_back(tier_name(sources[i].store->tier()));
-    const auto until = std::min(deadline, now + sources[i].patience);
-    query.patience = std::chrono::duration_cast<std::chrono::milliseconds>(until - now);
-    timers.push_back(loop.at(until, [asked, i] { asked->give_up(i); }));
-    loop.spawn("search of a tier",
-               [](std::shared_ptr<Asked> state, Store* store, StoreQuery asks,
-                  std::size_t at) -> Aw<void> {
-                 auto page = co_await store->search(std::move(asks));
-                 if (state->given_up[at]) co_return;
-                 state->pages[at] = std::move(page);
-                 if (--state->waiting == 0) state->done.set();
-               }(asked, sources[i].store, query, i));
-  }
-  if (all.asked.empty())
-    co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
-  if (asked->waiting > 0) co_await asked->done.wait();
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (!going[i]) continue;
-    auto& page = asked->pages[i];
-    if (page && *page) {
-      all.total += (*page)->total;
-      add_facets(all.facets, (*page)->facets);
-      all.hits.push_back(std::move((*page)->hits));
-      if (!(*page)->partial) continue;
-      const std::string tier(tier_name(sources[i].store->tier()));
-      if ((*page)->missing.empty()) all.partly.push_back(tier);
-      for (const std::string& node : (*page)->missing) all.partly.push_back(tier + "/" + node);
-      Logger("memory.search")
-          .warning("a tier could not look at everything",
-                   {{"tier", tier},
-                    {"unread",
-                     (*page)->unread.empty() ? "its time was over" : (*page)->unread.front()}});
-      continue;
-    }
-    all.failed.emplace_back(tier_name(sources[i].store->tier()));
-    all.error = page ? page->error()
-                     : Error{.code = Errc::kTimeout,
-                             .message = fmt::format("the {} tier did not answer in time",
-                                                    all.failed.back())};
-    Logger("memory.search")
-        .warning("a tier is left out",
-                 {{"tier", all.failed.back()}, {"error", all.error->message}});
-  }
-  if (all.failed.size() == all.asked.size()) {
-    if (all.error->code == Errc::kInvalidArgument) co_return std::unexpected(*all.error);
-    co_return fail(Errc::kUnavailable,
-                   fmt::format("no tier answered; the last said: {}", all.error->message));
-  }
-  co_return all;
+  TierSources sources = {TierSource{parts_.hot, request.hot, limits.tier_timeout},
+                         TierSource{parts_.warm, request.warm, limits.tier_timeout},
+                         TierSource{parts_.cold, request.cold, limits.cold_timeout}};
+  co_return co_await search_tiers(sources, std::move(query), limits.hot_fallback, deadline);
 }
 
-Aw<std::uint64_t> Search::drop_superseded(std::vector<StoreHit>& hits) {
+Aw<std::uint64_t> Search::drop_superseded(std::vector<StoreHit>& hits,
+                                          const std::vector<Tier>& failed) {
   std::uint64_t dropped = 0;
   for (Store* const hotter : {parts_.hot, parts_.warm}) {
-    if (hotter == nullptr) continue;
+    // One that has just failed would be waited for once more.
+    if (hotter == nullptr || std::ranges::find(failed, hotter->tier()) != failed.end()) continue;
     std::vector<Key> keys;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < hits.size(); ++i) {

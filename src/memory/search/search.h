@@ -12,6 +12,7 @@
 #include "memory/search/epochs.h"
 #include "memory/search/frequent.h"
 #include "memory/search/request.h"
+#include "memory/search/tiers.h"
 #include "storage/cache/store.h"
 
 namespace asahi::memory {
@@ -21,7 +22,8 @@ struct SearchOptions {
   std::chrono::milliseconds tier_timeout{5'000};  ///< AKOSHA_QUERY_SHARD_TIMEOUT
   /// Of the cold tier, whose files are read; the request's own may be less.
   std::chrono::milliseconds cold_timeout{60'000};
-  float semantic_threshold = 0.7F;  ///< where a semantic search names none
+  HotFallback hot_fallback = HotFallback::kWarm;  ///< AKOSHA_HOT_FALLBACK
+  float semantic_threshold = 0.7F;                ///< where a semantic search names none
   bool cache = true;
   std::chrono::seconds l1_ttl{300};
   std::chrono::seconds l2_ttl{3600};
@@ -40,9 +42,20 @@ struct SearchObserver {
   }
 };
 
+/// Told which memories searches that somebody asked give back, on their loops; must not wait.
+struct HitObserver {
+  virtual ~HitObserver() = default;
+  /// The page of an answer that was looked for; `answer` names it while a cache may keep it, empty:
+  /// none does.
+  virtual void returned(const std::string& answer, std::vector<Key> keys) = 0;
+  /// The same answer out of a cache.
+  virtual void returned_again(const std::string& answer) = 0;
+};
+
 /// Answers searches over the tiers (spec/memory §5): from a cache in this process, from one that is
 /// shared, else by asking all wanted tiers at once. A tier that fails or is late is left out and
-/// named (`partial`). Any loop.
+/// named (`partial`); when all of them do, the next colder one is asked in their place (tiers.h).
+/// Any loop.
 class Search {
  public:
   struct Parts {
@@ -58,14 +71,15 @@ class Search {
     Epochs& epochs;
     const Clock& clock;
     SearchObserver* observer = nullptr;
+    HitObserver* hits = nullptr;  ///< null: nobody counts what is found
   };
   Search(Parts parts, SearchOptions options);
 
   /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
   /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
   Task<std::string> search(Reach reach, SearchRequest request);
-  /// The reply that had this id; not_found when it is forgotten, another tenant's, or one made for
-  /// another reach.
+  /// The reply that had this id; not_found when it is forgotten, another tenant's, one made for
+  /// another reach, or of before something was erased.
   Task<std::string> reply(Reach reach, std::string query_id);
   /// Sees to it that the caches have the answer of a search that was asked before, with the rights
   /// of who asked it (`filter.systems_allowed`); whether it had to be looked for. Counted as
@@ -73,6 +87,9 @@ class Search {
   Task<bool> refill(std::string tenant, SearchRequest request);
   /// What is asked most.
   FrequentSearches& frequent() { return frequent_; }
+  /// Memories of the tenant were erased: no answer of before is given again, in any process. Where
+  /// the shared cache is away, the others give theirs until they are forgotten.
+  Aw<void> erased(std::string tenant);
   /// Drops everything that the caches hold of a tenant.
   Task<void> purge(std::string tenant);
 
@@ -91,20 +108,21 @@ class Search {
   }
 
  private:
-  struct Gathered;
   /// How a search is found again.
   struct Name {
     std::string id;   ///< the same for requests that must have the same answer
     std::string key;  ///< of its answer in the caches, as things stand
   };
 
-  /// `somebody_asks`: the observer is told.
-  Task<std::string> answer(Reach reach, const SearchRequest& request, bool somebody_asks);
-  Task<Gathered> ask_tiers(StoreQuery query, const SearchRequest& request,
-                           std::chrono::steady_clock::time_point deadline);
+  /// `page`: gets the keys of the memories that somebody is given, where they are counted; null:
+  /// nobody asks, and no observer is told.
+  Task<std::string> answer(Reach reach, const SearchRequest& request, std::vector<Key>* page);
+  Task<TierAnswers> ask_tiers(StoreQuery query, const SearchRequest& request,
+                              std::chrono::steady_clock::time_point deadline);
   /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer
-  /// one has replaced. So a memory is in one tier, whatever is under way. How many.
-  Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits);
+  /// one has replaced. So a memory is in one tier, whatever is under way. How many. Nobody can tell
+  /// of the tiers that `failed`: the reply says that it is not whole.
+  Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits, const std::vector<Tier>& failed);
   Aw<std::optional<std::string>> cached(const std::string& key, std::string_view& level);
   Aw<void> keep(const std::string& key, std::string body);
   /// Into the shared cache, once the answer is on its way.

@@ -105,6 +105,11 @@ void count_facets(const std::vector<const Memory*>& rows, const std::vector<std:
   }
 }
 
+/// Of its vector; empty: it has none.
+std::string model_of(const Memory& memory) {
+  return memory.embedding.empty() ? std::string() : memory.embedding_model;
+}
+
 }  // namespace
 
 bool matches(const Filter& filter, const Memory& memory) {
@@ -347,16 +352,20 @@ Task<StorePage> MemoryStore::search(StoreQuery query) {
   co_return page;
 }
 
-Task<std::vector<Eligible>> MemoryStore::scan_eligible(Clock::Time before, std::size_t limit) {
+Task<std::vector<Eligible>> MemoryStore::scan_eligible(ScanQuery wanted) {
   const std::scoped_lock lock(mutex_);
   std::vector<const Memory*> due;
   for (const auto& [key, row] : rows_) {
-    if (row.timestamp < before && !migrating_.contains(key)) due.push_back(&row);
+    if (row.timestamp >= wanted.before || migrating_.contains(key)) continue;
+    if (!wanted.tenant.empty() && key.tenant != wanted.tenant) continue;
+    if (!wanted.keys.empty() && std::ranges::find(wanted.keys, key) == wanted.keys.end()) continue;
+    if (wanted.without_model && model_of(row) == *wanted.without_model) continue;
+    due.push_back(&row);
   }
   std::ranges::sort(due, [](const Memory* a, const Memory* b) {
     return a->timestamp != b->timestamp ? a->timestamp < b->timestamp : a->key < b->key;
   });
-  if (due.size() > limit) due.resize(limit);
+  if (due.size() > wanted.limit) due.resize(wanted.limit);
   std::vector<Eligible> out;
   for (const Memory* row : due) {
     migrating_.insert(row->key);
@@ -376,6 +385,30 @@ Task<std::uint64_t> MemoryStore::delete_migrated(std::vector<std::pair<Key, Dige
     ++gone;
   }
   co_return gone;
+}
+
+Task<std::uint64_t> MemoryStore::replace_vectors(std::vector<NewVector> rows) {
+  const std::scoped_lock lock(mutex_);
+  std::uint64_t count = 0;
+  for (NewVector& row : rows) {
+    const auto found = rows_.find(row.key);
+    if (row.checksum == Digest{}) migrating_.erase(row.key);
+    if (found == rows_.end() || row_checksum(found->second) != row.checksum) continue;
+    migrating_.erase(row.key);
+    found->second.embedding = std::move(row.embedding);
+    found->second.embedding_model = std::move(row.model);
+    ++count;
+  }
+  co_return count;
+}
+
+Task<std::map<std::string, std::uint64_t>> MemoryStore::models(std::string tenant) {
+  const std::scoped_lock lock(mutex_);
+  std::map<std::string, std::uint64_t> out;
+  for (const auto& [key, row] : rows_) {
+    if (tenant.empty() || key.tenant == tenant) ++out[model_of(row)];
+  }
+  co_return out;
 }
 
 Task<std::vector<std::optional<Digest>>> MemoryStore::checksum(std::vector<Key> keys) {

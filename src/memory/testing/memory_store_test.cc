@@ -149,10 +149,12 @@ TEST_P(MemoryStoreTest, FiltersAndCountsFacets) {
 
 TEST_P(MemoryStoreTest, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
   upsert({memory("1", "old", 0), memory("2", "older", -5), memory("3", "new", 50)});
-  const auto due = get(store_->scan_eligible(start_ + std::chrono::hours(1), 10));
+  const auto due =
+      get(store_->scan_eligible({.before = start_ + std::chrono::hours(1), .limit = 10}));
   ASSERT_EQ(due.size(), 2U);
   EXPECT_EQ(due[0].memory.key.conversation_id, "2");
-  EXPECT_TRUE(get(store_->scan_eligible(start_ + std::chrono::hours(1), 10)).empty());
+  EXPECT_TRUE(
+      get(store_->scan_eligible({.before = start_ + std::chrono::hours(1), .limit = 10})).empty());
   upsert({memory("1", "changed", 1)});
   EXPECT_EQ(get(store_->delete_migrated(
                 {{due[0].memory.key, due[0].checksum}, {due[1].memory.key, due[1].checksum}})),

@@ -11,6 +11,7 @@
 #include "memory/hot/hot_store.h"
 #include "memory/pgvector/store.h"
 #include "memory/placement/sharded_store.h"
+#include "memory/swap/testing/moving_tier.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
 #include "memory/testing/remote_pair.h"
@@ -30,8 +31,9 @@ using ::testing::UnorderedElementsAre;
 using Outcome = UpsertOutcome;
 
 /// kPgVector: the hot tier in PostgreSQL; kRemote: the hot tier behind the internal store API;
-/// kSharded: over two nodes.
-enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded, kPgVector };
+/// kSharded: over two nodes; kCopying, kWindow: on its way to another backend (with PostgreSQL:
+/// from files into it).
+enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded, kPgVector, kCopying, kWindow };
 
 class StoreContract : public ::testing::TestWithParam<Kind> {
  protected:
@@ -47,6 +49,7 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
 
   void close() {
     store_.reset();
+    if (moving_ != nullptr) moving_->close();
     pair_.reset();
     inner_.reset();
     tier_.reset();
@@ -85,7 +88,40 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
       case Kind::kPgVector:
         store_ = PgVectorStore::open(postgres_, {.dimensions = 3, .clock = &clock_}).value();
         break;
+      case Kind::kCopying:
+      case Kind::kWindow:
+        open_moving();
+        break;
     }
+  }
+  void open_moving() {
+    if (moving_ == nullptr) {
+      ASSERT_TRUE(sql::Migrator(*moves_, swap::migrations()).upgrade());
+      moving_ = std::make_unique<swap::testing::MovingTier>(on_, *moves_, clock_, folder_.path());
+      if (postgres_ != nullptr) {
+        moving_->open_new = [this](const swap::Place& place) -> Result<swap::SharedBackend> {
+          auto backend = std::make_shared<swap::Backend>();
+          auto store = PgVectorStore::open(postgres_, {.dimensions = 3, .clock = &clock_}).value();
+          backend->place = place;
+          backend->feed = feed_of(*store, {}, on_.loops());
+          backend->store = std::move(store);
+          return backend;
+        };
+      }
+    }
+    if (GetParam() == Kind::kCopying) moving_->failures = 1'000'000;  // it does not get on
+    const auto opened = moving_->open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    if (moving_->phase().empty()) {
+      const auto begun = moving_->begin();
+      ASSERT_TRUE(begun) << begun.error().message;
+    }
+    if (GetParam() == Kind::kWindow) {
+      ASSERT_TRUE(moving_->reads_new()) << moving_->reason();
+    } else {
+      moving_->faults->writes = true;
+    }
+    store_ = std::shared_ptr<Store>(std::shared_ptr<void>(), &moving_->store());
   }
 #ifdef ASAHI_CONTRACT_PGVECTOR
   void open_postgres(const std::string& url) {
@@ -148,11 +184,29 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
         [&]() -> Task<std::uint64_t> { co_return co_await store_->delete_batch(keys); });
   }
   std::vector<Eligible> eligible(Clock::Time before, std::size_t limit) {
+    return scan({.before = before, .limit = limit});
+  }
+  std::vector<Eligible> scan(ScanQuery wanted) {
     return on_
         .wait<std::vector<Eligible>>([&]() -> Task<std::vector<Eligible>> {
-          co_return co_await store_->scan_eligible(before, limit);
+          co_return co_await store_->scan_eligible(wanted);
         })
         .value();
+  }
+  /// Ids of what a scan takes.
+  std::vector<std::string> scanned(ScanQuery wanted) {
+    std::vector<std::string> ids;
+    for (const Eligible& row : scan(std::move(wanted)))
+      ids.push_back(row.memory.key.conversation_id);
+    return ids;
+  }
+  Result<std::uint64_t> replace(std::vector<NewVector> rows) {
+    return on_.wait<std::uint64_t>(
+        [&]() -> Task<std::uint64_t> { co_return co_await store_->replace_vectors(rows); });
+  }
+  std::map<std::string, std::uint64_t> models(const std::string& tenant) {
+    using Models = std::map<std::string, std::uint64_t>;
+    return on_.wait<Models>([&]() -> Task<Models> { return store_->models(tenant); }).value();
   }
   std::uint64_t end_move(std::vector<std::pair<Key, Digest>> rows) {
     return on_
@@ -193,6 +247,8 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
   std::shared_ptr<sql::Database> postgres_;
   std::unique_ptr<Store> inner_;  ///< that which is far away
   std::unique_ptr<RemotePair> pair_;
+  std::unique_ptr<sql::Database> moves_ = sql::open_database({.url = "sqlite://:memory:"}).value();
+  std::unique_ptr<swap::testing::MovingTier> moving_;
   std::shared_ptr<Store> store_;
 };
 
@@ -313,17 +369,99 @@ TEST_P(StoreContract, AgeingTakesARowOnceAndDeletesItOnlyUnchanged) {
   EXPECT_THAT(found({}), UnorderedElementsAre("1", "3"));
 }
 
+TEST_P(StoreContract, AScanTakesOneTenantsRowsOrNamedOnes) {
+  if (GetParam() == Kind::kCold) GTEST_SKIP() << "nothing ages further";
+  Memory theirs = memory("t", "another tenant's");
+  theirs.key.tenant = "their";
+  ASSERT_TRUE(
+      upsert({memory("1", "one", 2), memory("2", "two", 1), memory("3", "three", 3), theirs}));
+  EXPECT_THAT(scanned({.tenant = "nobody"}), ElementsAre());
+  EXPECT_THAT(scanned({.tenant = "their"}), ElementsAre("t"));
+  const Key one = memory("1", "").key, three = memory("3", "").key;
+  EXPECT_THAT(scanned({.tenant = "their", .keys = {one}}), ElementsAre());
+  EXPECT_THAT(scanned({.before = start_ + 3h, .keys = {three, one, one, memory("no", "").key}}),
+              ElementsAre("1"));
+  EXPECT_THAT(scanned({.limit = 10, .tenant = "org"}), ElementsAre("2", "3"))
+      << "what a scan took is not taken again";
+}
+
+TEST_P(StoreContract, RowsGetVectorsOfAnotherModelAndStayWhatTheyAre) {
+  if (GetParam() == Kind::kCold) GTEST_SKIP() << "cold rows keep their vectors";
+  Memory old = memory("a", "the first text", 1, {1, 0, 0});
+  Memory near = memory("b", "the second text", 2, {0, 1, 0});
+  near.near_duplicate_of = old.key;
+  Memory none = memory("c", "the third text", 3);
+  Memory now = memory("d", "the fourth text", 4, {0, 0, 1});
+  now.embedding_model = "n";
+  ASSERT_TRUE(upsert({old, near, none, now}));
+  EXPECT_THAT(models("org"),
+              ElementsAre(std::pair("", 1U), std::pair("m", 2U), std::pair("n", 1U)));
+  auto due = scan({.tenant = "org", .without_model = "n"});
+  ASSERT_EQ(due.size(), 3U);
+  std::vector<NewVector> fresh;
+  for (const Eligible& row : due)
+    fresh.push_back({row.memory.key, row.checksum, {0.6F, 0.8F, 0, 0}, "o"});
+  // Of another width than those of its model.
+  auto wrong = fresh;
+  for (NewVector& row : wrong) row.model = "n";
+  if (GetParam() != Kind::kMemory && GetParam() != Kind::kPgVector)
+    EXPECT_EQ(replace(wrong).error().code, Errc::kInvalidArgument);
+  fresh[2].checksum.fill(0xff);
+  EXPECT_EQ(replace(fresh).value(), 2U);
+  EXPECT_EQ(replace(fresh).value(), 0U) << "they are not what was scanned any more";
+  open();
+  EXPECT_THAT(models("org"),
+              ElementsAre(std::pair("", 1U), std::pair("n", 1U), std::pair("o", 2U)));
+  EXPECT_THAT(models("nobody"), ElementsAre());
+  for (Memory* row : {&old, &near}) {
+    row->embedding = {0.6F, 0.8F, 0, 0};
+    row->embedding_model = "o";
+    EXPECT_EQ(get(row->key.conversation_id), kept(*row));
+  }
+  StoreQuery query{
+      .mode = SearchMode::kSemantic, .embedding = {0.6F, 0.8F, 0, 0}, .embedding_model = "o"};
+  EXPECT_THAT(found(query), UnorderedElementsAre("a", "b"));
+  EXPECT_THAT(
+      found({.mode = SearchMode::kSemantic, .embedding = {1, 0, 0}, .embedding_model = "m"}),
+      ElementsAre());
+  EXPECT_THAT(found({.mode = SearchMode::kKeyword, .text = "text"}),
+              UnorderedElementsAre("a", "b", "c", "d"));
+}
+
+TEST_P(StoreContract, DuplicatesFollowTheRowThatGetsAnotherVector) {
+  if (GetParam() != Kind::kHot && GetParam() != Kind::kRemote && GetParam() != Kind::kPgVector)
+    GTEST_SKIP() << "only a hot tier has duplicates";
+  ASSERT_TRUE(upsert({memory("a", "said twice", 1, {1, 0, 0})}));
+  EXPECT_THAT(upsert({memory("b", "said twice", 2, {1, 0, 0})}).value(),
+              ElementsAre(Outcome::kDuplicate));
+  const std::string before = get("a")->metadata;
+  EXPECT_THAT(before, ::testing::HasSubstr("seen_in"));
+  const auto due = scan({.without_model = "o"});
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(replace({{due[0].memory.key, due[0].checksum, {0, 1, 0}, "o"}}).value(), 1U);
+  open();
+  EXPECT_EQ(get("a")->metadata, before);
+  EXPECT_EQ(get("b")->embedding_model, "o");
+  EXPECT_EQ(get("b")->timestamp, start_ + 2h);
+  EXPECT_EQ(stats("org").records, 1U);
+  EXPECT_EQ(erase({memory("a", "").key}).value(), 1U);
+  EXPECT_EQ(get("b")->content, "said twice");
+}
+
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
-  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote", "sharded", "pgvector"};
+  constexpr std::array kNames = {"memory",  "hot",      "warm",    "cold",  "remote",
+                                 "sharded", "pgvector", "copying", "window"};
   return kNames[static_cast<std::size_t>(info.param)];
 }
 
 #ifdef ASAHI_CONTRACT_PGVECTOR
-INSTANTIATE_TEST_SUITE_P(PgVector, StoreContract, ::testing::Values(Kind::kPgVector), kind_name);
+INSTANTIATE_TEST_SUITE_P(PgVector, StoreContract, ::testing::Values(Kind::kPgVector, Kind::kWindow),
+                         kind_name);
 #else
 INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
                          ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold,
-                                           Kind::kRemote, Kind::kSharded),
+                                           Kind::kRemote, Kind::kSharded, Kind::kCopying,
+                                           Kind::kWindow),
                          kind_name);
 #endif
 

@@ -40,6 +40,18 @@ Task<std::vector<UpsertOutcome>> WarmStore::upsert_batch(std::vector<Memory> mem
   co_return co_await rows_->upsert_batch(std::move(memories), options);
 }
 
+Task<std::uint64_t> WarmStore::replace_vectors(std::vector<NewVector> rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto kept = quantise(rows[i].embedding);
+    if (!kept) {
+      kept.error().field = "rows[" + std::to_string(i) + "].embedding";
+      co_return std::unexpected(std::move(kept.error()));
+    }
+    rows[i].embedding = dequantised(*kept);
+  }
+  co_return co_await rows_->replace_vectors(std::move(rows));
+}
+
 Task<StorePage> WarmStore::search(StoreQuery query) {
   ASAHI_CO_TRY(StorePage page, co_await rows_->search(std::move(query)));
   for (StoreHit& hit : page.hits) hit.tier = Tier::kWarm;

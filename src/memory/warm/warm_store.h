@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,11 +32,15 @@ class WarmStore final : public Store {
     return rows_->delete_system(std::move(tenant), std::move(system_id));
   }
   Task<StorePage> search(StoreQuery query) override;
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override {
-    return rows_->scan_eligible(before, limit);
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override {
+    return rows_->scan_eligible(std::move(wanted));
   }
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override {
     return rows_->delete_migrated(std::move(rows));
+  }
+  Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override;
+  Task<std::map<std::string, std::uint64_t>> models(std::string tenant) override {
+    return rows_->models(std::move(tenant));
   }
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override {
     return rows_->checksum(std::move(keys));

@@ -139,7 +139,9 @@ void Outside::start() {
 
 void Outside::stop() {
   if (running_.count() == 0) return;
-  parts_.loops.at(0).post([this] { stopping_.cancel(); });
+  // Marked, so that this waits for the end of cancel() too.
+  parts_.loops.at(0).post(
+      [this, mark = std::make_shared<InFlight::Mark>(running_)] { stopping_.cancel(); });
   if (!running_.wait_until(std::chrono::steady_clock::now() + kLongestStop))
     Logger("memory").error("calls of services outside did not end in time");
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "net/http/ascii.h"
+#include "base/hex.h"
 
 namespace asahi::http {
 namespace {
@@ -12,12 +12,6 @@ constexpr std::uint64_t kMaxExcess = 16 * 1024;
 constexpr std::uint64_t kMaxChunk = std::uint64_t{1} << 60;
 
 bool is_text(char c) { return c == '\t' || static_cast<unsigned char>(c) >= ' '; }
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = ascii_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 }  // namespace
 

@@ -2,18 +2,13 @@
 
 #include <algorithm>
 
+#include "base/hex.h"
 #include "net/http/ascii.h"
 
 namespace asahi::http {
 namespace {
 
 constexpr std::string_view kHex = "0123456789ABCDEF";
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = ascii_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 bool is_unreserved(char c) {
   const char lower = ascii_lower(c);

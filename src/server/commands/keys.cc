@@ -14,6 +14,7 @@ namespace {
 struct KeyOptions {
   std::string org{identity::Principal::kDefaultOrg}, user = "default", name, prefix;
   std::vector<std::string> scopes, models;
+  std::optional<std::vector<std::string>> systems;  ///< nothing: all
   std::optional<int> days;
   std::optional<std::int64_t> requests_per_minute, tokens_per_minute;
 };
@@ -104,7 +105,20 @@ int with_desk(const CommonOptions& common, const KeyOptions& options, const KeyC
   return kExitOk;
 }
 
+/// What is said on the command line is read as a request's is (identity/systems.h).
+Result<identity::Systems> systems_of(const KeyOptions& options) {
+  if (!options.systems) return std::nullopt;
+  const json::value said(json::array(options.systems->begin(), options.systems->end()));
+  return identity::read_systems(&said);
+}
+
+std::string shown(const identity::Systems& systems) {
+  if (!systems) return "(all)";
+  return systems->empty() ? "(none)" : fmt::format("{}", fmt::join(*systems, ","));
+}
+
 Result<void> create(KeyDesk& desk, const KeyOptions& options) {
+  ASAHI_TRY(identity::Systems systems, systems_of(options));
   identity::NewApiKey wanted{.org_id = options.org,
                              .user_id = options.user,
                              .name = options.name,
@@ -112,7 +126,8 @@ Result<void> create(KeyDesk& desk, const KeyOptions& options) {
                              .allowed_models = options.models,
                              .expires_in_days = options.days,
                              .requests_per_minute = options.requests_per_minute,
-                             .tokens_per_minute = options.tokens_per_minute};
+                             .tokens_per_minute = options.tokens_per_minute,
+                             .systems = std::move(systems)};
   ASAHI_TRY(const identity::IssuedApiKey issued,
             desk.wait_for<identity::IssuedApiKey>(
                 [&](identity::ApiKeys& keys) { return keys.create(wanted); }));
@@ -126,10 +141,10 @@ Result<void> list(KeyDesk& desk, const KeyOptions& options) {
                 [&](identity::ApiKeys& all) { return all.list(options.org, 500, 0); }));
   const Clock::Time now = system_clock().now();
   for (const identity::ApiKey& key : keys) {
-    fmt::print("{:12}  {:8}  {:20}  {:24}  until {}  {}\n", key.prefix, key.status(now),
+    fmt::print("{:12}  {:8}  {:20}  {:24}  systems {}  until {}  {}\n", key.prefix, key.status(now),
                key.user_id,
                key.scopes.empty() ? "(all)" : fmt::format("{}", fmt::join(key.scopes, ",")),
-               format_date(key.expires_at), key.name);
+               shown(key.systems), format_date(key.expires_at), key.name);
   }
   return {};
 }
@@ -176,6 +191,10 @@ void add_keys(CLI::App& app, CommonOptions& common, Command& chosen) {
                    "infer, analytics, admin, all, or permissions; none: full access")
       ->delimiter(',');
   created->add_option("--models", options->models, "Only these models")->delimiter(',');
+  created
+      ->add_option("--systems", options->systems,
+                   "Only these source systems of the memory; none said: all of the organisation's")
+      ->delimiter(',');
   created->add_option("--expires-in-days", options->days,
                       "1 to 3650 (default: governance.auth_key_expiry_days)");
   created->add_option("--requests-per-minute", options->requests_per_minute, "Limit of this key");

@@ -26,6 +26,7 @@ struct MemoryOptions {
   int target_age = -1;
   int batch_size = 1000;
   bool dry_run = false;
+  bool downgrade = false;
 };
 
 /// What bundles call a memory, as pushes call it.
@@ -193,6 +194,26 @@ Result<void> age_from(GatewayClient& client, const MemoryOptions& options, std::
               fmt::format("the run failed: {}", json::serialize(run.as_object()["error"])));
 }
 
+/// Asks for new vectors, waits for the end and prints what was done.
+int reembed(const CommonOptions& common, const MemoryOptions& options) {
+  constexpr std::chrono::seconds kLook{1};
+  constexpr std::string_view kPath = "/memory/embeddings/reembed";
+  auto client = connect_memory(common, options.url, options.api_key);
+  if (!client) return refuse_memory(client.error());
+  const json::object body{{"downgrade", options.downgrade}};
+  auto run = (*client)->call_json(http::Method::kPost, std::string(kPath), json::serialize(body));
+  if (!run) return refuse_memory(run.error());
+  while (run->at("state").as_string() == "queued" || run->at("state").as_string() == "running") {
+    std::this_thread::sleep_for(kLook);
+    const auto shown = (*client)->call_json(http::Method::kGet, std::string(kPath), "");
+    if (!shown) return refuse_memory(shown.error());
+    run = shown->at("run");
+  }
+  fmt::print("{}\n", json::serialize(*run));
+  if (run->at("state").as_string() == "done") return kExitOk;
+  return refuse_memory(fail(Errc::kUnavailable, "the run failed; ask again to go on").error());
+}
+
 int age(const CommonOptions& common, const MemoryOptions& options) {
   auto client = connect_memory(common, options.url, options.api_key);
   if (!client) return refuse_memory(client.error());
@@ -212,6 +233,7 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
   command->require_subcommand(0, 1);
   add_memory_ops(*command, common, chosen);
   add_memory_rebalance(*command, common, chosen);
+  add_memory_migrate(*command, common, chosen);
   add_memory_roles(*command, common, chosen);  // behind it: `mcp start`
   const auto add = [&](const char* name, const char* about,
                        int (*work)(const CommonOptions&, const MemoryOptions&)) {
@@ -251,6 +273,10 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));
   ages->add_flag("--dry-run", options->dry_run, "Only count what would move");
+  CLI::App* vectors =
+      add("reembed", "Give memories of another embedder vectors of the one of now", reembed);
+  vectors->add_flag("--downgrade", options->downgrade,
+                    "Also replace vectors of a model by vectors by hashing");
   command->footer("Example: asahi memory import talks.jsonl && asahi memory search 'who broke it'");
 }
 

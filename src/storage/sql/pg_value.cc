@@ -7,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/hex.h"
 #include "storage/sql/sql_text.h"
 
 namespace asahi::sql {
@@ -31,29 +32,12 @@ constexpr const char* kNulInText =
     "a text parameter holds a NUL character, which PostgreSQL cannot store; pass it as a Blob";
 constexpr std::size_t kMaxParameters = 65'535;  // a 16-bit count on the wire
 
-/// The value of a hexadecimal digit; 0 of anything else.
-constexpr auto kNibbles = [] {
-  std::array<unsigned char, 256> values{};
-  for (unsigned i = 0; i < 10; ++i) values['0' + i] = static_cast<unsigned char>(i);
-  for (unsigned i = 0; i < 6; ++i) {
-    values['a' + i] = values['A' + i] = static_cast<unsigned char>(10 + i);
-  }
-  return values;
-}();
-
 /// bytea as the server writes it unless told otherwise: "\\x" and two digits a byte
 /// (https://www.postgresql.org/docs/15/datatype-binary.html). By hand: pages of sums are read by
 /// the megabyte, and PQunescapeBytea takes three times as long.
-std::optional<std::string> from_hex(std::string_view text) {
-  if (!text.starts_with("\\x") || text.size() % 2 != 0) return std::nullopt;
-  text.remove_prefix(2);
-  std::string bytes(text.size() / 2, '\0');
-  const auto nibble = [&](std::size_t at) {
-    return static_cast<unsigned>(kNibbles[static_cast<unsigned char>(text[at])]);
-  };
-  for (std::size_t i = 0; i < bytes.size(); ++i)
-    bytes[i] = static_cast<char>(nibble(2 * i) << 4 | nibble(2 * i + 1));
-  return bytes;
+std::optional<std::string> bytea_of(std::string_view text) {
+  if (!text.starts_with("\\x")) return std::nullopt;
+  return from_hex(text.substr(2));
 }
 
 Value to_value(std::string_view text, Oid type) {
@@ -75,7 +59,7 @@ Value to_value(std::string_view text, Oid type) {
       return number;
     }
     case kBytea: {
-      if (auto bytes = from_hex(text)) return Blob{std::move(*bytes)};
+      if (auto bytes = bytea_of(text)) return Blob{std::move(*bytes)};
       std::size_t size = 0;
       const auto give_back = [](unsigned char* unescaped) { PQfreemem(unescaped); };
       const std::unique_ptr<unsigned char, decltype(give_back)> bytes(

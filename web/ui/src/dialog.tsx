@@ -18,6 +18,8 @@ export interface DialogProps extends PopupProps {
   description: ReactNode;
   /** A press beside the dialog leaves it open. */
   firm?: boolean;
+  /** Only its own buttons close it: it has no cross, and Esc or a press beside it leaves it open. */
+  binding?: boolean;
 }
 
 const useFrames = ({ open, onOpenChange }: PopupProps) => useLater(dialogFrames, open, () => onOpenChange(false));

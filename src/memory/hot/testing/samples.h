@@ -97,8 +97,9 @@ inline Result<std::uint64_t> erase_migrated(hot::Engine& engine,
 
 inline Result<std::vector<Eligible>> eligible(hot::Engine& engine, Clock::Time before,
                                               std::size_t limit) {
-  return wait_for<std::vector<Eligible>>(
-      [&](auto done) { engine.scan_eligible(before, limit, std::move(done)); });
+  return wait_for<std::vector<Eligible>>([&](auto done) {
+    engine.scan_eligible({.before = before, .limit = limit}, std::move(done));
+  });
 }
 
 }  // namespace asahi::memory::hot_testing

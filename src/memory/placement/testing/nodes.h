@@ -52,9 +52,9 @@ class FlakyNode final : public ForwardingStore, public ShardRows {
     if (gone()) co_return refusal();
     co_return co_await inner().stats(std::move(tenant));
   }
-  Task<std::vector<Eligible>> scan_eligible(Clock::Time before, std::size_t limit) override {
+  Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override {
     if (gone()) co_return refusal();
-    co_return co_await inner().scan_eligible(before, limit);
+    co_return co_await inner().scan_eligible(std::move(wanted));
   }
   ShardRows* shard_rows() override { return this; }
   Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit,

@@ -3370,6 +3370,32 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/backups/verify": paths["/memory/backups/verify"];
+    "/memory/storage/replicas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Replica buckets, and how far they are
+         * @description Needs `manage_tenants` too: they hold every organisation.
+         */
+        get: operations["listMemoryReplicas"];
+        put?: never;
+        /**
+         * Compare the listings of replicas and bring what is missing
+         * @description Needs `manage_tenants` too. With `erase_unexplained` copies go as well whose object is gone though nobody
+         *     erased it here (of one replica at most half of its objects).
+         */
+        post: operations["compareMemoryReplicas"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/replicas": paths["/memory/storage/replicas"];
     "/memory/ws": {
         parameters: {
             query?: never;
@@ -3482,7 +3508,9 @@ export interface components {
             mode: string;
             query_time_ms: number;
             partial: boolean;
+            /** @description Tiers and hot stores that did not answer; what they hold is missing. */
             failed_shards: string[];
+            /** @description Tiers that answered; when none of those asked for did, a colder one in their place. */
             tiers_searched: string[];
             /** @enum {string} */
             cache: "l1" | "l2" | "miss";
@@ -3836,6 +3864,32 @@ export interface components {
         MemoryBackupWhich: {
             /** @description Absent: the newest. */
             backup_id?: string;
+        };
+        MemoryReplicas: {
+            places: {
+                /** @enum {string} */
+                place: "cold" | "backup";
+                /** @description The bucket whose word counts. */
+                first: string;
+                /** @description Listings are being compared. */
+                running: boolean;
+                last: {
+                    [key: string]: unknown;
+                } | null;
+                replicas: {
+                    where: string;
+                    waiting: number;
+                    lag_seconds: number;
+                    copied: number;
+                    erased: number;
+                    failed: number;
+                    /** @description In the place of the first bucket. */
+                    reads: number;
+                    unexplained: number;
+                    /** Format: date-time */
+                    compared_at: string | null;
+                }[];
+            }[];
         };
         MemoryBackupStarted: {
             backup_id: string;
@@ -12672,6 +12726,62 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMemoryReplicas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of the cold tier and of backups, as this process knows them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReplicas"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+        };
+    };
+    compareMemoryReplicas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @default false */
+                    erase_unexplained?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description It has begun; GET tells its end. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReplicas"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             503: components["responses"]["Unavailable"];
         };

@@ -30,7 +30,7 @@ export function SessionDialog({ from, onLeave }: { from: string; onLeave: () => 
     <Dialog
       open={back === null}
       onOpenChange={(open) => !open && onLeave()}
-      firm
+      binding
       title="Your login has ended"
       description={`Log in again${before ? ` as ${nameOf(before)}` : ''}; what you typed is still here. Then repeat what was refused.`}
     >

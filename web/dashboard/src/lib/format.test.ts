@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { bytes, count, countShort, dollars, dollarsShort, duration, latencyOf, milliseconds, percent, pricePerMillion } from './format';
+import { bytes, count, counted, countShort, dollars, dollarsShort, duration, latencyOf, milliseconds, percent, pricePerMillion } from './format';
 
 test.each([
   [0, '$0'],
@@ -57,6 +57,15 @@ test.each([
   [604_799, '6 d 23 h'],
 ])('duration(%d) names the two largest units: %s', (seconds, text) => {
   expect(duration(seconds)).toBe(text);
+});
+
+test('a count names one thing as one', () => {
+  expect([counted(0, 'link'), counted(1, 'link'), counted(1200, 'memory', 'memories'), counted(1, 'memory', 'memories')]).toEqual([
+    '0 links',
+    '1 link',
+    '1,200 memories',
+    '1 memory',
+  ]);
 });
 
 test('sizes and counts', () => {

@@ -49,6 +49,9 @@ export function pricePerMillion(per1k: number): string {
 
 export const count = (value: number): string => fixed(value, 0);
 
+/** 1 memory, 2 memories. */
+export const counted = (value: number, one: string, several = `${one}s`): string => `${count(value)} ${value === 1 ? one : several}`;
+
 /** Up to 9,999 in full, then 12.3K, 128K, 1.05M. */
 export const countShort = (value: number): string => (Math.abs(value) < 10_000 ? fixed(value, 0) : compact(value));
 

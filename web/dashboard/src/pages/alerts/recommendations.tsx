@@ -7,7 +7,7 @@ import { useState } from 'react';
 import type { Schemas } from '../../api/client';
 import { recommendationsQuery } from '../../api/queries';
 import { Failure } from '../../app/failure';
-import { count, dollars } from '../../lib/format';
+import { count, counted, dollars } from '../../lib/format';
 import { setDismissed, useDismissed } from './dismissed';
 
 type Recommendation = Schemas['Recommendation'];
@@ -76,7 +76,7 @@ export function RecommendationsCard() {
     <SectionCard
       className="mt-4"
       title="Recommendations"
-      note={data ? `From ${count(data.requests)} requests of the last 30 days; savings are estimates over as long.` : 'What would save money.'}
+      note={data ? `From ${counted(data.requests, 'request')} of the last 30 days; savings are estimates over as long.` : 'What would save money.'}
       actions={
         hidden > 0 && (
           <Button look="ghost" aria-pressed={all} onClick={() => setAll(!all)}>

@@ -12,7 +12,7 @@ import { Refresh } from '../../app/refresh';
 import { Widget } from '../../app/widget';
 import { DotsChart, TimeChart } from '../../charts/charts';
 import { coloursOf } from '../../charts/colours';
-import { count, dollars, dollarsShort, milliseconds, percent } from '../../lib/format';
+import { count, counted, dollars, dollarsShort, milliseconds, percent } from '../../lib/format';
 import { bestModel } from '../../lib/insights';
 import { bucketsOf, rangeText, type Range } from '../../lib/range';
 import { sortedBy } from '../../lib/sort';
@@ -42,7 +42,7 @@ function Insights({ range }: { range: Range }) {
         label="Average hit rate"
         icon={Repeat2}
         value={now ? percent(now.cache_hit_rate) : none(overview.isError)}
-        note={now && `${count(now.cache_hits)} answers from the cache`}
+        note={now && `${counted(now.cache_hits, 'answer')} from the cache`}
       />
       <Stat
         label="Best model"

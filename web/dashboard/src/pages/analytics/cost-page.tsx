@@ -11,7 +11,7 @@ import { RangePicker, useRange } from '../../app/range-picker';
 import { Refresh } from '../../app/refresh';
 import { SavingsCard } from '../../app/savings-card';
 import { Widget } from '../../app/widget';
-import { count, countShort, dollars, percent } from '../../lib/format';
+import { count, countShort, counted, dollars, percent } from '../../lib/format';
 import { rangeText } from '../../lib/range';
 import { sortedBy } from '../../lib/sort';
 import { keyName, kGroupNames } from './metrics';
@@ -118,7 +118,7 @@ export function CostPage() {
             label="Per request"
             icon={Receipt}
             value={data && dollars(data.total_requests > 0 ? data.total_cost / data.total_requests : 0)}
-            note={data && `${count(data.total_requests)} requests`}
+            note={data && counted(data.total_requests, 'request')}
           />
         </div>
       )}

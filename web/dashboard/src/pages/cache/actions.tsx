@@ -5,11 +5,11 @@ import { useState, type FormEvent, type ReactNode } from 'react';
 
 import { call, remove } from '../../api/client';
 import { Failure } from '../../app/failure';
-import { count } from '../../lib/format';
+import { counted } from '../../lib/format';
 import { saveFile } from '../../lib/save-file';
 
 const kExportLimitMs = 120_000;
-const entriesWord = (number: number): string => `${count(number)} ${number === 1 ? 'entry' : 'entries'}`;
+const entriesWord = (number: number): string => counted(number, 'entry', 'entries');
 
 interface ConfirmProps {
   open: boolean;

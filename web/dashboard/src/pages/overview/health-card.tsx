@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 
 import { cacheStatsQuery, healthQuery, providersQuery } from '../../api/queries';
 import { Failure } from '../../app/failure';
-import { bytes, count, duration } from '../../lib/format';
+import { bytes, counted, duration } from '../../lib/format';
 
 const tones: Record<string, Tone> = {
   healthy: 'ok',
@@ -33,7 +33,7 @@ function CacheFacts() {
   return (
     <>
       <Fact name="Cache">{value(data && `${data.backend}${data.degraded ? ' (Redis away)' : ''}`)}</Fact>
-      <Fact name="Cache size">{value(data && `${count(data.entries)} entries, ${bytes(data.bytes)}`)}</Fact>
+      <Fact name="Cache size">{value(data && `${counted(data.entries, 'entry', 'entries')}, ${bytes(data.bytes)}`)}</Fact>
     </>
   );
 }

@@ -7,7 +7,7 @@ import { eventQuery, traceQuery, type Event } from '../../api/analytics';
 import { Failure } from '../../app/failure';
 import { tierName } from '../../app/cache-mark';
 import { WrongAnswer } from '../../app/wrong-answer';
-import { count, dateTime, dollars, latencyOf, percent } from '../../lib/format';
+import { count, counted, dateTime, dollars, latencyOf, percent } from '../../lib/format';
 import { attributeOf } from '../../lib/spans';
 import { TraceView } from './trace-view';
 
@@ -135,7 +135,7 @@ function Story({ event }: { event: Event }) {
         <p role="alert" className="rounded-lg border border-bad/40 bg-bad-soft p-3 text-sm text-ink">
           <span className="font-semibold text-bad-text">Failed: </span>
           <code className="font-mono">{event.error}</code>
-          {event.retries > 0 && ` after ${count(event.retries)} more ${event.retries === 1 ? 'try' : 'tries'}`}
+          {event.retries > 0 && ` after ${counted(event.retries, 'more try', 'more tries')}`}
         </p>
       )}
       <Facts event={event} />

@@ -8,7 +8,7 @@ import { call, get, transportError, type Schemas } from '../../api/client';
 import { may, useCaller } from '../../app/access';
 import { Failure } from '../../app/failure';
 import { headOf, linesOf, type FileFormat } from '../../lib/event-file';
-import { count } from '../../lib/format';
+import { count, counted } from '../../lib/format';
 import { saveFile } from '../../lib/save-file';
 
 /** Where words are searched, the pages of the list are put together here; the gateway's own export knows no words. */
@@ -83,7 +83,7 @@ export function ExportButton({ filter, disabled }: { filter: RequestFilter; disa
     },
     onSuccess: ({ parts, rows: all }) => {
       saveFile(new Blob(parts, { type: kTypes[format] }), `asahi-requests.${format}`);
-      notify('ok', `Saved ${count(all)} requests as asahi-requests.${format}.`);
+      notify('ok', `Saved ${counted(all, 'request')} as asahi-requests.${format}.`);
       setOpen(false);
     },
   });
@@ -120,10 +120,10 @@ export function ExportButton({ filter, disabled }: { filter: RequestFilter; disa
           {listed && <Notice tone="info">At most {count(kMost)} requests. For more, narrow the time and export piece by piece, or leave out the words.</Notice>}
           {download.isPending && (
             <div>
-              <div role="progressbar" aria-label="Export" aria-valuetext={`${count(rows)} requests`} className="h-2 overflow-hidden rounded-full bg-sunken">
+              <div role="progressbar" aria-label="Export" aria-valuetext={counted(rows, 'request')} className="h-2 overflow-hidden rounded-full bg-sunken">
                 <span className="block h-full w-1/3 animate-[sweep_1.2s_ease-in-out_infinite] rounded-full bg-accent" />
               </div>
-              <p className="mt-1.5 text-xs text-ink-3 tabular-nums">{count(rows)} requests</p>
+              <p className="mt-1.5 text-xs text-ink-3 tabular-nums">{counted(rows, 'request')}</p>
             </div>
           )}
           {failed && <Failure title="The export failed" error={download.error} />}

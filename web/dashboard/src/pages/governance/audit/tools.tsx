@@ -5,7 +5,7 @@ import { Download, ShieldCheck } from 'lucide-react';
 import { call, readJson, type Schemas } from '../../../api/client';
 import type { AuditFilter } from '../../../api/queries';
 import { Failure } from '../../../app/failure';
-import { clockTime, count } from '../../../lib/format';
+import { clockTime, counted } from '../../../lib/format';
 import { saveFile } from '../../../lib/save-file';
 
 const kLongMs = 120_000;
@@ -59,7 +59,7 @@ export function ChainBadge() {
                 chain whole
               </Badge>
               <span className="text-ink-2">
-                {count(data.checked)} {data.checked === 1 ? 'entry' : 'entries'} checked at {clockTime(check.dataUpdatedAt)}
+                {counted(data.checked, 'entry', 'entries')} checked at {clockTime(check.dataUpdatedAt)}
               </span>
             </>
           ) : (
@@ -77,7 +77,7 @@ export function ChainBadge() {
         <ErrorState
           title="The chain is broken"
           cause={data.problem ?? 'An entry does not fit the one before it.'}
-          hint={`${count(data.checked)} entries checked${data.first_bad_entry ? `; the first bad one is ${data.first_bad_entry}` : ''}.`}
+          hint={`${counted(data.checked, 'entry', 'entries')} checked${data.first_bad_entry ? `; the first bad one is ${data.first_bad_entry}` : ''}.`}
         />
       )}
       {check.isError && !check.isFetching && <Failure title="The chain could not be checked" error={check.error} onRetry={() => void check.refetch()} />}

@@ -16,7 +16,7 @@ export function IssuedDialog({ issued, onClose }: { issued: Schemas['IssuedApiKe
   return (
     <Dialog
       open
-      firm
+      binding
       onOpenChange={(open) => !open && onClose()}
       title="Your new API key"
       description={issued.name ? `“${issued.name}”, valid until ${dateTime(issued.expires_at)}.` : `Valid until ${dateTime(issued.expires_at)}.`}

@@ -7,7 +7,7 @@ import { put, type Schemas } from '../../../api/client';
 import { policyQuery } from '../../../api/queries';
 import { Failure } from '../../../app/failure';
 import { ModelPicker } from '../../../app/model-picker';
-import { dateTime } from '../../../lib/format';
+import { counted, dateTime } from '../../../lib/format';
 import { changesOf, formOf, kCaps, kResidencies, policyOf, type Change, type ModelLimit, type PolicyFaults, type PolicyForm } from './policy-form';
 
 type Policy = Schemas['Policy'];
@@ -202,7 +202,7 @@ function Editor({ loaded }: { loaded: Policy | null }) {
       </Part>
       <div className="flex flex-wrap items-center justify-end gap-2 border-t border-line pt-5">
         <p role="status" className="mr-auto text-sm text-ink-3">
-          {changes.length > 0 && `${changes.length} ${changes.length === 1 ? 'change' : 'changes'} not saved`}
+          {changes.length > 0 && `${counted(changes.length, 'change')} not saved`}
         </p>
         <Button disabled={!touched} onClick={() => (setForm(original), setFaults({}))}>
           Undo changes

@@ -5,7 +5,7 @@ import { useMemo, useState } from 'react';
 
 import { neighboursQuery, type Entity, type Fact, type Moments, type Neighbour } from '../../../api/memory-graph';
 import { Failure } from '../../../app/failure';
-import { count, dateOnly } from '../../../lib/format';
+import { count, counted, dateOnly } from '../../../lib/format';
 import { kMostNodes, trimmed, type Drawing as Graph } from '../../../lib/graph-layout';
 import { nameOf, relation, typeOf } from '../../../lib/graph-search';
 import { MemoryPanel, type MemoryId } from '../search/memory-panel';
@@ -170,7 +170,7 @@ export function EntityHead({ id, entity }: { id: string; entity: Entity }) {
       <Badge tone="accent">{typeOf(id)}</Badge>
       <code className="min-w-0 font-mono text-xs break-all text-ink-3">{id}</code>
       <p className="w-full text-sm text-ink-2">
-        {count(entity.total_neighbors ?? 0)} {entity.total_neighbors === 1 ? 'link' : 'links'}
+        {counted(entity.total_neighbors ?? 0, 'link')}
         {systems.length > 0 && `, named in ${systems.slice(0, 5).join(', ')}${systems.length > 5 ? ` and ${count(systems.length - 5)} more systems` : ''}`}
       </p>
     </div>

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useId, useState, type KeyboardEvent } from 'react';
 
 import { entitiesQuery, type Moments } from '../../../api/memory-graph';
-import { count } from '../../../lib/format';
+import { counted } from '../../../lib/format';
 import { nameOf, typeOf } from '../../../lib/graph-search';
 
 const kTyping = 200;
@@ -88,7 +88,7 @@ export function EntitySearch({ label, placeholder, moments, hint, className, onP
             >
               <span className="min-w-0 flex-1 truncate text-ink">{nameOf(entity.entity_id, entity.properties?.['name'] as string | undefined)}</span>
               <span className="shrink-0 text-xs">
-                {typeOf(entity.entity_id)}, {count(entity.total_neighbors)} {entity.total_neighbors === 1 ? 'link' : 'links'}
+                {typeOf(entity.entity_id)}, {counted(entity.total_neighbors, 'link')}
               </span>
             </li>
           ))}

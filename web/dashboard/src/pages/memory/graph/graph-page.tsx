@@ -8,7 +8,7 @@ import { entitiesQuery, entityQuery, graphSizeQuery, type Moments } from '../../
 import { Failure } from '../../../app/failure';
 import { PageHeader } from '../../../app/page-header';
 import { Refresh } from '../../../app/refresh';
-import { count } from '../../../lib/format';
+import { count, counted } from '../../../lib/format';
 import { graphAddressOf, graphChoiceOf, momentsOf, nameOf, typeOf, type GraphChoice } from '../../../lib/graph-search';
 import { FirstMemory } from '../first-memory';
 import { Around, EntityHead } from './around';
@@ -66,7 +66,7 @@ function BestKnown({ moments, onOpen }: { moments: Moments; onOpen: (id: string)
               >
                 <span className="min-w-0 flex-1 truncate font-medium text-ink">{nameOf(entity.entity_id, entity.properties?.['name'] as string | undefined)}</span>
                 <span className="shrink-0 text-xs text-ink-3 tabular-nums">
-                  {typeOf(entity.entity_id)}, {count(entity.total_neighbors)} {entity.total_neighbors === 1 ? 'link' : 'links'}
+                  {typeOf(entity.entity_id)}, {counted(entity.total_neighbors, 'link')}
                 </span>
               </button>
             </li>

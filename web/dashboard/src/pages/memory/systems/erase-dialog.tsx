@@ -4,7 +4,7 @@ import { useState, type FormEvent } from 'react';
 
 import { eraseSystem } from '../../../api/client';
 import { Failure } from '../../../app/failure';
-import { count } from '../../../lib/format';
+import { counted } from '../../../lib/format';
 
 interface EraseDialogProps {
   id: string;
@@ -22,7 +22,7 @@ export function EraseDialog({ id, memories, open, onOpenChange, onGone }: EraseD
   const erasing = useMutation({
     mutationFn: () => eraseSystem(id),
     onSuccess: ({ deleted }) => {
-      notify('ok', `Erased ${id}: ${count(deleted)} ${deleted === 1 ? 'memory' : 'memories'}.`);
+      notify('ok', `Erased ${id}: ${counted(deleted, 'memory', 'memories')}.`);
       close(false);
       onGone();
       void queries.invalidateQueries({ queryKey: ['memory'] });
@@ -43,7 +43,7 @@ export function EraseDialog({ id, memories, open, onOpenChange, onGone }: EraseD
       open={open}
       onOpenChange={close}
       title={`Erase ${id}?`}
-      description={`Its ${count(memories)} memories go from every tier at once, with the facts that only they state. Cold files keep the bytes, unread, until ageing rewrites them. It cannot be undone.`}
+      description={`Its ${counted(memories, 'memory goes', 'memories go')} from every tier at once, with the facts that only it states. Cold files keep the bytes, unread, until ageing rewrites them. It cannot be undone.`}
     >
       <form onSubmit={submit} className="mt-5 space-y-4">
         <Field label={`Type “${id}” to confirm`}>

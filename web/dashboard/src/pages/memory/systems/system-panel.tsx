@@ -8,7 +8,7 @@ import { ApiError } from '../../../api/errors';
 import { lastUploadsQuery, systemQuery, type System } from '../../../api/memory';
 import { may, useCaller } from '../../../app/access';
 import { Failure } from '../../../app/failure';
-import { count, dateTime, percent } from '../../../lib/format';
+import { count, counted, dateTime, percent } from '../../../lib/format';
 import { kTiers } from '../tiers/tier-cards';
 import { uploadTones } from '../upload-tones';
 import { EraseDialog } from './erase-dialog';
@@ -75,7 +75,7 @@ function Whole({ id, onGone }: { id: string; onGone: () => void }) {
       <div className="mb-5 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-ink-2 tabular-nums">
         <SystemState system={data} />
         <span>
-          {count(data.total_records)} memories, shard {data.shard}
+          {counted(data.total_records, 'memory', 'memories')}, shard {data.shard}
         </span>
         <span>{data.last_upload ? `last upload ${dateTime(data.last_upload)}` : 'never sent an upload'}</span>
       </div>
@@ -87,7 +87,7 @@ function Whole({ id, onGone }: { id: string; onGone: () => void }) {
           <SystemProfile profile={data.profile} />
         </>
       )}
-      <h3 className="mt-6 mb-1 text-sm font-semibold text-ink">Last of {count(data.uploads)} uploads</h3>
+      <h3 className="mt-6 mb-1 text-sm font-semibold text-ink">Last of {counted(data.uploads, 'upload')}</h3>
       <LastUploads id={id} />
       <div className="mt-6 flex flex-wrap gap-2 border-t border-line pt-5">
         {may(caller, 'query:search') && (

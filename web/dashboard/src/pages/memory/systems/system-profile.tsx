@@ -1,7 +1,7 @@
 import { BarList } from '@asahi/ui';
 
 import type { System } from '../../../api/memory';
-import { count, percent } from '../../../lib/format';
+import { count, counted, percent } from '../../../lib/format';
 
 type Profile = NonNullable<System['profile']>;
 
@@ -47,7 +47,7 @@ export function SystemProfile({ profile }: { profile: Profile }) {
   return (
     <div className="space-y-4">
       <p className="text-sm text-ink-2 tabular-nums">
-        {count(today)} memories of the last 24 hours{profile.partial && '; a tier did not answer, so this is not all'}
+        {counted(today, 'memory', 'memories')} of the last 24 hours{profile.partial && '; a tier did not answer, so this is not all'}
       </p>
       {kFacets.map(([facet, label]) => (
         <Facet key={facet} profile={profile} facet={facet} label={label} />

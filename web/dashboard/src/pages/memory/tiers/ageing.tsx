@@ -5,11 +5,11 @@ import { Fragment, useState, type FormEvent } from 'react';
 
 import { isUnderWay, migrationsQuery, startMigration, type Migration, type MigrationRequest } from '../../../api/memory';
 import { Failure } from '../../../app/failure';
-import { bytes, count, dateTime, duration } from '../../../lib/format';
+import { bytes, count, counted, dateTime, duration } from '../../../lib/format';
 import { kMostDays, kSteps, requestOf, stepName, tookSeconds, type Choice } from './runs';
 
 const tones: Record<Migration['state'], Tone> = { queued: 'neutral', running: 'info', done: 'ok', failed: 'bad' };
-const memories = (number: number): string => `${count(number)} ${number === 1 ? 'memory' : 'memories'}`;
+const memories = (number: number): string => counted(number, 'memory', 'memories');
 
 /** How far the run is; `due`: what a dry run of the same counted, where there was one. */
 function Progress({ run, due }: { run: Migration; due: number | undefined }) {

@@ -33,7 +33,7 @@ function TierCard({ label, what, tier, onRetry, retrying }: { label: string; wha
       </div>
       <p className="mt-0.5 text-sm text-ink-3">{what}</p>
       <p className="mt-3 text-[28px] leading-9 font-semibold tracking-tight text-ink tabular-nums">{tier ? count(tier.records ?? 0) : '–'}</p>
-      <p className="text-xs text-ink-3">memories</p>
+      <p className="text-xs text-ink-3">{tier?.records === 1 ? 'memory' : 'memories'}</p>
       <dl className="mt-3 space-y-1 text-sm">
         {facts.map(([name, value]) => (
           <div key={name} className="flex justify-between gap-3">

@@ -1,0 +1,107 @@
+// What access rules do in runs of ageing (access_rules.h).
+#include <utility>
+
+#include "base/ids.h"
+#include "memory/ageing/ageing.h"
+#include "memory/ageing/metrics.h"
+#include "memory/ageing/promoter.h"
+
+namespace asahi::memory::ageing {
+
+std::int64_t Ageing::first_day_of_window() const {
+  return day_of(parts_.clock.now()) - options_.access.window_days + 1;
+}
+
+Task<bool> Ageing::demotes() {
+  if (options_.access.demote_hits == 0) co_return false;
+  const std::int64_t today = day_of(parts_.clock.now());
+  ASAHI_CO_TRY(const std::optional<std::int64_t> since, co_await hits_.counted_since(today));
+  // The first day was counted in part.
+  co_return since && *since < first_day_of_window();
+}
+
+Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
+  return [this, &run, old](const std::vector<Eligible>& due) -> Task<std::vector<bool>> {
+    std::vector<Key> keys;
+    keys.reserve(due.size());
+    for (const Eligible& one : due) keys.push_back(one.memory.key);
+    ASAHI_CO_TRY(const auto hits, co_await hits_.of(keys, first_day_of_window()));
+    ASAHI_CO_TRY(const auto kept, co_await hits_.kept(keys));
+    std::vector<bool> stays;
+    std::vector<Key> fresh;
+    std::uint64_t staying = 0, going_early = 0;
+    for (const Eligible& one : due) {
+      const Key& key = one.memory.key;
+      const auto found = hits.find(key);
+      const Fate fate = fate_of(options_.access,
+                                {.timestamp = one.memory.timestamp,
+                                 .hits = found == hits.end() ? 0 : found->second,
+                                 .kept = kept.contains(key)},
+                                old);
+      stays.push_back(fate == Fate::kKeep || fate == Fate::kStay);
+      if (fate == Fate::kKeep && !kept.contains(key)) fresh.push_back(key);
+      staying += fate == Fate::kKeep ? 1 : 0;
+      going_early += fate == Fate::kDemote ? 1 : 0;
+    }
+    if (auto ok = co_await hits_.keep(std::move(fresh), parts_.clock.now()); !ok)
+      co_return std::unexpected(std::move(ok.error()));
+    run.kept += staying;
+    run.demoted += going_early;
+    metrics_->rules.kept->add(static_cast<double>(staying));
+    metrics_->rules.demoted->add(static_cast<double>(going_early));
+    co_return stays;
+  };
+}
+
+Aw<void> Ageing::let_go(Run& run, Progress& progress) {
+  if (progress.kept.empty()) co_return;
+  Mover mover(*store(run.step.source), *store(run.step.target), parts_.work);
+  if (auto ok = co_await mover.let_go(std::exchange(progress.kept, {})); !ok)
+    logger_.warning("rows stay marked until their lease ends", {{"error", ok.error().message}});
+}
+
+Task<void> Ageing::promote() {
+  if (!possible(kToHot)) co_return Result<void>{};
+  Run run;
+  run.id = "mig_" + make_ulid(parts_.clock.now());
+  run.org_id = kSchedule;
+  run.step = kToHot;
+  run.batch_size = options_.batch_size;
+  run.requested_at = parts_.clock.now();
+  if (auto ok = co_await runs_.add(run); !ok) co_return ok;
+  const Progress progress{.started = std::chrono::steady_clock::now()};
+  run.state = RunState::kRunning;
+  run.start_time = parts_.clock.now();
+  if (auto ok = co_await runs_.update(run); !ok) co_return ok;
+  const Result<void> result = co_await promote_all(run);
+  auto kept = co_await end(run, progress, result);
+  co_return result ? std::move(kept) : result;
+}
+
+Task<void> Ageing::promote_all(Run& run) {
+  const auto until = std::chrono::steady_clock::now() + options_.longest;
+  const auto& counters = metrics_->of(run.step);
+  Promoter promoter(*parts_.warm, *parts_.hot, hits_, parts_.clock);
+  std::optional<Key> after;
+  while (std::chrono::steady_clock::now() < until) {
+    if (stop_) co_return fail(Errc::kCancelled, "the process stops; the next run goes on");
+    ASAHI_CO_TRY(std::vector<Key> keys,
+                 co_await hits_.frequent(options_.access.promote_hits, first_day_of_window(), after,
+                                         options_.batch_size));
+    if (keys.empty()) break;
+    after = keys.back();
+    ASAHI_CO_TRY(const Promoted done, co_await promoter.batch(std::move(keys)));
+    run.records_migrated += done.promoted + done.superseded;
+    run.bytes_freed += done.bytes;
+    run.refused += done.refused;
+    run.errors += done.errors;
+    counters.moved->add(static_cast<double>(done.promoted + done.superseded));
+    counters.failed->add(static_cast<double>(done.errors));
+    metrics_->rules.promoted->add(static_cast<double>(done.promoted));
+    metrics_->rules.refused->add(static_cast<double>(done.refused));
+    for (const std::string& tenant : done.tenants) co_await parts_.moved(tenant);
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace asahi::memory::ageing

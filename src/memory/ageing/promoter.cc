@@ -1,0 +1,160 @@
+#include "memory/ageing/promoter.h"
+
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log.h"
+
+namespace asahi::memory::ageing {
+
+struct Promoter::Row {
+  Memory memory;      ///< as the warm tier has it
+  Digest checksum{};  ///< of that
+  UpsertOutcome outcome = UpsertOutcome::kStored;
+  std::optional<Memory> above;  ///< what the hot tier has of it now
+  bool unchanged = false;       ///< the warm tier's is what it was
+};
+
+namespace {
+
+enum class Verdict { kPromoted, kSuperseded, kChanged, kMismatch };
+
+Verdict judge(const Memory& memory, const Digest& checksum, UpsertOutcome outcome,
+              const std::optional<Memory>& above, bool unchanged) {
+  // Erased while nobody held it: nothing is to be kept.
+  if (!above || !unchanged) return Verdict::kChanged;
+  if (row_checksum(*above) == checksum) return Verdict::kPromoted;
+  // Its key stands for another's content up there, or a newer version was told.
+  if (outcome == UpsertOutcome::kOlder || outcome == UpsertOutcome::kDuplicate ||
+      above->timestamp > memory.timestamp)
+    return Verdict::kSuperseded;
+  // The same, said again by somebody: the hot tier has noted whom. Or it was there already: on both
+  // sides, after a move that did not get to its end.
+  if (above->content == memory.content && above->timestamp == memory.timestamp &&
+      (outcome == UpsertOutcome::kUnchanged || above->embedding == memory.embedding))
+    return Verdict::kPromoted;
+  return Verdict::kMismatch;
+}
+
+std::uint64_t bytes_of(const Memory& memory) {
+  return memory.content.size() + memory.metadata.size() + memory.embedding.size() * sizeof(float);
+}
+
+}  // namespace
+
+Task<Promoted> Promoter::batch(std::vector<Key> keys) {
+  Promoted out;
+  if (keys.empty()) co_return out;
+  const std::size_t limit = keys.size();
+  ASAHI_CO_TRY(std::vector<Eligible> there,
+               co_await warm_.scan_eligible({.limit = limit, .keys = std::move(keys)}));
+  std::vector<Row> rows;
+  std::vector<std::pair<Key, Digest>> refused;
+  for (Eligible& one : there) {
+    if (sha256(one.memory.content) == one.memory.content_hash) {
+      rows.push_back({.memory = std::move(one.memory), .checksum = one.checksum, .above = {}});
+    } else {
+      refused.emplace_back(one.memory.key, Digest{});
+    }
+  }
+  out.refused = refused.size();
+  if (!refused.empty()) {
+    auto ended = co_await warm_.delete_migrated(std::move(refused));
+    if (!ended) co_return std::unexpected(std::move(ended.error()));
+  }
+  if (rows.empty()) co_return out;
+  auto moved = co_await move(rows);
+  if (!moved) {
+    std::vector<std::pair<Key, Digest>> ending;
+    for (const Row& row : rows) ending.emplace_back(row.memory.key, Digest{});
+    if (auto ended = co_await warm_.delete_migrated(std::move(ending)); !ended) {
+      Logger("memory.ageing")
+          .warning("rows stay marked until their lease ends", {{"error", ended.error().message}});
+    }
+    co_return std::unexpected(std::move(moved.error()));
+  }
+  moved->refused = out.refused;
+  co_return std::move(*moved);
+}
+
+Task<Promoted> Promoter::move(std::vector<Row>& rows) {
+  // First: what is hot and not known as kept would go down again the next night.
+  std::vector<Key> keys;
+  for (const Row& row : rows) keys.push_back(row.memory.key);
+  if (auto ok = co_await hits_.keep(std::move(keys), clock_.now()); !ok)
+    co_return std::unexpected(std::move(ok.error()));
+  if (auto ok = co_await copy(rows); !ok) co_return std::unexpected(std::move(ok.error()));
+  if (auto ok = co_await check(rows); !ok) co_return std::unexpected(std::move(ok.error()));
+  Promoted out;
+  std::vector<std::pair<Key, Digest>> ending, wrong;
+  for (const Row& row : rows) {
+    Digest ends{};  // zeros: only the mark goes
+    switch (judge(row.memory, row.checksum, row.outcome, row.above, row.unchanged)) {
+      case Verdict::kPromoted:
+        ++out.promoted;
+        ends = row.checksum;
+        break;
+      case Verdict::kSuperseded:
+        ++out.superseded;
+        ends = row.checksum;
+        break;
+      case Verdict::kChanged:
+        ++out.changed;
+        if (row.above && row.outcome == UpsertOutcome::kStored)
+          wrong.emplace_back(row.memory.key, row_checksum(*row.above));
+        break;
+      case Verdict::kMismatch:
+        ++out.errors;
+        if (row.outcome == UpsertOutcome::kStored)
+          wrong.emplace_back(row.memory.key, row_checksum(*row.above));
+        Logger("memory.ageing")
+            .error("a copy differs from what it should be; the memory stays where it is",
+                   {{"system_id", row.memory.key.system_id},
+                    {"conversation_id", row.memory.key.conversation_id},
+                    {"tier", tier_name(hot_.tier())}});
+        break;
+    }
+    if (ends != Digest{}) {
+      out.bytes += bytes_of(row.memory);
+      out.tenants.insert(row.memory.key.tenant);
+    }
+    ending.emplace_back(row.memory.key, ends);
+  }
+  // Copies of this run's making, if they are still what was read.
+  if (!wrong.empty()) {
+    auto gone = co_await hot_.delete_migrated(std::move(wrong));
+    if (!gone) co_return std::unexpected(std::move(gone.error()));
+  }
+  auto gone = co_await warm_.delete_migrated(std::move(ending));
+  if (!gone) co_return std::unexpected(std::move(gone.error()));
+  co_return out;
+}
+
+Task<void> Promoter::copy(std::vector<Row>& rows) {
+  std::vector<Memory> memories;
+  memories.reserve(rows.size());
+  for (const Row& row : rows) memories.push_back(row.memory);
+  ASAHI_CO_TRY(const std::vector<UpsertOutcome> outcomes,
+               co_await hot_.upsert_batch(std::move(memories), {.deduplicate = false}));
+  if (outcomes.size() != rows.size())
+    co_return fail(Errc::kCorrupt, "a store told of other rows than it was given");
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].outcome = outcomes[i];
+  co_return Result<void>{};
+}
+
+Task<void> Promoter::check(std::vector<Row>& rows) {
+  std::vector<Key> keys;
+  keys.reserve(rows.size());
+  for (const Row& row : rows) keys.push_back(row.memory.key);
+  ASAHI_CO_TRY(auto above, co_await hot_.get(keys));
+  ASAHI_CO_TRY(const auto below, co_await warm_.checksum(std::move(keys)));
+  if (above.size() != rows.size() || below.size() != rows.size())
+    co_return fail(Errc::kCorrupt, "a store told of other rows than it was asked");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].above = std::move(above[i]);
+    rows[i].unchanged = below[i] == rows[i].checksum;
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace asahi::memory::ageing

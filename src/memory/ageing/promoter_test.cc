@@ -1,0 +1,154 @@
+#include "memory/ageing/promoter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "memory/ageing/move_gate.h"
+#include "memory/ageing/testing/hooked_store.h"
+#include "memory/hot/hot_store.h"
+#include "memory/testing/on_loop.h"
+#include "memory/warm/warm_store.h"
+#include "storage/sql/testing/test_database.h"
+
+namespace asahi::memory::ageing {
+namespace {
+
+using namespace std::chrono_literals;
+using ageing_testing::HookedStore;
+using ::testing::HasSubstr;
+
+/// Hot and warm tier in memory, as they are.
+class PromoterTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    place_ = sql::testing::TestDatabase::make(sql::testing::Engine::kSqliteMemory).value();
+    db_ = sql::open_database(place_->options()).value();
+    ASSERT_TRUE(sql::Migrator(*db_, hit_migrations()).upgrade());
+    hits_ = std::make_unique<Hits>(*db_);
+  }
+  Memory memory(const std::string& id, const std::string& content, int hour = 0) const {
+    Memory out;
+    out.key = {"org", "agent", id};
+    out.content = content;
+    out.content_hash = sha256(content);
+    out.embedding = {0.6F, 0.8F, 0};
+    out.embedding_model = "m";
+    out.timestamp = Clock::Time{1'000h} + std::chrono::hours(hour);
+    out.uploaded_at = out.timestamp;
+    return out;
+  }
+  void put(Store& store, const Memory& memory, bool deduplicate = true) {
+    ASSERT_TRUE(on_.wait<std::vector<UpsertOutcome>>([&]() -> Task<std::vector<UpsertOutcome>> {
+      std::vector<Memory> batch{memory};
+      co_return co_await store.upsert_batch(std::move(batch), {.deduplicate = deduplicate});
+    }));
+  }
+  std::optional<Memory> get(Store& store, const std::string& id) {
+    return on_
+        .wait<std::vector<std::optional<Memory>>>(
+            [&]() -> Task<std::vector<std::optional<Memory>>> {
+              std::vector<Key> keys{{"org", "agent", id}};
+              co_return co_await store.get(std::move(keys));
+            })
+        .value()
+        .front();
+  }
+  Promoted promote(std::vector<std::string> ids) {
+    std::vector<Key> keys;
+    for (const std::string& id : ids) keys.push_back({"org", "agent", id});
+    Promoter promoter(warm_, hot_, *hits_, clock_);
+    const auto done = on_.wait<Promoted>([&] { return promoter.batch(keys); });
+    EXPECT_TRUE(done) << done.error().message;
+    return done.value_or(Promoted{});
+  }
+  bool kept(const std::string& id) {
+    return !on_.wait<std::set<Key>>([&]() -> Task<std::set<Key>> {
+                 std::vector<Key> keys{{"org", "agent", id}};
+                 co_return co_await hits_->kept(std::move(keys));
+               })
+                .value()
+                .empty();
+  }
+  static HotOptions in_memory() {
+    HotOptions options;
+    options.engine.folder = ":memory:";
+    return options;
+  }
+
+  std::unique_ptr<sql::testing::TestDatabase> place_;
+  std::unique_ptr<sql::Database> db_;
+  testing::OnLoop on_;
+  ManualClock clock_{Clock::Time{2'000h}};
+  MoveGate warm_{WarmStore::open(in_memory()).value(), clock_};
+  std::unique_ptr<HotStore> engine_ = HotStore::open(in_memory()).value();
+  HookedStore hot_{*engine_};
+  std::unique_ptr<Hits> hits_;
+};
+
+TEST_F(PromoterTest, AWholeTextComesBackAsItIsAndIsKept) {
+  put(warm_, memory("a", "Short enough to stay whole."));
+  const Memory there = *get(warm_, "a");
+  const Promoted done = promote({"a", "not there"});
+  EXPECT_EQ(done.promoted, 1U);
+  EXPECT_THAT(done.tenants, ::testing::ElementsAre("org"));
+  EXPECT_EQ(get(warm_, "a"), std::nullopt);
+  EXPECT_EQ(get(hot_, "a"), there);
+  EXPECT_TRUE(kept("a"));
+  EXPECT_FALSE(kept("not there"));
+}
+
+TEST_F(PromoterTest, ASummaryIsNoOriginalAndStays) {
+  Memory summary = memory("a", "What is left of it.");
+  summary.content_hash = sha256("All that was said.");
+  put(warm_, summary);
+  const Promoted done = promote({"a"});
+  EXPECT_EQ(done.refused, 1U);
+  EXPECT_EQ(done.promoted, 0U);
+  EXPECT_TRUE(get(warm_, "a"));
+  EXPECT_EQ(get(hot_, "a"), std::nullopt);
+  EXPECT_EQ(promote({"a"}).refused, 1U) << "its mark is gone";
+}
+
+TEST_F(PromoterTest, WhatTheHotTierHasMeanwhileStands) {
+  put(warm_, memory("newer", "The first version."));
+  put(hot_, memory("newer", "The second version.", 1));
+  put(warm_, memory("same", "A move that was cut off."));
+  put(hot_, memory("same", "A move that was cut off."));
+  const Promoted done = promote({"newer", "same"});
+  EXPECT_EQ(done.superseded, 1U);
+  EXPECT_EQ(done.promoted, 1U);
+  EXPECT_EQ(done.errors, 0U);
+  EXPECT_EQ(get(hot_, "newer")->content, "The second version.");
+  EXPECT_EQ(get(warm_, "newer"), std::nullopt);
+  EXPECT_EQ(get(warm_, "same"), std::nullopt);
+}
+
+TEST_F(PromoterTest, ANewVersionOrADuplicateThatComesWhileARowMovesIsNotLost) {
+  put(warm_, memory("a", "The first version."));
+  put(warm_, memory("b", "Said again meanwhile."));
+  hot_.after_upsert = [this]() -> Aw<void> {
+    hot_.after_upsert = {};
+    std::vector<Memory> more{memory("a", "The second version.", 1),
+                             memory("twin", "Said again meanwhile.", 2)};
+    (void)co_await engine_->upsert_batch(std::move(more), {});
+  };
+  const Promoted done = promote({"a", "b"});
+  EXPECT_EQ(done.superseded, 1U);
+  EXPECT_EQ(done.promoted, 1U);
+  EXPECT_EQ(get(hot_, "a")->content, "The second version.");
+  EXPECT_THAT(get(hot_, "b")->metadata, HasSubstr("twin"));
+  EXPECT_EQ(get(warm_, "a"), std::nullopt);
+  EXPECT_EQ(get(warm_, "b"), std::nullopt);
+}
+
+TEST_F(PromoterTest, ACopyThatReadsBackWrongGoesAndTheRowStays) {
+  put(warm_, memory("a", "What was said."));
+  hot_.before_upsert = [](std::vector<Memory>& batch) { batch[0].content = "What was not said."; };
+  const Promoted done = promote({"a"});
+  EXPECT_EQ(done.errors, 1U);
+  EXPECT_EQ(get(hot_, "a"), std::nullopt);
+  EXPECT_EQ(get(warm_, "a")->content, "What was said.");
+}
+
+}  // namespace
+}  // namespace asahi::memory::ageing
