@@ -268,8 +268,9 @@ test("the hot tier goes to PostgreSQL and back while it is used", { skip: pgvect
     }, { what, timeout_ms: 30_000 });
   await push(gateway);
   const texts = ["today", "week", "year"].map((id) => `/memory/memories/buddy/${id}`);
-  const ask = () => Promise.all(texts.map(async (path) => (await gateway.get(path)).body.content));
-  const before = await ask();
+  const ask = () =>
+    Promise.all(texts.map(async (path) => (await gateway.get(path)).body).map(async (body) => (await body).content ?? (await body).summary));
+  let before = await ask();
 
   for (const [body, field] of [
     [{ backend: "pgvector", pg_url }, "pg_url"],
@@ -294,6 +295,8 @@ test("the hot tier goes to PostgreSQL and back while it is used", { skip: pgvect
   // Both sides follow what people do; after kill -9 it goes on.
   assert.equal((await gateway.delete("/memory/memories/buddy/decade")).status, 200);
   assert.equal((await move(gateway, "hot", "warm")).records_migrated, 3);
+  before = await ask();
+  assert.ok(before.every((text) => text.includes("timed out")), JSON.stringify(before));
   await gateway.kill();
   gateway = await restart_gateway(gateway);
   assert.deepEqual(await ask(), before);
