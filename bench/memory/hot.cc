@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "corpus.h"
 #include "memory/dedup/minhash.h"
 #include "memory/hot/engine.h"
 #include "memory/rank/hot_keyword.h"
@@ -37,53 +37,24 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// Texts of some 300 bytes whose words are as unequally frequent as a language's, vectors around
-/// 2,000 centres. Seed 42.
+/// Memories with metadata, and with fingerprints if wanted.
 class Source {
  public:
   Source(std::size_t dimensions, bool fingerprints)
-      : dimensions_(dimensions), fingerprints_(fingerprints) {
-    for (std::size_t i = 0; i < 2000 * dimensions; ++i) centres_.push_back(normal_(random_));
-  }
+      : corpus_(dimensions), fingerprints_(fingerprints) {}
 
   Memory next(std::uint64_t number, const std::string& id) {
-    Memory out;
-    out.key = {"bench", "system-" + std::to_string(number % 100), id};
-    std::uniform_real_distribution<double> uniform(0, 1);
-    while (out.content.size() < 290) {
-      out.content +=
-          "w" + std::to_string(static_cast<int>(std::exp(uniform(random_) * 10.3))) + " ";
-    }
-    out.content += std::to_string(number);
-    out.embedding = vector();
-    out.embedding_model = "bench";
-    out.timestamp = Clock::Time{std::chrono::seconds{1'700'000'000 + number}};
-    out.uploaded_at = out.timestamp;
+    Memory out = corpus_.memory(number, "system-" + std::to_string(number % 100), id);
     out.metadata = fmt::format(R"({{"project":"p{}","tags":["t{}"],"source":"bench"}})",
                                number % 50, number % 20);
-    out.content_hash = sha256(out.content);
     if (fingerprints_) out.fingerprint = dedup::fingerprint(out.content);
     return out;
   }
-
-  std::vector<float> vector() {
-    const std::size_t centre = random_() % 2000;
-    std::vector<float> out(dimensions_);
-    float squares = 0;
-    for (std::size_t i = 0; i < dimensions_; ++i) {
-      out[i] = centres_[centre * dimensions_ + i] + 0.7F * normal_(random_);
-      squares += out[i] * out[i];
-    }
-    for (float& number : out) number /= std::sqrt(squares);
-    return out;
-  }
+  std::vector<float> vector() { return corpus_.vector(); }
 
  private:
-  std::size_t dimensions_;
+  bench::Corpus corpus_;
   bool fingerprints_;
-  std::mt19937_64 random_{42};
-  std::normal_distribution<float> normal_;
-  std::vector<float> centres_;
 };
 
 /// Sends batches with at most `writers` under way; returns when all are acknowledged.

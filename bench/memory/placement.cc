@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "corpus.h"
 #include "memory/hot/engine.h"
 #include "memory/hot/hot_store.h"
 #include "memory/placement/placement.h"
@@ -147,55 +148,27 @@ void moves(std::size_t systems, std::uint32_t shards) {
 
 // ---- Measured: what a node does for a search ----
 
-/// Memories as bench_hot has them: words as unequally frequent as a language's, vectors around
-/// 2,000 centres. Seed 42.
+/// Memories as bench_hot has them, and searches for them.
 class Source {
  public:
-  explicit Source(std::size_t dimensions) : dimensions_(dimensions) {
-    for (std::size_t i = 0; i < 2000 * dimensions; ++i) centres_.push_back(normal_(random_));
-  }
+  explicit Source(std::size_t dimensions) : corpus_(dimensions) {}
   Memory next(std::uint64_t number) {
-    Memory out;
-    out.key = {"bench", "system-" + std::to_string(number % 10'000),
-               fmt::format("conversation-{:08}", number)};
-    std::uniform_real_distribution<double> uniform(0, 1);
-    while (out.content.size() < 290)
-      out.content +=
-          "w" + std::to_string(static_cast<int>(std::exp(uniform(random_) * 10.3))) + " ";
-    out.content += std::to_string(number);
-    out.embedding = vector();
-    out.embedding_model = "bench";
-    out.timestamp = Clock::Time{std::chrono::seconds{1'700'000'000 + number}};
-    out.uploaded_at = out.timestamp;
-    out.content_hash = sha256(out.content);
-    return out;
+    return corpus_.memory(number, "system-" + std::to_string(number % 10'000),
+                          fmt::format("conversation-{:08}", number));
   }
   StoreQuery query() {
+    std::mt19937_64& random = corpus_.random();
     StoreQuery out;
     out.tenant = "bench";
-    out.text = fmt::format("w{} w{} w{}", 20 + random_() % 300, 300 + random_() % 3000,
-                           random_() % 29'000);
-    out.embedding = vector();
+    out.text =
+        fmt::format("w{} w{} w{}", 20 + random() % 300, 300 + random() % 3000, random() % 29'000);
+    out.embedding = corpus_.vector();
     out.embedding_model = "bench";
     return out;
   }
 
  private:
-  std::vector<float> vector() {
-    const std::size_t centre = random_() % 2000;
-    std::vector<float> out(dimensions_);
-    float squares = 0;
-    for (std::size_t i = 0; i < dimensions_; ++i) {
-      out[i] = centres_[centre * dimensions_ + i] + 0.7F * normal_(random_);
-      squares += out[i] * out[i];
-    }
-    for (float& number : out) number /= std::sqrt(squares);
-    return out;
-  }
-  std::size_t dimensions_;
-  std::mt19937_64 random_{42};
-  std::normal_distribution<float> normal_;
-  std::vector<float> centres_;
+  bench::Corpus corpus_;
 };
 
 std::unique_ptr<hot::Engine> node_of(std::size_t rows, Source& source) {

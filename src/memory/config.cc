@@ -4,8 +4,12 @@
 #include <cctype>
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #include "jobs/queue.h"
+#include "memory/config_fitness.h"
+#include "memory/config_websocket.h"
+#include "storage/object/open_store.h"
 
 namespace asahi::memory {
 namespace {
@@ -182,6 +186,73 @@ void bind_tiers(config::Binder& binder, config::Binder::Section& memory, MemoryC
   }
 }
 
+void bind_replicas(config::Binder& binder, config::Binder::Section& memory, MemoryConfig& c) {
+  constexpr double kMost = 2;
+  auto replicas = memory.section("replicas");
+  replicas.value("cold", c.replicas.cold,
+                 {.max = kMost,
+                  .env = {"AKOSHA_COLD_REPLICAS"},
+                  .help = "URLs of buckets that follow the cold tier's"});
+  replicas.value("backup", c.replicas.backup,
+                 {.max = kMost,
+                  .env = {"AKOSHA_BACKUP_REPLICAS"},
+                  .help = "URLs of buckets that follow the backups'"});
+  replicas.value("schedule", c.replicas.schedule,
+                 {.help = "when their listings are compared: cron, UTC"});
+  check_schedule(binder, "memory.replicas.schedule", c.replicas.schedule);
+  replicas.value("endpoint", c.replicas.endpoint,
+                 {.env = {"AKOSHA_REPLICA_ENDPOINT"}, .help = "of replicas in S3"});
+  replicas.value("region", c.replicas.region,
+                 {.env = {"AKOSHA_REPLICA_REGION"}, .help = "of replicas in S3"});
+  replicas.value("access_key_id", c.replicas.access_key_id,
+                 {.env = {"AKOSHA_REPLICA_ACCESS_KEY_ID"}, .help = "their S3 key"});
+  replicas.value("secret_access_key", c.replicas.secret_access_key,
+                 {.env = {"AKOSHA_REPLICA_SECRET_ACCESS_KEY"}, .help = "its secret"});
+  for (const auto& [name, urls] :
+       {std::pair("cold", &c.replicas.cold), std::pair("backup", &c.replicas.backup)}) {
+    for (const std::string& url : *urls) {
+      if (const auto good = object::check_url(url); !good) {
+        binder.fault({.path = std::string("memory.replicas.") + name,
+                      .value = url,
+                      .rule = good.error().message,
+                      .origin = ""});
+      }
+    }
+  }
+}
+
+void bind_residency(config::Binder::Section& memory, MemoryConfig& c) {
+  constexpr double kMostRules = 1000;
+  auto residency = memory.section("residency");
+  residency.value("systems", c.residency.systems,
+                  {.max = kMostRules,
+                   .env = {"AKOSHA_RESIDENCY_SYSTEMS"},
+                   .help = "systems whose memories stay on disks here; * stands for anything"});
+  residency.value("tags", c.residency.tags,
+                  {.max = kMostRules,
+                   .env = {"AKOSHA_RESIDENCY_TAGS"},
+                   .help = "tags of memories that stay on disks here"});
+  residency.value("types", c.residency.types,
+                  {.max = kMostRules,
+                   .env = {"AKOSHA_RESIDENCY_TYPES"},
+                   .help = "types of memories that stay on disks here"});
+}
+
+/// A backup holds all tiers, also what stays here. Empty: a folder that `bind` names.
+void check_residency(config::Binder& binder, const MemoryConfig& c) {
+  if (c.residency.empty()) return;
+  const auto check = [&](std::string path, const std::string& url) {
+    if (url.empty() || url.starts_with("file://")) return;
+    binder.fault({.path = std::move(path),
+                  .value = url,
+                  .rule = "must be a folder (file:///…): memory.residency keeps memories on disks "
+                          "here, and backups hold them, too",
+                  .origin = ""});
+  };
+  check("memory.backup.bucket", c.backup.bucket);
+  for (const std::string& url : c.replicas.backup) check("memory.replicas.backup", url);
+}
+
 void bind_dependency(config::Binder::Section section, const std::string& name,
                      OutsideService& service) {
   std::string upper = name;
@@ -252,6 +323,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   api.value("tls_private_key_file", c.api.tls_private_key_file,
             {.env = {"AKOSHA_TLS_KEY_PATH"}, .help = "its PEM key"});
   if (c.api.host.empty()) c.api.host = c.mode == "lite" ? "127.0.0.1" : "0.0.0.0";
+  bind_websocket(binder, memory, c.websocket, c.environment);
 
   auto stores = memory.section("stores");
   stores.value("hot_url", c.stores.hot_url,
@@ -312,15 +384,23 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
              .help = "PostgreSQL with the extension vector; empty: that of database.url"});
   hot.value("pg_pool_size", c.hot.pg_pool_size,
             {.min = 1, .max = 100, .help = "connections to it"});
-  hot.value("path", c.hot.path, {.env = {"AKOSHA_HOT_PATH"}, .help = "folder, or :memory:"});
+  hot.value("path", c.hot.path,
+            {.env = {"AKOSHA_HOT_PATH", "AKOSHA_WAL_PATH"}, .help = "folder, or :memory:"});
   hot.value("group_commit_ms", c.hot.group_commit_ms,
             {.min = 0, .max = 10, .help = "longest wait for other writes before one fsync"});
+  hot.value("revert_days", c.hot.revert_days,
+            {.min = 0,
+             .max = 365,
+             .env = {"AKOSHA__STORAGE__HOT__REVERT_DAYS"},
+             .help = "how long a change-over to another backend can be taken back"});
   hot.value("fallback", c.hot.fallback,
             {.one_of = {"WARM", "NONE"},
              .env = {"AKOSHA_HOT_FALLBACK"},
              .help = "what searches ask when no tier they asked for answers, the hot one neither"});
 
   bind_tiers(binder, memory, c);
+  bind_replicas(binder, memory, c);
+  bind_residency(memory, c);
 
   auto query = memory.section("query");
   query.value("timeout_seconds", c.query.timeout_seconds,
@@ -479,6 +559,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
                .env = {"AKOSHA_GRAPH_ADJACENCY_TTL"},
                .help = "how long it is kept there at most"});
 
+  bind_fitness(binder, memory, c);
   auto orchestrator = memory.section("orchestrator");
   orchestrator.value("url", c.orchestrator.url,
                      {.env = {"AKOSHA_MAHAVISHNU_MCP_URL"},
@@ -507,6 +588,7 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   }
   if (!c.backup.bucket.empty() && c.backup.bucket.find("://") == std::string::npos)
     c.backup.bucket = "s3://" + c.backup.bucket;
+  check_residency(binder, c);
   if (c.data_path.empty()) c.data_path = data_dir + "/memory";
   if (c.embedding.model_path.empty()) c.embedding.model_path = c.data_path + "/models";
   if (c.hot.path.empty())

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/config/loader.h"
 #include "memory/outside/service.h"
+#include "memory/residency/rules.h"
 #include "storage/object/credentials.h"
 
 namespace asahi::memory {
@@ -34,6 +36,26 @@ struct MemoryConfig {
     /// PEM files of its listeners (AKOSHA_TLS_CERT_PATH, AKOSHA_TLS_KEY_PATH); empty: plain HTTP.
     std::string tls_certificate_file, tls_private_key_file;
   } api;
+
+  /// Live events on a listener of their own (spec §2.1, §2.5); beside it they are at `/ws` of the
+  /// API. Its address is that of the API.
+  struct WebSocket {
+    bool enabled = true;  ///< AKOSHA_WS_ENABLED; false: never
+    /// AKOSHA_WS_PORT; 0: any free one; -1: 8692, for `asahi memory` where that is free, in the
+    /// combined process (`asahi serve`) only with `tls_enabled`.
+    int port = -1;
+    bool tls_enabled = false;  ///< AKOSHA_WS_TLS_ENABLED
+    /// PEM (AKOSHA_WS_CERT_FILE, AKOSHA_WS_KEY_FILE), read again when they change; both empty: a
+    /// throw-away certificate, in development only.
+    std::string cert_file, key_file;
+    /// PEM (AKOSHA_WS_CA_FILE): a client's certificate must be signed by one of these; empty:
+    /// clients are not asked for one.
+    std::string ca_file;
+    bool verify_client = false;  ///< AKOSHA_WS_VERIFY_CLIENT: clients must show one
+    static constexpr std::uint16_t kPort = 8692;
+    /// Whether somebody asked for it, so that it must not be left out.
+    bool is_wanted() const { return enabled && (port >= 0 || tls_enabled); }
+  } websocket;
 
   /// Stores in other processes, reached through the internal store API.
   struct Stores {
@@ -69,6 +91,9 @@ struct MemoryConfig {
     /// is kept over a restart.
     std::string path;
     int group_commit_ms = 2;  ///< longest wait for others before one fsync, 0 to 10
+    /// Days in which a change-over to another backend can be taken back, 0 to 365; a request may
+    /// say otherwise.
+    int revert_days = 28;
     /// WARM: when no tier that a search asks for answers, the next colder one does; NONE: not for
     /// the hot one (AKOSHA_HOT_FALLBACK).
     std::string fallback = "WARM";
@@ -105,6 +130,21 @@ struct MemoryConfig {
     /// COLDLINE at Google, none elsewhere; none: never.
     std::string archive_class;
   } cold;
+
+  /// Further buckets that have what the cold tier's or the backups' has. Restart.
+  struct Replicas {
+    /// At most two URLs each, as `backup.bucket` (AKOSHA_COLD_REPLICAS, AKOSHA_BACKUP_REPLICAS).
+    std::vector<std::string> cold, backup;
+    std::string schedule = "41 * * * *";  ///< cron, UTC: listings are compared
+    /// Of replicas in S3 (AKOSHA_REPLICA_{ENDPOINT,REGION,ACCESS_KEY_ID,SECRET_ACCESS_KEY}); empty:
+    /// those of `ingestion`.
+    std::string endpoint, region, access_key_id;
+    Secret secret_access_key;
+  } replicas;
+
+  /// Memories that stay on this installation's own disks: they do not age from warm to cold where
+  /// the cold tier, or a replica of it, is a bucket; backups must be folders then. Restart.
+  ResidencyRules residency;  ///< AKOSHA_RESIDENCY_{SYSTEMS,TAGS,TYPES}
 
   /// For buckets azure://container/prefix and gs://bucket/prefix (AZURE_STORAGE_*, GCS_*).
   object::CloudCredentials clouds;
@@ -210,6 +250,28 @@ struct MemoryConfig {
     int adjacency_ttl_seconds = 86'400;  ///< how long at most, 60 to 604800
   } graph;
 
+  /// What agents report of their work.
+  struct Traces {
+    int retention_hours = 168;   ///< AKOSHA_TRACES_RETENTION_HOURS, 1 to 8760
+    std::size_t most = 100'000;  ///< of an organisation; the oldest go, 1000 to 10 million
+  } traces;
+  /// The routing fitness loop.
+  struct Fitness {
+    struct Component {
+      std::string url;                 ///< MCP endpoint with the tool query_local_traces
+      Secret token;                    ///< its bearer token
+      std::string org_id = "default";  ///< whose figures it is for
+      std::string system_id;           ///< that is asked for; empty: the component's name
+      bool operator==(const Component&) const = default;
+    };
+    /// `name=url` with commas (AKOSHA_FITNESS_COMPONENTS), beside those of `components`.
+    std::string component_urls;
+    std::map<std::string, Component, std::less<>> components;  ///< at most 32; none: no loop
+    int poll_seconds = 60;    ///< AKOSHA_FITNESS_POLL_SECONDS, 10 to 3600
+    int window_minutes = 60;  ///< of traces that figures are of, 5 to 1440
+    int timeout_seconds = 5;  ///< of one question to a component, 1 to 10
+  } fitness;
+
   /// Who may run the memory's workflows.
   struct OrchestratorSettings {
     std::string url;  ///< MCP endpoint (AKOSHA_MAHAVISHNU_MCP_URL); empty: there is none
@@ -239,7 +301,7 @@ struct MemoryConfig {
   } embedding;
 };
 
-/// Reads `memory.…`. `data_dir`: the process's data folder.
+/// Reads `memory.…`. `data_dir`: the process's data folder. `config.environment` is set already.
 void bind(config::Binder& binder, MemoryConfig& config, const std::string& data_dir);
 
 }  // namespace asahi::memory

@@ -30,7 +30,9 @@
 #include "memory/ops/cache_warmer.h"
 #include "memory/ops/search_metrics.h"
 #include "memory/search/search.h"
+#include "memory/swap/mover.h"
 #include "memory/wiring/buckets.h"
+#include "memory/wiring/fitness.h"
 #include "memory/wiring/knowledge.h"
 #include "memory/wiring/ops.h"
 #include "memory/wiring/outside.h"
@@ -113,8 +115,8 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;                          ///< of the tiers
-  hot::Engine* engine = nullptr;                 ///< of the hot tier; null: others keep it
-  PgVectorStore* postgres = nullptr;             ///< the hot tier, where PostgreSQL keeps it
+  swap::SwapStore* own_hot = nullptr;            ///< the hot tier; null: others keep it
+  std::unique_ptr<swap::Mover> mover;            ///< of it to another backend; null: the same
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
   std::unique_ptr<KnowledgeWiring> knowledge;
@@ -139,13 +141,15 @@ struct MemoryModule::Impl {
   std::unique_ptr<BundleReader> bundles;
   std::unique_ptr<IngestWorker> worker;
   std::unique_ptr<Outside> outside;
-  std::unique_ptr<ScanRequests> scans;  ///< null: one process has everything
+  std::unique_ptr<FitnessWiring> fitness;  ///< null: searches, and this, are answered elsewhere
+  std::unique_ptr<ScanRequests> scans;     ///< null: one process has everything
   SharedRouteParts routes;
   std::unique_ptr<Ops> ops;
   std::unique_ptr<mcp::Server> mcp;
   bool stopped = false;
 
   Result<void> open_tiers();
+  void make_mover(StorePair& stores);
   void make_search();
   Result<void> make_ingestion();
   void make_routes();
@@ -154,21 +158,42 @@ struct MemoryModule::Impl {
   void make_tools();
 };
 
+void MemoryModule::Impl::make_mover(StorePair& stores) {
+  const MemoryConfig& config = parts.config;
+  swap::Mover::Options options;
+  options.dimensions = config.embedding_dimension;
+  options.revert_for = std::chrono::days(config.hot.revert_days);
+  options.usual_path = config.hot.path;
+  for (const std::string& folder : {config.warm.path, config.cold.path}) {
+    if (folder != ":memory:") options.taken.push_back(folder);
+  }
+  mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.own_hot,
+                                                           .database = parts.database,
+                                                           .loops = parts.loops,
+                                                           .work = work,
+                                                           .clock = parts.clock,
+                                                           .metrics = parts.metrics,
+                                                           .audit = &parts.audit,
+                                                           .open = std::move(stores.open_backend)},
+                                        std::move(options));
+  if (stores.move) mover->resume(std::move(*stores.move));
+}
+
 Result<void> MemoryModule::Impl::open_tiers() {
   const bool alone = role.component == Component::kAll;
-  ASAHI_TRY(StorePair stores,
-            alone ? open_stores(parts.config, parts.database, parts.clock, parts.metrics)
-                  : connect_stores(parts.config, parts.loops, parts.clock));
-  engine = stores.engine;
-  postgres = stores.postgres;
+  ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock,
+                                                  parts.metrics, parts.loops)
+                                    : connect_stores(parts.config, parts.loops, parts.clock));
+  own_hot = stores.own_hot;
+  if (own_hot != nullptr) make_mover(stores);
   remote_hot = stores.remote_hot;
-  knowledge = std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
-                                                                       .loops = parts.loops,
-                                                                       .database = parts.database,
-                                                                       .metrics = parts.metrics,
-                                                                       .clock = parts.clock,
-                                                                       .shared_cache =
-                                                                           parts.shared_cache});
+  knowledge =
+      std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
+                                                               .loops = parts.loops,
+                                                               .database = parts.database,
+                                                               .metrics = parts.metrics,
+                                                               .clock = parts.clock,
+                                                               .shared_cache = parts.shared_cache});
   ASAHI_TRY(tiers, Tiers::open({parts.config, parts.loops, parts.database, parts.metrics,
                                 parts.clock, work, alone, stores.remote_warm},
                                std::move(stores.hot), std::move(stores.warm)));
@@ -286,6 +311,7 @@ Result<void> MemoryModule::Impl::make_ingestion() {
 
 void MemoryModule::Impl::make_routes() {
   originals = std::make_unique<ageing::Originals>(parts.database);
+  const fitness::Fitness* const traces = fitness ? &fitness->fitness() : nullptr;
   std::vector<Store*> embedded{hot};
   if (Store* const warm = tiers->warm()) embedded.push_back(warm);
   reembedding = std::make_unique<ageing::Reembedding>(
@@ -311,7 +337,9 @@ void MemoryModule::Impl::make_routes() {
                                                    .worker = worker.get(),
                                                    .scans = scans.get(),
                                                    .knowledge = &knowledge->knowledge(),
+                                                   .fitness = traces,
                                                    .tiers = tiers.get(),
+                                                   .mover = mover.get(),
                                                    .ageing = &tiers->make_ageing(*epochs),
                                                    .orchestrator = outside->orchestrator(),
                                                    .reembedding = reembedding.get(),
@@ -352,6 +380,9 @@ Result<void> MemoryModule::Impl::make_outside() {
            .notice = discovery == nullptr
                          ? std::function<Task<bool>(std::string)>{}
                          : [this](std::string key) { return discovery->notice(std::move(key)); }}));
+  if (!role.queries) return {};
+  ASAHI_TRY(fitness, FitnessWiring::make({parts.config, parts.loops, parts.database, parts.metrics,
+                                          parts.clock, parts.version}));
   return {};
 }
 
@@ -374,6 +405,7 @@ Result<void> MemoryModule::Impl::make_ops() {
                             .outside = *outside,
                             .routes = routes,
                             .shut_down = parts.shut_down,
+                            .shutdown_token = parts.shutdown_token,
                             .searches = role.queries,
                             .alone = role.component == Component::kAll}));
   return {};
@@ -406,11 +438,15 @@ void MemoryModule::add_routes(http::Router& router, const std::string& mount) {
   add_store_routes(routes);
   add_ageing_routes(routes);
   add_embedding_routes(routes);
+  add_backend_routes(routes);
   impl_->ops->add_routes(router, mount);
   add_knowledge_routes(routes);
+  add_fitness_routes(routes);
   // Whoever has a credential may ask what tools there are; each tool has its own permission.
   impl_->mcp->add_routes(router, mount + "/mcp", "authenticated");
 }
+
+void MemoryModule::add_live_routes(http::Router& router) { impl_->ops->add_live_routes(router); }
 
 std::vector<Dependency> MemoryModule::dependencies() {
   std::vector<Dependency> all = impl_->hot_dependencies;
@@ -425,6 +461,7 @@ std::vector<Dependency> MemoryModule::dependencies() {
 }
 
 void MemoryModule::start() {
+  if (impl_->mover != nullptr) impl_->mover->start();
   if (impl_->worker != nullptr) impl_->worker->start();
   if (impl_->worker != nullptr && impl_->scans != nullptr && impl_->bucket != nullptr) {
     impl_->scans->answer(
@@ -434,16 +471,16 @@ void MemoryModule::start() {
   }
   // In other roles memories age elsewhere; here runs are only asked for.
   if (impl_->role.component == Component::kAll) impl_->tiers->start();
+  impl_->tiers->start_replicas();
   // Who takes memories in has the embedder at work; other roles ask for runs only.
   if (impl_->role.ingests) impl_->reembedding->start();
   if (impl_->hit_keeper != nullptr) impl_->hit_keeper->start();
   impl_->outside->start();
+  if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
-  if (impl_->engine != nullptr) {
-    impl_->knowledge->follow(*impl_->engine, stores_of(*impl_->routes));
-  } else if (impl_->postgres != nullptr) {
-    impl_->knowledge->follow(*impl_->postgres, stores_of(*impl_->routes));
+  if (impl_->own_hot != nullptr) {
+    impl_->knowledge->follow(*impl_->own_hot, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));
@@ -460,8 +497,10 @@ void MemoryModule::stop() {
   impl_->reembedding->stop(kGrace);
   if (impl_->hit_keeper != nullptr) impl_->hit_keeper->stop();
   impl_->outside->stop();
+  if (impl_->fitness != nullptr) impl_->fitness->stop();
   impl_->ops->stop();
   impl_->knowledge->stop();
+  if (impl_->mover != nullptr) impl_->mover->stop();
 }
 
 std::vector<sql::Migration> migrations() {
@@ -469,7 +508,7 @@ std::vector<sql::Migration> migrations() {
   for (const auto& part :
        {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
         ageing::originals_migrations(), hit_migrations(), knowledge::migrations(), ops_migrations(),
-        outside_migrations()})
+        outside_migrations(), fitness_migrations(), swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -41,6 +41,7 @@ class MemoryModule {
     identity::SecurityLog* security = nullptr;  ///< null: nobody is told
     /// Begins what SIGTERM begins, for POST /shutdown; nothing: there is no such route.
     std::function<void()> shut_down = {};
+    Secret shutdown_token = {};  ///< of the owner's file; empty: credentials only
   };
 
   /// Opens the tiers, replaying what was written last. Errors: unavailable for folders that cannot
@@ -50,6 +51,8 @@ class MemoryModule {
 
   /// `mount`: "/memory" beside other modules, "" where the memory has the process to itself.
   void add_routes(http::Router& router, const std::string& mount);
+  /// Live events alone, for a listener of their own. Only where it answers queries.
+  void add_live_routes(http::Router& router);
   /// What it cannot work without: the stores, the ledger.
   std::vector<Dependency> dependencies();
   void start();

@@ -43,7 +43,7 @@ struct StreamContract : testing::TestWithParam<bool> {
     StreamPair pair;
     std::shared_ptr<const TlsContext> context;
     if (tls) {
-      context = TlsContext::server(certificate.certificate_file(), certificate.private_key_file())
+      context = TlsContext::server({certificate.certificate_file(), certificate.private_key_file()})
                     .value();
     }
     loop.spawn("accept", [&]() -> Aw<void> {
@@ -311,7 +311,8 @@ struct TlsConnect : Connect {
                            Validity validity = Validity::kNow) {
     const net_testing::TemporaryCertificate certificate(certificate_host, validity);
     const auto context =
-        TlsContext::server(certificate.certificate_file(), certificate.private_key_file()).value();
+        TlsContext::server({certificate.certificate_file(), certificate.private_key_file()})
+            .value();
     asio::basic_socket_acceptor<asio::ip::tcp, IoExecutor> acceptor(
         loop.executor(), asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     std::promise<void> served;
@@ -396,11 +397,48 @@ TEST_F(TlsConnect, WithoutANameNothingIsTrusted) {
 }
 
 TEST(TlsContext, NamesTheFileThatCannotBeUsed) {
-  const auto missing = TlsContext::server("/nonexistent/cert.pem", "/nonexistent/key.pem");
+  const auto missing = TlsContext::server({"/nonexistent/cert.pem", "/nonexistent/key.pem"});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Errc::kInvalidArgument);
   EXPECT_NE(missing.error().message.find("/nonexistent/cert.pem"), std::string::npos);
+  EXPECT_EQ(missing.error().field, "certificate_file");
   EXPECT_FALSE(TlsContext::client(true, "/nonexistent/ca.pem"));
+}
+
+TEST(TlsContext, RefusesAKeyThatIsNotTheCertificates) {
+  const net_testing::TemporaryCertificate one("localhost"), other("localhost");
+  const auto mixed = TlsContext::server({one.certificate_file(), other.private_key_file()});
+  ASSERT_FALSE(mixed);
+  EXPECT_EQ(mixed.error().field, "private_key_file");
+  EXPECT_NE(mixed.error().message.find("mismatch"), std::string::npos) << mixed.error().message;
+}
+
+TEST(TlsContext, RefusesACertificateThatIsOverOrNotYetValidWhereItMustBeCurrent) {
+  using Validity = net_testing::TemporaryCertificate::Validity;
+  for (const auto& [validity, word] :
+       {std::pair{Validity::kOver, "expired"}, {Validity::kNotYet, "not valid yet"}}) {
+    const net_testing::TemporaryCertificate certificate("localhost", validity);
+    TlsFiles files{certificate.certificate_file(), certificate.private_key_file()};
+    EXPECT_TRUE(TlsContext::server(files));
+    files.must_be_current = true;
+    const auto refused = TlsContext::server(files);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().field, "certificate_file");
+    EXPECT_NE(refused.error().message.find(word), std::string::npos) << refused.error().message;
+  }
+}
+
+TEST(TlsContext, NamesTheFileOfClientCasThatCannotBeUsed) {
+  const net_testing::TemporaryCertificate certificate("localhost");
+  TlsFiles files{certificate.certificate_file(), certificate.private_key_file()};
+  files.client_ca_file = "/nonexistent/ca.pem";
+  const auto refused = TlsContext::server(files);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().field, "client_ca_file");
+}
+
+TEST(TlsContext, MakesAThrowAwayCertificateWithoutFiles) {
+  EXPECT_TRUE(TlsContext::server({.throw_away = true}));
 }
 
 }  // namespace

@@ -12,9 +12,12 @@
 
 #include <boost/asio/redirect_error.hpp>
 
+#include <array>
 #include <cerrno>
 #include <climits>
+#include <memory>
 
+#include "base/ids.h"
 #include "net/socket.h"
 #include "net/tls.h"
 
@@ -98,6 +101,86 @@ std::shared_ptr<const TlsContext> new_context(const SSL_METHOD* method) {
                                SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_cipher_list(native, "ECDHE+AESGCM:ECDHE+CHACHA20");
   return context;
+}
+
+/// The last word of OpenSSL about a file, with the member of TlsFiles that names it.
+std::unexpected<Error> unusable(std::string_view what, const std::string& file, std::string field,
+                                std::string_view reason, std::string_view expected) {
+  return fail_field(std::move(field), fmt::format("TLS {} '{}' cannot be used ({}); expected {}",
+                                                  what, file, reason, expected));
+}
+
+Result<void> use_files(SSL_CTX* native, const TlsFiles& files) {
+  if (SSL_CTX_use_certificate_chain_file(native, files.certificate_file.c_str()) != 1) {
+    return unusable("certificate", files.certificate_file, "certificate_file", openssl_reason(),
+                    "a PEM chain, server first");
+  }
+  if (SSL_CTX_use_PrivateKey_file(native, files.private_key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return unusable("private key", files.private_key_file, "private_key_file", openssl_reason(),
+                    "PEM matching the certificate");
+  }
+  if (!files.must_be_current) return {};
+  const X509* const certificate = SSL_CTX_get0_certificate(native);
+  if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0) {
+    return unusable("certificate", files.certificate_file, "certificate_file", "it has expired",
+                    "one that is valid now");
+  }
+  if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0) {
+    return unusable("certificate", files.certificate_file, "certificate_file",
+                    "it is not valid yet", "one that is valid now");
+  }
+  return {};
+}
+
+Result<void> ask_for_client_certificates(SSL_CTX* native, const TlsFiles& files) {
+  STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(files.client_ca_file.c_str());
+  if (names == nullptr ||
+      SSL_CTX_load_verify_locations(native, files.client_ca_file.c_str(), nullptr) != 1) {
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    return unusable("file of client CAs", files.client_ca_file, "client_ca_file", openssl_reason(),
+                    "PEM certificates");
+  }
+  SSL_CTX_set_client_CA_list(native, names);  // takes it over; clients choose by these names
+  SSL_CTX_set_verify(
+      native,
+      SSL_VERIFY_PEER | (files.client_certificate_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+      nullptr);
+  // Without one OpenSSL refuses to resume sessions of verified clients.
+  constexpr unsigned char kSessions[] = "asahi";
+  SSL_CTX_set_session_id_context(native, kSessions, sizeof kSessions - 1);
+  return {};
+}
+
+/// A fresh key of P-256 and a certificate for this machine's own names, good for 30 days.
+bool use_throw_away_certificate(SSL_CTX* native) {
+  constexpr long kHour = 3600, kDays = 30;
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), X509_free);
+  if (!key || !certificate) return false;
+  X509* const raw = certificate.get();
+  X509_set_version(raw, 2);
+  std::array<unsigned char, 16> serial{};
+  random_bytes(serial.data(), serial.size());
+  serial[0] &= 0x7F;  // RFC 5280 §4.1.2.2: a positive number
+  const std::unique_ptr<BIGNUM, decltype(&BN_free)> number(
+      BN_bin2bn(serial.data(), serial.size(), nullptr), BN_free);
+  if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(raw)) == nullptr)
+    return false;
+  // Clocks of two machines differ a little.
+  X509_gmtime_adj(X509_getm_notBefore(raw), -kHour);
+  X509_gmtime_adj(X509_getm_notAfter(raw), kDays * 24 * kHour);
+  X509_set_pubkey(raw, key.get());
+  X509_NAME* const name = X509_get_subject_name(raw);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+  X509_set_issuer_name(raw, name);
+  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> names(
+      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name,
+                          "DNS:localhost,IP:127.0.0.1,IP:::1"),
+      X509_EXTENSION_free);
+  return names && X509_add_ext(raw, names.get(), -1) == 1 &&
+         X509_sign(raw, key.get(), EVP_sha256()) > 0 && SSL_CTX_use_certificate(native, raw) == 1 &&
+         SSL_CTX_use_PrivateKey(native, key.get()) == 1;
 }
 
 /// SNI, and whose certificate it must be. False when OpenSSL does not take the name.
@@ -295,23 +378,19 @@ class TlsStream final : public Stream {
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::server(std::string certificate_file,
-                                                             std::string private_key_file) {
+Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsFiles& files) {
   auto context = new_context(TLS_server_method());
   SSL_CTX* const native = context->native();
   ERR_clear_error();
-  if (SSL_CTX_use_certificate_chain_file(native, certificate_file.c_str()) != 1) {
-    return fail(
-        Errc::kInvalidArgument,
-        fmt::format("TLS certificate '{}' cannot be used ({}); expected a PEM chain, server first",
-                    certificate_file, openssl_reason()));
+  if (files.throw_away) {
+    if (!use_throw_away_certificate(native))
+      return fail(Errc::kInternal, "a certificate cannot be made: " + openssl_reason());
+  } else if (auto used = use_files(native, files); !used) {
+    return std::unexpected(std::move(used).error());
   }
-  if (SSL_CTX_use_PrivateKey_file(native, private_key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return fail(
-        Errc::kInvalidArgument,
-        fmt::format(
-            "TLS private key '{}' cannot be used ({}); expected PEM matching the certificate",
-            private_key_file, openssl_reason()));
+  if (!files.client_ca_file.empty()) {
+    if (auto used = ask_for_client_certificates(native, files); !used)
+      return std::unexpected(std::move(used).error());
   }
   SSL_CTX_set_alpn_select_cb(native, select_alpn, nullptr);
   SSL_CTX_set_options(native, SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
-#include <future>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,13 +15,16 @@
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "server/accounts.h"
+#include "server/certificate_keeper.h"
 #include "server/commands/daemon.h"
 #include "server/exporters.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
+#include "server/live_listener.h"
 #include "server/schema_keeper.h"
 #include "server/secret_parts.h"
 #include "server/settings_routes.h"
+#include "server/shutdown_token.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
@@ -82,58 +83,6 @@ http::ServerLimits limits_of(const gateway::ApiConfig& api) {
   return limits;
 }
 
-/// Reads the listener's certificate again when its files change, so that a renewed one is served
-/// without a restart.
-class CertificateKeeper {
- public:
-  CertificateKeeper(net::Loop& loop, http::Server& server, const gateway::ApiConfig& api)
-      : loop_(loop),
-        server_(server),
-        files_{api.tls_certificate_file, api.tls_private_key_file},
-        seen_(times()) {
-    loop_.spawn("certificate files", [this]() -> Aw<void> { return watch(); });
-  }
-  /// Ordinary thread, while the loop runs.
-  ~CertificateKeeper() {
-    loop_.post([this] { stopping_.cancel(); });
-    ended_.get_future().wait();
-  }
-
- private:
-  using Times = std::array<std::filesystem::file_time_type, 2>;
-  Times times() const {
-    Times found;
-    std::error_code ignored;
-    for (std::size_t i = 0; i < found.size(); ++i)
-      found[i] = std::filesystem::last_write_time(files_[i], ignored);
-    return found;
-  }
-  Aw<void> watch() {
-    while (co_await loop_.sleep_for(std::chrono::seconds(2), &stopping_)) {
-      const Times now = times();
-      if (now == seen_) continue;
-      if (auto loaded = server_.reload_tls(); !loaded) {
-        // Half written, or a pair that does not match yet: the one in use stays, and the next look
-        // may find it whole.
-        logger_.warning("the new certificate cannot be used; the old one stays",
-                        {{"error", loaded.error().message}});
-        continue;
-      }
-      seen_ = now;
-      logger_.info("certificate read again", {{"file", files_[0]}});
-    }
-    ended_.set_value();
-  }
-
-  net::Loop& loop_;
-  http::Server& server_;
-  const std::array<std::string, 2> files_;
-  Times seen_;
-  Logger logger_{"tls"};
-  CancelSource stopping_;
-  std::promise<void> ended_;
-};
-
 }  // namespace
 
 std::vector<sql::Migration> all_migrations() {
@@ -146,6 +95,9 @@ std::vector<sql::Migration> all_migrations() {
 
 Result<std::unique_ptr<sql::Database>> open_configured_database(
     const gateway::GatewayConfig& config) {
+  // Nobody begins an empty database where one has been moved away.
+  if (auto here = FolderLock::check_not_moved(config.app.data_dir); !here)
+    return std::unexpected(std::move(here.error()));
   std::error_code ignored;
   std::filesystem::create_directories(config.app.data_dir, ignored);
   return sql::open_database(
@@ -197,6 +149,7 @@ struct App::Impl {
   std::unique_ptr<http::Server> server;
   std::unique_ptr<CertificateKeeper> certificate;
   std::unique_ptr<http::Server> metrics_server;
+  std::unique_ptr<LiveListener> live;  ///< null: live events are at /memory/ws only
   bool stopped = false;
 
   /// Work that is due at certain times, once over all replicas unless it is about this node's
@@ -316,7 +269,8 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
                   {impl->settings.memory, impl->loops, *impl->database, impl->shared_cache.get(),
                    impl->metrics, system_clock(), impl->identity->audit(), ASAHI_VERSION,
                    &identity.gate(), settings.identity.auth_required, settings.effective,
-                   memory::Component::kAll, &impl->identity->security(), shut_down_as_asked}));
+                   memory::Component::kAll, &impl->identity->security(), shut_down_as_asked,
+                   shutdown_token_or_none(config.app.data_dir)}));
   }
 
   http::Router router;
@@ -356,7 +310,15 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
                                       {"path", context.request.path},
                                       {"error", what}});
   };
+  const std::optional<http::TlsFiles> tls = options.tls;
   ASAHI_TRY(impl->server, http::Server::bind(impl->loops, std::move(options), std::move(router)));
+  if (impl->memory != nullptr && listeners == Listeners::kAsConfigured) {
+    ASAHI_TRY(impl->live, LiveListener::open({.config = impl->settings.memory,
+                                              .loops = impl->loops,
+                                              .memory = *impl->memory,
+                                              .gate = &identity.gate(),
+                                              .host = config.api.host}));
+  }
 
   if (listeners == Listeners::kAsConfigured && config.observability.prometheus_port != 0) {
     http::Router metrics_router;
@@ -392,10 +354,9 @@ Result<std::unique_ptr<App>> App::start(const ServerConfig& settings, Listeners 
   if (impl->memory != nullptr) impl->memory->start();
   if (impl->exporters != nullptr) impl->exporters->start();
   impl->server->start();
-  if (!config.api.tls_certificate_file.empty()) {
-    impl->certificate =
-        std::make_unique<CertificateKeeper>(impl->loops.at(0), *impl->server, impl->config.api);
-  }
+  if (impl->live != nullptr) impl->live->start();
+  if (tls)
+    impl->certificate = std::make_unique<CertificateKeeper>(impl->loops.at(0), *impl->server, *tls);
   return std::unique_ptr<App>(new App(std::move(impl)));
 }
 
@@ -414,6 +375,8 @@ void App::stop() {
   impl.gateway->begin_drain();
   if (impl.memory != nullptr) impl.memory->begin_drain();
   impl.certificate.reset();
+  // Listeners are told that it is over, and need not finish anything.
+  if (impl.live != nullptr) impl.live->drain(std::chrono::seconds(1));
   impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.metrics_server != nullptr) impl.metrics_server->drain(std::chrono::seconds(1));
   impl.secrets->stop();

@@ -14,11 +14,14 @@
 #include "memory/wiring/store_role.h"
 #include "net/http/server.h"
 #include "server/app.h"
+#include "server/certificate_keeper.h"
 #include "server/commands/daemon.h"
 #include "server/folder_lock.h"
 #include "server/identity_parts.h"
+#include "server/live_listener.h"
 #include "server/schema_keeper.h"
 #include "server/secret_parts.h"
+#include "server/shutdown_token.h"
 #include "storage/cache/redis_store.h"
 #include "telemetry/metrics.h"
 
@@ -75,6 +78,8 @@ struct MemoryProcess::Impl {
   std::unique_ptr<memory::Fleet> fleet;
   std::unique_ptr<http::Server> server;          ///< null: no API
   std::unique_ptr<http::Server> metrics_server;  ///< null: the API's listener has them
+  std::unique_ptr<LiveListener> live;            ///< null: live events are at /ws only
+  std::vector<std::unique_ptr<CertificateKeeper>> certificates;
   bool stopped = false;
 
   Result<void> open_database();
@@ -82,6 +87,7 @@ struct MemoryProcess::Impl {
   Result<void> make_role();
   Result<void> listen();
   Result<void> add_api(http::Router& router, http::ServerOptions& options);
+  std::optional<http::TlsFiles> tls() const;
   http::ServerOptions listener(std::uint16_t port) const;
 };
 
@@ -98,20 +104,22 @@ Result<void> MemoryProcess::Impl::make_users() {
   if (redis != nullptr) shared_cache = std::make_unique<cache::RedisStore>(redis);
   ASAHI_TRY(identity,
             IdentityParts::make({settings, loops, *database, redis, metrics, *clients, *secrets}));
-  ASAHI_TRY(memory, memory::MemoryModule::make({.config = settings.memory,
-                                                .loops = loops,
-                                                .database = *database,
-                                                .shared_cache = shared_cache.get(),
-                                                .metrics = metrics,
-                                                .clock = system_clock(),
-                                                .audit = identity->audit(),
-                                                .version = ASAHI_VERSION,
-                                                .gate = &identity->identity().gate(),
-                                                .auth_required = settings.identity.auth_required,
-                                                .settings = settings.effective,
-                                                .component = role.component,
-                                                .security = &identity->security(),
-                                                .shut_down = shut_down_as_asked}));
+  ASAHI_TRY(memory, memory::MemoryModule::make(
+                        {.config = settings.memory,
+                         .loops = loops,
+                         .database = *database,
+                         .shared_cache = shared_cache.get(),
+                         .metrics = metrics,
+                         .clock = system_clock(),
+                         .audit = identity->audit(),
+                         .version = ASAHI_VERSION,
+                         .gate = &identity->identity().gate(),
+                         .auth_required = settings.identity.auth_required,
+                         .settings = settings.effective,
+                         .component = role.component,
+                         .security = &identity->security(),
+                         .shut_down = shut_down_as_asked,
+                         .shutdown_token = shutdown_token_or_none(config.app.data_dir)}));
   health.checks = std::make_unique<memory::Health>(memory->dependencies(), system_clock());
   return {};
 }
@@ -129,6 +137,8 @@ Result<void> MemoryProcess::Impl::make_role() {
       return make_users();
     case kHotStore:
     case kWarmStore: {
+      if (auto here = FolderLock::check_not_moved(config.app.data_dir); !here)
+        return std::unexpected(std::move(here.error()));
       const auto tier = role.component == kHotStore ? memory::Tier::kHot : memory::Tier::kWarm;
       ASAHI_TRY(store, memory::StoreRole::open(tier, {settings.memory, system_clock(), metrics}));
       health.checks = std::make_unique<memory::Health>(store->dependencies(), system_clock());
@@ -157,14 +167,19 @@ Result<void> MemoryProcess::Impl::make_role() {
   std::unreachable();
 }
 
+std::optional<http::TlsFiles> MemoryProcess::Impl::tls() const {
+  const auto& api = settings.memory.api;
+  if (api.tls_certificate_file.empty()) return std::nullopt;
+  return http::TlsFiles{api.tls_certificate_file, api.tls_private_key_file};
+}
+
 http::ServerOptions MemoryProcess::Impl::listener(std::uint16_t port) const {
   const auto& api = settings.memory.api;
   http::ServerOptions options;
   options.host = api.host;
   options.port = port;
   options.errors = http::native_error;
-  if (!api.tls_certificate_file.empty())
-    options.tls = http::TlsFiles{api.tls_certificate_file, api.tls_private_key_file};
+  options.tls = tls();
   const Logger log("server");
   options.on_exception = [log](const http::Context& context, std::string_view what) {
     log.error("a handler failed", {{"request_id", context.request_id},
@@ -212,6 +227,14 @@ Result<void> MemoryProcess::Impl::listen() {
         listener(api.port < 0 ? role.api_port : static_cast<std::uint16_t>(api.port));
     if (auto added = add_api(router, options); !added) return added;
     ASAHI_TRY(server, http::Server::bind(loops, std::move(options), std::move(router)));
+  }
+  if (memory != nullptr && role.queries) {
+    ASAHI_TRY(live, LiveListener::open({.config = settings.memory,
+                                        .loops = loops,
+                                        .memory = *memory,
+                                        .gate = &identity->identity().gate(),
+                                        .host = api.host,
+                                        .by_default = true}));
   }
   const bool own_metrics =
       !has_api || api.prometheus_port >= 0 || role.metrics_port != role.api_port;
@@ -261,6 +284,14 @@ Result<std::unique_ptr<MemoryProcess>> MemoryProcess::start(const ServerConfig& 
   if (impl->ageing != nullptr) impl->ageing->start();
   if (impl->server != nullptr) impl->server->start();
   if (impl->metrics_server != nullptr) impl->metrics_server->start();
+  if (impl->live != nullptr) impl->live->start();
+  if (const auto tls = impl->tls()) {
+    for (http::Server* const listening : {impl->server.get(), impl->metrics_server.get()}) {
+      if (listening == nullptr) continue;
+      impl->certificates.push_back(
+          std::make_unique<CertificateKeeper>(impl->loops.at(0), *listening, *tls));
+    }
+  }
   return process;
 }
 
@@ -276,7 +307,9 @@ void MemoryProcess::stop() {
   Impl& impl = *impl_;
   if (std::exchange(impl.stopped, true)) return;
   impl.health.draining = true;
+  impl.certificates.clear();
   if (impl.memory != nullptr) impl.memory->begin_drain();
+  if (impl.live != nullptr) impl.live->drain(std::chrono::seconds(1));
   if (impl.server != nullptr)
     impl.server->drain(std::chrono::seconds(impl.config.api.shutdown_grace_seconds));
   if (impl.secrets != nullptr) impl.secrets->stop();

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
+#include "server/data_folder.h"
 #include "server/secret_parts.h"
 
 namespace asahi::server {
@@ -39,7 +41,50 @@ void take_vault(config::Sources& sources, LoadedConfig& loaded) {
   loaded.vault = std::move(*options);
 }
 
+Surroundings surroundings(const config::Sources& sources) {
+  return {.variable = [&sources](std::string_view name) { return own_variable(sources, name); },
+          .in_container = runs_in_container(""),
+          .holds_data = holds_data};
+}
+
+/// The data folder that somebody named; the one of nobody, which the file that is shipped has too,
+/// counts as such in a variable only.
+std::optional<std::string> named_data_folder(const config::Sources& sources) {
+  for (const char* variable : {"ASAHI_DATA_DIR", "ASAHI_APP_DATA_DIR"}) {
+    if (auto named = own_variable(sources, variable)) return named;
+  }
+  std::string folder(kProjectData);
+  config::Binder(sources).section("app").value("data_dir", folder);
+  return folder == kProjectData ? std::nullopt : std::optional(folder);
+}
+
+/// Where AKOSHA_ENV says; nothing: it says nothing, or the folder has a name.
+std::optional<DataFolder> take_data_folder(config::Sources& sources, LoadedConfig& loaded) {
+  const auto word = own_variable(sources, "AKOSHA_ENV");
+  if (!word || named_data_folder(sources)) return std::nullopt;
+  auto folder = choose_data_folder(*word, surroundings(sources));
+  if (!folder) {
+    loaded.faults.push_back({.path = "AKOSHA_ENV",
+                             .value = *word,
+                             .rule = folder.error().message,
+                             .origin = "environment"});
+    return std::nullopt;
+  }
+  sources.environment["ASAHI_DATA_DIR"] = folder->path;
+  return std::move(*folder);
+}
+
 }  // namespace
+
+Result<std::string> data_folder_outside(const CommonOptions& options) {
+  ASAHI_TRY(const config::Sources sources,
+            config::read_sources(options.config_path, options.env_path));
+  if (auto named = named_data_folder(sources)) return std::move(*named);
+  ASAHI_TRY(const DataFolder folder,
+            choose_data_folder(own_variable(sources, "AKOSHA_ENV").value_or("auto"),
+                               surroundings(sources)));
+  return folder.rule_path;
+}
 
 LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   LoadedConfig loaded;
@@ -69,11 +114,13 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   if (options.workers) override_with("ASAHI_WORKERS", std::to_string(*options.workers));
   if (!options.log_level.empty()) override_with("LOG_LEVEL", options.log_level);
   for (const auto& [name, value] : options.variables) override_with(name.c_str(), value);
+  const std::optional<DataFolder> folder = take_data_folder(*sources, loaded);
+  if (!loaded.faults.empty()) return loaded;
   config::Binder binder(*sources);
   gateway::bind(binder, loaded.gateway);
   identity::bind(binder, loaded.identity, loaded.gateway.app.environment);
-  memory::bind(binder, loaded.memory, loaded.gateway.app.data_dir);
   loaded.memory.environment = loaded.gateway.app.environment;
+  memory::bind(binder, loaded.memory, loaded.gateway.app.data_dir);
   for (const std::string& name : live_secrets(loaded))
     loaded.own_secrets[name] = Secret(own_variable(*sources, name).value_or(""));
   if (Secret& secret = loaded.own_secrets[std::string(kJwtSecret)]; secret.empty())
@@ -88,8 +135,15 @@ LoadedConfig load_config(const CommonOptions& options, VaultUse use) {
   (void)binder.environment("ASAHI_API_KEY");
   loaded.faults = binder.finish();
   loaded.warnings = binder.warnings();
+  if (folder)
+    loaded.warnings.insert(loaded.warnings.end(), folder->warnings.begin(), folder->warnings.end());
   loaded.gateway.app.config_warnings = loaded.warnings.size();
   loaded.effective = binder.effective();
+  if (folder) {
+    const auto chosen =
+        std::ranges::find(loaded.effective, "app.data_dir", &config::Binder::Effective::path);
+    if (chosen != loaded.effective.end()) chosen->origin = folder->origin;
+  }
   return loaded;
 }
 

@@ -53,6 +53,10 @@ enum class VaultUse {
 };
 LoadedConfig load_config(const CommonOptions& options, VaultUse use = VaultUse::kRead);
 
+/// Where the data folder belongs, whatever lies in the project: the folder that is named, else what
+/// AKOSHA_ENV says (auto, where it is not set). Errors: invalid_argument.
+Result<std::string> data_folder_outside(const CommonOptions& options);
+
 /// Moves everything that a process writes to a folder of its own below the configured one: a
 /// command must not touch the files of a server that runs.
 void write_aside(ServerConfig& settings);

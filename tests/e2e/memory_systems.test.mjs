@@ -1,9 +1,12 @@
 /** Credentials that are bounded to some of the memory's systems, tokens for machines, the security log, the shutdown from this machine. */
 import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { WebSocket } from "undici";
 
+import { run_asahi, start_gateway } from "./support/gateway.mjs";
 import { bearer, kGoverned, make_key, operator, start_governed } from "./support/governed.mjs";
 import { start_role } from "./support/memory_roles.mjs";
 import { stop_everything } from "./support/processes.mjs";
@@ -118,13 +121,38 @@ test("the security log tells who got at what and what looked like an attack, and
   assert.ok(lines.every((line) => !line.details.includes(key.authorization.slice(30))), "no credential is written");
 });
 
-test("the process shuts itself down when its own machine asks, and for nobody a proxy speaks for", async () => {
+/** What the owner of the process may read. */
+const shutdown_token = (gateway) => readFileSync(join(gateway.folder, "data", "shutdown_token"), "utf8").trim();
+
+test("the process shuts itself down for its owner on its own machine, and for nobody a proxy speaks for", async () => {
   const gateway = await start_governed();
+  const proof = { "x-shutdown-token": shutdown_token(gateway) };
+  assert.equal(statSync(join(gateway.folder, "data", "shutdown_token")).mode & 0o777, 0o600);
   for (const header of [{ "x-forwarded-for": "127.0.0.1" }, { via: "1.1 proxy" }, { origin: gateway.url }]) {
-    const reply = await gateway.post("/memory/shutdown", {}, header);
+    const reply = await gateway.post("/memory/shutdown", {}, { ...proof, ...header });
     assert.equal(reply.status, 403, reply.text);
   }
-  assert.equal((await gateway.post("/memory/shutdown", {})).status, 202);
-  const { code } = await gateway.program.ended;
-  assert.equal(code, 0);
+  // As a proxy on this machine that leaves no header sends what the world sends.
+  assert.equal((await gateway.post("/memory/shutdown", {})).status, 401, "nobody");
+  const admin = bearer(await make_key(gateway, "acme"));
+  assert.equal((await gateway.post("/memory/shutdown", {}, admin)).status, 403, "an organisation's admin");
+  assert.equal((await gateway.post("/memory/shutdown", {}, { "x-shutdown-token": "f".repeat(64) })).status, 403, "a guess");
+  assert.equal((await gateway.post("/memory/shutdown", {}, proof)).status, 202);
+  assert.equal((await gateway.program.ended).code, 0);
+});
+
+test("who operates the process shuts it down with a credential, where credentials are needed", async () => {
+  const gateway = await start_governed();
+  assert.equal((await gateway.post("/memory/shutdown", {}, operator)).status, 202);
+  assert.equal((await gateway.program.ended).code, 0);
+});
+
+test("without credentials only the owner's file opens it; asahi memory shutdown reads it", async () => {
+  const gateway = await start_gateway();
+  assert.equal((await gateway.post("/memory/shutdown", {})).status, 401);
+  assert.equal((await gateway.post("/memory/shutdown", {}, operator)).status, 401, "no credential is looked at");
+  const { code, stdout, stderr } = await run_asahi(["memory", "shutdown", "--url", gateway.url], { folder: gateway.folder });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), { status: "draining" });
+  assert.equal((await gateway.program.ended).code, 0);
 });

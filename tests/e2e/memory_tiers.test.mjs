@@ -1,6 +1,6 @@
 /** Memories age: hot, warm, cold in a folder, in S3 and in Azure, hot in PostgreSQL; searches find them where they are, an erasure reaches them everywhere. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
@@ -8,7 +8,7 @@ import { azure_missing, start_azure } from "./support/azure.mjs";
 import { restart_gateway, run_asahi, start_gateway } from "./support/gateway.mjs";
 import { bearer, make_key, start_governed } from "./support/governed.mjs";
 import { pgvector_missing, start_pgvector } from "./support/pgvector.mjs";
-import { stop_everything } from "./support/processes.mjs";
+import { stop_everything, temp_folder } from "./support/processes.mjs";
 import { s3_missing, start_s3 } from "./support/s3.mjs";
 import { until } from "./support/wait.mjs";
 
@@ -187,6 +187,64 @@ test("memories age into a bucket; while it is away the other tiers answer, and s
   assert.deepEqual(tiers_of(part), { today: "hot" });
 });
 
+/** How the replicas of a place stand. */
+async function replicas_of(gateway, place) {
+  const reply = await gateway.get("/memory/storage/replicas");
+  assert.equal(reply.status, 200, reply.text);
+  return reply.body.places.find((one) => one.place === place);
+}
+
+/** Keys of a folder's objects, without what replication keeps for itself. */
+const keys_in = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
+        .filter((key) => !key.startsWith("asahi-replication/") && !key.startsWith(".asahi-"))
+        .sort()
+    : [];
+
+test("a replica in another place follows, and answers while the bucket is away", { skip: s3_missing }, async () => {
+  const s3 = await start_s3();
+  const folder = temp_folder("replica");
+  const env = {
+    ...s3.env,
+    AKOSHA_COLD_BACKEND: "s3",
+    AKOSHA_COLD_BUCKET: "archive",
+    AKOSHA_COLD_REPLICAS: `file://${folder}/cold`,
+    AKOSHA_BACKUP_REPLICAS: `file://${folder}/backups`,
+  };
+  let gateway = await start_gateway({ env });
+  const everywhere = await live_through(gateway);
+  await until(async () => keys_in(`${folder}/cold`).some((key) => key.endsWith(".parquet")), { what: "the replica to follow" });
+  const made = await gateway.post("/memory/backups", {});
+  assert.equal(made.status, 202, made.text);
+  await until(async () => keys_in(`${folder}/backups`).includes(`${made.body.backup_id}/manifest.json`), {
+    what: "the backup to be in both",
+    timeout_ms: 20_000,
+  });
+  await until(async () => (await replicas_of(gateway, "cold")).replicas[0].waiting === 0, { what: "nothing to wait" });
+  await gateway.kill();
+  await s3.fault({ kind: "status", status: 403, code: "AccessDenied", method: "GET", times: 9999 });
+  gateway = await restart_gateway(gateway);
+  const found = await find(gateway, everywhere);
+  assert.deepEqual([found.partial, tiers_of(found)], [false, { today: "hot", decade: "cold" }], "the replica has it");
+  assert.ok((await replicas_of(gateway, "cold")).replicas[0].reads > 0, "and it is told that it had to");
+});
+
+test("memories that are to stay here do not go to a bucket", { skip: s3_missing }, async () => {
+  const s3 = await start_s3();
+  const env = { ...s3.env, AKOSHA_COLD_BACKEND: "s3", AKOSHA_COLD_BUCKET: "archive", AKOSHA_RESIDENCY_SYSTEMS: "clinic-*" };
+  const gateway = await start_gateway({ env });
+  await push(gateway, "clinic-7");
+  await move(gateway, "hot", "warm");
+  assert.equal((await move(gateway, "warm", "cold")).records_migrated, 0);
+  assert.deepEqual((await s3.requests()).filter((one) => one.startsWith("PUT")), []);
+  const found = await find(gateway, { query: "which migration timed out" });
+  assert.deepEqual(tiers_of(found), { today: "hot", week: "warm", quarter: "warm", year: "warm", decade: "warm" });
+  assert.equal((await gateway.delete("/memory/memories/clinic-7/decade")).status, 200, "it can be erased at once");
+});
+
 const other_missing = azure_missing || pgvector_missing;
 test("the hot tier can be PostgreSQL's and the cold one Azure's", { skip: other_missing }, async () => {
   const env = { ...(await start_azure()).env, ...(await start_pgvector()).env };
@@ -195,6 +253,72 @@ test("the hot tier can be PostgreSQL's and the cold one Azure's", { skip: other_
   await gateway.kill();
   gateway = await restart_gateway(gateway);
   assert.deepEqual(tiers_of(await find(gateway, everywhere)), { today: "hot", decade: "cold" }, "also after kill -9");
+});
+
+test("the hot tier goes to PostgreSQL and back while it is used", { skip: pgvector_missing }, async () => {
+  const { AKOSHA__STORAGE__HOT__PG_URL: pg_url, ...pool } = (await start_pgvector()).env;
+  delete pool.AKOSHA__STORAGE__HOT__BACKEND;
+  let gateway = await start_gateway({ env: { ...pool, NEXT_HOT_URL: pg_url } });
+  const backend = "/memory/storage/hot/backend";
+  const moved = (test, what) =>
+    until(async () => {
+      const status = (await gateway.get(backend)).body;
+      assert.notEqual(status.move?.phase, "aborted", JSON.stringify(status));
+      return test(status) && status;
+    }, { what, timeout_ms: 30_000 });
+  await push(gateway);
+  const texts = ["today", "week", "year"].map((id) => `/memory/memories/buddy/${id}`);
+  const ask = () => Promise.all(texts.map(async (path) => (await gateway.get(path)).body.content));
+  const before = await ask();
+
+  for (const [body, field] of [
+    [{ backend: "pgvector", pg_url }, "pg_url"],
+    [{ backend: "milvus" }, "backend"],
+    [{ backend: "pgvector", pg_url_env: "NO_SUCH_URL" }, "pg_url_env"],
+  ]) {
+    const refused = await gateway.post(backend, body);
+    assert.equal(refused.status, 400, refused.text);
+    assert.equal(refused.body.details.field, field, refused.text);
+    assert.ok(!refused.text.includes(pg_url), "an address is never shown");
+  }
+  assert.equal((await gateway.post(`${backend}/finish`, {})).status, 409);
+  const begun = await gateway.post(backend, { backend: "pgvector", pg_url_env: "NEXT_HOT_URL" });
+  assert.equal(begun.status, 202, begun.text);
+  assert.ok(!begun.text.includes(pg_url));
+  assert.equal((await gateway.post(backend, { backend: "pgvector" })).status, 409, "one at a time");
+  const window = await moved((status) => status.reads === "new", "reads to go over");
+  assert.equal(window.move.phase, "window");
+  assert.ok(window.move.copied >= 5, JSON.stringify(window));
+  assert.deepEqual(await ask(), before);
+
+  // Both sides follow what people do; after kill -9 it goes on.
+  assert.equal((await gateway.delete("/memory/memories/buddy/decade")).status, 200);
+  assert.equal((await move(gateway, "hot", "warm")).records_migrated, 3);
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  assert.deepEqual(await ask(), before);
+  await moved((status) => status.reads === "new", "both sides to be in step again");
+  assert.deepEqual(Object.keys(tiers_of(await find(gateway, { query: "which migration timed out", tiers: kEverywhere }))).sort(), [
+    "quarter",
+    "today",
+    "week",
+    "year",
+  ]);
+  const finished = await run_asahi(["memory", "backend", "finish", "--url", gateway.url]);
+  assert.equal(finished.code, 0, finished.stderr);
+  assert.deepEqual(JSON.parse(finished.stdout).backend, { backend: "pgvector", pg_url_env: "NEXT_HOT_URL" });
+  await gateway.kill();
+  gateway = await restart_gateway(gateway);
+  assert.equal((await gateway.get(backend)).body.backend.backend, "pgvector", "the record wins over the settings");
+  assert.deepEqual(await ask(), before);
+
+  // And back, into the folder it came from.
+  assert.equal((await gateway.post(backend, { backend: "duckdb-ssd" })).status, 409, "it holds memories");
+  const back = await gateway.post(backend, { backend: "duckdb-ssd", replace: true, revert_days: 0 });
+  assert.equal(back.status, 202, back.text);
+  await moved((status) => status.move.phase === "finished" && status.backend.backend === "duckdb-ssd", "the way back to end");
+  assert.deepEqual(await ask(), before);
+  assert.equal((await gateway.get("/memory/storage/status")).body.tiers.hot.records, 1);
 });
 
 test("asahi memory age moves what is old now", async () => {

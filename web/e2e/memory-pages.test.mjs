@@ -132,6 +132,27 @@ describe('systems, ageing and graph', { skip: kBrowser ? false : "no chromium: i
       no_complaints(/status of (404|500)/);
     });
 
+    test('who does well at what is told below them: nothing yet, figures, a fault', async () => {
+      await open('memory/systems');
+      const card = page.getByRole('region', { name: 'Routing fitness' });
+      await card.getByText('No figures yet').waitFor();
+      const figure = { path: 'routing_fitness/quick/haiku', task_class: 'quick', selector: 'haiku', score: 0.75, failure_rate: 0.25, p99_latency_ms: 900, samples: 4, component_count: 1, from: '2026-11-23T00:00:00Z', computed_at: '2026-11-23T01:00:00Z', stale: true };
+      const told = { total: 1, window_minutes: 60, fitness: [figure] };
+      await with_route('/memory/analytics/fitness', (route) => route.fulfill({ json: told }), async () => {
+        await open('memory/systems');
+        await sees(async () => (await cells('Routing fitness')).map((row) => row.slice(0, 4)), [['quick', 'haiku', '0.750', '25%']], 'the figure');
+        await card.getByText('stale').waitFor();
+        assert.deepEqual(await faults_of(page), []);
+      });
+      await with_route('/memory/analytics/fitness', failing, async () => {
+        await open('memory/systems');
+        await card.getByRole('alert').getByText(kFault).waitFor();
+      });
+      await card.getByRole('button', { name: 'Retry' }).click();
+      await card.getByText('No figures yet').waitFor();
+      no_complaints(/status of 500/);
+    });
+
     test('hundreds are listed page by page', async () => {
       const many = Array.from({ length: 260 }, (_, i) => ({ memory_id: 'one', text: `Bot ${i} waits ${i * i} seconds.`, system_id: `many-${String(i).padStart(3, '0')}` }));
       const reply = await gateway.post('/memory/memories/batch', { memories: many });

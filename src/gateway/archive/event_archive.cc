@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/policy/retry.h"
 #include "base/scheduling.h"
 #include "base/sha256_stream.h"
 #include "gateway/archive/gzip.h"
@@ -421,7 +422,14 @@ Result<void> EventArchive::sweep(Run& run) {
   if (!listed) return listed;
 
   for (const auto& [object, named] : expired) {
-    if (auto erased = store_->erase(object.key); !erased) return erased;
+    if (auto erased = store_->erase(object.key); !erased) {
+      // One that is held there keeps neither the others nor what erasures ask for; a store that is
+      // away keeps all.
+      const bool stopped = erased.error().code == Errc::kCancelled || is_retryable(erased.error());
+      failed(run, "delete", object.key, std::move(erased.error()));
+      if (stopped) return {};
+      continue;
+    }
     ASAHI_TRY(const sql::Rows forgotten,
               database_.query_blocking(
                   {"DELETE FROM event_archives WHERE object_key = ?", {object.key}}));

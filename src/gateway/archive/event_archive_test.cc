@@ -31,6 +31,7 @@ class Shaky final : public object::ObjectStore {
   bool flips = false;            ///< what is read is not what was written
   int dies_after_puts = -1;      ///< the process ends after so many puts
   std::function<void()> on_put;  ///< before one
+  std::string held;              ///< a key that may not be erased
 
   Result<object::ObjectInfo> put(const std::string& key, std::string_view bytes,
                                  const object::PutOptions& options) override {
@@ -68,7 +69,10 @@ class Shaky final : public object::ObjectStore {
     if (away) return fail(Errc::kUnavailable, "the store is away");
     return real_->list(query);
   }
-  Result<void> erase(const std::string& key) override { return real_->erase(key); }
+  Result<void> erase(const std::string& key) override {
+    if (key == held) return fail(Errc::kForbidden, "the object is held");
+    return real_->erase(key);
+  }
   void stop() override {}
   std::string where() const override { return real_->where(); }
 
@@ -221,6 +225,24 @@ TEST_F(EventArchiveTest, DeletesObjectsAfterAYear) {
   EXPECT_EQ(report->expired, 1);
   EXPECT_THAT(objects(), ElementsAre(key(365)));
   EXPECT_EQ(count("event_archives"), 1);
+}
+
+TEST_F(EventArchiveTest, AnObjectThatIsHeldKeepsNeitherOthersNorErasures) {
+  config_.local_days = 0;
+  add_log(4, {{"acme", "ann"}});
+  add_log(3, {{"acme", "ann"}});
+  add_log(1, {{"acme", "ann"}, {"acme", "bob"}});
+  ASSERT_TRUE(run());
+  clock_.advance(days(363));
+  store_of_archive_->held = key(367);
+  auto erased = rules();
+  erased.default_cutoff = {};
+  erased.erasures[{"acme", "ann"}] = clock_.now();
+  clock_.advance(std::chrono::minutes(1));
+  erased.as_of = clock_.now();
+  EXPECT_FALSE(run(erased)) << "what went wrong is told";
+  EXPECT_THAT(objects(), ElementsAre(key(367), key(364)));
+  EXPECT_THAT(archived(key(364)), ElementsAre("acme/bob"));
 }
 
 TEST_F(EventArchiveTest, LeavesObjectsOfOthersAlone) {

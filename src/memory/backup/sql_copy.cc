@@ -25,7 +25,7 @@ constexpr std::size_t kMostParams = 8'000;
 constexpr std::size_t kMostRows = 500;
 constexpr std::size_t kMaxLine = 64 << 20;
 
-const std::array<CopiedTable, 16> kTables = {{
+const std::array<CopiedTable, 18> kTables = {{
     // Where deriving stands and what it counted come first: what is derived meanwhile is derived
     // again, never left out.
     {"memory_derived", {"feed"}},
@@ -42,6 +42,8 @@ const std::array<CopiedTable, 16> kTables = {{
     {"memory_alert_thresholds", {"tenant", "alert_type"}},
     {"memory_webhooks", {"tenant", "webhook_id"}},
     {"memory_alerts", {"tenant", "place"}},
+    {"memory_traces", {"tenant", "system_id", "trace_id"}},
+    {"memory_routing_fitness", {"tenant", "path"}},
     {"memory_repeats", {"tenant", "system_id", "conversation_id"}},
     {"memory_frequent_searches", {"tenant", "search_id", "period"}},
 }};
@@ -325,6 +327,8 @@ Result<void> settle(sql::Session& session, std::int64_t epoch) {
            sql::Statement{"UPDATE memory_migrations SET state = 'failed', error = ?"
                           " WHERE state IN ('queued', 'running')",
                           {std::string("it was under way when the backup was made")}},
+           // The hot tier is put where the settings say.
+           sql::Statement{"DELETE FROM memory_hot_moves", {}},
        }) {
     if (auto done = session.query(statement); !done) return std::unexpected(done.error());
   }

@@ -67,7 +67,7 @@ Task<http::Response> remove_expired(const RouteParts& parts, http::Context& cont
   ASAHI_CO_TRY(const Tiers::Expiry done, co_await parts.tiers->expire_cold(tenant, dry_run));
   const std::string before = format_rfc3339(done.before);
   if (!dry_run) {
-    co_await parts.epochs.bump(tenant);
+    co_await parts.search.erased(tenant);
     co_await note(parts, context, "memory.retention.remove", "memory/cold",
                   {{"before", before}, {"records_removed", done.expired.records}});
   }

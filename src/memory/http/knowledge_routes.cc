@@ -11,19 +11,6 @@ namespace {
 
 using knowledge::Question;
 
-/// The parameters of the address. One that stands there twice counts once.
-json::object parameters_of(const http::Request& request) {
-  json::object out;
-  std::string_view rest = request.query;
-  while (!rest.empty()) {
-    const std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    const std::string_view name = pair.substr(0, pair.find('='));
-    if (const auto value = request.query_param(name); value && !value->empty()) out[name] = *value;
-  }
-  return out;
-}
-
 /// What the path names goes under the names that questions know.
 void add_path(const http::Context& context, json::object& arguments) {
   for (const auto& [name, value] : context.path_params)
@@ -94,6 +81,18 @@ Task<http::Response> contradict_fact(const RouteParts& parts, http::Context& con
 }
 
 }  // namespace
+
+json::object parameters_of(const http::Request& request) {
+  json::object out;
+  std::string_view rest = request.query;
+  while (!rest.empty()) {
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    const std::string_view name = pair.substr(0, pair.find('='));
+    if (const auto value = request.query_param(name); value && !value->empty()) out[name] = *value;
+  }
+  return out;
+}
 
 void add_knowledge_routes(const RouteAdder& routes) {
   using enum http::Method;

@@ -47,14 +47,16 @@ struct Live::Connection {
 };
 
 void Live::add_routes(http::Router& router, const std::string& mount) {
-  for (const char* version : {"", "/api/v1"}) {
-    http::Route route{.method = http::Method::kGet, .pattern = version + mount + "/ws"};
-    route.websocket = [this](http::Context& context, http::WebSocket& socket) {
-      return serve(context, socket);
-    };
-    route.access = "public";  // the protocol asks for the credential itself
-    router.add(std::move(route));
-  }
+  for (const char* version : {"", "/api/v1"}) add_route(router, version + mount + "/ws");
+}
+
+void Live::add_route(http::Router& router, std::string pattern) {
+  http::Route route{.method = http::Method::kGet, .pattern = std::move(pattern)};
+  route.websocket = [this](http::Context& context, http::WebSocket& socket) {
+    return serve(context, socket);
+  };
+  route.access = "public";  // the protocol asks for the credential itself
+  router.add(std::move(route));
 }
 
 Aw<std::optional<Listener>> Live::listener_of(http::Context& context) const {

@@ -39,6 +39,7 @@ class Live {
   Live(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {}
 
   void add_routes(http::Router& router, const std::string& mount);
+  void add_route(http::Router& router, std::string pattern);
   std::size_t connections() const { return connections_.load(std::memory_order_relaxed); }
 
  private:

@@ -31,6 +31,12 @@ class Reembedding;
 namespace knowledge {
 class Knowledge;
 }
+namespace fitness {
+struct Fitness;
+}
+namespace swap {
+class Mover;
+}
 
 /// What the routes work with; all outlive them. A tier that is not served here is null.
 struct RouteParts {
@@ -46,7 +52,9 @@ struct RouteParts {
   IngestWorker* worker = nullptr;             ///< null: uploads are taken in elsewhere
   ScanRequests* scans = nullptr;              ///< to tell those who do; null: nobody
   knowledge::Knowledge* knowledge = nullptr;  ///< graph and series
+  const fitness::Fitness* fitness = nullptr;  ///< traces; null: served elsewhere
   Tiers* tiers = nullptr;                     ///< null: tests without them
+  swap::Mover* mover = nullptr;               ///< of the hot tier; null: it is elsewhere
   ageing::Ageing* ageing = nullptr;           ///< null: memories age elsewhere
   const Orchestrator& orchestrator;
   ageing::Reembedding* reembedding = nullptr;  ///< null: tests without it
@@ -109,6 +117,14 @@ void add_embedding_routes(const RouteAdder& routes);
 /// memories age elsewhere.
 void add_ageing_routes(const RouteAdder& routes);
 
+/// POST and GET /traces, GET /analytics/fitness.
+void add_fitness_routes(const RouteAdder& routes);
+
+/// POST and GET /storage/hot/backend, POST …/revert and …/finish.
+void add_backend_routes(const RouteAdder& routes);
+
+/// The parameters of the address. One that stands there twice counts once.
+json::object parameters_of(const http::Request& request);
 http::Response json_reply(int status, const json::object& body);
 /// The body as a JSON object; an empty one is an empty object. Errors: invalid_argument.
 Result<json::object> body_of(const http::Request& request);

@@ -4,7 +4,9 @@
 
 #include <array>
 
+#include "base/hash.h"
 #include "base/log.h"
+#include "memory/http/reach.h"
 #include "net/address.h"
 
 namespace asahi::memory {
@@ -42,25 +44,61 @@ Result<void> check_local(const http::Request& request) {
   return {};
 }
 
-void add_shutdown_route(const RouteAdder& routes, SharedRouteParts shared,
-                        std::function<void()> begin) {
-  routes.add_body(
-      http::Method::kPost, "/shutdown", "public",
-      [shared, begin = std::move(begin)](http::Context& context) -> Task<http::Response> {
-        if (auto ok = check_local(context.request); !ok) {
-          if (shared->security != nullptr) {
-            shared->security->note(context, {.event = identity::SecurityEvent::kDataAccess,
-                                             .severity = identity::SecuritySeverity::kHigh,
-                                             .result = "denied",
-                                             .details = {{"reason", ok.error().message}}});
-          }
-          co_return std::unexpected(ok.error());
-        }
-        co_await note(*shared, context, "memory.shutdown", "process");
-        Logger("memory").info("asked to shut down", {{"by", "POST /shutdown"}});
-        begin();
-        co_return json_reply(202, {{"status", "draining"}});
-      });
+namespace {
+
+/// Errors: unauthenticated, forbidden.
+Task<void> check_owner(const ShutdownParts& parts, http::Context& context) {
+  const http::Headers& headers = context.request.headers;
+  if (headers.has(kShutdownTokenHeader)) {
+    if (!parts.token.empty() &&
+        equal_constant_time(headers.get(kShutdownTokenHeader), parts.token.reveal()))
+      co_return Result<void>{};
+    co_return fail(Errc::kForbidden,
+                   fmt::format("{} is not what the file shutdown_token in the data folder of this "
+                               "process holds",
+                               kShutdownTokenHeader));
+  }
+  if (parts.auth_required && parts.gate != nullptr) {
+    static const http::Route kRoute{
+        .method = http::Method::kPost, .pattern = "/shutdown", .access = "authenticated"};
+    context.caller.reset();
+    auto entered = parts.gate->try_enter(context, kRoute);
+    if (!entered) entered = co_await parts.gate->enter(context, kRoute);
+    if (!*entered) co_return std::unexpected(std::move(entered->error()));
+    if (operates(context)) co_return Result<void>{};
+  }
+  co_return fail(
+      parts.auth_required ? Errc::kForbidden : Errc::kUnauthenticated,
+      fmt::format("send {} with what the file shutdown_token in the data folder of this process "
+                  "holds ('asahi memory shutdown' does), or the credential of who operates it",
+                  kShutdownTokenHeader));
+}
+
+void note_refusal(const ShutdownParts& parts, const http::Context& context, const Error& error) {
+  if (parts.shared->security == nullptr) return;
+  parts.shared->security->note(context, {.event = identity::SecurityEvent::kDataAccess,
+                                         .severity = identity::SecuritySeverity::kHigh,
+                                         .result = "denied",
+                                         .details = {{"reason", error.message}}});
+}
+
+}  // namespace
+
+void add_shutdown_route(const RouteAdder& routes, ShutdownParts parts) {
+  const auto shared = std::make_shared<const ShutdownParts>(std::move(parts));
+  routes.add_body(http::Method::kPost, "/shutdown", "public",
+                  [shared](http::Context& context) -> Task<http::Response> {
+                    Result<void> allowed = check_local(context.request);
+                    if (allowed) allowed = co_await check_owner(*shared, context);
+                    if (!allowed) {
+                      note_refusal(*shared, context, allowed.error());
+                      co_return std::unexpected(allowed.error());
+                    }
+                    co_await note(*shared->shared, context, "memory.shutdown", "process");
+                    Logger("memory").info("asked to shut down", {{"by", "POST /shutdown"}});
+                    shared->begin();
+                    co_return json_reply(202, {{"status", "draining"}});
+                  });
 }
 
 }  // namespace asahi::memory

@@ -3,6 +3,7 @@
 #include "memory/access/hits.h"
 #include "memory/ageing/erase.h"
 #include "memory/ageing/originals.h"
+#include "memory/fitness/questions.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -74,7 +75,7 @@ Task<http::Response> delete_memory(const RouteParts& parts, http::Context& conte
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget(key));
     erased += facts > 0 && erased == 0 ? 1 : 0;
   }
-  co_await parts.epochs.bump(key.tenant);
+  co_await parts.search.erased(key.tenant);
   if (erased == 0) {
     co_return fail(Errc::kNotFound, fmt::format("no memory '{}' of the system '{}'",
                                                 key.conversation_id, key.system_id));
@@ -105,7 +106,12 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
     ASAHI_CO_TRY(const std::size_t facts, co_await parts.knowledge->forget_system(tenant, system));
     erased += facts > 0 && erased == 0 ? 1 : 0;
   }
-  co_await parts.epochs.bump(tenant);
+  if (parts.fitness != nullptr) {
+    ASAHI_CO_TRY(const std::uint64_t traces,
+                 co_await parts.fitness->traces.forget_system(tenant, system));
+    erased += traces > 0 && erased == 0 ? 1 : 0;
+  }
+  co_await parts.search.erased(tenant);
   if (erased == 0)
     co_return fail(Errc::kNotFound, fmt::format("no memories of the system '{}'", system));
   co_await note(parts, context, "memory.system.delete", "system/" + system, {{"memories", erased}});

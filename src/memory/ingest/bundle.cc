@@ -288,13 +288,20 @@ Task<UploadState> BundleReader::process(const UploadLease& lease, const Interrup
 Task<std::uint64_t> BundleReader::erase_older(Clock::Time before, std::size_t limit) {
   ASAHI_CO_TRY(std::vector<UploadId> old, co_await ledger_.bundles_to_erase(before, limit));
   std::uint64_t erased = 0;
+  std::optional<Error> trouble;
   for (UploadId& id : old) {
-    if (auto gone = co_await erase(bundle_prefix({id.system_id, id.upload_id})); !gone)
-      co_return std::unexpected(std::move(gone.error()));
-    if (auto noted = co_await ledger_.bundle_erased(std::move(id)); !noted)
-      co_return std::unexpected(std::move(noted.error()));
-    ++erased;
+    auto gone = co_await erase(bundle_prefix({id.system_id, id.upload_id}));
+    if (gone) gone = co_await ledger_.bundle_erased(std::move(id));
+    if (gone) {
+      ++erased;
+      continue;
+    }
+    // One that cannot be erased keeps no younger one; a bucket that is away keeps all.
+    const bool away = is_retryable(gone.error());
+    if (!trouble) trouble = std::move(gone.error());
+    if (away) break;
   }
+  if (trouble) co_return std::unexpected(std::move(*trouble));
   co_return erased;
 }
 

@@ -308,6 +308,25 @@ TEST_F(PipelineTest, BundlesGoSomeDaysAfterTheyWereTakenIn) {
   EXPECT_EQ(row("first").state, UploadState::kDone);
 }
 
+TEST_F(PipelineTest, ABundleThatCannotBeErasedKeepsNoYoungerOne) {
+  for (const char* upload : {"first", "second"}) {
+    put_bundle(upload, 1);
+    EXPECT_EQ(take(upload), UploadState::kDone);
+    clock_.advance(std::chrono::hours(1));
+  }
+  ASSERT_TRUE(
+      db_->query_blocking({"CREATE TRIGGER stuck BEFORE UPDATE OF bundle_erased ON memory_uploads"
+                           " WHEN NEW.upload_id = 'first' BEGIN SELECT RAISE(ABORT, 'no'); END",
+                           {}}));
+  const auto erased =
+      net::run_sync<Result<std::uint64_t>>(loops_.at(0), [this]() -> Task<std::uint64_t> {
+        BundleReader reader(*intake_, *ledger_, bucket(), {});
+        co_return co_await reader.erase_older(clock_.now(), 10);
+      });
+  EXPECT_FALSE(erased) << "what went wrong is told";
+  EXPECT_TRUE(bucket_->list({.prefix = "systems/agent/second/"})->objects.empty());
+}
+
 TEST_F(PipelineTest, EmbedsInBatchesWhatCannotBeHadAtOnceAndKeepsOurOwnVectors) {
   SlowEmbedder slow(*embedder_);
   Intake::Parts parts{store_, slow, work_, clock_, {}};

@@ -117,9 +117,10 @@ Aw<void> Adjacency::erase(std::string tenant) {
       count("erased");
       co_return;
     }
-    logger_.warning("the shared cache keeps what was forgotten until it is there again or a day "
-                    "has passed; nobody is told of it",
-                    {{"tenant", tenant}, {"error", erased.error().message}});
+    logger_.warning(
+        "the shared cache keeps what was forgotten until it is there again or a day "
+        "has passed; nobody is told of it",
+        {{"tenant", tenant}, {"error", erased.error().message}});
     if (!waited) co_return;
     pause = options_.again_after;
     const std::lock_guard lock(mutex_);

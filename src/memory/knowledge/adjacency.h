@@ -29,8 +29,8 @@ namespace asahi::memory::knowledge {
 /// later: no question that began before it is left then.
 ///
 /// A cache that is away is a miss, counted: akosha_graph_adjacency_total{outcome}: hit, miss,
-/// error (away, or what it holds is broken), kept, too_large, erased, whole (an entity with very many
-/// facts, or one that only the whole graph can tell of). `find` and `keep` on loops, the rest
+/// error (away, or what it holds is broken), kept, too_large, erased, whole (an entity with very
+/// many facts, or one that only the whole graph can tell of). `find` and `keep` on loops, the rest
 /// anywhere.
 class Adjacency {
  public:
@@ -53,8 +53,7 @@ class Adjacency {
   /// The whole graph was needed, and is loaded.
   void needed_all() { count("whole"); }
   /// Keeps what was read. Failing is no error to anybody.
-  Aw<void> keep(std::string tenant, std::string entity, GraphStore::State state,
-                std::string lines);
+  Aw<void> keep(std::string tenant, std::string entity, GraphStore::State state, std::string lines);
   /// Erases what is kept of the tenant, soon.
   void forget(const std::string& tenant);
   /// Erasures that wait are done now. Ordinary thread, while the loops run.

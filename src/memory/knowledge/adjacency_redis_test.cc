@@ -138,17 +138,14 @@ class AdjacencyOverRedis : public testing::KnowledgeContract {
   }
   /// The answer as text: names of neighbours stand in it.
   std::string ask(Process& of, const Reach& reach, json::object arguments) {
-    const auto answer = loop_.wait<json::object>([&] {
-      return of.knowledge->ask("graph/query", neighbours, reach, std::move(arguments));
-    });
+    const auto answer = loop_.wait<json::object>(
+        [&] { return of.knowledge->ask("graph/query", neighbours, reach, std::move(arguments)); });
     return answer ? json::serialize(*answer) : "error: " + answer.error().message;
   }
   std::string ana(Process& of, const Reach& reach = Reach::whole("acme")) {
     return ask(of, reach, {{"entity_id", "user:ana"}, {"facts", 10}});
   }
-  std::size_t keys() {
-    return static_cast<std::size_t>(std::stoll(server_->command({"DBSIZE"}).text()));
-  }
+  std::size_t keys() { return static_cast<std::size_t>(server_->command({"DBSIZE"}).integer); }
 
   testing::OnLoop loop_;
   std::unique_ptr<cache::Store> cache_;
@@ -210,8 +207,8 @@ TEST_P(AdjacencyOverRedis, NothingCrossesTenantsOrGoesBeyondTheCallersSystems) {
   EXPECT_TRUE(others.contains("user:eve")) << others;
   EXPECT_FALSE(others.contains("user:ben")) << others;
   EXPECT_FALSE(ana(*reader, Reach::whole("nobody")).contains("user:ben"));
-  EXPECT_NE(Adjacency::prefix("acme"), Adjacency::prefix("acme:1").substr(
-                                           0, Adjacency::prefix("acme").size()));
+  EXPECT_NE(Adjacency::prefix("acme"),
+            Adjacency::prefix("acme:1").substr(0, Adjacency::prefix("acme").size()));
 }
 
 TEST_P(AdjacencyOverRedis, AnswersAreThoseOfTheWholeGraph) {
@@ -237,8 +234,8 @@ TEST_P(AdjacencyOverRedis, AnswersAreThoseOfTheWholeGraph) {
     json::object asked{{"entity_id", people[static_cast<std::size_t>(pick(5))]}, {"facts", 20}};
     if (pick(4) == 0) asked["known_at"] = format_rfc3339(clock_.now() - seconds(pick(2'000)));
     if (pick(4) == 0) asked["as_of"] = format_rfc3339(clock_.now() - seconds(pick(9'000)));
-    const Reach reach = pick(2) == 0 ? Reach::whole("acme")
-                                     : Reach("acme", std::vector<std::string>{"beta"});
+    const Reach reach =
+        pick(2) == 0 ? Reach::whole("acme") : Reach("acme", std::vector<std::string>{"beta"});
     const auto right = neighbours(whole, reach, asked);
     ASSERT_TRUE(right) << right.error().message;
     for (int again = 0; again < 2; ++again)

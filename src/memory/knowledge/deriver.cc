@@ -214,6 +214,7 @@ Result<bool> Deriver::sweep() {
 
 void Deriver::housekeep() {
   const Clock::Steady now = parts_.clock.steady_now();
+  next_housekeeping_ = now + options_.idle;
   if (now >= next_round_) {
     if (const auto complete = sweep(); complete && *complete) next_round_ = now + options_.round;
   }
@@ -266,12 +267,12 @@ void Deriver::run(std::stop_token stop) {
       continue;
     }
     pause_now = milliseconds{0};
+    if (!*done || parts_.clock.steady_now() >= next_housekeeping_) housekeep();
     if (*done) {
       // What is written now comes before what follows from it.
       if (rest_.count() > 0) pause(stop, std::chrono::ceil<milliseconds>(rest_));
       continue;
     }
-    housekeep();
     parts_.feed.wait(place_->position, options_.idle, stop);
   }
 }

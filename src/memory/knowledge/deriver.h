@@ -70,6 +70,7 @@ class Deriver {
   Result<bool> next_page();
   Result<void> derive(MemoryFeed::Page page);
   Result<void> forget_vanished(const std::string& tenant, std::vector<Key> keys);
+  /// Where nothing is written at every look, beside writings that do not end every `idle`.
   void housekeep();
   void pause(std::stop_token stop, std::chrono::milliseconds most);
 
@@ -83,7 +84,7 @@ class Deriver {
   // Of the round that runs.
   std::string tenant_;
   graph::Source last_;
-  Clock::Steady next_round_{}, next_retention_{}, next_size_{};
+  Clock::Steady next_round_{}, next_retention_{}, next_size_{}, next_housekeeping_{};
 
   telemetry::Counter& learned_;
   telemetry::Counter& refused_;

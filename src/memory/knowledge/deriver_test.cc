@@ -226,6 +226,29 @@ TEST_P(DeriverContract, RunsByItselfAndStops) {
   EXPECT_THAT(around(*graph_, "acme", "user:ana"), SizeIs(1));
 }
 
+TEST_P(DeriverContract, WritingsThatDoNotEndKeepNothingFromBeingRemoved) {
+  ASSERT_TRUE(
+      series_->add("acme", {{"latency", {.at = clock_.now(), .value = 1, .system_id = "buddy"}}}));
+  clock_.advance(std::chrono::hours(24 * 8));
+  const auto kept = [this] {
+    const auto rows = db_->query_blocking({"SELECT COUNT(*) AS n FROM memory_metric_points", {}});
+    return rows ? rows->integer(0, "n") : -1;
+  };
+  ASSERT_EQ(kept(), 1);
+  // Whenever a page is read, there is more already.
+  int written = 0;
+  shelf_.after_page = [&] {
+    shelf_.put(memory("m" + std::to_string(++written % 3), "ana", "apollo"));
+  };
+  shelf_.put(memory("m0", "ana", "apollo"));
+  const auto follow = deriver(shelf_);
+  follow->start();
+  for (int i = 0; i < 300 && kept() != 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  follow->stop();
+  EXPECT_EQ(kept(), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, DeriverContract, ::testing::ValuesIn(sql::testing::all_engines()),
                          sql::testing::engine_name);
 

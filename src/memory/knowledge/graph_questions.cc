@@ -78,7 +78,8 @@ Look read_look(Knowledge& knowledge, const Reach& reach, Arguments& arguments) {
   out.view.systems = reach.systems();
   out.view.shows_likeness = reach.is_whole();
   if (!system.empty()) out.view.systems = std::vector{system};
-  out.name = fmt::format("{} {} {} {}", as_of ? as_of->time_since_epoch().count() : 0,
+  out.name = fmt::format("{} {} {} {}",
+                         as_of ? fmt::format("{}", as_of->time_since_epoch().count()) : "now",
                          out.view.recorded_at.time_since_epoch().count(), system, reach.name());
   return out;
 }

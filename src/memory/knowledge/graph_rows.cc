@@ -403,8 +403,8 @@ Result<std::optional<std::uint64_t>> read_around(sql::Session& session, const st
     ids.emplace_back(facts.integer(i, "fact_id"));
     ends.insert(facts.text(i, "from_id"));
     ends.insert(facts.text(i, "to_id"));
-    if (auto ok = apply_source(
-            graph, {facts.text(i, "system_id"), facts.text(i, "conversation_id")});
+    if (auto ok =
+            apply_source(graph, {facts.text(i, "system_id"), facts.text(i, "conversation_id")});
         !ok)
       return std::unexpected(ok.error());
   }
@@ -425,14 +425,14 @@ Result<std::optional<std::uint64_t>> read_around(sql::Session& session, const st
       !ok)
     return std::unexpected(ok.error());
   std::map<std::int64_t, std::vector<Version>> past;
-  if (auto ok = for_keys(session,
-                         "SELECT * FROM memory_graph_versions WHERE tenant = ? AND fact_id IN",
-                         tenant, ids, " ORDER BY fact_id, version",
-                         [&](const sql::Rows& rows) -> Result<void> {
-                           for (std::size_t i = 0; i < rows.size(); ++i)
-                             past[rows.integer(i, "fact_id")].push_back(read_version(rows, i));
-                           return {};
-                         });
+  if (auto ok =
+          for_keys(session, "SELECT * FROM memory_graph_versions WHERE tenant = ? AND fact_id IN",
+                   tenant, ids, " ORDER BY fact_id, version",
+                   [&](const sql::Rows& rows) -> Result<void> {
+                     for (std::size_t i = 0; i < rows.size(); ++i)
+                       past[rows.integer(i, "fact_id")].push_back(read_version(rows, i));
+                     return {};
+                   });
       !ok)
     return std::unexpected(ok.error());
   for (std::size_t i = 0; i < facts.size(); ++i) {

@@ -133,8 +133,8 @@ Result<GraphStore::State> GraphStore::state(const std::string& tenant) {
   std::optional<Seen> last = seen(tenant);
   if (!last || now - last->checked_ns >= fresh_for) {
     ASAHI_TRY(const sql::Rows rows,
-              db_.query_blocking({"SELECT epoch, last_record_ns FROM memory_graphs WHERE tenant = ?",
-                                  {tenant}}));
+              db_.query_blocking(
+                  {"SELECT epoch, last_record_ns FROM memory_graphs WHERE tenant = ?", {tenant}}));
     State rows_have;
     if (!rows.empty()) {
       rows_have.epoch = static_cast<std::uint64_t>(rows.integer(0, "epoch"));

@@ -94,33 +94,33 @@ Task<json::object> Knowledge::ask_around(Reach reach, json::object arguments) {
   cache::Bytes kept;
   const bool looks_around = !state.loaded && graph::check_entity_id(entity).has_value();
   if (looks_around) kept = co_await adjacency.find(tenant, state, entity);
-  ASAHI_CO_TRY(
-      Read read, co_await run([&, this, looks_around]() -> Result<Read> {
-        if (looks_around && kept != nullptr) {
-          const auto around = from_lines(*kept);
-          if (around) {
-            ASAHI_TRY(auto answer, neighbours_around(*this, reach, arguments, *around));
-            if (answer) return Read{.answer = *std::move(answer)};
-            adjacency.needed_all();
-            return Read{.answer = neighbours(*this, reach, arguments)};
-          }
-          adjacency.broken(around.error());
-        }
-        if (looks_around) {
-          ASAHI_TRY(const auto around, graph_.around(tenant, entity));
-          if (around) {
-            ASAHI_TRY(auto answer, neighbours_around(*this, reach, arguments, around->graph));
-            // Who asks for what there is not fills no cache.
-            const bool keeps = around->graph.stored_entity(entity).has_value();
-            if (answer) {
-              return Read{*std::move(answer), around->state,
-                          keeps ? to_lines(around->graph) : std::string()};
-            }
-          }
-          adjacency.needed_all();
-        }
-        return Read{.answer = neighbours(*this, reach, arguments)};
-      }));
+  ASAHI_CO_TRY(Read read, co_await run([&, this, looks_around]() -> Result<Read> {
+                 if (looks_around && kept != nullptr) {
+                   const auto around = from_lines(*kept);
+                   if (around) {
+                     ASAHI_TRY(auto answer, neighbours_around(*this, reach, arguments, *around));
+                     if (answer) return Read{.answer = *std::move(answer)};
+                     adjacency.needed_all();
+                     return Read{.answer = neighbours(*this, reach, arguments)};
+                   }
+                   adjacency.broken(around.error());
+                 }
+                 if (looks_around) {
+                   ASAHI_TRY(const auto around, graph_.around(tenant, entity));
+                   if (around) {
+                     ASAHI_TRY(auto answer,
+                               neighbours_around(*this, reach, arguments, around->graph));
+                     // Who asks for what there is not fills no cache.
+                     const bool keeps = around->graph.stored_entity(entity).has_value();
+                     if (answer) {
+                       return Read{*std::move(answer), around->state,
+                                   keeps ? to_lines(around->graph) : std::string()};
+                     }
+                   }
+                   adjacency.needed_all();
+                 }
+                 return Read{.answer = neighbours(*this, reach, arguments)};
+               }));
   if (!read.lines.empty())
     co_await adjacency.keep(tenant, std::move(entity), read.state, std::move(read.lines));
   co_return std::move(read.answer);

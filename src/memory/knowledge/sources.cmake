@@ -12,5 +12,6 @@ list(APPEND MEMORY_SRCS
 list(APPEND MEMORY_TESTS
   knowledge/adjacency_redis_test.cc knowledge/answer_metrics_test.cc knowledge/deriver_test.cc
   knowledge/graph_store_test.cc
+  knowledge/questions_test.cc
   knowledge/series_store_test.cc
   knowledge/series_watch_test.cc)

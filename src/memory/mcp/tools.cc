@@ -331,6 +331,7 @@ std::vector<mcp::Tool> make_tools(SharedRouteParts parts, std::string_view profi
     all.push_back({Level::kMinimal, std::move(tool)});
   for (mcp::Tool& tool : make_knowledge_tools(parts))
     all.push_back({Level::kFull, std::move(tool)});
+  for (mcp::Tool& tool : make_fitness_tools(parts)) all.push_back({Level::kFull, std::move(tool)});
   for (Leveled& one : all) count_calls(one.tool, parts);
   const Level level = level_of(profile);
   std::vector<mcp::Tool> offered, others;

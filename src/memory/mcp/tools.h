@@ -32,6 +32,8 @@ std::vector<mcp::Tool> make_dependency_tools(const OutsideServices& services);
 
 /// Tools of graph and series, of the full profile.
 std::vector<mcp::Tool> make_knowledge_tools(const SharedRouteParts& parts);
+/// Tools of traces and routing fitness, of the full profile.
+std::vector<mcp::Tool> make_fitness_tools(const SharedRouteParts& parts);
 /// A schema of properties (JSON text); those named in `required` must be there, others may not.
 json::object schema(std::string_view properties, std::initializer_list<std::string_view> required);
 /// When the caller's patience ends; half a minute for a client on standard input.

@@ -6,23 +6,13 @@
 #include <map>
 
 #include "base/log.h"
+#include "memory/model/metadata.h"
 
 namespace asahi::memory {
 namespace {
 
 /// No estimate of likeness reaches it: what moves is not linked anew.
 constexpr double kNeverNear = 2;
-
-/// Metadata as a store tells it may have `seen_in` at its end, which is not the row's own.
-bool same_metadata(std::string_view written, std::string_view told) {
-  if (written == told) return true;
-  if (!written.ends_with('}')) return false;
-  written.remove_suffix(1);
-  if (!told.starts_with(written)) return false;
-  told.remove_prefix(written.size());
-  return told.starts_with(R"(,"seen_in":)") ||
-         (written == "{" && told.starts_with(R"("seen_in":)"));
-}
 
 enum class Verdict { kMoved, kKnown, kWrong };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <memory>
 #include <utility>
@@ -77,10 +78,23 @@ std::vector<std::string> names_of(const std::vector<Tier>& tiers) {
   return names;
 }
 
-/// What is not whole is not kept.
-bool is_whole(std::string_view body) {
-  return body.find("\"partial\":false") != std::string_view::npos;
+std::string erased_key(std::string_view tenant) { return fmt::format("memory:erased:{}", tenant); }
+
+std::int64_t number_of(Clock::Time time) { return time.time_since_epoch().count(); }
+
+/// A kept reply begins with when it was asked for, on a line of its own.
+std::string page_of(Clock::Time asked, std::string_view reply) {
+  return fmt::format("{}\n{}", number_of(asked), reply);
 }
+std::int64_t asked_at(std::string_view page) {
+  std::int64_t asked = 0;
+  std::from_chars(page.data(), page.data() + page.size(), asked);
+  return asked;
+}
+
+/// What is not whole is not kept. It is said first: behind it stand metadata, which are anybody's
+/// words.
+bool is_whole(std::string_view body) { return body.starts_with(R"({"partial":false,)"); }
 
 }  // namespace
 
@@ -94,6 +108,7 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
   if (auto ok = reach.bound(request.filter); !ok) co_return std::unexpected(ok.error());
   const std::string tenant = reach.tenant();
   const auto started = parts_.clock.steady_now();
+  const Clock::Time asked = parts_.clock.now();
   std::string_view level = "miss";
   std::string key;
   std::optional<std::string> body;
@@ -126,7 +141,7 @@ Task<std::string> Search::search(Reach reach, SearchRequest request) {
   const std::string id = random_id("qry_", kQueryIdDigits);
   std::string reply = wrap(id, level, took, *body);
   const std::string page = "memory:page:" + reach.name() + ":" + id;
-  const auto bytes = std::make_shared<const std::string>(reply);
+  const auto bytes = std::make_shared<const std::string>(page_of(asked, reply));
   (void)co_await parts_.replies.set(page, bytes, options.l2_ttl);
   share(page, bytes);
   if (parts_.observer != nullptr)
@@ -140,11 +155,36 @@ Task<std::string> Search::reply(Reach reach, std::string query_id) {
   if (!found && parts_.l2 != nullptr) {
     ASAHI_CO_TRY(found, co_await parts_.l2->get(page));
   }
-  if (!found) {
-    co_return fail(Errc::kNotFound, fmt::format("no search '{}': replies are kept for {} s",
-                                                query_id.substr(0, 40), options().l2_ttl.count()));
+  if (found) {
+    for (cache::Store* const store : {&parts_.replies, parts_.l2}) {
+      if (store == nullptr || !found) continue;
+      ASAHI_CO_TRY(const auto erased, co_await store->get(erased_key(reach.tenant())));
+      if (erased && asked_at(**found) <= asked_at(**erased)) found.reset();
+    }
   }
-  co_return std::string(**found);
+  if (!found) {
+    co_return fail(Errc::kNotFound,
+                   fmt::format("no search '{}': replies are kept for {} s, and until memories of "
+                               "the organisation are erased",
+                               query_id.substr(0, 40), options().l2_ttl.count()));
+  }
+  const std::string& page_text = **found;
+  co_return page_text.substr(page_text.find('\n') + 1);
+}
+
+Aw<void> Search::erased(std::string tenant) {
+  co_await parts_.epochs.bump(tenant);
+  // For as long as a reply of before may be kept.
+  const auto mark =
+      std::make_shared<const std::string>(std::to_string(number_of(parts_.clock.now())));
+  for (cache::Store* const store : {&parts_.replies, parts_.l2}) {
+    if (store == nullptr) continue;
+    const auto marked = co_await store->set(erased_key(tenant), mark, options().l2_ttl);
+    if (!marked)
+      Logger("memory.search")
+          .warning("kept replies of before an erasure stay until they are forgotten",
+                   {{"tenant", tenant}, {"error", marked.error().message}});
+  }
 }
 
 Aw<Search::Name> Search::name_of(const std::string& tenant, const SearchRequest& request) {
@@ -282,6 +322,7 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request,
   std::string text;
   JsonOut out(text);
   out.open_object();
+  out.member("partial", !all.failed.empty() || !all.partly.empty() || !degraded.empty());
   out.member("total_results", static_cast<std::int64_t>(std::max<std::uint64_t>(all.total, found)));
   out.key("results").open_array();
   for (std::size_t i = from; i < to; ++i) write_hit(out, merged[i], request.include_content);
@@ -295,7 +336,6 @@ Task<std::string> Search::answer(Reach reach, const SearchRequest& request,
   }
   out.close_object();
   out.member("mode", degraded.empty() ? mode_name(request.mode) : degraded);
-  out.member("partial", !all.failed.empty() || !all.partly.empty() || !degraded.empty());
   std::vector<std::string> missing = names_of(all.failed);
   missing.insert(missing.end(), all.partly.begin(), all.partly.end());
   write_names(out, "failed_shards", missing);

@@ -78,8 +78,8 @@ class Search {
   /// The reply of POST /search as JSON. Errors: unavailable when no tier answered, timeout, those
   /// of the embedder in semantic mode (a hybrid search goes on without the vector, and says so).
   Task<std::string> search(Reach reach, SearchRequest request);
-  /// The reply that had this id; not_found when it is forgotten, another tenant's, or one made for
-  /// another reach.
+  /// The reply that had this id; not_found when it is forgotten, another tenant's, one made for
+  /// another reach, or of before something was erased.
   Task<std::string> reply(Reach reach, std::string query_id);
   /// Sees to it that the caches have the answer of a search that was asked before, with the rights
   /// of who asked it (`filter.systems_allowed`); whether it had to be looked for. Counted as
@@ -87,6 +87,9 @@ class Search {
   Task<bool> refill(std::string tenant, SearchRequest request);
   /// What is asked most.
   FrequentSearches& frequent() { return frequent_; }
+  /// Memories of the tenant were erased: no answer of before is given again, in any process. Where
+  /// the shared cache is away, the others give theirs until they are forgotten.
+  Aw<void> erased(std::string tenant);
   /// Drops everything that the caches hold of a tenant.
   Task<void> purge(std::string tenant);
 

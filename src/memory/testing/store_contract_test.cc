@@ -11,6 +11,7 @@
 #include "memory/hot/hot_store.h"
 #include "memory/pgvector/store.h"
 #include "memory/placement/sharded_store.h"
+#include "memory/swap/testing/moving_tier.h"
 #include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
 #include "memory/testing/remote_pair.h"
@@ -30,8 +31,9 @@ using ::testing::UnorderedElementsAre;
 using Outcome = UpsertOutcome;
 
 /// kPgVector: the hot tier in PostgreSQL; kRemote: the hot tier behind the internal store API;
-/// kSharded: over two nodes.
-enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded, kPgVector };
+/// kSharded: over two nodes; kCopying, kWindow: on its way to another backend (with PostgreSQL:
+/// from files into it).
+enum class Kind { kMemory, kHot, kWarm, kCold, kRemote, kSharded, kPgVector, kCopying, kWindow };
 
 class StoreContract : public ::testing::TestWithParam<Kind> {
  protected:
@@ -47,6 +49,7 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
 
   void close() {
     store_.reset();
+    if (moving_ != nullptr) moving_->close();
     pair_.reset();
     inner_.reset();
     tier_.reset();
@@ -85,7 +88,40 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
       case Kind::kPgVector:
         store_ = PgVectorStore::open(postgres_, {.dimensions = 3, .clock = &clock_}).value();
         break;
+      case Kind::kCopying:
+      case Kind::kWindow:
+        open_moving();
+        break;
     }
+  }
+  void open_moving() {
+    if (moving_ == nullptr) {
+      ASSERT_TRUE(sql::Migrator(*moves_, swap::migrations()).upgrade());
+      moving_ = std::make_unique<swap::testing::MovingTier>(on_, *moves_, clock_, folder_.path());
+      if (postgres_ != nullptr) {
+        moving_->open_new = [this](const swap::Place& place) -> Result<swap::SharedBackend> {
+          auto backend = std::make_shared<swap::Backend>();
+          auto store = PgVectorStore::open(postgres_, {.dimensions = 3, .clock = &clock_}).value();
+          backend->place = place;
+          backend->feed = feed_of(*store, {}, on_.loops());
+          backend->store = std::move(store);
+          return backend;
+        };
+      }
+    }
+    if (GetParam() == Kind::kCopying) moving_->failures = 1'000'000;  // it does not get on
+    const auto opened = moving_->open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    if (moving_->phase().empty()) {
+      const auto begun = moving_->begin();
+      ASSERT_TRUE(begun) << begun.error().message;
+    }
+    if (GetParam() == Kind::kWindow) {
+      ASSERT_TRUE(moving_->reads_new()) << moving_->reason();
+    } else {
+      moving_->faults->writes = true;
+    }
+    store_ = std::shared_ptr<Store>(std::shared_ptr<void>(), &moving_->store());
   }
 #ifdef ASAHI_CONTRACT_PGVECTOR
   void open_postgres(const std::string& url) {
@@ -211,6 +247,8 @@ class StoreContract : public ::testing::TestWithParam<Kind> {
   std::shared_ptr<sql::Database> postgres_;
   std::unique_ptr<Store> inner_;  ///< that which is far away
   std::unique_ptr<RemotePair> pair_;
+  std::unique_ptr<sql::Database> moves_ = sql::open_database({.url = "sqlite://:memory:"}).value();
+  std::unique_ptr<swap::testing::MovingTier> moving_;
   std::shared_ptr<Store> store_;
 };
 
@@ -414,16 +452,19 @@ TEST_P(StoreContract, DuplicatesFollowTheRowThatGetsAnotherVector) {
 }
 
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
-  constexpr std::array kNames = {"memory", "hot", "warm", "cold", "remote", "sharded", "pgvector"};
+  constexpr std::array kNames = {"memory",  "hot",      "warm",    "cold",  "remote",
+                                 "sharded", "pgvector", "copying", "window"};
   return kNames[static_cast<std::size_t>(info.param)];
 }
 
 #ifdef ASAHI_CONTRACT_PGVECTOR
-INSTANTIATE_TEST_SUITE_P(PgVector, StoreContract, ::testing::Values(Kind::kPgVector), kind_name);
+INSTANTIATE_TEST_SUITE_P(PgVector, StoreContract, ::testing::Values(Kind::kPgVector, Kind::kWindow),
+                         kind_name);
 #else
 INSTANTIATE_TEST_SUITE_P(Tiers, StoreContract,
                          ::testing::Values(Kind::kMemory, Kind::kHot, Kind::kWarm, Kind::kCold,
-                                           Kind::kRemote, Kind::kSharded),
+                                           Kind::kRemote, Kind::kSharded, Kind::kCopying,
+                                           Kind::kWindow),
                          kind_name);
 #endif
 

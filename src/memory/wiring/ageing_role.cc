@@ -30,15 +30,18 @@ Result<std::unique_ptr<AgeingRole>> AgeingRole::make(Parts parts) {
 
 void AgeingRole::start() {
   tiers_->start();
+  tiers_->start_replicas();
+  backups_->start_replicas();
   backups_->keeper().follow_schedule();
 }
 
 void AgeingRole::stop(std::chrono::milliseconds grace) {
   tiers_->stop(grace);
-  backups_->keeper().stop();
+  backups_->stop();
 }
 
 Result<void> AgeingRole::age_once() {
+  tiers_->start_replicas();
   return net::run_sync<Result<void>>(
       loops_.at(0), [this]() -> Aw<Result<void>> { return tiers_->ageing().age(); });
 }

@@ -5,10 +5,13 @@
 #include <utility>
 
 #include "memory/wiring/buckets.h"
+#include "memory/wiring/replicas.h"
 #include "memory/wiring/tiers.h"
 
 namespace asahi::memory {
 namespace {
+
+constexpr std::chrono::seconds kGrace{10};
 
 /// Errors: invalid_argument for a tier that keeps nothing.
 Result<std::string> folder_of(std::string_view tier, const std::string& path) {
@@ -17,24 +20,46 @@ Result<std::string> folder_of(std::string_view tier, const std::string& path) {
                     "':memory:' keeps nothing: name a folder to restore into");
 }
 
-}  // namespace
-
-Result<std::unique_ptr<object::ObjectStore>> open_backup_place(const MemoryConfig& config) {
+Result<std::unique_ptr<object::ObjectStore>> open_first_place(const MemoryConfig& config) {
   auto opened = open_bucket(config, config.backup.bucket);
   if (!opened) return fail(opened.error().code, "memory.backup.bucket: " + opened.error().message);
   return opened;
 }
 
+}  // namespace
+
+Result<std::unique_ptr<object::ObjectStore>> open_backup_place(const MemoryConfig& config) {
+  ASAHI_TRY(auto first, open_first_place(config));
+  if (config.replicas.backup.empty()) return first;
+  return with_replicas(config, "backup", config.replicas.backup, std::move(first), nullptr,
+                       system_clock());
+}
+
 Result<std::unique_ptr<Backups>> Backups::open(Parts parts) {
   const MemoryConfig& config = parts.config;
-  ASAHI_TRY(auto place, open_backup_place(config));
+  ASAHI_TRY(auto first, open_first_place(config));
   std::unique_ptr<Backups> backups(new Backups);
-  backups->place_ =
-      std::make_unique<WatchedStore>(std::move(place), "backup", parts.metrics, parts.clock);
+  auto place =
+      std::make_unique<WatchedStore>(std::move(first), "backup", parts.metrics, parts.clock);
+  backups->place_ = place.get();
+  if (config.replicas.backup.empty()) {
+    backups->target_ = std::move(place);
+  } else {
+    ASAHI_TRY(auto replicated, with_replicas(config, "backup", config.replicas.backup,
+                                             std::move(place), &parts.metrics, parts.clock));
+    backups->replicas_ = std::make_unique<ReplicaKeeper>(
+        ReplicaKeeper::Parts{.store = *replicated,
+                             .database = parts.database,
+                             .loop = parts.loop,
+                             .metrics = parts.metrics,
+                             .clock = parts.clock},
+        ReplicaKeeper::Options{.place = "backup", .schedule = config.replicas.schedule});
+    backups->target_ = std::move(replicated);
+  }
   backups->keeper_ = std::make_unique<BackupKeeper>(
       BackupKeeper::Parts{.stores = std::move(parts.stores),
                           .database = parts.database,
-                          .target = *backups->place_,
+                          .target = *backups->target_,
                           .loop = parts.loop,
                           .metrics = parts.metrics,
                           .clock = parts.clock},
@@ -44,6 +69,15 @@ Result<std::unique_ptr<Backups>> Backups::open(Parts parts) {
                             .folder = config.data_path + "/backup.tmp",
                             .version = std::move(parts.version)});
   return backups;
+}
+
+void Backups::start_replicas() {
+  if (replicas_ != nullptr) replicas_->start();
+}
+
+void Backups::stop() {
+  if (replicas_ != nullptr) replicas_->stop(kGrace);
+  keeper_->stop();
 }
 
 Result<RestoredBackup> restore_role(const MemoryConfig& config, const Role& role,

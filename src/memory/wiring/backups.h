@@ -8,12 +8,14 @@
 #include "memory/backup/restore.h"
 #include "memory/config.h"
 #include "memory/ops/watched_store.h"
+#include "memory/replicas/keeper.h"
 #include "memory/wiring/roles.h"
 #include "net/loop.h"
 
 namespace asahi::memory {
 
-/// The place for backups. Errors: invalid_argument naming the setting, unavailable.
+/// The place for backups, with its replicas, which are read while it is away. Errors:
+/// invalid_argument naming the setting, unavailable.
 Result<std::unique_ptr<object::ObjectStore>> open_backup_place(const MemoryConfig& config);
 
 /// Backups of a process: their place, and who makes them.
@@ -33,11 +35,19 @@ class Backups {
   static Result<std::unique_ptr<Backups>> open(Parts parts);
 
   BackupKeeper& keeper() { return *keeper_; }
+  /// Lets replicas of the place follow.
+  void start_replicas();
+  ReplicaKeeper* replicas() { return replicas_.get(); }  ///< null: there are none
+  /// Cuts short what runs; replicas still get what waits, for a while. Ordinary thread, while the
+  /// loops run.
+  void stop();
   CircuitStats circuit() const { return place_->stats(); }
 
  private:
   Backups() = default;
-  std::unique_ptr<WatchedStore> place_;
+  std::unique_ptr<object::ObjectStore> target_;
+  WatchedStore* place_ = nullptr;  ///< the same, or the first of it and its replicas
+  std::unique_ptr<ReplicaKeeper> replicas_;
   std::unique_ptr<BackupKeeper> keeper_;
 };
 

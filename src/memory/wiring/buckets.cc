@@ -16,6 +16,23 @@ Result<std::unique_ptr<object::ObjectStore>> open_bucket(const MemoryConfig& con
        .clouds = config.clouds});
 }
 
+Result<std::unique_ptr<object::ObjectStore>> open_replica(const MemoryConfig& config,
+                                                          std::string url) {
+  const MemoryConfig::Replicas& own = config.replicas;
+  MemoryConfig::Ingestion s3 = config.ingestion;
+  if (!own.region.empty()) s3.region = own.region;
+  if (!own.endpoint.empty()) s3.endpoint = own.endpoint;
+  if (!own.access_key_id.empty()) {
+    s3.access_key_id = own.access_key_id;
+    s3.secret_access_key = own.secret_access_key;
+  }
+  return object::open_store({.url = std::move(url),
+                             .region = s3.region,
+                             .endpoint = s3.endpoint,
+                             .credentials = {s3.access_key_id, s3.secret_access_key, {}},
+                             .clouds = config.clouds});
+}
+
 Result<std::unique_ptr<object::ObjectStore>> open_cold_bucket(const MemoryConfig& config,
                                                               const std::string& folder) {
   const MemoryConfig::Cold& cold = config.cold;

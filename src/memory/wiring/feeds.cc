@@ -156,7 +156,44 @@ class PostgresFeed final : public knowledge::MemoryFeed {
   std::condition_variable_any wake_;
 };
 
+class SwapFeed final : public knowledge::MemoryFeed {
+ public:
+  SwapFeed(swap::SwapStore& hot, std::vector<Store*> tiers, net::LoopPool& loops)
+      : hot_(hot), tiers_(std::move(tiers)), loops_(loops) {}
+
+  Result<Place> place() override {
+    const swap::SharedBackend side = hot_.now();
+    ASAHI_TRY(Place found, side->feed->place());
+    followed_ = side;
+    return found;
+  }
+  bool wait(std::uint64_t since, std::chrono::milliseconds most, std::stop_token stop) override {
+    return hot_.now()->feed->wait(since, most, std::move(stop));
+  }
+  Result<Page> after(std::uint64_t since, std::size_t limit) override {
+    const swap::SharedBackend side = hot_.now();
+    if (followed_.lock() != side)
+      return fail(Errc::kConflict, "the hot tier has gone over to another backend");
+    return side->feed->after(since, limit);
+  }
+  Result<std::vector<bool>> present(std::vector<Key> keys) override {
+    ASAHI_TRY(std::vector<bool> there, hot_.now()->feed->present(keys));
+    return in_any(tiers_, keys, std::move(there), loops_);
+  }
+
+ private:
+  swap::SwapStore& hot_;
+  const std::vector<Store*> tiers_;
+  net::LoopPool& loops_;
+  std::weak_ptr<swap::Backend> followed_;
+};
+
 }  // namespace
+
+std::unique_ptr<knowledge::MemoryFeed> feed_of(swap::SwapStore& hot, std::vector<Store*> tiers,
+                                               net::LoopPool& loops) {
+  return std::make_unique<SwapFeed>(hot, std::move(tiers), loops);
+}
 
 std::unique_ptr<knowledge::MemoryFeed> feed_of(PgVectorStore& hot, std::vector<Store*> tiers,
                                                net::LoopPool& loops) {

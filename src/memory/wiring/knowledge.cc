@@ -59,11 +59,7 @@ KnowledgeWiring::KnowledgeWiring(Parts parts)
 
 KnowledgeWiring::~KnowledgeWiring() { stop(); }
 
-void KnowledgeWiring::follow(hot::Engine& engine, std::vector<Store*> tiers) {
-  begin(feed_of(engine, std::move(tiers), parts_.loops));
-}
-
-void KnowledgeWiring::follow(PgVectorStore& hot, std::vector<Store*> tiers) {
+void KnowledgeWiring::follow(swap::SwapStore& hot, std::vector<Store*> tiers) {
   begin(feed_of(hot, std::move(tiers), parts_.loops));
 }
 

@@ -4,15 +4,14 @@
 #include <vector>
 
 #include "memory/config.h"
-#include "memory/hot/engine.h"
 #include "memory/knowledge/adjacency.h"
 #include "memory/knowledge/deriver.h"
 #include "memory/knowledge/graph_rows.h"
 #include "memory/knowledge/knowledge.h"
 #include "memory/measure/measured_cache.h"
 #include "memory/model/store.h"
-#include "memory/pgvector/store.h"
 #include "memory/remote/remote_store.h"
+#include "memory/swap/swap_store.h"
 #include "net/loop.h"
 
 namespace asahi::memory {
@@ -36,9 +35,7 @@ class KnowledgeWiring {
   knowledge::Knowledge& knowledge() { return knowledge_; }
   /// From now on, what is written into the hot tier of this process. `tiers`: all that a memory may
   /// have moved to, the hot one first; what is in none of them is forgotten.
-  void follow(hot::Engine& engine, std::vector<Store*> tiers);
-  /// The same for a hot tier in PostgreSQL.
-  void follow(PgVectorStore& hot, std::vector<Store*> tiers);
+  void follow(swap::SwapStore& hot, std::vector<Store*> tiers);
   /// The same for a hot tier in another process.
   void follow(remote::RemoteStore& hot, std::vector<Store*> tiers);
   void stop();

@@ -10,10 +10,12 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "memory/alerts/watch.h"
+#include "memory/fitness/questions.h"
 #include "memory/http/alert_routes.h"
 #include "memory/http/backup_routes.h"
 #include "memory/http/live.h"
 #include "memory/http/ops_routes.h"
+#include "memory/http/replica_routes.h"
 #include "memory/http/shutdown_route.h"
 #include "memory/http/stats_json.h"
 #include "memory/knowledge/knowledge.h"
@@ -22,6 +24,7 @@
 #include "memory/ops/health.h"
 #include "memory/ops/live_settings.h"
 #include "memory/ops/sampler.h"
+#include "memory/swap/mover.h"
 #include "memory/wiring/backups.h"
 #include "memory/wiring/tiers.h"
 
@@ -50,6 +53,9 @@ std::vector<Dependency> dependencies_of(const Ops::Parts& parts) {
                      co_return Result<void>{};
                    }});
   }
+  // Searches go on; who moves the hot tier wants to know.
+  if (swap::Mover* const mover = parts.routes->mover; mover != nullptr)
+    all.push_back({"hot_move", false, [mover]() -> Task<void> { co_return mover->check(); }});
   // Searches go on without it.
   if (cache::Store* shared = parts.shared_cache; shared != nullptr)
     all.push_back({"redis", false, [shared] { return shared->ping(); }});
@@ -158,6 +164,9 @@ std::vector<std::pair<std::string, CircuitStats>> Ops::Impl::installation_circui
   std::vector<std::pair<std::string, CircuitStats>> all;
   if (parts.bucket != nullptr) all.emplace_back("bucket", parts.bucket->stats());
   for (auto& [name, stats] : parts.outside.circuits()) all.emplace_back(name, stats);
+  if (const fitness::Fitness* asked = parts.routes->fitness; asked != nullptr) {
+    for (auto& [name, stats] : asked->analyzer.circuits()) all.emplace_back(name, stats);
+  }
   if (backups != nullptr) all.emplace_back("backup", backups->circuit());
   for (auto& [name, stats] : alerts.circuits(std::string(Alerts::kInstallation)))
     all.emplace_back(name, stats);
@@ -347,8 +356,25 @@ void Ops::add_routes(http::Router& router, const std::string& mount) {
                           .started = impl.started});
   add_alert_routes(routes, impl.parts.routes, impl.alert_store, impl.alerts);
   add_backup_routes(routes, impl.parts.routes, impl.backups->keeper());
-  if (impl.parts.shut_down) add_shutdown_route(routes, impl.parts.routes, impl.parts.shut_down);
+  std::vector<ReplicaKeeper*> replicas;
+  for (ReplicaKeeper* const keeper :
+       {impl.parts.routes->tiers->replicas(), impl.backups->replicas()}) {
+    if (keeper != nullptr) replicas.push_back(keeper);
+  }
+  add_replica_routes(routes, impl.parts.routes, std::move(replicas));
+  if (impl.parts.shut_down) {
+    add_shutdown_route(routes, {.shared = impl.parts.routes,
+                                .begin = impl.parts.shut_down,
+                                .token = impl.parts.shutdown_token,
+                                .gate = impl.parts.gate,
+                                .auth_required = impl.parts.auth_required});
+  }
   impl.live.add_routes(router, mount);
+}
+
+void Ops::add_live_routes(http::Router& router) {
+  impl_->live.add_routes(router, "");
+  impl_->live.add_route(router, "/");
 }
 
 void Ops::start() {
@@ -356,6 +382,7 @@ void Ops::start() {
   if (std::exchange(impl.on, true)) return;
   impl.alerts.start();
   if (impl.parts.alone) impl.backups->keeper().follow_schedule();
+  impl.backups->start_replicas();
   impl.spawn("memory gauges", impl.measure_forever());
   if (impl.parts.searches && impl.parts.routes->search.options().cache)
     impl.warm(std::nullopt, CacheWarmer::Trigger::kStart);
@@ -376,7 +403,7 @@ void Ops::stop() {
       impl.logger.error("the gauges did not stop in time");
   }
   impl.alerts.stop();
-  impl.backups->keeper().stop();
+  impl.backups->stop();
 }
 
 HealthTools Ops::health_tools() {

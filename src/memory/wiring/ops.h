@@ -53,6 +53,7 @@ class Ops {
     const Outside& outside;
     SharedRouteParts routes;
     std::function<void()> shut_down = {};  ///< nothing: there is no POST /shutdown
+    Secret shutdown_token = {};            ///< what POST /shutdown asks for
     bool searches = true;                  ///< it answers them
     bool alone = true;                     ///< no other process does what the clock begins
   };
@@ -61,6 +62,8 @@ class Ops {
   ~Ops();
 
   void add_routes(http::Router& router, const std::string& mount);
+  /// Live events alone: at "/", and as `add_routes` has them with the mount "".
+  void add_live_routes(http::Router& router);
   void start();
   /// Ordinary thread, while the loops run.
   void stop();

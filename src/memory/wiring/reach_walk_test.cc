@@ -128,6 +128,9 @@ class ReachWalk : public ::testing::Test {
     }
     const Reply sent = whole(kPost, "/memory/analytics/metrics", "{\"points\":[" + points + "]}");
     ASSERT_EQ(sent.status, 200) << sent.body;
+    const Reply traced = whole(kPost, "/memory/traces", R"({"system_id":"beta","task_class":"quick",
+      "selector":"zanzibar","latency_ms":12,"outcome":"failure","trace_id":"t1"})");
+    ASSERT_EQ(traced.status, 200) << traced.body;
     const Reply found = whole(kPost, "/memory/search", R"({"query":"zanzibar"})");
     ASSERT_NE(found.body.find("zanzibar"), std::string::npos) << found.body;
     query_ = std::string(parsed(found).at("query_id").as_string());
@@ -156,7 +159,8 @@ class ReachWalk : public ::testing::Test {
     for (const char* target :
          {"/memory/memories/beta/secretconv", "/memory/systems/beta",
           "/memory/uploads?system_id=beta", "/memory/graph/entities/project:projectomega",
-          "/memory/analytics/timeseries?metric_name=beta_metric&interval=1h"}) {
+          "/memory/analytics/timeseries?metric_name=beta_metric&interval=1h",
+          "/memory/traces?system_id=beta"}) {
       const Reply told = whole(kGet, target);
       EXPECT_EQ(told.status, 200) << target << told.body;
       json::value value = parsed(told);
@@ -255,6 +259,15 @@ const Table& routes_table() {
        {{"?metric_name=both", ""}, {"?metric_name=both&entity_id=beta", "", true}}},
       {"GET /analytics/timeseries",
        {{"?metric_name=both", ""}, {"?metric_name=both&system_id=beta", "", true}}},
+      {"POST /traces",
+       {{"",
+         R"({"system_id":"beta","task_class":"quick","selector":"x","latency_ms":1,"outcome":"success"})",
+         true},
+        {"",
+         R"({"traces":[{"system_id":"beta","task_class":"quick","selector":"x","latency_ms":1,"outcome":"success"}]})",
+         true}}},
+      {"GET /traces", {{"?system_id=alpha", ""}, {"?system_id=beta", "", true}}},
+      {"GET /analytics/fitness", {{"", "", true}}},
       {"POST /graph/query",
        {{"", R"({"entity_id":"user:ann"})"},
         {"", R"({"entity_id":"user:ann","system_id":"beta"})", true}}},
@@ -277,6 +290,10 @@ const Table& routes_table() {
       {"GET /embeddings/reembed", {{"", "", true}}},
       {"POST /embeddings/reembed", {{"", "{}", true}}},
       {"POST /storage/retention", {{"", R"({"dry_run":true})", true}, {"", "", true}}},
+      {"POST /storage/hot/backend", {{"", R"({"backend":"pgvector"})", true}}},
+      {"GET /storage/hot/backend", {{"", "", true}}},
+      {"POST /storage/hot/backend/revert", {{"", "", true}}},
+      {"POST /storage/hot/backend/finish", {{"", "", true}}},
       {"GET /health/warm", {{"", ""}}},
       {"GET /health", {{"", ""}}},
       {"GET /healthz", {{"", ""}}},
@@ -297,6 +314,8 @@ const Table& routes_table() {
       {"GET /alerts", {{"", "", true}}},
       {"GET /backups", {{"", "", true}}},
       {"POST /backups", {{"", "", true}}},
+      {"GET /storage/replicas", {{"", "", true}}},
+      {"POST /storage/replicas", {{"", "", true}}},
       {"POST /backups/verify", {{"", "", true}}},
       {"POST /mcp", {{"", R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})"}}},
   };
@@ -399,6 +418,14 @@ const Table& tools_table() {
         {"", R"({"entity_id":"user:ann","system_id":"beta"})", true}}},
       {"find_path", {{"", R"({"source_id":"user:ann","target_id":"user:ben","max_hops":10})"}}},
       {"get_graph_statistics", {{"", "{}"}}},
+      {"record_trace",
+       {{"",
+         R"({"system_id":"beta","task_class":"quick","selector":"x","latency_ms":1,"outcome":"success"})",
+         true}}},
+      {"query_local_traces",
+       {{"", R"({"system_id":"alpha"})"}, {"", R"({"system_id":"beta"})", true}}},
+      {"run_fitness_analysis", {{"", "{}", true}}},
+      {"get_fitness_analyzer_status", {{"", "{}", true}}},
       {"detect_communities", {{"", "{}"}}},
       {"calculate_centrality", {{"", "{}"}}},
   };

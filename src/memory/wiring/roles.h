@@ -16,15 +16,11 @@
 #include "memory/ops/health.h"
 #include "memory/placement/placement.h"
 #include "memory/remote/remote_store.h"
+#include "memory/swap/mover.h"
 #include "net/loop.h"
 
 /// Which part of the memory a process is, and what of the module that part needs.
 namespace asahi::memory {
-
-class PgVectorStore;
-namespace hot {
-class Engine;
-}
 
 /// Spec §2.1; AKOSHA_COMPONENT.
 enum class Component : std::uint8_t {
@@ -85,8 +81,9 @@ struct StorePair {
   std::function<bool()> pressed;
   /// What tiers of this process tell of their indexes, by tier.
   std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines;
-  hot::Engine* engine = nullptr;  ///< of the hot tier, for what follows its log; null: elsewhere
-  PgVectorStore* postgres = nullptr;  ///< the hot tier, where PostgreSQL keeps it
+  swap::SwapStore* own_hot = nullptr;  ///< the hot tier of this process; null: elsewhere
+  std::optional<swap::Move> move;      ///< of it to another backend, that goes on or was the last
+  swap::Mover::Open open_backend;      ///< for further moves
   /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.
   std::vector<Dependency> hot_dependencies;
   /// The nodes of `hot`, and `warm`, where they are in other processes.

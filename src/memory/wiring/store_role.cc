@@ -12,7 +12,9 @@
 #include "memory/ops/tier_gauges.h"
 #include "memory/pgvector/store.h"
 #include "memory/rank/hot_keyword.h"
+#include "memory/swap/whereabouts.h"
 #include "memory/warm/warm_store.h"
+#include "memory/wiring/feeds.h"
 
 namespace asahi::memory {
 namespace {
@@ -100,13 +102,16 @@ Result<std::unique_ptr<HotStore>> open_hot(const MemoryConfig& config, const Clo
   return told(HotStore::open(std::move(options)), Tier::kHot);
 }
 
-/// The hot tier in PostgreSQL: in `memory.hot.pg_url`, or in `database`.
-Result<std::unique_ptr<PgVectorStore>> open_postgres(const MemoryConfig& config,
+/// The hot tier in PostgreSQL: at the place's address, in `memory.hot.pg_url`, or in `database`.
+Result<std::unique_ptr<PgVectorStore>> open_postgres(const swap::Place& place,
+                                                     const MemoryConfig& config,
                                                      sql::Database& database, const Clock& clock) {
+  ASAHI_TRY(Secret url, swap::read_url(place));
+  if (url.empty()) url = config.hot.pg_url;
   std::shared_ptr<sql::Database> used(&database, [](sql::Database*) {});
-  if (!config.hot.pg_url.empty()) {
+  if (!url.empty()) {
     ASAHI_TRY(used,
-              sql::open_database({.url = config.hot.pg_url.reveal(),
+              sql::open_database({.url = url.reveal(),
                                   .data_dir = config.data_path,
                                   .pool_size = static_cast<std::size_t>(config.hot.pg_pool_size)}));
   }
@@ -114,6 +119,34 @@ Result<std::unique_ptr<PgVectorStore>> open_postgres(const MemoryConfig& config,
                                    {.dimensions = config.embedding_dimension, .clock = &clock});
   if (!store) store.error().message = "the hot tier: " + store.error().message;
   return store;
+}
+
+swap::Place configured_place(const MemoryConfig& config) {
+  swap::Place place{.backend = config.hot.backend, .path = {}, .url_file = {}, .url_env = {}};
+  if (place.backend != "pgvector") place.path = config.hot.path;
+  return place;
+}
+
+/// What opens a hot tier, now and for moves later.
+swap::Mover::Open opener(const MemoryConfig& config, sql::Database& database, const Clock& clock,
+                         telemetry::Registry& metrics, net::LoopPool& loops) {
+  return [&](const swap::Place& place) -> Result<swap::SharedBackend> {
+    auto backend = std::make_shared<swap::Backend>();
+    backend->place = place;
+    if (place.backend == "pgvector") {
+      ASAHI_TRY(auto store, open_postgres(place, config, database, clock));
+      backend->feed = feed_of(*store, {}, loops);
+      backend->store = std::move(store);
+      return backend;
+    }
+    ASAHI_TRY(HotOptions options, options_of(place.path, config, clock, metrics));
+    ASAHI_TRY(auto store, told(HotStore::open(std::move(options)), Tier::kHot));
+    backend->feed = feed_of(store->engine(), {}, loops);
+    backend->pressed = [raw = store.get()] { return raw->pressed(); };
+    backend->engine = [raw = store.get()] { return raw->engine_stats(); };
+    backend->store = std::move(store);
+    return backend;
+  };
 }
 
 Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const Clock& clock,
@@ -125,24 +158,23 @@ Result<std::unique_ptr<WarmStore>> open_warm(const MemoryConfig& config, const C
 }  // namespace
 
 Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
-                              const Clock& clock, telemetry::Registry& metrics) {
+                              const Clock& clock, telemetry::Registry& metrics,
+                              net::LoopPool& loops) {
   StorePair stores;
-  if (config.hot.backend == "pgvector") {
-    ASAHI_TRY(auto hot, open_postgres(config, database, clock));
-    stores.postgres = hot.get();
-    stores.pressed = [] { return false; };
-    stores.hot = std::move(hot);
-    ASAHI_TRY(auto warm, open_warm(config, clock, metrics));
-    stores.engines = {{"warm", [store = warm.get()] { return store->engine_stats(); }}};
-    stores.warm = std::move(warm);
-    return stores;
-  }
-  ASAHI_TRY(auto hot, open_hot(config, clock, metrics));
+  stores.open_backend = opener(config, database, clock, metrics, loops);
+  swap::Records records(database);
+  ASAHI_TRY(swap::Whereabouts found,
+            swap::find_hot(records, configured_place(config), stores.open_backend, clock));
+  const bool engine = static_cast<bool>(found.backend->engine);
+  auto hot = std::make_unique<swap::SwapStore>(std::move(found.backend), clock, metrics,
+                                               swap::SwapStore::Options{});
+  stores.own_hot = hot.get();
+  stores.move = std::move(found.move);
   stores.pressed = [store = hot.get()] { return store->pressed(); };
-  stores.engine = &hot->engine();
   ASAHI_TRY(auto warm, open_warm(config, clock, metrics));
-  stores.engines = {{"hot", [store = hot.get()] { return store->engine_stats(); }},
-                    {"warm", [store = warm.get()] { return store->engine_stats(); }}};
+  if (engine)
+    stores.engines.emplace_back("hot", [store = hot.get()] { return store->engine_stats(); });
+  stores.engines.emplace_back("warm", [store = warm.get()] { return store->engine_stats(); });
   stores.hot = std::move(hot);
   stores.warm = std::move(warm);
   return stores;

@@ -44,10 +44,12 @@ class StoreRole {
   remote::StoreApi api_;
 };
 
-/// The tiers of this process, reading what was written last; blocking. `database`: keeps the hot
-/// tier where the settings name PostgreSQL and no other address of one; outlives them. Errors: as
-/// StoreRole::open, and those of PgVectorStore::open.
+/// The tiers of this process, reading what was written last; blocking. The hot tier is where its
+/// last move ended, if there was one, else where the settings say. `database`: keeps the record of
+/// that, and the hot tier where the settings name PostgreSQL and no other address of one. All
+/// outlive them. Errors: as StoreRole::open, and those of PgVectorStore::open.
 Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& database,
-                              const Clock& clock, telemetry::Registry& metrics);
+                              const Clock& clock, telemetry::Registry& metrics,
+                              net::LoopPool& loops);
 
 }  // namespace asahi::memory

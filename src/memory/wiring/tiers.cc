@@ -1,12 +1,15 @@
 #include "memory/wiring/tiers.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "memory/cold/sql_catalogue.h"
 #include "memory/measure/measured_store.h"
+#include "memory/residency/staying.h"
 #include "memory/wiring/buckets.h"
+#include "memory/wiring/replicas.h"
 #include "net/blocking.h"
 
 namespace asahi::memory {
@@ -31,6 +34,13 @@ std::string archive_class_of(const MemoryConfig::Cold& config) {
   return config.backend == "gcs" ? "COLDLINE" : "GLACIER_IR";
 }
 
+/// Whether what is cold goes elsewhere than to a folder here.
+bool cold_leaves(const MemoryConfig& config) {
+  return config.cold.backend != "local" ||
+         std::ranges::any_of(config.replicas.cold,
+                             [](const std::string& url) { return !url.starts_with("file://"); });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> hot,
@@ -44,6 +54,8 @@ Result<std::unique_ptr<Tiers>> Tiers::open(Parts parts, std::unique_ptr<Store> h
   };
   hot = measured(std::move(hot));
   if (warm != nullptr) warm = measured(std::move(warm));
+  if (warm != nullptr && !parts.config.residency.empty() && cold_leaves(parts.config))
+    warm = std::make_unique<StayingStore>(std::move(warm), parts.config.residency);
   made->hot_ = std::make_unique<ageing::MoveGate>(std::move(hot), parts.clock);
   if (warm != nullptr) {
     made->warm_ = std::make_unique<ageing::MoveGate>(std::move(warm), parts.clock);
@@ -83,9 +95,28 @@ Result<std::optional<ColdPlace>> open_cold_place(const MemoryConfig& settings,
   return place;
 }
 
+Result<void> Tiers::open_replicas() {
+  const MemoryConfig::Replicas& config = parts_.config.replicas;
+  if (config.cold.empty()) return {};
+  auto watched = std::make_unique<WatchedStore>(std::move(cold_place_->objects), "cold",
+                                                parts_.metrics, parts_.clock);
+  ASAHI_TRY(auto replicated, with_replicas(parts_.config, "cold", config.cold, std::move(watched),
+                                           &parts_.metrics, parts_.clock));
+  replicas_ = std::make_unique<ReplicaKeeper>(
+      ReplicaKeeper::Parts{.store = *replicated,
+                           .database = parts_.database,
+                           .loop = parts_.loops.at(0),
+                           .metrics = parts_.metrics,
+                           .clock = parts_.clock},
+      ReplicaKeeper::Options{.place = "cold", .schedule = config.schedule});
+  cold_place_->objects = std::move(replicated);
+  return {};
+}
+
 Result<void> Tiers::open_cold() {
   ASAHI_TRY(cold_place_, open_cold_place(parts_.config, parts_.database, parts_.alone));
   if (!cold_place_) return {};
+  if (auto ok = open_replicas(); !ok) return ok;
   cold::ColdOptions options;
   options.temp_folder = cold_place_->temp_folder;
   if (cold_place_->shared) options.abandoned_after = kAbandonedAfter;
@@ -94,8 +125,11 @@ Result<void> Tiers::open_cold() {
                      .after = std::chrono::days(settings.archive_after_days)};
   ASAHI_TRY(cold_tier_, cold::ColdTier::open(*cold_place_->objects, *cold_place_->catalogue,
                                              parts_.clock, std::move(options)));
-  auto cold = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
-  cold_files_ = cold.get();
+  auto files = std::make_unique<cold::ColdStore>(*cold_tier_, kColdThreads, kColdWaiting);
+  cold_files_ = files.get();
+  std::unique_ptr<Store> cold = std::move(files);
+  if (!parts_.config.residency.empty() && cold_leaves(parts_.config))
+    cold = std::make_unique<ClosedStore>(std::move(cold), parts_.config.residency);
   // Its files are no process's own: whoever reads them counts.
   cold_ = std::make_unique<MeasuredStore>(std::move(cold), parts_.metrics, parts_.clock,
                                           MeasuredStore::Counts::kCallsAndErrors);
@@ -147,8 +181,13 @@ void Tiers::start() {
   if (ageing_ != nullptr) ageing_->start();
 }
 
+void Tiers::start_replicas() {
+  if (replicas_ != nullptr) replicas_->start();
+}
+
 void Tiers::stop(std::chrono::milliseconds grace) {
   if (ageing_ != nullptr) ageing_->stop(grace);
+  if (replicas_ != nullptr) replicas_->stop(grace);
 }
 
 Task<remote::RemoteStore::DiskSpace> Tiers::warm_disk() {

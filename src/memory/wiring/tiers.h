@@ -17,6 +17,7 @@
 #include "memory/config.h"
 #include "memory/ops/tier_gauges.h"
 #include "memory/remote/remote_store.h"
+#include "memory/replicas/keeper.h"
 #include "memory/search/epochs.h"
 #include "net/loop.h"
 #include "storage/object/store.h"
@@ -72,6 +73,9 @@ class Tiers {
   ageing::Ageing& make_ageing(Epochs& epochs);
   ageing::Ageing& ageing() { return *ageing_; }  ///< after make_ageing
   void start();
+  /// Lets the cold tier's replicas follow. In every process that has it.
+  void start_replicas();
+  ReplicaKeeper* replicas() { return replicas_.get(); }  ///< null: it has none
   /// Ordinary thread, while the loops run.
   void stop(std::chrono::milliseconds grace);
 
@@ -92,13 +96,15 @@ class Tiers {
  private:
   explicit Tiers(Parts parts) : parts_(parts) {}
   Result<void> open_cold();
+  Result<void> open_replicas();
   /// The disk below the warm tier, wherever it is.
   Task<remote::RemoteStore::DiskSpace> warm_disk();
 
   const Parts parts_;
   std::unique_ptr<ageing::MoveGate> hot_, warm_;
   std::unique_ptr<ageing::Front> front_;
-  std::optional<ColdPlace> cold_place_;  ///< nothing: there is no cold tier
+  std::optional<ColdPlace> cold_place_;      ///< nothing: there is no cold tier
+  std::unique_ptr<ReplicaKeeper> replicas_;  ///< of its objects
   std::unique_ptr<cold::ColdTier> cold_tier_;
   std::unique_ptr<Store> cold_;
   cold::ColdStore* cold_files_ = nullptr;  ///< the same, uncounted; null: there is none

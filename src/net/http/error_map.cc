@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "net/http/server.h"
 
 namespace asahi::http {
@@ -79,13 +80,13 @@ Response native_error(const Error& error, const Context& context) {
   append_json_string(body, internal || error.reason.empty() ? public_code(error.code)
                                                             : std::string_view(error.reason));
   body += ",\"message\":";
-  append_json_string(
-      body, internal ? std::string_view("internal error; quote the request id when you report it")
-                     : std::string_view(error.message));
+  // Messages quote what callers sent, in part: it may be no UTF-8, or end within a character.
+  append_json_string(body, internal ? "internal error; quote the request id when you report it"
+                                    : mended_utf8(error.message));
   body += ",\"details\":{";
   if (!error.field.empty()) {
     body += "\"field\":";
-    append_json_string(body, error.field);
+    append_json_string(body, mended_utf8(error.field));
   }
   if (!error.details.empty() && !internal) {
     if (!error.field.empty()) body += ',';

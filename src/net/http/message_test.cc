@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "net/http/ascii.h"
 #include "net/http/cors.h"
 #include "net/http/response_head.h"
@@ -187,6 +188,14 @@ TEST_F(NativeError, AReasonReplacesTheCode) {
   Error error = fail(Errc::kNotFound, "no model named 'x'").error();
   error.reason = "model_not_found";
   EXPECT_EQ(body(error).at("error"), "model_not_found");
+}
+
+TEST_F(NativeError, IsUtf8WhateverItQuotes) {
+  const std::string cut = std::string("é").substr(0, 1);
+  const std::string text =
+      native_error(fail_field("x\xFF", "no '" + cut + "…'").error(), context).body;
+  EXPECT_TRUE(is_utf8(text)) << text;
+  EXPECT_THAT(text, HasSubstr("no '\uFFFD…'"));
 }
 
 TEST_F(NativeError, InternalErrorsTellNothing) {

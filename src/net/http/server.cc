@@ -264,8 +264,7 @@ void Server::drain(std::chrono::milliseconds grace) {
 Result<void> Server::reload_tls() {
   ServerState& state = *impl_->state;
   if (!state.options.tls) return {};
-  ASAHI_TRY(auto context, net::TlsContext::server(state.options.tls->certificate_file,
-                                                  state.options.tls->private_key_file));
+  ASAHI_TRY(auto context, net::TlsContext::server(*state.options.tls));
   const std::lock_guard lock(state.mutex);
   state.tls = std::move(context);
   return {};

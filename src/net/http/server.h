@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "net/http/gate.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 namespace asahi::http {
 
@@ -29,10 +30,7 @@ struct ServerLimits {
       120'000};  ///< header complete to answer complete; sets Context::deadline
 };
 
-struct TlsFiles {
-  std::string certificate_file;  ///< PEM chain
-  std::string private_key_file;  ///< PEM
-};
+using TlsFiles = net::TlsFiles;
 
 struct ServerOptions {
   std::string host = "0.0.0.0";

@@ -16,6 +16,7 @@ struct GatewayClient::Impl {
   http::Origin origin;
   std::string log_dir;
   Secret api_key;
+  http::Headers headers;
 
   net::Loop& loop() { return app != nullptr ? app->loop() : loops->at(0); }
   http::Client& client() { return app != nullptr ? app->client() : *own_client; }
@@ -30,13 +31,14 @@ GatewayClient::~GatewayClient() {
 
 Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOptions& common,
                                                               const std::string& url) {
-  return connect(common, Target{.url = url, .api_key = {}, .adjust = {}});
+  return connect(common, Target{.url = url, .api_key = {}, .headers = {}, .adjust = {}});
 }
 
 Result<std::unique_ptr<GatewayClient>> GatewayClient::connect(const CommonOptions& common,
                                                               const Target& target) {
   auto impl = std::make_unique<Impl>();
   impl->api_key = target.api_key;
+  impl->headers = target.headers;
   if (!target.url.empty()) {
     ASAHI_TRY(impl->origin, http::Origin::parse(target.url));
     impl->loops = std::make_unique<net::LoopPool>(1);
@@ -74,7 +76,7 @@ Result<http::ClientResponse> GatewayClient::call(http::Method method, const std:
   http::ClientRequest request{.method = method,
                               .origin = impl_->origin,
                               .target = target,
-                              .headers = {},
+                              .headers = impl_->headers,
                               .body = std::move(body)};
   request.headers.add("Content-Type", "application/json");
   request.headers.add("Accept", "application/json");

@@ -16,8 +16,9 @@ namespace asahi::server {
 class GatewayClient {
  public:
   struct Target {
-    std::string url;  ///< of one that runs; empty: start one
-    Secret api_key;   ///< sent with every call when not empty
+    std::string url;             ///< of one that runs; empty: start one
+    Secret api_key;              ///< sent with every call when not empty
+    http::Headers headers = {};  ///< likewise
     /// Changes the settings of a gateway that is started here; empty: none.
     std::function<void(ServerConfig&)> adjust;
   };

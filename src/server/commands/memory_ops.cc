@@ -9,10 +9,12 @@
 #include <semaphore>
 #include <thread>
 
+#include "memory/http/shutdown_route.h"
 #include "memory/wiring/backups.h"
 #include "server/app.h"
 #include "server/commands/memory_server.h"
 #include "server/folder_lock.h"
+#include "server/shutdown_token.h"
 #include "storage/sql/migrations.h"
 
 namespace asahi::server {
@@ -167,6 +169,23 @@ int restore(const CommonOptions& common, const OpsOptions& options) {
   return kExitOk;
 }
 
+/// Asks the server of this machine to end, as its owner.
+int shut_down(const CommonOptions& common, const OpsOptions& options) {
+  const LoadedConfig config = load_config(common, VaultUse::kLeave);
+  if (!config.faults.empty()) return print_faults(config.faults);
+  const auto token = read_shutdown_token(config.gateway.app.data_dir);
+  if (!token) return refuse_memory(token.error());
+  GatewayClient::Target server{.url = options.url, .api_key = {}, .headers = {}, .adjust = {}};
+  if (server.url.empty()) server.url = fmt::format("http://127.0.0.1:{}", config.gateway.api.port);
+  server.headers.add(std::string(memory::kShutdownTokenHeader), token->reveal());
+  auto client = GatewayClient::connect(common, server);
+  if (!client) return refuse_memory(client.error());
+  const auto reply = (*client)->call_json(http::Method::kPost, options.mount + "/shutdown", "{}");
+  if (!reply) return refuse_memory(reply.error());
+  fmt::print("{}\n", json::serialize(*reply));
+  return kExitOk;
+}
+
 }  // namespace
 
 void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen) {
@@ -191,6 +210,9 @@ void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen) {
         ->capture_default_str();
   };
   add_server(add("mcp", "MCP server on standard input and output, for the server that runs", mcp));
+  add_server(add("shutdown",
+                 "End the server of this machine as SIGTERM does, with its file shutdown_token",
+                 shut_down));
   CLI::App* save = add("backup", "Back everything up and wait for the end", backup);
   add_server(save);
   save->add_flag("--verify", options->verify, "Read a backup again and compare instead");

@@ -141,6 +141,35 @@ int version(const CommonOptions&, const RoleOptions&) {
   return kExitOk;
 }
 
+/// Where a folder comes from: its own setting, or the one above it.
+std::string origin_of(const LoadedConfig& loaded, std::string_view path, std::string_view above) {
+  const auto found = std::ranges::find(loaded.effective, path, &config::Binder::Effective::path);
+  if (found != loaded.effective.end() && found->origin != "default") return found->origin;
+  return above.empty() ? "default" : fmt::format("below {}", above);
+}
+
+void print_paths(const LoadedConfig& loaded) {
+  const memory::MemoryConfig& config = loaded.memory;
+  const bool postgres = config.hot.backend == "pgvector";
+  struct Row {
+    std::string_view name, path, setting, above;
+  };
+  const Row rows[] = {
+      {"data folder", loaded.gateway.app.data_dir, "app.data_dir", ""},
+      {"memory", config.data_path, "memory.data_path", "app.data_dir"},
+      {"hot and log", postgres ? "(in PostgreSQL)" : std::string_view(config.hot.path),
+       postgres ? "memory.hot.backend" : "memory.hot.path", "memory.data_path"},
+      {"warm", config.warm.path, "memory.warm.path", "memory.data_path"},
+      {"cold", config.cold.path, "memory.cold.path", "memory.data_path"},
+      {"models", config.embedding.model_path, "memory.embedding.model_path", "memory.data_path"},
+      {"backups", config.backup.bucket, "memory.backup.bucket", "memory.data_path"},
+  };
+  fmt::print("paths\n");
+  for (const Row& row : rows) {
+    fmt::print("  {:<12}{}  ({})\n", row.name, row.path, origin_of(loaded, row.setting, row.above));
+  }
+}
+
 int info(const CommonOptions& common, const RoleOptions& options) {
   const LoadedConfig loaded = load_role(common, options);
   if (!loaded.faults.empty()) return print_faults(loaded.faults);
@@ -160,6 +189,8 @@ int info(const CommonOptions& common, const RoleOptions& options) {
       postgres ? "postgresql" : "sqlite", postgres ? "postgresql" : "sqlite",
       role.keeps_store || role.component == memory::Component::kAll ? loaded.memory.hot.path
                                                                     : loaded.memory.stores.hot_url);
+  print_paths(loaded);
+  for (const std::string& warning : loaded.warnings) fmt::print(stderr, "warning: {}\n", warning);
   return kExitOk;
 }
 

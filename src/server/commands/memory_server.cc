@@ -7,7 +7,7 @@ namespace asahi::server {
 Result<std::unique_ptr<GatewayClient>> connect_memory(const CommonOptions& common,
                                                       const std::string& url,
                                                       const std::string& api_key) {
-  GatewayClient::Target server{.url = url, .api_key = Secret(api_key), .adjust = {}};
+  GatewayClient::Target server{.url = url, .api_key = Secret(api_key), .headers = {}, .adjust = {}};
   if (server.url.empty()) {
     server.url =
         fmt::format("http://127.0.0.1:{}", load_config(common, VaultUse::kLeave).gateway.api.port);

@@ -1,6 +1,6 @@
 // What every store promises, over a folder, over a real S3-protocol server that checks each
 // signature, with the bucket in the path and in the host, over the same in Google's words, and over
-// Microsoft's emulator of Azure's blobs.
+// Microsoft's emulator of Azure's blobs, and over such stores that have a replica.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "storage/object/azure_store.h"
 #include "storage/object/folder_store.h"
+#include "storage/object/replicated_store.h"
 #include "storage/object/s3_store.h"
 #include "storage/object/testing/azure_server.h"
 #include "storage/object/testing/s3_server.h"
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-enum class Backend { kFolder, kS3Path, kS3Host, kGoogle, kAzure };
+enum class Backend { kFolder, kS3Path, kS3Host, kGoogle, kAzure, kFolders, kS3AndFolder };
 
 std::string name_of(Backend backend) {
   switch (backend) {
@@ -38,6 +39,10 @@ std::string name_of(Backend backend) {
       return "google";
     case Backend::kAzure:
       return "azure";
+    case Backend::kFolders:
+      return "folder_with_replica";
+    case Backend::kS3AndFolder:
+      return "s3_with_replica";
   }
   return "";
 }
@@ -61,6 +66,10 @@ class StoreContract : public ::testing::TestWithParam<Backend> {
       store_ = FolderStore::open(folder_ + "/store").value();
       return;
     }
+    if (GetParam() == Backend::kFolders) {
+      store_ = replicated(FolderStore::open(folder_ + "/store").value());
+      return;
+    }
     // Names of its own in a prefix, with characters that need care in signatures.
     static int tests = 0;
     const std::string prefix = fmt::format("team a/ü+~{}", ++tests);
@@ -81,6 +90,13 @@ class StoreContract : public ::testing::TestWithParam<Backend> {
       options.addressing = S3Options::Addressing::kVirtualHost;
     }
     store_ = S3Store::open(options).value();
+    if (GetParam() == Backend::kS3AndFolder) store_ = replicated(std::move(store_));
+  }
+  std::unique_ptr<ObjectStore> replicated(std::unique_ptr<ObjectStore> first) {
+    std::vector<std::unique_ptr<ObjectStore>> replicas;
+    replicas.push_back(FolderStore::open(folder_ + "/replica").value());
+    return std::make_unique<ReplicatedStore>(std::move(first), std::move(replicas), system_clock(),
+                                             ReplicatedStore::Options());
   }
   void TearDown() override {
     store_.reset();
@@ -346,7 +362,8 @@ TEST_P(StoreContract, EndsWhenItIsStopped) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, StoreContract,
                          ::testing::Values(Backend::kFolder, Backend::kS3Path, Backend::kS3Host,
-                                           Backend::kGoogle, Backend::kAzure),
+                                           Backend::kGoogle, Backend::kAzure, Backend::kFolders,
+                                           Backend::kS3AndFolder),
                          [](const auto& info) { return name_of(info.param); });
 
 }  // namespace

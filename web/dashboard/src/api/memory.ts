@@ -158,6 +158,13 @@ export const systemQuery = (system_id: string) =>
     queryFn: ({ signal }) => get('/memory/systems/{system_id}', { values: { system_id }, signal }),
   });
 
+/** Who does well at which class of work. */
+export const fitnessQuery = queryOptions({
+  queryKey: ['memory', 'fitness'],
+  queryFn: ({ signal }) => get('/memory/analytics/fitness', { signal }),
+  refetchInterval: kRefreshMs,
+});
+
 const kFewUploads = 8;
 
 /** What a system sent last. */

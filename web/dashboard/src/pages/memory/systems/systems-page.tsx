@@ -10,6 +10,7 @@ import { PageHeader } from '../../../app/page-header';
 import { Refresh } from '../../../app/refresh';
 import { count } from '../../../lib/format';
 import { FirstMemory } from '../first-memory';
+import { FitnessCard } from './fitness-card';
 import { SystemPanel } from './system-panel';
 import { SystemTable } from './system-table';
 
@@ -110,6 +111,7 @@ export function SystemsPage() {
           </>
         )}
       </SectionCard>
+      {systems && systems.length > 0 && <FitnessCard />}
       <SystemPanel id={chosen} onClose={() => show(undefined)} />
     </>
   );

@@ -1,0 +1,2 @@
+list(APPEND MEMORY_SRCS replicas/keeper.cc)
+list(APPEND MEMORY_TESTS replicas/keeper_test.cc)

@@ -1,0 +1,632 @@
+#include "memory/swap/mover.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <tuple>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "memory/swap/copying.h"
+#include "net/blocking.h"
+
+namespace asahi::memory::swap {
+namespace {
+
+using knowledge::MemoryFeed;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kIdle{60'000};
+constexpr milliseconds kWindowPause{1'000};
+constexpr milliseconds kSoon{20};
+constexpr std::chrono::seconds kNoteEvery{2};
+constexpr std::int64_t kMostDays = 365;
+
+const Logger& logger() {
+  static const Logger instance("memory.swap");
+  return instance;
+}
+
+telemetry::Gauge& phase_gauge(telemetry::Registry& metrics, Phase phase) {
+  return metrics.gauge("akosha_hot_move_phase", "The hot tier moves to another backend: 1",
+                       {{"phase", std::string(phase_name(phase))}});
+}
+
+bool is_inside(const std::string& path, const std::string& folder) {
+  namespace fs = std::filesystem;
+  const std::string inner = fs::absolute(path).lexically_normal().string() + "/";
+  const std::string outer = fs::absolute(folder).lexically_normal().string() + "/";
+  return inner.starts_with(outer) || outer.starts_with(inner);
+}
+
+}  // namespace
+
+Mover::Mover(Parts parts, Options options)
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      store_(parts_.store),
+      records_(parts_.database),
+      copying_(phase_gauge(parts_.metrics, Phase::kCopying)),
+      window_(phase_gauge(parts_.metrics, Phase::kWindow)),
+      left_gauge_(parts_.metrics.gauge("akosha_hot_move_writings_left",
+                                       "Writings of the old backend that the new one lacks")),
+      copied_(parts_.metrics.counter("akosha_hot_move_rows_copied_total",
+                                     "Rows written to the new backend")),
+      repaired_(parts_.metrics.counter("akosha_hot_move_rows_repaired_total",
+                                       "Rows whose copy differed and was made anew")),
+      removed_(parts_.metrics.counter("akosha_hot_move_rows_removed_total",
+                                      "Rows that only the new backend had")),
+      failures_(parts_.metrics.counter("akosha_hot_move_failures_total",
+                                       "Steps of a move that the new backend failed")) {
+  store_.call_on_work([this] { nudge(false); });
+  const std::lock_guard lock(step_mutex_);
+  show();
+}
+
+Mover::~Mover() {
+  stop();
+  store_.call_on_work({});
+}
+
+void Mover::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void Mover::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+  const std::lock_guard lock(step_mutex_);
+  if (move_ && move_->active()) note_progress();
+}
+
+template <class T>
+Result<T> Mover::sync(std::function<Task<T>()> call) {
+  return net::run_sync<Result<T>>(parts_.loops.at(0), std::move(call));
+}
+
+void Mover::nudge(bool urgent) {
+  const std::lock_guard lock(wait_mutex_);
+  work_ = true;
+  urgent_ = urgent_ || urgent;
+  wait_changed_.notify_all();
+}
+
+void Mover::wait(const std::stop_token& stop, Pause pause) {
+  std::unique_lock lock(wait_mutex_);
+  if (pause.most > milliseconds(0)) {
+    wait_changed_.wait_for(lock, stop, pause.most,
+                           [&] { return urgent_ || (pause.heed && work_); });
+  }
+  work_ = urgent_ = false;
+}
+
+void Mover::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    Pause pause{.most = kIdle, .heed = false};
+    {
+      const std::lock_guard lock(step_mutex_);
+      if (unsaved_ && move_) unsaved_ = !records_.save(*move_);
+      if (move_ && move_->active()) pause = step();
+      clear_retired();
+      if (!retired_.empty() || unsaved_) pause.most = std::min(pause.most, options_.retry);
+      show();
+    }
+    wait(stop, pause);
+  }
+}
+
+/// Their last calls are over: they are closed here, where that may wait for the disk.
+void Mover::clear_retired() {
+  std::erase_if(retired_, [](const SharedBackend& each) { return each.use_count() == 1; });
+}
+
+void Mover::show() {
+  const bool active = move_ && move_->active();
+  const bool in_window = active && move_->phase == Phase::kWindow;
+  copying_.set(active && !in_window ? 1 : 0);
+  window_.set(in_window ? 1 : 0);
+  left_gauge_.set(active ? static_cast<double>(left_) : 0);
+  json::object out{{"backend", store_.now()->place.to_json()},
+                   {"move", move_ ? json::value(move_json(*move_)) : json::value(nullptr)},
+                   {"writings_left", active ? json::value(left_) : json::value(nullptr)},
+                   {"error", error_.empty() ? json::value(nullptr) : json::value(error_)}};
+  const std::lock_guard lock(shown_mutex_);
+  shown_ = std::move(out);
+  shown_error_ = active ? error_ : "";
+}
+
+json::object Mover::status() const {
+  json::object out;
+  {
+    const std::lock_guard lock(shown_mutex_);
+    out = shown_;
+  }
+  const bool next = store_.reads_next();
+  out["reads"] = next ? "new" : "old";
+  const json::value& move = out.at("move");
+  const bool active = move.is_object() && move.at("ended_at").is_null();
+  if (!active) out["reads"] = nullptr;
+  out["circuit"] = active ? json::value(circuit_json("hot", store_.circuit())) : nullptr;
+  return out;
+}
+
+Result<void> Mover::check() const {
+  const std::lock_guard lock(shown_mutex_);
+  if (shown_error_.empty()) return {};
+  return fail(Errc::kUnavailable, "the move of the hot tier: " + shown_error_);
+}
+
+// ---- Steps.
+
+Mover::Pause Mover::step() {
+  switch (step_) {
+    case Step::kCopy:
+    case Step::kRepeats:
+      return copy_page();
+    case Step::kSweep:
+      return sweep_page();
+    case Step::kCompare:
+      return compare();
+    case Step::kFollow:
+      return follow();
+  }
+  return {};
+}
+
+Mover::Pause Mover::new_side_failed(const Error& error) {
+  error_ = error.message;
+  failures_.add();
+  store_.failed_again();
+  if (!store_.failed_for_good()) {
+    logger().warning("the new backend of the hot tier failed; it is tried again",
+                     {{"move", move_->id}, {"error", error.message}});
+    return {.most = options_.retry, .heed = false};
+  }
+  const Phase phase = move_->phase == Phase::kWindow ? Phase::kReverted : Phase::kAborted;
+  std::ignore = end_back(phase, "the new backend failed: " + error.message, true);
+  return {.most = kSoon};
+}
+
+Mover::Pause Mover::old_side_failed(const Error& error) {
+  if (error_ != error.message) {
+    logger().warning("the old backend of the hot tier cannot be followed; it is tried again",
+                     {{"move", move_->id}, {"error", error.message}});
+  }
+  error_ = error.message;
+  return {.most = options_.retry, .heed = false};
+}
+
+void Mover::note_progress() {
+  noted_ = parts_.clock.steady_now();
+  // An older place costs a little time, no row.
+  if (auto noted = records_.note(*move_); !noted)
+    logger().warning("the move's progress cannot be noted", {{"error", noted.error().message}});
+}
+
+Mover::Pause Mover::side_failed(const Error& error) {
+  return error.code == Errc::kUpstream ? new_side_failed(error) : old_side_failed(error);
+}
+
+Turns::Turn Mover::take_turn() {
+  return net::run_sync<Turns::Turn>(parts_.loops.at(0), [this] { return store_.turns().take(); });
+}
+
+Result<void> Mover::try_new_side() {
+  return sync<void>([this]() { return probe(*next_->store, options_.dimensions, parts_.clock); });
+}
+
+Result<bool> Mover::follow_page(std::uint64_t& cursor, bool only_repeats) {
+  const Turns::Turn turn = take_turn();
+  return follow_in_turn(cursor, only_repeats);
+}
+
+Result<bool> Mover::follow_in_turn(std::uint64_t& cursor, bool only_repeats) {
+  // Before the page: what was acknowledged by now is in it, or in one before its end.
+  const std::uint64_t asked = store_.written();
+  ASAHI_TRY(MemoryFeed::Page page, store_.now()->feed->after(cursor, options_.page));
+  if (only_repeats) std::erase_if(page.rows, [](const auto& row) { return !row.duplicate; });
+  if (!page.rows.empty()) {
+    Store& to = *next_->store;
+    auto applied = sync<Applied>([&]() { return apply(to, std::move(page.rows)); });
+    if (!applied) {
+      applied.error().code = Errc::kUpstream;
+      return std::unexpected(std::move(applied.error()));
+    }
+    move_->copied += applied->rows;
+    move_->repaired += applied->repaired;
+    early_ += applied->early;
+    copied_.add(static_cast<double>(applied->rows));
+    repaired_.add(static_cast<double>(applied->repaired));
+  }
+  cursor = page.upto;
+  if (only_repeats) return page.upto >= page.end;
+  left_ = page.end - std::min(page.end, cursor);
+  // More may be written while a page is read: what is waited for is the end that was seen after
+  // `asked` was.
+  if (!goal_) goal_ = {.asked = asked, .end = page.end};
+  if (cursor < goal_->end) return false;
+  store_.set_followed(goal_->asked);
+  goal_.reset();
+  return left_ <= options_.page;
+}
+
+Mover::Pause Mover::copy_page() {
+  if (!store_.all_erasures_meet_both()) return {.most = kSoon, .heed = false};
+  const bool repeats = step_ == Step::kRepeats;
+  const auto last = follow_page(repeats ? repeats_cursor_ : move_->position, repeats);
+  if (!last) return side_failed(last.error());
+  error_.clear();
+  if (move_->phase == Phase::kCopying) store_.worked();
+  if (parts_.clock.steady_now() - noted_ > kNoteEvery) note_progress();
+  if (!*last) return {};
+  if (!repeats && early_ > 0) {
+    // Once more over all, now that what they repeat is there.
+    step_ = Step::kRepeats;
+    repeats_cursor_ = early_ = 0;
+    return {};
+  }
+  begin_sweep();
+  return {};
+}
+
+Mover::Pause Mover::sweep_page() {
+  if (move_->phase == Phase::kWindow && store_.written() > store_.followed()) {
+    if (const auto last = follow_page(move_->position, false); !last)
+      return side_failed(last.error());
+  }
+  const SharedBackend old = store_.now();
+  const Turns::Turn turn = take_turn();
+  auto page = next_->feed->after(sweep_cursor_, options_.page);
+  if (!page) return new_side_failed(page.error());
+  std::vector<Key> keys;
+  for (MemoryFeed::Row& row : page->rows) keys.push_back(std::move(row.memory.key));
+  if (!keys.empty()) {
+    auto extra = sync<std::vector<Key>>([&]() { return missing(*old->store, std::move(keys)); });
+    if (!extra) return old_side_failed(extra.error());
+    const auto gone =
+        sync<std::uint64_t>([&]() { return next_->store->delete_batch(std::move(*extra)); });
+    if (!gone) return new_side_failed(gone.error());
+    move_->removed += *gone;
+    removed_.add(static_cast<double>(*gone));
+  }
+  sweep_cursor_ = page->upto;
+  error_.clear();
+  if (page->upto < page->end) return {};
+  store_.set_clean(swept_dirt_);
+  if (!store_.clean()) {
+    begin_sweep();
+    return {};
+  }
+  step_ = move_->phase == Phase::kWindow ? Step::kFollow : Step::kCompare;
+  return {};
+}
+
+void Mover::begin_sweep() {
+  step_ = Step::kSweep;
+  sweep_cursor_ = 0;
+  swept_dirt_ = store_.dirt();
+}
+
+Result<void> Mover::follow_to_end() {
+  while (true) {
+    ASAHI_TRY(const bool last, follow_in_turn(move_->position, false));
+    if (last && left_ == 0 && store_.followed() >= store_.written()) return {};
+  }
+}
+
+/// Writes wait meanwhile. True: both sides have as many.
+Result<bool> Mover::compare_held() {
+  const SharedBackend old = store_.now();
+  if (auto all = follow_to_end(); !all) return std::unexpected(std::move(all.error()));
+  ASAHI_TRY(const TierStats here, sync<TierStats>([&]() { return old->store->stats(""); }));
+  auto there = sync<TierStats>([&]() { return next_->store->stats(""); });
+  if (!there) {
+    there.error().code = Errc::kUpstream;
+    return std::unexpected(std::move(there.error()));
+  }
+  if (here.records == there->records) return true;
+  logger().warning("the two backends of the hot tier do not have as many memories",
+                   {{"old", here.records}, {"new", there->records}});
+  return false;
+}
+
+Mover::Pause Mover::compare() {
+  // Most of what came since is copied before anybody waits.
+  const auto last = follow_page(move_->position, false);
+  if (!last) return side_failed(last.error());
+  if (left_ > options_.page) return {};
+  if (auto able = try_new_side(); !able) return new_side_failed(able.error());
+  const Turns::Turn turn = take_turn();
+  if (auto held = sync<void>([this]() { return store_.hold(options_.patience); }); !held)
+    return old_side_failed(held.error());
+  auto same = compare_held();
+  if (same && *same && store_.clean()) {
+    Move next = *move_;
+    next.phase = Phase::kWindow;
+    next.window_since = parts_.clock.now();
+    if (auto saved = records_.save(next); !saved) {
+      store_.release();
+      return old_side_failed(saved.error());
+    }
+    move_ = next;
+    step_ = Step::kFollow;
+    probed_ = parts_.clock.steady_now();
+    error_.clear();
+    store_.begin_window();
+    store_.set_followed(store_.written());
+    store_.release();
+    logger().info("the hot tier is read from its new backend",
+                  {{"move", next.id}, {"from", next.from.text()}, {"to", next.to.text()}});
+    return {};
+  }
+  store_.release();
+  if (!same) return side_failed(same.error());
+  // An erasure failed meanwhile, or something is there twice or not at all: all of it once more.
+  if (!*same && std::exchange(compared_before_, true)) {
+    std::ignore = end_back(Phase::kAborted,
+                           "the new backend does not have as many memories as the old one, also "
+                           "after everything was compared a second time",
+                           true);
+    return {.most = kSoon};
+  }
+  if (!*same) move_->position = 0;
+  step_ = Step::kCopy;
+  return {};
+}
+
+Mover::Pause Mover::follow() {
+  if (store_.failed_for_good()) {
+    std::ignore = end_back(Phase::kReverted, "the new backend failed calls in a row", true);
+    return {.most = kSoon};
+  }
+  const Clock::Steady now = parts_.clock.steady_now();
+  const bool due = now - probed_ >= options_.probe_every;
+  if (store_.suspected() || due) {
+    probed_ = now;
+    if (auto able = try_new_side(); !able) return new_side_failed(able.error());
+    store_.trust();
+    // A probe that answers is no answer to calls that failed; a quiet minute is.
+    if (due) store_.worked();
+  }
+  if (store_.written() > store_.followed()) {
+    const auto last = follow_page(move_->position, false);
+    if (!last) return side_failed(last.error());
+    error_.clear();
+    if (now - noted_ > kNoteEvery) note_progress();
+    return {};
+  }
+  if (!store_.clean()) {
+    begin_sweep();
+    return {};
+  }
+  error_.clear();
+  if (parts_.clock.now() >= move_->revert_until()) {
+    if (auto done = finish_now("the time in which one can go back is over", true); !done)
+      return old_side_failed(done.error());
+    return {.most = kSoon};
+  }
+  return {.most = kWindowPause};
+}
+
+// ---- What people ask for, and ends.
+
+Result<Mover::Request> Mover::parse(const json::object& body) const {
+  Request request{.to = {}, .revert_for = options_.revert_for};
+  for (const auto& [name, value] : body) {
+    if (name == "revert_days") {
+      std::int64_t days = -1;
+      if (value.is_int64()) days = value.get_int64();
+      if (days < 0 || days > kMostDays)
+        return fail_field("revert_days", "it is not a number from 0 to 365");
+      request.revert_for = std::chrono::days(days);
+    } else if (name == "replace") {
+      if (!value.is_bool()) return fail_field("replace", "it is not true or false");
+      request.replace = value.get_bool();
+    } else if (name != "backend" && name != "path" && name != "pg_url_file" &&
+               name != "pg_url_env" && name != "pg_url") {
+      return fail_field(std::string(name), "no such field");
+    }
+  }
+  ASAHI_TRY(request.to, parse_place(body, options_.usual_path));
+  for (const std::string& folder : options_.taken) {
+    if (!request.to.path.empty() && is_inside(request.to.path, folder))
+      return fail_field("path", fmt::format("'{}' is used by something else", request.to.path));
+  }
+  return request;
+}
+
+Result<Move> Mover::begin_now(const std::string& org_id, const Request& request) {
+  const std::lock_guard lock(step_mutex_);
+  if (move_ && move_->active()) {
+    return fail(Errc::kConflict,
+                "the hot tier is moving already: finish or revert that move first");
+  }
+  const SharedBackend old = store_.now();
+  if (old->place == request.to ||
+      (!request.to.path.empty() && !old->place.path.empty() && !old->place.in_memory() &&
+       is_inside(request.to.path, old->place.path))) {
+    return fail(Errc::kConflict, fmt::format("the hot tier is on {} already", request.to.text()));
+  }
+  if (std::ranges::any_of(retired_, [&](const auto& each) { return each->place == request.to; }))
+    return fail(Errc::kConflict, "that backend is being closed; try again in a moment");
+  ASAHI_TRY(const MemoryFeed::Place from, old->feed->place());
+  ASAHI_TRY(SharedBackend next, parts_.open(request.to));
+  ASAHI_TRY(const MemoryFeed::Place to, next->feed->place());
+  if (from.name == to.name) {
+    return fail(Errc::kConflict,
+                fmt::format("{} is where the hot tier is already", request.to.text()));
+  }
+  if (auto able =
+          sync<void>([&]() { return probe(*next->store, options_.dimensions, parts_.clock); });
+      !able) {
+    able.error().message = "the probe of the new backend: " + able.error().message;
+    return std::unexpected(std::move(able.error()));
+  }
+  ASAHI_TRY(const TierStats holds, sync<TierStats>([&]() { return next->store->stats(""); }));
+  if (holds.records > 0 && !request.replace) {
+    return fail(Errc::kConflict,
+                fmt::format("{} holds {} memories; with \"replace\": true those that the present "
+                            "backend does not have are erased",
+                            request.to.text(), holds.records));
+  }
+  Move move{.id = entity_id("hbm_", parts_.clock.now()),
+            .org_id = org_id,
+            .phase = Phase::kCopying,
+            .from = old->place,
+            .to = request.to,
+            .from_feed = from.name,
+            .to_feed = to.name,
+            .revert_for = request.revert_for,
+            .started = parts_.clock.now()};
+  if (auto saved = records_.save(move); !saved) return std::unexpected(std::move(saved.error()));
+  next_ = next;
+  move_ = move;
+  step_ = Step::kCopy;
+  left_ = from.end;
+  early_ = 0;
+  goal_.reset();
+  compared_before_ = false;
+  error_.clear();
+  store_.begin(std::move(next));
+  logger().info("the hot tier moves to another backend",
+                {{"move", move.id}, {"from", move.from.text()}, {"to", move.to.text()}});
+  show();
+  nudge(true);
+  return move;
+}
+
+void Mover::resume(Move move) {
+  const std::lock_guard lock(step_mutex_);
+  move_ = std::move(move);
+  if (!move_->active()) {
+    show();
+    return;
+  }
+  auto next = parts_.open(move_->to);
+  std::string wrong;
+  if (!next) {
+    wrong = next.error().message;
+  } else if (const auto place = (*next)->feed->place(); !place) {
+    wrong = place.error().message;
+  } else if (place->name != move_->to_feed) {
+    wrong = "another store stands in the new backend's place";
+  }
+  if (!wrong.empty()) {
+    std::ignore = end_back(move_->phase == Phase::kWindow ? Phase::kReverted : Phase::kAborted,
+                           "at the start the new backend could not be opened: " + wrong, true);
+    show();
+    return;
+  }
+  next_ = *next;
+  store_.begin(next_);
+  const auto from = store_.now()->feed->place();
+  // Restored from a copy that ended before: numbers begin again there.
+  if (from && from->end < move_->position) move_->position = 0;
+  step_ = Step::kCopy;
+  if (move_->phase == Phase::kWindow) store_.begin_window();
+  logger().info("the move of the hot tier goes on",
+                {{"move", move_->id}, {"phase", phase_name(move_->phase)}});
+  show();
+}
+
+void Mover::ended(SharedBackend left, bool by_itself) {
+  if (left != nullptr) retired_.push_back(std::move(left));
+  next_.reset();
+  left_ = 0;
+  error_.clear();
+  logger().info(
+      "the move of the hot tier ended",
+      {{"move", move_->id}, {"phase", phase_name(move_->phase)}, {"reason", move_->reason}});
+  if (by_itself && parts_.audit != nullptr) {
+    parts_.audit->record({.org_id = move_->org_id,
+                          .user_id = "system",
+                          .action = fmt::format("memory.backend.{}", phase_name(move_->phase)),
+                          .resource = "memory/hot",
+                          .details = move_json(*move_)});
+  }
+  show();
+  nudge(true);
+}
+
+Result<Move> Mover::end_back(Phase phase, std::string reason, bool by_itself) {
+  Move last = *move_;
+  last.phase = phase;
+  last.ended = parts_.clock.now();
+  last.reason = std::move(reason);
+  // The old side has everything: it is alone now, whether that can be written down yet or not.
+  unsaved_ = !records_.save(last);
+  move_ = last;
+  ended(store_.keep_now(), by_itself);
+  return last;
+}
+
+Result<void> Mover::finish_held(const std::string& reason) {
+  // Nothing to follow: then the old side may be away.
+  if (store_.written() > store_.followed()) {
+    if (auto all = follow_to_end(); !all) return all;
+  }
+  if (!store_.reads_next()) {
+    return fail(Errc::kConflict,
+                "the new backend does not have everything yet: wait until \"reads\" is \"new\"");
+  }
+  Move last = *move_;
+  last.phase = Phase::kFinished;
+  last.ended = parts_.clock.now();
+  last.reason = reason;
+  if (auto saved = records_.save(last); !saved) return saved;
+  move_ = last;
+  return {};
+}
+
+Result<Move> Mover::finish_now(const std::string& reason, bool by_itself) {
+  // Erasures wait for their turn, writes are held.
+  Turns::Turn turn = take_turn();
+  if (auto held = sync<void>([this]() { return store_.hold(options_.patience); }); !held)
+    return std::unexpected(std::move(held.error()));
+  auto done = finish_held(reason);
+  if (!done) {
+    store_.release();
+    return std::unexpected(std::move(done.error()));
+  }
+  SharedBackend old = store_.adopt_next();
+  store_.release();
+  turn.end();
+  ended(std::move(old), by_itself);
+  return *move_;
+}
+
+Task<json::object> Mover::begin(std::string org_id, Request request) {
+  ASAHI_CO_TRY(const Move move, co_await net::run_blocking(parts_.work, [this, org_id, request] {
+                 return begin_now(org_id, request);
+               }));
+  co_return status();
+}
+
+Task<json::object> Mover::revert(std::string reason) {
+  ASAHI_CO_TRY(const Move move, co_await net::run_blocking(parts_.work, [this, reason] {
+                 const std::lock_guard lock(step_mutex_);
+                 if (!move_ || !move_->active())
+                   return Result<Move>(fail(Errc::kConflict, "the hot tier does not move"));
+                 return end_back(
+                     move_->phase == Phase::kWindow ? Phase::kReverted : Phase::kAborted, reason,
+                     false);
+               }));
+  co_return status();
+}
+
+Task<json::object> Mover::finish(std::string reason) {
+  ASAHI_CO_TRY(const Move move, co_await net::run_blocking(parts_.work, [this, reason] {
+                 const std::lock_guard lock(step_mutex_);
+                 if (!move_ || move_->phase != Phase::kWindow) {
+                   return Result<Move>(
+                       fail(Errc::kConflict,
+                            "nothing can be finished: reads have not gone over to a new backend"));
+                 }
+                 return finish_now(reason, false);
+               }));
+  co_return status();
+}
+
+}  // namespace asahi::memory::swap
