@@ -434,8 +434,11 @@ TEST_P(StoreContract, DuplicatesFollowTheRowThatGetsAnotherVector) {
     GTEST_SKIP() << "only a hot tier has duplicates";
   }
   ASSERT_TRUE(upsert({memory("a", "said twice", 1, {1, 0, 0})}));
-  EXPECT_THAT(upsert({memory("b", "said twice", 2, {1, 0, 0})}).value(),
-              ElementsAre(Outcome::kDuplicate));
+  const auto twice = on_.wait<std::vector<Outcome>>([&]() -> Task<std::vector<Outcome>> {
+    std::vector<Memory> batch{memory("b", "said twice", 2, {1, 0, 0})};
+    co_return co_await store_->upsert_batch(std::move(batch), {.deduplicate = true});
+  });
+  EXPECT_THAT(twice.value(), ElementsAre(Outcome::kDuplicate));
   const std::string before = get("a")->metadata;
   EXPECT_THAT(before, ::testing::HasSubstr("seen_in"));
   const auto due = scan({.without_model = "o"});
