@@ -115,7 +115,7 @@ struct MemoryModule::Impl {
   std::unique_ptr<llm::TextEmbedder> embedder;
   std::unique_ptr<Tiers> tiers;
   Store* hot = nullptr;                          ///< of the tiers
-  swap::SwapStore* swap = nullptr;               ///< the hot tier; null: others keep it
+  swap::SwapStore* own_hot = nullptr;            ///< the hot tier; null: others keep it
   std::unique_ptr<swap::Mover> mover;            ///< of it to another backend; null: the same
   std::vector<remote::RemoteStore*> remote_hot;  ///< its nodes there
   std::vector<Dependency> hot_dependencies;      ///< there; empty: `hot` itself
@@ -167,7 +167,7 @@ void MemoryModule::Impl::make_mover(StorePair& stores) {
   for (const std::string& folder : {config.warm.path, config.cold.path}) {
     if (folder != ":memory:") options.taken.push_back(folder);
   }
-  mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.swap,
+  mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.own_hot,
                                                            .database = parts.database,
                                                            .loops = parts.loops,
                                                            .work = work,
@@ -184,8 +184,8 @@ Result<void> MemoryModule::Impl::open_tiers() {
   ASAHI_TRY(StorePair stores, alone ? open_stores(parts.config, parts.database, parts.clock,
                                                   parts.metrics, parts.loops)
                                     : connect_stores(parts.config, parts.loops, parts.clock));
-  swap = stores.swap;
-  if (swap != nullptr) make_mover(stores);
+  own_hot = stores.own_hot;
+  if (own_hot != nullptr) make_mover(stores);
   remote_hot = stores.remote_hot;
   knowledge =
       std::make_unique<KnowledgeWiring>(KnowledgeWiring::Parts{.config = parts.config,
@@ -479,8 +479,8 @@ void MemoryModule::start() {
   if (impl_->fitness != nullptr) impl_->fitness->start();
   impl_->ops->start();
   // Who takes memories in derives from them; whoever else asks finds rows.
-  if (impl_->swap != nullptr) {
-    impl_->knowledge->follow(*impl_->swap, stores_of(*impl_->routes));
+  if (impl_->own_hot != nullptr) {
+    impl_->knowledge->follow(*impl_->own_hot, stores_of(*impl_->routes));
   } else if (impl_->role.ingests) {
     for (remote::RemoteStore* const node : impl_->remote_hot)
       impl_->knowledge->follow(*node, stores_of(*impl_->routes));

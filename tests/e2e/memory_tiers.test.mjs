@@ -304,9 +304,9 @@ test("the hot tier goes to PostgreSQL and back while it is used", { skip: pgvect
     "week",
     "year",
   ]);
-  const finished = await gateway.post(`${backend}/finish`, {});
-  assert.equal(finished.status, 200, finished.text);
-  assert.deepEqual(finished.body.backend, { backend: "pgvector", pg_url_env: "NEXT_HOT_URL" });
+  const finished = await run_asahi(["memory", "backend", "finish", "--url", gateway.url]);
+  assert.equal(finished.code, 0, finished.stderr);
+  assert.deepEqual(JSON.parse(finished.stdout).backend, { backend: "pgvector", pg_url_env: "NEXT_HOT_URL" });
   await gateway.kill();
   gateway = await restart_gateway(gateway);
   assert.equal((await gateway.get(backend)).body.backend.backend, "pgvector", "the record wins over the settings");

@@ -66,7 +66,7 @@ Task<std::vector<Key>> Mover::keep_back(std::vector<Eligible>& due, const Stays&
   co_return kept;
 }
 
-Task<Moved> Mover::batch(ScanQuery wanted, const Stays& stays) {
+Task<Moved> Mover::batch(ScanQuery wanted, Stays stays) {
   ASAHI_CO_TRY(std::vector<Eligible> due, co_await source_.scan_eligible(std::move(wanted)));
   const std::size_t scanned = due.size();
   ASAHI_CO_TRY(std::vector<Key> kept, co_await keep_back(due, stays));

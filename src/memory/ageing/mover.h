@@ -44,7 +44,7 @@ class Mover {
   using Stays = std::function<Task<std::vector<bool>>(const std::vector<Eligible>&)>;
   /// What a scan takes, without those that stay. Errors: those of the stores and of `stays`; no row
   /// was lost, rows that were marked may be taken again.
-  Task<Moved> batch(ScanQuery wanted, const Stays& stays = {});
+  Task<Moved> batch(ScanQuery wanted, Stays stays = {});
   /// Takes the marks from rows that stayed: the run has ended.
   Task<void> let_go(std::vector<Key> kept);
 

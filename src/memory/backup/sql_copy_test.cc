@@ -157,10 +157,11 @@ TEST_P(SqlCopyContract, KnowsEveryTableOfTheMemory) {
                                     " WHERE table_schema = current_schema()",
                            {}})
           .value();
-  // The cold tier's snapshot has its list; who began a night's workflow is nobody's memory; where
-  // the hot tier went is this installation's.
+  // The cold tier's snapshot has its list; who began a night's workflow, or has the turn to ask
+  // components, is nobody's memory; where the hot tier went is this installation's.
   std::set<std::string> known = {"memory_cold_files", "memory_cold_revision",
-                                 "memory_workflow_runs", "memory_hot_moves"};
+                                 "memory_fitness_turns", "memory_hot_moves",
+                                 "memory_workflow_runs"};
   for (const CopiedTable& table : copied_tables()) known.emplace(table.name);
   std::size_t seen = 0;
   for (std::size_t i = 0; i < tables.size(); ++i) {

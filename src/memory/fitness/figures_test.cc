@@ -42,7 +42,7 @@ TEST(SamplesOf, ReadsRowsAndCountsWhatIsNone) {
     {"selector":"x","latency_ms":"1","outcome":"success"},
     {"selector":"x","latency_ms":1,"outcome":"maybe"},
     {"selector":"x","latency_ms":1},
-    7])");
+    7]})");
   ASSERT_EQ(read.good.size(), 2U);
   EXPECT_FALSE(read.good[0].failed);
   EXPECT_TRUE(read.good[1].failed);

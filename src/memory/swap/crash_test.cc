@@ -78,7 +78,6 @@ TEST(HotMoveCrash, DISABLED_Child) {
   if (!tier.open()) ::_exit(2);
   child->ready();
   std::jthread mover([&] {
-    memory::testing::OnLoop on;
     for (std::uint64_t round = 0;; ++round) {
       const std::string phase = tier.phase();
       if (phase == "window" && tier.store().reads_next()) {

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <thread>
+#include <tuple>
 
 #include "memory/dedup/minhash.h"
 #include "memory/hot/testing/samples.h"
@@ -151,7 +152,7 @@ TEST_F(HotMove, FollowsWhatIsWrittenEditedErasedAndAged) {
   std::this_thread::sleep_for(20ms);
   stop = true;
   people.join();
-  EXPECT_EQ(upsert({memory("agent", "39", "edited in the window", 5000)}).front(),
+  EXPECT_EQ(upsert({memory("agent", "39", "edited in the window", 1'000'000)}).front(),
             Outcome::kReplaced);
   EXPECT_EQ(text_of("agent", "39"), "edited in the window");
   EXPECT_EQ(erase("agent", "2"), 1U);
@@ -164,8 +165,9 @@ TEST_F(HotMove, FollowsWhatIsWrittenEditedErasedAndAged) {
   for (const Eligible& row : *due) taken.emplace_back(row.memory.key, row.checksum);
   taken.back().second = {};  // that one stays
   EXPECT_EQ(on_.wait<std::uint64_t>([&]() { return tier_.store().delete_migrated(taken); }), 4U);
-  EXPECT_EQ(on_.wait<std::uint64_t>(
-                [&]() { return tier_.store().delete_batch({{"org", "people", "none"}}); }),
+  EXPECT_EQ(on_.wait<std::uint64_t>([&]() {
+    return tier_.store().delete_batch(std::vector<Key>{{"org", "people", "none"}});
+  }),
             0U);
   expect_both_the_same();
 }
@@ -290,9 +292,7 @@ TEST_F(HotMove, EndsCleanlyWhereverTheNewBackendStopsWorking) {
     EXPECT_EQ(text_of("people", id), "said at call " + id);
     ASSERT_TRUE(tier_.until([&] { return tier_.phase() != "copying"; })) << calls;
     for (int i = 0; i < 10; ++i) EXPECT_EQ(text_of("agent", "7"), "agent says number 7");
-    if (tier_.phase() == "window") {
-      ASSERT_TRUE(tier_.revert());
-    }
+    std::ignore = tier_.revert();  // or it has done so itself
     EXPECT_EQ(text_of("people", id), "said at call " + id);
   }
 }
@@ -314,8 +314,10 @@ TEST_F(HotMove, PutsReadsBackWhenTheNewBackendFailsThem) {
   EXPECT_EQ(text_of("agent", "in the window"), "both have it");
 }
 
-TEST_F(HotMove, StaysWhenTheNewBackendFailsOnceInAWhile) {
+TEST_F(HotMove, ComesBackIntoStepWhenTheNewBackendWorksAgain) {
   fill(20);
+  tier_.failures = 1'000;
+  ASSERT_TRUE(tier_.open());
   ASSERT_TRUE(tier_.begin());
   for (int i = 0; i < 8; ++i) {
     ASSERT_TRUE(tier_.reads_new());
@@ -334,6 +336,8 @@ TEST_F(HotMove, StaysWhenTheNewBackendFailsOnceInAWhile) {
 
 TEST_F(HotMove, SweepsWhatAFailedErasureLeft) {
   fill(20);
+  tier_.failures = 1'000;
+  ASSERT_TRUE(tier_.open());
   ASSERT_TRUE(tier_.begin());
   ASSERT_TRUE(tier_.reads_new());
   tier_.faults->erasures = true;
@@ -438,8 +442,9 @@ TEST_F(HotMove, IsToldToWhoFollowsTheTier) {
   ASSERT_TRUE(tier_.begin());
   ASSERT_TRUE(tier_.reads_new());
   EXPECT_TRUE(feed->after(0, 100)) << "in the window the old side's writings are followed";
-  EXPECT_EQ(feed->present({{"org", "agent", "1"}, {"org", "agent", "none"}}).value(),
-            (std::vector<bool>{true, false}));
+  EXPECT_EQ(
+      feed->present(std::vector<Key>{{"org", "agent", "1"}, {"org", "agent", "none"}}).value(),
+      (std::vector<bool>{true, false}));
   ASSERT_TRUE(tier_.finish());
   EXPECT_EQ(feed->after(0, 100).error().code, Errc::kConflict);
   EXPECT_NE(feed->place()->name, place->name);

@@ -16,10 +16,10 @@ namespace asahi::memory::swap {
 /// Where a hot tier is kept, without secrets: the address of a server is named by where it stands.
 struct Place {
   std::string backend = "duckdb-ssd";  ///< a value of memory.hot.backend
-  std::string path;                    ///< of this process's own log: a folder, or ":memory:"
+  std::string path = {};               ///< of this process's own log: a folder, or ":memory:"
   /// pgvector: a file that holds the URL, or a variable of the environment. Both empty:
   /// `memory.hot.pg_url`, or the server's own database.
-  std::string url_file, url_env;
+  std::string url_file = {}, url_env = {};
   bool operator==(const Place&) const = default;
 
   bool in_memory() const { return backend != "pgvector" && path == ":memory:"; }

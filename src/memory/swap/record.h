@@ -40,8 +40,8 @@ struct Move {
   std::uint64_t removed = 0;           ///< that the new side had and the old one had not
   std::chrono::seconds revert_for{0};  ///< length of the window
   Clock::Time started;
-  std::optional<Clock::Time> window_since, ended;
-  std::string reason;  ///< why it ended; empty: it goes on
+  std::optional<Clock::Time> window_since = {}, ended = {};
+  std::string reason = {};  ///< why it ended; empty: it goes on
 
   bool active() const { return phase == Phase::kCopying || phase == Phase::kWindow; }
   Clock::Time revert_until() const { return window_since.value_or(started) + revert_for; }

@@ -164,7 +164,7 @@ class SwapFeed final : public knowledge::MemoryFeed {
   Result<Place> place() override {
     const swap::SharedBackend side = hot_.now();
     ASAHI_TRY(Place found, side->feed->place());
-    followed_ = side.get();
+    followed_ = side;
     return found;
   }
   bool wait(std::uint64_t since, std::chrono::milliseconds most, std::stop_token stop) override {
@@ -172,7 +172,7 @@ class SwapFeed final : public knowledge::MemoryFeed {
   }
   Result<Page> after(std::uint64_t since, std::size_t limit) override {
     const swap::SharedBackend side = hot_.now();
-    if (side.get() != followed_)
+    if (followed_.lock() != side)
       return fail(Errc::kConflict, "the hot tier has gone over to another backend");
     return side->feed->after(since, limit);
   }
@@ -185,7 +185,7 @@ class SwapFeed final : public knowledge::MemoryFeed {
   swap::SwapStore& hot_;
   const std::vector<Store*> tiers_;
   net::LoopPool& loops_;
-  const void* followed_ = nullptr;  ///< compared, never looked at
+  std::weak_ptr<swap::Backend> followed_;
 };
 
 }  // namespace

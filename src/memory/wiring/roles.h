@@ -81,9 +81,9 @@ struct StorePair {
   std::function<bool()> pressed;
   /// What tiers of this process tell of their indexes, by tier.
   std::vector<std::pair<std::string, std::function<hot::EngineStats()>>> engines;
-  swap::SwapStore* swap = nullptr;  ///< the hot tier of this process; null: elsewhere
-  std::optional<swap::Move> move;   ///< of it to another backend, that goes on or was the last
-  swap::Mover::Open open_backend;   ///< for further moves
+  swap::SwapStore* own_hot = nullptr;  ///< the hot tier of this process; null: elsewhere
+  std::optional<swap::Move> move;      ///< of it to another backend, that goes on or was the last
+  swap::Mover::Open open_backend;      ///< for further moves
   /// Of the hot tier in other processes, for readiness; empty: ask the tier itself.
   std::vector<Dependency> hot_dependencies;
   /// The nodes of `hot`, and `warm`, where they are in other processes.

@@ -168,7 +168,7 @@ Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& databas
   const bool engine = static_cast<bool>(found.backend->engine);
   auto hot = std::make_unique<swap::SwapStore>(std::move(found.backend), clock, metrics,
                                                swap::SwapStore::Options{});
-  stores.swap = hot.get();
+  stores.own_hot = hot.get();
   stores.move = std::move(found.move);
   stores.pressed = [store = hot.get()] { return store->pressed(); };
   ASAHI_TRY(auto warm, open_warm(config, clock, metrics));

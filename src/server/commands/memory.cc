@@ -232,6 +232,7 @@ void add_memory(CLI::App& app, CommonOptions& common, Command& chosen) {
       "memory", "Start the memory or one role of it; fill and search the one that runs");
   command->require_subcommand(0, 1);
   add_memory_ops(*command, common, chosen);
+  add_memory_backend(*command, common, chosen);
   add_memory_rebalance(*command, common, chosen);
   add_memory_migrate(*command, common, chosen);
   add_memory_roles(*command, common, chosen);  // behind it: `mcp start`

@@ -9,6 +9,9 @@ namespace asahi::server {
 /// `asahi memory mcp|backup|verify|restore|shutdown`, added to `memory`'s subcommand.
 void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen);
 
+/// `asahi memory backend show|move|revert|finish`, likewise.
+void add_memory_backend(CLI::App& memory, CommonOptions& common, Command& chosen);
+
 /// `asahi memory rebalance`, likewise.
 void add_memory_rebalance(CLI::App& memory, CommonOptions& common, Command& chosen);
 

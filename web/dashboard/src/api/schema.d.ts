@@ -2491,8 +2491,8 @@ export interface paths {
         put?: never;
         /**
          * Let memories go one tier down now
-         * @description Queues a run that moves memories older than `cutoff_days` (default: as configured) from hot to warm or from warm to
-         *     cold; ask for it by its id. A dry run only counts those of the organisation.
+         * @description Queues a run that moves the organisation's memories older than `cutoff_days` (default: as configured) from hot to
+         *     warm or from warm to cold, nobody else's; ask for it by its id. A dry run only counts them.
          */
         post: operations["startMemoryMigration"];
         delete?: never;
@@ -2520,6 +2520,28 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/storage/migrations/{id}": paths["/memory/storage/migrations/{id}"];
+    "/memory/embeddings/reembed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Memories whose vectors are another model's, and the run that gives them new ones */
+        get: operations["getMemoryReembedding"];
+        put?: never;
+        /**
+         * Give the organisation's hot and warm memories vectors of the embedder's model
+         * @description For after a change of the embedder. Queues a run, or gives the one that has not ended. Cold memories keep their vectors.
+         */
+        post: operations["startMemoryReembedding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/embeddings/reembed": paths["/memory/embeddings/reembed"];
     "/memory/storage/retention": {
         parameters: {
             query?: never;
@@ -2542,6 +2564,74 @@ export interface paths {
         trace?: never;
     };
     "/api/v1/memory/storage/retention": paths["/memory/storage/retention"];
+    "/memory/storage/hot/backend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the hot tier is kept, and how its last move went
+         * @description Needs `manage_tenants`, too: a backend has the memories of all.
+         */
+        get: operations["getMemoryBackend"];
+        put?: never;
+        /**
+         * Move the hot tier to another backend while it is used
+         * @description Opens and probes the new backend, then copies in the background; the old one decides and answers until the copy is verified.
+         *     Then reads go over, both are written, and the move can be taken back until the window ends. Needs `manage_tenants`, too.
+         */
+        post: operations["moveMemoryBackend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/hot/backend": paths["/memory/storage/hot/backend"];
+    "/memory/storage/hot/backend/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the move of the hot tier back
+         * @description At any moment before its end: the old backend has everything. Needs `manage_tenants`, too.
+         */
+        post: operations["revertMemoryBackend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/hot/backend/revert": paths["/memory/storage/hot/backend/revert"];
+    "/memory/storage/hot/backend/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the move of the hot tier before its window does
+         * @description From now on only the new backend is written. Needs `manage_tenants`, too.
+         */
+        post: operations["finishMemoryBackend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/memory/storage/hot/backend/finish": paths["/memory/storage/hot/backend/finish"];
     "/memory/health/warm": {
         parameters: {
             query?: never;
@@ -3163,7 +3253,7 @@ export interface paths {
         put?: never;
         /**
          * Begin what SIGTERM begins
-         * @description From this machine only: a peer on loopback, not passed on by a proxy, not sent by a page; then no credential is needed.
+         * @description From this machine only: a peer on loopback, not passed on by a proxy, not sent by a page. It proves that it is the owner's: with X-Shutdown-Token, or, where callers need credentials, with that of who operates the process.
          */
         post: operations["shutDown"];
         delete?: never;
@@ -3640,6 +3730,76 @@ export interface components {
                 warm_days: number;
             };
         };
+        MemoryBackendPlace: {
+            /** @enum {string} */
+            backend: "duckdb-memory" | "duckdb-ssd" | "pgvector";
+            /** @description Folder of the own log. */
+            path?: string;
+            /** @description File with the address of a PostgreSQL. */
+            pg_url_file?: string;
+            /** @description Variable of the environment with it; neither: that of `memory.hot.pg_url`. */
+            pg_url_env?: string;
+        };
+        MemoryBackendRequest: {
+            /** @enum {string} */
+            backend: "duckdb-ssd" | "pgvector";
+            /** @description Absolute; default: `memory.hot.path`. */
+            path?: string;
+            /** @description Absolute path of a file that holds the address. There is no field for an address in the clear. */
+            pg_url_file?: string;
+            /** @description Name of a variable of the server's environment that holds it. */
+            pg_url_env?: string;
+            /** @description Length of the window; default: `memory.hot.revert_days`. */
+            revert_days?: number;
+            /**
+             * @description What the new backend holds already, and the present one does not have, is erased.
+             * @default false
+             */
+            replace: boolean;
+        };
+        MemoryBackend: {
+            /** @description The backend that decides. */
+            backend: components["schemas"]["MemoryBackendPlace"];
+            /**
+             * @description Which side of a move answers searches now.
+             * @enum {string|null}
+             */
+            reads: "old" | "new" | null;
+            /** @description Of the old side, that the new one lacks. */
+            writings_left: number | null;
+            /** @description Why the last step did not succeed; it is tried again. */
+            error: string | null;
+            /** @description Calls of the new side, as in /circuit-breakers. */
+            circuit: Record<string, never> | null;
+            /** @description The newest move. */
+            move: components["schemas"]["MemoryBackendMove"] | null;
+        };
+        MemoryBackendMove: {
+            id: string;
+            /** @enum {string} */
+            phase: "copying" | "window" | "finished" | "reverted" | "aborted";
+            from: components["schemas"]["MemoryBackendPlace"];
+            to: components["schemas"]["MemoryBackendPlace"];
+            /** @description Rows written to the new side. */
+            copied: number;
+            /** @description Whose copy differed and was made anew. */
+            repaired: number;
+            /** @description That only the new side had. */
+            removed: number;
+            /** Format: date-time */
+            started_at: string;
+            /**
+             * Format: date-time
+             * @description Since when reads may go to the new side.
+             */
+            window_since: string | null;
+            /** Format: date-time */
+            revert_until: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description Why it ended. */
+            reason: string | null;
+        };
         MemoryMigrationRequest: {
             /** @enum {string} */
             source_tier: "hot" | "warm";
@@ -3672,6 +3832,12 @@ export interface components {
             bytes_freed: number;
             /** @description Memories whose copy was not right; they stay where they are. */
             errors: number;
+            /** @description By access rules: old, but asked for; they stay hot. */
+            kept: number;
+            /** @description By access rules, of `records_migrated`: young, but hardly asked for. */
+            demoted: number;
+            /** @description By access rules: asked for, but the warm tier has a summary only. */
+            refused: number;
             /** @description Why a run failed. */
             error?: string;
             /** Format: date-time */
@@ -3680,6 +3846,37 @@ export interface components {
             start_time: string | null;
             /** Format: date-time */
             end_time: string | null;
+        };
+        MemoryReembeddingRun: {
+            id: string;
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed";
+            /** @description Memories that have new vectors. */
+            records: number;
+            /** @description Why a run failed. */
+            error?: string;
+            /** Format: date-time */
+            requested_at: string;
+            /** Format: date-time */
+            start_time: string | null;
+            /** Format: date-time */
+            end_time: string | null;
+        };
+        MemoryReembedding: {
+            /** @description Of the embedder. */
+            model: string;
+            /** @enum {string} */
+            mode: "real" | "fallback";
+            /** @description Hot and warm: memories by the model of their vector (`none`: without one); null: the tier did not answer. */
+            tiers: {
+                [key: string]: {
+                    [key: string]: number;
+                } | null;
+            };
+            /** @description Memories without a vector of `model`: found by their words only. */
+            remaining: number;
+            /** @description The organisation's newest run. */
+            run: null | components["schemas"]["MemoryReembeddingRun"];
         };
         MemoryWarmHealth: {
             healthy: boolean;
@@ -11130,6 +11327,65 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    getMemoryReembedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many there are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReembedding"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    startMemoryReembedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Also replace vectors of a model by vectors by hashing.
+                     * @default false
+                     */
+                    downgrade?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description The run is queued. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryReembeddingRun"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     removeExpiredMemories: {
         parameters: {
             query?: never;
@@ -11173,6 +11429,142 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getMemoryBackend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Backend and move. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackend"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `conflict`: this process keeps no hot tier. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    moveMemoryBackend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryBackendRequest"];
+            };
+        };
+        responses: {
+            /** @description It has begun. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackend"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `conflict`: it moves already, is there already, that backend holds memories (see `replace`), or this process keeps no hot tier. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revertMemoryBackend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The old backend is alone again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackend"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `conflict`: the hot tier does not move. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    finishMemoryBackend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The new backend is alone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryBackend"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `conflict`: reads have not gone over, or the new backend does not have everything yet. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             503: components["responses"]["Unavailable"];
         };
     };
@@ -12308,7 +12700,10 @@ export interface operations {
     shutDown: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description What the file shutdown_token in the data folder holds. */
+                "X-Shutdown-Token"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12326,6 +12721,7 @@ export interface operations {
                     };
                 };
             };
+            401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
         };
     };
