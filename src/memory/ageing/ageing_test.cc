@@ -324,7 +324,7 @@ TEST_F(AccessRulesTest, WhatIsAskedForOftenStaysHotUntilHardlyAnybodyAsks) {
   EXPECT_THAT(ids(warm_), ::testing::ElementsAre("liked"));
   EXPECT_EQ(last_run(kToWarm).kept, 1U);
   // Two hits are enough to stay, not to come back.
-  for (int night = 0; night < 7; ++night) sleep();
+  for (int night = 0; night < 6; ++night) sleep();
   find_often("loved", 2);
   find_often("liked", 2);
   sleep();

@@ -25,7 +25,7 @@ constexpr std::size_t kMostParams = 8'000;
 constexpr std::size_t kMostRows = 500;
 constexpr std::size_t kMaxLine = 64 << 20;
 
-const std::array<CopiedTable, 18> kTables = {{
+const std::array<CopiedTable, 20> kTables = {{
     // Where deriving stands and what it counted come first: what is derived meanwhile is derived
     // again, never left out.
     {"memory_derived", {"feed"}},
@@ -46,6 +46,8 @@ const std::array<CopiedTable, 18> kTables = {{
     {"memory_routing_fitness", {"tenant", "path"}},
     {"memory_repeats", {"tenant", "system_id", "conversation_id"}},
     {"memory_frequent_searches", {"tenant", "search_id", "period"}},
+    {"memory_kept_hot", {"tenant", "system_id", "conversation_id"}},
+    {"memory_hits", {"tenant", "system_id", "conversation_id", "day"}},
 }};
 
 std::string path_of(const std::string& folder, const CopiedTable& table) {
