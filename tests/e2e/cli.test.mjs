@@ -301,7 +301,7 @@ test("keys create --systems bounds a key to some of the memory's systems", async
   for (const system of ["crm", "hr"]) assert.equal((await store(system)).status, 200);
   const read = async (path) => (await call("GET", path, undefined, { authorization: `Bearer ${key}` })).status;
   assert.equal(await read("/memory/memories/crm/of-crm"), 200);
-  assert.equal(await read("/memory/memories/hr/of-hr"), 404, "a system that is not its own");
+  assert.equal(await read("/memory/memories/hr/of-hr"), 403, "a system that is not its own");
   const listed = (await asahi("keys", "list", "--org", "acme")).stdout;
   assert.match(listed, new RegExp(`^${key.slice(0, 12)} .*systems buddy,crm `, "m"));
   assert.match(listed, new RegExp(`^${whole.slice(0, 12)} .*systems \\(all\\) `, "m"));

@@ -106,6 +106,7 @@ Task<TierAnswers> search_tiers(TierSources sources, StoreQuery query, HotFallbac
     co_return fail(Errc::kUnavailable, "none of the wanted tiers is served here");
   const Logger logger("memory.search");
   std::optional<Error> error;  // of the last that failed
+  bool refused = false;        // a tier does not know this process: nobody may paper over that
   for (;;) {
     Pages pages = co_await ask(sources, chosen, query, deadline);
     for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -119,13 +120,14 @@ Task<TierAnswers> search_tiers(TierSources sources, StoreQuery query, HotFallbac
       states.failed[i] = true;
       all.failed.push_back(tier);
       error = why(pages[i], tier);
+      refused = refused || error->code == Errc::kUnauthenticated || error->code == Errc::kForbidden;
       logger.warning("a tier is left out", {{"tier", tier_name(tier)}, {"error", error->message}});
     }
     // The question is at fault: a colder tier would say the same.
     if (all.searched.empty() && error->code == Errc::kInvalidArgument)
       co_return std::unexpected(std::move(*error));
     const auto next = falls_to(states, hot);
-    if (!next || std::chrono::steady_clock::now() >= deadline) break;
+    if (refused || !next || std::chrono::steady_clock::now() >= deadline) break;
     chosen = {};
     chosen[*next] = true;
     logger.warning("no tier that was asked for answers; a colder one is asked",

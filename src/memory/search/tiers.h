@@ -45,9 +45,10 @@ struct TierStates {
 std::optional<std::size_t> falls_to(const TierStates& tiers, HotFallback hot);
 
 /// Asks all wanted tiers at once, each for as long as its patience and the deadline allow, and
-/// where all of them fail or are late the next colder one, within what is left of the deadline. On
-/// a loop. Errors: unavailable (none of them is served here, or none answered); invalid_argument,
-/// which every tier would say.
+/// where all of them fail or are late the next colder one, within what is left of the deadline; not
+/// where one refuses this process (its secret is another), which is to be mended. On a loop.
+/// Errors: unavailable (none of them is served here, or none answered); invalid_argument, which
+/// every tier would say.
 Task<TierAnswers> search_tiers(TierSources sources, StoreQuery query, HotFallback hot,
                                std::chrono::steady_clock::time_point deadline);
 

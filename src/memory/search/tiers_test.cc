@@ -224,6 +224,15 @@ TEST_F(TierFailover, AQuestionThatIsAtFaultAsksNobodyElse) {
   EXPECT_TRUE(cold_.asked.empty());
 }
 
+TEST_F(TierFailover, ATierThatRefusesThisProcessIsNotPaperedOver) {
+  hot_.error = Error{.code = Errc::kUnauthenticated, .message = "another AKOSHA_STORE_SECRET"};
+  warm_.error = kAway;
+  const auto told = ask();
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error().code, Errc::kUnavailable);
+  EXPECT_TRUE(cold_.asked.empty());
+}
+
 TEST_F(TierFailover, NothingStandsInForHotWhereItIsSwitchedOff) {
   make({.hot_fallback = HotFallback::kNone});
   hot_.error = kAway;

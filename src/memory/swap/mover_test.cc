@@ -50,8 +50,10 @@ Contents contents(const Place& place) {
     hot::WrittenPage page = store->engine().written_since(at, 1000);
     if (page.upto == at) return out;
     at = page.upto;
-    for (hot::Written& row : page.rows)
-      out[row.memory.key] = {std::move(row.memory), row.duplicate};
+    for (hot::Written& row : page.rows) {
+      const Key key = row.memory.key;
+      out.emplace(key, std::pair(std::move(row.memory), row.duplicate));
+    }
   }
 }
 
