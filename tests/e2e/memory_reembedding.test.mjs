@@ -80,8 +80,8 @@ test("memories of another embedder get new vectors in both tiers, also when the 
 test("an organisation re-embeds its own memories, and needs the right to", async () => {
   const gateway = await start_governed();
   const admin = bearer(await make_key(gateway, "acme"));
-  const viewer = bearer(await make_key(gateway, "acme", { scopes: ["viewer"] }));
-  assert.equal((await gateway.get("/memory/embeddings/reembed", viewer)).status, 403);
-  assert.equal((await gateway.post("/memory/embeddings/reembed", {}, viewer)).status, 403);
+  const reader = bearer(await make_key(gateway, "acme", { scopes: ["read"] }));
+  assert.equal((await gateway.get("/memory/embeddings/reembed", reader)).status, 403);
+  assert.equal((await gateway.post("/memory/embeddings/reembed", {}, reader)).status, 403);
   assert.equal((await gateway.post("/memory/embeddings/reembed", {}, admin)).status, 202);
 });
