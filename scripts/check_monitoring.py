@@ -141,7 +141,8 @@ def check_promql() -> list[str]:
 
 
 def check_source() -> list[str]:
-    source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.cc") if not path.name.endswith("_test.cc"))
+    source = "\n".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.[ch]*"))
+                       if path.suffix in (".cc", ".h") and not path.name.endswith("_test.cc"))
     return [f"{place}: no series {name} in src/" for name, place in sorted(series_used().items())
             if f'"{name}"' not in source and f'"{base(name)}"' not in source]
 
