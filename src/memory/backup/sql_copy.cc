@@ -24,6 +24,7 @@ constexpr std::size_t kFlush = 1 << 20;
 constexpr std::size_t kMostParams = 8'000;
 constexpr std::size_t kMostRows = 500;
 constexpr std::size_t kMaxLine = 64 << 20;
+constexpr std::size_t kIndexDepth = 3;
 
 const std::array<CopiedTable, 20> kTables = {{
     // Where deriving stands and what it counted come first: what is derived meanwhile is derived
@@ -50,8 +51,15 @@ const std::array<CopiedTable, 20> kTables = {{
     {"memory_hits", {"tenant", "system_id", "conversation_id", "day"}},
 }};
 
+/// Which tables the copy has: a later version has more, and an earlier one's are restored, too.
+constexpr std::string_view kIndex = "tables.json";
+
 std::string path_of(const std::string& folder, const CopiedTable& table) {
   return fmt::format("{}/{}.jsonl", folder, table.name);
+}
+
+std::string path_of_index(const std::string& folder) {
+  return fmt::format("{}/{}", folder, kIndex);
 }
 
 std::string list_of(const std::vector<std::string_view>& columns) {
@@ -177,6 +185,12 @@ Result<std::uint64_t> write_tables(const Query& query, const std::string& folder
     ASAHI_TRY(const std::uint64_t rows, write_table(query, table, path_of(folder, table), stopped));
     all += rows;
   }
+  json::array names;
+  for (const CopiedTable& table : kTables) names.emplace_back(table.name);
+  Lines index(path_of_index(folder));
+  if (auto ok = index.add(json::object{{"tables", std::move(names)}}); !ok)
+    return std::unexpected(ok.error());
+  if (auto ok = index.finish(); !ok) return std::unexpected(ok.error());
   return all;
 }
 
@@ -196,6 +210,41 @@ Result<std::uint64_t> write_from_file(const std::string& file, const std::string
 }
 
 // ---- Reading ------------------------------------------------------------------------------------
+
+/// The tables that the copy has. One without an index is older than indexes: it has those whose
+/// files are there, and the backup's sums tell whether one is lost.
+Result<std::vector<CopiedTable>> tables_of(const std::string& folder) {
+  std::vector<CopiedTable> tables;
+  std::ifstream in(path_of_index(folder), std::ios::binary);
+  if (!in) {
+    std::ranges::copy_if(kTables, std::back_inserter(tables), [&](const CopiedTable& table) {
+      return std::ifstream(path_of(folder, table)).good();
+    });
+    return tables;
+  }
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  const auto damaged = [] {
+    return fail(Errc::kCorrupt,
+                fmt::format("the backup's {} is no list of tables; nothing was changed", kIndex));
+  };
+  const auto index = parse_json(text, kIndexDepth);
+  if (!index || !index->is_object()) return damaged();
+  const json::value* const names = index->get_object().if_contains("tables");
+  if (names == nullptr || !names->is_array()) return damaged();
+  for (const json::value& name : names->get_array()) {
+    if (!name.is_string()) return damaged();
+    const std::string_view wanted = name.get_string();
+    const auto* const known = std::ranges::find(kTables, wanted, &CopiedTable::name);
+    if (known == kTables.end()) {
+      return fail(Errc::kConflict,
+                  fmt::format("the backup has a table '{}' that is not known here: restore it with "
+                              "the version that made it",
+                              wanted.substr(0, 100)));
+    }
+    tables.push_back(*known);
+  }
+  return tables;
+}
 
 /// A file of `write_table`, line by line.
 class TableFile {
@@ -367,7 +416,8 @@ Result<std::uint64_t> write_sql(sql::Database& database, const std::string& fold
 }
 
 Result<void> check_sql(sql::Database& database, const std::string& folder) {
-  for (const CopiedTable& table : kTables) {
+  ASAHI_TRY(const std::vector<CopiedTable> tables, tables_of(folder));
+  for (const CopiedTable& table : tables) {
     ASAHI_TRY(TableFile file, TableFile::open(folder, table));
     if (auto ok = check_columns(
             [&](const sql::Statement& asked) { return database.query_blocking(asked); }, table,
@@ -384,6 +434,7 @@ Result<void> check_sql(sql::Database& database, const std::string& folder) {
 
 Result<std::uint64_t> restore_sql(sql::Database& database, const std::string& folder) {
   if (auto ok = check_sql(database, folder); !ok) return std::unexpected(ok.error());
+  ASAHI_TRY(const std::vector<CopiedTable> tables, tables_of(folder));
   std::uint64_t rows = 0;
   auto done = database.transaction_blocking([&](sql::Session& session) -> Result<void> {
     rows = 0;
@@ -391,7 +442,7 @@ Result<std::uint64_t> restore_sql(sql::Database& database, const std::string& fo
               session.query({"SELECT MAX(epoch) AS epoch FROM memory_graphs", {}}));
     const std::int64_t epoch = known.integer(0, "epoch");
     if (auto ok = empty_tables(session); !ok) return ok;
-    for (const CopiedTable& table : kTables) {
+    for (const CopiedTable& table : tables) {
       ASAHI_TRY(const std::uint64_t filled, fill_table(session, table, folder));
       rows += filled;
     }

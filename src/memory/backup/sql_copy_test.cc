@@ -144,6 +144,36 @@ TEST_P(SqlCopyContract, RefusesColumnsOfAnotherVersion) {
   EXPECT_THAT(refused.error().message, HasSubstr("'colour'"));
 }
 
+TEST_P(SqlCopyContract, ACopyOfAnEarlierVersionLeavesTablesThatItDidNotKnowEmpty) {
+  fill();
+  const std::string copy = write("copy");
+  const std::string index = copy + "/tables.json";
+  std::string names = content(index);
+  names.replace(names.find(",\"memory_hits\""), std::string_view(",\"memory_hits\"").size(), "");
+  std::ofstream(index, std::ios::trunc) << names;
+  fs::remove(copy + "/memory_hits.jsonl");
+  run("INSERT INTO memory_hits (tenant, system_id, conversation_id, day, hits)"
+      " VALUES ('acme', 'desk', 'a', 1, 2)");
+  ASSERT_TRUE(restore_sql(*db_, copy));
+  EXPECT_EQ(number("SELECT COUNT(*) AS n FROM memory_hits"), 0);
+  EXPECT_EQ(number("SELECT COUNT(*) AS n FROM memory_graph_sources"), 4'500);
+  fs::remove(index);
+  EXPECT_TRUE(restore_sql(*db_, copy)) << "one from before there was an index";
+}
+
+TEST_P(SqlCopyContract, RefusesTablesOfALaterVersionAndAnIndexThatIsNone) {
+  const std::string copy = write("copy");
+  std::ofstream(copy + "/tables.json", std::ios::trunc) << R"({"tables":["memory_dreams"]})";
+  const auto later = restore_sql(*db_, copy);
+  ASSERT_FALSE(later);
+  EXPECT_EQ(later.error().code, Errc::kConflict);
+  EXPECT_THAT(later.error().message, HasSubstr("'memory_dreams'"));
+  for (const char* const damaged : {"", "{", "[]", R"({"tables":7})", R"({"tables":[7]})"}) {
+    std::ofstream(copy + "/tables.json", std::ios::trunc) << damaged;
+    EXPECT_EQ(restore_sql(*db_, copy).error().code, Errc::kCorrupt) << damaged;
+  }
+}
+
 TEST_P(SqlCopyContract, StopsWhenTheProcessEnds) {
   EXPECT_EQ(write_sql(*db_, root_, [] { return true; }).error().code, Errc::kCancelled);
 }
@@ -160,9 +190,9 @@ TEST_P(SqlCopyContract, KnowsEveryTableOfTheMemory) {
   // The cold tier's snapshot has its list; who began a night's workflow, or has the turn to ask
   // components, is nobody's memory; where the hot tier went, and since when hits are counted, is
   // this installation's.
-  std::set<std::string> known = {"memory_cold_files", "memory_cold_revision",
-                                 "memory_fitness_turns", "memory_hits_counted", "memory_hot_moves",
-                                 "memory_workflow_runs"};
+  std::set<std::string> known = {"memory_cold_files",    "memory_cold_revision",
+                                 "memory_fitness_turns", "memory_hits_counted",
+                                 "memory_hot_moves",     "memory_workflow_runs"};
   for (const CopiedTable& table : copied_tables()) known.emplace(table.name);
   std::size_t seen = 0;
   for (std::size_t i = 0; i < tables.size(); ++i) {

@@ -33,12 +33,10 @@ struct Component {
 /// `routing_fitness/<class>/<selector>`. Of many processes one does each round; one round at a time
 /// in a process. What cannot be written waits for the next round, at most three times. Any loop.
 ///
-/// | Metric | What |
-/// |---|---|
-/// | akosha_fitness_polls_total | counter; component, outcome (success, failure, rejected: its
-/// breaker is open) | | akosha_fitness_samples_total | counter; outcome (used, malformed) | |
-/// akosha_fitness_writes_total | counter; outcome (written, failed, dropped) | |
-/// akosha_fitness_buffered | gauge: figures that wait to be written |
+/// Series: akosha_fitness_polls_total{component, outcome}: success, failure, rejected (its breaker
+/// is open); akosha_fitness_samples_total{outcome}: used, malformed;
+/// akosha_fitness_writes_total{outcome}: written, failed, dropped; akosha_fitness_buffered: figures
+/// that wait to be written.
 class Analyzer {
  public:
   struct Options {

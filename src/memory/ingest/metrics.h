@@ -25,19 +25,17 @@ struct IngestEnd {
 
 /// Ingestion's instruments (spec §8.1). `system_id` is bounded by the registry.
 ///
-/// | Name | Type; labels |
-/// |---|---|
-/// | akosha_ingestion_requests_total | counter; system_id, status |
-/// | akosha_ingestion_duration_seconds | histogram; operation (upload, push, scan) |
-/// | akosha_ingestion_queue_size | gauge: this process's share of the queue |
-/// | akosha_ingestion_backlog_count | gauge: the whole queue |
-/// | akosha_ingestion_conversations_processed_total | counter; system_id, status (outcomes) |
-/// | akosha_deduplication_checks_total | counter; check_type (exact, fuzzy), result |
-/// | akosha_ingestion_bytes_total | counter; system_id |
-/// | akosha_ingestion_errors_total | counter; system_id, error_type |
-/// | akosha_ingestion_throughput | gauge; system_id: memories a second, of late |
-/// | akosha_operations_total, akosha_operation_duration_seconds | operation_type upload, push, scan
-/// | | akosha_errors_total | component ingestion_worker (measure/errors.h) |
+/// - akosha_ingestion_requests_total{system_id, status}
+/// - akosha_ingestion_duration_seconds{operation}: histogram; upload, push, scan
+/// - akosha_ingestion_queue_size: gauge, this process's share of the queue
+/// - akosha_ingestion_backlog_count: gauge, the whole queue
+/// - akosha_ingestion_conversations_processed_total{system_id, status}: outcomes
+/// - akosha_deduplication_checks_total{check_type, result}: exact, fuzzy
+/// - akosha_ingestion_bytes_total{system_id}
+/// - akosha_ingestion_errors_total{system_id, error_type}
+/// - akosha_ingestion_throughput{system_id}: gauge, memories a second of late
+/// - akosha_operations_total, akosha_operation_duration_seconds {operation_type}: the same three
+/// - akosha_errors_total{component}: ingestion_worker (measure/errors.h)
 class IngestMetrics {
  public:
   /// Both outlive it.

@@ -17,16 +17,14 @@ namespace asahi::memory {
 
 /// The metrics_exporter role: gauges that no single process knows.
 ///
-/// | Name | What |
-/// |---|---|
-/// | akosha_ingestion_backlog_count | uploads that wait or are in work, of all processes |
-/// | akosha_ingestion_workers | processes that hold leases |
-/// | akosha_hot_store_health_status, akosha_warm_store_health_status | 1: answers; 0: does not, or
-/// one of several does not |
-/// | akosha_hot_node_health_status | the same of each of several hot stores; label node |
-/// | akosha_bucket_size_bytes, akosha_bucket_objects {bucket} | of uploads, cold files and backups
-/// | | akosha_backup_last_success_timestamp_seconds | of the newest backup; 0: there is none | |
-/// akosha_backup_age_seconds | since then; not told where there is none |
+/// - akosha_ingestion_backlog_count: uploads that wait or are in work, of all processes
+/// - akosha_ingestion_workers: processes that hold leases
+/// - akosha_hot_store_health_status, akosha_warm_store_health_status: 1 answers, 0 does not, or one
+///   of several does not
+/// - akosha_hot_node_health_status{node}: the same of each of several hot stores
+/// - akosha_bucket_size_bytes, akosha_bucket_objects {bucket}: of uploads, cold files, backups
+/// - akosha_backup_last_success_timestamp_seconds: of the newest backup; 0: there is none
+/// - akosha_backup_age_seconds: since then; not told where there is none
 ///
 /// Buckets are listed every five minutes beside the questions, a million objects of each at most.
 class Fleet {

@@ -60,8 +60,8 @@ class Import {
   }
   void report() const {
     if (shows_) fmt::print(stderr, "\r\x1b[K");
-    fmt::print("{} memories: {} stored, {} there already, {} refused\n", items_, stored_,
-               items_ - stored_ - errors_, errors_);
+    fmt::print("{} {}: {} stored, {} there already, {} refused\n", items_,
+               items_ == 1 ? "memory" : "memories", stored_, items_ - stored_ - errors_, errors_);
   }
   /// The first line of what was not sent.
   std::uint64_t unsent() const { return first_; }

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/hex.h"
 #include "storage/object/keys.h"
 #include "storage/object/xml.h"
 
@@ -31,13 +32,6 @@ std::string encode(std::string_view text, bool keep_slash) {
     }
   }
   return out;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::uint64_t number(std::string_view text) {
