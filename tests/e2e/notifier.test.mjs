@@ -134,7 +134,8 @@ test("more than ten errors a minute trigger it", async () => {
   for (let i = 0; i < 10; ++i) await ask(gateway);
   for (let i = 0; i < 20; ++i) await gateway.post("/infer", { prompt: "" }); // the callers' own fault
   await until(async () => (await gateway.get("/metrics")).body.errors >= 10, { what: "the errors to be counted" });
-  assert.deepEqual(await alerts_of(gateway), []);
+  // Of this kind: that all requests fail is an anomaly of its own, which may be looked for meanwhile.
+  assert.deepEqual(await alerts_of(gateway, "?kind=error_spike"), []);
   await ask(gateway);
   await until(() => said(webhook, "error_spike", "alert.triggered").length === 1, { what: "the alert" });
   const [alert] = await until(async () => {

@@ -134,11 +134,11 @@ class ReachWalk : public ::testing::Test {
     const Reply found = whole(kPost, "/memory/search", R"({"query":"zanzibar"})");
     ASSERT_NE(found.body.find("zanzibar"), std::string::npos) << found.body;
     query_ = std::string(parsed(found).at("query_id").as_string());
-    wait_for_the_graph();
+    wait_for_what_is_derived();
   }
 
-  /// Facts are derived behind the writing.
-  void wait_for_the_graph() {
+  /// Facts and profiles are derived behind the writing.
+  void wait_for_what_is_derived() {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (std::chrono::steady_clock::now() < until) {
       const Reply told =
@@ -147,10 +147,11 @@ class ReachWalk : public ::testing::Test {
         for (const json::value& fact : parsed(told).at("facts").as_array())
           fact_ = std::to_string(fact.at("fact_id").to_number<std::int64_t>());
       }
-      if (!fact_.empty()) return;
+      const json::value system = parsed(whole(http::Method::kGet, "/memory/systems/beta"));
+      if (!fact_.empty() && !system.at("profile").at("hours").as_array().empty()) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    FAIL() << "no fact of beta's memory";
+    FAIL() << "no fact of beta's memory, or no hours in its profile";
   }
 
   std::string all_of_beta() {
