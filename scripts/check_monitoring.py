@@ -37,6 +37,8 @@ INCIDENTS = {
     "akosha_warm_store_health_status", "akosha_cold_store_health_status", "akosha_storage_uploads", "akosha_storage_downloads",
     "akosha_cloud_storage_errors_total", "circuit_state", "circuit_success_rate", "circuit_rejected_calls", "circuit_total_calls",
     "circuit_consecutive_failures",
+    # With replica buckets only.
+    "akosha_replica_lag_seconds", "akosha_replica_last_compared_timestamp_seconds", "akosha_replica_reads_total",
     # Once something was taken in, or went wrong.
     "akosha_ingestion_requests_total", "akosha_ingestion_conversations_processed_total", "akosha_ingestion_errors_total",
     "akosha_ingestion_bytes_total", "akosha_ingestion_throughput", "akosha_alerts_total", "akosha_errors_total", "akosha_error_last_timestamp_seconds",

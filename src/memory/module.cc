@@ -164,6 +164,7 @@ void MemoryModule::Impl::make_mover(StorePair& stores) {
   options.dimensions = config.embedding_dimension;
   options.revert_for = std::chrono::days(config.hot.revert_days);
   options.usual_path = config.hot.path;
+  options.marker = swap::marker_in(config.data_path);
   for (const std::string& folder : {config.warm.path, config.cold.path}) {
     if (folder != ":memory:") options.taken.push_back(folder);
   }

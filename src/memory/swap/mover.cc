@@ -46,7 +46,7 @@ Mover::Mover(Parts parts, Options options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
       store_(parts_.store),
-      records_(parts_.database),
+      records_(parts_.database, options_.marker),
       copying_(phase_gauge(parts_.metrics, Phase::kCopying)),
       window_(phase_gauge(parts_.metrics, Phase::kWindow)),
       left_gauge_(parts_.metrics.gauge("akosha_hot_move_writings_left",

@@ -56,6 +56,7 @@ class Mover {
     std::size_t dimensions = 384;  ///< of a probe's vector
     std::chrono::seconds revert_for = std::chrono::days{28};
     std::string usual_path;                  ///< of the own log
+    std::string marker;                      ///< see Records
     std::vector<std::string> taken;          ///< folders of others
     std::chrono::milliseconds retry{1'000};  ///< after a failure
     std::chrono::milliseconds probe_every{60'000};

@@ -1,8 +1,15 @@
 #include "memory/swap/record.h"
 
+#include <filesystem>
+#include <system_error>
+
+#include "base/file.h"
+#include "base/log.h"
+
 namespace asahi::memory::swap {
 namespace {
 
+namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr std::string_view kUp = R"sql(
@@ -105,7 +112,41 @@ json::object move_json(const Move& move) {
           {"reason", move.reason.empty() ? json::value(nullptr) : json::value(move.reason)}};
 }
 
+std::string marker_in(const std::string& data_path) {
+  return data_path.empty() ? std::string() : data_path + "/hot_moves";
+}
+
 Result<Records::State> Records::load() {
+  auto state = read();
+  if (state) {
+    if (state->last) {
+      if (auto marked = mark(); !marked) return std::unexpected(std::move(marked.error()));
+    }
+    return state;
+  }
+  std::error_code unknown;
+  const bool may_have_moved = marker_.empty() || fs::exists(marker_, unknown) || unknown;
+  if (state.error().code == Errc::kCorrupt) return state;
+  if (may_have_moved) {
+    state.error().message = "where the hot tier is stands in the database, which does not tell: " +
+                            state.error().message;
+    return state;
+  }
+  Logger("memory.swap")
+      .warning("the record of moves cannot be read; none was begun here, so the settings hold",
+               {{"error", state.error().message}});
+  return State{};
+}
+
+Result<void> Records::mark() {
+  std::error_code error;
+  if (marker_.empty() || fs::exists(marker_, error)) return {};
+  fs::create_directories(fs::path(marker_).parent_path(), error);
+  return replace_file(marker_,
+                      "The hot tier has moved: memory_hot_moves in the database says where.\n");
+}
+
+Result<Records::State> Records::read() {
   State state;
   ASAHI_TRY(
       const sql::Rows last,
@@ -141,6 +182,7 @@ Result<void> Records::note(const Move& move) {
 }
 
 Result<void> Records::save(const Move& move) {
+  if (auto marked = mark(); !marked) return marked;
   if (auto noted = note(move); !noted) return noted;
   if (database_.dialect() == sql::Dialect::kSqlite) {
     // Its commits are synced with a checkpoint only; a record that a power cut took back would have

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -50,14 +51,20 @@ json::object move_json(const Move& move);
 
 /// Which backend the hot tier is on, whatever the settings say: rows of `memory_hot_moves`.
 /// Blocking; ordinary threads. Errors: those of the database; corrupt.
+///
+/// A file beside them says that there are any, so that a start while the database is away need not
+/// wait where the tier never moved, and does not guess where it did.
 class Records {
  public:
-  explicit Records(sql::Database& database) : database_(database) {}
+  /// `marker`: that file, whose folder is made when it is needed; empty: none.
+  explicit Records(sql::Database& database, std::string marker = {})
+      : database_(database), marker_(std::move(marker)) {}
 
   struct State {
     std::optional<Move> last;      ///< the newest; active: it goes on
     std::optional<Place> settled;  ///< where the last finished move ended; nothing: the settings
   };
+  /// Where the database does not answer and no move was ever begun: as if there were no rows.
   Result<State> load();
   /// On the disk when it returns, also where commits of the database are not (SQLite).
   Result<void> save(const Move& move);
@@ -65,8 +72,15 @@ class Records {
   Result<void> note(const Move& move);
 
  private:
+  Result<State> read();
+  Result<void> mark();
+
   sql::Database& database_;
+  const std::string marker_;
 };
+
+/// The marker of a memory in this folder; empty where it is.
+std::string marker_in(const std::string& data_path);
 
 /// Migration 337.
 std::vector<sql::Migration> migrations();

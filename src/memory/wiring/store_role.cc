@@ -162,7 +162,7 @@ Result<StorePair> open_stores(const MemoryConfig& config, sql::Database& databas
                               net::LoopPool& loops) {
   StorePair stores;
   stores.open_backend = opener(config, database, clock, metrics, loops);
-  swap::Records records(database);
+  swap::Records records(database, swap::marker_in(config.data_path));
   ASAHI_TRY(swap::Whereabouts found,
             swap::find_hot(records, configured_place(config), stores.open_backend, clock));
   const bool engine = static_cast<bool>(found.backend->engine);
