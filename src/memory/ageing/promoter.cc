@@ -49,18 +49,17 @@ Task<Promoted> Promoter::batch(std::vector<Key> keys) {
   ASAHI_CO_TRY(std::vector<Eligible> there,
                co_await warm_.scan_eligible({.limit = limit, .keys = std::move(keys)}));
   std::vector<Row> rows;
-  std::vector<std::pair<Key, Digest>> refused;
+  std::vector<Eligible> refused;
   for (Eligible& one : there) {
     if (sha256(one.memory.content) == one.memory.content_hash) {
       rows.push_back({.memory = std::move(one.memory), .checksum = one.checksum, .above = {}});
     } else {
-      refused.emplace_back(one.memory.key, Digest{});
+      refused.push_back(std::move(one));
     }
   }
-  out.refused = refused.size();
   if (!refused.empty()) {
-    auto ended = co_await warm_.delete_migrated(std::move(refused));
-    if (!ended) co_return std::unexpected(std::move(ended.error()));
+    if (auto ok = co_await end_summaries(std::move(refused), out); !ok)
+      co_return std::unexpected(std::move(ok.error()));
   }
   if (rows.empty()) co_return out;
   auto moved = co_await move(rows);
@@ -74,7 +73,28 @@ Task<Promoted> Promoter::batch(std::vector<Key> keys) {
     co_return std::unexpected(std::move(moved.error()));
   }
   moved->refused = out.refused;
+  moved->superseded += out.superseded;
   co_return std::move(*moved);
+}
+
+Task<void> Promoter::end_summaries(std::vector<Eligible> summaries, Promoted& out) {
+  std::vector<Key> keys;
+  for (const Eligible& one : summaries) keys.push_back(one.memory.key);
+  ASAHI_CO_TRY(const auto above, co_await hot_.get(std::move(keys)));
+  if (above.size() != summaries.size())
+    co_return fail(Errc::kCorrupt, "a store told of other rows than it was asked");
+  std::vector<std::pair<Key, Digest>> ending;
+  for (std::size_t i = 0; i < summaries.size(); ++i) {
+    const Memory& memory = summaries[i].memory;
+    // A way down that was cut after the copy, and whose row then was to stay: hot has the whole.
+    const bool both =
+        above[i] && above[i]->timestamp >= memory.timestamp &&
+        (above[i]->timestamp > memory.timestamp || above[i]->content_hash == memory.content_hash);
+    ++(both ? out.superseded : out.refused);
+    ending.emplace_back(memory.key, both ? summaries[i].checksum : Digest{});
+  }
+  ASAHI_CO_TRY([[maybe_unused]] const auto gone, co_await warm_.delete_migrated(std::move(ending)));
+  co_return Result<void>{};
 }
 
 Task<Promoted> Promoter::move(std::vector<Row>& rows) {

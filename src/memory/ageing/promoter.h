@@ -42,6 +42,8 @@ class Promoter {
 
  private:
   struct Row;
+  /// Those of which the warm tier has a summary only: they stay, but for what hot has as well.
+  Task<void> end_summaries(std::vector<Eligible> summaries, Promoted& out);
   Task<Promoted> move(std::vector<Row>& rows);
   Task<void> copy(std::vector<Row>& rows);
   Task<void> check(std::vector<Row>& rows);
