@@ -91,18 +91,32 @@ async function knows_facts_and_series(query, worker) {
 
 /** The query server fetches both stores over their API; the exporter tells how old the backup is. */
 async function backs_up(query, shared) {
-  const begun = await query.post("/backups", {});
-  assert.equal(begun.status, 202, begun.text);
-  const last = await until(
-    async () => {
-      const { body } = await query.get("/backups");
-      return body.running === null && body.last;
-    },
-    { what: "the backup", timeout_ms: 30_000, every_ms: 100 },
-  );
-  assert.equal(last.ok, true, JSON.stringify(last));
-  const { backups } = (await query.get("/backups")).body;
-  assert.equal(backups[0].backup_id, begun.body.backup_id);
+  const make = async (body) => {
+    const begun = await query.post("/backups", body);
+    assert.equal(begun.status, 202, begun.text);
+    const last = await until(
+      async () => {
+        const { body } = await query.get("/backups");
+        return body.running === null && body.last;
+      },
+      { what: "the backup", timeout_ms: 30_000, every_ms: 100 },
+    );
+    assert.equal(last.ok, true, JSON.stringify(last));
+    assert.equal((await query.get("/backups")).body.backups[0].backup_id, begun.body.backup_id);
+    return last;
+  };
+  const whole = await make({});
+  // Stores tell sums; what they hold is not fetched again where the whole backup has it.
+  const next = await make({ incremental: true });
+  assert.equal(next.incremental, true);
+  assert.ok(next.files >= whole.files && next.new_bytes < whole.bytes, JSON.stringify({ whole, next }));
+  const verified = await query.post("/backups/verify", {});
+  assert.equal(verified.status, 202, verified.text);
+  const checked = await until(async () => {
+    const { body } = await query.get("/backups");
+    return body.running === null && body.last?.kind === "verify" && body.last;
+  }, { what: "the check", timeout_ms: 30_000, every_ms: 100 });
+  assert.equal(checked.ok, true, JSON.stringify(checked));
   const exporter = await start_role("metrics_exporter", { env: shared });
   const text = await until(
     async () => {

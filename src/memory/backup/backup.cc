@@ -164,7 +164,8 @@ Result<BackupManifest> parse_backup_manifest(std::string_view text) {
 std::string make_backup_id(Clock::Time now) {
   std::string stamp = format_rfc3339(now).substr(0, 19);  // 2026-11-22T14:00:00
   std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
-  return "bak_" + stamp + "Z_" + random_id("", 6);
+  const auto ms = std::chrono::floor<std::chrono::milliseconds>(now).time_since_epoch().count();
+  return fmt::format("bak_{}{:03}Z_{}", stamp, ms % 1'000, random_id("", 6));
 }
 
 Result<void> check_backup_id(std::string_view id) {

@@ -30,7 +30,7 @@ struct BackupFile {
 };
 
 struct BackupManifest {
-  std::string id;  ///< "bak_20261122T140000Z_1f2e3d": in order of time
+  std::string id;  ///< "bak_20261122T140000123Z_1f2e3d": in order of time
   Clock::Time created_at{};
   std::string version;  ///< of the product
   bool incremental = false;

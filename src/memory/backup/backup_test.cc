@@ -169,6 +169,15 @@ TEST_F(BackupTest, AnObjectGoesWithTheLastBackupThatNamesIt) {
       << "written by one that went before, named until now";
 }
 
+TEST_F(BackupTest, IdsAreInOrderOfTimeWithinASecondToo) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string first = make_backup_id(clock_.now());
+    EXPECT_TRUE(check_backup_id(first)) << first;
+    clock_.advance(std::chrono::milliseconds(7));
+    EXPECT_LT(first, make_backup_id(clock_.now()));
+  }
+}
+
 TEST_F(BackupTest, IncrementalOnesAreCountedApart) {
   const BackupManifest first = make();
   std::vector<BackupManifest> all{first};
