@@ -1,6 +1,6 @@
 #include "memory/access/hit_keeper.h"
 
-#include <memory>
+#include <chrono>
 #include <utility>
 
 namespace asahi::memory {
@@ -16,23 +16,13 @@ HitKeeper::HitKeeper(Parts parts)
       written_(parts.metrics.counter("akosha_access_hits_total",
                                      "Memories that searches gave back, counted for access rules")),
       lost_(parts.metrics.counter("akosha_access_hits_lost_total",
-                                  "Hits that were not counted for want of room")) {}
+                                  "Hits that were not counted for want of room")),
+      background_(parts.loop) {}
 
 void HitKeeper::start() {
-  started_ = true;
-  parts_.loop.spawn("hits of memories",
-                    [this, mark = std::make_shared<InFlight::Mark>(running_)]() -> Aw<void> {
-                      co_await write_from_time_to_time();
-                    });
-}
-
-void HitKeeper::stop() {
-  if (stop_.exchange(true) || !started_) return;
-  // Marked, so that this waits for the end of cancel() too.
-  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(running_)] {
-    if (nap_ != nullptr) nap_->cancel();
+  background_.run("hits of memories", [this](net::Background::Sleep sleep) {
+    return write_from_time_to_time(std::move(sleep));
   });
-  running_.wait();
 }
 
 Task<void> HitKeeper::write() {
@@ -54,17 +44,14 @@ Task<void> HitKeeper::write() {
   co_return done;
 }
 
-Aw<void> HitKeeper::write_from_time_to_time() {
+Aw<void> HitKeeper::write_from_time_to_time(net::Background::Sleep sleep) {
   while (true) {
     // The last time after the stop.
-    const bool last = stop_;
+    const bool last = background_.stopping();
     if (auto done = co_await write(); !done)
       logger_.warning("hits of memories are not written", {{"error", done.error().message}});
     if (last) break;
-    CancelSource nap;
-    nap_ = &nap;
-    if (!stop_) co_await parts_.loop.sleep_for(kEvery, &nap);
-    nap_ = nullptr;
+    co_await sleep(kEvery);
   }
 }
 

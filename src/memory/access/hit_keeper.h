@@ -1,15 +1,10 @@
 #pragma once
 
-#include <atomic>
-#include <chrono>
-
-#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/in_flight.h"
 #include "base/log.h"
 #include "memory/access/hit_counter.h"
 #include "memory/access/hits.h"
-#include "net/loop.h"
+#include "net/background.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory {
@@ -31,29 +26,23 @@ class HitKeeper {
     telemetry::Registry& metrics;
   };
   explicit HitKeeper(Parts parts);
-  ~HitKeeper() { stop(); }
-  HitKeeper(const HitKeeper&) = delete;
-  HitKeeper& operator=(const HitKeeper&) = delete;
 
   HitObserver& counter() { return counter_; }
   void start();
   /// Writes what is left. Ordinary thread, while the loop runs.
-  void stop();
+  void stop() { background_.stop(); }
   /// What was counted since the last time; what `start` calls every ten seconds.
   Task<void> write();
 
  private:
-  Aw<void> write_from_time_to_time();
+  Aw<void> write_from_time_to_time(net::Background::Sleep sleep);
 
   const Parts parts_;
   Logger logger_{"memory.access"};
   HitCounter counter_;
   Hits hits_;
   telemetry::Counter &written_, &lost_;
-  std::atomic<bool> stop_{false};
-  bool started_ = false;
-  CancelSource* nap_ = nullptr;  ///< on the loop
-  InFlight running_;
+  net::Background background_;
 };
 
 }  // namespace asahi::memory

@@ -50,7 +50,8 @@ Ageing::Ageing(Parts parts, AgeingOptions options)
       queue_(parts_.database, parts_.clock),
       worker_(queue_, parts_.loop, parts_.clock,
               {.concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)}),
-      metrics_(std::make_unique<Metrics>(parts_.metrics)) {
+      metrics_(std::make_unique<Metrics>(parts_.metrics)),
+      background_(parts_.loop) {
   add_jobs();
 }
 
@@ -71,22 +72,18 @@ void Ageing::add_jobs() {
 }
 
 void Ageing::start() {
-  started_ = true;
   worker_.start();
-  parts_.loop.spawn("sizes of the memory's tiers", [this]() -> Aw<void> { return watch(); });
+  background_.run("sizes of the memory's tiers",
+                  [this](net::Background::Sleep sleep) { return watch(std::move(sleep)); });
 }
 
 void Ageing::stop(milliseconds grace) {
-  if (stop_.exchange(true) || !started_) return;
+  // First, so that the run under way gives itself back within the grace.
+  background_.cancel();
   worker_.stop(grace);
-  // Marked, so that this waits for the end of cancel() too.
-  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(runs_under_way_)] {
-    if (nap_ != nullptr) nap_->cancel();
-  });
-  watched_.get_future().wait();
   // What the worker gave up goes on until it sees the stop: after the batch or the statement it is
   // at.
-  runs_under_way_.wait();
+  background_.stop();
 }
 
 Store* Ageing::store(Tier tier) const {
@@ -186,15 +183,11 @@ Ageing::Plan Ageing::plan() const {
 
 // ---- sizes
 
-Aw<void> Ageing::watch() {
-  while (!stop_) {
+Aw<void> Ageing::watch(net::Background::Sleep sleep) {
+  while (!background_.stopping()) {
     co_await measure();
-    CancelSource nap;
-    nap_ = &nap;
-    if (!stop_) co_await parts_.loop.sleep_for(kMeasureEvery, &nap);
-    nap_ = nullptr;
+    co_await sleep(kMeasureEvery);
   }
-  watched_.set_value();
 }
 
 Aw<void> Ageing::measure() {

@@ -2,18 +2,14 @@
 
 #include <boost/asio/thread_pool.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/in_flight.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "jobs/queue.h"
@@ -24,6 +20,7 @@
 #include "memory/backup/upward_turn.h"
 #include "memory/cold/tier.h"
 #include "memory/model/store.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include "telemetry/metrics.h"
 
@@ -150,7 +147,7 @@ class Ageing {
   /// The gauges of sizes and counts.
   Aw<void> measure();
   Aw<void> press(std::uint64_t hot_bytes);
-  Aw<void> watch();
+  Aw<void> watch(net::Background::Sleep sleep);
 
   const Parts parts_;
   const AgeingOptions options_;
@@ -161,13 +158,9 @@ class Ageing {
   jobs::Queue queue_;
   jobs::Worker worker_;
   std::unique_ptr<Metrics> metrics_;
-  std::atomic<bool> stop_{false};
-  CancelSource* nap_ = nullptr;  ///< of `watch`; on the loop
   bool pressed_ = false;  ///< an extra run was asked for and the hot tier has not shrunk since
-  std::promise<void> watched_;
-  bool started_ = false;
   std::map<std::string, Progress> asked_;  ///< runs between two turns, by id; on the loop
-  InFlight runs_under_way_;  ///< `stop` returns when none is left, so that none finds this gone
+  net::Background background_;             ///< `watch`, and marks of runs
 };
 
 }  // namespace asahi::memory::ageing

@@ -101,7 +101,8 @@ Task<void> Ageing::promote_all(Run& run, UpwardTurn& turn) {
   Promoter promoter(*parts_.warm, *parts_.hot, hits_, parts_.clock);
   std::optional<Key> after;
   while (std::chrono::steady_clock::now() < until) {
-    if (stop_) co_return fail(Errc::kCancelled, "the process stops; the next run goes on");
+    if (background_.stopping())
+      co_return fail(Errc::kCancelled, "the process stops; the next run goes on");
     ASAHI_CO_TRY(std::vector<Key> keys,
                  co_await hits_.frequent(options_.access.promote_hits, first_day_of_window(), after,
                                          options_.batch_size));

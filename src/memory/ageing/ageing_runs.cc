@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds kCompactSlice{500};
 }  // namespace
 
 Task<void> Ageing::run_asked(std::string id) {
-  const InFlight::Mark mark(runs_under_way_);
+  const net::Background::Mark mark(background_);
   ASAHI_CO_TRY(std::optional<Run> found, co_await runs_.find(id));
   if (!found) co_return Result<void>{};  // pruned: nobody asks any more
   if (!asked_.contains(id)) {
@@ -48,7 +48,7 @@ Task<void> Ageing::run_asked(std::string id) {
 }
 
 Task<void> Ageing::age() {
-  const InFlight::Mark mark(runs_under_way_);
+  const net::Background::Mark mark(background_);
   struct Going {
     Run run;
     Progress progress;
@@ -99,10 +99,10 @@ Task<void> Ageing::age() {
 }
 
 Task<void> Ageing::compact() {
-  const InFlight::Mark mark(runs_under_way_);
+  const net::Background::Mark mark(background_);
   const auto until = std::chrono::steady_clock::now() + options_.longest;
   cold::Compacted all;
-  while (!stop_ && std::chrono::steady_clock::now() < until) {
+  while (!background_.stopping() && std::chrono::steady_clock::now() < until) {
     ASAHI_CO_TRY(const cold::Compacted done, co_await parts_.compact(kCompactSlice));
     all.files_before += done.files_before;
     all.files_after += done.files_after;
@@ -196,7 +196,8 @@ Task<bool> Ageing::batches(Run& run, Progress& progress) {
   const auto until = progress.started + options_.longest;
   const auto turn_ends = std::chrono::steady_clock::now() + options_.turn;
   for (std::size_t batch = 0;; ++batch) {
-    if (stop_) co_return fail(Errc::kCancelled, "the process stops; the run goes on later");
+    if (background_.stopping())
+      co_return fail(Errc::kCancelled, "the process stops; the run goes on later");
     const auto now = std::chrono::steady_clock::now();
     if (now >= until) {
       logger_.warning("an ageing run stops at its time limit; the next one goes on",

@@ -34,7 +34,8 @@ Reembedding::Reembedding(Parts parts, ReembeddingOptions options)
       runs_(parts_.database),
       queue_(parts_.database, parts_.clock),
       worker_(queue_, parts_.loop, parts_.clock,
-              {.concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)}) {
+              {.concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)}),
+      background_(parts_.loop) {
   worker_.handle(std::string(kReembed), [this](const jobs::Job& job) -> Task<void> {
     const json::value* id =
         job.payload.is_object() ? job.payload.get_object().if_contains("id") : nullptr;
@@ -46,22 +47,17 @@ Reembedding::Reembedding(Parts parts, ReembeddingOptions options)
 Reembedding::~Reembedding() { stop(milliseconds(0)); }
 
 void Reembedding::start() {
-  started_ = true;
   worker_.start();
-  parts_.loop.spawn("counting vectors of other models",
-                    [this, mark = std::make_shared<InFlight::Mark>(under_way_)]() -> Aw<void> {
-                      co_await watch();
-                    });
+  background_.run("counting vectors of other models",
+                  [this](net::Background::Sleep sleep) { return watch(std::move(sleep)); });
 }
 
 void Reembedding::stop(milliseconds grace) {
-  if (stop_.exchange(true) || !started_) return;
+  // First, so that the run under way gives itself back within the grace.
+  background_.cancel();
   worker_.stop(grace);
-  // Marked, so that this waits for the end of cancel() too.
-  parts_.loop.post([this, mark = std::make_shared<InFlight::Mark>(under_way_)] {
-    if (nap_ != nullptr) nap_->cancel();
-  });
-  under_way_.wait();
+  // What the worker gave up goes on until it sees the stop.
+  background_.stop();
 }
 
 Result<Reembedding::Request> Reembedding::parse(const json::object& body) {
@@ -128,7 +124,7 @@ Task<Reembedding::Status> Reembedding::status(std::string org_id) {
 }
 
 Task<void> Reembedding::carry_out(std::string id) {
-  const InFlight::Mark mark(under_way_);
+  const net::Background::Mark mark(background_);
   ASAHI_CO_TRY(std::optional<Run> run, co_await runs_.find(id));
   if (!run) co_return Result<void>{};  // pruned: nobody asks any more
   run->state = RunState::kRunning;
@@ -168,7 +164,8 @@ Task<bool> Reembedding::turn(Run& run) {
   std::uint64_t told = run.records_migrated;
   for (Store* store : parts_.stores) {
     while (true) {
-      if (stop_) co_return fail(Errc::kCancelled, "the process stops; the run goes on later");
+      if (background_.stopping())
+        co_return fail(Errc::kCancelled, "the process stops; the run goes on later");
       if (std::chrono::steady_clock::now() >= until) co_return false;
       const auto begun = std::chrono::steady_clock::now();
       ASAHI_CO_TRY(const std::size_t taken, co_await batch(*store, run));
@@ -247,8 +244,8 @@ Aw<void> Reembedding::rest(std::chrono::nanoseconds took, std::size_t rows) {
   }
 }
 
-Aw<void> Reembedding::watch() {
-  while (!stop_) {
+Aw<void> Reembedding::watch(net::Background::Sleep sleep) {
+  while (!background_.stopping()) {
     for (Store* store : parts_.stores) {
       const auto models = co_await store->models("");
       if (!models) continue;  // what was known stays
@@ -259,10 +256,7 @@ Aw<void> Reembedding::watch() {
                  {{"tier", std::string(tier_name(store->tier()))}})
           .set(static_cast<double>(count));
     }
-    CancelSource nap;
-    nap_ = &nap;
-    if (!stop_) co_await parts_.loop.sleep_for(kCountEvery, &nap);
-    nap_ = nullptr;
+    co_await sleep(kCountEvery);
   }
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -8,15 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/in_flight.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "jobs/queue.h"
 #include "llm/embed/text_embedder.h"
 #include "memory/ageing/runs.h"
 #include "memory/model/store.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include "telemetry/metrics.h"
 
@@ -95,7 +93,7 @@ class Reembedding {
   Task<std::size_t> batch(Store& store, Run& run);
   Task<std::vector<NewVector>> vectors_for(const std::vector<Eligible>& rows);
   Aw<void> rest(std::chrono::nanoseconds took, std::size_t rows);
-  Aw<void> watch();
+  Aw<void> watch(net::Background::Sleep sleep);
 
   const Parts parts_;
   const ReembeddingOptions options_;
@@ -103,10 +101,7 @@ class Reembedding {
   Runs runs_;
   jobs::Queue queue_;
   jobs::Worker worker_;
-  std::atomic<bool> stop_{false};
-  bool started_ = false;
-  CancelSource* nap_ = nullptr;  ///< of `watch`; on the loop
-  InFlight under_way_;
+  net::Background background_;  ///< `watch`, and marks of runs
 };
 
 json::object reembedding_json(const Reembedding::Status& status);

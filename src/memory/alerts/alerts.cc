@@ -71,7 +71,8 @@ Alerts::Alerts(Parts parts, Options options)
                                           {{"outcome", "failed"}})),
       lost_count_(parts.metrics.counter("akosha_alert_deliveries_total",
                                         "Alerts sent to webhooks by outcome.",
-                                        {{"outcome", "dropped"}})) {}
+                                        {{"outcome", "dropped"}})),
+      background_(parts.loop) {}
 
 Alerts::~Alerts() = default;
 
@@ -84,39 +85,14 @@ void Alerts::stop() {
   {
     const std::scoped_lock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
-    ++running_;
   }
-  // Counted, so that this does not return, and nobody takes this apart, while it is under way.
-  parts_.loop.post([this] {
-    stopping_.cancel();
-    ended();
-  });
-  std::unique_lock lock(mutex_);
-  if (!idle_.wait_for(lock, kLongestStop, [this] { return running_ == 0 && !scheduled_; }))
+  if (!background_.stop(kLongestStop))
     logger_.error("alerts did not stop in time: the database or the loop does not answer");
 }
 
-void Alerts::ended() {
-  const std::scoped_lock lock(mutex_);
-  --running_;
-  idle_.notify_all();
-}
-
-void Alerts::begin(std::string what, Aw<void> body) {
-  {
-    const std::scoped_lock lock(mutex_);
-    ++running_;
-  }
-  parts_.loop.spawn(std::move(what), [](Alerts& self, Aw<void> inner) -> Aw<void> {
-    struct Mark {
-      Alerts& of;
-      ~Mark() { of.ended(); }
-    } const mark{self};
-    co_await std::move(inner);
-  }(*this, std::move(body)));
-}
-
 void Alerts::observe(std::string tenant, series::Observation observation) {
+  // stop() does not return between the queue's turn and the work's.
+  const net::Background::Mark mark(background_);
   bool wake = false;
   {
     const std::scoped_lock lock(mutex_);
@@ -128,11 +104,7 @@ void Alerts::observe(std::string tenant, series::Observation observation) {
     queue_.push_back({std::move(tenant), std::move(observation)});
     wake = !std::exchange(scheduled_, true);
   }
-  if (wake) work_soon();
-}
-
-void Alerts::work_soon() {
-  parts_.loop.post([this] { begin("alerts", work()); });
+  if (wake) background_.run("alerts", [this](const net::Background::Sleep&) { return work(); });
 }
 
 void Alerts::set_repeat_window(std::chrono::nanoseconds window) {
@@ -232,7 +204,6 @@ Aw<void> Alerts::work() {
       if (queue_.empty() || stopped_) {
         queue_.clear();
         scheduled_ = false;
-        idle_.notify_all();
         co_return;
       }
       const std::size_t count = std::min(queue_.size(), kAtOnce);
@@ -322,12 +293,16 @@ void Alerts::hand_out(const std::string& tenant, const Tenant& settings,
     }
     ++round->left;
     lane->waiting.push_back(round);
-    if (!std::exchange(lane->running, true)) begin("a webhook", drain(lane));
+    if (!std::exchange(lane->running, true)) {
+      background_.run("a webhook", [this, lane](net::Background::Sleep sleep) {
+        return drain(lane, std::move(sleep));
+      });
+    }
   }
 }
 
-Aw<void> Alerts::drain(std::shared_ptr<Lane> lane) {
-  while (!lane->waiting.empty() && !stopping_.cancelled()) {
+Aw<void> Alerts::drain(std::shared_ptr<Lane> lane, net::Background::Sleep sleep) {
+  while (!lane->waiting.empty() && !background_.stopping()) {
     const std::shared_ptr<Round> round = std::move(lane->waiting.front());
     lane->waiting.pop_front();
     bool delivered = false;
@@ -336,7 +311,7 @@ Aw<void> Alerts::drain(std::shared_ptr<Lane> lane) {
       const auto sent = co_await post(*lane, round->body);
       sent ? lane->circuit->succeeded() : lane->circuit->failed();
       delivered = sent.has_value();
-      if (delivered || stopping_.cancelled()) break;
+      if (delivered || background_.stopping()) break;
       const auto pause =
           retry_delay(options_.retry, attempt, sent.error(), 0.5, std::chrono::milliseconds::max());
       if (!pause) {
@@ -346,7 +321,7 @@ Aw<void> Alerts::drain(std::shared_ptr<Lane> lane) {
                                                    {"error", sent.error().message}});
         break;
       }
-      if (!co_await parts_.loop.sleep_for(*pause, &stopping_)) break;
+      if (!co_await sleep(*pause)) break;
     }
     (delivered ? delivered_count_ : failed_count_).add();
     co_await settle(round, delivered);
@@ -367,7 +342,7 @@ Task<void> Alerts::post(const Lane& lane, std::string body) {
   const http::CallOptions options{
       .deadline = std::chrono::steady_clock::now() + options_.post_timeout,
       .idle_timeout = options_.post_timeout,
-      .cancel = &stopping_};
+      .cancel = &background_.cancel_source()};
   http::Client& client = lane.trusted ? plain_ : guarded_;
   ASAHI_CO_TRY(const http::ClientResponse reply, co_await client.send(std::move(request), options));
   co_return judge(reply);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
@@ -8,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/policy/retry.h"
@@ -17,6 +15,7 @@
 #include "memory/events/hub.h"
 #include "memory/ops/circuit.h"
 #include "memory/series/alerts.h"
+#include "net/background.h"
 #include "net/http/client.h"
 #include "net/loop.h"
 #include "telemetry/metrics.h"
@@ -111,17 +110,14 @@ class Alerts final : public AlertSink {
     bool trusted = false;  ///< named by the configuration: may be anywhere
   };
 
-  void work_soon();
   Aw<void> work();
   Aw<void> refresh(const std::string& name, Tenant& tenant);
   std::shared_ptr<Tenant> tenant_of(const std::string& name);
   void publish(const std::string& tenant, const series::Alert& alert);
   void hand_out(const std::string& tenant, const Tenant& settings, const series::Alert& alert);
-  Aw<void> drain(std::shared_ptr<Lane> lane);
+  Aw<void> drain(std::shared_ptr<Lane> lane, net::Background::Sleep sleep);
   Task<void> post(const Lane& lane, std::string body);
   Aw<void> settle(std::shared_ptr<Round> round, bool delivered);
-  void begin(std::string what, Aw<void> body);
-  void ended();  ///< one of those that `running_` counts
 
   const Parts parts_;
   Options options_;  ///< repeat_window under the mutex
@@ -132,18 +128,17 @@ class Alerts final : public AlertSink {
   telemetry::Counter &delivered_count_, &failed_count_, &lost_count_;
 
   mutable std::mutex mutex_;
-  std::condition_variable idle_;
   std::deque<Item> queue_;  ///< under the mutex, as are the next four
   bool scheduled_ = false;
-  int running_ = 0;
   bool stopped_ = true;
   std::vector<std::string> forgotten_;
   std::map<std::string, std::shared_ptr<Lane>> lanes_;  ///< by tenant and id; made on the loop
 
   // Of the loop.
-  CancelSource stopping_;
   std::map<std::string, std::shared_ptr<Tenant>> tenants_;
   std::deque<std::string> tenant_order_;
+
+  net::Background background_;
 };
 
 }  // namespace asahi::memory

@@ -46,7 +46,7 @@ Result<graph::Graph> from_lines(std::string_view lines) {
 
 Adjacency::Adjacency(cache::Store& store, net::Loop& loop, telemetry::Registry& metrics,
                      Options options)
-    : store_(store), loop_(loop), metrics_(metrics), options_(options) {}
+    : store_(store), metrics_(metrics), options_(options), background_(loop) {}
 
 Adjacency::~Adjacency() { stop(); }
 
@@ -97,16 +97,15 @@ void Adjacency::forget(const std::string& tenant) {
     // One that waits already erases what is kept until it begins.
     if (!erasing_.insert(tenant).second) return;
   }
-  loop_.spawn("erasing what was around entities",
-              [this, tenant, mark = std::make_shared<InFlight::Mark>(running_)]() -> Aw<void> {
-                co_await erase(tenant);
-              });
+  background_.run("erasing what was around entities", [this, tenant](net::Background::Sleep sleep) {
+    return erase(tenant, std::move(sleep));
+  });
 }
 
-Aw<void> Adjacency::erase(std::string tenant) {
+Aw<void> Adjacency::erase(std::string tenant, net::Background::Sleep sleep) {
   std::chrono::milliseconds pause = options_.erase_after;
   for (int tries = 0; tries < options_.erase_tries; ++tries) {
-    const bool waited = !stopping_.cancelled() && co_await loop_.sleep_for(pause, &stopping_);
+    const bool waited = co_await sleep(pause);
     {
       // What is forgotten from here on is erased once more.
       const std::lock_guard lock(mutex_);
@@ -131,10 +130,7 @@ Aw<void> Adjacency::erase(std::string tenant) {
 }
 
 void Adjacency::stop() {
-  if (running_.count() == 0) return;
-  // Marked, so that this waits for the end of cancel() too.
-  loop_.post([this, mark = std::make_shared<InFlight::Mark>(running_)] { stopping_.cancel(); });
-  if (!running_.wait_until(std::chrono::steady_clock::now() + kLongestStop))
+  if (!background_.stop(kLongestStop))
     logger_.error("erasures in the shared cache did not end in time");
 }
 

@@ -7,13 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/in_flight.h"
 #include "base/log.h"
 #include "base/task.h"
 #include "memory/knowledge/graph_store.h"
-#include "net/loop.h"
+#include "net/background.h"
 #include "storage/cache/store.h"
 #include "telemetry/metrics.h"
 
@@ -63,18 +61,16 @@ class Adjacency {
   static std::string prefix(std::string_view tenant);
 
  private:
-  Aw<void> erase(std::string tenant);
+  Aw<void> erase(std::string tenant, net::Background::Sleep sleep);
   void count(const char* outcome);
 
   cache::Store& store_;
-  net::Loop& loop_;
   telemetry::Registry& metrics_;
   const Options options_;
   Logger logger_{"memory.adjacency"};
   std::mutex mutex_;
   std::set<std::string> erasing_;  ///< under the mutex
-  CancelSource stopping_;          ///< of the loop
-  InFlight running_;
+  net::Background background_;
 };
 
 /// A graph as text, and text as a graph. Errors: corrupt.

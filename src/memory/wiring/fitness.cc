@@ -21,7 +21,8 @@ FitnessWiring::FitnessWiring(Parts parts)
       traces_(parts_.database, parts_.metrics,
               {.kept = std::chrono::hours(parts_.config.traces.retention_hours),
                .most = parts_.config.traces.most}),
-      figures_(parts_.database) {}
+      figures_(parts_.database),
+      background_(parts_.loops.at(0)) {}
 
 FitnessWiring::~FitnessWiring() { stop(); }
 
@@ -83,21 +84,14 @@ Task<std::uint64_t> FitnessWiring::sweep(Clock::Time now) {
 }
 
 void FitnessWiring::start() {
-  net::Loop& loop = parts_.loops.at(0);
-  loop.spawn("routing fitness",
-             [this, &loop, mark = std::make_shared<InFlight::Mark>(running_)]() -> Aw<void> {
-               co_await analyzer_->run([this, &loop](std::chrono::nanoseconds time) -> Aw<bool> {
-                 if (stopping_.cancelled()) co_return false;
-                 co_return co_await loop.sleep_for(time, &stopping_);
-               });
-             });
+  background_.run("routing fitness", [this](net::Background::Sleep sleep) {
+    return analyzer_->run(std::move(sleep));
+  });
 }
 
 void FitnessWiring::stop() {
-  if (running_.count() == 0) return;
-  analyzer_->end();
-  parts_.loops.at(0).post([this] { stopping_.cancel(); });
-  if (!running_.wait_until(std::chrono::steady_clock::now() + kLongestStop))
+  if (analyzer_ != nullptr) analyzer_->end();  // null: make() failed
+  if (!background_.stop(kLongestStop))
     Logger("memory").error("questions to components did not end in time");
 }
 

@@ -5,10 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/cancel.h"
-#include "base/in_flight.h"
 #include "memory/config.h"
 #include "memory/fitness/questions.h"
+#include "net/background.h"
 #include "net/http/client.h"
 #include "net/loop.h"
 #include "net/mcp/client.h"
@@ -50,8 +49,7 @@ class FitnessWiring {
   fitness::FitnessStore figures_;
   std::unique_ptr<fitness::Analyzer> analyzer_;
   std::unique_ptr<fitness::Fitness> fitness_;
-  CancelSource stopping_;  ///< of loop 0
-  InFlight running_;
+  net::Background background_;  ///< on loop 0
 };
 
 /// Versions 344 and 345.

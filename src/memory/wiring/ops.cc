@@ -1,9 +1,7 @@
 #include "memory/wiring/ops.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -27,10 +25,12 @@
 #include "memory/swap/mover.h"
 #include "memory/wiring/backups.h"
 #include "memory/wiring/tiers.h"
+#include "net/background.h"
 
 namespace asahi::memory {
 namespace {
 
+using net::Background;
 using std::chrono::seconds;
 
 constexpr seconds kSample{15};
@@ -96,11 +96,8 @@ struct Ops::Impl {
   Live live;
   std::unique_ptr<Backups> backups;
   std::unique_ptr<knowledge::SeriesWatch> series;  ///< null: there are none here
-  std::mutex mutex;
-  std::condition_variable idle;
-  int running = 0;        ///< under the mutex
-  CancelSource stopping;  ///< of loop 0
   bool on = false;
+  Background background;  ///< on loop 0
 
   Sampler::Parts sampler_parts();
   std::vector<std::pair<std::string, CircuitStats>> installation_circuits() const;
@@ -109,12 +106,13 @@ struct Ops::Impl {
   Aw<void> measure();
   /// Tells those who listen what their numbers show.
   Aw<void> look_at_series();
-  Aw<void> measure_forever();
+  Aw<void> measure_forever(Background::Sleep sleep);
   /// In the background, one run at a time; of this tenant, or of all.
   void warm(std::optional<std::string> tenant, CacheWarmer::Trigger trigger);
+  Aw<void> fill_caches(std::optional<std::string> tenant, CacheWarmer::Trigger trigger,
+                       Background::Sleep sleep);
   /// Keeps what is asked most, and fills the caches of those whose searches are slow.
   Aw<void> look_at_searches();
-  void spawn(std::string what, Aw<void> work);
 };
 
 Ops::Impl::Impl(Ops::Parts given)
@@ -131,7 +129,8 @@ Ops::Impl::Impl(Ops::Parts given)
             .clock = parts.clock,
             .gate = parts.gate,
             .server = "akosha " + parts.version},
-           {.auth_required = parts.auth_required}) {
+           {.auth_required = parts.auth_required}),
+      background(parts.loops.at(0)) {
   parts.search_metrics.also_tell(&watch);
   parts.ingest_metrics.watch([this](const IngestEnd& end) { tell(end); });
 }
@@ -241,43 +240,35 @@ Aw<void> Ops::Impl::look_at_series() {
   if (!told) logger.warning("nobody looked at the series", {{"error", told.error().message}});
 }
 
-void Ops::Impl::spawn(std::string what, Aw<void> work) {
-  {
-    const std::scoped_lock lock(mutex);
-    ++running;
-  }
-  parts.loops.at(0).spawn(std::move(what), [](Impl* impl, Aw<void> body) -> Aw<void> {
-    co_await std::move(body);
-    const std::scoped_lock lock(impl->mutex);
-    --impl->running;
-    impl->idle.notify_all();
-  }(this, std::move(work)));
+void Ops::Impl::warm(std::optional<std::string> tenant, CacheWarmer::Trigger trigger) {
+  background.run("filling caches",
+                 [this, tenant = std::move(tenant), trigger](Background::Sleep sleep) {
+                   return fill_caches(tenant, trigger, std::move(sleep));
+                 });
 }
 
-void Ops::Impl::warm(std::optional<std::string> tenant, CacheWarmer::Trigger trigger) {
-  spawn("filling caches",
-        [](Impl* impl, std::optional<std::string> whose, CacheWarmer::Trigger why) -> Aw<void> {
-          CacheWarmer& warmer = impl->parts.routes->warmer;
-          const bool at_start = why == CacheWarmer::Trigger::kStart;
-          if (at_start) {
-            if (const auto loaded = co_await warmer.load(); !loaded) {
-              impl->logger.warning("nobody knows what was searched for often",
-                                   {{"error", loaded.error().message}});
-            }
-          }
-          auto done = co_await warmer.warm(whose, why);
-          // Stores of other processes may begin later than this one.
-          for (int i = 0; at_start && done && done->failed > 0 && i < kStartTries; ++i) {
-            if (!co_await impl->parts.loops.at(0).sleep_for(kStartPause, &impl->stopping)) break;
-            done = co_await warmer.warm(whose, why);
-          }
-          if (done && done->refilled + done->failed > 0) {
-            impl->logger.info("caches are filled", {{"at_start", at_start},
-                                                    {"refilled", done->refilled},
-                                                    {"cached", done->cached},
-                                                    {"failed", done->failed}});
-          }
-        }(this, std::move(tenant), trigger));
+Aw<void> Ops::Impl::fill_caches(std::optional<std::string> tenant, CacheWarmer::Trigger trigger,
+                                Background::Sleep sleep) {
+  CacheWarmer& warmer = parts.routes->warmer;
+  const bool at_start = trigger == CacheWarmer::Trigger::kStart;
+  if (at_start) {
+    if (const auto loaded = co_await warmer.load(); !loaded) {
+      logger.warning("nobody knows what was searched for often",
+                     {{"error", loaded.error().message}});
+    }
+  }
+  auto done = co_await warmer.warm(tenant, trigger);
+  // Stores of other processes may begin later than this one.
+  for (int i = 0; at_start && done && done->failed > 0 && i < kStartTries; ++i) {
+    if (!co_await sleep(kStartPause)) break;
+    done = co_await warmer.warm(tenant, trigger);
+  }
+  if (done && done->refilled + done->failed > 0) {
+    logger.info("caches are filled", {{"at_start", at_start},
+                                      {"refilled", done->refilled},
+                                      {"cached", done->cached},
+                                      {"failed", done->failed}});
+  }
 }
 
 Aw<void> Ops::Impl::look_at_searches() {
@@ -293,11 +284,10 @@ Aw<void> Ops::Impl::look_at_searches() {
     warm(slow->first, CacheWarmer::Trigger::kLatency);
 }
 
-Aw<void> Ops::Impl::measure_forever() {
-  net::Loop& loop = parts.loops.at(0);
+Aw<void> Ops::Impl::measure_forever(Background::Sleep sleep) {
   Clock::Steady window = parts.clock.steady_now();
   Clock::Steady upkeep{};
-  while (!stopping.cancelled()) {
+  while (!background.stopping()) {
     co_await measure();
     const Clock::Steady now = parts.clock.steady_now();
     if (now - window >= kWindow) {
@@ -310,7 +300,7 @@ Aw<void> Ops::Impl::measure_forever() {
       const auto swept = co_await alert_store.sweep(parts.clock.now() - Alerts::Options().keep);
       if (!swept) logger.warning("old alerts stay", {{"error", swept.error().message}});
     }
-    if (!co_await loop.sleep_for(kSample, &stopping)) break;
+    co_await sleep(kSample);
   }
 }
 
@@ -383,7 +373,9 @@ void Ops::start() {
   impl.alerts.start();
   if (impl.parts.alone) impl.backups->keeper().follow_schedule();
   impl.backups->start_replicas();
-  impl.spawn("memory gauges", impl.measure_forever());
+  impl.background.run("memory gauges", [&impl](Background::Sleep sleep) {
+    return impl.measure_forever(std::move(sleep));
+  });
   if (impl.parts.searches && impl.parts.routes->search.options().cache)
     impl.warm(std::nullopt, CacheWarmer::Trigger::kStart);
 }
@@ -393,15 +385,10 @@ void Ops::stop() {
   if (!std::exchange(impl.on, false)) return;
   impl.parts.routes->warmer.stop();
   // What was asked since the last minute.
-  impl.spawn("keeping frequent searches", [](Impl* last) -> Aw<void> {
-    (void)co_await last->parts.routes->warmer.save();
-  }(&impl));
-  impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
-  {
-    std::unique_lock lock(impl.mutex);
-    if (!impl.idle.wait_for(lock, kLongestStop, [&impl] { return impl.running == 0; }))
-      impl.logger.error("the gauges did not stop in time");
-  }
+  impl.background.run("keeping frequent searches", [&impl](const Background::Sleep&) -> Aw<void> {
+    (void)co_await impl.parts.routes->warmer.save();
+  });
+  if (!impl.background.stop(kLongestStop)) impl.logger.error("the gauges did not stop in time");
   impl.alerts.stop();
   impl.backups->stop();
 }

@@ -27,7 +27,8 @@ Outside::Outside(Parts parts)
           .sleep = [](std::chrono::nanoseconds time) -> Aw<void> {
             (void)co_await net::Loop::current()->sleep_for(time);
           },
-          .clock = parts_.clock})) {}
+          .clock = parts_.clock})),
+      background_(parts_.loops.at(0)) {}
 
 Outside::~Outside() { stop(); }
 
@@ -88,7 +89,7 @@ Result<void> Outside::make_queue() {
                   .region = settings.region.empty() ? "us-east-1" : settings.region,
                   .service = "sqs"}},
       [this](http::ClientRequest request, http::CallOptions options) {
-        options.cancel = &stopping_;
+        options.cancel = &background_.cancel_source();
         return clients_.local().send(std::move(request), options);
       },
       parts_.clock);
@@ -118,31 +119,20 @@ std::vector<std::pair<std::string, CircuitStats>> Outside::circuits() const {
   return all;
 }
 
-void Outside::run(const char* what, std::function<Aw<void>(Sleep)> work) {
-  net::Loop& loop = parts_.loops.at(0);
-  loop.spawn(what,
-             [this, &loop, mark = std::make_shared<InFlight::Mark>(running_),
-              work = std::move(work)]() -> Aw<void> {
-               co_await work([this, &loop](std::chrono::nanoseconds time) -> Aw<bool> {
-                 if (stopping_.cancelled()) co_return false;
-                 co_return co_await loop.sleep_for(time, &stopping_);
-               });
-             });
-}
-
 void Outside::start() {
-  if (orchestrator_->status().configured)
-    run("orchestrator", [this](Sleep sleep) { return orchestrator_->run(std::move(sleep)); });
-  if (listener_ != nullptr)
-    run("queue of the bucket", [this](Sleep sleep) { return listener_->run(std::move(sleep)); });
+  using Sleep = net::Background::Sleep;
+  if (orchestrator_->status().configured) {
+    background_.run("orchestrator",
+                    [this](Sleep sleep) { return orchestrator_->run(std::move(sleep)); });
+  }
+  if (listener_ != nullptr) {
+    background_.run("queue of the bucket",
+                    [this](Sleep sleep) { return listener_->run(std::move(sleep)); });
+  }
 }
 
 void Outside::stop() {
-  if (running_.count() == 0) return;
-  // Marked, so that this waits for the end of cancel() too.
-  parts_.loops.at(0).post(
-      [this, mark = std::make_shared<InFlight::Mark>(running_)] { stopping_.cancel(); });
-  if (!running_.wait_until(std::chrono::steady_clock::now() + kLongestStop))
+  if (!background_.stop(kLongestStop))
     Logger("memory").error("calls of services outside did not end in time");
 }
 

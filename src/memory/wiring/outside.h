@@ -6,14 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "base/cancel.h"
-#include "base/in_flight.h"
 #include "memory/config.h"
 #include "memory/outside/orchestrator.h"
 #include "memory/outside/queue_listener.h"
 #include "memory/outside/services.h"
 #include "memory/outside/upload_queue.h"
 #include "memory/outside/workflow_runs.h"
+#include "net/background.h"
 #include "net/http/client.h"
 #include "net/loop.h"
 #include "storage/sql/database.h"
@@ -56,8 +55,6 @@ class Outside {
   explicit Outside(Parts parts);
   Result<void> make_orchestrator();
   Result<void> make_queue();
-  using Sleep = std::function<Aw<bool>(std::chrono::nanoseconds)>;
-  void run(const char* what, std::function<Aw<void>(Sleep)> work);
 
   const Parts parts_;
   net::PerLoop<http::Client> clients_;
@@ -66,8 +63,7 @@ class Outside {
   std::unique_ptr<Orchestrator> orchestrator_;
   std::unique_ptr<UploadQueue> queue_;  ///< null: there is none
   std::unique_ptr<QueueListener> listener_;
-  CancelSource stopping_;  ///< of loop 0
-  InFlight running_;
+  net::Background background_;  ///< on loop 0
 };
 
 /// Version 335.
