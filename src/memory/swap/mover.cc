@@ -209,8 +209,9 @@ Mover::Pause Mover::side_failed(const Error& error) {
   return error.code == Errc::kUpstream ? new_side_failed(error) : old_side_failed(error);
 }
 
-Turns::Turn Mover::take_turn() {
-  return net::run_sync<Turns::Turn>(parts_.loops.at(0), [this] { return store_.turns().take(); });
+net::Turns::Turn Mover::take_turn() {
+  return net::run_sync<net::Turns::Turn>(parts_.loops.at(0),
+                                         [this] { return store_.turns().take(); });
 }
 
 Result<void> Mover::try_new_side() {
@@ -218,7 +219,7 @@ Result<void> Mover::try_new_side() {
 }
 
 Result<bool> Mover::follow_page(std::uint64_t& cursor, bool only_repeats) {
-  const Turns::Turn turn = take_turn();
+  const net::Turns::Turn turn = take_turn();
   return follow_in_turn(cursor, only_repeats);
 }
 
@@ -277,7 +278,7 @@ Mover::Pause Mover::sweep_page() {
       return side_failed(last.error());
   }
   const SharedBackend old = store_.now();
-  const Turns::Turn turn = take_turn();
+  const net::Turns::Turn turn = take_turn();
   auto page = next_->feed->after(sweep_cursor_, options_.page);
   if (!page) return new_side_failed(page.error());
   std::vector<Key> keys;
@@ -338,7 +339,7 @@ Mover::Pause Mover::compare() {
   if (!last) return side_failed(last.error());
   if (left_ > options_.page) return {};
   if (auto able = try_new_side(); !able) return new_side_failed(able.error());
-  const Turns::Turn turn = take_turn();
+  const net::Turns::Turn turn = take_turn();
   if (auto held = sync<void>([this]() { return store_.hold(options_.patience); }); !held)
     return old_side_failed(held.error());
   auto same = compare_held();
@@ -582,7 +583,7 @@ Result<void> Mover::finish_held(const std::string& reason) {
 
 Result<Move> Mover::finish_now(const std::string& reason, bool by_itself) {
   // Erasures wait for their turn, writes are held.
-  Turns::Turn turn = take_turn();
+  net::Turns::Turn turn = take_turn();
   if (auto held = sync<void>([this]() { return store_.hold(options_.patience); }); !held)
     return std::unexpected(std::move(held.error()));
   auto done = finish_held(reason);

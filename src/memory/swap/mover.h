@@ -116,7 +116,7 @@ class Mover {
   /// The same for who has the turn.
   Result<bool> follow_in_turn(std::uint64_t& cursor, bool only_repeats);
   Result<void> follow_to_end();
-  Turns::Turn take_turn();
+  net::Turns::Turn take_turn();
   /// A probe of the new side.
   Result<void> try_new_side();
   Result<bool> compare_held();

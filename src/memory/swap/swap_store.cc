@@ -160,7 +160,7 @@ Task<std::uint64_t> SwapStore::erase(OnOld on_old, OnNew on_new) {
     }
     co_return gone;
   }
-  Turns::Turn turn = co_await turns_.take();
+  net::Turns::Turn turn = co_await turns_.take();
   Sides sides;
   {
     const std::lock_guard lock(mutex_);
