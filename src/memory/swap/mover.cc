@@ -178,7 +178,7 @@ Mover::Pause Mover::step() {
 Mover::Pause Mover::new_side_failed(const Error& error) {
   error_ = error.message;
   failures_.add();
-  store_.failed_again();
+  store_.failed(SwapStore::FoundBy::kMover);
   if (!store_.failed_for_good()) {
     logger().warning("the new backend of the hot tier failed; it is tried again",
                      {{"move", move_->id}, {"error", error.message}});

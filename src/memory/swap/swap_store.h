@@ -83,11 +83,11 @@ class SwapStore final : public Store {
   /// From now on reads go to the new side while it is clean and follows.
   void begin_window();
   bool reads_next() const;
-  /// It failed, whoever asked it: the old side is read until `trust`. Calls that fail while it is
-  /// suspected already count as one.
-  void failed();
-  /// It failed once more when Mover looked after it.
-  void failed_again();
+  /// Calls that fail while the new side is suspected already count as one; each time that Mover
+  /// looks after it counts.
+  enum class FoundBy : std::uint8_t { kCall, kMover };
+  /// The new side failed: the old one is read until `trust`. A call wakes Mover.
+  void failed(FoundBy by);
   /// It did what it was asked for: failures before it do not count any more.
   void worked();
   /// It failed so often in a row that the move is to end.
