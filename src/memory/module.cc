@@ -162,11 +162,11 @@ void MemoryModule::Impl::make_mover(StorePair& stores) {
   const MemoryConfig& config = parts.config;
   swap::Mover::Options options;
   options.dimensions = config.embedding_dimension;
-  options.revert_for = std::chrono::days(config.hot.revert_days);
-  options.usual_path = config.hot.path;
+  options.requests.revert_for = std::chrono::days(config.hot.revert_days);
+  options.requests.usual_path = config.hot.path;
   options.marker = swap::marker_in(config.data_path);
   for (const std::string& folder : {config.warm.path, config.cold.path}) {
-    if (folder != ":memory:") options.taken.push_back(folder);
+    if (folder != ":memory:") options.requests.taken.push_back(folder);
   }
   mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.own_hot,
                                                            .database = parts.database,

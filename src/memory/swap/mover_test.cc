@@ -453,23 +453,5 @@ TEST_F(HotMove, IsToldToWhoFollowsTheTier) {
   EXPECT_EQ(feed->after(0, 100)->rows.size(), 10U);
 }
 
-TEST(HotMoveRequest, NamesTheFieldThatIsWrong) {
-  const hot_testing::TemporaryFolder folder;
-  const ManualClock clock{start()};
-  memory::testing::OnLoop on;
-  const auto database = sql::open_database({.url = "sqlite://:memory:"}).value();
-  ASSERT_TRUE(sql::Migrator(*database, migrations()).upgrade());
-  testing::MovingTier tier(on, *database, clock, folder.path());
-  ASSERT_TRUE(tier.open());
-  const auto parse = [&](const std::string& text) {
-    return tier.mover().parse(JsonDocument::parse(text).value()->root().get_object());
-  };
-  EXPECT_EQ(parse(R"({"backend":"pgvector"})")->revert_for, std::chrono::days(28));
-  EXPECT_EQ(parse(R"({"backend":"pgvector","revert_days":0})")->revert_for, 0s);
-  EXPECT_EQ(parse(R"({"backend":"pgvector","revert_days":366})").error().field, "revert_days");
-  EXPECT_EQ(parse(R"({"backend":"pgvector","replace":1})").error().field, "replace");
-  EXPECT_EQ(parse(R"({"backend":"pgvector","colour":"red"})").error().field, "colour");
-}
-
 }  // namespace
 }  // namespace asahi::memory::swap
