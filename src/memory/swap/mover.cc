@@ -257,6 +257,7 @@ Mover::Pause Mover::compare() {
     step_ = Step::kFollow;
     probed_ = parts_.clock.steady_now();
     error_.clear();
+    show();  // nobody sees that the new side is read while the move is said to copy
     store_.begin_window();
     store_.set_followed(store_.written());
     store_.release();
