@@ -352,7 +352,10 @@ Result<Move> Mover::begin_now(const std::string& org_id, const MoveRequest& requ
                             "backend does not have are erased",
                             request.to.text(), holds.records));
   }
-  Move move{.id = entity_id("hbm_", parts_.clock.now()),
+  // The record knows moves by the order of their ids: a clock that was set back does not change it.
+  Clock::Time started = parts_.clock.now();
+  if (move_) started = std::max(started, move_->started + milliseconds(1));
+  Move move{.id = entity_id("hbm_", started),
             .org_id = org_id,
             .phase = Phase::kCopying,
             .from = old->place,
@@ -360,7 +363,7 @@ Result<Move> Mover::begin_now(const std::string& org_id, const MoveRequest& requ
             .from_feed = from.name,
             .to_feed = to.name,
             .revert_for = request.revert_for,
-            .started = parts_.clock.now()};
+            .started = started};
   if (auto saved = records_.save(move); !saved) return std::unexpected(std::move(saved.error()));
   follower_.begin(next, from.end);
   move_ = move;

@@ -135,6 +135,23 @@ TEST_F(HotMove, TakesEverythingAlongAndIsWhereItWentAtTheNextStart) {
   EXPECT_EQ(contents(tier_.old_place()).size(), 60U);
 }
 
+TEST_F(HotMove, IsWhereItWentLastThoughTheClockStandsOrWasSetBack) {
+  fill(3);
+  for (int move = 0; move < 6; ++move) {
+    if (move == 3) clock_.advance(-std::chrono::hours(10));
+    const Place to =
+        tier_.store().now()->place == tier_.old_place() ? tier_.new_place() : tier_.old_place();
+    ASSERT_TRUE(tier_.begin(true));
+    ASSERT_TRUE(tier_.reads_new()) << tier_.reason();
+    ASSERT_TRUE(tier_.finish());
+    const std::string id = fmt::format("of move {}", move);
+    upsert({memory("agent", id, "said once " + id)});
+    ASSERT_TRUE(tier_.open());
+    ASSERT_EQ(tier_.store().now()->place, to) << "move " << move;
+    EXPECT_EQ(text_of("agent", id), "said once " + id);
+  }
+}
+
 TEST_F(HotMove, FollowsWhatIsWrittenEditedErasedAndAged) {
   fill(40);
   std::atomic<bool> stop{false};
