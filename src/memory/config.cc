@@ -529,6 +529,11 @@ void bind(config::Binder& binder, MemoryConfig& c, const std::string& data_dir) 
   backup.value("schedule", c.backup.schedule,
                {.env = {"AKOSHA_BACKUP_SCHEDULE"},
                 .help = "cron, UTC, or off; empty: each midnight where a bucket is said"});
+  backup.value("incremental_minutes", c.backup.incremental_minutes,
+               {.min = 0,
+                .max = 30,
+                .env = {"AKOSHA_BACKUP_INCREMENTAL_MINUTES"},
+                .help = "between two incremental backups; 0: none"});
   if (c.backup.schedule.empty() && !c.backup.bucket.empty()) c.backup.schedule = "0 0 * * *";
   if (c.backup.schedule == "off") c.backup.schedule.clear();
   if (!c.backup.schedule.empty())

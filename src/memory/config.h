@@ -235,6 +235,8 @@ struct MemoryConfig {
     /// AKOSHA_BACKUP_SCHEDULE: cron, UTC; "off": when asked only. Empty: "0 0 * * *" where `bucket`
     /// is said, else off: on the tiers' own disk copies are of little use and take its room.
     std::string schedule;
+    /// AKOSHA_BACKUP_INCREMENTAL_MINUTES: between two incremental backups, at most 30; 0: none.
+    int incremental_minutes = 0;
   } backup;
   /// Numbers over time.
   struct Analytics {

@@ -11,6 +11,7 @@
 #include "memory/access/hit_keeper.h"
 #include "memory/ageing/originals.h"
 #include "memory/ageing/reembedding.h"
+#include "memory/backup/upward_turn.h"
 #include "memory/cold/sql_catalogue.h"
 #include "memory/dedup/minhash.h"
 #include "memory/embedding/choice.h"
@@ -471,9 +472,10 @@ void MemoryModule::stop() {
 std::vector<sql::Migration> migrations() {
   std::vector<sql::Migration> all = ledger_migrations();
   for (const auto& part :
-       {std::vector{frequent_migration()}, cold::catalogue_migrations(), ageing::run_migrations(),
-        ageing::originals_migrations(), hit_migrations(), knowledge::migrations(), ops_migrations(),
-        outside_migrations(), fitness_migrations(), swap::migrations()})
+       {std::vector{frequent_migration(), upward_turn_migration()}, cold::catalogue_migrations(),
+        ageing::run_migrations(), ageing::originals_migrations(), hit_migrations(),
+        knowledge::migrations(), ops_migrations(), outside_migrations(), fitness_migrations(),
+        swap::migrations()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

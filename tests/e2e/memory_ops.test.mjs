@@ -163,6 +163,31 @@ test("three tiers, facts, numbers and the ledger are lost with the machine and c
   for (const part of ["hot", "warm", "cold", "sql"]) assert.match(restored.stdout, new RegExp(`^${part}: \\d+ bytes`, "m"));
   gateway = await restart_gateway(gateway);
   assert.deepEqual(await sight(gateway), before);
+  // What came after the whole backup is in an incremental one, which writes little.
+  const late = { memory_id: "late", text: "The lamp was mended at last.", system_id: "buddy" };
+  assert.equal((await gateway.post("/memory/memories", late)).status, 200);
+  const whole = await run_asahi(["memory", "backup", "--url", gateway.url]);
+  assert.equal(whole.code, 0, whole.stdout + whole.stderr);
+  const again = await run_asahi(["memory", "backup", "--incremental", "--url", gateway.url]);
+  assert.equal(again.code, 0, again.stdout + again.stderr);
+  const told = JSON.parse(again.stdout);
+  assert.equal(told.incremental, true);
+  assert.equal(told.bytes >= JSON.parse(whole.stdout).bytes, true);
+  const [newest] = (await gateway.get("/memory/backups")).body.backups;
+  assert.equal(newest.backup_id, told.backup_id);
+  assert.equal(newest.incremental, true);
+  assert.equal(readdirSync(join(backups, told.backup_id), { recursive: true }).some((name) => name.endsWith(".parquet")), false, "the cold files are in the one before");
+  const bad = await gateway.post("/memory/backups", { incremental: "yes" });
+  assert.equal(bad.status, 400, bad.text);
+  assert.equal(bad.body.details.field, "incremental");
+  const after = await sight(gateway);
+  await gateway.stop();
+  rmSync(data, { recursive: true });
+  const brought = await run_asahi(["memory", "restore"], { env: gateway.env, folder: gateway.folder });
+  assert.equal(brought.code, 0, brought.stdout + brought.stderr);
+  assert.match(brought.stdout, new RegExp(told.backup_id));
+  gateway = await restart_gateway(gateway);
+  assert.deepEqual(await sight(gateway), after);
   // What is stored now goes on from there.
   const more = { memory_id: "next", text: "Ben Ode is the CTO of Acme Labs.", system_id: "buddy" };
   assert.equal((await gateway.post("/memory/memories", more)).status, 200);

@@ -21,6 +21,7 @@
 #include "memory/ageing/access_rules.h"
 #include "memory/ageing/mover.h"
 #include "memory/ageing/runs.h"
+#include "memory/backup/upward_turn.h"
 #include "memory/cold/tier.h"
 #include "memory/model/store.h"
 #include "net/loop.h"
@@ -46,6 +47,8 @@ struct AgeingOptions {
   std::size_t turn_batches = 50;
   std::chrono::milliseconds poll{2'000};  ///< how soon an asked-for run begins
   AccessRules access;                     ///< of runs that the schedule begins
+  /// What comes back waits so long for a copy of the tiers that is being made (UpwardTurn).
+  std::chrono::milliseconds up_patience{std::chrono::minutes(5)};
 };
 
 /// Lets the memory age: by the clock, on demand, and when the hot tier gets too large. Its runs are
@@ -140,7 +143,9 @@ class Ageing {
   Aw<void> let_go(Run& run, Progress& progress);
   /// Lets memories come back that are asked for often.
   Task<void> promote();
-  Task<void> promote_all(Run& run);
+  Task<void> promote_all(Run& run, UpwardTurn& turn);
+  /// False: a copy of the tiers is being made for longer than `up_patience`.
+  Task<bool> may_go_up(UpwardTurn& turn);
   void add_jobs();
   /// The gauges of sizes and counts.
   Aw<void> measure();

@@ -73,12 +73,29 @@ Task<void> Ageing::promote() {
   run.state = RunState::kRunning;
   run.start_time = parts_.clock.now();
   if (auto ok = co_await runs_.update(run); !ok) co_return ok;
-  const Result<void> result = co_await promote_all(run);
+  UpwardTurn turn(parts_.database, parts_.clock, run.id);
+  const Result<void> result = co_await promote_all(run, turn);
+  if (auto ok = co_await turn.give_back(); !ok)
+    logger_.warning("backups wait until a lease ends", {{"error", ok.error().message}});
   auto kept = co_await end(run, progress, result);
   co_return result ? std::move(kept) : result;
 }
 
-Task<void> Ageing::promote_all(Run& run) {
+Task<bool> Ageing::may_go_up(UpwardTurn& turn) {
+  constexpr std::chrono::minutes kLease{10};  // longer than any batch
+  constexpr std::chrono::seconds kPoll{1};
+  const auto until = std::chrono::steady_clock::now() + options_.up_patience;
+  while (true) {
+    ASAHI_CO_TRY(const bool mine, co_await turn.take(kLease));
+    if (mine) co_return true;
+    // Where it was ours and somebody waits for it.
+    if (auto ok = co_await turn.give_back(); !ok) co_return std::unexpected(ok.error());
+    if (stop_ || std::chrono::steady_clock::now() >= until) co_return false;
+    co_await parts_.loop.sleep_for(kPoll);
+  }
+}
+
+Task<void> Ageing::promote_all(Run& run, UpwardTurn& turn) {
   const auto until = std::chrono::steady_clock::now() + options_.longest;
   const auto& counters = metrics_->of(run.step);
   Promoter promoter(*parts_.warm, *parts_.hot, hits_, parts_.clock);
@@ -90,6 +107,11 @@ Task<void> Ageing::promote_all(Run& run) {
                                          options_.batch_size));
     if (keys.empty()) break;
     after = keys.back();
+    ASAHI_CO_TRY(const bool mine, co_await may_go_up(turn));
+    if (!mine) {
+      logger_.warning("memories come back with the next run: the tiers are being copied");
+      break;
+    }
     ASAHI_CO_TRY(const Promoted done, co_await promoter.batch(std::move(keys)));
     run.records_migrated += done.promoted + done.superseded;
     run.bytes_freed += done.bytes;

@@ -26,6 +26,7 @@ class AgeingTest : public ::testing::Test {
     std::vector<sql::Migration> all = jobs::migrations();
     for (const auto& one : run_migrations()) all.push_back(one);
     for (const auto& one : hit_migrations()) all.push_back(one);
+    all.push_back(upward_turn_migration());
     ASSERT_TRUE(sql::Migrator(*db_, all).upgrade());
   }
   void TearDown() override {
@@ -277,7 +278,8 @@ TEST_F(AgeingTest, BothStepsTakeTurns) {
 class AccessRulesTest : public AgeingTest {
  protected:
   void open_counted(int days) {
-    open({.schedule = "0 0 29 2 *", .access = {.enabled = true}});  // no cron beside
+    // No cron beside.
+    open({.schedule = "0 0 29 2 *", .access = {.enabled = true}, .up_patience = 0ms});
     for (int day = days; day >= 0; --day)
       ASSERT_TRUE(on_.wait<void>([&] { return hits().counting(today() - day); }));
   }
@@ -348,6 +350,22 @@ TEST_F(AccessRulesTest, WhatIsAskedForOftenComesBackAndDoesNotGoTheNextNight) {
   EXPECT_THAT(ids(hot_), ::testing::ElementsAre("back"));
   EXPECT_THAT(metrics_.expose(),
               ::testing::HasSubstr("akosha_access_rules_total{action=\"promoted\"} 1"));
+}
+
+TEST_F(AccessRulesTest, NothingComesBackWhileTheTiersAreCopied) {
+  open_counted(0);
+  put("back", 20);
+  ASSERT_TRUE(age());
+  find_often("back", 10);
+  UpwardTurn backup(*db_, clock_, "backup");
+  ASSERT_TRUE(on_.wait<bool>([&] { return backup.take(48h); }).value());
+  sleep();
+  EXPECT_THAT(ids(warm_), ::testing::ElementsAre("back"));
+  EXPECT_EQ(last_run(kToHot).records_migrated, 0U);
+  ASSERT_TRUE(on_.wait<void>([&] { return backup.give_back(); }));
+  sleep();
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("back"));
+  EXPECT_TRUE(on_.wait<bool>([&] { return backup.take(1h); }).value()) << "the run gave it back";
 }
 
 TEST_F(AccessRulesTest, WhatNobodyAsksForGoesEarlyOnceAWholeWindowWasCounted) {

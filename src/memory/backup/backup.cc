@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
+#include <map>
+#include <set>
 
 #include "base/file.h"
+#include "base/hex.h"
 #include "base/ids.h"
 #include "base/sha256_stream.h"
 
@@ -20,9 +22,8 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kManifest = "/manifest.json";
 constexpr std::size_t kMaxManifest = 256 << 20;
-constexpr std::size_t kPiece = 1 << 20;
-/// 2: with the rows of the database. What 1 has is read as before.
-constexpr int kFormat = 2;
+/// 2: with the rows of the database. 3: incremental. What earlier ones have is read as before.
+constexpr int kFormat = 3;
 
 std::unexpected<Error> bad_manifest(std::string why) {
   return fail(Errc::kCorrupt, "the backup's manifest " + std::move(why));
@@ -40,23 +41,12 @@ bool is_safe_path(std::string_view path) {
 }
 
 std::string key_of(const std::string& id, const BackupFile& file) {
-  return id + "/" + file.tier + "/" + file.path;
+  return file.at.empty() ? id + "/" + file.tier + "/" + file.path : file.at;
 }
 
-Result<BackupFile> describe(const std::string& tier, const std::string& root,
-                            const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(Errc::kUnavailable, fmt::format("{} cannot be read", path));
-  BackupFile file{.tier = tier, .path = fs::relative(path, root).generic_string(), .sha256 = {}};
-  Sha256Stream sum;
-  std::string piece(kPiece, '\0');
-  while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())) || in.gcount() > 0) {
-    sum.add(std::string_view(piece).substr(0, static_cast<std::size_t>(in.gcount())));
-    file.size += static_cast<std::uint64_t>(in.gcount());
-  }
-  if (in.bad()) return fail(Errc::kUnavailable, fmt::format("{} cannot be read", path));
-  file.sha256 = to_hex(sum.finish());
-  return file;
+/// An object of a backup: "{backup_id}/…".
+bool is_object_of_backup(std::string_view key) {
+  return is_safe_path(key) && key.contains('/') && check_backup_id(key.substr(0, key.find('/')));
 }
 
 /// Reads an object through `sink`; whether it is what the manifest says.
@@ -102,6 +92,12 @@ std::uint64_t BackupManifest::bytes() const {
   return all;
 }
 
+std::uint64_t BackupManifest::new_bytes() const {
+  std::uint64_t all = 0;
+  for (const BackupFile& file : files) all += file.at.empty() ? file.size : 0;
+  return all;
+}
+
 bool BackupManifest::has(std::string_view tier) const {
   return std::ranges::find(files, tier, &BackupFile::tier) != files.end();
 }
@@ -109,11 +105,18 @@ bool BackupManifest::has(std::string_view tier) const {
 json::object manifest_json(const BackupManifest& manifest) {
   json::array files;
   for (const BackupFile& file : manifest.files) {
-    files.push_back(json::object{
-        {"tier", file.tier}, {"path", file.path}, {"size", file.size}, {"sha256", file.sha256}});
+    json::object& one = files
+                            .emplace_back(json::object{{"tier", file.tier},
+                                                       {"path", file.path},
+                                                       {"size", file.size},
+                                                       {"sha256", file.sha256}})
+                            .get_object();
+    if (!file.at.empty()) one["at"] = file.at;
   }
+  // As earlier versions read it, where they can.
   return {{"backup_id", manifest.id},
-          {"format", kFormat},
+          {"format", manifest.incremental ? kFormat : kFormat - 1},
+          {"incremental", manifest.incremental},
           {"created_at", format_rfc3339(manifest.created_at)},
           {"version", manifest.version},
           {"files", std::move(files)}};
@@ -132,9 +135,11 @@ Result<BackupManifest> parse_backup_manifest(std::string_view text) {
       .id = text_of(root, "backup_id"), .version = text_of(root, "version"), .files = {}};
   if (!check_backup_id(manifest.id)) return bad_manifest("has no id");
   const json::value* format = root.if_contains("format");
-  if (format == nullptr || (*format != 1 && *format != kFormat))
+  if (format == nullptr || (*format != 1 && *format != 2 && *format != kFormat))
     return bad_manifest("has a format that is not known here: restore it with a newer version");
   ASAHI_TRY(manifest.created_at, parse_rfc3339(text_of(root, "created_at")));
+  const json::value* incremental = root.if_contains("incremental");
+  manifest.incremental = incremental != nullptr && *incremental == true;
   const json::value* files = root.if_contains("files");
   if (files == nullptr || !files->is_array()) return bad_manifest("lists no files");
   for (const json::value& one : files->get_array()) {
@@ -142,11 +147,13 @@ Result<BackupManifest> parse_backup_manifest(std::string_view text) {
     const json::object& given = one.get_object();
     BackupFile file{.tier = text_of(given, "tier"),
                     .path = text_of(given, "path"),
-                    .sha256 = text_of(given, "sha256")};
+                    .sha256 = text_of(given, "sha256"),
+                    .at = text_of(given, "at")};
     const json::value* size = given.if_contains("size");
     boost::system::error_code error;
     if (size != nullptr && size->is_number()) file.size = size->to_number<std::uint64_t>(error);
     if (size == nullptr || error || file.sha256.size() != 64 || !is_safe_path(file.path) ||
+        (!file.at.empty() && !is_object_of_backup(file.at)) ||
         (file.tier != "hot" && file.tier != "warm" && file.tier != "cold" && file.tier != kSqlPart))
       return bad_manifest(fmt::format("has a file that cannot be: '{}'", file.path.substr(0, 100)));
     manifest.files.push_back(std::move(file));
@@ -168,41 +175,108 @@ Result<void> check_backup_id(std::string_view id) {
   return fail_field("backup_id", fmt::format("'{}' is no id of a backup", id.substr(0, 80)));
 }
 
-Result<BackupManifest> write_backup(object::ObjectStore& store, const std::string& folder,
-                                    const std::vector<std::string>& tiers, std::string id,
-                                    Clock::Time now, std::string version) {
-  BackupManifest manifest{
-      .id = std::move(id), .created_at = now, .version = std::move(version), .files = {}};
-  for (const std::string& tier : tiers) {
-    const std::string root = folder + "/" + tier;
-    std::error_code error;
-    std::vector<std::string> paths;
-    for (fs::recursive_directory_iterator at(root, error), end; !error && at != end;
-         at.increment(error)) {
-      if (at->is_regular_file(error)) paths.push_back(at->path().string());
-    }
-    if (error)
-      return fail(Errc::kUnavailable,
-                  fmt::format("{} cannot be listed: {}", root, error.message()));
-    std::ranges::sort(paths);
+namespace {
+
+/// What an earlier backup has, by its sum.
+using Known = std::map<std::string, const BackupFile*>;
+
+/// Files below `root`, in order.
+Result<std::vector<std::string>> files_below(const std::string& root) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(root, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->is_regular_file(error)) paths.push_back(at->path().string());
+  }
+  if (error)
+    return fail(Errc::kUnavailable, fmt::format("{} cannot be listed: {}", root, error.message()));
+  std::ranges::sort(paths);
+  return paths;
+}
+
+/// Names the earlier backup's object where there is one of this content.
+bool refer(BackupFile& file, const Known& known, const BackupManifest* base) {
+  const auto found = known.find(file.sha256);
+  if (found == known.end() || found->second->size != file.size) return false;
+  file.at = key_of(base->id, *found->second);
+  return true;
+}
+
+Result<void> store_file(object::ObjectStore& store, const std::string& key, const BackupFile& file,
+                        const std::string& path) {
+  auto put = store.put_file(key, path);
+  if (!put) return std::unexpected(put.error());
+  ASAHI_TRY(const bool same, matches(store, key, file, nowhere));
+  if (same) return {};
+  return fail(Errc::kCorrupt,
+              fmt::format("{} does not hold what was written to it: {}", store.where(), key));
+}
+
+}  // namespace
+
+Result<BackupManifest> write_backup(object::ObjectStore& store, const BackupSource& source,
+                                    std::string id, Clock::Time now, std::string version,
+                                    const BackupManifest* base) {
+  BackupManifest manifest{.id = std::move(id),
+                          .created_at = now,
+                          .version = std::move(version),
+                          .incremental = base != nullptr,
+                          .files = {}};
+  Known known;
+  if (base != nullptr) {
+    for (const BackupFile& file : base->files) known.emplace(file.sha256, &file);
+  }
+  FileSums own;
+  FileSums& sums = source.sums != nullptr ? *source.sums : own;
+  for (const std::string& tier : source.tiers) {
+    const std::string root = source.folder + "/" + tier;
+    ASAHI_TRY(const std::vector<std::string> paths, files_below(root));
     for (const std::string& path : paths) {
-      ASAHI_TRY(BackupFile file, describe(tier, root, path));
-      const std::string key = key_of(manifest.id, file);
-      auto put = store.put_file(key, path);
-      if (!put) return std::unexpected(put.error());
-      ASAHI_TRY(const bool same, matches(store, key, file, nowhere));
-      if (!same) {
-        return fail(Errc::kCorrupt,
-                    fmt::format("{} does not hold what was written to it: {}", store.where(), key));
+      ASAHI_TRY(const FileSums::Sum sum, sums.of(path));
+      BackupFile file{.tier = tier,
+                      .path = fs::relative(path, root).generic_string(),
+                      .size = sum.size,
+                      .sha256 = to_hex(sum.sha256),
+                      .at = {}};
+      if (!refer(file, known, base)) {
+        if (auto ok = store_file(store, key_of(manifest.id, file), file, path); !ok)
+          return std::unexpected(ok.error());
       }
       manifest.files.push_back(std::move(file));
     }
+    const auto held = source.held.find(tier);
+    if (held == source.held.end()) continue;
+    for (const HeldFile& one : held->second) {
+      BackupFile file{
+          .tier = tier, .path = one.path, .size = one.size, .sha256 = to_hex(one.sha256), .at = {}};
+      if (!refer(file, known, base))
+        return fail(Errc::kCorrupt, fmt::format("{}/{} was left out of the copy, and no backup "
+                                                "has it",
+                                                tier, one.path));
+      manifest.files.push_back(std::move(file));
+    }
   }
-  auto put =
-      store.put(manifest.id + std::string(kManifest), json::serialize(manifest_json(manifest)),
-                {.content_type = "application/json"});
+  const std::string place = manifest.id + std::string(kManifest);
+  auto put = store.put(place, json::serialize(manifest_json(manifest)),
+                       {.content_type = "application/json"});
   if (!put) return std::unexpected(put.error());
-  return manifest;
+  if (base == nullptr) return manifest;
+  // Whoever prunes takes a manifest away first and looks at all that are left then: either they
+  // have seen this one, or theirs is missing here.
+  ASAHI_TRY(const auto still, store.head(base->id + std::string(kManifest)));
+  if (still) return manifest;
+  if (auto gone = store.erase(place); !gone) return std::unexpected(gone.error());
+  return fail(Errc::kConflict, fmt::format("{}, which has parts of it, was pruned meanwhile: make "
+                                           "it again",
+                                           base->id));
+}
+
+HeldSums sums_of(const BackupManifest& manifest) {
+  auto sums = std::make_shared<std::set<Digest>>();
+  for (const BackupFile& file : manifest.files) {
+    if (Digest digest{}; from_hex(file.sha256, digest)) sums->insert(digest);
+  }
+  return sums;
 }
 
 Result<std::vector<BackupManifest>> list_backups(object::ObjectStore& store, std::size_t most) {
@@ -283,21 +357,35 @@ Result<std::uint64_t> fetch_tier(object::ObjectStore& store, const BackupManifes
   return bytes;
 }
 
-Result<std::uint64_t> prune_backups(object::ObjectStore& store, Clock::Time before,
-                                    std::size_t most) {
+Result<std::uint64_t> prune_backups(object::ObjectStore& store, const BackupRetention& retention) {
   ASAHI_TRY(const auto all, list_backups(store, SIZE_MAX));
-  std::uint64_t pruned = 0;
-  for (std::size_t i = 1; i < all.size(); ++i) {
-    if (all[i].created_at >= before && i < most) continue;
-    // The manifest first: what is half erased is no backup.
-    if (auto ok = store.erase(all[i].id + std::string(kManifest)); !ok)
-      return std::unexpected(ok.error());
-    for (const BackupFile& file : all[i].files) {
-      if (auto ok = store.erase(key_of(all[i].id, file)); !ok) return std::unexpected(ok.error());
-    }
-    ++pruned;
+  std::vector<const BackupManifest*> going;
+  std::size_t whole = 0, incremental = 0;
+  for (const BackupManifest& one : all) {
+    const bool beyond = one.incremental ? ++incremental > retention.incremental
+                                        : ++whole > std::max<std::size_t>(retention.most, 1);
+    if (&one != &all.front() && (beyond || one.created_at < retention.before))
+      going.push_back(&one);
   }
-  return pruned;
+  if (going.empty()) return 0;
+  // Manifests first: what is half erased is no backup. Then what nobody names any more.
+  for (const BackupManifest* one : going) {
+    if (auto ok = store.erase(one->id + std::string(kManifest)); !ok)
+      return std::unexpected(ok.error());
+  }
+  ASAHI_TRY(const auto left, list_backups(store, SIZE_MAX));
+  std::set<std::string> named;
+  for (const BackupManifest& one : left) {
+    for (const BackupFile& file : one.files) named.insert(key_of(one.id, file));
+  }
+  for (const BackupManifest* one : going) {
+    for (const BackupFile& file : one->files) {
+      const std::string key = key_of(one->id, file);
+      if (!named.insert(key).second) continue;  // named by one that stays, or erased already
+      if (auto ok = store.erase(key); !ok) return std::unexpected(ok.error());
+    }
+  }
+  return going.size();
 }
 
 }  // namespace asahi::memory

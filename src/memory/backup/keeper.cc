@@ -5,9 +5,12 @@
 
 #include <filesystem>
 #include <future>
+#include <optional>
+#include <thread>
 #include <tuple>
 
 #include "memory/backup/sql_copy.h"
+#include "memory/backup/upward_turn.h"
 #include "net/blocking.h"
 
 namespace asahi::memory {
@@ -16,9 +19,30 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t kListed = 100;
 constexpr std::chrono::hours kLongestSnapshot{1};
+/// All tiers' snapshots, at the longest.
+constexpr std::chrono::hours kTurn{2};
+/// Longer than a lease of those who are in the way and have died.
+constexpr std::chrono::minutes kTurnPatience{15};
+constexpr std::chrono::milliseconds kTurnPoll{200};
+/// Incremental backups that are kept: the last hours' are worth nothing once the next is there, but
+/// one that cannot be read should not be the only one.
+constexpr std::size_t kIncrementals = 3;
+/// Looking for old ones reads every manifest.
+constexpr std::size_t kPruneEvery = 12;
 constexpr std::chrono::hours kStale{24};
 constexpr std::string_view kJob = "memory.backup";
+constexpr std::string_view kIncrementalJob = "memory.backup.incremental";
 constexpr std::chrono::seconds kGrace{10};
+
+/// A folder for one more part of the copy.
+Result<std::string> folder_of(BackupSource& source, const std::string& part) {
+  source.tiers.push_back(part);
+  std::string folder = source.folder + "/" + part;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error) return folder;
+  return fail(Errc::kUnavailable, fmt::format("cannot make {}: {}", folder, error.message()));
+}
 
 /// Removes a folder with its owner.
 struct Scratch {
@@ -37,6 +61,10 @@ BackupKeeper::BackupKeeper(Parts parts, Options options)
       last_success_(parts_.metrics.gauge("akosha_backup_last_success_timestamp_seconds",
                                          "End of the last good backup; 0: none is known.")),
       queue_(parts_.database, parts_.clock) {
+  parts_.metrics
+      .gauge("akosha_backup_interval_seconds",
+             "Between two incremental backups; 0: none are made by the clock.")
+      .set(60.0 * options_.incremental_minutes);
   // Of processes that died on their way; what is young may be another one's that is at work.
   std::error_code error;
   const auto old = fs::file_time_type::clock::now() - kStale;
@@ -69,24 +97,42 @@ void BackupKeeper::look_for_newest() {
 }
 
 void BackupKeeper::follow_schedule() {
-  if (options_.schedule.empty() || clock_worker_ != nullptr) return;
+  const bool never = options_.schedule.empty() && options_.incremental_minutes == 0;
+  if (never || clock_worker_ != nullptr) return;
   clock_worker_ = std::make_unique<jobs::Worker>(
       queue_, parts_.loop, parts_.clock,
       jobs::Worker::Options{
           .concurrency = 1, .poll = options_.poll, .lease = std::chrono::minutes(1)});
-  clock_worker_->handle(std::string(kJob), [this](const jobs::Job&) { return make_scheduled(); });
-  clock_worker_->cron(options_.schedule, std::string(kJob), {});
+  const auto follow = [this](const std::string& schedule, std::string_view job, BackupKind kind) {
+    clock_worker_->handle(std::string(job),
+                          [this, kind](const jobs::Job&) { return make_scheduled(kind); });
+    clock_worker_->cron(schedule, std::string(job), {});
+  };
+  if (!options_.schedule.empty()) follow(options_.schedule, kJob, BackupKind::kWhole);
+  if (options_.incremental_minutes > 0) {
+    follow(fmt::format("*/{} * * * *", options_.incremental_minutes), kIncrementalJob,
+           BackupKind::kIncremental);
+  }
   clock_worker_->start();
 }
 
-Task<void> BackupKeeper::make_scheduled() {
+Task<void> BackupKeeper::make_scheduled(BackupKind kind) {
+  // What became due while a long one was made is as good as made.
+  const std::chrono::duration<double> now = parts_.clock.now().time_since_epoch();
+  if (kind == BackupKind::kIncremental &&
+      now.count() - last_success_.value() < 30.0 * options_.incremental_minutes)
+    co_return Result<void>{};
   const std::string id = make_backup_id(parts_.clock.now());
   const auto claimed = claim("backup " + id);
   // What is being made at this moment is as good.
   if (!claimed && claimed.error().code == Errc::kConflict) co_return Result<void>{};
   if (!claimed) co_return claimed;
-  co_return co_await net::run_blocking(
-      worker_, [this, id] { return finish("backup", id, [this, id] { return make(id); }); });
+  auto done = co_await net::run_blocking(worker_, [this, id, kind] {
+    return finish("backup", id, [this, id, kind] { return make(id, kind); });
+  });
+  // The next one is due before this one would be tried again.
+  if (kind == BackupKind::kIncremental) co_return Result<void>{};
+  co_return done;
 }
 
 Result<void> BackupKeeper::claim(const std::string& what) {
@@ -129,9 +175,9 @@ Result<void> BackupKeeper::finish(const std::string& kind, const std::string& id
   return {};
 }
 
-Result<std::string> BackupKeeper::start() {
+Result<std::string> BackupKeeper::start(BackupKind kind) {
   std::string id = make_backup_id(parts_.clock.now());
-  if (auto ok = begin("backup", id, [this, id] { return make(id); }); !ok)
+  if (auto ok = begin("backup", id, [this, id, kind] { return make(id, kind); }); !ok)
     return std::unexpected(ok.error());
   return id;
 }
@@ -143,55 +189,95 @@ Result<void> BackupKeeper::start_verify(std::string id) {
   return begin("verify", id, [this, id] { return verify(id); });
 }
 
-Result<void> BackupKeeper::take_snapshot(Store& store, const std::string& folder) {
-  // The promise outlives a snapshot that nobody waits for any more.
-  auto promise = std::make_shared<std::promise<Result<void>>>();
+template <class T>
+Result<T> BackupKeeper::ask(const char* what, std::function<Task<T>()> question) {
+  // The promise outlives an answer that nobody waits for any more.
+  auto promise = std::make_shared<std::promise<Result<T>>>();
   auto future = promise->get_future();
-  parts_.loop.spawn("snapshot of a tier", [&store, folder, promise]() -> Aw<void> {
-    promise->set_value(co_await store.snapshot(folder));
+  parts_.loop.spawn(what, [question = std::move(question), promise]() -> Aw<void> {
+    promise->set_value(co_await question());
   });
   const auto until = std::chrono::steady_clock::now() + kLongestSnapshot;
   while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
     if (stopping_) return fail(Errc::kCancelled, "the process is ending");
-    if (std::chrono::steady_clock::now() > until) {
-      return fail(Errc::kTimeout,
-                  fmt::format("the {} tier's snapshot takes too long", tier_name(store.tier())));
-    }
+    if (std::chrono::steady_clock::now() > until)
+      return fail(Errc::kTimeout, fmt::format("the {} takes too long", what));
   }
   return future.get();
 }
 
-Result<json::object> BackupKeeper::make(const std::string& id) {
+Result<void> BackupKeeper::take_snapshots(BackupSource& source, const HeldSums& held) {
+  for (Store* store : parts_.stores) {
+    const std::string tier(tier_name(store->tier()));
+    ASAHI_TRY(const std::string folder, folder_of(source, tier));
+    auto done = ask<std::vector<HeldFile>>(
+        "snapshot of a tier", [store, folder, held] { return store->snapshot(folder, held); });
+    if (!done) return std::unexpected(done.error());
+    source.held[tier] = std::move(*done);
+  }
+  return {};
+}
+
+Result<void> BackupKeeper::take_snapshots_in_peace(const std::string& id, BackupSource& source,
+                                                   const HeldSums& held) {
+  const auto turn = std::make_shared<UpwardTurn>(parts_.database, parts_.clock, id);
+  const auto until = std::chrono::steady_clock::now() + kTurnPatience;
+  while (true) {
+    ASAHI_TRY(const bool ours, ask<bool>("turn of a backup", [turn] { return turn->take(kTurn); }));
+    if (ours) break;
+    if (stopping_) return fail(Errc::kCancelled, "the process is ending");
+    if (std::chrono::steady_clock::now() > until) {
+      return fail(Errc::kUnavailable,
+                  "memories go up to the hot tier all the time, or another backup is being made; "
+                  "make it again later");
+    }
+    std::this_thread::sleep_for(kTurnPoll);
+  }
+  auto done = take_snapshots(source, held);
+  auto given = ask<void>("turn of a backup", [turn] { return turn->give_back(); });
+  if (!given)
+    logger_.warning("memories stay in the warm tier until a lease ends",
+                    {{"error", given.error().message}});
+  return done;
+}
+
+std::uint64_t BackupKeeper::prune(BackupKind made) {
+  if (made == BackupKind::kIncremental && ++unpruned_ < kPruneEvery) return 0;
+  unpruned_ = 0;
+  const auto pruned = prune_backups(parts_.target, {.before = parts_.clock.now() - options_.keep,
+                                                    .most = options_.most,
+                                                    .incremental = kIncrementals});
+  if (!pruned) logger_.warning("old backups stay", {{"error", pruned.error().message}});
+  return pruned.value_or(0);
+}
+
+Result<json::object> BackupKeeper::make(const std::string& id, BackupKind kind) {
   const Scratch scratch{options_.folder + "/" + id};
-  std::vector<std::string> tiers;
-  const auto folder_of = [&](const std::string& part) -> Result<std::string> {
-    tiers.push_back(part);
-    std::string folder = scratch.path + "/" + part;
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (!error) return folder;
-    return fail(Errc::kUnavailable, fmt::format("cannot make {}: {}", folder, error.message()));
-  };
+  BackupSource source{.folder = scratch.path, .tiers = {}, .sums = &sums_};
+  std::optional<BackupManifest> base;
+  if (kind == BackupKind::kIncremental) {
+    ASAHI_TRY(auto newest, list_backups(parts_.target, 1));
+    if (!newest.empty()) base = std::move(newest.front());
+  }
   // Rows before tiers: what is stored in between is taken in and derived again, which changes
   // nothing; the other way round the ledger would tell of memories that the copy lacks.
-  ASAHI_TRY(const std::string sql, folder_of(std::string(kSqlPart)));
+  ASAHI_TRY(const std::string sql, folder_of(source, std::string(kSqlPart)));
   ASAHI_TRY(const std::uint64_t rows,
             write_sql(parts_.database, sql, [this] { return stopping_.load(); }));
-  for (Store* store : parts_.stores) {
-    ASAHI_TRY(const std::string folder, folder_of(std::string(tier_name(store->tier()))));
-    if (auto done = take_snapshot(*store, folder); !done) return std::unexpected(done.error());
-  }
-  ASAHI_TRY(const BackupManifest manifest, write_backup(parts_.target, scratch.path, tiers, id,
-                                                        parts_.clock.now(), options_.version));
-  const Clock::Time now = parts_.clock.now();
-  last_success_.set(std::chrono::duration<double>(now.time_since_epoch()).count());
-  const auto pruned = prune_backups(parts_.target, now - options_.keep, options_.most);
-  if (!pruned) logger_.warning("old backups stay", {{"error", pruned.error().message}});
+  if (auto ok = take_snapshots_in_peace(id, source, base ? sums_of(*base) : nullptr); !ok)
+    return std::unexpected(ok.error());
+  ASAHI_TRY(const BackupManifest manifest,
+            write_backup(parts_.target, source, id, parts_.clock.now(), options_.version,
+                         base ? &*base : nullptr));
+  last_success_.set(std::chrono::duration<double>(parts_.clock.now().time_since_epoch()).count());
+  const std::uint64_t pruned = prune(kind);
   return json::object{{"backup_id", manifest.id},
+                      {"incremental", manifest.incremental},
                       {"files", manifest.files.size()},
                       {"bytes", manifest.bytes()},
+                      {"new_bytes", manifest.new_bytes()},
                       {"rows", rows},
-                      {"pruned", pruned.value_or(0)}};
+                      {"pruned", pruned}};
 }
 
 Result<json::object> BackupKeeper::verify(const std::string& id) {
@@ -214,8 +300,10 @@ Task<json::object> BackupKeeper::status() {
     list.push_back(json::object{{"backup_id", one.id},
                                 {"created_at", format_rfc3339(one.created_at)},
                                 {"version", one.version},
+                                {"incremental", one.incremental},
                                 {"files", one.files.size()},
-                                {"bytes", one.bytes()}});
+                                {"bytes", one.bytes()},
+                                {"new_bytes", one.new_bytes()}});
   }
   const std::scoped_lock lock(mutex_);
   co_return json::object{

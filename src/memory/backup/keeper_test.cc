@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "jobs/queue.h"
+#include "memory/backup/upward_turn.h"
 #include "memory/module.h"
 #include "memory/testing/memory_store.h"
 #include "net/blocking.h"
@@ -41,19 +42,20 @@ class KeeperTest : public ::testing::Test {
     std::error_code ignored;
     fs::remove_all(root_, ignored);
   }
-  /// What a process has.
+  /// What a process has. Whole backups each midnight, or incremental ones every few minutes.
   struct Process {
     std::unique_ptr<object::ObjectStore> target;
     telemetry::Registry metrics;
     std::unique_ptr<BackupKeeper> keeper;
   };
-  std::unique_ptr<Process> process(std::size_t most = 30) {
+  std::unique_ptr<Process> process(std::size_t most = 30, int incremental_minutes = 0) {
     auto made = std::make_unique<Process>();
     made->target = object::FolderStore::open(root_ + "/backups").value();
     made->keeper = std::make_unique<BackupKeeper>(
         BackupKeeper::Parts{{&store_}, *db_, *made->target, loops_.at(0), made->metrics, clock_},
         BackupKeeper::Options{.most = most,
-                              .schedule = "0 0 * * *",
+                              .schedule = incremental_minutes > 0 ? "" : "0 0 * * *",
+                              .incremental_minutes = incremental_minutes,
                               .folder = root_ + "/tmp",
                               .version = "1.0",
                               .poll = 10ms});
@@ -125,6 +127,52 @@ TEST_F(KeeperTest, KnowsAfterAStartHowOldTheNewestIs) {
                       "End of the last good backup; 0: none is known.")
                .value() > 1e9;
   })) << "no alert because of a restart";
+}
+
+TEST_F(KeeperTest, EveryFewMinutesWritesOnlyWhatIsNew) {
+  const auto one = process(30, 5);
+  ASSERT_TRUE(one->keeper->start());
+  ASSERT_TRUE(comes([&] { return idle(*one->keeper); }));
+  one->keeper->follow_schedule();
+  clock_.advance(5min);
+  ASSERT_TRUE(comes([&] { return backups() == 2 && no_job_runs(); }));
+  const BackupManifest newest = find_backup(*one->target, "").value();
+  EXPECT_TRUE(newest.incremental);
+  for (const BackupFile& file : newest.files)
+    EXPECT_FALSE(file.at.empty()) << file.path << " has not changed";
+  EXPECT_TRUE(verify_backup(*one->target, newest)->empty());
+  one->keeper->stop();
+  EXPECT_DOUBLE_EQ(one->metrics
+                       .gauge("akosha_backup_interval_seconds",
+                              "Between two incremental backups; 0: none are made by the clock.")
+                       .value(),
+                   300);
+}
+
+TEST_F(KeeperTest, TheFirstIncrementalOneIsAWholeOne) {
+  const auto one = process();
+  ASSERT_TRUE(one->keeper->start(BackupKind::kIncremental));
+  ASSERT_TRUE(comes([&] { return backups() == 1 && idle(*one->keeper); }));
+  EXPECT_FALSE(find_backup(*one->target, "")->incremental);
+  one->keeper->stop();
+}
+
+TEST_F(KeeperTest, WaitsWhileMemoriesGoUp) {
+  UpwardTurn ageing(*db_, clock_, "ageing");
+  using Taken = Result<bool>;
+  const auto take = [&] {
+    return net::run_sync<Taken>(loops_.at(0), [&]() -> Aw<Taken> { return ageing.take(10min); });
+  };
+  ASSERT_TRUE(take().value());
+  const auto one = process();
+  ASSERT_TRUE(one->keeper->start());
+  ASSERT_TRUE(comes([&] { return !take().value(); })) << "it asks for its turn";
+  EXPECT_EQ(backups(), 0U);
+  using Done = Result<void>;
+  ASSERT_TRUE(net::run_sync<Done>(loops_.at(0), [&]() -> Aw<Done> { return ageing.give_back(); }));
+  ASSERT_TRUE(comes([&] { return backups() == 1 && idle(*one->keeper); }));
+  EXPECT_TRUE(take().value()) << "it gave the turn back";
+  one->keeper->stop();
 }
 
 TEST_F(KeeperTest, OneAtATime) {

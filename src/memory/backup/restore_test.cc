@@ -74,7 +74,7 @@ class RestoreTest : public ::testing::Test {
     webhook("kept");
     fs::create_directories(root_ + "/copy/sql");
     ASSERT_TRUE(write_sql(*db_, root_ + "/copy/sql", [] { return false; }));
-    made_ = write_backup(*backups_, root_ + "/copy", {"sql", "hot", "warm", "cold"},
+    made_ = write_backup(*backups_, {root_ + "/copy", {"sql", "hot", "warm", "cold"}},
                          make_backup_id(clock_.now()), clock_.now(), "1.0")
                 .value();
     // What is there now is something else.
@@ -181,7 +181,7 @@ TEST_F(RestoreTest, OfSeveralHotStoresOneIsNamed) {
   fs::create_directories(root_ + "/copy/hot");
   fs::rename(root_ + "/copy/moved", root_ + "/copy/hot/north");
   fs::copy(root_ + "/copy/hot/north", root_ + "/copy/hot/south", fs::copy_options::recursive);
-  made_ = write_backup(*backups_, root_ + "/copy", {"hot"}, make_backup_id(clock_.now()),
+  made_ = write_backup(*backups_, {root_ + "/copy", {"hot"}}, make_backup_id(clock_.now()),
                        clock_.now(), "1.0")
               .value();
   places_.hot = root_ + "/now/hot";
@@ -236,7 +236,7 @@ TEST_F(RestoreTest, RefusesWhatDoesNotFitThoughItsSumsDo) {
   // A list that names an object which the backup does not have.
   fs::remove_all(root_ + "/copy/cold/objects");
   fs::create_directories(root_ + "/copy/cold/objects");
-  made_ = write_backup(*backups_, root_ + "/copy", {"sql", "hot", "warm", "cold"}, "bak_2",
+  made_ = write_backup(*backups_, {root_ + "/copy", {"sql", "hot", "warm", "cold"}}, "bak_2",
                        clock_.now(), "1.0")
               .value();
   expect_untouched(restore(), Errc::kCorrupt, "an object that the list names");
@@ -250,7 +250,7 @@ TEST_F(RestoreTest, PutsBackWhatItExchangedWhenALaterPartFails) {
   text << std::ifstream(path).rdbuf();
   const std::string line = text.str().substr(text.str().find('\n') + 1);
   std::ofstream(path, std::ios::app) << line;
-  made_ = write_backup(*backups_, root_ + "/copy", {"sql", "hot", "warm", "cold"}, "bak_2",
+  made_ = write_backup(*backups_, {root_ + "/copy", {"sql", "hot", "warm", "cold"}}, "bak_2",
                        clock_.now(), "1.0")
               .value();
   expect_untouched(restore(), Errc::kConflict, "a row twice");

@@ -143,8 +143,10 @@ Task<TierStats> ColdStore::stats(std::string tenant) {
   co_return co_await run(lookups_, std::move(work));
 }
 
-Task<void> ColdStore::snapshot(std::string folder) {
-  auto work = [this, folder = std::move(folder)] { return tier_.snapshot(folder); };
+Task<std::vector<HeldFile>> ColdStore::snapshot(std::string folder, HeldSums held) {
+  auto work = [this, folder = std::move(folder), held = std::move(held)] {
+    return tier_.snapshot(folder, held);
+  };
   co_return co_await run(changes_, std::move(work));
 }
 

@@ -46,7 +46,7 @@ class ColdStore final : public Store {
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
   Task<Compacted> compact(std::chrono::milliseconds budget);
   /// See ColdTier::expire.
   Task<Expired> expire(std::string tenant, Clock::Time before, bool only_count);

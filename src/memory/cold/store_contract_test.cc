@@ -519,11 +519,28 @@ TEST_P(ColdStoreContract, SnapshotIsAWholeTier) {
   ASSERT_TRUE(upsert({memory("a", "word"), memory("b", "word", 1)}));
   EXPECT_EQ(erase({memory("b", "").key}).value(), 1U);
   const std::string copy = folder_.path() + "/copy";
-  ASSERT_TRUE(wait<void>([&]() -> Task<void> { co_return co_await store_->snapshot(copy); }));
+  using Left = std::vector<HeldFile>;
+  ASSERT_TRUE(wait<Left>([&] { return store_->snapshot(copy, {}); }));
   const auto objects = object::FolderStore::open(copy + "/objects").value();
   FileCatalogue catalogue(copy + "/catalogue");
   const auto tier = ColdTier::open(*objects, catalogue, clock_, {}).value();
   EXPECT_EQ(tier->search(words("word"), Clock::Steady::max())->page.total, 1U);
+}
+
+TEST_P(ColdStoreContract, ASnapshotLeavesOutWhatIsHeld) {
+  ASSERT_TRUE(upsert({memory("a", "word")}));
+  const std::string key = object_keys().front();
+  const Digest sum = sha256(objects_->get(key, 1 << 20).value());
+  ASSERT_TRUE(upsert({memory("b", "word", 1)}));
+  const std::string copy = folder_.path() + "/copy";
+  const auto held = std::make_shared<const std::set<Digest>>(std::set<Digest>{sum});
+  const auto left_out =
+      wait<std::vector<HeldFile>>([&] { return store_->snapshot(copy, held); }).value();
+  ASSERT_THAT(left_out, SizeIs(1));
+  EXPECT_EQ(left_out.front().path, "objects/" + key);
+  EXPECT_EQ(left_out.front().sha256, sum);
+  EXPECT_FALSE(std::filesystem::exists(copy + "/objects/" + key));
+  EXPECT_THAT(FileCatalogue(copy + "/catalogue").load().value(), SizeIs(2)) << "the list is whole";
 }
 
 TEST_P(ColdStoreContract, WhatIsOlderThanItIsKeptIsErasedOnRequestOnly) {

@@ -123,7 +123,7 @@ class ColdTier {
   Result<Compacted> tidy(Clock::Steady deadline);
   /// The objects below `folder`/objects and their list as `folder`/catalogue: a FolderStore and a
   /// FileCatalogue open them.
-  Result<void> snapshot(const std::string& folder);
+  Result<std::vector<HeldFile>> snapshot(const std::string& folder, const HeldSums& held = {});
 
   const ColdOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }
@@ -170,7 +170,7 @@ class ColdTier {
                                            const std::string& folder, File& unreadable);
   /// Puts the file in the place of `files`.
   Result<bool> replace(const std::vector<File>& files, std::optional<Ready> merged);
-  Result<void> copy_live(const std::string& folder);
+  Result<std::vector<HeldFile>> copy_live(const std::string& folder, const HeldSums& held);
 
   object::ObjectStore& objects_;
   const Clock& clock_;

@@ -228,27 +228,32 @@ Result<Compacted> ColdTier::tidy(Clock::Steady deadline) {
   return merge_all(MergeNeed::kRipe, deadline);
 }
 
-Result<void> ColdTier::snapshot(const std::string& folder) {
+Result<std::vector<HeldFile>> ColdTier::snapshot(const std::string& folder, const HeldSums& held) {
   // An object may go while the others are copied: merged into another, and its time was over. What
   // the catalogue says then names that other one.
   constexpr int kTries = 3;
   for (int i = 1;; ++i) {
-    if (auto known = refresh(); !known) return known;
-    auto done = copy_live(folder);
+    if (auto known = refresh(); !known) return std::unexpected(std::move(known.error()));
+    auto done = copy_live(folder, held);
     if (done || done.error().code != Errc::kNotFound || i == kTries) return done;
   }
 }
 
-Result<void> ColdTier::copy_live(const std::string& folder) {
+Result<std::vector<HeldFile>> ColdTier::copy_live(const std::string& folder, const HeldSums& held) {
   CatalogueChange all;
+  std::vector<HeldFile> left_out;
   std::error_code failed;
   // Of an earlier try: the list is of one moment.
   fs::remove(fs::path(folder) / "catalogue", failed);
   for (const File& file : listing_.live("")) {
     const fs::path to = fs::path(folder) / "objects" / file->key;
+    all.put.push_back(*file);
+    if (held != nullptr && held->contains(file->sha256)) {
+      left_out.push_back({"objects/" + file->key, file->bytes, file->sha256});
+      continue;
+    }
     fs::create_directories(to.parent_path(), failed);
     if (failed) return fail(Errc::kUnavailable, "cannot make " + to.parent_path().string());
-    all.put.push_back(*file);
     if (fs::exists(to, failed)) continue;
     if (auto got = objects_.get_file(file->key, to.string()); !got)
       return std::unexpected(std::move(got.error()));
@@ -257,7 +262,9 @@ Result<void> ColdTier::copy_live(const std::string& folder) {
   fs::create_directories(folder, ignored);
   FileCatalogue catalogue((fs::path(folder) / "catalogue").string());
   if (auto loaded = catalogue.load(); !loaded) return std::unexpected(std::move(loaded.error()));
-  return catalogue.commit(all);
+  if (auto written = catalogue.commit(all); !written)
+    return std::unexpected(std::move(written.error()));
+  return left_out;
 }
 
 }  // namespace asahi::memory::cold

@@ -227,9 +227,12 @@ Task<TierStats> HotStore::stats(std::string tenant) {
       [this, tenant = std::move(tenant)]() -> Result<TierStats> { return engine_->stats(tenant); });
 }
 
-Task<void> HotStore::snapshot(std::string folder) {
-  co_return co_await on_reader(
-      [this, folder = std::move(folder)] { return engine_->copy_to(folder); });
+Task<std::vector<HeldFile>> HotStore::snapshot(std::string folder, HeldSums) {
+  // Closed segments are linked, which costs less than knowing their sums.
+  auto copied =
+      co_await on_reader([this, folder = std::move(folder)] { return engine_->copy_to(folder); });
+  if (!copied) co_return std::unexpected(std::move(copied.error()));
+  co_return std::vector<HeldFile>{};
 }
 
 }  // namespace asahi::memory

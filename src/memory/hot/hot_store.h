@@ -52,7 +52,7 @@ class HotStore final : public Store, public ShardRows {
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
 
   ShardRows* shard_rows() override { return this; }
   Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit, Marks marks) override;

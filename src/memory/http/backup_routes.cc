@@ -10,6 +10,16 @@ Result<void> check_operator(const http::Context& context) {
               "manage_tenants, and a credential of all systems");
 }
 
+/// Of a body {"incremental": true}, or of none.
+Result<BackupKind> kind_of(const http::Request& request) {
+  if (request.body.empty()) return BackupKind::kWhole;
+  ASAHI_TRY(const json::object body, body_of(request));
+  const json::value* given = body.if_contains("incremental");
+  if (given == nullptr || *given == false) return BackupKind::kWhole;
+  if (*given == true) return BackupKind::kIncremental;
+  return fail_field("incremental", "true or false");
+}
+
 }  // namespace
 
 void add_backup_routes(const RouteAdder& routes, SharedRouteParts shared, BackupKeeper& keeper) {
@@ -26,7 +36,8 @@ void add_backup_routes(const RouteAdder& routes, SharedRouteParts shared, Backup
                   [&keeper, shared](http::Context& context) -> Task<http::Response> {
                     if (auto ok = check_operator(context); !ok)
                       co_return std::unexpected(ok.error());
-                    ASAHI_CO_TRY(const std::string id, keeper.start());
+                    ASAHI_CO_TRY(const BackupKind kind, kind_of(context.request));
+                    ASAHI_CO_TRY(const std::string id, keeper.start(kind));
                     co_await note(*shared, context, "memory.backup.create", "backup/" + id);
                     co_return json_reply(202, {{"backup_id", id}, {"status", "running"}});
                   });

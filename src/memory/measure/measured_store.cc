@@ -76,8 +76,8 @@ Task<std::uint64_t> MeasuredStore::delete_migrated(std::vector<std::pair<Key, Di
 Task<std::vector<std::optional<Digest>>> MeasuredStore::checksum(std::vector<Key> keys) {
   return measured(kRead, inner().checksum(std::move(keys)));
 }
-Task<void> MeasuredStore::snapshot(std::string folder) {
-  return measured(kScan, inner().snapshot(std::move(folder)));
+Task<std::vector<HeldFile>> MeasuredStore::snapshot(std::string folder, HeldSums held) {
+  return measured(kScan, inner().snapshot(std::move(folder), std::move(held)));
 }
 
 }  // namespace asahi::memory

@@ -36,7 +36,7 @@ class MeasuredStore final : public ForwardingStore {
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::uint64_t> replace_vectors(std::vector<NewVector> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
   ShardRows* shard_rows() override { return inner().shard_rows(); }
 
  private:

@@ -49,7 +49,9 @@ class ForwardingStore : public Store {
     return inner_.checksum(std::move(keys));
   }
   Task<TierStats> stats(std::string tenant) override { return inner_.stats(std::move(tenant)); }
-  Task<void> snapshot(std::string folder) override { return inner_.snapshot(std::move(folder)); }
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override {
+    return inner_.snapshot(std::move(folder), std::move(held));
+  }
 
   Store& inner() { return inner_; }
 

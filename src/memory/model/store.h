@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +62,15 @@ struct NewVector {
   std::string model;
 };
 
+/// SHA-256 of files that whoever asks for a copy has already; null: of none.
+using HeldSums = std::shared_ptr<const std::set<Digest>>;
+/// A file that a copy has not got because its content is held.
+struct HeldFile {
+  std::string path;  ///< below the copy's folder, with '/'
+  std::uint64_t size = 0;
+  Digest sha256{};
+};
+
 /// One tier, in this process or behind the internal store API. Every acknowledged write survives
 /// `kill -9` where the tier is kept on disk. Callable from any loop.
 /// Errors of all: unavailable (disk full, store away: nothing was changed), timeout, corrupt.
@@ -93,8 +104,9 @@ class Store {
   virtual Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) = 0;
   /// Of all tenants when `tenant` is empty.
   virtual Task<TierStats> stats(std::string tenant) = 0;
-  /// A copy of the store as it stands, complete in itself, below `folder`.
-  virtual Task<void> snapshot(std::string folder) = 0;
+  /// A copy of the store as it stands below `folder`: complete, but for files whose content is
+  /// `held`, where the store knows that without making them; these are told instead.
+  virtual Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) = 0;
   /// What moves rows of it to other nodes of the tier; null: nothing does.
   virtual ShardRows* shard_rows() { return nullptr; }
 };

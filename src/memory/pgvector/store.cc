@@ -443,7 +443,7 @@ Task<TierStats> PgVectorStore::stats(std::string tenant) {
   co_return out;
 }
 
-Task<void> PgVectorStore::snapshot(std::string folder) {
+Task<std::vector<HeldFile>> PgVectorStore::snapshot(std::string folder, HeldSums) {
   HotOptions options;
   options.engine.folder = folder;
   options.engine.clock = options_.clock;
@@ -471,7 +471,7 @@ Task<void> PgVectorStore::snapshot(std::string folder) {
                        std::move(memories), {.deduplicate = twins, .near_duplicate_threshold = 2}));
     }
   }
-  co_return Result<void>{};
+  co_return std::vector<HeldFile>{};
 }
 
 Result<std::string> PgVectorStore::feed_name() {

@@ -55,7 +55,7 @@ class PgVectorStore final : public Store {
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
   /// As a folder of the embedded hot tier, which a restore can open.
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
 
   /// Of the table's writings; ordinary threads. Errors: those of the database.
   Result<std::string> feed_name();

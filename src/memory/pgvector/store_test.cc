@@ -256,7 +256,7 @@ TEST_F(PgVector, ACopyIsAFolderOfTheEmbeddedHotTier) {
   upsert({memory("a", "1", "the same"), memory("b", "2", "the same"), memory("a", "3", "other")});
   const columnar::PrivateFolder folder = columnar::PrivateFolder::make("").value();
   ASSERT_TRUE(
-      on_.wait<void>([&]() -> Task<void> { return store_->snapshot(folder.path() + "/c"); }));
+      on_.wait<std::vector<HeldFile>>([&] { return store_->snapshot(folder.path() + "/c", {}); }));
   HotOptions options;
   options.engine.folder = folder.path() + "/c";
   const auto copy = HotStore::open(std::move(options)).value();

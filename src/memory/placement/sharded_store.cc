@@ -364,12 +364,36 @@ Task<TierStats> ShardedStore::stats(std::string tenant) {
   co_return sum;
 }
 
-Task<void> ShardedStore::snapshot(std::string folder) {
-  const auto answers = co_await ask_nodes<void>(everywhere(), [&](std::size_t node) {
-    return parts_[node].store->snapshot(folder + "/" + parts_[node].name);
-  });
-  if (const auto error = first_error(answers)) co_return std::unexpected(*error);
-  co_return Result<void>{};
+Task<std::vector<HeldFile>> ShardedStore::snapshot(std::string folder, HeldSums held) {
+  std::vector<HeldFile> left_out;
+  // Memories go from nodes that leave to those that stay, and from both to those that join: in this
+  // order one that is on its way is in the copy twice, where it counts once, and never in none.
+  for (const std::vector<std::size_t>& nodes : in_order_of_moves()) {
+    const auto answers = co_await ask_nodes<std::vector<HeldFile>>(nodes, [&](std::size_t node) {
+      return parts_[node].store->snapshot(folder + "/" + parts_[node].name, held);
+    });
+    if (const auto error = first_error(answers)) co_return std::unexpected(*error);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      for (HeldFile file : *answers[i]) {
+        file.path = parts_[nodes[i]].name + "/" + file.path;
+        left_out.push_back(std::move(file));
+      }
+    }
+  }
+  co_return left_out;
+}
+
+std::vector<std::vector<std::size_t>> ShardedStore::in_order_of_moves() const {
+  const auto has = [](const Placement& placement, const std::string& name) {
+    return std::ranges::find(placement.nodes(), name, &Node::name) != placement.nodes().end();
+  };
+  std::vector<std::size_t> leaving, staying, joining;
+  for (std::size_t node = 0; node < parts_.size(); ++node) {
+    const bool was = !before_ || has(*before_, parts_[node].name);
+    const bool is = has(now_, parts_[node].name);
+    (is ? was ? staying : joining : leaving).push_back(node);
+  }
+  return {leaving, staying, joining};
 }
 
 }  // namespace asahi::memory

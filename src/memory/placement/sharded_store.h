@@ -60,7 +60,7 @@ class ShardedStore final : public Store {
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
   /// Each node's own copy, in a folder by its name below `folder`.
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
 
  private:
   ShardedStore(Placement now, std::optional<Placement> before, std::vector<Part> parts,
@@ -69,6 +69,9 @@ class ShardedStore final : public Store {
   std::size_t new_home(std::string_view system_id) const;
   std::size_t old_home(std::string_view system_id) const;
   std::vector<std::size_t> everywhere() const;
+  /// Nodes that leave, that stay, that join: between two of a group nothing moves while weights
+  /// stay as they are.
+  std::vector<std::vector<std::size_t>> in_order_of_moves() const;
   std::vector<std::size_t> homes_of(const Filter& filter) const;
   /// The places of keys by the node that has them; `old`: that had them, of those that moved only.
   template <class Item, class KeyOf>

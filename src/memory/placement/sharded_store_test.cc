@@ -262,5 +262,23 @@ TEST(ShardedStore, NeedsAStoreForEachNode) {
   EXPECT_THAT(made.error().message, HasSubstr("no store for a"));
 }
 
+TEST_F(ShardedStoreTest, CopiesFirstWhereMemoriesComeFrom) {
+  nodes_.add("d");
+  std::string order;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    nodes_[name].copied = [&order, name](bool begins) {
+      order += begins ? std::string("(") + name : std::string(name) + ")";
+    };
+  }
+  tier_ = nodes_.tier({"b", "c", "d"}, {"a", "b", "c"});
+  const auto left_out = on_.wait<std::vector<HeldFile>>([&] { return tier_->snapshot("x", {}); });
+  ASSERT_TRUE(left_out);
+  EXPECT_TRUE(order.starts_with("(aa)")) << order << ": it leaves, and gives to all others";
+  EXPECT_TRUE(order.ends_with("(dd)")) << order << ": it joins, and gets from all others";
+  std::set<std::string> paths;
+  for (const HeldFile& file : *left_out) paths.insert(file.path);
+  EXPECT_EQ(paths, (std::set<std::string>{"a/log", "b/log", "c/log", "d/log"}));
+}
+
 }  // namespace
 }  // namespace asahi::memory

@@ -184,6 +184,14 @@ struct SnapshotFiles {
   using Request = std::string;
   using Reply = std::vector<std::pair<std::string, std::uint64_t>>;  ///< paths below it, and sizes
 };
+/// The same with their sums, for whoever need not fetch them all.
+struct SnapshotSums {
+  static constexpr std::string_view kName = "snapshot_sums";
+  static constexpr Again kAgain = Again::kYes;
+  static constexpr std::chrono::milliseconds kTimeout{600'000};
+  using Request = std::string;
+  using Reply = std::vector<std::pair<std::string, Digest>>;
+};
 struct SnapshotRead {
   static constexpr std::string_view kName = "snapshot_read";
   static constexpr Again kAgain = Again::kYes;

@@ -335,9 +335,9 @@ bool RemoteStore::pressed() const {
   return clock_.steady_now().time_since_epoch().count() < pressed_until_.load();
 }
 
-Task<void> RemoteStore::snapshot(std::string folder) {
+Task<std::vector<HeldFile>> RemoteStore::snapshot(std::string folder, HeldSums held) {
   const std::string copy = random_id("snap_", 16);
-  auto fetched = co_await fetch_snapshot(copy, std::move(folder));
+  auto fetched = co_await fetch_snapshot(copy, std::move(folder), std::move(held));
   if (auto gone = co_await call<SnapshotDrop>(copy); !gone) {
     static const Logger logger("memory.remote");
     logger.warning("a copy stays with the store until its next start",
@@ -346,12 +346,24 @@ Task<void> RemoteStore::snapshot(std::string folder) {
   co_return fetched;
 }
 
-Task<void> RemoteStore::fetch_snapshot(std::string copy, std::string folder) {
+Task<std::vector<HeldFile>> RemoteStore::fetch_snapshot(std::string copy, std::string folder,
+                                                        HeldSums held) {
   ASAHI_CO_TRY([[maybe_unused]] const bool made, co_await call<Snapshot>(copy));
   ASAHI_CO_TRY(const auto files, co_await call<SnapshotFiles>(copy));
+  std::map<std::string, Digest> sums;
+  if (held != nullptr && !held->empty()) {
+    ASAHI_CO_TRY(const auto told, co_await call<SnapshotSums>(copy));
+    sums.insert(told.begin(), told.end());
+  }
+  std::vector<HeldFile> left_out;
   for (const auto& [path, size] : files) {
     if (!stays_below(path))
       co_return fail(Errc::kUpstream, fmt::format("{} names a file '{}'", name(), path));
+    const auto sum = sums.find(path);
+    if (sum != sums.end() && held->contains(sum->second)) {
+      left_out.push_back({path, size, sum->second});
+      continue;
+    }
     std::uint64_t at = 0;
     do {
       const std::uint64_t most = std::min(SnapshotRead::kMostRead, size - at);
@@ -364,10 +376,10 @@ Task<void> RemoteStore::fetch_snapshot(std::string copy, std::string folder) {
           files_, [file = folder + "/" + path, piece = std::move(piece), first, last = at == size] {
             return append(file, piece, first, last);
           });
-      if (!done) co_return done;
+      if (!done) co_return std::unexpected(std::move(done.error()));
     } while (at < size);
   }
-  co_return Result<void>{};
+  co_return left_out;
 }
 
 }  // namespace asahi::memory::remote

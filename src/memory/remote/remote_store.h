@@ -55,7 +55,7 @@ class RemoteStore final : public Store, public ShardRows, public PlacementKeeper
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
   /// The other side copies; its files are fetched into `folder` here, and the copy goes.
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
 
   ShardRows* shard_rows() override { return this; }
   Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit, Marks marks) override;
@@ -89,7 +89,7 @@ class RemoteStore final : public Store, public ShardRows, public PlacementKeeper
   /// The reply's body, or what it refuses with.
   Result<std::string> judge(http::ClientResponse reply, std::string_view nonce) const;
   std::string name() const;
-  Task<void> fetch_snapshot(std::string name, std::string folder);
+  Task<std::vector<HeldFile>> fetch_snapshot(std::string name, std::string folder, HeldSums held);
 
   const Options options_;
   const Clock& clock_;

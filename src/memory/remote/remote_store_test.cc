@@ -301,9 +301,11 @@ TEST_F(RemoteStoreTest, SnapshotsAreFetchedAndGoOverThere) {
                   {.secrets = RemotePair::secrets(), .snapshot_folder = folder / "there"});
   const auto store = pair.connect(pair.options());
   get<Outcomes>([&] { return store->upsert_batch(memories(3), {}); });
-  const auto fetched = attempt<void>([&] { return store->snapshot(folder / "here"); });
+  using Left = std::vector<HeldFile>;
+  const auto fetched = attempt<Left>([&] { return store->snapshot(folder / "here", {}); });
   ASSERT_TRUE(fetched) << fetched.error().message;
-  ASSERT_TRUE(attempt<void>([&] { return rows_.snapshot(folder / "same"); }));
+  EXPECT_TRUE(fetched->empty());
+  ASSERT_TRUE(attempt<Left>([&] { return rows_.snapshot(folder / "same", {}); }));
   std::size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder / "same")) {
     const auto text = [](const std::filesystem::path& path) {
@@ -317,6 +319,16 @@ TEST_F(RemoteStoreTest, SnapshotsAreFetchedAndGoOverThere) {
   }
   EXPECT_GT(files, 0U);
   EXPECT_TRUE(std::filesystem::is_empty(folder / "there")) << "it holds no copies for nobody";
+  // What is held already is not sent again.
+  FileSums sums;
+  const Digest sum = sums.of(folder / "same" / "memories.jsonl")->sha256;
+  const auto held = std::make_shared<const std::set<Digest>>(std::set<Digest>{sum});
+  const auto again = attempt<Left>([&] { return store->snapshot(folder / "again", held); });
+  ASSERT_EQ(again->size(), 1U);
+  EXPECT_EQ(again->front().path, "memories.jsonl");
+  EXPECT_EQ(again->front().sha256, sum);
+  EXPECT_EQ(again->front().size, std::filesystem::file_size(folder / "same" / "memories.jsonl"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "again" / "memories.jsonl"));
   std::filesystem::remove_all(folder);
 }
 

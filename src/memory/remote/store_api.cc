@@ -71,6 +71,16 @@ Result<SnapshotFiles::Reply> files_below(const std::string& folder) {
   return fail(Errc::kUnavailable, fmt::format("{} cannot be listed: {}", folder, error.message()));
 }
 
+Result<SnapshotSums::Reply> sums_below(const std::string& folder, FileSums& known) {
+  ASAHI_TRY(const SnapshotFiles::Reply files, files_below(folder));
+  SnapshotSums::Reply sums;
+  for (const auto& [path, size] : files) {
+    ASAHI_TRY(const FileSums::Sum sum, known.of(folder + "/" + path));
+    sums.emplace_back(path, sum.sha256);
+  }
+  return sums;
+}
+
 Result<std::string> read_piece(const std::string& path, std::uint64_t offset, std::uint64_t most) {
   std::ifstream in(path, std::ios::binary);
   std::string bytes(most, '\0');
@@ -232,6 +242,12 @@ void StoreApi::add_file_routes(http::Router& router) {
                        co_return co_await net::run_blocking(
                            files_, [folder = std::move(folder)] { return files_below(folder); });
                      });
+  add<SnapshotSums>(
+      router, kMaxRequestBytes, [this](std::string name) -> Task<SnapshotSums::Reply> {
+        ASAHI_CO_TRY(std::string folder, snapshot_path(name));
+        co_return co_await net::run_blocking(
+            files_, [this, folder = std::move(folder)] { return sums_below(folder, sums_); });
+      });
   add<SnapshotRead>(router, kMaxRequestBytes,
                     [this](SnapshotRead::Request asked) -> Task<std::string> {
                       auto [name, path, offset, bytes] = std::move(asked);
@@ -354,7 +370,7 @@ Result<std::string> StoreApi::snapshot_path(const std::string& name) const {
 
 Task<bool> StoreApi::snapshot(std::string folder) {
   ASAHI_CO_TRY(const std::string path, snapshot_path(folder));
-  if (auto ok = co_await store_.snapshot(path); !ok) co_return std::unexpected(ok.error());
+  if (auto ok = co_await store_.snapshot(path, {}); !ok) co_return std::unexpected(ok.error());
   co_return true;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_sums.h"
 #include "memory/model/store.h"
 #include "memory/placement/record.h"
 #include "memory/remote/protocol.h"
@@ -69,6 +70,7 @@ class StoreApi {
   telemetry::Registry& metrics_;
   const Options options_;
   RequestCheck check_;
+  FileSums sums_;                      ///< of files of snapshots
   boost::asio::thread_pool files_{1};  ///< reads files and the log
 };
 

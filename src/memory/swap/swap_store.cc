@@ -300,9 +300,9 @@ Task<TierStats> SwapStore::stats(std::string tenant) {
   co_return co_await next->store->stats(tenant);
 }
 
-Task<void> SwapStore::snapshot(std::string folder) {
+Task<std::vector<HeldFile>> SwapStore::snapshot(std::string folder, HeldSums held) {
   const SharedBackend side = now();
-  co_return co_await side->store->snapshot(std::move(folder));
+  co_return co_await side->store->snapshot(std::move(folder), std::move(held));
 }
 
 // ---- The move.

@@ -55,7 +55,7 @@ class SwapStore final : public Store {
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   /// Of the side that decides; where that is away in the window, of the new one.
   Task<TierStats> stats(std::string tenant) override;
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
 
   /// The side that decides.
   SharedBackend now() const;

@@ -435,7 +435,7 @@ Task<TierStats> MemoryStore::stats(std::string tenant) {
   co_return stats;
 }
 
-Task<void> MemoryStore::snapshot(std::string folder) {
+Task<std::vector<HeldFile>> MemoryStore::snapshot(std::string folder, HeldSums) {
   const std::scoped_lock lock(mutex_);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -452,7 +452,7 @@ Task<void> MemoryStore::snapshot(std::string folder) {
   }
   file.close();
   if (error || !file) co_return fail(Errc::kUnavailable, "cannot write the snapshot to " + folder);
-  co_return Result<void>{};
+  co_return std::vector<HeldFile>{};
 }
 
 }  // namespace asahi::memory::testing

@@ -32,7 +32,7 @@ class MemoryStore final : public Store {
   Task<std::uint64_t> delete_migrated(std::vector<std::pair<Key, Digest>> rows) override;
   Task<std::vector<std::optional<Digest>>> checksum(std::vector<Key> keys) override;
   Task<TierStats> stats(std::string tenant) override;
-  Task<void> snapshot(std::string folder) override;
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override;
 
   /// The next calls of upsert_batch fail with this; 0: none any more.
   void fail_upserts(int times, Error error);

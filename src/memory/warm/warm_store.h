@@ -46,7 +46,9 @@ class WarmStore final : public Store {
     return rows_->checksum(std::move(keys));
   }
   Task<TierStats> stats(std::string tenant) override { return rows_->stats(std::move(tenant)); }
-  Task<void> snapshot(std::string folder) override { return rows_->snapshot(std::move(folder)); }
+  Task<std::vector<HeldFile>> snapshot(std::string folder, HeldSums held) override {
+    return rows_->snapshot(std::move(folder), std::move(held));
+  }
 
   hot::EngineStats engine_stats() const { return rows_->engine_stats(); }
 

@@ -66,6 +66,7 @@ Result<std::unique_ptr<Backups>> Backups::open(Parts parts) {
       BackupKeeper::Options{.keep = std::chrono::hours(24 * config.backup.retention_days),
                             .most = config.backup.keep,
                             .schedule = config.backup.schedule,
+                            .incremental_minutes = config.backup.incremental_minutes,
                             .folder = config.data_path + "/backup.tmp",
                             .version = std::move(parts.version)});
   return backups;

@@ -27,6 +27,7 @@ struct OpsOptions {
   std::string node;       ///< of several hot stores, for restore
   std::string component;  ///< empty: as configured
   bool verify = false;
+  bool incremental = false;
 };
 
 /// An MCP server on standard input and output that hands every message to the one that runs: one
@@ -120,9 +121,9 @@ int backup(const CommonOptions& common, const OpsOptions& options) {
   const std::string path = options.mount + "/backups";
   json::object body;
   if (!options.backup_id.empty()) body["backup_id"] = options.backup_id;
-  const auto begun =
-      (*client)->call_json(http::Method::kPost, options.verify ? path + "/verify" : path,
-                           options.verify ? json::serialize(body) : "{}");
+  if (options.incremental) body["incremental"] = true;
+  const auto begun = (*client)->call_json(
+      http::Method::kPost, options.verify ? path + "/verify" : path, json::serialize(body));
   if (!begun) return refuse_memory(begun.error());
   const auto last = wait_for_end(**client, path);
   if (!last) return refuse_memory(last.error());
@@ -214,6 +215,8 @@ void add_memory_ops(CLI::App& memory, CommonOptions& common, Command& chosen) {
                  "End the server of this machine as SIGTERM does, with its file shutdown_token",
                  shut_down));
   CLI::App* save = add("backup", "Back everything up and wait for the end", backup);
+  save->add_flag("--incremental", options->incremental,
+                 "Write only what the newest backup has not");
   add_server(save);
   save->add_flag("--verify", options->verify, "Read a backup again and compare instead");
   CLI::App* check =

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,6 +27,7 @@ class FlakyNode final : public ForwardingStore, public ShardRows {
   std::atomic<bool> late = false;  ///< searches wait until it is not
   int calls_left = -1;             ///< until it goes away; negative: never
   std::size_t searches = 0, searched = 0, writes = 0;
+  std::function<void(bool begins)> copied;  ///< when a copy begins and ends; empty: nobody asks
 
   Task<std::vector<UpsertOutcome>> upsert_batch(std::vector<Memory> memories,
                                                 UpsertOptions options) override {
@@ -55,6 +57,13 @@ class FlakyNode final : public ForwardingStore, public ShardRows {
   Task<std::vector<Eligible>> scan_eligible(ScanQuery wanted) override {
     if (gone()) co_return refusal();
     co_return co_await inner().scan_eligible(std::move(wanted));
+  }
+  Task<std::vector<HeldFile>> snapshot(std::string, HeldSums) override {
+    if (copied) copied(true);
+    co_await net::Loop::current()->sleep_for(std::chrono::milliseconds(1));
+    if (copied) copied(false);
+    std::vector<HeldFile> left_out{{"log", 1, {}}};
+    co_return left_out;
   }
   ShardRows* shard_rows() override { return this; }
   Task<std::vector<ShardRow>> scan_shards(ShardSet wanted, std::size_t limit,
