@@ -26,6 +26,7 @@
 #include "memory/ingest/push.h"
 #include "memory/ingest/scan_requests.h"
 #include "memory/ingest/worker.h"
+#include "memory/mcp/tool_watch.h"
 #include "memory/mcp/tools.h"
 #include "memory/measure/measured_cache.h"
 #include "memory/ops/cache_warmer.h"
@@ -53,43 +54,6 @@ constexpr std::chrono::seconds kGrace{30};
 constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kRepliesKept = 1000;
 constexpr std::size_t kRepliesBytes = 16 << 20;
-
-/// Tells the security log who called which tool, and what came of it.
-mcp::Server::Watch watch_tools(identity::SecurityLog& log) {
-  return [&log](const mcp::Call& call, const mcp::Tool& tool, const Result<json::object>* outcome) {
-    using enum identity::SecuritySeverity;
-    log.tool_called();
-    const bool denied =
-        outcome == nullptr || (!*outcome && outcome->error().code == Errc::kForbidden);
-    identity::SecurityEntry entry{.event = identity::SecurityEvent::kMcpToolAccess,
-                                  .severity = denied ? kMedium : kInfo,
-                                  .resource = "tool/" + tool.name,
-                                  .result = denied     ? "denied"
-                                            : *outcome ? "allowed"
-                                                       : "failed"};
-    if (outcome != nullptr && !*outcome) {
-      const Error& error = outcome->error();
-      entry.details = {{"field", error.field}, {"reason", error.message}};
-      if (call.http != nullptr && error.code == Errc::kInvalidArgument) {
-        identity::SecurityEntry broken = entry;
-        broken.event = identity::SecurityEvent::kSchemaValidationFailure;
-        broken.severity = kLow;
-        log.note(*call.http, std::move(broken));
-        if (identity::looks_like_traversal(error.message)) {
-          identity::SecurityEntry upwards = entry;
-          upwards.event = identity::SecurityEvent::kPathTraversalAttempt;
-          upwards.severity = kHigh;
-          log.note(*call.http, std::move(upwards));
-        }
-      }
-    }
-    if (call.http != nullptr) {
-      log.note(*call.http, std::move(entry));
-    } else {
-      log.note(std::move(entry));
-    }
-  };
-}
 
 /// A bundle of the bucket whose manifest breaks rules; `error` names the first of them.
 void note_bad_bundle(identity::SecurityLog& log, const UploadId& id, const Error& error) {
@@ -163,11 +127,11 @@ void MemoryModule::Impl::make_mover(StorePair& stores) {
   const MemoryConfig& config = parts.config;
   swap::Mover::Options options;
   options.dimensions = config.embedding_dimension;
-  options.revert_for = std::chrono::days(config.hot.revert_days);
-  options.usual_path = config.hot.path;
+  options.requests.revert_for = std::chrono::days(config.hot.revert_days);
+  options.requests.usual_path = config.hot.path;
   options.marker = swap::marker_in(config.data_path);
   for (const std::string& folder : {config.warm.path, config.cold.path}) {
-    if (folder != ":memory:") options.taken.push_back(folder);
+    if (folder != ":memory:") options.requests.taken.push_back(folder);
   }
   mover = std::make_unique<swap::Mover>(swap::Mover::Parts{.store = *stores.own_hot,
                                                            .database = parts.database,

@@ -25,50 +25,19 @@ bool MoveGate::is_moving(const std::string& tenant, const std::string& system_id
   return false;
 }
 
-void MoveGate::wake_all() {
-  std::vector<std::move_only_function<void()>> waiters;
-  {
-    const std::lock_guard lock(mutex_);
-    ++changes_;
-    waiters.swap(waiters_);
-  }
-  for (auto& waiter : waiters) waiter();
-}
-
-Aw<void> MoveGate::changed_since(std::uint64_t seen) {
-  net::Loop* const home = net::Loop::current();
-  auto begin = [this, home, seen](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    auto resume = [home, shared] { home->post([shared] { std::move (*shared)(); }); };
-    {
-      const std::lock_guard lock(mutex_);
-      if (changes_ == seen) {
-        waiters_.emplace_back(std::move(resume));
-        return;
-      }
-    }
-    resume();
-  };
-  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
-                                                 void()>(std::move(begin), use_aw);
-}
-
 Task<void> MoveGate::enter(TryEnter try_enter) {
   const auto until = std::chrono::steady_clock::now() + options_.patience;
-  net::Loop::Deadline timer;
   while (true) {
-    std::uint64_t seen = 0;
+    const std::uint64_t seen = changes_.seen();
     {
       const std::lock_guard lock(mutex_);
       if (try_enter()) co_return Result<void>{};
-      seen = changes_;
     }
     if (std::chrono::steady_clock::now() >= until) {
       co_return fail(Errc::kUnavailable,
                      "the memory is on its way to another tier; try again in a moment");
     }
-    timer = net::Loop::current()->at(until, [this] { wake_all(); });
-    co_await changed_since(seen);
+    co_await changes_.since(seen, until);
   }
 }
 
@@ -77,7 +46,7 @@ void MoveGate::leave_erasure() {
     const std::lock_guard lock(mutex_);
     --erasing_;
   }
-  wake_all();
+  changes_.tell();
 }
 
 Task<std::uint64_t> MoveGate::delete_batch(std::vector<Key> keys) {
@@ -134,7 +103,7 @@ void MoveGate::leave_scan(const std::vector<Key>& moving) {
     const auto until = clock_.steady_now() + options_.lease;
     for (const Key& key : moving) moving_[key] = until;
   }
-  wake_all();
+  changes_.tell();
 }
 
 void MoveGate::end_moves(const std::vector<std::pair<Key, Digest>>& rows) {
@@ -142,7 +111,7 @@ void MoveGate::end_moves(const std::vector<std::pair<Key, Digest>>& rows) {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, checksum] : rows) moving_.erase(key);
   }
-  wake_all();
+  changes_.tell();
 }
 
 Task<std::vector<Eligible>> MoveGate::scan_eligible(ScanQuery wanted) {

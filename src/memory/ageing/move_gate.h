@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "memory/model/forwarding_store.h"
-#include "net/loop.h"
+#include "net/waiting.h"
 
 namespace asahi::memory::ageing {
 
@@ -56,8 +56,6 @@ class MoveGate final : public ForwardingStore, public ShardRows {
   using TryEnter = std::function<bool()>;
   /// Errors: unavailable after `patience`.
   Task<void> enter(TryEnter try_enter);
-  Aw<void> changed_since(std::uint64_t seen);
-  void wake_all();
   void leave_erasure();
   /// From here on no erasure begins; those under way end. Then leave_scan.
   Task<void> enter_scan();
@@ -73,8 +71,7 @@ class MoveGate final : public ForwardingStore, public ShardRows {
   std::mutex mutex_;
   std::map<Key, Clock::Steady> moving_;  ///< until when
   std::size_t erasing_ = 0, scanning_ = 0;
-  std::uint64_t changes_ = 0;
-  std::vector<std::move_only_function<void()>> waiters_;
+  net::Changes changes_;  ///< of what a caller of `enter` may wait for
 };
 
 }  // namespace asahi::memory::ageing

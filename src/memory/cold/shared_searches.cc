@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/hash.h"
-#include "net/loop.h"
+#include "net/waiting.h"
 
 namespace asahi::memory::cold {
 
@@ -62,21 +62,16 @@ std::string search_key(const StoreQuery& query, std::uint64_t version) {
 }
 
 Aw<void> SharedSearches::landed(std::shared_ptr<Flight> flight) {
-  net::Loop* const home = net::Loop::current();
-  auto begin = [this, home, flight](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    auto resume = [home, shared] { home->post([shared] { std::move (*shared)(); }); };
+  return net::suspend([this, flight = std::move(flight)](std::move_only_function<void()> resume) {
     {
       const std::lock_guard lock(mutex_);
       if (flight->answer == nullptr) {
-        flight->waiters.emplace_back(std::move(resume));
+        flight->waiters.push_back(std::move(resume));
         return;
       }
     }
     resume();
-  };
-  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
-                                                 void()>(std::move(begin), use_aw);
+  });
 }
 
 Aw<SharedSearches::Answer> SharedSearches::ask(std::string key,

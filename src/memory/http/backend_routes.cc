@@ -22,7 +22,7 @@ Result<swap::Mover*> mover_for(const RouteParts& parts, const http::Context& con
 Task<http::Response> begin_move(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(swap::Mover* const mover, mover_for(parts, context));
   ASAHI_CO_TRY(const json::object body, body_of(context.request));
-  ASAHI_CO_TRY(swap::Mover::Request request, mover->parse(body));
+  ASAHI_CO_TRY(swap::MoveRequest request, mover->parse(body));
   const json::object to = request.to.to_json();
   const std::string org = reach_of(context).tenant();
   ASAHI_CO_TRY(const json::object status, co_await mover->begin(org, std::move(request)));

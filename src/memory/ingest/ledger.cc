@@ -12,7 +12,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/utf8.h"
-#include "net/loop.h"
+#include "net/waiting.h"
 
 namespace asahi::memory {
 
@@ -413,21 +413,16 @@ struct Ledger::Tally {
 };
 
 Aw<void> Ledger::wait_for_tally(std::shared_ptr<Tally> tally) {
-  net::Loop* const home = net::Loop::current();
-  auto begin = [this, home, tally = std::move(tally)](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    auto resume = [home, shared] { home->post([shared] { std::move (*shared)(); }); };
+  return net::suspend([this, tally = std::move(tally)](std::move_only_function<void()> resume) {
     {
       const std::lock_guard lock(pushed_mutex_);
       if (!tally->written && !tally->leads) {
-        tally->waiters.emplace_back(std::move(resume));
+        tally->waiters.push_back(std::move(resume));
         return;
       }
     }
     resume();
-  };
-  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
-                                                 void()>(std::move(begin), use_aw);
+  });
 }
 
 Task<void> Ledger::add_pushed(std::map<UploadId, UploadCounts> pushed) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <tuple>
 
 #include "base/ids.h"
@@ -21,7 +20,6 @@ constexpr milliseconds kIdle{60'000};
 constexpr milliseconds kWindowPause{1'000};
 constexpr milliseconds kSoon{20};
 constexpr std::chrono::seconds kNoteEvery{2};
-constexpr std::int64_t kMostDays = 365;
 
 const Logger& logger() {
   static const Logger instance("memory.swap");
@@ -33,13 +31,6 @@ telemetry::Gauge& phase_gauge(telemetry::Registry& metrics, Phase phase) {
                        {{"phase", std::string(phase_name(phase))}});
 }
 
-bool is_inside(const std::string& path, const std::string& folder) {
-  namespace fs = std::filesystem;
-  const std::string inner = fs::absolute(path).lexically_normal().string() + "/";
-  const std::string outer = fs::absolute(folder).lexically_normal().string() + "/";
-  return inner.starts_with(outer) || outer.starts_with(inner);
-}
-
 }  // namespace
 
 Mover::Mover(Parts parts, Options options)
@@ -47,16 +38,12 @@ Mover::Mover(Parts parts, Options options)
       options_(std::move(options)),
       store_(parts_.store),
       records_(parts_.database, options_.marker),
+      follower_(store_, parts_.loops.at(0), parts_.clock, parts_.metrics,
+                {.page = options_.page, .dimensions = options_.dimensions}),
       copying_(phase_gauge(parts_.metrics, Phase::kCopying)),
       window_(phase_gauge(parts_.metrics, Phase::kWindow)),
       left_gauge_(parts_.metrics.gauge("akosha_hot_move_writings_left",
                                        "Writings of the old backend that the new one lacks")),
-      copied_(parts_.metrics.counter("akosha_hot_move_rows_copied_total",
-                                     "Rows written to the new backend")),
-      repaired_(parts_.metrics.counter("akosha_hot_move_rows_repaired_total",
-                                       "Rows whose copy differed and was made anew")),
-      removed_(parts_.metrics.counter("akosha_hot_move_rows_removed_total",
-                                      "Rows that only the new backend had")),
       failures_(parts_.metrics.counter("akosha_hot_move_failures_total",
                                        "Steps of a move that the new backend failed")) {
   store_.call_on_work([this] { nudge(false); });
@@ -81,9 +68,9 @@ void Mover::stop() {
   if (move_ && move_->active()) note_progress();
 }
 
-template <class T>
-Result<T> Mover::sync(std::function<Task<T>()> call) {
-  return net::run_sync<Result<T>>(parts_.loops.at(0), std::move(call));
+Result<void> Mover::hold_writes() {
+  return net::run_sync<Result<void>>(parts_.loops.at(0),
+                                     [this] { return store_.hold(options_.patience); });
 }
 
 void Mover::nudge(bool urgent) {
@@ -127,10 +114,10 @@ void Mover::show() {
   const bool in_window = active && move_->phase == Phase::kWindow;
   copying_.set(active && !in_window ? 1 : 0);
   window_.set(in_window ? 1 : 0);
-  left_gauge_.set(active ? static_cast<double>(left_) : 0);
+  left_gauge_.set(active ? static_cast<double>(follower_.left()) : 0);
   json::object out{{"backend", store_.now()->place.to_json()},
                    {"move", move_ ? json::value(move_json(*move_)) : json::value(nullptr)},
-                   {"writings_left", active ? json::value(left_) : json::value(nullptr)},
+                   {"writings_left", active ? json::value(follower_.left()) : json::value(nullptr)},
                    {"error", error_.empty() ? json::value(nullptr) : json::value(error_)}};
   const std::lock_guard lock(shown_mutex_);
   shown_ = std::move(out);
@@ -178,7 +165,7 @@ Mover::Pause Mover::step() {
 Mover::Pause Mover::new_side_failed(const Error& error) {
   error_ = error.message;
   failures_.add();
-  store_.failed_again();
+  store_.failed(SwapStore::FoundBy::kMover);
   if (!store_.failed_for_good()) {
     logger().warning("the new backend of the hot tier failed; it is tried again",
                      {{"move", move_->id}, {"error", error.message}});
@@ -209,62 +196,19 @@ Mover::Pause Mover::side_failed(const Error& error) {
   return error.code == Errc::kUpstream ? new_side_failed(error) : old_side_failed(error);
 }
 
-Turns::Turn Mover::take_turn() {
-  return net::run_sync<Turns::Turn>(parts_.loops.at(0), [this] { return store_.turns().take(); });
-}
-
-Result<void> Mover::try_new_side() {
-  return sync<void>([this]() { return probe(*next_->store, options_.dimensions, parts_.clock); });
-}
-
-Result<bool> Mover::follow_page(std::uint64_t& cursor, bool only_repeats) {
-  const Turns::Turn turn = take_turn();
-  return follow_in_turn(cursor, only_repeats);
-}
-
-Result<bool> Mover::follow_in_turn(std::uint64_t& cursor, bool only_repeats) {
-  // Before the page: what was acknowledged by now is in it, or in one before its end.
-  const std::uint64_t asked = store_.written();
-  ASAHI_TRY(MemoryFeed::Page page, store_.now()->feed->after(cursor, options_.page));
-  if (only_repeats) std::erase_if(page.rows, [](const auto& row) { return !row.duplicate; });
-  if (!page.rows.empty()) {
-    Store& to = *next_->store;
-    auto applied = sync<Applied>([&]() { return apply(to, std::move(page.rows)); });
-    if (!applied) {
-      applied.error().code = Errc::kUpstream;
-      return std::unexpected(std::move(applied.error()));
-    }
-    move_->copied += applied->rows;
-    move_->repaired += applied->repaired;
-    early_ += applied->early;
-    copied_.add(static_cast<double>(applied->rows));
-    repaired_.add(static_cast<double>(applied->repaired));
-  }
-  cursor = page.upto;
-  if (only_repeats) return page.upto >= page.end;
-  left_ = page.end - std::min(page.end, cursor);
-  // More may be written while a page is read: what is waited for is the end that was seen after
-  // `asked` was.
-  if (!goal_) goal_ = {.asked = asked, .end = page.end};
-  if (cursor < goal_->end) return false;
-  store_.set_followed(goal_->asked);
-  goal_.reset();
-  return left_ <= options_.page;
-}
-
 Mover::Pause Mover::copy_page() {
   if (!store_.all_erasures_meet_both()) return {.most = kSoon, .heed = false};
   const bool repeats = step_ == Step::kRepeats;
-  const auto last = follow_page(repeats ? repeats_cursor_ : move_->position, repeats);
+  const auto last = repeats ? follower_.repeat_page(*move_) : follower_.follow_page(*move_);
   if (!last) return side_failed(last.error());
   error_.clear();
   if (move_->phase == Phase::kCopying) store_.worked();
   if (parts_.clock.steady_now() - noted_ > kNoteEvery) note_progress();
   if (!*last) return {};
-  if (!repeats && early_ > 0) {
+  if (!repeats && follower_.left_out_repeats()) {
     // Once more over all, now that what they repeat is there.
     step_ = Step::kRepeats;
-    repeats_cursor_ = early_ = 0;
+    follower_.begin_repeats();
     return {};
   }
   begin_sweep();
@@ -273,28 +217,12 @@ Mover::Pause Mover::copy_page() {
 
 Mover::Pause Mover::sweep_page() {
   if (move_->phase == Phase::kWindow && store_.written() > store_.followed()) {
-    if (const auto last = follow_page(move_->position, false); !last)
-      return side_failed(last.error());
+    if (const auto last = follower_.follow_page(*move_); !last) return side_failed(last.error());
   }
-  const SharedBackend old = store_.now();
-  const Turns::Turn turn = take_turn();
-  auto page = next_->feed->after(sweep_cursor_, options_.page);
-  if (!page) return new_side_failed(page.error());
-  std::vector<Key> keys;
-  for (MemoryFeed::Row& row : page->rows) keys.push_back(std::move(row.memory.key));
-  if (!keys.empty()) {
-    auto extra = sync<std::vector<Key>>([&]() { return missing(*old->store, std::move(keys)); });
-    if (!extra) return old_side_failed(extra.error());
-    const auto gone =
-        sync<std::uint64_t>([&]() { return next_->store->delete_batch(std::move(*extra)); });
-    if (!gone) return new_side_failed(gone.error());
-    move_->removed += *gone;
-    removed_.add(static_cast<double>(*gone));
-  }
-  sweep_cursor_ = page->upto;
+  const auto last = follower_.sweep_page(*move_);
+  if (!last) return side_failed(last.error());
   error_.clear();
-  if (page->upto < page->end) return {};
-  store_.set_clean(swept_dirt_);
+  if (!*last) return {};
   if (!store_.clean()) {
     begin_sweep();
     return {};
@@ -305,43 +233,18 @@ Mover::Pause Mover::sweep_page() {
 
 void Mover::begin_sweep() {
   step_ = Step::kSweep;
-  sweep_cursor_ = 0;
-  swept_dirt_ = store_.dirt();
-}
-
-Result<void> Mover::follow_to_end() {
-  while (true) {
-    ASAHI_TRY(const bool last, follow_in_turn(move_->position, false));
-    if (last && left_ == 0 && store_.followed() >= store_.written()) return {};
-  }
-}
-
-/// Writes wait meanwhile. True: both sides have as many.
-Result<bool> Mover::compare_held() {
-  const SharedBackend old = store_.now();
-  if (auto all = follow_to_end(); !all) return std::unexpected(std::move(all.error()));
-  ASAHI_TRY(const TierStats here, sync<TierStats>([&]() { return old->store->stats(""); }));
-  auto there = sync<TierStats>([&]() { return next_->store->stats(""); });
-  if (!there) {
-    there.error().code = Errc::kUpstream;
-    return std::unexpected(std::move(there.error()));
-  }
-  if (here.records == there->records) return true;
-  logger().warning("the two backends of the hot tier do not have as many memories",
-                   {{"old", here.records}, {"new", there->records}});
-  return false;
+  follower_.begin_sweep();
 }
 
 Mover::Pause Mover::compare() {
   // Most of what came since is copied before anybody waits.
-  const auto last = follow_page(move_->position, false);
+  const auto last = follower_.follow_page(*move_);
   if (!last) return side_failed(last.error());
-  if (left_ > options_.page) return {};
-  if (auto able = try_new_side(); !able) return new_side_failed(able.error());
-  const Turns::Turn turn = take_turn();
-  if (auto held = sync<void>([this]() { return store_.hold(options_.patience); }); !held)
-    return old_side_failed(held.error());
-  auto same = compare_held();
+  if (follower_.left() > options_.page) return {};
+  if (auto able = follower_.probe_new_side(); !able) return new_side_failed(able.error());
+  const net::Turns::Turn turn = follower_.take_turn();
+  if (auto held = hold_writes(); !held) return old_side_failed(held.error());
+  auto same = follower_.compare_held(*move_);
   if (same && *same && store_.clean()) {
     Move next = *move_;
     next.phase = Phase::kWindow;
@@ -354,6 +257,7 @@ Mover::Pause Mover::compare() {
     step_ = Step::kFollow;
     probed_ = parts_.clock.steady_now();
     error_.clear();
+    show();  // nobody sees that the new side is read while the move is said to copy
     store_.begin_window();
     store_.set_followed(store_.written());
     store_.release();
@@ -385,13 +289,13 @@ Mover::Pause Mover::follow() {
   const bool due = now - probed_ >= options_.probe_every;
   if (store_.suspected() || due) {
     probed_ = now;
-    if (auto able = try_new_side(); !able) return new_side_failed(able.error());
+    if (auto able = follower_.probe_new_side(); !able) return new_side_failed(able.error());
     store_.trust();
     // A probe that answers is no answer to calls that failed; a quiet minute is.
     if (due) store_.worked();
   }
   if (store_.written() > store_.followed()) {
-    const auto last = follow_page(move_->position, false);
+    const auto last = follower_.follow_page(*move_);
     if (!last) return side_failed(last.error());
     error_.clear();
     if (now - noted_ > kNoteEvery) note_progress();
@@ -412,32 +316,7 @@ Mover::Pause Mover::follow() {
 
 // ---- What people ask for, and ends.
 
-Result<Mover::Request> Mover::parse(const json::object& body) const {
-  Request request{.to = {}, .revert_for = options_.revert_for};
-  for (const auto& [name, value] : body) {
-    if (name == "revert_days") {
-      std::int64_t days = -1;
-      if (value.is_int64()) days = value.get_int64();
-      if (days < 0 || days > kMostDays)
-        return fail_field("revert_days", "it is not a number from 0 to 365");
-      request.revert_for = std::chrono::days(days);
-    } else if (name == "replace") {
-      if (!value.is_bool()) return fail_field("replace", "it is not true or false");
-      request.replace = value.get_bool();
-    } else if (name != "backend" && name != "path" && name != "pg_url_file" &&
-               name != "pg_url_env" && name != "pg_url") {
-      return fail_field(std::string(name), "no such field");
-    }
-  }
-  ASAHI_TRY(request.to, parse_place(body, options_.usual_path));
-  for (const std::string& folder : options_.taken) {
-    if (!request.to.path.empty() && is_inside(request.to.path, folder))
-      return fail_field("path", fmt::format("'{}' is used by something else", request.to.path));
-  }
-  return request;
-}
-
-Result<Move> Mover::begin_now(const std::string& org_id, const Request& request) {
+Result<Move> Mover::begin_now(const std::string& org_id, const MoveRequest& request) {
   const std::lock_guard lock(step_mutex_);
   if (move_ && move_->active()) {
     return fail(Errc::kConflict,
@@ -446,7 +325,7 @@ Result<Move> Mover::begin_now(const std::string& org_id, const Request& request)
   const SharedBackend old = store_.now();
   if (old->place == request.to ||
       (!request.to.path.empty() && !old->place.path.empty() && !old->place.in_memory() &&
-       is_inside(request.to.path, old->place.path))) {
+       overlap(request.to.path, old->place.path))) {
     return fail(Errc::kConflict, fmt::format("the hot tier is on {} already", request.to.text()));
   }
   if (std::ranges::any_of(retired_, [&](const auto& each) { return each->place == request.to; }))
@@ -458,20 +337,25 @@ Result<Move> Mover::begin_now(const std::string& org_id, const Request& request)
     return fail(Errc::kConflict,
                 fmt::format("{} is where the hot tier is already", request.to.text()));
   }
-  if (auto able =
-          sync<void>([&]() { return probe(*next->store, options_.dimensions, parts_.clock); });
+  net::Loop& loop = parts_.loops.at(0);
+  if (auto able = net::run_sync<Result<void>>(
+          loop, [&] { return probe(*next->store, options_.dimensions, parts_.clock); });
       !able) {
     able.error().message = "the probe of the new backend: " + able.error().message;
     return std::unexpected(std::move(able.error()));
   }
-  ASAHI_TRY(const TierStats holds, sync<TierStats>([&]() { return next->store->stats(""); }));
+  ASAHI_TRY(const TierStats holds,
+            net::run_sync<Result<TierStats>>(loop, [&] { return next->store->stats(""); }));
   if (holds.records > 0 && !request.replace) {
     return fail(Errc::kConflict,
                 fmt::format("{} holds {} memories; with \"replace\": true those that the present "
                             "backend does not have are erased",
                             request.to.text(), holds.records));
   }
-  Move move{.id = entity_id("hbm_", parts_.clock.now()),
+  // The record knows moves by the order of their ids: a clock that was set back does not change it.
+  Clock::Time started = parts_.clock.now();
+  if (move_) started = std::max(started, move_->started + milliseconds(1));
+  Move move{.id = entity_id("hbm_", started),
             .org_id = org_id,
             .phase = Phase::kCopying,
             .from = old->place,
@@ -479,14 +363,11 @@ Result<Move> Mover::begin_now(const std::string& org_id, const Request& request)
             .from_feed = from.name,
             .to_feed = to.name,
             .revert_for = request.revert_for,
-            .started = parts_.clock.now()};
+            .started = started};
   if (auto saved = records_.save(move); !saved) return std::unexpected(std::move(saved.error()));
-  next_ = next;
+  follower_.begin(next, from.end);
   move_ = move;
   step_ = Step::kCopy;
-  left_ = from.end;
-  early_ = 0;
-  goal_.reset();
   compared_before_ = false;
   error_.clear();
   store_.begin(std::move(next));
@@ -519,8 +400,8 @@ void Mover::resume(Move move) {
     show();
     return;
   }
-  next_ = *next;
-  store_.begin(next_);
+  follower_.begin(*next, 0);
+  store_.begin(*next);
   const auto from = store_.now()->feed->place();
   // Restored from a copy that ended before: numbers begin again there.
   if (from && from->end < move_->position) move_->position = 0;
@@ -533,8 +414,7 @@ void Mover::resume(Move move) {
 
 void Mover::ended(SharedBackend left, bool by_itself) {
   if (left != nullptr) retired_.push_back(std::move(left));
-  next_.reset();
-  left_ = 0;
+  follower_.end();
   error_.clear();
   logger().info(
       "the move of the hot tier ended",
@@ -565,7 +445,7 @@ Result<Move> Mover::end_back(Phase phase, std::string reason, bool by_itself) {
 Result<void> Mover::finish_held(const std::string& reason) {
   // Nothing to follow: then the old side may be away.
   if (store_.written() > store_.followed()) {
-    if (auto all = follow_to_end(); !all) return all;
+    if (auto all = follower_.follow_to_end(*move_); !all) return all;
   }
   if (!store_.reads_next()) {
     return fail(Errc::kConflict,
@@ -582,9 +462,8 @@ Result<void> Mover::finish_held(const std::string& reason) {
 
 Result<Move> Mover::finish_now(const std::string& reason, bool by_itself) {
   // Erasures wait for their turn, writes are held.
-  Turns::Turn turn = take_turn();
-  if (auto held = sync<void>([this]() { return store_.hold(options_.patience); }); !held)
-    return std::unexpected(std::move(held.error()));
+  net::Turns::Turn turn = follower_.take_turn();
+  if (auto held = hold_writes(); !held) return std::unexpected(std::move(held.error()));
   auto done = finish_held(reason);
   if (!done) {
     store_.release();
@@ -597,7 +476,7 @@ Result<Move> Mover::finish_now(const std::string& reason, bool by_itself) {
   return *move_;
 }
 
-Task<json::object> Mover::begin(std::string org_id, Request request) {
+Task<json::object> Mover::begin(std::string org_id, MoveRequest request) {
   ASAHI_CO_TRY(const Move move, co_await net::run_blocking(parts_.work, [this, org_id, request] {
                  return begin_now(org_id, request);
                }));

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -16,7 +17,9 @@
 #include "base/json.h"
 #include "base/task.h"
 #include "identity/audit/audit.h"
+#include "memory/swap/follower.h"
 #include "memory/swap/record.h"
+#include "memory/swap/request.h"
 #include "memory/swap/swap_store.h"
 #include "net/loop.h"
 #include "telemetry/metrics.h"
@@ -54,10 +57,8 @@ class Mover {
   struct Options {
     std::size_t page = 200;        ///< rows at a time
     std::size_t dimensions = 384;  ///< of a probe's vector
-    std::chrono::seconds revert_for = std::chrono::days{28};
-    std::string usual_path;                  ///< of the own log
+    RequestRules requests;
     std::string marker;                      ///< see Records
-    std::vector<std::string> taken;          ///< folders of others
     std::chrono::milliseconds retry{1'000};  ///< after a failure
     std::chrono::milliseconds probe_every{60'000};
     std::chrono::milliseconds patience{5'000};  ///< for writes under way when sides change
@@ -72,19 +73,13 @@ class Mover {
   /// Ordinary thread, while the loops run.
   void stop();
 
-  struct Request {
-    Place to;
-    std::chrono::seconds revert_for{0};
-    /// What the new backend holds already may go.
-    bool replace = false;
-  };
-  /// {"backend", "path" or "pg_url_file" or "pg_url_env", "revert_days", "replace"}. Errors:
-  /// invalid_argument naming the field.
-  Result<Request> parse(const json::object& body) const;
+  Result<MoveRequest> parse(const json::object& body) const {
+    return parse_request(body, options_.requests);
+  }
   /// Opens and probes the new backend and begins. Errors: invalid_argument (it cannot be opened
   /// so), conflict (a move is under way; it is in use; it holds memories), unavailable or upstream
   /// (the probe).
-  Task<json::object> begin(std::string org_id, Request request);
+  Task<json::object> begin(std::string org_id, MoveRequest request);
   /// The old side is alone again. Errors: conflict (nothing moves).
   Task<json::object> revert(std::string reason);
   /// The new side is alone. Errors: conflict (not in the window, or it does not have everything),
@@ -110,21 +105,13 @@ class Mover {
   void begin_sweep();
   Pause compare();
   Pause follow();
-  /// A page of the old side's writings after `cursor` onto the new one. True: that was the last.
-  /// Errors: upstream is the new side's, all else the old one's.
-  Result<bool> follow_page(std::uint64_t& cursor, bool only_repeats);
-  /// The same for who has the turn.
-  Result<bool> follow_in_turn(std::uint64_t& cursor, bool only_repeats);
-  Result<void> follow_to_end();
-  Turns::Turn take_turn();
-  /// A probe of the new side.
-  Result<void> try_new_side();
-  Result<bool> compare_held();
+  /// Until `release`, where no write is under way any more. Errors: unavailable.
+  Result<void> hold_writes();
   Result<void> finish_held(const std::string& reason);
   Pause side_failed(const Error& error);
   Pause new_side_failed(const Error& error);
   Pause old_side_failed(const Error& error);
-  Result<Move> begin_now(const std::string& org_id, const Request& request);
+  Result<Move> begin_now(const std::string& org_id, const MoveRequest& request);
   Result<Move> finish_now(const std::string& reason, bool by_itself);
   Result<Move> end_back(Phase phase, std::string reason, bool by_itself);
   void ended(SharedBackend left, bool by_itself);
@@ -133,27 +120,18 @@ class Mover {
   void nudge(bool urgent);
   void wait(const std::stop_token& stop, Pause pause);
   void clear_retired();
-  template <class T>
-  Result<T> sync(std::function<Task<T>()> call);
 
   const Parts parts_;
   const Options options_;
   SwapStore& store_;
   Records records_;
+  Follower follower_;  ///< under `step_mutex_`
   telemetry::Gauge &copying_, &window_, &left_gauge_;
-  telemetry::Counter &copied_, &repaired_, &removed_, &failures_;
+  telemetry::Counter& failures_;
 
   std::mutex step_mutex_;  ///< what follows, and that sides change
   std::optional<Move> move_;
-  SharedBackend next_;
   Step step_ = Step::kCopy;
-  std::uint64_t repeats_cursor_ = 0, sweep_cursor_ = 0, swept_dirt_ = 0, early_ = 0;
-  std::uint64_t left_ = 0;
-  /// Writings as SwapStore and as the feed counted them a moment later.
-  struct Goal {
-    std::uint64_t asked = 0, end = 0;
-  };
-  std::optional<Goal> goal_;
   bool compared_before_ = false, unsaved_ = false;
   std::string error_;  ///< of the last step; empty: it went well
   Clock::Steady probed_{}, noted_{};

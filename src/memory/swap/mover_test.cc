@@ -135,6 +135,23 @@ TEST_F(HotMove, TakesEverythingAlongAndIsWhereItWentAtTheNextStart) {
   EXPECT_EQ(contents(tier_.old_place()).size(), 60U);
 }
 
+TEST_F(HotMove, IsWhereItWentLastThoughTheClockStandsOrWasSetBack) {
+  fill(3);
+  for (int move = 0; move < 6; ++move) {
+    if (move == 3) clock_.advance(-std::chrono::hours(10));
+    const Place to =
+        tier_.store().now()->place == tier_.old_place() ? tier_.new_place() : tier_.old_place();
+    ASSERT_TRUE(tier_.begin(true));
+    ASSERT_TRUE(tier_.reads_new()) << tier_.reason();
+    ASSERT_TRUE(tier_.finish());
+    const std::string id = fmt::format("of move {}", move);
+    upsert({memory("agent", id, "said once " + id)});
+    ASSERT_TRUE(tier_.open());
+    ASSERT_EQ(tier_.store().now()->place, to) << "move " << move;
+    EXPECT_EQ(text_of("agent", id), "said once " + id);
+  }
+}
+
 TEST_F(HotMove, FollowsWhatIsWrittenEditedErasedAndAged) {
   fill(40);
   std::atomic<bool> stop{false};
@@ -451,24 +468,6 @@ TEST_F(HotMove, IsToldToWhoFollowsTheTier) {
   EXPECT_EQ(feed->after(0, 100).error().code, Errc::kConflict);
   EXPECT_NE(feed->place()->name, place->name);
   EXPECT_EQ(feed->after(0, 100)->rows.size(), 10U);
-}
-
-TEST(HotMoveRequest, NamesTheFieldThatIsWrong) {
-  const hot_testing::TemporaryFolder folder;
-  const ManualClock clock{start()};
-  memory::testing::OnLoop on;
-  const auto database = sql::open_database({.url = "sqlite://:memory:"}).value();
-  ASSERT_TRUE(sql::Migrator(*database, migrations()).upgrade());
-  testing::MovingTier tier(on, *database, clock, folder.path());
-  ASSERT_TRUE(tier.open());
-  const auto parse = [&](const std::string& text) {
-    return tier.mover().parse(JsonDocument::parse(text).value()->root().get_object());
-  };
-  EXPECT_EQ(parse(R"({"backend":"pgvector"})")->revert_for, std::chrono::days(28));
-  EXPECT_EQ(parse(R"({"backend":"pgvector","revert_days":0})")->revert_for, 0s);
-  EXPECT_EQ(parse(R"({"backend":"pgvector","revert_days":366})").error().field, "revert_days");
-  EXPECT_EQ(parse(R"({"backend":"pgvector","replace":1})").error().field, "replace");
-  EXPECT_EQ(parse(R"({"backend":"pgvector","colour":"red"})").error().field, "colour");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace asahi::memory::swap {
@@ -96,6 +97,13 @@ Result<Place> parse_place(const json::object& body, const std::string& usual_pat
   if (!place.path.starts_with('/') && place.path != usual_path)
     return fail_field("path", "it is not an absolute path");
   return place;
+}
+
+bool overlap(const std::string& folder, const std::string& other) {
+  namespace fs = std::filesystem;
+  const std::string one = fs::absolute(folder).lexically_normal().string() + "/";
+  const std::string two = fs::absolute(other).lexically_normal().string() + "/";
+  return one.starts_with(two) || two.starts_with(one);
 }
 
 Result<Secret> read_url(const Place& place) {

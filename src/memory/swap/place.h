@@ -34,6 +34,9 @@ Result<Place> read_place(std::string_view text);
 /// `usual_path`: where the own log is when no path is given. Errors: invalid_argument naming the
 /// field; an address in the clear is refused and not shown.
 Result<Place> parse_place(const json::object& body, const std::string& usual_path);
+/// One of the two folders is the other, or lies in it; by their names, whether they are there or
+/// not.
+bool overlap(const std::string& folder, const std::string& other);
 /// The URL that a file or a variable holds; blocking. Empty: the place names none. Errors:
 /// invalid_argument (there is none, or it is no URL of PostgreSQL; it is not shown).
 Result<Secret> read_url(const Place& place);

@@ -27,7 +27,7 @@ std::string_view phase_name(Phase phase);
 
 /// A move of the hot tier from one backend to another.
 struct Move {
-  std::string id;      ///< "hbm_" + ULID: sorts by time
+  std::string id;      ///< "hbm_" + ULID of `started`: the last move's is the greatest
   std::string org_id;  ///< whose audit log hears of it
   Phase phase = Phase::kCopying;
   Place from, to;
@@ -40,7 +40,7 @@ struct Move {
   std::uint64_t repaired = 0;          ///< whose copy was not the same and was made anew
   std::uint64_t removed = 0;           ///< that the new side had and the old one had not
   std::chrono::seconds revert_for{0};  ///< length of the window
-  Clock::Time started;
+  Clock::Time started;                 ///< after that of the move before, whatever the clock says
   std::optional<Clock::Time> window_since = {}, ended = {};
   std::string reason = {};  ///< why it ended; empty: it goes on
 

@@ -160,7 +160,7 @@ Task<std::uint64_t> SwapStore::erase(OnOld on_old, OnNew on_new) {
     }
     co_return gone;
   }
-  Turns::Turn turn = co_await turns_.take();
+  net::Turns::Turn turn = co_await turns_.take();
   Sides sides;
   {
     const std::lock_guard lock(mutex_);
@@ -182,7 +182,7 @@ Task<std::uint64_t> SwapStore::erase(OnOld on_old, OnNew on_new) {
     }
   }
   turn.end();
-  if (gone && !followed) failed();
+  if (gone && !followed) failed(FoundBy::kCall);
   wake();
   const bool waits = reads_next();
   if (waits) co_await copied(number);
@@ -261,7 +261,7 @@ Task<T> SwapStore::read(std::function<Task<T>(Store&)> call) {
       co_return reply;
     }
     fallbacks_.add();
-    failed();
+    failed(FoundBy::kCall);
   }
   const SharedBackend side = now();
   co_return co_await call(*side->store);
@@ -362,32 +362,21 @@ void SwapStore::begin_window() {
   given_up_ = written_;
 }
 
-void SwapStore::failed() {
+void SwapStore::failed(FoundBy by) {
   {
     const std::lock_guard lock(mutex_);
     if (next_ == nullptr) return;
-    if (!suspected_) circuit_->failed();
+    if (by == FoundBy::kMover || !suspected_) circuit_->failed();
     suspected_ = true;
     given_up_ = written_;
   }
   changes_.tell();
-  wake();
+  if (by == FoundBy::kCall) wake();
 }
 
 void SwapStore::worked() {
   const std::lock_guard lock(mutex_);
   if (circuit_ != nullptr) circuit_->succeeded();
-}
-
-void SwapStore::failed_again() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (next_ == nullptr) return;
-    circuit_->failed();
-    suspected_ = true;
-    given_up_ = written_;
-  }
-  changes_.tell();
 }
 
 bool SwapStore::failed_for_good() const {

@@ -17,7 +17,7 @@
 #include "memory/model/store.h"
 #include "memory/ops/circuit.h"
 #include "memory/swap/place.h"
-#include "memory/swap/waiting.h"
+#include "net/waiting.h"
 #include "telemetry/metrics.h"
 
 namespace asahi::memory::swap {
@@ -83,11 +83,11 @@ class SwapStore final : public Store {
   /// From now on reads go to the new side while it is clean and follows.
   void begin_window();
   bool reads_next() const;
-  /// It failed, whoever asked it: the old side is read until `trust`. Calls that fail while it is
-  /// suspected already count as one.
-  void failed();
-  /// It failed once more when Mover looked after it.
-  void failed_again();
+  /// Calls that fail while the new side is suspected already count as one; each time that Mover
+  /// looks after it counts.
+  enum class FoundBy : std::uint8_t { kCall, kMover };
+  /// The new side failed: the old one is read until `trust`. A call wakes Mover.
+  void failed(FoundBy by);
   /// It did what it was asked for: failures before it do not count any more.
   void worked();
   /// It failed so often in a row that the move is to end.
@@ -97,7 +97,7 @@ class SwapStore final : public Store {
   bool suspected() const;
   CircuitStats circuit() const;  ///< of the new side
   /// For pages and erasures of the new side: one at a time.
-  Turns& turns() { return turns_; }
+  net::Turns& turns() { return turns_; }
   /// Until no write is under way; new ones wait until `release`. Errors: unavailable.
   Task<void> hold(std::chrono::milliseconds patience);
   void release();
@@ -129,8 +129,8 @@ class SwapStore final : public Store {
   const Options options_;
   telemetry::Counter& fallbacks_;
   std::function<void()> wake_;
-  Turns turns_;
-  Changes changes_;
+  net::Turns turns_;
+  net::Changes changes_;
   mutable std::mutex mutex_;
   SharedBackend now_, next_;  ///< next_ null: nothing moves
   std::shared_ptr<Circuit> circuit_;

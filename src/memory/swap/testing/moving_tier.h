@@ -96,7 +96,7 @@ class MovingTier {
     options.page = 7;
     options.dimensions = 3;
     options.retry = std::chrono::milliseconds(5);
-    options.usual_path = old_place().path;
+    options.requests.usual_path = old_place().path;
     mover_ = std::make_unique<Mover>(
         Mover::Parts{.store = *store,
                      .database = database_,
@@ -161,7 +161,7 @@ class MovingTier {
   /// Of the new side, for as long as this lives.
   const std::shared_ptr<Faults> faults = std::make_shared<Faults>();
   std::atomic<bool> cannot_open_new{false};
-  int failures = 5;  ///< in a row that end a move, from the next `open` on
+  int failures = 5;      ///< in a row that end a move, from the next `open` on
   Mover::Open open_new;  ///< for a new side of another kind; empty: the own log
   std::unique_ptr<telemetry::Registry> metrics;
 

@@ -1,26 +1,6 @@
-#include "memory/swap/waiting.h"
+#include "net/waiting.h"
 
-#include <memory>
-#include <utility>
-
-#include "net/loop.h"
-
-namespace asahi::memory::swap {
-namespace {
-
-/// Suspends the caller; `keep` gets what resumes it on its own loop, and may call that at once.
-template <class Keep>
-Aw<void> suspend(Keep keep) {
-  net::Loop* const home = net::Loop::current();
-  auto begin = [home, keep = std::move(keep)](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    keep([home, shared] { home->post([shared] { std::move (*shared)(); }); });
-  };
-  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<IoExecutor>,
-                                                 void()>(std::move(begin), use_aw);
-}
-
-}  // namespace
+namespace asahi::net {
 
 std::uint64_t Changes::seen() const {
   const std::lock_guard lock(mutex_);
@@ -38,7 +18,7 @@ void Changes::tell() {
 }
 
 Aw<void> Changes::since(std::uint64_t seen, std::chrono::steady_clock::time_point until) {
-  const net::Loop::Deadline timer = net::Loop::current()->at(until, [this] { tell(); });
+  const Loop::Deadline timer = Loop::current()->at(until, [this] { tell(); });
   co_await suspend([this, seen](std::move_only_function<void()> resume) {
     {
       const std::lock_guard lock(mutex_);
@@ -92,4 +72,4 @@ void Turns::pass_on() {
   next();
 }
 
-}  // namespace asahi::memory::swap
+}  // namespace asahi::net
