@@ -73,10 +73,10 @@ const kTable = [
   {
     path: 'memory/tiers',
     title: 'Tiers',
-    asks: ['**/memory/storage/status', '**/memory/storage/migrations**'],
-    grey: 3,
-    empty: ['No tier has anything yet', 'No run yet'],
-    full: [text('healthy'), (page) => page.getByRole('heading', { name: 'Hot' }), (page) => page.getByRole('button', { name: 'Dry run' }), rows('Runs')],
+    asks: ['**/memory/storage/status', '**/memory/storage/migrations**', '**/memory/storage/hot/backend'],
+    grey: 4,
+    empty: ['No tier has anything yet', 'No run yet', 'It has not moved.'],
+    full: [text('healthy'), region('Backend of the hot tier'), (page) => page.getByRole('heading', { name: 'Hot', exact: true }), (page) => page.getByRole('button', { name: 'Dry run' }), rows('Runs')],
   },
   { path: 'memory/graph', title: 'Graph', asks: ['**/memory/graph/**'], grey: 4, empty: ['Nothing is known yet'], full: [(page) => page.getByRole('list', { name: 'Best known' }).getByRole('button').first(), text(/^each with the memory/)] },
   {
