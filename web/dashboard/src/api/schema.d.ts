@@ -2453,7 +2453,10 @@ export interface paths {
         get: operations["getMemorySystem"];
         put?: never;
         post?: never;
-        /** Erase everything of a system */
+        /**
+         * Erase everything of a system
+         * @description It is listed again once it sends something. Rows of what it sent stay in /memory/uploads.
+         */
         delete: operations["deleteMemorySystem"];
         options?: never;
         head?: never;
