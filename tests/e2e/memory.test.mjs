@@ -134,8 +134,18 @@ test("erased is erased: from searches, from kept answers, after a restart", asyn
   assert.equal((await gateway.get("/memory/memories/buddy/coffee")).status, 404);
   assert.equal((await gateway.get("/memory/memories/buddy/deploy")).body.content, kTalk[0][1]);
   assert.equal((await find(gateway, { query: "redis evicted sessions" })).results[0].conversation_id, "cache");
+  const systems = async () => (await gateway.get("/memory/systems")).body.systems.map(({ system_id, uploads }) => [system_id, uploads]);
+  assert.deepEqual(await systems(), [["buddy", 1]]);
   assert.equal((await gateway.delete("/memory/systems/buddy")).body.deleted, kTalk.length - 1);
   assert.deepEqual(ids(await find(gateway, {})), []);
+
+  // No system any more; the ledger keeps what it sent once.
+  assert.deepEqual(await systems(), []);
+  assert.equal((await gateway.get("/memory/systems/buddy")).status, 404);
+  assert.equal((await gateway.delete("/memory/systems/buddy")).status, 404);
+  assert.equal((await gateway.get("/memory/uploads?system_id=buddy")).body.uploads.length, 1);
+  await push(gateway, { memories: memories("buddy").memories.slice(0, 1) });
+  assert.deepEqual(await systems(), [["buddy", 1]]);
 });
 
 test("kill -9 while pushing: what was acknowledged is there once, nothing else is half there", async () => {

@@ -37,7 +37,8 @@ async function show_pages_of_folder(context, base) {
 }
 
 /**
- * A page in a context of its own. Whatever it complains about, or asks of other hosts than `base`, goes to `complaints`.
+ * A page in a context of its own. Whatever it complains about (an answer of 400 and above, too, by its address), or asks of
+ * other hosts than `base`, goes to `complaints`.
  * ahead: lets it fetch the programs of the other pages once it has nothing to do; where that is not what is tested it only
  * keeps the processor from the test.
  */
@@ -48,9 +49,9 @@ export async function new_page(browser, base, complaints, { ahead = false, ...op
   if (!ahead) await context.addInitScript(() => (window.requestIdleCallback = () => 0));
   const page = await context.newPage();
   page.on('console', (message) => {
-    // An organisation without a policy is told by a 404, which the browser notes.
-    if (message.location().url.endsWith('/org/policy') && message.text().includes('status of 404')) return;
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+    if (message.type() !== 'error' && message.type() !== 'warning') return;
+    const text = message.text();
+    complaints.push(/status of \d/.test(text) ? `${text}: ${message.location().url}` : text);
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => {

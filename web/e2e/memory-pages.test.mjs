@@ -191,6 +191,7 @@ describe('systems, ageing and graph', { skip: kBrowser ? false : "no chromium: i
       });
       await erase.click();
       await page.getByText('Erased aged-bot: 1 memory.').waitFor();
+      await until(async () => !(await names()).includes('aged-bot'), { what: 'its row to go', timeout_ms: kLimitMs });
       assert.equal((await gateway.get('/memory/memories/aged-bot/last')).status, 404);
       no_complaints(/status of (404|500)/);
     });

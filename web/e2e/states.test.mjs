@@ -73,10 +73,10 @@ const kTable = [
   {
     path: 'memory/tiers',
     title: 'Tiers',
-    asks: ['**/memory/storage/status', '**/memory/storage/migrations**'],
-    grey: 3,
-    empty: ['No tier has anything yet', 'No run yet'],
-    full: [text('healthy'), (page) => page.getByRole('heading', { name: 'Hot' }), (page) => page.getByRole('button', { name: 'Dry run' }), rows('Runs')],
+    asks: ['**/memory/storage/status', '**/memory/storage/migrations**', '**/memory/storage/hot/backend'],
+    grey: 4,
+    empty: ['No tier has anything yet', 'No run yet', 'It has not moved.'],
+    full: [text('healthy'), region('Backend of the hot tier'), (page) => page.getByRole('heading', { name: 'Hot', exact: true }), (page) => page.getByRole('button', { name: 'Dry run' }), rows('Runs')],
   },
   { path: 'memory/graph', title: 'Graph', asks: ['**/memory/graph/**'], grey: 4, empty: ['Nothing is known yet'], full: [(page) => page.getByRole('list', { name: 'Best known' }).getByRole('button').first(), text(/^each with the memory/)] },
   {
@@ -86,7 +86,7 @@ const kTable = [
     asks: ['**/memory/graph/**'],
     grey: 1,
     empty: ['Nothing is known of system:team-notes'],
-    noise: /status of 404/,
+    noise: /status of 404.*\/graph\//,
     full: [rows('Neighbours'), (page) => page.getByRole('list', { name: 'Facts' }).getByRole('listitem').first(), region('Path')],
   },
   { path: 'memory/uploads', title: 'Uploads', asks: ['**/memory/uploads**', '**/memory/ingestion/status'], grey: 5, empty: ['Nothing was sent yet'], full: [rows('Uploads'), text('rejected')] },
@@ -96,7 +96,7 @@ const kTable = [
   { path: 'alerts', title: 'Alerts', asks: ['**/alerts?**', '**/analytics/anomalies', '**/analytics/recommendations**'], grey: 3, empty: ['Nothing unusual', 'No alert is active', 'Too few requests to recommend anything'], full: [region('Anomalies'), (page) => page.getByRole('region', { name: 'Recommendations' }).getByRole('listitem').first()] },
   { path: 'settings', title: 'Settings', asks: ['**/settings', '**/alerts?**'], grey: 1, full: [region('This browser'), (page) => page.getByRole('button', { name: /^observability/ })] },
   { path: 'settings?tab=keys', title: 'Settings', asks: ['**/governance/api-keys**'], grey: 1, empty: ['No keys yet'], full: [rows('API keys')] },
-  { path: 'settings?tab=cache', title: 'Settings', asks: ['**/settings', '**/cache/thresholds'], grey: 2, empty: ['Tier 2 is off'], noise: /status of 404/, full: [rows('Thresholds of tier 2')] },
+  { path: 'settings?tab=cache', title: 'Settings', asks: ['**/settings', '**/cache/thresholds'], grey: 2, empty: ['Tier 2 is off'], full: [rows('Thresholds of tier 2')] },
   { path: 'settings?tab=routing', title: 'Settings', asks: ['**/settings', '**/routing/weights'], grey: 2, full: [(page) => page.getByLabel('Quality', { exact: true }), (page) => page.getByRole('button', { name: /^batching/ })] },
   {
     path: 'start',

@@ -232,16 +232,6 @@ TEST_P(StoreEvents, IndexesNothingThatWasDeletedMeanwhile) {
   }
   EventLoader loader({.dir = folder_.path(), .node_id = "node_1", .retry = 5ms, .clock = &clock_},
                      *db_);
-  const auto log = [&](const std::vector<InferenceEvent>& events) {
-    std::string lines;
-    for (const InferenceEvent& event : events) {
-      append_json(lines, event);
-      lines += '\n';
-    }
-    auto file = EventLog::open(folder_.path(), clock_);
-    ASSERT_TRUE(file);
-    ASSERT_TRUE(file->append(lines));
-  };
   log(first);
   loader.start();
   ASSERT_TRUE(loader.catch_up(30s));

@@ -164,8 +164,18 @@ Task<http::Response> patch_policy(const GovernanceParts& parts, http::Context& c
   ASAHI_CO_TRY(std::string org, policy_org(context));
   co_return co_await write_policy(parts, context, std::move(org), Write::kChange);
 }
+/// Who asks for their own learns what limits them, so none is an answer: one that limits nothing.
 Task<http::Response> get_own_policy(const GovernanceParts& parts, http::Context& context) {
-  co_return co_await show_policy(parts, identity::principal_of(context).org_id);
+  std::string org = identity::principal_of(context).org_id;
+  ASAHI_CO_TRY(const auto policy, co_await parts.policies.policy(org));
+  if (policy) co_return reply(200, policy_json(*policy));
+  OrgPolicy none;
+  none.org_id = std::move(org);
+  json::object shown = policy_json(none);
+  // The gateway's configuration has these two.
+  shown.erase("default_quality_threshold");
+  shown.erase("default_latency_budget_ms");
+  co_return reply(200, shown);
 }
 Task<http::Response> put_own_policy(const GovernanceParts& parts, http::Context& context) {
   co_return co_await write_policy(parts, context, identity::principal_of(context).org_id,

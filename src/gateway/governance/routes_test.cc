@@ -164,6 +164,19 @@ TEST_F(GovernanceRoutesTest, PoliciesAreMadeChangedAndAudited) {
             R"({"changes":{"max_cost_per_day":{"before":5,"after":7}},"request_id":"req_1"})");
 }
 
+TEST_F(GovernanceRoutesTest, WhoHasNoPolicyIsToldThatNothingLimitsThem) {
+  const Reply none = call(Method::kGet, "/org/policy");
+  ASSERT_EQ(none.status, 200);
+  EXPECT_EQ(none.object().at("org_id"), "acme");
+  EXPECT_TRUE(none.object().at("updated_at").is_null());
+  EXPECT_TRUE(none.object().at("max_cost_per_day").is_null());
+  EXPECT_TRUE(none.object().at("blocked_models").as_array().empty());
+  EXPECT_FALSE(none.object().contains("default_quality_threshold")) << "the gateway's holds";
+  EXPECT_EQ(call(Method::kGet, "/governance/policies/acme").error(), "policy_not_found");
+  EXPECT_EQ(call(Method::kPut, "/org/policy", write_json(none.object())).status, 201);
+  EXPECT_FALSE(call(Method::kGet, "/org/policy").object().at("updated_at").is_null());
+}
+
 TEST_F(GovernanceRoutesTest, WrongPoliciesAreRefusedAndNotAudited) {
   EXPECT_EQ(call(Method::kPut, "/org/policy", R"({"max_cost_per_day":-1})").field(),
             "max_cost_per_day");

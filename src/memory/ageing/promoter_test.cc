@@ -109,6 +109,40 @@ TEST_F(PromoterTest, ASummaryIsNoOriginalAndStays) {
   EXPECT_EQ(promote({"a"}).refused, 1U) << "its mark is gone";
 }
 
+TEST_F(PromoterTest, ASummaryGoesWhereTheHotTierHasTheWholeTextAgain) {
+  // A way down that was cut after the copy, and whose row then was to stay above.
+  const auto summary = [&](const std::string& id, const std::string& whole, int hour = 0) {
+    Memory out = memory(id, "What is left of " + id + '.', hour);
+    out.content_hash = sha256(whole);
+    return out;
+  };
+  put(warm_, summary("whole", "All that was said."));
+  put(hot_, memory("whole", "All that was said."));
+  put(warm_, summary("told anew", "The first version."));
+  put(hot_, memory("told anew", "The second version.", 1));
+  put(warm_, summary("alone", "Nobody has this any more."));
+  put(warm_, summary("another text", "Said at that hour."));
+  put(hot_, memory("another text", "Not what was said at that hour."));
+  put(warm_, summary("older above", "The newer version.", 1));
+  put(hot_, memory("older above", "The version before."));
+  const std::vector<std::string> staying{"alone", "another text", "older above"};
+
+  const Promoted done = promote({"whole", "told anew", "alone", "another text", "older above"});
+  EXPECT_EQ(done.superseded, 2U);
+  EXPECT_EQ(done.refused, 3U);
+  EXPECT_EQ(done.promoted + done.changed + done.errors, 0U);
+  EXPECT_EQ(get(warm_, "whole"), std::nullopt);
+  EXPECT_EQ(get(hot_, "whole")->content, "All that was said.");
+  EXPECT_EQ(get(warm_, "told anew"), std::nullopt);
+  EXPECT_EQ(get(hot_, "told anew")->content, "The second version.");
+  for (const std::string& id : staying) {
+    ASSERT_TRUE(get(warm_, id)) << id;
+    EXPECT_EQ(get(warm_, id)->content, "What is left of " + id + '.');
+  }
+  EXPECT_EQ(get(hot_, "older above")->content, "The version before.");
+  EXPECT_EQ(promote(staying).refused, 3U) << "their marks are gone";
+}
+
 TEST_F(PromoterTest, WhatTheHotTierHasMeanwhileStands) {
   put(warm_, memory("newer", "The first version."));
   put(hot_, memory("newer", "The second version.", 1));

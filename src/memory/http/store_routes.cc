@@ -6,6 +6,7 @@
 #include "memory/fitness/questions.h"
 #include "memory/http/routes.h"
 #include "memory/http/stats_json.h"
+#include "memory/ingest/ledger.h"
 #include "memory/knowledge/knowledge.h"
 
 namespace asahi::memory {
@@ -111,9 +112,13 @@ Task<http::Response> delete_system(const RouteParts& parts, http::Context& conte
                  co_await parts.fitness->traces.forget_system(tenant, system));
     erased += traces > 0 && erased == 0 ? 1 : 0;
   }
+  std::uint64_t uploads = 0;
+  if (parts.ledger != nullptr) {
+    ASAHI_CO_TRY(uploads, co_await parts.ledger->erased_system(tenant, system));
+  }
   co_await parts.search.erased(tenant);
-  if (erased == 0)
-    co_return fail(Errc::kNotFound, fmt::format("no memories of the system '{}'", system));
+  if (erased == 0 && uploads == 0)
+    co_return fail(Errc::kNotFound, fmt::format("nothing is known of the system '{}'", system));
   co_await note(parts, context, "memory.system.delete", "system/" + system, {{"memories", erased}});
   co_return json_reply(200, {{"deleted", erased}});
 }

@@ -173,8 +173,12 @@ class Ledger {
     std::uint64_t uploads = 0;
     Clock::Time at{};
   };
-  /// By system. `only`: this one; empty: all of the tenant.
+  /// By system. `only`: this one; empty: all of the tenant. Without what erased_system left behind.
   Task<std::map<std::string, LastUpload>> last_uploads(std::string tenant, std::string only);
+  /// A system's memories were erased: its finished rows stay, for whoever asks what came once, but
+  /// say nothing of the system until something comes of them again (a push, another try). How many
+  /// said something until now.
+  Task<std::uint64_t> erased_system(std::string tenant, std::string system_id);
   /// Pushes and imports whose process died become `failed`; finished rows from before `before` go
   /// (5,000 at a time). How many went.
   Task<std::uint64_t> sweep(Clock::Time before);
@@ -197,7 +201,7 @@ class Ledger {
   bool writing_pushed_ = false;
 };
 
-/// The ledger's tables: versions 300–309 and 336.
+/// The ledger's tables: versions 300–309, 336 and 347.
 std::vector<sql::Migration> ledger_migrations();
 
 }  // namespace asahi::memory

@@ -1,6 +1,11 @@
 #include "memory/ingest/ledger.h"
 
 namespace asahi::memory {
+namespace {
+
+constexpr std::string_view kNotErased = " AND coalesce(erased_as_of_ms, -1) <> updated_at_ms";
+
+}  // namespace
 
 Task<std::map<std::string, Ledger::LastUpload>> Ledger::last_uploads(std::string tenant,
                                                                      std::string only) {
@@ -14,6 +19,7 @@ Task<std::map<std::string, Ledger::LastUpload>> Ledger::last_uploads(std::string
     text += " AND system_id = ?";
     params.emplace_back(only);
   }
+  text += kNotErased;
   text += " GROUP BY system_id ORDER BY system_id LIMIT ";
   text += kMost;
   ASAHI_CO_TRY(const sql::Rows rows, co_await db_.query({std::move(text), std::move(params)}));
@@ -24,6 +30,16 @@ Task<std::map<std::string, Ledger::LastUpload>> Ledger::last_uploads(std::string
         .at = Clock::Time(std::chrono::milliseconds(rows.integer(i, "last")))};
   }
   co_return found;
+}
+
+Task<std::uint64_t> Ledger::erased_system(std::string tenant, std::string system_id) {
+  std::string text =
+      "UPDATE memory_uploads SET erased_as_of_ms = updated_at_ms WHERE tenant = ? AND system_id = ?"
+      " AND state IN ('done', 'partial', 'rejected', 'failed')";
+  text += kNotErased;
+  ASAHI_CO_TRY(const auto rows,
+               co_await db_.query({std::move(text), {std::move(tenant), std::move(system_id)}}));
+  co_return static_cast<std::uint64_t>(rows.affected());
 }
 
 }  // namespace asahi::memory

@@ -336,6 +336,40 @@ TEST_P(LedgerContract, SweepsWhatIsLongFinished) {
   EXPECT_EQ(get<Ledger::Totals>([&] { return ledger_->totals(); }).queued(), 1U);
 }
 
+TEST_P(LedgerContract, AnErasedSystemIsKnownAgainOnceSomethingComesOfIt) {
+  discover({"taken"});
+  const auto taken = lease();
+  get<void>([&] { return ledger_->finish(taken[0], UploadState::kDone); });
+  discover({"waits", "waits too"});
+  get<void>([&] {
+    return ledger_->add_pushed(
+        {{id("push-1"), {.items = 2}}, {id("push-1", "other"), {.items = 1}}});
+  });
+  const auto uploads_of = [&](const std::string& system) {
+    const auto known = get<std::map<std::string, Ledger::LastUpload>>(
+        [&] { return ledger_->last_uploads("acme", ""); });
+    return known.contains(system) ? known.at(system).uploads : 0;
+  };
+  const auto erase = [&](const std::string& tenant) {
+    return get<std::uint64_t>([&] { return ledger_->erased_system(tenant, "agent"); });
+  };
+  EXPECT_EQ(uploads_of("agent"), 4U);
+  EXPECT_EQ(erase("another tenant"), 0U);
+  EXPECT_EQ(erase("acme"), 2U);
+  EXPECT_EQ(erase("acme"), 0U);
+  EXPECT_EQ(uploads_of("agent"), 2U) << "what waits will bring memories";
+  EXPECT_EQ(uploads_of("other"), 1U);
+  EXPECT_EQ(row("taken").state, UploadState::kDone) << "the row stays";
+
+  clock_.advance(seconds(1));
+  get<void>([&] { return ledger_->add_pushed({{id("push-1"), {.items = 1}}}); });
+  EXPECT_EQ(uploads_of("agent"), 3U);
+  const auto again =
+      attempt<Upload>([&] { return ledger_->retry(id("taken"), UploadPriority::kNormal); });
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(uploads_of("agent"), 4U);
+}
+
 TEST_P(LedgerContract, FourWorkersNeverTakeTheSameUpload) {
   constexpr int kUploads = 60;
   std::vector<UploadId> ids;

@@ -102,6 +102,13 @@ DROP INDEX memory_uploads_bundles;
 ALTER TABLE memory_uploads DROP COLUMN bundle_erased;
 )sql";
 
+// What a row was last touched at when its system was erased: as long as both are the same, nothing
+// came of it since. Not the time of the erasure, which another clock may have told.
+constexpr std::string_view kSystemErasedUp =
+    "ALTER TABLE memory_uploads ADD COLUMN erased_as_of_ms BIGINT;";
+constexpr std::string_view kSystemErasedDown =
+    "ALTER TABLE memory_uploads DROP COLUMN erased_as_of_ms;";
+
 std::vector<sql::Migration> ledger_migrations() {
   return {{.version = 300,
            .name = "memory_uploads",
@@ -110,7 +117,11 @@ std::vector<sql::Migration> ledger_migrations() {
           {.version = 336,
            .name = "memory_uploads_bundle_erased",
            .up = {.sqlite = kErasedUp, .postgres = kErasedUp},
-           .down = {.sqlite = kErasedDown, .postgres = kErasedDown}}};
+           .down = {.sqlite = kErasedDown, .postgres = kErasedDown}},
+          {.version = 347,
+           .name = "memory_uploads_system_erased",
+           .up = {.sqlite = kSystemErasedUp, .postgres = kSystemErasedUp},
+           .down = {.sqlite = kSystemErasedDown, .postgres = kSystemErasedDown}}};
 }
 
 }  // namespace asahi::memory

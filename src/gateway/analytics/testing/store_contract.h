@@ -88,18 +88,20 @@ class AnalyticsStoreContract : public sql::testing::DatabaseTest {
     return event;
   }
 
-  /// Through the log into the table, as a process does.
-  void load(const std::vector<InferenceEvent>& events, std::size_t batch_bytes = 30'000) {
+  /// Into the log, as a process does; a loader brings it into the table.
+  void log(const std::vector<InferenceEvent>& events) {
     std::string lines;
     for (const InferenceEvent& event : events) {
       append_json(lines, event);
       lines += '\n';
     }
-    {
-      auto log = EventLog::open(folder_.path(), clock_);
-      ASSERT_TRUE(log);
-      ASSERT_TRUE(log->append(lines));
-    }
+    auto file = EventLog::open(folder_.path(), clock_);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->append(lines));
+  }
+  /// Through the log into the table, as a process does.
+  void load(const std::vector<InferenceEvent>& events, std::size_t batch_bytes = 30'000) {
+    ASSERT_NO_FATAL_FAILURE(log(events));
     run_loader(batch_bytes);
   }
   void run_loader(std::size_t batch_bytes = 30'000) {

@@ -2,6 +2,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { get, post, type Schemas } from './client';
+import { ApiError } from './errors';
 import { kRefreshMs } from './queries';
 
 export type Hit = Schemas['MemoryHit'];
@@ -192,3 +193,27 @@ export const migrationsQuery = infiniteQueryOptions({
 
 /** Queues a run; a dry one answers with its count. */
 export const startMigration = (request: Partial<MigrationRequest>) => post('/memory/storage/migrations', request as MigrationRequest);
+
+export type Backend = Schemas['MemoryBackend'];
+export type BackendPlace = Schemas['MemoryBackendPlace'];
+export type BackendMove = Schemas['MemoryBackendMove'];
+export type BackendRequest = Schemas['MemoryBackendRequest'];
+
+/** Where the hot tier is kept, and its newest move; asked every second until reads go over. Null: other processes keep the tier. */
+export const backendQuery = queryOptions({
+  queryKey: ['memory', 'backend'],
+  queryFn: async ({ signal }) => {
+    try {
+      return await get('/memory/storage/hot/backend', { signal });
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'conflict') return null;
+      throw error;
+    }
+  },
+  refetchInterval: ({ state }) => (state.data === null ? false : state.data?.reads === 'old' ? kRunMs : kRefreshMs),
+});
+
+/** Begins a move of the hot tier, takes it back, or ends its window; the server opens and probes the new backend before it answers. */
+export const beginMove = (request: Partial<BackendRequest>) => post('/memory/storage/hot/backend', request as BackendRequest);
+export const revertMove = () => post('/memory/storage/hot/backend/revert', {} as never);
+export const finishMove = () => post('/memory/storage/hot/backend/finish', {} as never);

@@ -94,12 +94,8 @@ export const auditQuery = (filter: AuditFilter, limit: number, offset: number) =
 export const policyQuery = queryOptions({
   queryKey: ['policy'],
   queryFn: async ({ signal }) => {
-    try {
-      return await get('/org/policy', { signal });
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 'policy_not_found') return null;
-      throw error;
-    }
+    const policy = await get('/org/policy', { signal });
+    return policy.updated_at ? policy : null;
   },
   // Someone else's change would replace what is being typed; it comes when asked for.
   refetchOnWindowFocus: false,

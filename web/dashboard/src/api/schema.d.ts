@@ -1719,7 +1719,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The own policy */
+        /**
+         * The own policy
+         * @description Of an organisation without one, what limits nothing, with `updated_at` null.
+         */
         get: operations["getOwnPolicy"];
         /** Set the own policy */
         put: operations["putOwnPolicy"];
@@ -2450,7 +2453,10 @@ export interface paths {
         get: operations["getMemorySystem"];
         put?: never;
         post?: never;
-        /** Erase everything of a system */
+        /**
+         * Erase everything of a system
+         * @description It is listed again once it sends something. Rows of what it sent stay in /memory/uploads.
+         */
         delete: operations["deleteMemorySystem"];
         options?: never;
         head?: never;
@@ -4849,6 +4855,7 @@ export interface components {
             /** @description Cache hits count. */
             max_requests_per_day?: number | null;
             max_requests_per_month?: number | null;
+            /** @description Absent: that of the configuration. */
             default_quality_threshold?: number;
             default_latency_budget_ms?: number;
             /** @description Every model call gets a durable audit entry or is refused. */
@@ -4863,9 +4870,12 @@ export interface components {
             };
             /** @enum {string|null} */
             cost_sensitivity?: "low" | "medium" | "high" | null;
-            /** Format: date-time */
-            readonly updated_at?: string;
-            readonly updated_by?: string;
+            /**
+             * Format: date-time
+             * @description Null: none was set.
+             */
+            readonly updated_at?: string | null;
+            readonly updated_by?: string | null;
             readonly warnings?: string[];
         };
         SettingList: {
@@ -9801,7 +9811,6 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
         };
     };
     putOwnPolicy: {

@@ -5,7 +5,8 @@ import { useState } from 'react';
 
 import { put } from '../../api/client';
 import { ApiError } from '../../api/errors';
-import { thresholdsQuery } from '../../api/queries';
+import { settingsQuery, thresholdsQuery } from '../../api/queries';
+import { may, useCaller } from '../../app/access';
 import { Failure } from '../../app/failure';
 import { EffectiveList, HowToChange } from './effective';
 
@@ -56,10 +57,16 @@ function ThresholdCell({ task, sensitivity, value }: CellProps) {
 }
 
 function ThresholdsCard() {
-  const thresholds = useQuery(thresholdsQuery);
+  const settings = useQuery(settingsQuery);
+  const told = settings.data?.settings.find(({ path }) => path === 'cache.tier2.enabled')?.value === 'false';
+  const caller = useCaller();
+  const others = !may(caller, 'manage_tenants');
+  // What is known not to be there is not asked for.
+  const thresholds = useQuery({ ...thresholdsQuery, enabled: !settings.isPending && !told && !others });
   const { data } = thresholds;
-  const foreign = thresholds.error instanceof ApiError && thresholds.error.status === 403;
-  const off = thresholds.error instanceof ApiError && thresholds.error.status === 404;
+  const refused = (status: number): boolean => thresholds.error instanceof ApiError && thresholds.error.status === status;
+  const foreign = others || refused(403);
+  const off = told || refused(404);
   return (
     <SectionCard
       title="Similarity that tier 2 wants"

@@ -9,7 +9,11 @@ import { PageHeader } from '../../../app/page-header';
 import { Refresh } from '../../../app/refresh';
 import { FirstMemory } from '../first-memory';
 import { Ageing } from './ageing';
+import { Backend } from './backend';
 import { kTiers, TierCards } from './tier-cards';
+
+/** A backend has the memories of all organisations, so a credential of some systems does not do. */
+const operates = (caller: Parameters<typeof may>[0]): boolean => may(caller, 'system:migrate') && may(caller, 'manage_tenants') && !Array.isArray(caller?.systems);
 
 /** Where memories stand, and how they go on. */
 export function TiersPage() {
@@ -44,6 +48,7 @@ export function TiersPage() {
         </div>
       )}
       {may(caller, 'system:migrate') && <Ageing />}
+      {operates(caller) && <Backend />}
     </>
   );
 }
