@@ -90,7 +90,7 @@ Task<bool> Ageing::may_go_up(UpwardTurn& turn) {
     if (mine) co_return true;
     // Where it was ours and somebody waits for it.
     if (auto ok = co_await turn.give_back(); !ok) co_return std::unexpected(ok.error());
-    if (stop_ || std::chrono::steady_clock::now() >= until) co_return false;
+    if (background_.stopping() || std::chrono::steady_clock::now() >= until) co_return false;
     co_await parts_.loop.sleep_for(kPoll);
   }
 }
