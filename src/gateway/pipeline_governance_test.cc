@@ -147,6 +147,17 @@ TEST_F(GovernedPipelineTest, ABlockedModelIsRefusedByNameAndNeverChosen) {
   }
 }
 
+TEST_F(GovernedPipelineTest, ThePolicysDefaultQualityDecidesWhoAnswers) {
+  const std::string before(ask(prompt("a question of no kind")).object()["model_used"].as_string());
+  OrgPolicy rules = policy();
+  rules.default_quality_threshold = 4.2;
+  give(rules);
+  const std::string after(
+      ask(prompt("another question of no kind")).object()["model_used"].as_string());
+  EXPECT_NE(before, after);
+  EXPECT_EQ(after, "big");
+}
+
 TEST_F(GovernedPipelineTest, AnAnswerOfAModelThatIsBlockedNowIsNoHit) {
   const Reply first = ask(prompt("remember me"));
   ASSERT_EQ(first.status, 200);

@@ -32,10 +32,14 @@ struct OrgPolicy {
   std::optional<NanoUsd> max_cost_per_request;
   std::optional<std::int64_t> max_requests_per_day;
   std::optional<std::int64_t> max_requests_per_month;
-  double default_quality_threshold = 3.5;  ///< of tasks without a row of their own, 0 to 5
-  int default_latency_budget_ms = 300;     ///< the same, 50 to 30000
-  bool require_audit_log = false;          ///< every inference gets a durable audit entry, or fails
-  std::string data_residency;              ///< "us", "eu", "ap"; empty: anywhere
+  /// Of tasks without a row of their own, 0 to 5 and 50 to 30000. These two, which stand in a
+  /// policy that says nothing of them, leave it to the configuration.
+  static constexpr double kUnsaidQualityThreshold = 3.5;
+  static constexpr int kUnsaidLatencyBudgetMs = 300;
+  double default_quality_threshold = kUnsaidQualityThreshold;
+  int default_latency_budget_ms = kUnsaidLatencyBudgetMs;
+  bool require_audit_log = false;  ///< every inference gets a durable audit entry, or fails
+  std::string data_residency;      ///< "us", "eu", "ap"; empty: anywhere
   std::optional<std::int64_t> rate_limit_per_minute;  ///< requests of the whole organisation
   std::optional<std::int64_t> tokens_per_minute;      ///< tokens of the whole organisation
   MinuteLimits per_user;                              ///< of each user

@@ -107,6 +107,9 @@ struct RouteRequest {
   std::optional<double> quality_threshold;
   std::optional<int> latency_budget_ms;
   std::optional<NanoUsd> cost_budget;
+  /// The organisation's, of tasks without a row of their own; empty: the configuration's.
+  std::optional<double> default_quality_threshold;
+  std::optional<int> default_latency_budget_ms;
   std::optional<QualityPreference> quality_preference;
   std::optional<LatencyPreference> latency_preference;
   RouteFilter filter;

@@ -221,11 +221,15 @@ std::string_view Router::task_hint(std::string_view task_type, std::string_view 
 }
 
 RouteLimits Router::autopilot_limits(const RouteRequest& request, bool trusted) const {
-  const TaskSettings& defaults =
-      task(trusted ? std::string_view(request.task.task_type) : kGeneral);
-  return {.min_quality = std::max(defaults.quality_threshold,
-                                  request.quality_threshold.value_or(defaults.quality_threshold)),
-          .max_latency_ms = request.latency_budget_ms.value_or(defaults.latency_budget_ms),
+  const TaskSettings& row = task(trusted ? std::string_view(request.task.task_type) : kGeneral);
+  double quality = row.quality_threshold;
+  int latency_ms = row.latency_budget_ms;
+  if (&row == &task(kGeneral)) {
+    quality = request.default_quality_threshold.value_or(quality);
+    latency_ms = request.default_latency_budget_ms.value_or(latency_ms);
+  }
+  return {.min_quality = std::max(quality, request.quality_threshold.value_or(quality)),
+          .max_latency_ms = request.latency_budget_ms.value_or(latency_ms),
           .max_cost = request.cost_budget};
 }
 

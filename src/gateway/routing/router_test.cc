@@ -372,6 +372,19 @@ TEST(Autopilot, R23_ConfiguredTasksOverrideTheTable) {
   EXPECT_EQ(r.autopilot_limits(request("support")).max_latency_ms, 700);
 }
 
+TEST(Autopilot, AnOrganisationsDefaultsAreOfTasksWithoutARow) {
+  RouteRequest r = request("poetry");
+  r.default_quality_threshold = 4.4;
+  r.default_latency_budget_ms = 1'500;
+  EXPECT_DOUBLE_EQ(router().autopilot_limits(r).min_quality, 4.4);
+  EXPECT_EQ(router().autopilot_limits(r).max_latency_ms, 1'500);
+  r.latency_budget_ms = 100;
+  EXPECT_EQ(router().autopilot_limits(r).max_latency_ms, 100) << "the caller's own word";
+  RouteRequest known = request("coding");
+  known.default_quality_threshold = 1;
+  EXPECT_DOUBLE_EQ(router().autopilot_limits(known).min_quality, 4.0) << "a row of its own";
+}
+
 TEST(Autopilot, R20_AnExplicitQualityOnlyRaisesTheFloor) {
   RouteRequest r = request("coding");
   r.quality_threshold = 3.0;

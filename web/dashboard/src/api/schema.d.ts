@@ -3435,7 +3435,8 @@ export interface paths {
         put?: never;
         /**
          * Make a backup
-         * @description Needs `manage_tenants` too.
+         * @description Needs `manage_tenants` too. An incremental one names what the newest backup has already instead of writing it
+         *     again; it is as complete.
          */
         post: operations["startMemoryBackup"];
         delete?: never;
@@ -4109,8 +4110,11 @@ export interface components {
                 /** Format: date-time */
                 created_at: string;
                 version: string;
+                incremental: boolean;
                 files: number;
                 bytes: number;
+                /** @description Of files that no earlier backup holds. */
+                new_bytes: number;
             }[];
         };
         MemoryAlerts: {
@@ -4855,8 +4859,9 @@ export interface components {
             /** @description Cache hits count. */
             max_requests_per_day?: number | null;
             max_requests_per_month?: number | null;
-            /** @description Absent: that of the configuration. */
+            /** @description Of tasks without a row of their own. Absent, or 3.5: that of the configuration. */
             default_quality_threshold?: number;
+            /** @description The same. Absent, or 300: that of the configuration. */
             default_latency_budget_ms?: number;
             /** @description Every model call gets a durable audit entry or is refused. */
             require_audit_log?: boolean;
@@ -13088,7 +13093,14 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @default false */
+                    incremental?: boolean;
+                };
+            };
+        };
         responses: {
             /** @description It has begun; GET tells its end. */
             202: {
