@@ -133,14 +133,21 @@ class Ageing {
   bool goes_by_access(const Run& run) const {
     return options_.access.enabled && run.org_id == kSchedule && run.step == kToWarm;
   }
+  /// Whether the run may meet rows that a way up has left behind (promoter.h).
+  bool goes_up_instead(const Run& run) const {
+    return options_.access.enabled && run.step == kToCold && parts_.hot != nullptr;
+  }
   std::int64_t first_day_of_window() const;
   /// Whether hits are known for the whole window: else nothing goes early.
   Task<bool> demotes();
   Mover::Stays stays(Run& run, Clock::Time old);
-  Aw<void> let_go(Run& run, Progress& progress);
+  /// Ends the marks of what stays; from the warm tier that goes up now.
+  Task<void> let_go(Run& run, Progress& progress);
   /// Lets memories come back that are asked for often.
   Task<void> promote();
   Task<void> promote_all(Run& run, UpwardTurn& turn);
+  /// One batch, when it may. False: not now.
+  Task<bool> promote_batch(Run& run, UpwardTurn& turn, std::vector<Key> keys);
   /// False: a copy of the tiers is being made for longer than `up_patience`.
   Task<bool> may_go_up(UpwardTurn& turn);
   void add_jobs();

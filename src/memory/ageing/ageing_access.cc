@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "memory/ageing/ageing.h"
 #include "memory/ageing/metrics.h"
+#include "memory/ageing/older_below.h"
 #include "memory/ageing/promoter.h"
 
 namespace asahi::memory::ageing {
@@ -28,7 +29,8 @@ Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
     ASAHI_CO_TRY(const auto hits, co_await hits_.of(keys, first_day_of_window()));
     ASAHI_CO_TRY(const auto kept, co_await hits_.kept(keys));
     std::vector<bool> stays;
-    std::vector<Key> fresh;
+    std::vector<std::size_t> fresh;  ///< places in `stays`
+    std::vector<RowVersion> versions;
     std::uint64_t staying = 0, going_early = 0;
     for (const Eligible& one : due) {
       const Key& key = one.memory.key;
@@ -39,11 +41,29 @@ Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
                                  .kept = kept.contains(key)},
                                 old);
       stays.push_back(fate == Fate::kKeep || fate == Fate::kStay);
-      if (fate == Fate::kKeep && !kept.contains(key)) fresh.push_back(key);
+      if (fate == Fate::kKeep && !kept.contains(key)) {
+        fresh.push_back(stays.size() - 1);
+        versions.push_back({key, one.memory.timestamp});
+      }
       staying += fate == Fate::kKeep ? 1 : 0;
       going_early += fate == Fate::kDemote ? 1 : 0;
     }
-    if (auto ok = co_await hits_.keep(std::move(fresh), parts_.clock.now()); !ok)
+    std::vector<Store*> below;
+    for (Store* const store : {parts_.warm, parts_.cold}) {
+      if (store != nullptr) below.push_back(store);
+    }
+    ASAHI_CO_TRY(const std::vector<bool> may_stay,
+                 co_await end_older_below(std::move(below), versions));
+    std::vector<Key> keeping;
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      if (may_stay[i]) {
+        keeping.push_back(std::move(versions[i].key));
+      } else {
+        stays[fresh[i]] = false;
+        --staying;
+      }
+    }
+    if (auto ok = co_await hits_.keep(std::move(keeping), parts_.clock.now()); !ok)
       co_return std::unexpected(std::move(ok.error()));
     run.kept += staying;
     run.demoted += going_early;
@@ -53,11 +73,23 @@ Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
   };
 }
 
-Aw<void> Ageing::let_go(Run& run, Progress& progress) {
-  if (progress.kept.empty()) co_return;
+Task<void> Ageing::let_go(Run& run, Progress& progress) {
+  if (progress.kept.empty()) co_return Result<void>{};
+  std::vector<Key> kept = std::exchange(progress.kept, {});
   Mover mover(*store(run.step.source), *store(run.step.target), parts_.work);
-  if (auto ok = co_await mover.let_go(std::exchange(progress.kept, {})); !ok)
-    logger_.warning("rows stay marked until their lease ends", {{"error", ok.error().message}});
+  if (auto ok = co_await mover.let_go(kept); !ok) co_return ok;
+  if (!goes_up_instead(run)) co_return Result<void>{};
+  UpwardTurn turn(parts_.database, parts_.clock, run.id);
+  Result<bool> going = true;
+  for (std::size_t at = 0; going && *going && at < kept.size(); at += options_.batch_size) {
+    const auto from = kept.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto size = std::min(options_.batch_size, kept.size() - at);
+    std::vector<Key> some(from, from + static_cast<std::ptrdiff_t>(size));
+    going = co_await promote_batch(run, turn, std::move(some));
+  }
+  if (auto ok = co_await turn.give_back(); !ok) co_return ok;
+  if (!going) co_return std::unexpected(std::move(going.error()));
+  co_return Result<void>{};
 }
 
 Task<void> Ageing::promote() {
@@ -97,8 +129,6 @@ Task<bool> Ageing::may_go_up(UpwardTurn& turn) {
 
 Task<void> Ageing::promote_all(Run& run, UpwardTurn& turn) {
   const auto until = std::chrono::steady_clock::now() + options_.longest;
-  const auto& counters = metrics_->of(run.step);
-  Promoter promoter(*parts_.warm, *parts_.hot, hits_, parts_.clock);
   std::optional<Key> after;
   while (std::chrono::steady_clock::now() < until) {
     if (background_.stopping())
@@ -108,23 +138,33 @@ Task<void> Ageing::promote_all(Run& run, UpwardTurn& turn) {
                                          options_.batch_size));
     if (keys.empty()) break;
     after = keys.back();
-    ASAHI_CO_TRY(const bool mine, co_await may_go_up(turn));
-    if (!mine) {
-      logger_.warning("memories come back with the next run: the tiers are being copied");
-      break;
-    }
-    ASAHI_CO_TRY(const Promoted done, co_await promoter.batch(std::move(keys)));
+    ASAHI_CO_TRY(const bool going, co_await promote_batch(run, turn, std::move(keys)));
+    if (!going) break;
+  }
+  co_return Result<void>{};
+}
+
+Task<bool> Ageing::promote_batch(Run& run, UpwardTurn& turn, std::vector<Key> keys) {
+  ASAHI_CO_TRY(const bool mine, co_await may_go_up(turn));
+  if (!mine) {
+    logger_.warning("memories come back with the next run: the tiers are being copied");
+    co_return false;
+  }
+  Promoter promoter(*parts_.warm, *parts_.hot, parts_.cold, hits_, parts_.clock);
+  ASAHI_CO_TRY(const Promoted done, co_await promoter.batch(std::move(keys)));
+  if (run.step == kToHot) {
     run.records_migrated += done.promoted + done.superseded;
     run.bytes_freed += done.bytes;
     run.refused += done.refused;
     run.errors += done.errors;
-    counters.moved->add(static_cast<double>(done.promoted + done.superseded));
-    counters.failed->add(static_cast<double>(done.errors));
-    metrics_->rules.promoted->add(static_cast<double>(done.promoted));
-    metrics_->rules.refused->add(static_cast<double>(done.refused));
-    for (const std::string& tenant : done.tenants) co_await parts_.moved(tenant);
   }
-  co_return Result<void>{};
+  const auto& counters = metrics_->of(kToHot);
+  counters.moved->add(static_cast<double>(done.promoted + done.superseded));
+  counters.failed->add(static_cast<double>(done.errors));
+  metrics_->rules.promoted->add(static_cast<double>(done.promoted));
+  metrics_->rules.refused->add(static_cast<double>(done.refused));
+  for (const std::string& tenant : done.tenants) co_await parts_.moved(tenant);
+  co_return true;
 }
 
 }  // namespace asahi::memory::ageing

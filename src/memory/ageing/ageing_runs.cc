@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "memory/ageing/ageing.h"
 #include "memory/ageing/metrics.h"
+#include "memory/ageing/promoter.h"
 #include "memory/measure/errors.h"
 
 namespace asahi::memory::ageing {
@@ -150,7 +151,9 @@ Task<bool> Ageing::turn(Run& run, Progress& progress) {
     co_return false;
   }
   const Result<void> result = ended ? Result<void>{} : std::unexpected(ended.error());
-  co_await let_go(run, progress);
+  if (auto ok = co_await let_go(run, progress); !ok)
+    logger_.warning("rows stay marked, or where they are, until a later run",
+                    {{"error", ok.error().message}});
   auto kept = co_await end(run, progress, result);
   if (!result) co_return std::unexpected(result.error());
   if (!kept) co_return std::unexpected(std::move(kept.error()));
@@ -191,6 +194,10 @@ Task<bool> Ageing::batches(Run& run, Progress& progress) {
     const auto young = parts_.clock.now() - std::chrono::days(options_.access.min_age_days);
     ASAHI_CO_TRY(const bool early, co_await demotes());
     if (early && progress.kept.size() < kMostKept) before = std::max(before, young);
+  } else if (goes_up_instead(run)) {
+    stays = [this](const std::vector<Eligible>& due) {
+      return left_behind(hits_, *parts_.hot, due);
+    };
   }
   const std::size_t size = options_.in_batches ? run.batch_size : 1;
   const auto until = progress.started + options_.longest;

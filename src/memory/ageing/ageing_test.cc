@@ -352,6 +352,38 @@ TEST_F(AccessRulesTest, WhatIsAskedForOftenComesBackAndDoesNotGoTheNextNight) {
               ::testing::HasSubstr("akosha_access_rules_total{action=\"promoted\"} 1"));
 }
 
+TEST_F(AccessRulesTest, WhatIsKeptIsInNoTierBelow) {
+  open_counted(0);
+  put("changed", 100);
+  ASSERT_TRUE(age());
+  ASSERT_TRUE(age());
+  ASSERT_THAT(ids(cold_), ::testing::ElementsAre("changed"));
+  put("changed", 20);  // the cold tier is not asked about it
+  find_often("changed", 10);
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("changed"));
+  EXPECT_THAT(ids(cold_), ::testing::IsEmpty());
+}
+
+TEST_F(AccessRulesTest, WhatAWayUpLeftBehindDoesNotGoDown) {
+  open_counted(0);
+  ASSERT_TRUE(on_.wait<std::vector<UpsertOutcome>>([&]() -> Task<std::vector<UpsertOutcome>> {
+    std::vector<Memory> both{told("back", 120), told("gone", 120)};
+    co_return co_await warm_.upsert_batch(std::move(both), {});
+  }));
+  // Killed after one copy was made, before the rows below were taken away.
+  put("back", 120);
+  ASSERT_TRUE(on_.wait<void>([&]() -> Task<void> {
+    std::vector<Key> keys{{"org", "agent", "back"}, {"org", "agent", "gone"}};
+    co_return co_await hits().keep(std::move(keys), clock_.now());
+  }));
+  find_often("back", 5);
+  ASSERT_TRUE(age());
+  EXPECT_THAT(ids(hot_), ::testing::ElementsAre("back"));
+  EXPECT_THAT(ids(warm_), ::testing::IsEmpty());
+  EXPECT_THAT(ids(cold_), ::testing::ElementsAre("gone")) << "kept, but the hot tier has it not";
+}
+
 TEST_F(AccessRulesTest, NothingComesBackWhileTheTiersAreCopied) {
   open_counted(0);
   put("back", 20);

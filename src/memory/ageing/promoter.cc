@@ -1,9 +1,11 @@
 #include "memory/ageing/promoter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "memory/ageing/older_below.h"
 
 namespace asahi::memory::ageing {
 
@@ -72,7 +74,7 @@ Task<Promoted> Promoter::batch(std::vector<Key> keys) {
     }
     co_return std::unexpected(std::move(moved.error()));
   }
-  moved->refused = out.refused;
+  moved->refused += out.refused;
   moved->superseded += out.superseded;
   co_return std::move(*moved);
 }
@@ -97,7 +99,31 @@ Task<void> Promoter::end_summaries(std::vector<Eligible> summaries, Promoted& ou
   co_return Result<void>{};
 }
 
+Task<std::uint64_t> Promoter::end_older(std::vector<Row>& rows) {
+  if (cold_ == nullptr) co_return std::uint64_t{0};
+  std::vector<RowVersion> versions;
+  for (const Row& row : rows) versions.push_back({row.memory.key, row.memory.timestamp});
+  ASAHI_CO_TRY(const std::vector<bool> may_stay,
+               co_await end_older_below({cold_}, std::move(versions)));
+  std::vector<std::pair<Key, Digest>> ending;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!may_stay[i]) ending.emplace_back(rows[i].memory.key, Digest{});
+  }
+  const std::uint64_t left = ending.size();
+  if (left == 0) co_return left;
+  ASAHI_CO_TRY([[maybe_unused]] const auto ended, co_await warm_.delete_migrated(ending));
+  std::erase_if(rows, [&](const Row& row) {
+    return std::ranges::find(ending, row.memory.key, &std::pair<Key, Digest>::first) !=
+           ending.end();
+  });
+  co_return left;
+}
+
 Task<Promoted> Promoter::move(std::vector<Row>& rows) {
+  Promoted out;
+  // Before they are known as kept: what stays hot never meets what is below.
+  ASAHI_CO_TRY(out.refused, co_await end_older(rows));
+  if (rows.empty()) co_return out;
   // First: what is hot and not known as kept would go down again the next night.
   std::vector<Key> keys;
   for (const Row& row : rows) keys.push_back(row.memory.key);
@@ -105,7 +131,6 @@ Task<Promoted> Promoter::move(std::vector<Row>& rows) {
     co_return std::unexpected(std::move(ok.error()));
   if (auto ok = co_await copy(rows); !ok) co_return std::unexpected(std::move(ok.error()));
   if (auto ok = co_await check(rows); !ok) co_return std::unexpected(std::move(ok.error()));
-  Promoted out;
   std::vector<std::pair<Key, Digest>> ending, wrong;
   for (const Row& row : rows) {
     Digest ends{};  // zeros: only the mark goes
@@ -175,6 +200,26 @@ Task<void> Promoter::check(std::vector<Row>& rows) {
     rows[i].unchanged = below[i] == rows[i].checksum;
   }
   co_return Result<void>{};
+}
+
+Task<std::vector<bool>> left_behind(Hits& hits, Store& hot, const std::vector<Eligible>& warm) {
+  std::vector<bool> left(warm.size(), false);
+  std::vector<Key> keys;
+  for (const Eligible& one : warm) keys.push_back(one.memory.key);
+  ASAHI_CO_TRY(const std::set<Key> kept, co_await hits.kept(keys));
+  if (kept.empty()) co_return left;
+  std::vector<std::size_t> places;
+  std::vector<Key> asked;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!kept.contains(keys[i])) continue;
+    places.push_back(i);
+    asked.push_back(keys[i]);
+  }
+  ASAHI_CO_TRY(const auto above, co_await hot.get(std::move(asked)));
+  if (above.size() != places.size())
+    co_return fail(Errc::kCorrupt, "a store told of other rows than it was asked");
+  for (std::size_t i = 0; i < places.size(); ++i) left[places[i]] = above[i].has_value();
+  co_return left;
 }
 
 }  // namespace asahi::memory::ageing

@@ -12,9 +12,10 @@ namespace asahi::memory::ageing {
 
 /// What became of a batch of memories that are asked for often.
 struct Promoted {
-  std::uint64_t promoted = 0;     ///< that are hot now, and gone from the warm tier
-  std::uint64_t superseded = 0;   ///< gone from the warm tier: the hot one has a newer version
-  std::uint64_t refused = 0;      ///< of which the warm tier has a summary only: they stay
+  std::uint64_t promoted = 0;    ///< that are hot now, and gone from the warm tier
+  std::uint64_t superseded = 0;  ///< gone from the warm tier: the hot one has a newer version
+  /// That stay: the warm tier has a summary only, or a colder one has a newer version.
+  std::uint64_t refused = 0;
   std::uint64_t changed = 0;      ///< that went away meanwhile
   std::uint64_t errors = 0;       ///< whose copy is not what it should be: they stay
   std::uint64_t bytes = 0;        ///< text, metadata and vectors that left the warm tier
@@ -32,9 +33,10 @@ struct Promoted {
 /// wrote is newer and stands. Any loop, one call at a time.
 class Promoter {
  public:
-  /// `warm` is a MoveGate, or the API of a process that has one; all outlive it.
-  Promoter(Store& warm, Store& hot, Hits& hits, const Clock& clock)
-      : warm_(warm), hot_(hot), hits_(hits), clock_(clock) {}
+  /// `warm` is a MoveGate, or the API of a process that has one; `cold`: null where there is none.
+  /// All outlive it.
+  Promoter(Store& warm, Store& hot, Store* cold, Hits& hits, const Clock& clock)
+      : warm_(warm), hot_(hot), cold_(cold), hits_(hits), clock_(clock) {}
 
   /// Those of the keys that the warm tier has. Errors: those of the stores and of Hits; nothing was
   /// lost, and it can be done again.
@@ -45,13 +47,22 @@ class Promoter {
   /// Those of which the warm tier has a summary only: they stay, but for what hot has as well.
   Task<void> end_summaries(std::vector<Eligible> summaries, Promoted& out);
   Task<Promoted> move(std::vector<Row>& rows);
+  /// Ends what the cold tier has of them; leaves out those of which it has a newer version, and
+  /// tells how many.
+  Task<std::uint64_t> end_older(std::vector<Row>& rows);
   Task<void> copy(std::vector<Row>& rows);
   Task<void> check(std::vector<Row>& rows);
 
   Store& warm_;
   Store& hot_;
+  Store* const cold_;
   Hits& hits_;
   const Clock& clock_;
 };
+
+/// Which rows of the warm tier a way up that was cut has left behind: those known as kept that the
+/// hot tier has as well. They are not to go down behind the back of it; Promoter::batch ends them.
+/// Both outlive the answer. Errors: those of both.
+Task<std::vector<bool>> left_behind(Hits& hits, Store& hot, const std::vector<Eligible>& warm);
 
 }  // namespace asahi::memory::ageing

@@ -6,6 +6,7 @@
 #include "memory/ageing/move_gate.h"
 #include "memory/ageing/testing/hooked_store.h"
 #include "memory/hot/hot_store.h"
+#include "memory/testing/memory_store.h"
 #include "memory/testing/on_loop.h"
 #include "memory/warm/warm_store.h"
 #include "storage/sql/testing/test_database.h"
@@ -56,7 +57,7 @@ class PromoterTest : public ::testing::Test {
   Promoted promote(std::vector<std::string> ids) {
     std::vector<Key> keys;
     for (const std::string& id : ids) keys.push_back({"org", "agent", id});
-    Promoter promoter(warm_, hot_, *hits_, clock_);
+    Promoter promoter(warm_, hot_, &cold_, *hits_, clock_);
     const auto done = on_.wait<Promoted>([&] { return promoter.batch(keys); });
     EXPECT_TRUE(done) << done.error().message;
     return done.value_or(Promoted{});
@@ -82,6 +83,7 @@ class PromoterTest : public ::testing::Test {
   MoveGate warm_{WarmStore::open(in_memory()).value(), clock_};
   std::unique_ptr<HotStore> engine_ = HotStore::open(in_memory()).value();
   HookedStore hot_{*engine_};
+  testing::MemoryStore cold_{Tier::kCold};
   std::unique_ptr<Hits> hits_;
 };
 
@@ -182,6 +184,23 @@ TEST_F(PromoterTest, ACopyThatReadsBackWrongGoesAndTheRowStays) {
   EXPECT_EQ(done.errors, 1U);
   EXPECT_EQ(get(hot_, "a"), std::nullopt);
   EXPECT_EQ(get(warm_, "a")->content, "What was said.");
+}
+
+TEST_F(PromoterTest, WhatTheColdTierHasOfItIsOver) {
+  put(warm_, memory("a", "Changed after it had gone cold.", 1));
+  put(cold_, memory("a", "As it was.", 0));
+  put(warm_, memory("b", "Told late, of earlier.", 0));
+  put(cold_, memory("b", "The newer one stands.", 1));
+  const Promoted done = promote({"a", "b"});
+  EXPECT_EQ(done.promoted, 1U);
+  EXPECT_EQ(done.refused, 1U);
+  EXPECT_TRUE(get(hot_, "a"));
+  EXPECT_FALSE(get(cold_, "a")) << "in one tier only";
+  EXPECT_FALSE(get(hot_, "b"));
+  EXPECT_FALSE(kept("b")) << "it goes down, where its move ends the older one";
+  EXPECT_TRUE(get(warm_, "b"));
+  EXPECT_EQ(get(cold_, "b")->content, "The newer one stands.");
+  EXPECT_EQ(promote({"b"}).refused, 1U) << "its mark was taken away";
 }
 
 }  // namespace
