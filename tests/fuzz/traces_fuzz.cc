@@ -35,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto dsn = gateway::parse_sentry_dsn(bytes)) {
     require(!dsn->public_key.empty() && !dsn->project.empty() && !dsn->origin.host.empty());
     require(dsn->auth().find('\n') == std::string::npos);
-  } else if (size >= 16) {
+  } else if (size >= 16 && bytes.find("<key>@") == std::string::npos) {
+    // Unless somebody pastes what the message says that it should look like.
     require(dsn.error().message.find(bytes) == std::string::npos);
   }
   if (const auto pairs = gateway::parse_pairs(bytes)) {
