@@ -3,6 +3,7 @@
 // repeated.
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 #include <string>
 
 #include "gateway/traces/delivery.h"
@@ -35,9 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto dsn = gateway::parse_sentry_dsn(bytes)) {
     require(!dsn->public_key.empty() && !dsn->project.empty() && !dsn->origin.host.empty());
     require(dsn->auth().find('\n') == std::string::npos);
-  } else if (size >= 16 && bytes.find("<key>@") == std::string::npos) {
-    // Unless somebody pastes what the message says that it should look like.
-    require(dsn.error().message.find(bytes) == std::string::npos);
+  } else {
+    // A message that repeated what it was given would be another one each time.
+    static std::set<std::string> told;
+    told.insert(dsn.error().message);
+    require(told.size() <= 20);
   }
   if (const auto pairs = gateway::parse_pairs(bytes)) {
     for (const auto& [name, value] : *pairs)
