@@ -195,6 +195,11 @@ Result<std::vector<std::string>> files_below(const std::string& root) {
   return paths;
 }
 
+BackupFile described(const std::string& tier, std::string path, std::uint64_t size,
+                     const Digest& sha256) {
+  return {.tier = tier, .path = std::move(path), .size = size, .sha256 = to_hex(sha256), .at = {}};
+}
+
 /// Names the earlier backup's object where there is one of this content.
 bool refer(BackupFile& file, const Known& known, const BackupManifest* base) {
   const auto found = known.find(file.sha256);
@@ -234,11 +239,8 @@ Result<BackupManifest> write_backup(object::ObjectStore& store, const BackupSour
     ASAHI_TRY(const std::vector<std::string> paths, files_below(root));
     for (const std::string& path : paths) {
       ASAHI_TRY(const FileSums::Sum sum, sums.of(path));
-      BackupFile file{.tier = tier,
-                      .path = fs::relative(path, root).generic_string(),
-                      .size = sum.size,
-                      .sha256 = to_hex(sum.sha256),
-                      .at = {}};
+      BackupFile file =
+          described(tier, fs::relative(path, root).generic_string(), sum.size, sum.sha256);
       if (!refer(file, known, base)) {
         if (auto ok = store_file(store, key_of(manifest.id, file), file, path); !ok)
           return std::unexpected(ok.error());
@@ -248,8 +250,7 @@ Result<BackupManifest> write_backup(object::ObjectStore& store, const BackupSour
     const auto held = source.held.find(tier);
     if (held == source.held.end()) continue;
     for (const HeldFile& one : held->second) {
-      BackupFile file{
-          .tier = tier, .path = one.path, .size = one.size, .sha256 = to_hex(one.sha256), .at = {}};
+      BackupFile file = described(tier, one.path, one.size, one.sha256);
       if (!refer(file, known, base))
         return fail(Errc::kCorrupt, fmt::format("{}/{} was left out of the copy, and no backup "
                                                 "has it",
