@@ -60,6 +60,27 @@ export async function new_page(browser, base, complaints, { ahead = false, ...op
   return page;
 }
 
+/** Shows an address of the dashboard, loaded anew. Behind an open panel the heading is there for the eye only. */
+export async function open_page(page, base, path) {
+  await page.goto('about:blank');
+  await page.goto(`${base}/#/${path}`);
+  await page.locator('h1').waitFor();
+  await settled(page, path);
+}
+
+/** While `run` is under way, `answer` stands in for what the server says to `url`. */
+export async function with_answer(page, url, answer, run) {
+  await page.context().route(url, answer);
+  try {
+    await run();
+  } finally {
+    await page.context().unroute(url);
+  }
+}
+
+/** An answer: the server fails. */
+export const failing_with = (message) => (route) => route.fulfill({ status: 500, json: { error: 'internal_server_error', message, details: {} } });
+
 /** Waits until nothing loads any more and every chart is drawn. */
 export async function settled(page, what = page.url()) {
   await until(async () => (await page.getByRole('status', { name: /^Loading/ }).count()) === 0, { what: `${what} to have its data`, timeout_ms: 2 * kLimitMs });

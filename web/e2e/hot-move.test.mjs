@@ -6,7 +6,7 @@ import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
-import { kBrowser, kDesktop, kLimitMs, launch, new_page, save_picture, settled } from './browser.mjs';
+import { kBrowser, kDesktop, kLimitMs, failing_with, launch, new_page, open_page, save_picture, with_answer } from './browser.mjs';
 import { push_memories } from './memories.mjs';
 
 const kFault = 'the database fell over';
@@ -26,22 +26,9 @@ describe('the backend of the hot tier', { skip: kBrowser ? false : "no chromium:
   });
   beforeEach(() => complaints.splice(0));
 
-  async function open(path) {
-    await page.goto('about:blank');
-    await page.goto(`${gateway.url}/#/${path}`);
-    await page.locator('h1').waitFor();
-    await settled(page, path);
-  }
-  async function with_route(path, answer, run) {
-    const url = `${gateway.url}${path}`;
-    await page.context().route(url, answer);
-    try {
-      await run();
-    } finally {
-      await page.context().unroute(url);
-    }
-  }
-  const failing = (route) => route.fulfill({ status: 500, json: { error: 'internal_server_error', message: kFault, details: {} } });
+  const open = (path) => open_page(page, gateway.url, path);
+  const with_route = (pattern, answer, run) => with_answer(page, gateway.url + pattern, answer, run);
+  const failing = failing_with(kFault);
   const panel = () => page.getByRole('dialog');
   const no_complaints = (allowed = /^$/) => assert.deepEqual(complaints.filter((text) => !allowed.test(text)), []);
   const kPath = '/memory/storage/hot/backend';

@@ -6,7 +6,7 @@ import { start_gateway } from '../../tests/e2e/support/gateway.mjs';
 import { stop_everything, temp_folder } from '../../tests/e2e/support/processes.mjs';
 import { until } from '../../tests/e2e/support/wait.mjs';
 import { faults_of } from './accessible.mjs';
-import { kBrowser, kDesktop, kLimitMs, kPhone, launch, new_page, save_picture, settled } from './browser.mjs';
+import { kBrowser, kDesktop, kLimitMs, kPhone, failing_with, launch, new_page, open_page, save_picture, with_answer } from './browser.mjs';
 import { bucket_of, facts_known, push_memories, uploads_done, write_uploads } from './memories.mjs';
 
 const kFault = 'the database fell over';
@@ -34,23 +34,9 @@ describe('systems, ageing and graph', { skip: kBrowser ? false : "no chromium: i
     await page?.context().close();
     page = await new_page(browser, gateway.url, complaints, options);
   }
-  async function open(path) {
-    await page.goto('about:blank');
-    await page.goto(`${gateway.url}/#/${path}`);
-    // Behind an open panel it is there for the eye only.
-    await page.locator('h1').waitFor();
-    await settled(page, path);
-  }
-  async function with_route(pattern, answer, run) {
-    const url = `${gateway.url}${pattern}`;
-    await page.context().route(url, answer);
-    try {
-      await run();
-    } finally {
-      await page.context().unroute(url);
-    }
-  }
-  const failing = (route) => route.fulfill({ status: 500, json: { error: 'internal_server_error', message: kFault, details: {} } });
+  const open = (path) => open_page(page, gateway.url, path);
+  const with_route = (pattern, answer, run) => with_answer(page, gateway.url + pattern, answer, run);
+  const failing = failing_with(kFault);
   const ask = async (path) => {
     const reply = await gateway.get(`/memory${path}`);
     assert.equal(reply.status, 200, `${path}: ${reply.text}`);
