@@ -212,6 +212,8 @@ class Engine::Survivors final : public Log::Survivors {
  public:
   explicit Survivors(Engine& engine) : engine_(engine) {}
 
+  std::uint64_t upto() const override { return engine_.last_written(); }
+
   bool keep(const Frame& frame, Position position) override {
     std::string_view tenant, system_id, conversation_id;
     if (frame.type == RecordType::kSeen) {

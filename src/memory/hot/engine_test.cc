@@ -6,8 +6,11 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <random>
+#include <thread>
 
 #include "memory/hot/hot_store.h"
+#include "memory/hot/shingle_duplicates.h"
 #include "memory/hot/testing/samples.h"
 #include "net/blocking.h"
 
@@ -537,6 +540,61 @@ TEST(HotTier, SpaceStaysNearTheLiveDataAfterManySingleUpserts) {
   }
   const auto engine = open_engine(options);
   EXPECT_EQ(engine->stats("acme").records, 1U);
+}
+
+/// Takes its time between a commit and what readers see of it: compactions get between them.
+class SlowToForget final : public NearDuplicates {
+ public:
+  void reserve(std::size_t count) override { within_.reserve(count); }
+  void add(std::uint32_t slot, const Fingerprint& fingerprint) override {
+    within_.add(slot, fingerprint);
+  }
+  void remove(std::uint32_t slot, const Fingerprint& fingerprint) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    within_.remove(slot, fingerprint);
+  }
+  void candidates(const Fingerprint& fingerprint, double threshold,
+                  std::vector<std::uint32_t>& out) const override {
+    within_.candidates(fingerprint, threshold, out);
+  }
+  double similarity(const Text& a, const Text& b) const override {
+    return within_.similarity(a, b);
+  }
+  std::size_t bytes() const override { return within_.bytes(); }
+
+ private:
+  ShingleDuplicates within_;
+};
+
+TEST(HotTier, WhatWasErasedWhileFilesWereWrittenAnewStaysAway) {
+  const TemporaryFolder folder;
+  EngineOptions options = in(folder);
+  options.log.segment_bytes = options.log.smallest_segment = 4 << 10;
+  options.make_near_duplicates = [] { return std::make_unique<SlowToForget>(); };
+  const auto engine = open_engine(options);
+  options.make_near_duplicates = {};
+  std::mt19937_64 random(5);
+  std::vector<std::string> there;
+  for (int round = 0; round < 40; ++round) {
+    std::vector<Memory> memories;
+    for (int i = 0; i < 10; ++i) {
+      there.push_back(std::to_string(round * 10 + i));
+      memories.push_back(sample(there.back(), std::string(300, 'x') + there.back()));
+      memories.back().fingerprint = fingerprint(static_cast<std::uint32_t>(round * 10 + i) + 1);
+    }
+    ASSERT_TRUE(upsert(*engine, std::move(memories), {.deduplicate = false}));
+    while (there.size() > 20) {
+      std::swap(there[random() % there.size()], there.back());
+      ASSERT_TRUE(erase(*engine, {{"acme", "agent", there.back()}}));
+      there.pop_back();
+    }
+    const TemporaryFolder copy;
+    ASSERT_TRUE(engine->copy_to(copy.path()));
+    EngineOptions again = options;
+    again.folder = copy.path();
+    ASSERT_EQ(open_engine(again)->stats("acme").records, there.size()) << "in round " << round;
+  }
+  EXPECT_GT(engine->engine_stats().compactions, 0U);
 }
 
 TEST(HotStore, ServesItsInterfaceFromALoop) {

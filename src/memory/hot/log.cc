@@ -543,9 +543,9 @@ Segments Log::choose_victims(const Segments& all) const {
 
 Result<std::shared_ptr<Segment>> Log::rewrite(const Segments& victims, const Segments& all,
                                               Survivors& survivors, std::vector<Moved>& places) {
-  const std::uint64_t now = durable_sequence();
+  // Not what is durable: of a tombstone that the table does not know of yet `keep` keeps the row.
   const SegmentHead head = new_head(victims.front()->head().first, victims.back()->head().last,
-                                    std::max<std::uint64_t>(now, 1));
+                                    std::max<std::uint64_t>(survivors.upto(), 1));
   std::uint64_t capacity = 0;
   for (const auto& victim : victims) capacity += victim->size();
   // Sealing adds bytes to each record when a key was set since.

@@ -118,6 +118,9 @@ class Log {
   class Survivors {
    public:
     virtual ~Survivors() = default;
+    /// `keep` knows of what the records up to this number superseded or erased; the table may be
+    /// behind what is durable. Asked before the first `keep`.
+    virtual std::uint64_t upto() const = 0;
     /// True: the record still counts. Asked in the order of the records.
     virtual bool keep(const Frame& frame, Position position) = 0;
     /// The records kept, in order, stand at these places of segment `id` now. Positions are

@@ -310,6 +310,9 @@ class LastOfEach final : public Log::Survivors {
     log_.drop_live(places_[name].position, places_[name].size);
     places_.erase(name);
   }
+  std::uint64_t upto() const override { return std::min(upto_, log_.durable_sequence()); }
+  /// As a table that has not heard yet of what was written after `sequence`.
+  void stay_at(std::uint64_t sequence) { upto_ = sequence; }
   bool keep(const Frame& frame, Position position) override {
     const auto at = places_.find(frame.payload[0]);
     if (at == places_.end() || at->second.position != position) return false;
@@ -336,6 +339,7 @@ class LastOfEach final : public Log::Survivors {
     std::uint32_t size;
   };
   Log& log_;
+  std::uint64_t upto_ = UINT64_MAX;
   std::map<char, Place> places_;
   std::vector<char> kept_;
 };
@@ -412,6 +416,45 @@ TEST(HotLog, KeepsATombstoneWhileAnOlderRecordMayBeLeft) {
   }
   EXPECT_EQ(count(RecordType::kTombstone), 0);
   EXPECT_EQ(table.payload('c'), "c" + std::string(5001, 'c'));
+}
+
+TEST(HotLog, KeepsATombstoneOfWhichTheTableHadNotHeardWhenItsRowWasWrittenAnew) {
+  const TemporaryFolder folder;
+  const LogOptions options{.segment_bytes = 4096, .smallest_segment = 4096};
+  auto opened = open_log(folder.path(), options);
+  Log& log = *opened.log;
+  LastOfEach table(log);
+  const auto put = [&](char name, std::size_t size) {
+    ASSERT_TRUE(log.begin());
+    table.add(log.stage(RecordType::kUpsert, name + std::string(size, name)), name);
+    log.end_batch();
+    ASSERT_TRUE(log.commit());
+    log.unstage(0);
+  };
+  put('a', 100);
+  put('b', 3000);
+  put('b', 3000);  // closes segment 1, half of which is garbage
+  table.stay_at(log.durable_sequence());
+  ASSERT_TRUE(log.begin());
+  log.stage(RecordType::kTombstone, "a");
+  table.add(log.stage(RecordType::kUpsert, "c" + std::string(5000, 'c')), 'c');
+  log.end_batch();
+  ASSERT_TRUE(log.commit());
+  log.unstage(0);
+  // Between the commit and what it does to the table: segment 1 is written anew, and keeps the row.
+  ASSERT_TRUE(log.compact(table).value());
+  table.remove('a');
+  table.stay_at(UINT64_MAX);
+  put('c', 5000);  // segment 3; segment 2 is but garbage and the tombstone now
+  put('d', 5000);
+  ASSERT_TRUE(log.compact(table).value());
+  const TemporaryFolder copy;
+  ASSERT_TRUE(log.copy_to(copy.path()));
+  bool there = false;
+  for (const Entry& entry : open_log(copy.path(), options).entries) {
+    if (entry.payload[0] == 'a') there = entry.type == RecordType::kUpsert;
+  }
+  EXPECT_FALSE(there);
 }
 
 TEST(HotLog, FindsItsFilesAfterACrashAmidACompaction) {
