@@ -1,6 +1,5 @@
 #include "gateway/gateway.h"
 
-#include <thread>
 #include <utility>
 
 #include "gateway/gateway_impl.h"
@@ -136,7 +135,7 @@ void Gateway::start() {
   if (impl.semantic != nullptr) impl.semantic->cache->start();
   // The rules of callers without a credential hold from the first request on, if the database lets
   // them.
-  impl.parts.loops.at(0).spawn("rules of an organisation", [&impl]() -> Aw<void> {
+  impl.background.run("rules of an organisation", [&impl](const net::Background::Sleep&) {
     return impl.read_rules(std::string(identity::Principal::kDefaultOrg));
   });
   impl.every("cache sweep", std::chrono::seconds(config.cache.cleanup_interval_seconds),
@@ -191,17 +190,11 @@ void Gateway::stop() {
   if (impl.batch_runner != nullptr) impl.batch_runner->stop();
   if (impl.batcher != nullptr) impl.batcher->stop();
   if (impl.semantic != nullptr) {
-    ++impl.background;
-    impl.parts.loops.at(0).spawn("semantic cache", [&impl]() -> Aw<void> {
-      co_await impl.semantic->cache->stop();
-      --impl.background;
+    impl.background.run("semantic cache", [&impl](const net::Background::Sleep&) {
+      return impl.semantic->cache->stop();
     });
   }
-  impl.parts.loops.at(0).post([&impl] { impl.stopping.cancel(); });
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(6);
-  while (impl.background > 0 && std::chrono::steady_clock::now() < give_up) {
-    std::this_thread::sleep_for(milliseconds(2));
-  }
+  impl.background.stop(std::chrono::seconds(6));
   (void)impl.events->flush(std::chrono::seconds(5));
   impl.traces->stop();
   // What the database does not take now, it takes at the next start: the log keeps it.

@@ -37,6 +37,7 @@
 #include "llm/embed/text_embedder.h"
 #include "llm/tokens/counter.h"
 #include "llm/wire/wire.h"
+#include "net/background.h"
 #include "net/blocking.h"
 #include "net/http/server.h"
 #include "storage/stream/kafka_stream.h"
@@ -112,9 +113,6 @@ struct Gateway::Impl {
   Pipeline::Endpoint messages_endpoint{messages.get(), llm::Shape::kAnthropic,
                                        vendor_errors(*messages)};
 
-  /// Fired by stop(): every background coroutine ends. One per loop-0 life; touched on loop 0 only.
-  CancelSource stopping;
-  std::atomic<int> background{0};
   telemetry::Gauge* active = nullptr;
   telemetry::Gauge* queue_depth = nullptr;
   std::mutex refreshing;
@@ -166,7 +164,6 @@ struct Gateway::Impl {
 
   /// Repeats `work` on loop 0 until the gateway stops.
   void every(std::string what, std::chrono::milliseconds pause, std::function<Aw<void>()> work);
-  Aw<void> repeat(std::chrono::milliseconds pause, std::function<Aw<void>()> work);
 
   Task<json::object> run_archive(LogRules rules, std::string open_file);
 
@@ -194,6 +191,8 @@ struct Gateway::Impl {
   Result<void> make_enricher();
 
   void reload_models();
+
+  net::Background background{parts.loops.at(0)};
 };
 
 }  // namespace asahi::gateway

@@ -140,18 +140,13 @@ http::Handler Gateway::Impl::counted(http::Handler handler) {
 }
 
 void Gateway::Impl::every(std::string what, milliseconds pause, std::function<Aw<void>()> work) {
-  ++background;
-  parts.loops.at(0).spawn(
-      what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
-}
-
-Aw<void> Gateway::Impl::repeat(milliseconds pause, std::function<Aw<void>()> work) {
-  net::Loop& loop = parts.loops.at(0);
-  while (!stopping.cancelled()) {
-    co_await work();
-    if (!co_await loop.sleep_for(pause, &stopping)) break;
-  }
-  --background;
+  background.run(std::move(what),
+                 [this, pause, work = std::move(work)](net::Background::Sleep sleep) -> Aw<void> {
+                   while (!background.stopping()) {
+                     co_await work();
+                     co_await sleep(pause);
+                   }
+                 });
 }
 
 Task<json::object> Gateway::Impl::run_archive(LogRules rules, std::string open_file) {

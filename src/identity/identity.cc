@@ -1,6 +1,5 @@
 #include "identity/identity.h"
 
-#include <atomic>
 #include <stdexcept>
 
 #include "base/log.h"
@@ -11,6 +10,7 @@
 #include "identity/users/lockout.h"
 #include "identity/users/migrations.h"
 #include "identity/users/passwords.h"
+#include "net/background.h"
 #include "net/blocking.h"
 #include "storage/cache/memory_store.h"
 #include "storage/cache/redis_store.h"
@@ -56,27 +56,20 @@ struct Identity::Impl {
   Networks trusted_proxies;
   std::unique_ptr<IdentityGate> gate;
 
-  CancelSource stopping;  ///< touched on loop 0 only
-  std::atomic<int> background{0};
-
   /// Repeats `work` on loop 0 until the module stops.
   void every(std::string what, std::chrono::milliseconds pause, std::function<Aw<void>()> work) {
-    ++background;
-    parts.loops.at(0).spawn(
-        what, [this, pause, work = std::move(work)]() -> Aw<void> { return repeat(pause, work); });
-  }
-  Aw<void> repeat(std::chrono::milliseconds pause, std::function<Aw<void>()> work) {
-    while (!stopping.cancelled()) {
-      if (!co_await parts.loops.at(0).sleep_for(pause, &stopping)) break;
-      co_await work();
-    }
-    --background;
+    background.run(std::move(what),
+                   [pause, work = std::move(work)](net::Background::Sleep sleep) -> Aw<void> {
+                     while (co_await sleep(pause)) co_await work();
+                   });
   }
   Aw<void> write_last_used() {
     auto written = co_await keys->write_last_used();
     if (!written)
       log.warning("the last use of API keys was not written", {{"error", written.error().message}});
   }
+
+  net::Background background{parts.loops.at(0)};
 };
 
 Identity::Identity(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -190,10 +183,8 @@ void Identity::start() {
 
 void Identity::stop() {
   Impl& impl = *impl_;
-  net::Loop& loop = impl.parts.loops.at(0);
-  (void)net::run_sync<bool>(loop, [&impl, &loop]() -> Aw<bool> {
-    impl.stopping.cancel();
-    while (impl.background > 0) (void)co_await loop.sleep_for(std::chrono::milliseconds(5));
+  impl.background.stop();
+  (void)net::run_sync<bool>(impl.parts.loops.at(0), [&impl]() -> Aw<bool> {
     co_await impl.write_last_used();
     co_return true;
   });

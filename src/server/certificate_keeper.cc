@@ -1,6 +1,7 @@
 #include "server/certificate_keeper.h"
 
 #include <chrono>
+#include <utility>
 
 namespace asahi::server {
 namespace {
@@ -18,13 +19,9 @@ std::vector<std::string> said(const http::TlsFiles& files) {
 
 CertificateKeeper::CertificateKeeper(net::Loop& loop, http::Server& server,
                                      const http::TlsFiles& files)
-    : loop_(loop), server_(server), files_(said(files)), seen_(times()) {
-  loop_.spawn("certificate files", [this]() -> Aw<void> { return watch(); });
-}
-
-CertificateKeeper::~CertificateKeeper() {
-  loop_.post([this] { stopping_.cancel(); });
-  ended_.get_future().wait();
+    : server_(server), files_(said(files)), seen_(times()), background_(loop) {
+  background_.run("certificate files",
+                  [this](net::Background::Sleep sleep) { return watch(std::move(sleep)); });
 }
 
 CertificateKeeper::Times CertificateKeeper::times() const {
@@ -35,8 +32,8 @@ CertificateKeeper::Times CertificateKeeper::times() const {
   return found;
 }
 
-Aw<void> CertificateKeeper::watch() {
-  while (co_await loop_.sleep_for(std::chrono::seconds(2), &stopping_)) {
+Aw<void> CertificateKeeper::watch(net::Background::Sleep sleep) {
+  while (co_await sleep(std::chrono::seconds(2))) {
     const Times now = times();
     if (now == seen_) continue;
     if (auto loaded = server_.reload_tls(); !loaded) {
@@ -49,7 +46,6 @@ Aw<void> CertificateKeeper::watch() {
     seen_ = now;
     logger_.info("certificate read again", {{"file", files_.front()}});
   }
-  ended_.set_value();
 }
 
 }  // namespace asahi::server

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <thread>
+#include <utility>
 
 #include "base/hash.h"
 #include "net/blocking.h"
@@ -54,8 +54,6 @@ Result<std::unique_ptr<MetricExporters>> MetricExporters::make(Parts parts) {
     return std::unexpected(std::move(added.error()));
   return made;
 }
-
-MetricExporters::~MetricExporters() { stop(); }
 
 Result<void> MetricExporters::add_influx() {
   const gateway::ExportConfig& config = parts_.config;
@@ -119,29 +117,20 @@ Result<void> MetricExporters::add_remote_write() {
 void MetricExporters::start() {
   for (const auto& receiver : receivers_) {
     receiver->headers.set("User-Agent", "asahi");
-    ++running_;
-    parts_.loops.at(0).spawn("metrics to " + receiver->name,
-                             [this, raw = receiver.get()]() -> Aw<void> { return run(*raw); });
+    background_.run("metrics to " + receiver->name,
+                    [this, raw = receiver.get()](net::Background::Sleep sleep) {
+                      return run(*raw, std::move(sleep));
+                    });
   }
 }
 
 void MetricExporters::stop() {
-  if (running_ == 0) return;
-  parts_.loops.at(0).post([this] { stopping_.cancel(); });
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1) +
-                       ms_of_seconds(parts_.config.export_timeout_seconds);
-  while (running_ > 0 && std::chrono::steady_clock::now() < give_up)
-    std::this_thread::sleep_for(milliseconds(2));
+  background_.stop(std::chrono::seconds(1) + ms_of_seconds(parts_.config.export_timeout_seconds));
 }
 
-Aw<void> MetricExporters::run(Receiver& receiver) {
-  struct Leave {
-    std::atomic<int>& running;
-    ~Leave() { --running; }
-  } leave{running_};
-  net::Loop& loop = parts_.loops.at(0);
+Aw<void> MetricExporters::run(Receiver& receiver, net::Background::Sleep sleep) {
   const auto pause = ms_of_seconds(parts_.config.collection_interval_seconds);
-  while (co_await loop.sleep_for(pause, &stopping_)) co_await send_snapshot(receiver, &stopping_);
+  while (co_await sleep(pause)) co_await send_snapshot(receiver, &background_.cancel_source());
   // What happened since the last one.
   if (!receiver.away) co_await send_snapshot(receiver, nullptr);
 }

@@ -2,7 +2,6 @@
 
 #include <boost/asio/thread_pool.hpp>
 
-#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "base/log.h"
 #include "base/task.h"
 #include "gateway/export/config.h"
+#include "net/background.h"
 #include "net/http/client.h"
 #include "net/http/url.h"
 #include "net/loop.h"
@@ -42,11 +42,9 @@ class MetricExporters {
   /// Null: none is configured. Errors: invalid_argument (a URL), unavailable (libsnappy is
   /// missing).
   static Result<std::unique_ptr<MetricExporters>> make(Parts parts);
-  ~MetricExporters();
-
   void start();
   /// Sends a last snapshot, for at most the time of one delivery. Ordinary thread, loops still
-  /// running.
+  /// running; no later than that they go.
   void stop();
 
  private:
@@ -65,10 +63,11 @@ class MetricExporters {
     bool away = false;
   };
 
-  explicit MetricExporters(Parts parts) : parts_(std::move(parts)) {}
+  explicit MetricExporters(Parts parts)
+      : parts_(std::move(parts)), background_(parts_.loops.at(0)) {}
   Result<void> add_influx();
   Result<void> add_remote_write();
-  Aw<void> run(Receiver& receiver);
+  Aw<void> run(Receiver& receiver, net::Background::Sleep sleep);
   Aw<void> send_snapshot(Receiver& receiver, CancelSource* cancel);
   Aw<void> deliver(Receiver& receiver, CancelSource* cancel);
   void keep(Receiver& receiver, std::vector<std::string> bodies);
@@ -79,8 +78,7 @@ class MetricExporters {
   Logger logger_{"exporters"};
   std::vector<std::unique_ptr<Receiver>> receivers_;
   boost::asio::thread_pool writer_{1};
-  CancelSource stopping_;  ///< of loop 0
-  std::atomic<int> running_{0};
+  net::Background background_;  ///< on loop 0
 };
 
 }  // namespace asahi::server

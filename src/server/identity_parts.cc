@@ -91,8 +91,11 @@ void IdentityParts::make_provider_keys() {
   invalidation.listen([this](std::string_view kind, std::string_view id) {
     if (!kind.empty() && kind != identity::OwnKeys::kKind) return;
     own_keys_->forget(id);
-    lent_.loops.at(0).spawn("vendor keys of organisations",
-                            [this]() -> Aw<void> { return read_own_keys(); });
+    // stop() does not return between the look and the work.
+    const net::Background::Mark mark(background_);
+    if (background_.stopping()) return;
+    background_.run("vendor keys of organisations",
+                    [this](const net::Background::Sleep&) { return read_own_keys(); });
   });
   std::vector<std::string> providers;
   for (const auto& [name, vendor] : lent_.config.gateway.providers.vendors) {
@@ -110,25 +113,23 @@ Aw<void> IdentityParts::read_own_keys() {
 }
 
 void IdentityParts::start() {
-  net::Loop& loop = lent_.loops.at(0);
   // Read before the first call, if the database lets us.
-  (void)net::run_sync<bool>(loop, [this]() -> Aw<bool> {
+  (void)net::run_sync<bool>(lent_.loops.at(0), [this]() -> Aw<bool> {
     co_await read_own_keys();
     co_return true;
   });
   identity_->start();
-  started_ = true;
-  loop.spawn("vendor keys of organisations", [this, &loop]() -> Aw<void> {
-    while (co_await loop.sleep_for(kOwnKeysEvery, &stopping_)) co_await read_own_keys();
-    own_keys_ended_.set_value();
+  background_.run("vendor keys of organisations", [this](net::Background::Sleep sleep) -> Aw<void> {
+    while (co_await sleep(kOwnKeysEvery)) co_await read_own_keys();
   });
 }
 
 Task<void> IdentityParts::reencrypt() {
   constexpr std::size_t kBatch = 200;
-  ASAHI_CO_TRY(const identity::Reencryptor::Count done,
-               co_await reencryptor_->run(*net::Loop::current(), kBatch,
-                                          std::chrono::milliseconds(50), &stopping_));
+  ASAHI_CO_TRY(
+      const identity::Reencryptor::Count done,
+      co_await reencryptor_->run(*net::Loop::current(), kBatch, std::chrono::milliseconds(50),
+                                 &background_.cancel_source()));
   for (const auto& [result, number] :
        {std::pair{"renewed", done.renewed}, std::pair{"changed", done.changed},
         std::pair{"unreadable", done.unreadable}}) {
@@ -290,10 +291,7 @@ Task<void> IdentityParts::prune_tokens() {
 }
 
 void IdentityParts::stop() {
-  if (std::exchange(started_, false)) {
-    lent_.loops.at(0).post([this] { stopping_.cancel(); });
-    own_keys_ended_.get_future().wait();
-  }
+  background_.stop();
   identity_->stop();
   // What does not get through in time is on disk, and goes on at the next start.
   (void)budgets_->flush(std::chrono::seconds(2));

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <future>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/cancel.h"
 #include "identity/audit/audit.h"
 #include "identity/http/login_states.h"
 #include "identity/identity.h"
@@ -19,6 +17,7 @@
 #include "identity/tokens/jwt_authenticator.h"
 #include "identity/tokens/refresh_tokens.h"
 #include "identity/tokens/signing_keys.h"
+#include "net/background.h"
 #include "net/http/client.h"
 #include "net/http/router.h"
 #include "net/loop.h"
@@ -67,7 +66,7 @@ class IdentityParts {
   void stop();
 
  private:
-  explicit IdentityParts(Lent lent) : lent_(std::move(lent)) {}
+  explicit IdentityParts(Lent lent) : lent_(std::move(lent)), background_(lent_.loops.at(0)) {}
   Result<void> make_tokens();
   Result<void> accept_tokens_of_others(identity::JwtAuthenticator::Parts& parts);
   void make_provider_keys();
@@ -90,10 +89,7 @@ class IdentityParts {
   std::unique_ptr<identity::ProviderKeys> provider_keys_;
   std::unique_ptr<identity::OwnKeys> own_keys_;
   std::unique_ptr<identity::Reencryptor> reencryptor_;
-  // Of loop 0.
-  CancelSource stopping_;
-  std::promise<void> own_keys_ended_;
-  bool started_ = false;
+  net::Background background_;  ///< on loop 0
 };
 
 /// The identity module's schema.

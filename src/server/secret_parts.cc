@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <future>
 #include <set>
 
 #include "base/clock.h"
@@ -102,7 +101,8 @@ SecretParts::SecretParts(Lent lent, SecretSource::Values initial)
     : lent_(lent),
       own_(lent.config.own_secrets),
       source_(system_clock(), std::chrono::hours(lent.config.identity.rotation_overlap_hours),
-              std::move(initial)) {}
+              std::move(initial)),
+      background_(lent.loops.at(0)) {}
 
 Result<std::unique_ptr<SecretParts>> SecretParts::make(Lent lent) {
   std::unique_ptr<SecretParts> parts(new SecretParts(lent, secrets_of(lent.config)));
@@ -127,7 +127,6 @@ Result<void> SecretParts::read_vault_first() {
                                 [this](const SecretSource::Values& news) { from_vault(news); });
         if (!made) co_return std::unexpected(std::move(made.error()));
         vault_client_ = std::move(*made);
-        vault_cancel_ = std::make_unique<CancelSource>();
         co_return co_await vault_client_->start();
       });
   if (!values) return std::unexpected(std::move(values.error()));
@@ -223,25 +222,18 @@ void SecretParts::start() {
     boost::asio::post(changes_, [ring, stop = stopping_.get_token()] { ring->derive_ahead(stop); });
   }
   if (vault_client_ == nullptr) return;
-  vault_ended_ = std::make_shared<std::promise<void>>();
-  lent_.loops.at(0).spawn("Vault", [this]() -> Aw<void> {
-    co_await vault_client_->run(*vault_cancel_);
-    vault_ended_->set_value();
+  background_.run("Vault", [this](const net::Background::Sleep&) {
+    return vault_client_->run(background_.cancel_source());
   });
 }
 
 void SecretParts::stop() {
   if (std::exchange(stopped_, true)) return;
   stopping_.request_stop();
+  background_.stop();
   if (vault_client_ != nullptr) {
-    net::Loop& loop = lent_.loops.at(0);
-    if (vault_ended_ != nullptr) {
-      loop.post([this] { vault_cancel_->cancel(); });
-      vault_ended_->get_future().wait();
-    }
-    (void)net::run_sync<bool>(loop, [this]() -> Aw<bool> {
+    (void)net::run_sync<bool>(lent_.loops.at(0), [this]() -> Aw<bool> {
       vault_client_.reset();
-      vault_cancel_.reset();
       co_return true;
     });
   }

@@ -3,19 +3,18 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <functional>
-#include <future>
 #include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
 
-#include "base/cancel.h"
 #include "base/cipher.h"
 #include "base/log.h"
 #include "identity/secrets/live.h"
 #include "identity/secrets/secret_source.h"
 #include "identity/secrets/vault.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include "server/options.h"
 #include "telemetry/metrics.h"
@@ -85,11 +84,9 @@ class SecretParts {
   std::stop_source stopping_;
   boost::asio::thread_pool files_{1};    ///< Vault's JWT file
   boost::asio::thread_pool changes_{1};  ///< everything that follows from a change
-  // Of loop 0.
-  std::unique_ptr<identity::Vault> vault_client_;
-  std::unique_ptr<CancelSource> vault_cancel_;
-  std::shared_ptr<std::promise<void>> vault_ended_;
   bool stopped_ = false;
+  std::unique_ptr<identity::Vault> vault_client_;  ///< of loop 0
+  net::Background background_;                     ///< on loop 0
 };
 
 }  // namespace asahi::server

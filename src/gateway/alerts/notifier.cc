@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <random>
-#include <thread>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/policy/retry.h"
@@ -19,6 +19,7 @@ constexpr std::size_t kMostUnsaved = 1'000;
 constexpr std::chrono::hours kStale{1};  ///< no process has seen it since: it ended
 constexpr std::chrono::days kKept{90};
 constexpr int kCostDays = 7;
+constexpr std::chrono::seconds kLongestStop{5};
 constexpr int kHistoryReuse = 12;  ///< analyses, an hour by default
 
 milliseconds ms_of_seconds(double seconds) {
@@ -33,9 +34,8 @@ Notifier::Notifier(Parts parts)
     : parts_(std::move(parts)),
       store_(parts_.database),
       rules_(parts_.config),
-      book_(parts_.config, parts_.sender.node) {}
-
-Notifier::~Notifier() = default;
+      book_(parts_.config, parts_.sender.node),
+      background_(parts_.loops.at(0)) {}
 
 Result<std::unique_ptr<Notifier>> Notifier::make(Parts parts) {
   std::unique_ptr<Notifier> made(new Notifier(std::move(parts)));
@@ -52,35 +52,19 @@ void Notifier::observe(const InferenceEvent& event) {
   if (event.cache_hit) hits_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Notifier::begin(std::string what, std::function<Aw<void>()> body) {
-  ++running_;
-  parts_.loops.at(0).spawn(std::move(what), [this, body = std::move(body)]() -> Aw<void> {
-    // Whatever escapes the body, stop() must not wait for it.
-    struct Leave {
-      std::atomic<int>& running;
-      ~Leave() { --running; }
-    } leave{running_};
-    co_await body();
-  });
-}
-
 void Notifier::start() {
   if (!parts_.config.enabled) return;
-  begin("alerts", [this]() -> Aw<void> { return run(); });
+  background_.run("alerts", [this](net::Background::Sleep sleep) { return run(std::move(sleep)); });
 }
 
 void Notifier::stop() {
   channels_->stop();
-  parts_.loops.at(0).post([this] { stopping_.cancel(); });
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  while (running_ > 0 && std::chrono::steady_clock::now() < give_up)
-    std::this_thread::sleep_for(milliseconds(2));
+  background_.stop(kLongestStop);
 }
 
-Aw<void> Notifier::run() {
-  net::Loop& loop = parts_.loops.at(0);
+Aw<void> Notifier::run(net::Background::Sleep sleep) {
   const auto pause = ms_of_seconds(parts_.config.check_seconds);
-  while (co_await loop.sleep_for(pause, &stopping_)) co_await look();
+  while (co_await sleep(pause)) co_await look();
 }
 
 Aw<void> Notifier::look() {
@@ -221,19 +205,20 @@ void Notifier::notify(const Notice& notice) {
     ++round->left;
     lane.jobs.push_back({notice, round});
     if (std::exchange(lane.running, true)) continue;
-    begin("alerts to " + std::string(to_string(channel)),
-          [this, channel]() -> Aw<void> { return drain(channel); });
+    background_.run(
+        "alerts to " + std::string(to_string(channel)),
+        [this, channel](net::Background::Sleep sleep) { return drain(channel, std::move(sleep)); });
   }
 }
 
-Aw<void> Notifier::drain(Channel channel) {
+Aw<void> Notifier::drain(Channel channel, net::Background::Sleep sleep) {
   Lane& lane = lanes_[static_cast<std::size_t>(channel)];
-  while (!lane.jobs.empty() && !stopping_.cancelled()) {
+  while (!lane.jobs.empty() && !background_.stopping()) {
     const Job job = std::move(lane.jobs.front());
     lane.jobs.pop_front();
-    const Result<void> sent = co_await deliver(channel, job.notice);
+    const Result<void> sent = co_await deliver(channel, job.notice, sleep);
     count(channel, sent ? "delivered" : "failed");
-    if (!sent && !stopping_.cancelled()) {
+    if (!sent && !background_.stopping()) {
       logger_.warning("a notification was not delivered", {{"channel", to_string(channel)},
                                                            {"alert", job.notice.alert.id},
                                                            {"error", sent.error().message}});
@@ -246,17 +231,16 @@ Aw<void> Notifier::drain(Channel channel) {
   lane.running = false;
 }
 
-Aw<Result<void>> Notifier::deliver(Channel channel, Notice notice) {
+Aw<Result<void>> Notifier::deliver(Channel channel, Notice notice, net::Background::Sleep sleep) {
   const RetryPolicy policy{.max_attempts = parts_.config.max_attempts,
                            .base = milliseconds(1'000),
                            .cap = milliseconds(60'000)};
-  net::Loop& loop = parts_.loops.at(0);
   for (int attempt = 1;; ++attempt) {
-    Result<void> sent = co_await channels_->send(channel, notice, &stopping_);
-    if (sent || stopping_.cancelled()) co_return sent;
+    Result<void> sent = co_await channels_->send(channel, notice, &background_.cancel_source());
+    if (sent || background_.stopping()) co_return sent;
     const double jitter = static_cast<double>(random_u64() % 1'000) / 1'000;
     const auto pause = retry_delay(policy, attempt, sent.error(), jitter, std::chrono::minutes(10));
-    if (!pause || !co_await loop.sleep_for(*pause, &stopping_)) co_return sent;
+    if (!pause || !co_await sleep(*pause)) co_return sent;
   }
 }
 

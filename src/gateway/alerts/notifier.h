@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/task.h"
@@ -19,6 +18,7 @@
 #include "gateway/alerts/rules.h"
 #include "gateway/alerts/store.h"
 #include "gateway/events/event.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include "storage/sql/database.h"
 #include "telemetry/metrics.h"
@@ -47,13 +47,13 @@ class Notifier {
   };
   /// Errors: as Channels::make.
   static Result<std::unique_ptr<Notifier>> make(Parts parts);
-  ~Notifier();
 
   /// Counts one event. The event writer's thread; two atomic adds.
   void observe(const InferenceEvent& event);
 
   void start();
-  /// Ends the looks and the deliveries; ordinary thread, loops still running.
+  /// Ends the looks and the deliveries; ordinary thread, loops still running. No later than that it
+  /// goes.
   void stop();
 
   Store& store() { return store_; }
@@ -87,7 +87,7 @@ class Notifier {
   };
 
   explicit Notifier(Parts parts);
-  Aw<void> run();
+  Aw<void> run(net::Background::Sleep sleep);
   Aw<void> look();
   Aw<void> analyse();
   Aw<void> read_costs();
@@ -95,21 +95,18 @@ class Notifier {
   Aw<void> keep(Book::Changes& changes);
   Aw<void> save_later();
   void notify(const Notice& notice);
-  Aw<void> drain(Channel channel);
-  Aw<Result<void>> deliver(Channel channel, Notice notice);
+  Aw<void> drain(Channel channel, net::Background::Sleep sleep);
+  Aw<Result<void>> deliver(Channel channel, Notice notice, net::Background::Sleep sleep);
   void count(Channel channel, std::string outcome);
-  void begin(std::string what, std::function<Aw<void>()> body);
 
   const Parts parts_;
   Logger logger_{"alerts"};
   Store store_;
   std::unique_ptr<Channels> channels_;
   std::atomic<std::uint64_t> requests_{0}, failures_{0}, lookups_{0}, hits_{0};
-  std::atomic<int> running_{0};
   RateLimited database_outage_{std::chrono::minutes(5)};
 
   // Of loop 0.
-  CancelSource stopping_;
   Rules rules_;
   Book book_;
   Facts slow_;                    ///< what was found out at the last analysis
@@ -121,6 +118,8 @@ class Notifier {
   std::map<std::string, Facts::OrgCost> history_;
   std::map<std::string, Alert> unsaved_;  ///< by id, while the database is away; bounded
   std::array<Lane, 5> lanes_;
+
+  net::Background background_;  ///< on loop 0
 };
 
 }  // namespace asahi::gateway::alerts

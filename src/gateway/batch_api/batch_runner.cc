@@ -191,12 +191,10 @@ BatchRunner::RowCall::RowCall(Turn& turn, std::string body,
   request.body = std::move(body);
 }
 
-BatchRunner::BatchRunner(Parts parts) : parts_(std::move(parts)) {
-  for (std::size_t i = 0; i < parts_.loops.size(); ++i)
-    stops_.push_back(std::make_unique<CancelSource>());
-}
-
-BatchRunner::~BatchRunner() = default;
+BatchRunner::BatchRunner(Parts parts)
+    : parts_(std::move(parts)), turns_(parts_.loops, [](net::Loop& loop) {
+        return std::make_unique<net::Background>(loop);
+      }) {}
 
 const RowEndpoint* BatchRunner::endpoint(std::string_view url) const {
   const auto found = std::ranges::find(parts_.endpoints, url, &RowEndpoint::url);
@@ -220,19 +218,17 @@ Aw<void> BatchRunner::look() {
     }
     leases_forgotten_ = true;
   }
-  const int room = parts_.config.max_running - running_;
+  const int room = parts_.config.max_running - *running_;
   if (room > 0) {
     auto due = co_await parts_.store.claim(parts_.worker, static_cast<std::size_t>(room), kLeaseMs);
     if (!due) {
       trouble(due.error());
       co_return;
     }
-    for (Batch& batch : *due) {
-      ++running_;
-      const std::size_t at = next_loop_++ % parts_.loops.size();
-      parts_.loops.at(at).post([this, at, batch = std::move(batch)]() mutable {
-        parts_.loops.at(at).spawn("batch", work(std::move(batch), at));
-      });
+    for (const Batch& batch : *due) {
+      net::Background& turns = turns_.at(next_loop_++ % turns_.size());
+      // Else the lease runs out.
+      if (!begin_turn(turns, batch)) (void)co_await parts_.store.release(batch, 0);
     }
   }
   if (parts_.store.now() >= next_purge_) {
@@ -242,13 +238,23 @@ Aw<void> BatchRunner::look() {
   }
 }
 
+bool BatchRunner::begin_turn(net::Background& turns, Batch batch) {
+  // stop() does not return between the look and the turn.
+  const net::Background::Mark mark(turns);
+  if (turns.stopping()) return false;
+  ++*running_;
+  turns.run("batch", [this, batch = std::move(batch)](const net::Background::Sleep&) mutable {
+    return work(std::move(batch));
+  });
+  return true;
+}
+
 void BatchRunner::stop(std::chrono::milliseconds limit) {
+  using Steady = std::chrono::steady_clock;
   draining_ = true;
-  for (std::size_t i = 0; i < stops_.size(); ++i)
-    parts_.loops.at(i).post([this, i] { stops_[i]->cancel(); });
-  const auto give_up = std::chrono::steady_clock::now() + limit;
-  while (running_ > 0 && std::chrono::steady_clock::now() < give_up)
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  for (std::size_t i = 0; i < turns_.size(); ++i) turns_.at(i).cancel();
+  const auto give_up = Steady::now() + limit;
+  for (std::size_t i = 0; i < turns_.size(); ++i) turns_.at(i).stop(give_up - Steady::now());
 }
 
 Aw<void> BatchRunner::keep_lease(std::shared_ptr<Turn> turn) {
@@ -260,18 +266,20 @@ Aw<void> BatchRunner::keep_lease(std::shared_ptr<Turn> turn) {
   turn->lease_given.set();
 }
 
-Aw<void> BatchRunner::work(Batch batch, std::size_t at) {
-  net::Loop& loop = parts_.loops.at(at);
-  auto turn = std::make_shared<Turn>(std::move(batch), loop, *stops_[at]);
+Aw<void> BatchRunner::work(Batch batch) {
+  net::Background& turns = turns_.local();
+  auto turn =
+      std::make_shared<Turn>(std::move(batch), *net::Loop::current(), turns.cancel_source());
   struct Leaving {
-    std::atomic<int>& count;
+    std::shared_ptr<std::atomic<int>> count;
     Turn& turn;
     ~Leaving() {
       turn.ended.cancel();
-      --count;
+      --*count;
     }
   } const leaving{running_, *turn};
-  loop.spawn("lease of a batch", keep_lease(turn));
+  turns.run("lease of a batch",
+            [this, turn](const net::Background::Sleep&) { return keep_lease(turn); });
   auto done = co_await advance(*turn);
   turn->ended.cancel();
   co_await turn->lease_given.wait();

@@ -18,6 +18,7 @@
 #include "gateway/pipeline_deferred.h"
 #include "identity/principal.h"
 #include "llm/vendor_batches.h"
+#include "net/background.h"
 #include "net/http/context.h"
 #include "net/loop.h"
 
@@ -57,7 +58,6 @@ class BatchRunner {
     std::string worker;  ///< this process among those that share the database
   };
   explicit BatchRunner(Parts parts);
-  ~BatchRunner();
 
   const RowEndpoint* endpoint(std::string_view url) const;
   /// Looks for batches that are due and starts their turns. Loop 0.
@@ -65,17 +65,19 @@ class BatchRunner {
   /// No further rows are begun.
   void drain() { draining_ = true; }
   /// Ends what is under way; its rows wait for the next process. Ordinary thread, while the loops
-  /// run.
+  /// run; no later than that it goes.
   void stop(std::chrono::milliseconds limit = std::chrono::milliseconds(5'000));
   /// Batches being worked on.
-  int running() const { return running_; }
+  int running() const { return *running_; }
 
  private:
   struct Turn;
   struct RowQueue;
   struct RowCall;
   struct Group;
-  Aw<void> work(Batch batch, std::size_t loop);
+  /// Starts a turn; false: it is time to stop.
+  bool begin_turn(net::Background& turns, Batch batch);
+  Aw<void> work(Batch batch);
   Aw<void> keep_lease(std::shared_ptr<Turn> turn);
   Task<void> advance(Turn& turn);
   Task<void> validate(Turn& turn);
@@ -109,9 +111,9 @@ class BatchRunner {
   Parts parts_;
   Logger logger_{"batches"};
   RateLimited outage_{std::chrono::seconds(30)};
-  std::vector<std::unique_ptr<CancelSource>> stops_;  ///< one per loop; touched there only
   std::atomic<bool> draining_{false};
-  std::atomic<int> running_{0};
+  /// Shared with turns: they may outlast a stop().
+  const std::shared_ptr<std::atomic<int>> running_ = std::make_shared<std::atomic<int>>(0);
   std::unique_ptr<boost::asio::thread_pool> reading_ =
       std::make_unique<boost::asio::thread_pool>(1);  ///< of input files
   /// Of rows at vendors, by job and line; what a process that ended held counts as spent.
@@ -120,6 +122,7 @@ class BatchRunner {
   bool leases_forgotten_ = false;  ///< loop 0
   std::int64_t next_purge_ = 0;    ///< loop 0
   std::size_t next_loop_ = 0;
+  net::PerLoop<net::Background> turns_;
 };
 
 }  // namespace asahi::gateway

@@ -65,9 +65,8 @@ Batcher::Batcher(const BatchingConfig& config, std::string worker, Parts parts)
                                     "Requests that waited to share a vendor call",
                                     {{"outcome", "alone"}})),
       errors_(parts_.metrics.counter("asahi_batch_errors_total",
-                                     "Shared vendor calls that failed or broke the format")) {}
-
-Batcher::~Batcher() = default;
+                                     "Shared vendor calls that failed or broke the format")),
+      background_(parts_.loops.at(0)) {}
 
 std::optional<BatchItem> Batcher::admit(const BatchCandidate& candidate) const {
   if (draining_ || !running_) return std::nullopt;
@@ -166,12 +165,12 @@ void Batcher::deliver(std::vector<BatchReply> replies) {
 
 void Batcher::start() {
   running_ = true;
-  parts_.loops.at(0).spawn("batching", [this]() -> Aw<void> { return run(); });
+  background_.run("batching",
+                  [this](net::Background::Sleep sleep) { return run(std::move(sleep)); });
 }
 
-Aw<void> Batcher::run() {
-  net::Loop& loop = parts_.loops.at(0);
-  while (!stopping_.cancelled()) {
+Aw<void> Batcher::run(net::Background::Sleep sleep) {
+  while (!background_.stopping()) {
     std::string wrong;
     try {
       co_await tick();
@@ -184,7 +183,7 @@ Aw<void> Batcher::run() {
       errors_.add();
       logger_.error("the batch scheduler failed and starts again", {{"error", wrong}});
     }
-    if (!co_await loop.sleep_for(milliseconds(config_.poll_interval_ms), &stopping_)) break;
+    co_await sleep(milliseconds(config_.poll_interval_ms));
   }
   running_ = false;
 }
@@ -214,7 +213,10 @@ Aw<void> Batcher::tick() {
       // What is left is younger; the next turn looks at it unless it is a full batch again.
       if (state.size < limits_.max_size && !whatever) state.size = 0;
       ++under_way_;
-      net::Loop::current()->spawn("batch", execute(*std::move(items)));
+      background_.run("batch",
+                      [this, taken = *std::move(items)](const net::Background::Sleep&) mutable {
+                        return execute(std::move(taken));
+                      });
     }
   }
 }
@@ -383,11 +385,10 @@ void Batcher::stop(milliseconds limit) {
     const std::scoped_lock lock(mutex_);
     return !waiters_.empty() || under_way_ > 0;
   };
+  // Those who wait are let go by the scheduler: it ends after them.
   while (running_ && busy() && std::chrono::steady_clock::now() < give_up)
     std::this_thread::sleep_for(milliseconds(2));
-  parts_.loops.at(0).post([this] { stopping_.cancel(); });
-  while (running_ && std::chrono::steady_clock::now() < give_up + milliseconds(1'000))
-    std::this_thread::sleep_for(milliseconds(2));
+  background_.stop(give_up + milliseconds(1'000) - std::chrono::steady_clock::now());
 }
 
 BatchStats Batcher::stats() const {

@@ -17,6 +17,7 @@
 #include "gateway/batching/eligibility.h"
 #include "gateway/config.h"
 #include "gateway/routing/model_registry.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include "telemetry/metrics.h"
 
@@ -58,7 +59,6 @@ class Batcher {
   };
   /// `worker`: this process among those that share the buffer.
   Batcher(const BatchingConfig& config, std::string worker, Parts parts);
-  ~Batcher();
 
   /// The item under which this request may wait; empty: it goes alone, without any delay.
   std::optional<BatchItem> admit(const BatchCandidate& candidate) const;
@@ -73,7 +73,8 @@ class Batcher {
   void start();
   /// Nothing new waits from now on, and what waits goes at once.
   void drain() { draining_ = true; }
-  /// Ends the scheduler once what was taken is finished, or after `limit`. Ordinary thread.
+  /// Ends the scheduler once what was taken is finished, or after `limit`. Ordinary thread, while
+  /// the loops run; no later than that it goes.
   void stop(std::chrono::milliseconds limit = std::chrono::milliseconds(5'000));
   BatchStats stats() const;
 
@@ -84,7 +85,7 @@ class Batcher {
 
  private:
   struct Waiter;
-  Aw<void> run();
+  Aw<void> run(net::Background::Sleep sleep);
   Aw<void> execute(std::vector<BatchItem> items);
   /// Sorts out what may not share this call; the rest stays in `items`.
   void sort_out(std::vector<BatchItem>& items, const ModelProfile* model,
@@ -111,10 +112,10 @@ class Batcher {
   std::atomic<bool> running_{false}, draining_{false};
   std::atomic<int> under_way_{0};
   std::atomic<std::uint64_t> batches_{0}, answered_{0}, failed_{0}, fallbacks_{0};
-  CancelSource stopping_;  ///< loop 0 only
   Clock::Steady maintained_{};
   mutable std::mutex mutex_;  // guards the map
   std::unordered_map<std::string, std::shared_ptr<Waiter>> waiters_;
+  net::Background background_;  ///< on loop 0
 };
 
 }  // namespace asahi::gateway

@@ -60,7 +60,10 @@ class BatcherTest : public ::testing::Test {
     small.output = TokenPrice::per_1k(0.002);
     registry_ = std::make_unique<RegistryHolder>(testing_models::registry_of({small}));
   }
-  ~BatcherTest() override { loops_.pool().stop(); }
+  ~BatcherTest() override {
+    batcher_.reset();
+    loops_.pool().stop();
+  }
 
   /// With a scheduler that the test turns by hand.
   Batcher& batcher() {
