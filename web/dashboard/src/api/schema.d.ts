@@ -3765,8 +3765,8 @@ export interface components {
             replace: boolean;
         };
         MemoryBackend: {
-            /** @description The backend that decides. */
-            backend: components["schemas"]["MemoryBackendPlace"];
+            /** @description The backend that decides. Null, and all else too: other processes keep the hot tier, and it cannot move. */
+            backend: components["schemas"]["MemoryBackendPlace"] | null;
             /**
              * @description Which side of a move answers searches now.
              * @enum {string|null}
@@ -11467,15 +11467,6 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description `conflict`: this process keeps no hot tier. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             503: components["responses"]["Unavailable"];
         };
     };
