@@ -16,6 +16,7 @@
 #include "memory/access/hits.h"
 #include "memory/ageing/access_rules.h"
 #include "memory/ageing/mover.h"
+#include "memory/ageing/older_below.h"
 #include "memory/ageing/runs.h"
 #include "memory/backup/upward_turn.h"
 #include "memory/cold/tier.h"
@@ -141,6 +142,8 @@ class Ageing {
   /// Whether hits are known for the whole window: else nothing goes early.
   Task<bool> demotes();
   Mover::Stays stays(Run& run, Clock::Time old);
+  /// Those of the rows that may stay are known as kept from now on, and are in no tier below.
+  Task<std::vector<bool>> keep(std::vector<RowVersion> rows);
   /// Ends the marks of what stays; from the warm tier that goes up now.
   Task<void> let_go(Run& run, Progress& progress);
   /// Lets memories come back that are asked for often.

@@ -4,7 +4,6 @@
 #include "base/ids.h"
 #include "memory/ageing/ageing.h"
 #include "memory/ageing/metrics.h"
-#include "memory/ageing/older_below.h"
 #include "memory/ageing/promoter.h"
 
 namespace asahi::memory::ageing {
@@ -18,7 +17,22 @@ Task<bool> Ageing::demotes() {
   const std::int64_t today = day_of(parts_.clock.now());
   ASAHI_CO_TRY(const std::optional<std::int64_t> since, co_await hits_.counted_since(today));
   // The first day was counted in part.
-  co_return since && *since < first_day_of_window();
+  co_return since&&* since < first_day_of_window();
+}
+
+Task<std::vector<bool>> Ageing::keep(std::vector<RowVersion> rows) {
+  std::vector<Store*> below;
+  for (Store* const store : {parts_.warm, parts_.cold}) {
+    if (store != nullptr) below.push_back(store);
+  }
+  ASAHI_CO_TRY(const std::vector<bool> may_stay, co_await end_older_below(std::move(below), rows));
+  std::vector<Key> keys;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (may_stay[i]) keys.push_back(std::move(rows[i].key));
+  }
+  if (auto ok = co_await hits_.keep(std::move(keys), parts_.clock.now()); !ok)
+    co_return std::unexpected(std::move(ok.error()));
+  co_return may_stay;
 }
 
 Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
@@ -28,43 +42,29 @@ Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
     for (const Eligible& one : due) keys.push_back(one.memory.key);
     ASAHI_CO_TRY(const auto hits, co_await hits_.of(keys, first_day_of_window()));
     ASAHI_CO_TRY(const auto kept, co_await hits_.kept(keys));
-    std::vector<bool> stays;
-    std::vector<std::size_t> fresh;  ///< places in `stays`
-    std::vector<RowVersion> versions;
-    std::uint64_t staying = 0, going_early = 0;
+    std::vector<Fate> fates;
+    std::vector<RowVersion> fresh;  ///< that are kept from now on
     for (const Eligible& one : due) {
       const Key& key = one.memory.key;
       const auto found = hits.find(key);
-      const Fate fate = fate_of(options_.access,
-                                {.timestamp = one.memory.timestamp,
-                                 .hits = found == hits.end() ? 0 : found->second,
-                                 .kept = kept.contains(key)},
-                                old);
-      stays.push_back(fate == Fate::kKeep || fate == Fate::kStay);
-      if (fate == Fate::kKeep && !kept.contains(key)) {
-        fresh.push_back(stays.size() - 1);
-        versions.push_back({key, one.memory.timestamp});
-      }
-      staying += fate == Fate::kKeep ? 1 : 0;
-      going_early += fate == Fate::kDemote ? 1 : 0;
+      fates.push_back(fate_of(options_.access,
+                              {.timestamp = one.memory.timestamp,
+                               .hits = found == hits.end() ? 0 : found->second,
+                               .kept = kept.contains(key)},
+                              old));
+      if (fates.back() == Fate::kKeep && !kept.contains(key))
+        fresh.push_back({key, one.memory.timestamp});
     }
-    std::vector<Store*> below;
-    for (Store* const store : {parts_.warm, parts_.cold}) {
-      if (store != nullptr) below.push_back(store);
+    ASAHI_CO_TRY(const std::vector<bool> may_stay, co_await keep(std::move(fresh)));
+    std::vector<bool> stays;
+    std::uint64_t staying = 0, going_early = 0;
+    auto may = may_stay.begin();
+    for (std::size_t i = 0; i < due.size(); ++i) {
+      const bool keeps = fates[i] == Fate::kKeep && (kept.contains(due[i].memory.key) || *may++);
+      stays.push_back(keeps || fates[i] == Fate::kStay);
+      staying += keeps ? 1 : 0;
+      going_early += fates[i] == Fate::kDemote ? 1 : 0;
     }
-    ASAHI_CO_TRY(const std::vector<bool> may_stay,
-                 co_await end_older_below(std::move(below), versions));
-    std::vector<Key> keeping;
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      if (may_stay[i]) {
-        keeping.push_back(std::move(versions[i].key));
-      } else {
-        stays[fresh[i]] = false;
-        --staying;
-      }
-    }
-    if (auto ok = co_await hits_.keep(std::move(keeping), parts_.clock.now()); !ok)
-      co_return std::unexpected(std::move(ok.error()));
     run.kept += staying;
     run.demoted += going_early;
     metrics_->rules.kept->add(static_cast<double>(staying));

@@ -82,7 +82,7 @@ Task<void> Originals::add(std::vector<Repeat> repeats) {
   co_return Result<void>{};
 }
 
-Task<std::optional<Originals::Found>> Originals::find(std::vector<Store*> stores, Key key) {
+Task<std::optional<Found>> Originals::find(std::vector<Store*> stores, Key key) {
   ASAHI_CO_TRY(const sql::Rows rows,
                co_await database_.query(
                    {"SELECT original_system, original_conversation, content_hash FROM"
@@ -91,15 +91,10 @@ Task<std::optional<Originals::Found>> Originals::find(std::vector<Store*> stores
   if (rows.empty()) co_return std::optional<Found>{};
   const Key original{key.tenant, rows.text(0, "original_system"),
                      rows.text(0, "original_conversation")};
-  for (Store* store : stores) {
-    std::vector<Key> keys{original};
-    ASAHI_CO_TRY(auto found, co_await store->get(std::move(keys)));
-    if (found.empty() || !found.front()) continue;
-    // It was written anew: what both said once is nowhere any more.
-    if (to_hex(found.front()->content_hash) != rows.text(0, "content_hash")) break;
-    co_return Found{std::move(*found.front()), store->tier()};
-  }
-  co_return std::optional<Found>{};
+  ASAHI_CO_TRY(auto found, co_await ageing::find(std::move(stores), original));
+  // It was written anew: what both said once is nowhere any more.
+  if (found && to_hex(found->memory.content_hash) != rows.text(0, "content_hash")) found.reset();
+  co_return found;
 }
 
 Task<std::uint64_t> Originals::erase(std::vector<sql::Statement> statements) {

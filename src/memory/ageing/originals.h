@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/task.h"
-#include "memory/model/store.h"
+#include "memory/ageing/find.h"
 #include "storage/sql/database.h"
 #include "storage/sql/migrations.h"
 
@@ -35,10 +35,6 @@ class Originals {
   /// The original's row as the first of `stores` (hottest first) has it, with its own key; nothing:
   /// the key repeats none, or the original is gone or says something else by now. Errors: also
   /// those of the stores.
-  struct Found {
-    Memory memory;
-    Tier tier = Tier::kWarm;
-  };
   Task<std::optional<Found>> find(std::vector<Store*> stores, Key key);
   /// What leads from and to the key, or the system's keys; how many led from it.
   Task<std::uint64_t> forget(Key key);

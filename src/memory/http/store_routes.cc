@@ -2,6 +2,7 @@
 
 #include "memory/access/hits.h"
 #include "memory/ageing/erase.h"
+#include "memory/ageing/find.h"
 #include "memory/ageing/originals.h"
 #include "memory/fitness/questions.h"
 #include "memory/http/routes.h"
@@ -39,11 +40,8 @@ json::object memory_json(const Memory& memory, Tier tier, const Reach& reach) {
 Task<http::Response> get_memory(const RouteParts& parts, http::Context& context) {
   ASAHI_CO_TRY(const Key key, key_of(context));
   const Reach reach = reach_of(context);
-  for (Store* store : stores_of(parts)) {
-    std::vector<Key> keys{key};
-    ASAHI_CO_TRY(const auto found, co_await store->get(std::move(keys)));
-    if (found.front()) co_return json_reply(200, memory_json(*found.front(), store->tier(), reach));
-  }
+  ASAHI_CO_TRY(const auto found, co_await ageing::find(stores_of(parts), key));
+  if (found) co_return json_reply(200, memory_json(found->memory, found->tier, reach));
   if (parts.originals != nullptr) {
     ASAHI_CO_TRY(const auto original, co_await parts.originals->find(stores_of(parts), key));
     if (original) {

@@ -119,9 +119,9 @@ class Search {
   Task<std::string> answer(Reach reach, const SearchRequest& request, std::vector<Key>* page);
   Task<TierAnswers> ask_tiers(StoreQuery query, const SearchRequest& request,
                               std::chrono::steady_clock::time_point deadline);
-  /// Takes out what a hotter tier has as well: a copy on its way down, or a version that a newer
-  /// one has replaced. So a memory is in one tier, whatever is under way. How many. Nobody can tell
-  /// of the tiers that `failed`: the reply says that it is not whole.
+  /// Takes out versions that a hotter tier has others of, be they found or not: what the hottest
+  /// says counts. How many. Nobody can tell of the tiers that `failed`: the reply says that it is
+  /// not whole.
   Aw<std::uint64_t> drop_superseded(std::vector<StoreHit>& hits, const std::vector<Tier>& failed);
   Aw<std::optional<std::string>> cached(const std::string& key, std::string_view& level);
   Aw<void> keep(const std::string& key, std::string body);

@@ -24,6 +24,19 @@ class PartOfAStore final : public ForwardingStore {
   bool partial = true;
 };
 
+/// A tier into which something comes right after it was asked.
+class AskedTooSoon final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  Task<StorePage> search(StoreQuery query) override {
+    auto page = co_await ForwardingStore::search(std::move(query));
+    for (Memory& memory : std::exchange(coming, {}))
+      (void)co_await inner().upsert_batch({std::move(memory)}, {.deduplicate = false});
+    co_return page;
+  }
+  std::vector<Memory> coming;
+};
+
 class SearchTest : public ::testing::Test {
  protected:
   void put(const std::string& content, const std::string& metadata) {
@@ -104,14 +117,42 @@ TEST_F(SearchTest, AnAnswerOfAPartIsNotKeptWhateverMemoriesSayOfThemselves) {
   EXPECT_EQ(again.at("partial"), false);
 }
 
+TEST_F(SearchTest, AMemoryThatComesUpMeanwhileIsFoundAndOneThatWasChangedMeanwhileIsNot) {
+  put("The lamp is blue.", "{}");
+  put("The lamp is green.", "{}");
+  testing::MemoryStore above;
+  AskedTooSoon hot(above);
+  testing::MemoryStore warm(Tier::kWarm);
+  hot.coming = rows_.all();
+  for (const Memory& memory : hot.coming) {
+    ASSERT_TRUE(loop_.wait<std::vector<UpsertOutcome>>(
+        [&] { return warm.upsert_batch({memory}, {.deduplicate = false}); }));
+  }
+  hot.coming[1].content = "It is dark.";
+  hot.coming[1].content_hash = sha256(hot.coming[1].content);
+  hot.coming[1].timestamp += std::chrono::seconds(1);
+  Search search({.hot = &hot,
+                 .warm = &warm,
+                 .embedder = *embedder_,
+                 .l1 = l1_,
+                 .replies = replies_,
+                 .epochs = epochs_,
+                 .clock = clock_},
+                SearchOptions{});
+  const json::object reply = ask(search, "lamp");
+  ASSERT_EQ(reply.at("results").as_array().size(), 1U);
+  EXPECT_EQ(reply.at("results").as_array()[0].at("conversation_id"), "The lamp is blue.");
+}
+
 TEST_F(SearchTest, AReplyOfBeforeAnErasureIsNotGivenAgain) {
   put("The lamp is blue.", "{}");
   const json::object before = ask("lamp");
   EXPECT_EQ(parse_json(once_more(search_, before).value()).value().at("query_id"),
             before.at("query_id"));
   const json::object theirs = ask(search_, "lamp", "other");
-  ASSERT_TRUE(loop_.wait<std::uint64_t>(
-      [&] { return rows_.delete_batch({{"acme", "desk", "The lamp is blue."}}); }));
+  ASSERT_TRUE(loop_.wait<std::uint64_t>([&] {
+    return rows_.delete_batch({{"acme", "desk", "The lamp is blue."}});
+  }));
   loop_.wait<void>([&]() -> Task<void> {
     co_await search_.erased("acme");
     co_return Result<void>{};

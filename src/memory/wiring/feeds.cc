@@ -8,15 +8,17 @@
 #include <mutex>
 #include <utility>
 
+#include "memory/ageing/find.h"
 #include "net/blocking.h"
 
 namespace asahi::memory {
 namespace {
 
-/// Which of `keys` are in one of the tiers, asked one after the other for what is missing.
+/// Which of `keys` are in one of the tiers (hottest first), asked one after the other for what is
+/// missing.
 Result<std::vector<bool>> in_any(std::span<Store* const> tiers, const std::vector<Key>& keys,
                                  std::vector<bool> there, net::LoopPool& loops) {
-  for (Store* const tier : tiers) {
+  for (Store* const tier : ageing::reading_order({tiers.begin(), tiers.end()})) {
     std::vector<std::size_t> places;
     std::vector<Key> missing;
     for (std::size_t i = 0; i < keys.size(); ++i) {
