@@ -5,6 +5,8 @@
 namespace asahi::net {
 namespace {
 
+constexpr auto kEvery = std::chrono::milliseconds(20);
+
 std::chrono::nanoseconds thread_cpu() {
   timespec now{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -14,12 +16,14 @@ std::chrono::nanoseconds thread_cpu() {
 }  // namespace
 
 bool BusyMeter::saturated() {
-  constexpr auto kEvery = std::chrono::milliseconds(20);
+  const auto now = std::chrono::steady_clock::now();
+  // The thread's own clock is a call of the kernel: not asked when there is nothing to weigh.
+  return now - looked_ < kEvery ? saturated_ : look(now, thread_cpu());
+}
+
+bool BusyMeter::look(Time now, std::chrono::nanoseconds cpu) {
   constexpr double kNearlyAll = 0.9;
-  const auto now = Steady::now();
   const auto passed = now - looked_;
-  if (passed < kEvery) return saturated_;
-  const auto cpu = thread_cpu();
   // After a long rest the share of that rest says nothing.
   const bool recent = passed < 10 * kEvery;
   saturated_ =

@@ -8,11 +8,15 @@ namespace asahi::net {
 /// is left out then. For one thread; looks at its clocks every 20 ms at most.
 class BusyMeter {
  public:
+  using Time = std::chrono::steady_clock::time_point;
+
   bool saturated();
+  /// The same with the clocks' readings given: the thread had used `cpu` of processor time in all
+  /// by `now`. Weighs the time since the last look, whatever its length.
+  bool look(Time now, std::chrono::nanoseconds cpu);
 
  private:
-  using Steady = std::chrono::steady_clock;
-  Steady::time_point looked_{};
+  Time looked_{};
   std::chrono::nanoseconds cpu_{};
   bool saturated_ = false;
 };

@@ -208,6 +208,10 @@ test("five processes: a bundle in the bucket becomes an answer; the hot store di
   const one = await query.get("/api/v1/memories/buddy/coffee");
   assert.equal(one.body.content, kNotes[1][1]);
   assert.equal((await query.get("/storage/status")).body.tiers.hot.records, kNotes.length);
+  // The dashboard asks whichever process answers it where the hot tier is kept: here by others.
+  const backend = await query.get("/storage/hot/backend");
+  assert.deepEqual([backend.status, backend.body.backend, backend.body.move], [200, null, null], backend.text);
+  assert.equal((await query.post("/storage/hot/backend", { backend: "pgvector" })).status, 409);
 
   // Pushes go to workers (8001) and to the public port alike, and the next search finds them.
   const push = (role, memory_id, text) => role.post("/memories", { memory_id, system_id: "buddy", text });

@@ -2,7 +2,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { get, post, type Schemas } from './client';
-import { ApiError } from './errors';
 import { kRefreshMs } from './queries';
 
 export type Hit = Schemas['MemoryHit'];
@@ -199,18 +198,11 @@ export type BackendPlace = Schemas['MemoryBackendPlace'];
 export type BackendMove = Schemas['MemoryBackendMove'];
 export type BackendRequest = Schemas['MemoryBackendRequest'];
 
-/** Where the hot tier is kept, and its newest move; asked every second until reads go over. Null: other processes keep the tier. */
+/** Where the hot tier is kept, and its newest move; asked every second until reads go over, and no more where other processes keep the tier. */
 export const backendQuery = queryOptions({
   queryKey: ['memory', 'backend'],
-  queryFn: async ({ signal }) => {
-    try {
-      return await get('/memory/storage/hot/backend', { signal });
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 'conflict') return null;
-      throw error;
-    }
-  },
-  refetchInterval: ({ state }) => (state.data === null ? false : state.data?.reads === 'old' ? kRunMs : kRefreshMs),
+  queryFn: ({ signal }) => get('/memory/storage/hot/backend', { signal }),
+  refetchInterval: ({ state }) => (state.data?.backend === null ? false : state.data?.reads === 'old' ? kRunMs : kRefreshMs),
 });
 
 /** Begins a move of the hot tier, takes it back, or ends its window; the server opens and probes the new backend before it answers. */

@@ -3765,8 +3765,8 @@ export interface components {
             replace: boolean;
         };
         MemoryBackend: {
-            /** @description The backend that decides. */
-            backend: components["schemas"]["MemoryBackendPlace"];
+            /** @description The backend that decides. Null, and all else too: other processes keep the hot tier, and it cannot move. */
+            backend: components["schemas"]["MemoryBackendPlace"] | null;
             /**
              * @description Which side of a move answers searches now.
              * @enum {string|null}
@@ -4859,10 +4859,10 @@ export interface components {
             /** @description Cache hits count. */
             max_requests_per_day?: number | null;
             max_requests_per_month?: number | null;
-            /** @description Of tasks without a row of their own. Absent, or 3.5: that of the configuration. */
-            default_quality_threshold?: number;
-            /** @description The same. Absent, or 300: that of the configuration. */
-            default_latency_budget_ms?: number;
+            /** @description Of tasks without a row of their own. Null or absent: that of the configuration. */
+            default_quality_threshold?: number | null;
+            /** @description The same. */
+            default_latency_budget_ms?: number | null;
             /** @description Every model call gets a durable audit entry or is refused. */
             require_audit_log?: boolean;
             /** @enum {string|null} */
@@ -11467,15 +11467,6 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description `conflict`: this process keeps no hot tier. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             503: components["responses"]["Unavailable"];
         };
     };

@@ -139,7 +139,7 @@ function Actions({ move }: { move: BackendMove | null }) {
 export function Backend() {
   const query = useQuery(backendQuery);
   const { data, isError, error, refetch, isFetching } = query;
-  if (data === null) return null;
+  if (data?.backend === null) return null;
   return (
     <SectionCard className="mt-4" title="Backend of the hot tier" note={data ? `Now: ${placeText(data.backend)}.` : isError ? 'Not known' : 'Loading'}>
       {isError && (
