@@ -409,9 +409,11 @@ RouteRequest Pipeline::route_request(const Call& call) const {
     request.filter.allowed_models = call.terms.rules->policy.allowed_models;
     const OrgPolicy& policy = call.terms.rules->policy;
     request.filter.blocked_models = policy.blocked_models;
-    request.default_quality_threshold = policy.default_quality_threshold;
-    if (policy.default_latency_budget_ms)
-      request.default_latency_budget_ms = static_cast<int>(*policy.default_latency_budget_ms);
+    // What a policy has where nothing was said leaves it to the configuration.
+    if (policy.default_quality_threshold != OrgPolicy::kUnsaidQualityThreshold)
+      request.default_quality_threshold = policy.default_quality_threshold;
+    if (policy.default_latency_budget_ms != OrgPolicy::kUnsaidLatencyBudgetMs)
+      request.default_latency_budget_ms = policy.default_latency_budget_ms;
   }
   request.filter.key_models = call.caller->allowed_models;
   request.filter.region = call.terms.rules->residency;

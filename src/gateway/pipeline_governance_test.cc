@@ -158,16 +158,6 @@ TEST_F(GovernedPipelineTest, ThePolicysDefaultQualityDecidesWhoAnswers) {
   EXPECT_EQ(after, "big");
 }
 
-TEST_F(GovernedPipelineTest, APolicyMayAskForWhatIsTheDefaultElsewhere) {
-  config_.tasks["general"] = {.quality_threshold = 4.2, .latency_budget_ms = 300};
-  give(policy());
-  EXPECT_EQ(ask(prompt("a question of no kind")).object()["model_used"], "big");
-  OrgPolicy rules = policy();
-  rules.default_quality_threshold = 3.5;
-  give(rules);
-  EXPECT_NE(ask(prompt("another question of no kind")).object()["model_used"], "big");
-}
-
 TEST_F(GovernedPipelineTest, AnAnswerOfAModelThatIsBlockedNowIsNoHit) {
   const Reply first = ask(prompt("remember me"));
   ASSERT_EQ(first.status, 200);

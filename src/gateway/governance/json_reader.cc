@@ -114,19 +114,6 @@ void JsonReader::integer(std::string_view name, int& target, std::int64_t least,
   target = static_cast<int>(*number);
 }
 
-void JsonReader::number(std::string_view name, std::optional<double>& target, double least,
-                        double most) {
-  const json::value* value = given(name);
-  if (value == nullptr) return;
-  if (value->is_null()) return target.reset();
-  const double number = value->is_number() ? value->to_number<double>() : least - 1;
-  if (!(number >= least && number <= most)) {
-    return fault(name, fmt::format("{} is {}; it must be a number from {} to {} or null", name,
-                                   shown(*value), least, most));
-  }
-  target = number;
-}
-
 void JsonReader::number(std::string_view name, double& target, double least, double most) {
   const json::value* value = given(name);
   if (value == nullptr) return;

@@ -33,7 +33,6 @@ class JsonReader {
   void integer(std::string_view name, std::optional<std::int64_t>& target, std::int64_t least,
                std::int64_t most);
   void number(std::string_view name, double& target, double least, double most);
-  void number(std::string_view name, std::optional<double>& target, double least, double most);
   void dollars(std::string_view name, std::optional<NanoUsd>& target, double most);
   void texts(std::string_view name, std::vector<std::string>& target, std::size_t most,
              std::size_t most_bytes);

@@ -155,51 +155,6 @@ DROP TABLE gdpr_erasures;
 DROP TABLE gdpr_consents;
 )sql";
 
-// A policy that says nothing of quality or latency held the configuration's defaults of then: an
-// organisation could not ask for just those.
-constexpr std::string_view kSaidPostgres = R"sql(
-ALTER TABLE org_policies
-  ALTER COLUMN default_quality_threshold DROP NOT NULL,
-  ALTER COLUMN default_quality_threshold DROP DEFAULT,
-  ALTER COLUMN default_latency_budget_ms DROP NOT NULL,
-  ALTER COLUMN default_latency_budget_ms DROP DEFAULT;
-UPDATE org_policies SET default_quality_threshold = NULLIF(default_quality_threshold, 3.5),
-                        default_latency_budget_ms = NULLIF(default_latency_budget_ms, 300);
-)sql";
-
-constexpr std::string_view kSaidPostgresDown = R"sql(
-UPDATE org_policies SET default_quality_threshold = COALESCE(default_quality_threshold, 3.5),
-                        default_latency_budget_ms = COALESCE(default_latency_budget_ms, 300);
-ALTER TABLE org_policies
-  ALTER COLUMN default_quality_threshold SET DEFAULT 3.5,
-  ALTER COLUMN default_quality_threshold SET NOT NULL,
-  ALTER COLUMN default_latency_budget_ms SET DEFAULT 300,
-  ALTER COLUMN default_latency_budget_ms SET NOT NULL;
-)sql";
-
-// SQLite cannot change a column: others take their place and name.
-constexpr std::string_view kSaidSqlite = R"sql(
-ALTER TABLE org_policies ADD COLUMN said_quality REAL;
-ALTER TABLE org_policies ADD COLUMN said_latency INTEGER;
-UPDATE org_policies SET said_quality = NULLIF(default_quality_threshold, 3.5),
-                        said_latency = NULLIF(default_latency_budget_ms, 300);
-ALTER TABLE org_policies DROP COLUMN default_quality_threshold;
-ALTER TABLE org_policies DROP COLUMN default_latency_budget_ms;
-ALTER TABLE org_policies RENAME COLUMN said_quality TO default_quality_threshold;
-ALTER TABLE org_policies RENAME COLUMN said_latency TO default_latency_budget_ms;
-)sql";
-
-constexpr std::string_view kSaidSqliteDown = R"sql(
-ALTER TABLE org_policies ADD COLUMN any_quality REAL NOT NULL DEFAULT 3.5;
-ALTER TABLE org_policies ADD COLUMN any_latency INTEGER NOT NULL DEFAULT 300;
-UPDATE org_policies SET any_quality = COALESCE(default_quality_threshold, 3.5),
-                        any_latency = COALESCE(default_latency_budget_ms, 300);
-ALTER TABLE org_policies DROP COLUMN default_quality_threshold;
-ALTER TABLE org_policies DROP COLUMN default_latency_budget_ms;
-ALTER TABLE org_policies RENAME COLUMN any_quality TO default_quality_threshold;
-ALTER TABLE org_policies RENAME COLUMN any_latency TO default_latency_budget_ms;
-)sql";
-
 }  // namespace
 
 std::vector<sql::Migration> governance_migrations() {
@@ -212,10 +167,6 @@ std::vector<sql::Migration> governance_migrations() {
        .name = "privacy",
        .up = {.sqlite = kPrivacySqlite, .postgres = kPrivacyPostgres},
        .down = {.sqlite = kPrivacyDown, .postgres = kPrivacyDown}},
-      {.version = 112,
-       .name = "policies_that_say_nothing",
-       .up = {.sqlite = kSaidSqlite, .postgres = kSaidPostgres},
-       .down = {.sqlite = kSaidSqliteDown, .postgres = kSaidPostgresDown}},
   };
 }
 

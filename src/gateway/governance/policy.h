@@ -32,9 +32,12 @@ struct OrgPolicy {
   std::optional<NanoUsd> max_cost_per_request;
   std::optional<std::int64_t> max_requests_per_day;
   std::optional<std::int64_t> max_requests_per_month;
-  /// Of tasks without a row of their own, 0 to 5 and 50 to 30000; empty: the configuration's.
-  std::optional<double> default_quality_threshold;
-  std::optional<std::int64_t> default_latency_budget_ms;
+  /// Of tasks without a row of their own, 0 to 5 and 50 to 30000. These two, which stand in a
+  /// policy that says nothing of them, leave it to the configuration.
+  static constexpr double kUnsaidQualityThreshold = 3.5;
+  static constexpr int kUnsaidLatencyBudgetMs = 300;
+  double default_quality_threshold = kUnsaidQualityThreshold;
+  int default_latency_budget_ms = kUnsaidLatencyBudgetMs;
   bool require_audit_log = false;  ///< every inference gets a durable audit entry, or fails
   std::string data_residency;      ///< "us", "eu", "ap"; empty: anywhere
   std::optional<std::int64_t> rate_limit_per_minute;  ///< requests of the whole organisation
@@ -49,9 +52,9 @@ struct OrgPolicy {
 };
 
 /// Reads a policy as clients send it. PUT and POST replace (`base` null), PATCH changes `base`:
-/// null takes away what was said. `org_id`, `updated_at` and `updated_by` may stand there as GET
-/// gave them and are not read. Errors: invalid_argument naming field, value and rule; an unknown
-/// field is one.
+/// null takes a limit away. `org_id`, `updated_at` and `updated_by` may stand there as GET gave
+/// them and are not read. Errors: invalid_argument naming field, value and rule; an unknown field
+/// is one.
 Result<OrgPolicy> read_policy(const json::value& body, const OrgPolicy* base = nullptr);
 /// As GET shows it; `read_policy` gives the same policy back.
 json::object policy_json(const OrgPolicy& policy);

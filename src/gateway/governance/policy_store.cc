@@ -69,9 +69,6 @@ sql::Value or_null(const std::string& text) {
 sql::Value or_null(const std::optional<std::int64_t>& number) {
   return number ? sql::Value{*number} : sql::Value{};
 }
-sql::Value or_null(const std::optional<double>& number) {
-  return number ? sql::Value{*number} : sql::Value{};
-}
 sql::Value or_null(const std::optional<NanoUsd>& amount) {
   return amount ? sql::Value{to_decimal(*amount)} : sql::Value{};
 }
@@ -88,10 +85,6 @@ json::value stored_json(const sql::Rows& rows, std::size_t row, std::string_view
 json::value stored_text(const sql::Rows& rows, std::size_t row, std::string_view column) {
   if (rows.is_null(row, column)) return nullptr;
   return json::value(rows.text(row, column));
-}
-json::value stored_real(const sql::Rows& rows, std::size_t row, std::string_view column) {
-  if (rows.is_null(row, column)) return nullptr;
-  return rows.real(row, column);
 }
 json::value stored_integer(const sql::Rows& rows, std::size_t row, std::string_view column) {
   if (rows.is_null(row, column)) return nullptr;
@@ -122,8 +115,8 @@ Result<OrgPolicy> policy_of(const sql::Rows& rows, std::size_t row) {
       {"blocked_models", stored_json(rows, row, "blocked_models")},
       {"max_requests_per_day", stored_integer(rows, row, "max_requests_per_day")},
       {"max_requests_per_month", stored_integer(rows, row, "max_requests_per_month")},
-      {"default_quality_threshold", stored_real(rows, row, "default_quality_threshold")},
-      {"default_latency_budget_ms", stored_integer(rows, row, "default_latency_budget_ms")},
+      {"default_quality_threshold", rows.real(row, "default_quality_threshold")},
+      {"default_latency_budget_ms", rows.integer(row, "default_latency_budget_ms")},
       {"require_audit_log", rows.boolean(row, "require_audit_log")},
       {"data_residency", stored_text(rows, row, "data_residency")},
       {"rate_limit_per_minute", stored_integer(rows, row, "rate_limit_per_minute")},
@@ -198,8 +191,8 @@ sql::Statement upsert(const OrgPolicy& policy) {
           {policy.org_id, list(policy.allowed_models), list(policy.blocked_models),
            or_null(policy.max_cost_per_day), or_null(policy.max_cost_per_month),
            or_null(policy.max_cost_per_request), or_null(policy.max_requests_per_day),
-           or_null(policy.max_requests_per_month), or_null(policy.default_quality_threshold),
-           or_null(policy.default_latency_budget_ms), flag(policy.require_audit_log),
+           or_null(policy.max_requests_per_month), policy.default_quality_threshold,
+           std::int64_t{policy.default_latency_budget_ms}, flag(policy.require_audit_log),
            or_null(policy.data_residency), or_null(policy.rate_limit_per_minute),
            or_null(policy.tokens_per_minute), minutes_text(policy.per_user), per_model,
            or_null(policy.cost_sensitivity), format_rfc3339(policy.updated_at),

@@ -12,7 +12,7 @@ namespace {
 using sql::testing::Engine;
 
 /// The newest migration that is about policies: tests take it back.
-constexpr int kLast = 112;
+constexpr int kLast = 111;
 
 class PolicyStoreTest : public sql::testing::DatabaseTest {
  protected:
@@ -151,7 +151,7 @@ TEST_P(PolicyStoreTest, RulesThatDidNotChangeStayTheSameObject) {
 TEST_P(PolicyStoreTest, TheLastKnownRulesHoldWhileTheDatabaseIsAway) {
   ASSERT_TRUE(save(R"({"max_requests_per_day":5})"));
   EXPECT_TRUE(get(*store_)->has_policy);
-  ASSERT_TRUE(migrator_->downgrade(3));
+  ASSERT_TRUE(migrator_->downgrade(2));
   store_->invalidate("acme");
   EXPECT_TRUE(get(*store_)->has_policy);
   EXPECT_NE(store_->try_get("acme"), nullptr) << "and calls do not ask it one after the other";
@@ -161,52 +161,8 @@ TEST_P(PolicyStoreTest, TheLastKnownRulesHoldWhileTheDatabaseIsAway) {
   EXPECT_FALSE(unknown);
 }
 
-TEST_P(PolicyStoreTest, SaysNothingOfQualityAndLatencyUntilItIsToldTo) {
-  ASSERT_TRUE(save(R"({"max_requests_per_day":5})"));
-  EXPECT_EQ(get(*store_)->policy.default_quality_threshold, std::nullopt);
-  EXPECT_EQ(get(*store_)->policy.default_latency_budget_ms, std::nullopt);
-  // What the configuration begins with is as good a wish as any other.
-  ASSERT_TRUE(save(R"({"default_quality_threshold":3.5,"default_latency_budget_ms":300})"));
-  EXPECT_EQ(get(*store_)->policy.default_quality_threshold, 3.5);
-  EXPECT_EQ(get(*store_)->policy.default_latency_budget_ms, 300);
-  ASSERT_TRUE(save(R"({"default_quality_threshold":null})"));
-  EXPECT_EQ(get(*store_)->policy.default_quality_threshold, std::nullopt);
-  EXPECT_EQ(get(*store_)->policy.default_latency_budget_ms, 300);
-}
-
-TEST_P(PolicyStoreTest, RowsThatHeldTheDefaultsOfThenSayNothing) {
-  ASSERT_TRUE(migrator_->downgrade(1));
-  for (const char* row : {"'unsaid', 3.5, 300", "'quality', 4.25, 300", "'latency', 3.5, 500"}) {
-    ASSERT_TRUE(db_->query_blocking(
-        {std::string("INSERT INTO org_policies (org_id, default_quality_threshold, "
-                     "default_latency_budget_ms) VALUES (") +
-             row + ")",
-         {}}));
-  }
-  ASSERT_TRUE(migrator_->upgrade());
-  EXPECT_EQ(get(*store_, "unsaid")->policy.default_quality_threshold, std::nullopt);
-  EXPECT_EQ(get(*store_, "unsaid")->policy.default_latency_budget_ms, std::nullopt);
-  EXPECT_EQ(get(*store_, "quality")->policy.default_quality_threshold, 4.25);
-  EXPECT_EQ(get(*store_, "quality")->policy.default_latency_budget_ms, std::nullopt);
-  EXPECT_EQ(get(*store_, "latency")->policy.default_quality_threshold, std::nullopt);
-  EXPECT_EQ(get(*store_, "latency")->policy.default_latency_budget_ms, 500);
-  // And back: every row holds numbers again.
-  ASSERT_TRUE(migrator_->downgrade(1));
-  const auto rows = db_->query_blocking(
-      {"SELECT default_quality_threshold, default_latency_budget_ms FROM org_policies "
-       "ORDER BY org_id",
-       {}});
-  ASSERT_TRUE(rows) << rows.error().message;
-  const double qualities[] = {3.5, 4.25, 3.5};
-  const std::int64_t latencies[] = {500, 300, 300};
-  for (std::size_t row = 0; row < 3; ++row) {
-    EXPECT_EQ(rows->real(row, "default_quality_threshold"), qualities[row]);
-    EXPECT_EQ(rows->integer(row, "default_latency_budget_ms"), latencies[row]);
-  }
-}
-
 TEST_P(PolicyStoreTest, SchemaGoesDownAndUpAgain) {
-  const auto down = migrator_->downgrade(3);
+  const auto down = migrator_->downgrade(2);
   ASSERT_TRUE(down) << down.error().message;
   const auto up = migrator_->upgrade();
   ASSERT_TRUE(up) << up.error().message;

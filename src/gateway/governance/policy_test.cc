@@ -55,20 +55,6 @@ TEST(Policy, ReadsBackWhatItShows) {
   EXPECT_EQ(*again, *policy);
 }
 
-TEST(Policy, NullTakesAwayADefaultOfItsOwn) {
-  const auto policy = read(R"({"default_quality_threshold":3.5,"default_latency_budget_ms":300})");
-  ASSERT_TRUE(policy) << policy.error().message;
-  EXPECT_EQ(policy->default_quality_threshold, 3.5);
-  EXPECT_EQ(policy->default_latency_budget_ms, 300);
-  const auto less = read_policy(
-      json::parse(R"({"default_quality_threshold":null,"default_latency_budget_ms":null})"),
-      &*policy);
-  ASSERT_TRUE(less) << less.error().message;
-  EXPECT_EQ(*less, OrgPolicy{});
-  EXPECT_TRUE(policy_json(*less).at("default_quality_threshold").is_null());
-  EXPECT_TRUE(policy_json(*less).at("default_latency_budget_ms").is_null());
-}
-
 TEST(Policy, NamesFieldValueAndRuleOfAFault) {
   struct Wrong {
     const char *text, *field, *part;

@@ -171,7 +171,11 @@ Task<http::Response> get_own_policy(const GovernanceParts& parts, http::Context&
   if (policy) co_return reply(200, policy_json(*policy));
   OrgPolicy none;
   none.org_id = std::move(org);
-  co_return reply(200, policy_json(none));
+  json::object shown = policy_json(none);
+  // The gateway's configuration has these two.
+  shown.erase("default_quality_threshold");
+  shown.erase("default_latency_budget_ms");
+  co_return reply(200, shown);
 }
 Task<http::Response> put_own_policy(const GovernanceParts& parts, http::Context& context) {
   co_return co_await write_policy(parts, context, identity::principal_of(context).org_id,

@@ -4859,10 +4859,10 @@ export interface components {
             /** @description Cache hits count. */
             max_requests_per_day?: number | null;
             max_requests_per_month?: number | null;
-            /** @description Of tasks without a row of their own. Null or absent: that of the configuration. */
-            default_quality_threshold?: number | null;
-            /** @description The same. */
-            default_latency_budget_ms?: number | null;
+            /** @description Of tasks without a row of their own. Absent, or 3.5: that of the configuration. */
+            default_quality_threshold?: number;
+            /** @description The same. Absent, or 300: that of the configuration. */
+            default_latency_budget_ms?: number;
             /** @description Every model call gets a durable audit entry or is refused. */
             require_audit_log?: boolean;
             /** @enum {string|null} */

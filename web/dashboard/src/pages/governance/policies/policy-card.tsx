@@ -166,8 +166,8 @@ function Editor({ loaded }: { loaded: Policy | null }) {
       </Part>
       <Part title="Defaults and duties">
         <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-4">
-          {number('quality', 'Quality', '0 to 5, where a call says nothing.', 'As the gateway is set')}
-          {number('latency', 'Latency budget, ms', '50 to 30,000, where a call says nothing.', 'As the gateway is set')}
+          {number('quality', 'Quality', '0 to 5, where a call says nothing.', '3.5')}
+          {number('latency', 'Latency budget, ms', '50 to 30,000, where a call says nothing.', '300')}
           <Field label="Cost sensitivity" hint="High takes cached answers early.">
             {(ids) => (
               <Select {...ids} value={form.sensitivity} onChange={(event) => set({ sensitivity: event.target.value as PolicyForm['sensitivity'] })}>
