@@ -344,6 +344,17 @@ class LastOfEach final : public Log::Survivors {
   std::vector<char> kept_;
 };
 
+/// Commits a record of `name`, and before it the tombstone of another: the table does not hear
+/// of that.
+void put(Log& log, LastOfEach& table, char name, std::size_t size, std::string_view erased = "") {
+  ASSERT_TRUE(log.begin());
+  if (!erased.empty()) log.stage(RecordType::kTombstone, erased);
+  table.add(log.stage(RecordType::kUpsert, name + std::string(size, name)), name);
+  log.end_batch();
+  ASSERT_TRUE(log.commit());
+  log.unstage(0);
+}
+
 TEST(HotLog, WritesHalfEmptySegmentsAnewAndReadersDoNotNotice) {
   const TemporaryFolder folder;
   std::map<char, std::string> expected;
@@ -382,24 +393,12 @@ TEST(HotLog, KeepsATombstoneWhileAnOlderRecordMayBeLeft) {
   auto opened = open_log(folder.path(), options);
   Log& log = *opened.log;
   LastOfEach table(log);
-  const auto put = [&](char name, std::size_t size) {
-    ASSERT_TRUE(log.begin());
-    table.add(log.stage(RecordType::kUpsert, name + std::string(size, name)), name);
-    log.end_batch();
-    ASSERT_TRUE(log.commit());
-    log.unstage(0);
-  };
-  put('a', 100);
-  put('b', 5000);  // closes segment 1 with both
-  ASSERT_TRUE(log.begin());
-  log.stage(RecordType::kTombstone, "a");
-  table.add(log.stage(RecordType::kUpsert, "c" + std::string(5000, 'c')), 'c');
-  log.end_batch();
-  ASSERT_TRUE(log.commit());
-  log.unstage(0);
-  table.remove('a');  // segment 2 has the tombstone
-  put('c', 5001);     // segment 3; segment 2 is but garbage and the tombstone now
-  put('d', 5000);
+  put(log, table, 'a', 100);
+  put(log, table, 'b', 5000);  // closes segment 1 with both
+  put(log, table, 'c', 5000, "a");
+  table.remove('a');           // segment 2 has the tombstone
+  put(log, table, 'c', 5001);  // segment 3; segment 2 is but garbage and the tombstone now
+  put(log, table, 'd', 5000);
   const auto count = [&](RecordType type) {
     const TemporaryFolder copy;
     EXPECT_TRUE(log.copy_to(copy.path()));
@@ -424,29 +423,17 @@ TEST(HotLog, KeepsATombstoneOfWhichTheTableHadNotHeardWhenItsRowWasWrittenAnew) 
   auto opened = open_log(folder.path(), options);
   Log& log = *opened.log;
   LastOfEach table(log);
-  const auto put = [&](char name, std::size_t size) {
-    ASSERT_TRUE(log.begin());
-    table.add(log.stage(RecordType::kUpsert, name + std::string(size, name)), name);
-    log.end_batch();
-    ASSERT_TRUE(log.commit());
-    log.unstage(0);
-  };
-  put('a', 100);
-  put('b', 3000);
-  put('b', 3000);  // closes segment 1, half of which is garbage
+  put(log, table, 'a', 100);
+  put(log, table, 'b', 3000);
+  put(log, table, 'b', 3000);  // closes segment 1, half of which is garbage
   table.stay_at(log.durable_sequence());
-  ASSERT_TRUE(log.begin());
-  log.stage(RecordType::kTombstone, "a");
-  table.add(log.stage(RecordType::kUpsert, "c" + std::string(5000, 'c')), 'c');
-  log.end_batch();
-  ASSERT_TRUE(log.commit());
-  log.unstage(0);
+  put(log, table, 'c', 5000, "a");
   // Between the commit and what it does to the table: segment 1 is written anew, and keeps the row.
   ASSERT_TRUE(log.compact(table).value());
   table.remove('a');
   table.stay_at(UINT64_MAX);
-  put('c', 5000);  // segment 3; segment 2 is but garbage and the tombstone now
-  put('d', 5000);
+  put(log, table, 'c', 5000);  // segment 3; segment 2 is but garbage and the tombstone now
+  put(log, table, 'd', 5000);
   ASSERT_TRUE(log.compact(table).value());
   const TemporaryFolder copy;
   ASSERT_TRUE(log.copy_to(copy.path()));
