@@ -42,6 +42,7 @@ class MetricExporters {
   /// Null: none is configured. Errors: invalid_argument (a URL), unavailable (libsnappy is
   /// missing).
   static Result<std::unique_ptr<MetricExporters>> make(Parts parts);
+
   void start();
   /// Sends a last snapshot, for at most the time of one delivery. Ordinary thread, loops still
   /// running; no later than that they go.

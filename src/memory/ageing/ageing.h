@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/clock.h"
@@ -142,8 +143,9 @@ class Ageing {
   /// Whether hits are known for the whole window: else nothing goes early.
   Task<bool> demotes();
   Mover::Stays stays(Run& run, Clock::Time old);
-  /// Those of the rows that may stay are known as kept from now on, and are in no tier below.
-  Task<std::vector<bool>> keep(std::vector<RowVersion> rows);
+  /// Those of the rows that may stay are known as kept from now on, and are in no tier below. The
+  /// others, which have to go down.
+  Task<std::set<Key>> keep(std::vector<RowVersion> rows);
   /// Ends the marks of what stays; from the warm tier that goes up now.
   Task<void> let_go(Run& run, Progress& progress);
   /// Lets memories come back that are asked for often.

@@ -17,22 +17,27 @@ Task<bool> Ageing::demotes() {
   const std::int64_t today = day_of(parts_.clock.now());
   ASAHI_CO_TRY(const std::optional<std::int64_t> since, co_await hits_.counted_since(today));
   // The first day was counted in part.
-  co_return since&&* since < first_day_of_window();
+  co_return since && *since < first_day_of_window();
 }
 
-Task<std::vector<bool>> Ageing::keep(std::vector<RowVersion> rows) {
+Task<std::set<Key>> Ageing::keep(std::vector<RowVersion> rows) {
   std::vector<Store*> below;
   for (Store* const store : {parts_.warm, parts_.cold}) {
     if (store != nullptr) below.push_back(store);
   }
   ASAHI_CO_TRY(const std::vector<bool> may_stay, co_await end_older_below(std::move(below), rows));
-  std::vector<Key> keys;
+  std::vector<Key> staying;
+  std::set<Key> going;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (may_stay[i]) keys.push_back(std::move(rows[i].key));
+    if (may_stay[i]) {
+      staying.push_back(std::move(rows[i].key));
+    } else {
+      going.insert(std::move(rows[i].key));
+    }
   }
-  if (auto ok = co_await hits_.keep(std::move(keys), parts_.clock.now()); !ok)
+  if (auto ok = co_await hits_.keep(std::move(staying), parts_.clock.now()); !ok)
     co_return std::unexpected(std::move(ok.error()));
-  co_return may_stay;
+  co_return going;
 }
 
 Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
@@ -55,12 +60,11 @@ Mover::Stays Ageing::stays(Run& run, Clock::Time old) {
       if (fates.back() == Fate::kKeep && !kept.contains(key))
         fresh.push_back({key, one.memory.timestamp});
     }
-    ASAHI_CO_TRY(const std::vector<bool> may_stay, co_await keep(std::move(fresh)));
+    ASAHI_CO_TRY(const std::set<Key> going, co_await keep(std::move(fresh)));
     std::vector<bool> stays;
     std::uint64_t staying = 0, going_early = 0;
-    auto may = may_stay.begin();
     for (std::size_t i = 0; i < due.size(); ++i) {
-      const bool keeps = fates[i] == Fate::kKeep && (kept.contains(due[i].memory.key) || *may++);
+      const bool keeps = fates[i] == Fate::kKeep && !going.contains(due[i].memory.key);
       stays.push_back(keeps || fates[i] == Fate::kStay);
       staying += keeps ? 1 : 0;
       going_early += fates[i] == Fate::kDemote ? 1 : 0;

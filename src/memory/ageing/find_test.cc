@@ -41,9 +41,8 @@ class FindTest : public ::testing::Test {
     (void)co_await from.delete_batch({memory_.key});
   }
   std::optional<Tier> found() {
-    const auto answer = on_.wait<std::optional<Found>>([&] {
-      return find({&hot_, &warm_, &cold_}, memory_.key);
-    });
+    const auto answer =
+        on_.wait<std::optional<Found>>([&] { return find({&hot_, &warm_, &cold_}, memory_.key); });
     EXPECT_TRUE(answer);
     if (!answer || !*answer) return std::nullopt;
     EXPECT_EQ((*answer)->memory.content, memory_.content);

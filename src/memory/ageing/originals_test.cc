@@ -61,9 +61,8 @@ class OriginalsTest : public sql::testing::DatabaseTest {
   }
   /// The id of the original and its tier, "" without one.
   std::string leads_to(const std::string& system, const std::string& id) {
-    const auto found = on_.wait<std::optional<Found>>([&] {
-      return originals_->find({&hot_, &warm_, &cold_}, Key{"org", system, id});
-    });
+    const auto found = on_.wait<std::optional<Found>>(
+        [&] { return originals_->find({&hot_, &warm_, &cold_}, Key{"org", system, id}); });
     EXPECT_TRUE(found) << found.error().message;
     if (!found || !*found) return "";
     return (*found)->memory.key.conversation_id + " " + std::string(tier_name((*found)->tier));

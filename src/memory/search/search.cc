@@ -375,23 +375,13 @@ Aw<std::uint64_t> Search::drop_superseded(std::vector<StoreHit>& hits,
     }
     if (keys.empty()) continue;
     // Where it does not answer, its hits are missing as well, and the reply says so.
-    const auto there = co_await hotter->checksum(keys);
-    if (!there) continue;
-    std::vector<Key> both;
-    std::vector<std::size_t> at;
-    for (std::size_t i = 0; i < places.size() && i < there->size(); ++i) {
-      if (!(*there)[i]) continue;
-      both.push_back(std::move(keys[i]));
-      at.push_back(places[i]);
-    }
-    if (both.empty()) continue;
-    const auto above = co_await hotter->get(std::move(both));
+    const auto above = co_await hotter->get(std::move(keys));
     if (!above) continue;
     std::vector<bool> goes(hits.size(), false);
-    for (std::size_t i = 0; i < at.size() && i < above->size(); ++i) {
+    for (std::size_t i = 0; i < places.size() && i < above->size(); ++i) {
       // The same version is on its way: where it goes up the hotter tier was asked before it came.
       const auto& row = (*above)[i];
-      goes[at[i]] = row && row->timestamp != hits[at[i]].timestamp;
+      goes[places[i]] = row && row->timestamp != hits[places[i]].timestamp;
     }
     std::size_t kept = 0;
     for (std::size_t i = 0; i < hits.size(); ++i) {

@@ -150,9 +150,8 @@ TEST_F(SearchTest, AReplyOfBeforeAnErasureIsNotGivenAgain) {
   EXPECT_EQ(parse_json(once_more(search_, before).value()).value().at("query_id"),
             before.at("query_id"));
   const json::object theirs = ask(search_, "lamp", "other");
-  ASSERT_TRUE(loop_.wait<std::uint64_t>([&] {
-    return rows_.delete_batch({{"acme", "desk", "The lamp is blue."}});
-  }));
+  ASSERT_TRUE(loop_.wait<std::uint64_t>(
+      [&] { return rows_.delete_batch({{"acme", "desk", "The lamp is blue."}}); }));
   loop_.wait<void>([&]() -> Task<void> {
     co_await search_.erased("acme");
     co_return Result<void>{};
